@@ -1,0 +1,52 @@
+"""Results as JSON lines: one per finished run, appended and synced, so that an interruption loses one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from reunet.machine import describe, versions
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
+RUNS = HERE / "runs"
+DATA = HERE.parent.parent / "shared" / "data"
+"""Where the reference datasets lie unless `--data` says otherwise; they are not part of the project."""
+
+
+def read(name: str) -> list[dict[str, Any]]:
+    """All lines of a result file, oldest first."""
+    file = RESULTS / f"{name}.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+
+
+def append(name: str, key: dict[str, Any], result: dict[str, Any]) -> None:
+    """Add one line: what was run (`key`), what came out, on what and when."""
+    line = {
+        "key": key,
+        "result": result,
+        "command": " ".join(["python", *(os.path.relpath(sys.argv[0], HERE.parent), *sys.argv[1:])]),
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": describe(),
+        "versions": versions(),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    with open(RESULTS / f"{name}.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def is_done(name: str, key: dict[str, Any]) -> bool:
+    """Whether this run has a line already."""
+    return any(line["key"] == key for line in read(name))
+
+
+def reunet(*arguments: str | Path) -> None:
+    """Run the command line as a user would; its output goes to ours. Raises when it fails."""
+    subprocess.run([sys.executable, "-m", "reunet", *map(str, arguments)], check=True)

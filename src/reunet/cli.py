@@ -1,0 +1,372 @@
+"""The command line: every verb is the function of the same name with the same arguments.
+
+Only `typer` is imported here; a verb imports its flow when it is called, so that `reunet --help`
+answers at once. Exit codes: 0 done, 1 wrong input or usage, 2 partly done, 3 a bug, 130 and 143
+interrupted by Ctrl-C and SIGTERM.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Literal
+
+import typer
+
+from reunet import __version__, console
+from reunet.errors import ReunetError
+
+_imported = time.monotonic()
+_process_started: float | None = None
+"""From when the minutes of a training count: set by `run`, so that other callers of `main` start afresh."""
+
+Backend = Literal["tensorflow", "jax", "torch"]
+Engine = Literal["auto", "openvino", "keras"]
+Precision = Literal["auto", "f32", "bf16"]
+
+
+class Task(StrEnum):
+    """What to predict; an enumeration because typer repeats no options of a Literal type."""
+
+    auto = "auto"
+    semantic = "semantic"
+
+
+app = typer.Typer(
+    name="reunet",
+    rich_markup_mode=None,  # importing rich would double the time of --help
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def memory_size(text: str) -> int:
+    """`8GB`, `512MB`, `2GiB` or a number of bytes, as bytes."""
+    units = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+    units |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+    number = text.strip().lower().rstrip("abcdefghijklmnopqrstuvwxyz")
+    unit = text.strip().lower()[len(number) :]
+    try:
+        size = int(float(number) * units[unit])
+    except (KeyError, ValueError, OverflowError):
+        size = 0
+    if size < 1:
+        raise typer.BadParameter(f"{text!r} is not a memory size; write it like 8GB, 512MB or 2GiB")
+    return size
+
+
+Data = Annotated[Path | None, typer.Argument(metavar="DATA", help="Folder of the dataset.")]
+Images = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the images, without DATA.")]
+Masks = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of their masks.")]
+Axes = Annotated[str | None, typer.Option(metavar="AXES", help="Axes of the image files, such as ZYX.")]
+Classes = Annotated[Path | None, typer.Option(metavar="FILE", help="Class list: JSON, or lines `id,name`.")]
+Colors = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Colour table of RGB masks: lines `name,r,g,b`.")
+]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN", help="Column of items.csv or labels.csv whose equal values stay together."
+    ),
+]
+AllowGeometry = Annotated[
+    bool, typer.Option("--allow-geometry-mismatch", help="Accept masks with another pixel spacing.")
+]
+Tasks = Annotated[
+    list[Task], typer.Option("--task", metavar="TASK", help="auto or semantic; may be repeated.")
+]
+Preset = Annotated[str, typer.Option(metavar="NAME", help="Network: auto, or a preset by name.")]
+Minutes = Annotated[
+    float | None, typer.Option(metavar="M", help="Budget: minutes from start to final weights.")
+]
+Epochs = Annotated[float | None, typer.Option(metavar="N", help="Budget: passes over the training cases.")]
+Steps = Annotated[
+    int | None, typer.Option(metavar="N", help="Budget: training steps; repeats a run exactly.")
+]
+Seed = Annotated[int, typer.Option(metavar="S", help="Seed of everything random.")]
+BackendOption = Annotated[
+    Backend | None, typer.Option("--backend", help="Training framework; else the one that is installed.")
+]
+MaxMemory = Annotated[
+    int | None, typer.Option(metavar="SIZE", parser=memory_size, help="Memory not to exceed, such as 8GB.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")]
+EngineOption = Annotated[Engine, typer.Option("--engine", help="What computes; auto prefers OpenVINO.")]
+PrecisionOption = Annotated[
+    Precision, typer.Option("--precision", help="auto is bf16 where this processor has it.")
+]
+Flips = Annotated[bool, typer.Option("--tta", help="Mean over flips of the image: slower, a bit better.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"reunet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print where an unexpected error arose.")] = False,
+) -> None:
+    """Train a U-Net on a folder of images and masks, predict, evaluate, report."""
+
+
+@app.command()
+def check(
+    data: Data = None,
+    fix_list: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the problems to a CSV file.")
+    ] = None,
+    images: Images = None,
+    masks: Masks = None,
+    axes: Axes = None,
+    classes: Classes = None,
+    colors: Colors = None,
+    group: Group = None,
+    allow_geometry_mismatch: AllowGeometry = False,
+) -> int:
+    """List every problem of a dataset at once."""
+    arguments = locals()
+    from reunet.flows.check import check as flow
+
+    with console.progress() as bar:
+        result = flow(**arguments, on_progress=bar)
+    console.print_problems(result)
+    return 1 if result.errors else 0
+
+
+@app.command()
+def plan(
+    data: Data = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the plan, for train --plan.")
+    ] = None,
+    task: Tasks = [Task.auto],  # noqa: B006 - typer copies it
+    preset: Preset = "auto",
+    minutes: Minutes = None,
+    epochs: Epochs = None,
+    steps: Steps = None,
+    seed: Seed = 0,
+    backend: BackendOption = None,
+    max_memory: MaxMemory = None,
+    images: Images = None,
+    masks: Masks = None,
+    axes: Axes = None,
+    classes: Classes = None,
+    colors: Colors = None,
+    group: Group = None,
+    allow_geometry_mismatch: AllowGeometry = False,
+) -> int:
+    """Show what would be trained, and why."""
+    arguments = {**locals(), "task": tuple(map(str, task))}
+    from reunet.flows.plan import plan as flow
+
+    with console.progress() as bar:
+        made = flow(**arguments, on_progress=bar)
+    console.print_plan(made, output)
+    return 0
+
+
+@app.command()
+def train(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="Folder of the run.")],
+    data: Data = None,
+    plan: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Train this plan.json instead of planning.")
+    ] = None,
+    task: Tasks = [Task.auto],  # noqa: B006
+    preset: Preset = "auto",
+    minutes: Minutes = None,
+    epochs: Epochs = None,
+    steps: Steps = None,
+    init: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Start from the weights of another run.")
+    ] = None,
+    freeze: Annotated[
+        Literal["encoder"] | None, typer.Option(help="Part whose weights of --init stay as they are.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
+    seed: Seed = 0,
+    backend: BackendOption = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Threads that prepare patches; 0 uses none.")
+    ] = None,
+    max_memory: MaxMemory = None,
+    overwrite: Overwrite = False,
+    images: Images = None,
+    masks: Masks = None,
+    axes: Axes = None,
+    classes: Classes = None,
+    colors: Colors = None,
+    group: Group = None,
+    allow_geometry_mismatch: AllowGeometry = False,
+) -> int:
+    """Train a network on a dataset and report how good it is."""
+    arguments = {**locals(), "task": tuple(map(str, task))}
+    from reunet.flows.train import train as flow
+
+    with console.progress() as bar:
+        result = flow(**arguments, on_progress=bar, started=_process_started)
+    console.print_training(result)
+    return 0
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `reunet train` wrote.")],
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT...", help="Image files and folders of them.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="OUT", help="Results; else RUN-predictions.")
+    ] = None,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    tta: Flips = False,
+    fov: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Fields of view: outside of them nothing is predicted.")
+    ] = None,
+    max_memory: MaxMemory = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Write the class probabilities too.")
+    ] = False,
+    overwrite: Overwrite = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out inputs whose mask exists.")
+    ] = False,
+    axes: Axes = None,
+) -> int:
+    """Write masks and overlays for images."""
+    arguments = locals()
+    from reunet.flows.predict import predict as flow
+
+    with console.progress() as bar:
+        result = flow(**arguments, on_progress=bar)
+    console.print_predictions(result)
+    if result.failures:
+        return 2 if result.predicted or result.skipped else 1
+    return 0
+
+
+@app.command()
+def evaluate(
+    run: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="Folder that `reunet train` wrote.")
+    ] = None,
+    data: Data = None,
+    split: Annotated[str, typer.Option(metavar="NAME", help="train, val or test.")] = "test",
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Results; else RUN/evaluation/SPLIT."),
+    ] = None,
+    pred: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Anybody's masks, to be scored without a run.")
+    ] = None,
+    truth: Annotated[Path | None, typer.Option(metavar="DIR", help="The true masks for --pred.")] = None,
+    task: Annotated[Task, typer.Option(help="What the masks of --pred mean.")] = Task.auto,
+    overwrite: Overwrite = False,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    tta: Flips = False,
+    images: Images = None,
+    masks: Masks = None,
+    axes: Axes = None,
+    classes: Classes = None,
+    colors: Colors = None,
+    group: Group = None,
+    allow_geometry_mismatch: AllowGeometry = False,
+) -> int:
+    """Score a run, or any masks, on labelled data.
+
+    With --pred and --truth two folders of masks are compared; no run is needed.
+    """
+    arguments = {**locals(), "task": str(task)}
+    from reunet.flows.evaluate import evaluate as flow
+
+    with console.progress() as bar:
+        result = flow(**arguments, on_progress=bar)
+    console.print_evaluation(result)
+    return 2 if result.failures else 0
+
+
+@app.command()
+def demo(
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Results; else reunet-demo.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(metavar="M", min=0.01, help="Minutes of training.")] = 2.0,
+    seed: Seed = 0,
+    backend: BackendOption = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Train and evaluate on synthetic microscopy.
+
+    The images are made with exact truth: touching cells, uneven light, noise, debris.
+    """
+    arguments = locals()
+    from reunet.flows.demo import demo as flow
+
+    with console.progress() as bar:
+        result = flow(**arguments, on_progress=bar)
+    console.print_evaluation(result)
+    return 2 if result.failures else 0
+
+
+@app.command()
+def doctor() -> int:
+    """Print what belongs in a bug report."""
+    from reunet.flows.doctor import doctor as flow
+
+    typer.echo(flow())
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; errors are told on stderr, never raised."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words  # may stand anywhere, also behind the verb
+    words = [word for word in words if word != "--debug"]
+    try:
+        code = int(app(words, prog_name="reunet", standalone_mode=False) or 0)
+        if code == 130:  # typer's answer to Ctrl-C
+            console.print_error("interrupted")
+        return code
+    except typer.TyperException as error:
+        console.print_usage_error(error)
+        return 1
+    except ReunetError as error:
+        console.print_error(str(error))
+        return error.exit_code
+    except typer.Abort:
+        return 1
+    except KeyboardInterrupt:
+        console.print_error("interrupted")
+        return 130
+    except MemoryError:
+        console.print_error("not enough memory\n  fix:      close other programs, or use --max-memory")
+        return 1
+    except Exception as error:
+        console.print_bug(error, words, with_traceback=debug)
+        return 3
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)  # unwinds, so that locks and temporary files are removed
+
+
+def run() -> None:
+    """Entry point of the `reunet` process."""
+    global _process_started
+    _process_started = _imported
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    console.prepare_streams()
+    sys.exit(main())

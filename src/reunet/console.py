@@ -1,0 +1,289 @@
+"""What the command line shows: results on stdout, progress and errors on stderr."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.progress import TaskID
+
+    from reunet.contracts.plan import Plan
+    from reunet.contracts.results import CheckResult, EvaluateResult, PredictResult, TrainResult
+    from reunet.progress import Progress
+
+SHOWN_PER_CODE = 20
+LINE_INTERVAL = 20.0
+"""Seconds between two lines of progress where no bar can be drawn, such as in a log file."""
+
+
+def prepare_streams() -> None:
+    """Make file names that the terminal cannot show printable, and third-party warnings silent."""
+    import warnings
+
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    if not sys.warnoptions:  # `python -W` shows them again
+        warnings.simplefilter("ignore")
+
+
+def print_error(text: str) -> None:
+    """An error on stderr."""
+    label = "error:"
+    if sys.stderr.isatty():
+        label = "\033[1;31merror:\033[0m"
+    print(f"{label} {text}", file=sys.stderr)
+
+
+def print_usage_error(error: Any) -> None:
+    """A wrong option or argument (or the help text, where there was none), and where to find help."""
+    context = getattr(error, "ctx", None)
+    message = error.format_message()
+    if message.startswith("Usage:"):  # called without arguments
+        print(message, file=sys.stderr)
+        return
+    command = context.command_path if context is not None else "reunet"
+    print_error(f"{message}\n  fix:      see `{command} --help`")
+
+
+def print_bug(error: Exception, words: list[str], *, with_traceback: bool) -> None:
+    """An error that should not have happened: what to do with it."""
+    if with_traceback:
+        import traceback
+
+        traceback.print_exception(error)
+    print_error(f"reunet failed unexpectedly: {type(error).__name__}: {error}")
+    if not with_traceback:
+        command = shlex.join(["reunet", *words, "--debug"])
+        print(f"  This is a bug. `{command}` shows where it arose;", file=sys.stderr)
+        print("  please report that together with the output of `reunet doctor`.", file=sys.stderr)
+
+
+# -- progress ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A bar on a terminal, and now and then a line elsewhere."""
+    if not sys.stderr.isatty():
+        yield LineProgress(sys.stderr)
+        return
+    bar = BarProgress()
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+def _describe(info: dict[str, object]) -> str:
+    parts = [
+        f"{name.replace('_', ' ')} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in info.items()
+        if value is not None
+    ]
+    return "  ".join(parts)
+
+
+class LineProgress:
+    """Progress as lines of text, at most one per `interval` seconds and one at the end of a task."""
+
+    def __init__(self, stream: TextIO, interval: float = LINE_INTERVAL) -> None:
+        self._stream, self._interval = stream, interval
+        self._task = ""
+        self._total: int | None = None
+        self._done = 0
+        self._info: dict[str, object] = {}
+        self._started = self._told = time.monotonic()
+
+    def start(self, task: str, total: int | None) -> None:
+        """Begin a task."""
+        self._task, self._total, self._done, self._info = task, total, 0, {}
+        self._started = self._told = time.monotonic()
+        self.message(task)
+
+    def advance(self, n: int = 1, **info: object) -> None:
+        """Count, and tell when it is time."""
+        self._done += n
+        self._info |= info
+        now = time.monotonic()
+        if now - self._told < self._interval:
+            return
+        self._told = now
+        text = f"{self._task}: {self._done}" + (f" of {self._total}" if self._total else "")
+        if self._total:
+            left = (now - self._started) / max(self._done, 1) * max(self._total - self._done, 0)
+            text += f", {left:.0f} s left"
+        described = _describe(self._info)
+        self.message(f"{text}  {described}" if described else text)
+
+    def message(self, text: str) -> None:
+        """Print a line."""
+        print(text, file=self._stream, flush=True)
+
+
+class BarProgress:
+    """Progress as a bar with time left and the last values, such as the validation score."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._rich = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[info]}", markup=False),
+            console=Console(stderr=True, highlight=False),
+        )
+        self._task: TaskID | None = None
+        self._info: dict[str, object] = {}
+
+    def start(self, task: str, total: int | None) -> None:
+        """Begin a task; the bar of the last one stays as it is."""
+        self._end_task()
+        self._info = {}
+        self._rich.start()
+        self._task = self._rich.add_task(task, total=total, info="")
+
+    def advance(self, n: int = 1, **info: object) -> None:
+        """Move the bar."""
+        if self._task is not None:
+            self._info |= info
+            self._rich.update(self._task, advance=n, info=_describe(self._info))
+
+    def message(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._rich.console.print(text, markup=False)
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        self._end_task()
+        self._rich.stop()
+
+    def _end_task(self) -> None:
+        if self._task is not None:
+            self._rich.stop_task(self._task)
+            self._task = None
+
+
+# -- results ----------------------------------------------------------------------------------------
+
+
+def print_problems(result: CheckResult) -> None:
+    """The problems by kind, errors first, and the number of cases per split."""
+    by_kind: dict[tuple[str, str], list[Any]] = {}
+    for problem in sorted(result.problems, key=lambda p: (p.severity != "error", p.code)):
+        by_kind.setdefault((problem.severity, problem.code), []).append(problem)
+    for (severity, code), problems in by_kind.items():
+        print(f"{severity}: {code} ({len(problems)})")
+        for problem in problems[:SHOWN_PER_CODE]:
+            print(f"  {problem.file}: {problem.message}")
+            for name in ("expected", "received"):
+                if getattr(problem, name):
+                    print(f"    {name}: {getattr(problem, name)}")
+        if len(problems) > SHOWN_PER_CODE:
+            print(f"  ... and {len(problems) - SHOWN_PER_CODE} more: --fix-list FILE writes them all")
+        for fix in dict.fromkeys(problem.fix for problem in problems if problem.fix):
+            print(f"  fix: {fix}")
+    cases = ", ".join(f"{name} {count}" for name, count in result.counts.items())
+    warnings = len(result.problems) - len(result.errors)
+    print(f"cases: {cases or 'none'}; errors: {len(result.errors)}; warnings: {warnings}")
+
+
+def print_plan(plan: Plan, output: Path | None) -> None:
+    """The plan as a list of choices, each with its reason."""
+    network = plan.network
+    filters = "-".join(map(str, network.filters))
+    budget = next(
+        f"{getattr(plan.schedule, unit):g} {unit}"
+        for unit in ("minutes", "steps", "epochs")
+        if getattr(plan.schedule, unit) is not None
+    )
+    rows = {
+        "dataset": plan.dataset,
+        "tasks": ", ".join(plan.tasks),
+        "labels": ", ".join(plan.labels.names),
+        "input": f"{plan.input.channels} channel(s), {plan.input.intensity.method}",
+        "network": f"{network.preset}, filters {filters}, {network.normalisation} normalisation",
+        "patch": " x ".join(map(str, plan.patch)),
+        "batch": str(plan.batch),
+        "schedule": f"{budget}, learning rate {plan.schedule.learning_rate:g}",
+        "precision": plan.precision,
+        "backend": plan.backend,
+        "seed": str(plan.seed),
+    }
+    reasons = dict(plan.reasons)
+    for name, value in rows.items():
+        print(f"{name:<12}{value}")
+        for key in [key for key in reasons if key == name or key.startswith(f"{name}.")]:
+            print(f"            {_of_part(key, name)}{reasons.pop(key)}")
+    for name, reason in reasons.items():
+        print(f"{name}\n            {reason}")
+    if output is not None:
+        print(f"written to {output}; edit it if you like, then give it to train with --plan")
+
+
+def _of_part(key: str, name: str) -> str:
+    return "" if key == name else f"{key.removeprefix(name + '.')}: "
+
+
+def print_training(result: TrainResult) -> None:
+    """Steps, time, score and what to do next."""
+    print(f"steps: {result.steps}, minutes: {result.seconds / 60:.1f}")
+    if result.score is not None:
+        print(f"score on the held-out cases: {result.score:.4f}")
+    print(f"run:    {result.run}")
+    report = result.run / "report.html"
+    if report.is_file():
+        print(f"report: {report}")
+    print(f"next:   {shlex.join(['reunet', 'predict', str(result.run)])} IMAGES")
+
+
+def print_failures(failures: dict[str, str]) -> None:
+    """Every input that could not be used, on stderr."""
+    for name, reason in failures.items():
+        print_error(f"{name}: {reason}")
+
+
+def print_predictions(result: PredictResult) -> None:
+    """Counts and the output folder; failures on stderr."""
+    print_failures(result.failures)
+    counts = {
+        "predicted": len(result.predicted), "skipped": len(result.skipped), "failed": len(result.failures)
+    }  # fmt: skip
+    print(", ".join(f"{name}: {count}" for name, count in counts.items() if count or name == "predicted"))
+    print(f"output: {result.output}")
+
+
+def print_evaluation(result: EvaluateResult) -> None:
+    """The scores a person asks for first, and where the rest is."""
+    print_failures(result.failures)
+    metrics = result.metrics
+    print(f"split: {metrics['split']}, images: {metrics['n_images']}")
+    for title, score, way in (
+        ("Dice, mean over images", "dice", "per_image"),
+        ("Dice, all pixels", "dice", "pooled"),
+        ("IoU, all pixels", "iou", "pooled"),
+    ):
+        table = metrics[score][way]
+        classes = "  ".join(f"{name} {_number(value)}" for name, value in table["per_class"].items())
+        print(f"{title:<24}{_number(table['mean_foreground'])}   ({classes})")
+    for name in ("auc", "average_precision", "v_rand", "v_info", "ece"):
+        if metrics.get(name) is not None:
+            print(f"{name:<24}{_number(metrics[name])}")
+    print(f"metrics: {result.output / 'metrics.json'}")
+    print(f"report:  {result.report}")
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"

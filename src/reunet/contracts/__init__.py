@@ -1,0 +1,1 @@
+"""What travels between rooms and lies on disk: frozen models with a JSON form and a schema version."""

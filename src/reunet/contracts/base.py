@@ -1,0 +1,75 @@
+"""The base of all contracts: frozen, strict about unknown keys, read from JSON with helpful errors."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from reunet.errors import PlanError
+from reunet.storage import write_text
+
+
+class Contract(BaseModel):
+    """A frozen value with named, typed fields; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def write(self, path: Path) -> None:
+        """Write atomically as indented JSON."""
+        write_text(path, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a JSON file. Raises PlanError naming every wrong field, with a suggestion for typos."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, RecursionError, json.JSONDecodeError) as cause:
+            raise PlanError("could not read a JSON file", where=path, received=str(cause)) from cause
+        return cls.parse(data, where=path)
+
+    @classmethod
+    def parse(cls, data: Any, *, where: object) -> Self:
+        """Validate plain data. Raises PlanError naming every wrong field."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as cause:
+            problems = [_explain(cls, error) for error in cause.errors()]
+            raise PlanError(
+                f"{len(problems)} invalid field(s)", where=where, received="; ".join(problems)
+            ) from cause
+
+
+def check_schema_version(data: Any, current: int, *, where: object) -> None:
+    """Refuse a file whose `schema_version` this version of reunet does not know."""
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if version != current:
+        newer = isinstance(version, int) and version > current
+        raise PlanError(
+            "this file has another schema version",
+            where=where,
+            expected=f"schema_version {current}",
+            received=version,
+            fix="install a newer reunet" if newer else "create the file again with this version of reunet",
+        )
+
+
+def _explain(model: type[BaseModel], error: Any) -> str:
+    location = [str(part) for part in error["loc"]]
+    text = f"{'.'.join(location)}: {error['msg']}, received {str(error['input'])[:80]}"
+    if error["type"] == "extra_forbidden":
+        guess = difflib.get_close_matches(location[-1], _field_names(model), n=1)
+        text = f"{'.'.join(location)}: unknown field" + (f", did you mean {guess[0]!r}?" if guess else "")
+    return text
+
+
+def _field_names(model: type[BaseModel]) -> list[str]:
+    names: list[str] = []
+    for name, field in model.model_fields.items():
+        names.append(name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            names.extend(_field_names(field.annotation))
+    return names

@@ -1,0 +1,107 @@
+"""The classes of a dataset, and how the values in its mask files stand for them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from reunet.contracts.base import Contract
+
+IGNORE = 255
+"""Value of an unlabelled pixel in label arrays inside reunet; classes are 0 .. n-1 (at most 254)."""
+
+BACKGROUND_NAMES = frozenset({"background", "bg", "void", "none", "other", "unlabeled", "unlabelled"})
+BOUNDARY_NAMES = frozenset({"membrane", "boundary", "border", "edge", "cell_boundary"})
+
+PALETTE: tuple[tuple[int, int, int], ...] = (
+    (0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66),
+    (0, 114, 178), (213, 94, 0), (204, 121, 167), (153, 153, 153), (117, 112, 179),
+)  # fmt: skip
+"""Colours for classes without one, safe for colour-blind readers (Okabe and Ito 2008), then two more."""
+
+
+class ClassInfo(Contract):
+    """One class: the value `id` that stands for it in mask files, its name and colour.
+
+    `foreground` classes enter the mean scores; a `boundary` class (membranes) separates regions, so
+    that the regions it leaves are scored as well (V_rand).
+    """
+
+    id: int = Field(ge=0)
+    name: str = Field(min_length=1)
+    color: tuple[int, int, int]
+    foreground: bool
+    boundary: bool = False
+
+
+class LabelMap(Contract):
+    """The class list of a dataset.
+
+    encoding: how mask files store a class: `index` (pixel value = id; palette files too),
+    `binary_255` (0 and 255 for the two classes) or `rgb` (pixel colour = class colour).
+    ignore: pixel value in mask files that means unlabelled, or None.
+    ignore_color: the same for `rgb` masks.
+    """
+
+    classes: tuple[ClassInfo, ...] = Field(min_length=1, max_length=254)
+    ignore: int | None = None
+    ignore_color: tuple[int, int, int] | None = None
+    encoding: Literal["index", "binary_255", "rgb"] = "index"
+
+    @model_validator(mode="after")
+    def _unique(self) -> LabelMap:
+        for field in ("id", "name"):
+            values = [getattr(entry, field) for entry in self.classes]
+            if len(set(values)) != len(values):
+                raise ValueError(f"two classes share one {field}")
+        if self.ignore is not None and self.ignore in {entry.id for entry in self.classes}:
+            raise ValueError("the ignore value is also the id of a class")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names, in class order."""
+        return tuple(entry.name for entry in self.classes)
+
+    @property
+    def foreground(self) -> tuple[int, ...]:
+        """Indices of the foreground classes."""
+        return tuple(i for i, entry in enumerate(self.classes) if entry.foreground)
+
+    @property
+    def boundary(self) -> int | None:
+        """Index of the boundary class, or None."""
+        return next((i for i, entry in enumerate(self.classes) if entry.boundary), None)
+
+    def to_ids(self, labels: np.ndarray) -> np.ndarray:
+        """Class indices (any shape, uint8) to the ids written in mask files (uint8 or uint16)."""
+        ids = np.array([entry.id for entry in self.classes])
+        return ids.astype(np.uint8 if ids.max() < 256 else np.uint16)[labels]
+
+    def colors(self) -> np.ndarray:
+        """Class colours: (classes, 3) uint8 RGB."""
+        return np.array([entry.color for entry in self.classes], np.uint8)
+
+
+def default_classes(ids: list[int], names: list[str] | None = None) -> tuple[ClassInfo, ...]:
+    """Class entries for ids without further facts: id 0 is the background when named so or unnamed."""
+    names = names or [
+        "background" if i == 0 else ("foreground" if len(ids) == 2 else f"class_{i}") for i in ids
+    ]
+    return tuple(
+        ClassInfo(
+            id=i,
+            name=name,
+            color=PALETTE[position % len(PALETTE)],
+            foreground=is_foreground(position, name, len(ids)),
+            boundary=name.lower() in BOUNDARY_NAMES,
+        )
+        for position, (i, name) in enumerate(zip(ids, names, strict=True))
+    )
+
+
+def is_foreground(position: int, name: str, count: int) -> bool:
+    """The first of two classes is background; of several, only when its name says so."""
+    return position > 0 or (count != 2 and name.lower() not in BACKGROUND_NAMES)

@@ -1,0 +1,166 @@
+"""The plan: the only configuration of a run, written by the planner, readable and editable by a person."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from reunet.contracts.base import Contract, check_schema_version
+from reunet.contracts.labels import LabelMap
+from reunet.contracts.network import NetworkConfig
+from reunet.errors import PlanError
+
+SCHEMA_VERSION = 1
+
+Task = Literal["semantic"]
+Backend = Literal["tensorflow", "jax", "torch"]
+Precision = Literal["float32", "bfloat16"]
+
+
+class Intensity(Contract):
+    """How raw pixels become network inputs: (pixel - offset) / scale per channel.
+
+    image_zscore: offset and scale are the mean and standard deviation of the image itself.
+    image_percentile: the image's percentiles 1 and 99.8 become 0 and 1.
+    fixed: `offset` and `scale` below, the same for every image.
+    """
+
+    method: Literal["image_zscore", "image_percentile", "fixed"]
+    offset: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+
+
+class InputSpec(Contract):
+    """What images the run reads. grey_to_rgb: one-channel files are repeated to three channels."""
+
+    channels: int = Field(ge=1)
+    grey_to_rgb: bool = False
+    intensity: Intensity
+
+
+class Augmentation(Contract):
+    """Random changes of a training patch; probabilities are per patch, ranges are inclusive.
+
+    rotation in degrees, scale and gamma as factors, shear as a tangent, elastic as the displacement
+    in pixels of a smooth random field, brightness and noise in units of the normalised intensity,
+    contrast as a factor, blur as a Gaussian sigma in pixels.
+    """
+
+    flip_vertical: bool = True
+    flip_horizontal: bool = True
+    rotation: float = Field(default=180.0, ge=0, le=180)
+    geometry_probability: float = Field(default=0.5, ge=0, le=1)
+    scale: tuple[float, float] = (0.75, 1.35)
+    shear: float = Field(default=0.1, ge=0)
+    elastic: float = Field(default=0.0, ge=0)
+    brightness: float = Field(default=0.2, ge=0)
+    contrast: tuple[float, float] = (0.75, 1.3)
+    gamma: tuple[float, float] = (0.75, 1.4)
+    noise: float = Field(default=0.1, ge=0)
+    blur: tuple[float, float] = (0.4, 1.0)
+    invert: float = Field(default=0.0, ge=0, le=1)
+    intensity_probability: float = Field(default=0.25, ge=0, le=1)
+
+
+class LossSpec(Contract):
+    """Weighted sum of losses on the logits."""
+
+    cross_entropy: float = Field(default=1.0, ge=0)
+    dice: float = Field(default=1.0, ge=0)
+
+
+class Schedule(Contract):
+    """AdamW: linear warm-up over `warmup` of the steps, then decay to zero at the end of the budget.
+
+    Exactly one of minutes, steps and epochs is the budget.
+    validations: how often the held-out cases are predicted, evenly spread, always at the end.
+    early_stop: end after that many validations without improvement; 0 never ends early.
+    ema: decay of an exponential moving average of the weights; 0 switches it off.
+    """
+
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    warmup: float = Field(default=0.03, ge=0, lt=1)
+    clip_norm: float = Field(default=5.0, gt=0)
+    minutes: float | None = Field(default=None, gt=0)
+    steps: int | None = Field(default=None, ge=1)
+    epochs: float | None = Field(default=None, gt=0)
+    validations: int = Field(default=10, ge=1)
+    early_stop: int = Field(default=0, ge=0)
+    ema: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Schedule:
+        if sum(value is not None for value in (self.minutes, self.steps, self.epochs)) != 1:
+            raise ValueError("give exactly one of minutes, steps and epochs")
+        return self
+
+
+class Inference(Contract):
+    """How an image is tiled: the tile (height, width) the network sees, and the share two tiles overlap."""
+
+    tile: tuple[int, int]
+    overlap: float = Field(default=0.25, ge=0, lt=1)
+
+
+class Plan(Contract):
+    """Everything that defines a run, with the reason for each choice in `reasons` (field -> sentence)."""
+
+    schema_version: int = SCHEMA_VERSION
+    dataset: str
+    tasks: tuple[Task, ...] = ("semantic",)
+    labels: LabelMap
+    input: InputSpec
+    network: NetworkConfig
+    patch: tuple[int, int]
+    batch: int = Field(ge=1)
+    foreground_sampling: float = Field(default=0.33, ge=0, le=1)
+    augmentation: Augmentation = Augmentation()
+    loss: LossSpec = LossSpec()
+    schedule: Schedule
+    inference: Inference
+    precision: Precision = "float32"
+    backend: Backend = "tensorflow"
+    seed: int = Field(default=0, ge=0)
+    reasons: dict[str, str] = {}
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read plan.json. Raises PlanError for another schema version or a wrong field."""
+        try:
+            data: Any = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, RecursionError, json.JSONDecodeError) as cause:
+            raise PlanError("could not read the plan", where=path, received=str(cause)) from cause
+        check_schema_version(data, SCHEMA_VERSION, where=path)
+        return cls.parse(data, where=path)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Plan:
+        if self.network.in_channels != self.input.channels:
+            raise ValueError(
+                f"network.in_channels is {self.network.in_channels}, input.channels {self.input.channels}"
+            )
+        semantic = [head for head in self.network.heads if head.name == "semantic"]
+        if "semantic" in self.tasks and [head.channels for head in semantic] != [len(self.labels.classes)]:
+            raise ValueError(f"the semantic head needs {len(self.labels.classes)} channels, one per class")
+        for name, size in (("patch", self.patch), ("inference.tile", self.inference.tile)):
+            if any(side % stride for side, stride in zip(size, self.network.total_stride, strict=True)) and (
+                self.network.padding == "same"
+            ):
+                raise ValueError(f"{name} {size} is not divisible by the stride {self.network.total_stride}")
+        return self
+
+
+class Calibration(Contract):
+    """Numbers fitted on the held-out cases after training.
+
+    threshold: with two classes, the foreground probability from which a pixel is foreground.
+    region_threshold: with a boundary class, the boundary probability from which a pixel separates
+    regions, fitted for V_rand.
+    """
+
+    threshold: float | None = Field(default=None, gt=0, lt=1)
+    region_threshold: float | None = Field(default=None, gt=0, lt=1)

@@ -1,0 +1,128 @@
+"""Where things lie in a run folder. The folder is evidence and package: it may be moved or renamed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reunet.contracts.plan import Calibration, Plan
+from reunet.errors import ModelFileError
+from reunet.storage import sha256_file, write_json
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and readers of one run folder."""
+
+    path: Path
+
+    @property
+    def plan_file(self) -> Path:
+        return self.path / "plan.json"
+
+    @property
+    def fingerprint_file(self) -> Path:
+        return self.path / "fingerprint.json"
+
+    @property
+    def splits_file(self) -> Path:
+        return self.path / "splits.json"
+
+    @property
+    def calibration_file(self) -> Path:
+        return self.path / "calibration.json"
+
+    @property
+    def environment_file(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
+    def history_file(self) -> Path:
+        return self.path / "history.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def weights_file(self) -> Path:
+        return self.path / "weights" / "best.weights.h5"
+
+    @property
+    def weights_facts_file(self) -> Path:
+        return self.path / "weights" / "weights.json"
+
+    @property
+    def engine_file(self) -> Path:
+        return self.path / "engine" / "model.xml"
+
+    @property
+    def engine_facts_file(self) -> Path:
+        return self.path / "engine" / "engine.json"
+
+    @property
+    def self_test(self) -> Path:
+        return self.path / "test"
+
+    @property
+    def report_file(self) -> Path:
+        return self.path / "report.html"
+
+    def evaluation(self, split: str) -> Path:
+        return self.path / "evaluation" / split
+
+    def plan(self) -> Plan:
+        """The plan. Raises ModelFileError when the folder is not a run."""
+        if not self.plan_file.is_file():
+            raise ModelFileError(
+                "this folder is not a run: it has no plan.json",
+                where=self.path,
+                fix="give the folder that `reunet train ... -o RUN` wrote",
+            )
+        return Plan.read(self.plan_file)
+
+    def calibration(self) -> Calibration:
+        """The calibration, or an empty one when none was fitted."""
+        return Calibration.read(self.calibration_file) if self.calibration_file.is_file() else Calibration()
+
+    def record_weights(self, plan: Plan) -> None:
+        """Write beside the weights which network they belong to and their hash."""
+        facts = {"sha256": sha256_file(self.weights_file), "network": plan.network.model_dump(mode="json")}
+        write_json(self.weights_facts_file, facts)
+
+    def verified_weights(self, plan: Plan) -> Path:
+        """The weights file, checked against its hash and the plan. Raises ModelFileError."""
+        if not self.weights_file.is_file() or not self.weights_facts_file.is_file():
+            raise ModelFileError(
+                "this run has no finished weights",
+                where=self.weights_file,
+                fix="finish the training with `reunet train ... --resume`",
+            )
+        facts = read_facts(self.weights_facts_file)
+        if facts.get("sha256") != sha256_file(self.weights_file):
+            raise ModelFileError(
+                "the weights file is damaged or was exchanged",
+                where=self.weights_file,
+                expected=f"sha256 {facts.get('sha256')}",
+                fix="copy the run folder again from its source",
+            )
+        if facts.get("network") != plan.network.model_dump(mode="json"):
+            raise ModelFileError(
+                "plan.json describes another network than the one these weights belong to",
+                where=self.plan_file,
+                fix="restore the plan.json that the run was trained with",
+            )
+        return self.weights_file
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Read a small JSON object of a run folder. Raises ModelFileError."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, RecursionError, json.JSONDecodeError) as cause:
+        raise ModelFileError("a file of the run is unreadable", where=path, received=str(cause)) from cause
+    if not isinstance(facts, dict):
+        raise ModelFileError("a file of the run is unreadable", where=path, expected="a JSON object")
+    return facts

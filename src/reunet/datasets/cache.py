@@ -1,0 +1,207 @@
+"""Decoded cases on disk, found by the content of their files: fast to open, never stale."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.datasets.cases import Case
+from reunet.errors import DataError, ImageReadError, LabelError, StorageError
+from reunet.io.channels import convert_channels
+from reunet.io.images import read_image
+from reunet.io.masks import read_mask, read_raw_mask
+from reunet.storage import publish_folder, sha256_file
+
+_FORMAT = "1"
+"""Raised whenever reading, encoding or storing changes, so that older entries are no longer found."""
+
+
+class CaseArrays:
+    """The arrays of one case; each access maps the file anew, so that thousands of cases hold no open file.
+
+    image: (H, W, C) uint8, uint16 or float32 as stored. labels: (H, W) uint8 class indices, IGNORE where
+    unlabelled or outside the field of view; None without a mask. Both are read-only.
+    content: SHA-256 of the image's, mask's and field of view's content.
+    """
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - a case's id everywhere
+        image: np.ndarray | Path,
+        labels: np.ndarray | Path | None,
+        content: str,
+    ) -> None:
+        self.id, self.content = id, content
+        self._image = _frozen(image)
+        self._labels = None if labels is None else _frozen(labels)
+
+    @property
+    def image(self) -> np.ndarray:
+        return _array(self._image)
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        return None if self._labels is None else _array(self._labels)
+
+
+def load_case(
+    case: Case, labels: LabelMap, *, channels: int | None = None, axes: str | None = None
+) -> CaseArrays:
+    """Arrays of a case, from the cache or from its files.
+
+    channels: 3 repeats grey images, 1 accepts RGB with equal channels; None keeps the file's own.
+    The key is the content of all files, the class list, page, axes and channels; a cache that cannot be
+    written is done without. Raises ImageReadError, LabelError (another size, unknown values), DataError
+    (pixels that are not finite), PlanError (channels).
+    """
+    content = content_hash(case)
+    parts = (_FORMAT, content, labels.model_dump_json(), axes, channels)
+    key = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+    folder = cache_folder() / key[:2] / key
+    found = _open(folder, case, content)
+    if found is not None:
+        return found
+    image, encoded = read_case(case, labels, axes=axes)
+    if channels is not None:
+        image = convert_channels(image, channels, case.image, grey_to_rgb=True)
+
+    def fill(temporary: Path) -> None:
+        np.save(temporary / "image.npy", image)
+        if encoded is not None:
+            np.save(temporary / "labels.npy", encoded)
+
+    _publish(folder, fill)
+    return _open(folder, case, content) or CaseArrays(case.id, image, encoded, content)
+
+
+def read_case(
+    case: Case, labels: LabelMap, *, axes: str | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """(image (H, W, C), labels (H, W) uint8 or None) from the files, checked; raises as `load_case` does."""
+    image = read_image(case.image, page=case.page, axes=axes)
+    if image.dtype.kind == "f" and not bool(np.isfinite(image).all()):
+        count = int(np.count_nonzero(~np.isfinite(image)))
+        raise DataError(
+            "the image has values that are not finite",
+            where=case.image,
+            received=f"{count} NaN or infinite values",
+        )
+    if case.mask is None:
+        return image, None
+    encoded = read_mask(case.mask, labels, case.page, axes)
+    check_shape(case.mask, encoded.shape, image.shape[:2])
+    if case.fov is not None:
+        encoded[~read_fov(case.fov, case.page, axes, image.shape[:2])] = IGNORE
+    return image, encoded
+
+
+def read_fov(path: Path, page: int | None, axes: str | None, size: tuple[int, ...]) -> np.ndarray:
+    """Field of view: (H, W) bool, True inside. A file with one page serves every page of a stack."""
+    from reunet.io.images import read_header
+
+    raw = read_raw_mask(path, page if read_header(path, axes).pages > 1 else None, axes)
+    inside = (raw if raw.ndim == 2 else raw.max(axis=-1)) != 0
+    check_shape(path, inside.shape, size)
+    return inside
+
+
+def check_shape(path: Path, received: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """Raise LabelError when a mask has another size than its image; nothing is ever resized to fit."""
+    if tuple(received) != tuple(expected):
+        raise LabelError(
+            "mask and image have different sizes",
+            where=path,
+            expected=f"{expected[0]} x {expected[1]} (height x width) as the image",
+            received=f"{received[0]} x {received[1]}",
+            fix="find the mask that belongs to this image; masks are never resized silently",
+        )
+
+
+def content_hash(case: Case) -> str:
+    """SHA-256 over the content of the case's files (and its page)."""
+    hashes = [str(case.page)]
+    for path in (case.image, case.mask, case.fov):
+        hashes.append("" if path is None else _file_hash(path, many=case.page is not None))
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where decoded cases lie: the user's cache folder."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("reunet", appauthor=False)) / "cases"
+
+
+def prune(limit_bytes: int, *, spare_seconds: float = 86400.0) -> int:
+    """Remove the entries not used for longest until the cache is at most `limit_bytes`; bytes removed.
+
+    Entries used in the last `spare_seconds` stay, since a running training may have them open.
+    """
+    entries = []
+    for folder in cache_folder().glob("??/*"):
+        try:
+            size = sum(file.stat().st_size for file in folder.iterdir())
+            entries.append((folder.stat().st_mtime, size, folder))
+        except OSError:
+            continue
+    total, removed = sum(size for _, size, _ in entries), 0
+    for used, size, folder in sorted(entries, key=lambda entry: entry[0]):
+        if total - removed <= limit_bytes or time.time() - used < spare_seconds:
+            break
+        shutil.rmtree(folder, ignore_errors=True)
+        removed += 0 if folder.exists() else size
+    return removed
+
+
+def _file_hash(path: Path, *, many: bool) -> str:
+    try:
+        if many:  # the pages of one stack share one file: read it once
+            facts = path.stat()
+            return _remembered_hash(path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+        return sha256_file(path)
+    except OSError as cause:
+        raise ImageReadError("the file cannot be read", where=path, received=cause.strerror) from cause
+
+
+@functools.lru_cache(maxsize=256)
+def _remembered_hash(path: Path, *_facts: int) -> str:
+    return sha256_file(path)
+
+
+def _open(folder: Path, case: Case, content: str) -> CaseArrays | None:
+    """The entry in `folder`, marked as used; None when it is absent or damaged."""
+    image, labels = folder / "image.npy", folder / "labels.npy"
+    try:
+        _array(image)
+        if case.mask is not None:
+            _array(labels)
+        os.utime(folder)
+    except (OSError, ValueError, EOFError):
+        return None
+    return CaseArrays(case.id, image, labels if case.mask is not None else None, content)
+
+
+def _publish(folder: Path, fill: Callable[[Path], None]) -> None:
+    try:
+        publish_folder(folder, fill)
+    except (StorageError, OSError):
+        return  # read-only, full, or another process was first: the arrays in memory serve as well
+
+
+def _array(source: np.ndarray | Path) -> np.ndarray:
+    return np.load(source, mmap_mode="r", allow_pickle=False) if isinstance(source, Path) else source
+
+
+def _frozen(source: np.ndarray | Path) -> np.ndarray | Path:
+    if isinstance(source, np.ndarray):
+        source = source.view()
+        source.flags.writeable = False
+    return source

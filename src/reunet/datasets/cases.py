@@ -1,0 +1,108 @@
+"""What a dataset is: cases (an image, its mask and what is known of them), classes and splits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from reunet.contracts.labels import LabelMap
+from reunet.contracts.results import Problem
+from reunet.errors import DataError, LabelError
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image with its mask.
+
+    id: path below the images folder without suffix, with "/" on every system; pages of a stack add "#0003".
+    split: the split folder it lies in; "train" where there are none.
+    fov: file whose non-zero pixels are the field of view; outside of it nothing is learned or scored.
+    page: page of a stack file, or None for a file with one image.
+    group: cases of one group (a patient, an experiment) stay together when cases are held out.
+    sequence, axis: name of the ordered sequence it belongs to, and whether that is time or depth.
+    """
+
+    id: str
+    split: str
+    image: Path
+    mask: Path | None
+    fov: Path | None = None
+    page: int | None = None
+    group: str | None = None
+    sequence: str | None = None
+    axis: Literal["T", "Z"] | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All cases of a dataset; the cases of a sequence are in its order.
+
+    given_splits: the splits that exist as folders; empty when the dataset is one pair of folders, whose
+    cases all have the split "train".
+    """
+
+    name: str
+    root: Path
+    labels: LabelMap
+    cases: tuple[Case, ...]
+    given_splits: frozenset[str]
+
+    def split(self, name: str) -> tuple[Case, ...]:
+        """The cases of one split; empty when there is no such split."""
+        return tuple(case for case in self.cases if case.split == name)
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """What the user says about a dataset that does not explain itself (the data options of the command line).
+
+    images, masks: the two folders; relative to the dataset, to each of its splits, or to the working folder.
+    axes: axes of TIFF stacks, such as "ZYX".
+    classes: file with the class list. colors: file with the class colours of RGB masks.
+    group: column of items.csv or labels.csv.
+    """
+
+    images: Path | None = None
+    masks: Path | None = None
+    axes: str | None = None
+    classes: Path | None = None
+    colors: Path | None = None
+    group: str | None = None
+    allow_geometry_mismatch: bool = False
+
+
+_LABEL_CODES = frozenset(
+    {"mask-values", "mask-lossy", "mask-fractional", "mask-colours", "shape-mismatch", "class-list"}
+)
+_MOST_LISTED = 200
+
+
+def raise_errors(problems: Iterable[Problem], where: object) -> None:
+    """Raise one DataError that lists every error: a LabelError when it is all about masks."""
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if not errors:
+        return
+    lines = [describe(problem) for problem in errors[:_MOST_LISTED]]
+    if len(errors) > _MOST_LISTED:
+        lines.append(f"and {len(errors) - _MOST_LISTED} more: see `reunet check DATA --fix-list FILE`")
+    kind = LabelError if all(problem.code in _LABEL_CODES for problem in errors) else DataError
+    fixes = list(dict.fromkeys(problem.fix for problem in errors if problem.fix))
+    raise kind(
+        f"the dataset has {len(errors)} problem(s)\n" + "\n".join(f"  - {line}" for line in lines),
+        where=where,
+        fix="; ".join(fixes[:5]) or None,
+    )
+
+
+def describe(problem: Problem) -> str:
+    """One line: file, message, expected and received."""
+    details = [
+        f"{name} {value}"
+        for name, value in (("expected", problem.expected), ("received", problem.received))
+        if value
+    ]
+    return f"{problem.file}: {problem.message}" + (f" ({'; '.join(details)})" if details else "")

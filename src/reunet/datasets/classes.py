@@ -1,0 +1,266 @@
+"""The class list of a dataset: from dataset.json, from the user's file, or from what the masks contain."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reunet.contracts.labels import (
+    BOUNDARY_NAMES,
+    PALETTE,
+    ClassInfo,
+    LabelMap,
+    default_classes,
+    is_foreground,
+)
+from reunet.datasets.cases import Case, DataOptions
+from reunet.datasets.tables import read_json
+from reunet.errors import DataError, LabelError, PlanError, ReunetError, UsageError
+from reunet.io.images import read_header
+from reunet.io.masks import lossy_mask, pack_colours, read_palette, read_raw_mask
+
+_MOST_GUESSED = 32  # more distinct values than this are object numbers rather than classes
+_CLASSES_FIX = "name the classes with --classes FILE (lines: id,name; the name 'ignore' means unlabelled)"
+
+
+def class_list(root: Path, options: DataOptions, cases: Sequence[Case]) -> LabelMap:
+    """The class list, from the first of: --colors, --classes, dataset.json, the masks of `cases`.
+
+    Raises LabelError when the masks do not say clearly what the classes are, DataError or UsageError for
+    a file that is not understood.
+    """
+    if options.colors is not None:
+        return read_colors(options.colors)
+    if options.classes is not None:
+        return _with_encoding(read_classes(options.classes), cases, options)
+    description = root / "dataset.json"
+    if description.is_file():
+        data = read_json(description)
+        if isinstance(data, dict) and data.get("classes") is not None:
+            ignore = data.get("ignore_index")
+            return _with_encoding(_from_entries(data["classes"], ignore, description), cases, options)
+    return guess_classes(cases, options)
+
+
+def read_classes(path: Path) -> LabelMap:
+    """--classes FILE: a JSON list as in dataset.json (or an object with `classes` and `ignore_index`), or
+    lines `id,name`, where the name `ignore` means unlabelled. Raises UsageError.
+    """
+    text = _read_text(path, "--classes")
+    if text.lstrip()[:1] in ("[", "{"):
+        data = read_json(path)
+        if isinstance(data, dict):
+            return _from_entries(data.get("classes"), data.get("ignore_index"), path)
+        return _from_entries(data, None, path)
+    ids, names, ignore = [], [], None
+    for number, row in _rows(text):
+        if number == 1 and not row[0].lstrip("-").isdigit():
+            continue  # a heading
+        if len(row) != 2 or not row[0].lstrip("-").isdigit():
+            raise UsageError(
+                f"line {number} is not understood", where=path, expected="id,name", received=",".join(row)
+            )
+        if row[1].lower() == "ignore":
+            ignore = int(row[0])
+        else:
+            ids.append(int(row[0]))
+            names.append(row[1])
+    entries = [{"id": i, "name": name} for i, name in zip(ids, names, strict=True)]
+    return _from_entries(entries, ignore, path)
+
+
+def read_colors(path: Path) -> LabelMap:
+    """--colors FILE: lines `name,red,green,blue`, or JSON {name: [r, g, b]}; `ignore` is unlabelled."""
+    text = _read_text(path, "--colors")
+    table: list[tuple[str, tuple[int, int, int]]] = []
+    if text.lstrip()[:1] == "{":
+        data = read_json(path)
+        rows = [(0, [str(name), *(str(value) for value in color)]) for name, color in data.items()]
+    else:
+        rows = _rows(text)
+    for number, row in rows:
+        values = [int(value) for value in row[1:] if value.isdigit()]
+        if len(row) != 4 or len(values) != 3 or max(values) > 255:
+            if number == 1 and not values:
+                continue  # a heading
+            raise UsageError(
+                f"line {number} is not understood" if number else "an entry is not understood",
+                where=path,
+                expected="name,red,green,blue with 0 to 255",
+                received=",".join(row),
+            )
+        table.append((row[0], (values[0], values[1], values[2])))
+    classes = [(name, color) for name, color in table if name.lower() != "ignore"]
+    if len({color for _, color in table}) != len(table):
+        raise UsageError("two classes share one colour", where=path)
+    entries = [{"id": i, "name": name, "color": color} for i, (name, color) in enumerate(classes)]
+    labels = _from_entries(entries, None, path)
+    ignored = next((color for name, color in table if name.lower() == "ignore"), None)
+    return labels.model_copy(update={"encoding": "rgb", "ignore_color": ignored})
+
+
+def guess_classes(cases: Sequence[Case], options: DataOptions) -> LabelMap:
+    """The class list the masks speak for: 0 and 255, or 0..n without gaps. Raises LabelError otherwise."""
+    masks = list(dict.fromkeys((case.mask, case.page) for case in cases if case.mask is not None))
+    if not masks:
+        raise DataError(
+            "there are no masks to find the classes in", fix="give the class list with --classes FILE"
+        )
+    with ThreadPoolExecutor(4) as pool:
+        contents = list(pool.map(lambda item: _content(item[0], item[1], options.axes), masks))
+    contents = [content for content in contents if content.values is not None]
+    coloured = [content for content in contents if content.coloured]
+    if coloured:
+        raise _colour_error(coloured)
+    values = sorted({value for content in contents if content.values is not None for value in content.values})
+    if not values:
+        raise DataError("no mask could be read", where=masks[0][0].parent)
+    if 255 in values and set(values) <= {0, 255}:
+        return LabelMap(classes=default_classes([0, 1]), encoding="binary_255")
+    if values != list(range(len(values))) or len(values) > _MOST_GUESSED:
+        raise _unclear(values, contents)
+    if len(values) == 1:
+        values = [0, 1]  # every mask is empty: the checks say so, the foreground class is still there
+    palette = next((read_palette(content.path) for content in contents), None)
+    classes = default_classes(values)
+    if (
+        palette is not None
+        and len(palette) >= len(values)
+        and len({tuple(c) for c in palette[: len(values)]}) == len(values)
+    ):
+        classes = tuple(
+            entry.model_copy(update={"color": tuple(int(value) for value in palette[entry.id])})
+            for entry in classes
+        )
+    return LabelMap(classes=classes)
+
+
+@dataclass(frozen=True)
+class _Content:
+    """The distinct values of one mask (None when it cannot be read: reported later with its pixels)."""
+
+    path: Path
+    values: tuple[int, ...] | None
+    coloured: bool = False
+
+
+def _content(path: Path, page: int | None, axes: str | None) -> _Content:
+    try:
+        raw = read_raw_mask(path, page, axes)
+    except ReunetError:
+        return _Content(path, None)
+    if raw.ndim == 3:
+        raw = pack_colours(raw)
+        return _Content(path, tuple(int(value) for value in np.unique(raw)), True)
+    if raw.dtype == np.uint8:
+        return _Content(
+            path, tuple(int(value) for value in np.flatnonzero(np.bincount(raw.ravel(), minlength=256)))
+        )
+    return _Content(path, tuple(int(value) for value in np.unique(raw)))
+
+
+def _unclear(values: list[int], contents: list[_Content]) -> LabelError:
+    lossy = next((content.path for content in contents if read_header(content.path).lossy), None)
+    if lossy is not None:
+        return lossy_mask(lossy)
+    shown = ", ".join(str(value) for value in values[:12]) + (
+        f" and {len(values) - 12} more" if len(values) > 12 else ""
+    )
+    if len(values) > _MOST_GUESSED:
+        hint = "so many values look like numbers of objects, not classes"
+    elif 255 in values:
+        hint = "255 may be a class or mean unlabelled"
+    else:
+        hint = "values are missing between them, or do not start at 0"
+    return LabelError(
+        f"the masks do not say clearly what the classes are: {hint}",
+        where=contents[0].path.parent,
+        expected="0 and 255, or 0 to n without gaps, or a class list",
+        received=shown,
+        fix=_CLASSES_FIX,
+    )
+
+
+def _colour_error(coloured: list[_Content]) -> LabelError:
+    if read_header(coloured[0].path).lossy:
+        return lossy_mask(coloured[0].path)
+    found = sorted({value for content in coloured for value in content.values or ()})
+    lines = [f"name{i},{value >> 16},{value >> 8 & 255},{value & 255}" for i, value in enumerate(found[:12])]
+    more = f" and {len(found) - 12} more" if len(found) > 12 else ""
+    return LabelError(
+        "the masks are colour images, and no table says which colour is which class",
+        where=coloured[0].path,
+        received=f"{len(found)} colours: {' '.join(lines)}{more}",
+        fix="give --colors FILE with such lines (name,red,green,blue; the name 'ignore' means unlabelled)",
+    )
+
+
+def _with_encoding(labels: LabelMap, cases: Sequence[Case], options: DataOptions) -> LabelMap:
+    """RGB masks of a class list with colours are read by colour; the first mask tells."""
+    first = next((case for case in cases if case.mask is not None), None)
+    if (
+        first is None
+        or first.mask is None
+        or len(set(map(tuple, labels.colors().tolist()))) != len(labels.classes)
+    ):
+        return labels
+    content = _content(first.mask, first.page, options.axes)
+    return labels.model_copy(update={"encoding": "rgb"}) if content.coloured else labels
+
+
+def _from_entries(entries: Any, ignore: Any, where: Path) -> LabelMap:
+    """A LabelMap from a list of {id, name, color, foreground, boundary}; only id and name are required."""
+    try:
+        classes = tuple(_entry(entry, position, len(entries)) for position, entry in enumerate(entries))
+    except (TypeError, KeyError, ValueError, AttributeError) as cause:
+        raise DataError(
+            "the class list is not understood",
+            where=where,
+            expected='[{"id": 0, "name": "background", "color": [0, 0, 0]}, ...]',
+            received=f"{type(cause).__name__}: {str(cause)[:100]}",
+        ) from cause
+    try:
+        labels: LabelMap = LabelMap.parse({"classes": classes, "ignore": ignore}, where=where)
+    except PlanError as cause:
+        raise DataError("the class list is not valid", where=where, received=cause.received) from cause
+    if len(labels.classes) < 2:
+        raise DataError("the class list needs at least two classes, background included", where=where)
+    return labels
+
+
+def _entry(entry: Any, position: int, count: int) -> ClassInfo:
+    name = str(entry["name"])
+    color = entry.get("color", PALETTE[position % len(PALETTE)])
+    return ClassInfo(
+        id=entry["id"],
+        name=name,
+        color=tuple(color),
+        foreground=entry.get("foreground", is_foreground(position, name, count)),
+        boundary=entry.get("boundary", name.lower() in BOUNDARY_NAMES),
+    )
+
+
+def _read_text(path: Path, option: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as cause:
+        raise UsageError(
+            f"the file given with {option} cannot be read", where=path, received=str(cause)
+        ) from cause
+
+
+def _rows(text: str) -> list[tuple[int, list[str]]]:
+    """(line number, cells) of comma-separated text, without empty lines and comments."""
+    rows = enumerate(csv.reader(io.StringIO(text)), start=1)
+    return [
+        (n, [cell.strip() for cell in row])
+        for n, row in rows
+        if any(row) and not row[0].lstrip().startswith("#")
+    ]

@@ -1,0 +1,101 @@
+"""Open a folder as a dataset: the data-pack convention, or a plain pair of folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reunet.contracts.labels import LabelMap
+from reunet.contracts.results import Problem
+from reunet.datasets.cases import Case, DataOptions, Dataset, raise_errors
+from reunet.datasets.classes import class_list
+from reunet.datasets.folders import SplitFolders, locate
+from reunet.datasets.pairs import pair_files
+from reunet.datasets.tables import read_json, with_groups, with_sequences
+from reunet.errors import DataError, LabelError
+from reunet.io.tiff import check_axes
+
+
+def open_dataset(
+    root: Path | None, options: DataOptions | None = None, labels: LabelMap | None = None
+) -> Dataset:
+    """A dataset with all its cases; images are not decoded, masks only to find the class list in them.
+
+    Understood are `<split>/images` + `<split>/masks` (+ `fov`), the same without split folders,
+    `images/<split>` + `masks/<split>`, and any two folders named with options. Masks match images by their
+    path without suffix; `_mask`, `_label`, `_seg`, `_segmentation` may follow it.
+
+    labels: the class list when it is known already (that of a run); else that of dataset.json, of the
+    options, or the one the masks of train and val speak for. Masks of test are not opened.
+    Raises DataError (LabelError) that lists every problem of the structure at once.
+    """
+    options = options or DataOptions()
+    scan = scan_dataset(root, options, labels)
+    raise_errors(scan.problems, scan.root)
+    if scan.labels is None:  # never without an error in the list
+        raise DataError("the dataset has no class list", where=scan.root)
+    return Dataset(_name(scan.root), scan.root, scan.labels, tuple(scan.cases), scan.given)
+
+
+class Scan:
+    """What a look at the folders gave: usable cases and the problems of the others."""
+
+    def __init__(self, root: Path, folders: Sequence[SplitFolders], given: frozenset[str]) -> None:
+        self.root, self.folders, self.given = root, folders, given
+        self.cases: list[Case] = []
+        self.problems: list[Problem] = []
+        self.labels: LabelMap | None = None
+
+
+def scan_dataset(root: Path | None, options: DataOptions, labels: LabelMap | None = None) -> Scan:
+    """Look at the folders. Raises DataError only when there is nothing to look at."""
+    if options.axes is not None:
+        check_axes(options.axes)
+    scan = Scan(*locate(root, options))
+    for folders in scan.folders:
+        found = pair_files(folders, scan.root, options.axes)
+        scan.cases.extend(found.cases)
+        scan.problems.extend(found.problems)
+        if folders.masks is None:
+            scan.problems.append(
+                Problem(
+                    "warning",
+                    "split-without-masks",
+                    folders.split,
+                    "the split has no masks and cannot be scored",
+                )
+            )
+    scan.cases = with_sequences(scan.cases, scan.root)
+    if options.group is not None:
+        scan.cases, problems = with_groups(scan.cases, options.group, scan.folders, scan.root)
+        scan.problems.extend(problems)
+    known = [case for case in scan.cases if case.split != "test"] or scan.cases
+    try:
+        scan.labels = labels or class_list(scan.root, options, known)
+    except LabelError as cause:
+        scan.problems.append(as_problem("class-list", scan.root, cause))
+    except DataError as cause:
+        if not any(problem.severity == "error" for problem in scan.problems):
+            raise
+        scan.problems.append(as_problem("class-list", scan.root, cause))
+    return scan
+
+
+def as_problem(code: str, file: Path | str, cause: DataError) -> Problem:
+    """An error as an entry of the list."""
+    return Problem(
+        "error", code, str(file), cause.what, _text(cause.expected), _text(cause.received), cause.fix or ""
+    )
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _name(root: Path) -> str:
+    description = root / "dataset.json"
+    if description.is_file():
+        data = read_json(description)
+        if isinstance(data, dict) and isinstance(data.get("name"), str):
+            return str(data["name"])
+    return root.resolve().name or "dataset"

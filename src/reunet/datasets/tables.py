@@ -1,0 +1,137 @@
+"""What lies beside the images: sequences.json, and the group column of items.csv or labels.csv."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import json
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from reunet.contracts.results import Problem
+from reunet.datasets.cases import Case
+from reunet.datasets.folders import SplitFolders
+from reunet.datasets.pairs import relative
+from reunet.errors import DataError, UsageError
+
+_KEY_COLUMNS = ("stem", "file", "file_name", "filename", "image", "id", "name")
+
+
+def read_json(path: Path) -> Any:
+    """Parsed JSON. Raises DataError."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, RecursionError, json.JSONDecodeError) as cause:
+        raise DataError("could not read a JSON file", where=path, received=str(cause)) from cause
+
+
+def with_sequences(cases: list[Case], root: Path) -> list[Case]:
+    """Cases with the sequences of sequences.json, the frames of each in its order. Raises DataError."""
+    path = root / "sequences.json"
+    if not path.is_file():
+        return cases
+    entries = read_json(path)
+    places: dict[tuple[str, str], tuple[str, str, int]] = {}
+    try:
+        for entry in entries:
+            for frame in entry["frames"]:
+                axis = str(entry.get("axis", "T"))
+                places[str(entry.get("split", "train")), str(frame)] = (
+                    str(entry["sequence"]),
+                    axis,
+                    len(places),
+                )
+    except (TypeError, KeyError, AttributeError) as cause:
+        raise DataError(
+            "sequences.json is not understood",
+            where=path,
+            expected='[{"split": "train", "sequence": "a", "axis": "T" or "Z", "frames": ["stem", ...]}]',
+            received=f"{type(cause).__name__}: {cause}",
+        ) from cause
+    if not {axis for _, axis, _ in places.values()} <= {"T", "Z"}:
+        raise DataError("sequences.json names an unknown axis", where=path, expected="T (time) or Z (depth)")
+    known, others = [], []
+    for case in cases:
+        place = places.get((case.split, case.id))
+        if place is None:
+            others.append(case)
+        else:
+            known.append((place[2], replace(case, sequence=place[0], axis="Z" if place[1] == "Z" else "T")))
+    return [case for _, case in sorted(known, key=lambda item: item[0])] + others
+
+
+def with_groups(
+    cases: list[Case], column: str, folders: Sequence[SplitFolders], root: Path
+) -> tuple[list[Case], list[Problem]]:
+    """Cases with the group that the table's column states, and a problem for each case it does not name.
+
+    Raises UsageError when no table has the column.
+    """
+    groups: dict[tuple[str, str], str] = {}
+    seen: set[str] = set()
+    for entry in folders:
+        tables = [
+            base / name for base in dict.fromkeys((entry.base, root)) for name in ("items.csv", "labels.csv")
+        ]
+        for table in tables:
+            columns = _read_column(table, column, seen) if table.is_file() else {}
+            for stem, value in columns.items():
+                groups.setdefault((entry.split, stem), value)
+    if column not in seen:
+        close = difflib.get_close_matches(column, sorted(seen), n=1)
+        raise UsageError(
+            f"--group {column}: no such column in items.csv or labels.csv",
+            where=root,
+            expected=f"one of: {', '.join(sorted(seen))}"
+            if seen
+            else "a table items.csv or labels.csv with that column",
+            fix=f"did you mean {close[0]!r}?" if close else None,
+        )
+    grouped, problems = [], []
+    for case in cases:
+        stem = case.id.split("#")[0] if case.page is not None else case.id
+        group = groups.get((case.split, stem))
+        if not group:
+            problems.append(
+                Problem(
+                    "error",
+                    "no-group",
+                    relative(case.image, root),
+                    f"the table states no {column} for this image",
+                )
+            )
+        grouped.append(replace(case, group=group or None))
+    return grouped, problems
+
+
+def _read_column(table: Path, column: str, seen: set[str]) -> dict[str, str]:
+    """Stem -> value of the column; the columns of the table are added to `seen`."""
+    try:
+        with open(table, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or []
+            seen.update(columns)
+            key = next((name for name in _KEY_COLUMNS if name in columns), None)
+            if column not in columns:
+                return {}
+            if key is None:
+                raise DataError(
+                    "the table does not say which image a row is about",
+                    where=table,
+                    expected=f"a column named {' or '.join(_KEY_COLUMNS)}",
+                    received=", ".join(columns),
+                )
+            return {_stem(str(row[key])): str(row[column] or "") for row in reader}
+    except (OSError, UnicodeDecodeError, csv.Error) as cause:
+        raise DataError("could not read a table", where=table, received=str(cause)) from cause
+
+
+def _stem(value: str) -> str:
+    name = unicodedata.normalize("NFC", value.strip().replace("\\", "/"))
+    suffix = Path(name).suffix.lower()
+    return (
+        name[: -len(suffix)] if suffix in (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff") else name
+    )

@@ -1,0 +1,1 @@
+"""Export: the network in formats that run without a training framework, each verified against it."""

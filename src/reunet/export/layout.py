@@ -1,0 +1,166 @@
+"""Take the transpositions out of an OpenVINO graph that Keras built.
+
+Keras computes channels last and OpenVINO's convolutions channels first, so Keras' openvino backend puts
+a transposition before and after every layer. They would take more than half of the prediction time.
+Each is pushed towards the output, past every operation that does not care, until it meets its inverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from openvino import opset16
+
+Permutation = tuple[int, ...]
+
+UNARY = frozenset(
+    {"Relu", "Sigmoid", "Tanh", "Exp", "Sqrt", "Elu", "Gelu", "Swish", "HSwish", "Abs", "Negative"}
+)
+BINARY = frozenset(
+    {"Add", "Subtract", "Multiply", "Divide", "Power", "Maximum", "Minimum", "SquaredDifference"}
+)
+REDUCE = frozenset({"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"})
+
+
+def sink_transpositions(model: ov.Model) -> None:
+    """Remove the transpositions of `model`, in place; what it computes stays the same."""
+    for operation in model.get_ordered_ops():
+        kind = operation.get_type_name()
+        if kind == "Convert" and operation.input_value(0).element_type == operation.output(0).element_type:
+            _replace(operation, operation.input_value(0))
+        elif kind == "Transpose":
+            _merge(operation)
+        elif kind in RULES:
+            RULES[kind](operation)
+    model.validate_nodes_and_infer_types()
+
+
+def _view(value: Any) -> tuple[Any, Permutation | None]:
+    """(source, permutation) of a transposed value; (value, None) of any other, and of constants."""
+    node = value.get_node()
+    if node.get_type_name() != "Transpose" or node.input_value(0).get_node().get_type_name() == "Constant":
+        return value, None
+    order = node.input_value(1).get_node()
+    if order.get_type_name() != "Constant":
+        return value, None
+    return node.input_value(0), tuple(int(axis) for axis in order.get_data())
+
+
+def _replace(operation: Any, value: Any) -> None:
+    for target in operation.output(0).get_target_inputs():
+        target.replace_source_output(value)
+
+
+def _transposed(value: Any, order: Permutation) -> Any:
+    return opset16.transpose(value, np.array(order, np.int32)).output(0)
+
+
+def _merge(outer: Any) -> None:
+    """T(T(x, p), q) = T(x, p[q]), which is x when one undoes the other."""
+    source, first = _view(outer.input_value(0))
+    _, second = _view(outer.output(0))
+    if first is None or second is None:
+        return
+    order = tuple(first[axis] for axis in second)
+    _replace(outer, source if order == tuple(range(len(order))) else _transposed(source, order))
+
+
+def _unary(operation: Any) -> None:
+    """f(T(x)) = T(f(x))."""
+    source, order = _view(operation.input_value(0))
+    if order is not None:
+        _push(operation, {0: source}, order)
+
+
+def _batch_norm(operation: Any) -> None:
+    """As unary, as long as the channels stay on axis 1."""
+    source, order = _view(operation.input_value(0))
+    if order is not None and order[1] == 1:
+        _push(operation, {0: source}, order)
+
+
+def _prelu(operation: Any) -> None:
+    """As unary, for one slope for all channels."""
+    slope = operation.input_value(1).partial_shape
+    if slope.is_static and np.prod(list(slope.to_shape()), dtype=int) == 1:
+        _unary(operation)
+
+
+def _binary(operation: Any) -> None:
+    """f(T(x), T(y)) = T(f(x, y)); the other operand is brought into the order of the first."""
+    views = [_view(operation.input_value(i)) for i in range(2)]
+    order = views[0][1] or views[1][1]
+    if order is None:
+        return
+    sources = {}
+    for i, (source, own) in enumerate(views):
+        value = operation.input_value(i)
+        if own != order:
+            rank = value.get_partial_shape().rank.get_length()
+            if rank < len(order):
+                value = opset16.unsqueeze(value, np.arange(len(order) - rank)).output(0)
+            source = _transposed(value, tuple(int(axis) for axis in np.argsort(order)))
+        sources[i] = source
+    _push(operation, sources, order)
+
+
+def _reduce(operation: Any) -> None:
+    """Reduce the same axes, wherever they are in the source; they are kept with length 1."""
+    source, order = _view(operation.input_value(0))
+    axes = operation.input_value(1).get_node()
+    if order is None or axes.get_type_name() != "Constant" or not operation.get_attributes()["keep_dims"]:
+        return
+    moved = np.array([order[axis] for axis in axes.get_data().ravel()], np.int32)
+    _push(operation, {0: source, 1: opset16.constant(moved).output(0)}, order)
+
+
+def _slice(operation: Any) -> None:
+    """Slice the same axes, wherever they are in the source."""
+    source, order = _view(operation.input_value(0))
+    if order is None or operation.get_input_size() < 5:
+        return
+    axes = operation.input_value(4).get_node()
+    if axes.get_type_name() == "Constant":
+        moved = np.array([order[axis] for axis in axes.get_data().ravel()], np.int32)
+        _push(operation, {0: source, 4: opset16.constant(moved).output(0)}, order)
+
+
+def _concat(operation: Any) -> None:
+    views = [_view(operation.input_value(i)) for i in range(operation.get_input_size())]
+    order = views[0][1]
+    if order is not None and all(own == order for _, own in views):
+        joined = opset16.concat([source for source, _ in views], order[operation.get_attributes()["axis"]])
+        _replace(operation, _transposed(joined.output(0), order))
+
+
+def _softmax(operation: Any) -> None:
+    source, order = _view(operation.input_value(0))
+    if order is not None:
+        softmax = opset16.softmax(source, order[operation.get_attributes()["axis"]])
+        _replace(operation, _transposed(softmax.output(0), order))
+
+
+def _push(operation: Any, sources: dict[int, Any], order: Permutation) -> None:
+    """Feed the operation with the sources and transpose its output instead."""
+    targets = operation.output(0).get_target_inputs()
+    for position, source in sources.items():
+        operation.input(position).replace_source_output(source)
+    operation.constructor_validate_and_infer_types()
+    moved = _transposed(operation.output(0), order)
+    for target in targets:
+        target.replace_source_output(moved)
+
+
+RULES: dict[str, Callable[[Any], None]] = {
+    **dict.fromkeys(UNARY, _unary),
+    **dict.fromkeys(BINARY, _binary),
+    **dict.fromkeys(REDUCE, _reduce),
+    "BatchNormInference": _batch_norm,
+    "Concat": _concat,
+    "PRelu": _prelu,
+    "Slice": _slice,
+    "Softmax": _softmax,
+}

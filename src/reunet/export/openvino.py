@@ -1,0 +1,173 @@
+"""Export to OpenVINO: one path for every backend, verified against the Keras network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import reunet
+from reunet.contracts.plan import Calibration, Plan
+from reunet.contracts.run import RunFolder, read_facts
+from reunet.errors import BackendError
+from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
+from reunet.storage import publish_folder, sha256_file, write_json
+from reunet.tasks import task
+
+TOLERANCE = 1e-4
+"""Largest difference of a probability between the Keras network and its export in float32."""
+
+Network = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""Tiles (B, h, w, C) float32 to {head: (B, h', w', K) float32 probabilities}."""
+
+
+def export_engine(
+    run: RunFolder, samples: np.ndarray | None = None, reference: Network | None = None
+) -> dict[str, Any]:
+    """Export the weights of a run to `engine/`, and a self-test to `test/`.
+
+    Parameters
+    ----------
+    run: with plan and finished weights.
+    samples: (N, h, w, C) float32 normalised tiles on which bf16 is compared with f32, best from
+        held-out images; a synthetic tile when None.
+    reference: the Keras network in float32, such as a KerasRuntime; built from the run when None.
+
+    Returns the content of engine.json. Raises BackendError when the export fails or its output differs
+    from the reference by more than 1e-4; `engine/` is then as it was before.
+    """
+    plan = run.plan()
+    weights = run.verified_weights(plan)
+    if reference is None:
+        from reunet.inference.keras_runtime import load_keras
+
+        reference = load_keras(run, plan)
+    image = synthetic_tile(plan)
+    expected = reference(image)
+    facts: dict[str, Any] = {}
+
+    def fill(folder: Path) -> None:
+        model = folder / run.engine_file.name
+        _run_child(run.plan_file, weights, model)
+        facts.update(_facts(run, plan, model))
+        tiles = image if samples is None else samples
+        facts["precision"] = _measure(model, plan, run.calibration(), (image, expected), tiles)
+        write_json(folder / run.engine_facts_file.name, facts)
+
+    publish_folder(run.engine_file.parent, fill)
+    publish_folder(run.self_test, lambda folder: _write_self_test(folder, image, expected))
+    return facts
+
+
+def synthetic_tile(plan: Plan) -> np.ndarray:
+    """A fixed input with structure at every scale: (1, h, w, C) float32, mean 0, deviation 1."""
+    import cv2
+
+    random = np.random.default_rng(0)
+    (height, width), channels = plan.inference.tile, plan.input.channels
+    image = np.zeros((height, width, channels), np.float32)
+    for scale in (1, 4, 16, 64):
+        small = random.standard_normal((height // scale + 1, width // scale + 1, channels)).astype(np.float32)
+        image += cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR).reshape(image.shape)
+    return ((image - image.mean()) / image.std())[None]
+
+
+def _run_child(plan: Path, weights: Path, model: Path) -> None:
+    package_root = str(Path(reunet.__file__).parents[1])
+    path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "reunet.export.openvino_child", str(plan), str(weights), str(model)],
+        env={**os.environ, "KERAS_BACKEND": "openvino", "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode != 0 or not model.is_file():
+        raise BackendError(
+            "the export to OpenVINO failed",
+            where=plan.parent,
+            received="; ".join(done.stderr.strip().splitlines()[-3:]) or f"exit code {done.returncode}",
+            fix="predict with --engine keras, and report this with the output of `reunet doctor`",
+        )
+
+
+def _facts(run: RunFolder, plan: Plan, model: Path) -> dict[str, Any]:
+    import keras
+    import openvino
+
+    return {
+        "schema_version": 1,
+        "weights_sha256": read_facts(run.weights_facts_file)["sha256"],
+        "network": plan.network.model_dump(mode="json"),
+        "tile": list(plan.inference.tile),
+        "files": {name: sha256_file(model.with_name(name)) for name in ("model.xml", "model.bin")},
+        "versions": {
+            "reunet": reunet.__version__,
+            "keras": keras.__version__,
+            "openvino": openvino.__version__,
+        },
+    }
+
+
+def _measure(
+    model: Path,
+    plan: Plan,
+    calibration: Calibration,
+    self_test: tuple[np.ndarray, dict[str, np.ndarray]],
+    samples: np.ndarray,
+) -> dict[str, Any]:
+    """What each precision costs: f32 against Keras on the self-test, bf16 against f32 on `samples`.
+
+    bf16 is None where this CPU does not compute it. Raises BackendError when f32 differs.
+    """
+    image, expected = self_test
+    exact = OpenVINORuntime(model, plan.inference.tile, "f32")
+    difference = _largest_difference(exact(image), expected)
+    if not difference <= TOLERANCE:
+        raise BackendError(
+            "the exported engine does not compute what the network computes",
+            where=model.name,
+            expected=f"probabilities within {TOLERANCE}",
+            received=f"a difference of {difference:.2g}",
+            fix="predict with --engine keras, and report this with the output of `reunet doctor`",
+        )
+    facts: dict[str, Any] = {"f32": {"max_difference": difference}, "bf16": None}
+    if native_bf16():
+        fast = OpenVINORuntime(model, plan.inference.tile, "bf16")
+        facts["bf16"] = _compare(fast, exact, samples, plan, calibration)
+    return facts
+
+
+def _compare(
+    fast: Network, exact: Network, samples: np.ndarray, plan: Plan, calibration: Calibration
+) -> dict[str, Any]:
+    decode = task(plan.tasks[0]).decode
+    differ = pixels = 0
+    largest = 0.0
+    for sample in samples:
+        one, other = fast(sample[None]), exact(sample[None])
+        largest = max(largest, _largest_difference(one, other))
+        first, second = (decode(p[plan.tasks[0]][0], plan.labels, calibration) for p in (one, other))
+        differ += int(np.count_nonzero(first != second))
+        pixels += first.size
+    return {
+        "labels_differ_ppm": round(1e6 * differ / pixels, 1),
+        "max_difference": largest,
+        "pixels": pixels,
+    }
+
+
+def _largest_difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
+    return max(float(np.abs(one[head] - other[head]).max()) for head in other)
+
+
+def _write_self_test(folder: Path, image: np.ndarray, expected: dict[str, np.ndarray]) -> None:
+    np.save(folder / "input.npy", image)
+    for head, probabilities in expected.items():
+        np.save(folder / f"expected_{head}.npy", probabilities)

@@ -1,0 +1,125 @@
+"""`reunet doctor`: what belongs in a bug report, without host or user names."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from reunet import __version__, machine
+
+BACKENDS = ("tensorflow", "jax", "torch")
+NEEDED_FOR_TRAINING = ("keras", "grain")
+
+
+def doctor() -> str:
+    """Facts about this installation, as text of several lines. Imports no training framework."""
+    sections = {
+        "reunet": _installation(),
+        "machine": _machine(),
+        "prediction engines": _engines(),
+        "training backends": _backends(),
+        "folders": _folders(),
+        "packages": [f"{name} {version}" for name, version in machine.versions().items()],
+    }
+    lines: list[str] = []
+    for title, facts in sections.items():
+        lines += [title, *(f"  {fact}" for fact in facts)]
+    return "\n".join(lines)
+
+
+def _installation() -> list[str]:
+    inside = sys.prefix != sys.base_prefix
+    return [
+        f"version {__version__}",
+        f"python {platform.python_version()} ({platform.python_implementation()}), "
+        f"{'virtual environment' if inside else 'no virtual environment'}",
+        f"encoding: files {sys.getfilesystemencoding()}, output {sys.stdout.encoding}",
+    ]
+
+
+def _machine() -> list[str]:
+    memory = machine.memory_bytes()
+    return [
+        f"{platform.system()} {platform.release()}, {platform.machine()}",
+        f"processor: {_processor()}, {machine.cores()} core(s) usable",
+        f"native bfloat16: {_yes(machine.has_cpu_bfloat16())}",
+        f"memory: {'unknown' if memory is None else f'{memory / 2**30:.1f} GiB'}",
+        f"gpu: {_gpu()}",
+    ]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"
+
+
+def _gpu() -> str:
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return "no NVIDIA driver found"
+    query = [tool, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return "nvidia-smi is there but gives no answer"
+    return "; ".join(answer.strip().splitlines()) or "none"
+
+
+def _engines() -> list[str]:
+    try:
+        import openvino as ov
+
+        core = ov.Core()
+        abilities = ", ".join(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+        return [f"openvino: loads; devices {', '.join(core.available_devices)}; CPU computes {abilities}"]
+    except Exception as cause:  # a broken installation is exactly what is to be reported here
+        return [f"openvino: cannot be loaded ({type(cause).__name__}: {cause})"]
+
+
+def _backends() -> list[str]:
+    facts = []
+    for name in BACKENDS:
+        missing = [package for package in (name, *NEEDED_FOR_TRAINING) if not _is_installed(package)]
+        hint = f"missing {', '.join(missing)}: pip install 'reunet[{name}]'" if missing else "installed"
+        facts.append(f"{name}: {hint}")
+    chosen = os.environ.get("KERAS_BACKEND")
+    if chosen is not None:
+        facts.append(f"KERAS_BACKEND is set to {chosen}")
+    return facts
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _folders() -> list[str]:
+    facts = [f"working folder: {_free(Path.cwd())}"]
+    try:
+        import platformdirs
+
+        cache = Path(platformdirs.user_cache_dir("reunet"))
+    except ImportError:
+        return [*facts, "cache: platformdirs is not installed"]
+    nearest = next((folder for folder in (cache, *cache.parents) if folder.is_dir()), Path("/"))
+    shown = str(cache).replace(str(Path.home()), "~")
+    return [*facts, f"cache: {shown}, writable {_yes(os.access(nearest, os.W_OK))}, {_free(nearest)}"]
+
+
+def _free(folder: Path) -> str:
+    try:
+        return f"{shutil.disk_usage(folder).free / 2**30:.1f} GiB free"
+    except OSError as cause:
+        return f"free space unknown ({cause.strerror})"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

@@ -1,0 +1,236 @@
+"""`reunet evaluate`: how good a run, or anybody's masks, are on labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.plan import Plan
+from reunet.contracts.results import EvaluateResult
+from reunet.contracts.run import RunFolder
+from reunet.datasets.cache import content_hash, read_case
+from reunet.datasets.cases import Case, DataOptions, Dataset
+from reunet.datasets.layouts import open_dataset
+from reunet.datasets.splits import Splits
+from reunet.errors import DataError, LabelError, ReunetError, UsageError
+from reunet.flows.evaluate_masks import evaluate_masks
+from reunet.flows.mask_values import labels_of_dataset
+from reunet.flows.scoring import Context, Scored, refuse_existing, score_images, write_evaluation
+from reunet.inference.load import load
+from reunet.inference.predictor import Predictor
+from reunet.progress import NullProgress, Progress
+
+if TYPE_CHECKING:  # it plans, hence imports a training framework, which evaluating must not need
+    from reunet.flows.prepare import Prepared
+
+SEEN_ALREADY = (
+    "These images were held out of training, but they chose the weights and thresholds: expect a little "
+    "less on new images."
+)
+
+
+def evaluate(
+    run: str | Path | None = None,
+    data: str | Path | None = None,
+    *,
+    split: str = "test",
+    output: str | Path | None = None,
+    pred: str | Path | None = None,
+    truth: str | Path | None = None,
+    task: str = "auto",
+    overwrite: bool = False,
+    engine: str = "auto",
+    precision: str = "auto",
+    tta: bool = False,
+    images: Path | None = None,
+    masks: Path | None = None,
+    axes: str | None = None,
+    classes: Path | None = None,
+    colors: Path | None = None,
+    group: str | None = None,
+    allow_geometry_mismatch: bool = False,
+    on_progress: Progress | None = None,
+) -> EvaluateResult:
+    """Score a run on one split of a dataset; or, with `pred` and `truth`, two folders of masks.
+
+    Parameters
+    ----------
+    run, data: a run folder, and a dataset folder (or `images` and `masks`).
+    split: `train`, `val` or `test`; `val` without such a folder is what the run held out. A dataset
+        without split folders is scored whole.
+    output: folder for metrics.json, metrics.csv and report.html; RUN/evaluation/<split> by default, for
+        masks a folder beside `pred`.
+    pred, truth: masks of the same names, scored without any run. `images` then are only shown.
+    task: `auto` or `semantic`.
+    engine, precision, tta: as in `reunet.load`.
+    images, masks, axes, classes, colors, group, allow_geometry_mismatch: see `DataOptions`.
+
+    Images that fail are in `failures` of the result. Raises UsageError, DataError, ModelFileError,
+    PlanError, StorageError.
+    """
+    progress = on_progress or NullProgress()
+    options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch)
+    if task not in ("auto", "semantic"):
+        raise UsageError("unknown task", where="--task", expected="auto or semantic", received=task)
+    target = None if output is None else Path(output)
+    if pred is not None or truth is not None:
+        if run is not None or data is not None:
+            raise UsageError(
+                "--pred and --truth need no run and no dataset",
+                where="--pred",
+                received=f"{run if run is not None else data} as well",
+                fix="leave one of the two out",
+            )
+        if pred is None or truth is None:
+            raise UsageError("--pred and --truth belong together", fix="give both: --pred DIR --truth DIR")
+        return evaluate_masks(Path(pred), Path(truth), options, target, progress, overwrite=overwrite)
+    if run is None or (data is None and (images is None or masks is None)):
+        raise UsageError(
+            "nothing to evaluate",
+            expected="a run and a dataset, or two folders of masks",
+            fix="reunet evaluate RUN DATA, or reunet evaluate --pred DIR --truth DIR",
+        )
+    folder = RunFolder(Path(run))
+    target = target or folder.evaluation(split)
+    plan = folder.plan()
+    refuse_existing(target, overwrite=overwrite)
+    dataset = _open(None if data is None else Path(data), options, plan)
+    cases = cases_of_split(dataset, split, folder)
+    predictor = load(folder.path, engine, precision, tta)
+    return _evaluate_run(folder, predictor, dataset, cases, (split, target, options.axes), progress)
+
+
+def evaluate_split(
+    run: RunFolder, prepared: Prepared, progress: Progress, split: str = "val"
+) -> EvaluateResult:
+    """Score a run just trained on its held-out cases with its exported engine.
+
+    Writes RUN/evaluation/<split>/ and the same report to RUN/report.html. Raises StorageError, DataError.
+    """
+    plan, predictor = run.plan(), load(run.path)
+    loaders = {
+        case.id: partial(_score, predictor, np.asarray(case.image), np.asarray(case.labels), case.id)
+        for case in prepared.val
+        if case.labels is not None
+    }
+    evaluation = score_images(loaders, plan.labels, predictor.calibration, split, progress)
+    known = [f"{problem.file}: {problem.message}" for problem in prepared.warnings]
+    warnings = [SEEN_ALREADY, *prepared.splits.notes, *known[:20]]
+    if len(known) > 20:
+        warnings.append(f"and {len(known) - 20} more warnings: see `reunet check`")
+    context = _context(run, predictor, prepared.dataset.name, split, warnings)
+    return write_evaluation(evaluation, context, run.evaluation(split), also=run.report_file)
+
+
+def cases_of_split(dataset: Dataset, split: str, run: RunFolder) -> tuple[Case, ...]:
+    """The cases to score: the split's own, what the run held out, or all where there are no splits.
+
+    Raises DataError for a split that does not exist or has no masks.
+    """
+    cases = dataset.split(split)
+    if not cases and split in ("val", "train") and run.splits_file.is_file():
+        splits = Splits.read(run.splits_file)
+        cases = tuple(case for case in dataset.cases if case.id in set(getattr(splits, split)))
+    elif split == "train" and run.splits_file.is_file():
+        held_out = set(Splits.read(run.splits_file).val)
+        cases = tuple(case for case in cases if case.id not in held_out) or cases
+    if not cases and not dataset.given_splits:
+        cases = dataset.cases
+    if not cases:
+        raise DataError(
+            "the dataset has no such split",
+            where=dataset.root,
+            expected=", ".join(sorted(dataset.given_splits)),
+            received=split,
+            fix=f"name one of these with --split, or add a {split}/ folder",
+        )
+    if all(case.mask is None for case in cases):
+        raise DataError(
+            "this split has no masks to compare with", where=dataset.root, received=f"--split {split}"
+        )
+    return cases
+
+
+def _open(data: Path | None, options: DataOptions, plan: Plan) -> Dataset:
+    """The dataset with class indices as in the plan. Raises PlanError when the classes are others."""
+    described = options.classes is not None or options.colors is not None
+    if data is not None and (data / "dataset.json").is_file():
+        described = True
+    dataset = open_dataset(data, options, labels=None if described else plan.labels)
+    labels = labels_of_dataset(plan.labels, dataset.labels, dataset.cases, options.axes)
+    return Dataset(dataset.name, dataset.root, labels, dataset.cases, dataset.given_splits)
+
+
+def _evaluate_run(
+    run: RunFolder,
+    predictor: Predictor,
+    dataset: Dataset,
+    cases: Sequence[Case],
+    where: tuple[str, Path, str | None],
+    progress: Progress,
+) -> EvaluateResult:
+    split, output, axes = where
+
+    def read_and_score(case: Case) -> Scored:
+        image, truth = read_case(case, dataset.labels, axes=axes)
+        if truth is None:
+            raise LabelError("the image has no mask", where=case.image)
+        return _score(predictor, image, truth, case.image)
+
+    loaders = {case.id: partial(read_and_score, case) for case in cases}
+    labels = predictor.plan.labels
+    evaluation = score_images(loaders, labels, predictor.calibration, split, progress)
+    warnings = _seen_in_training(run, cases, split)
+    context = _context(run, predictor, dataset.name, split, warnings)
+    return write_evaluation(evaluation, context, output)
+
+
+def _score(predictor: Predictor, image: np.ndarray, truth: np.ndarray, where: object) -> Scored:
+    prediction = predictor(image, where=where)
+    return Scored(image, truth, prediction.labels, prediction.probabilities)
+
+
+def _seen_in_training(run: RunFolder, cases: Sequence[Case], split: str) -> list[str]:
+    """Warnings about images that the network has learned from, found by their content."""
+    if split == "val" and run.splits_file.is_file():
+        held_out = Splits.read(run.splits_file).val
+        if {case.id for case in cases} <= set(held_out):
+            return [SEEN_ALREADY]
+    notes = list(Splits.read(run.splits_file).notes) if run.splits_file.is_file() else []
+    if not run.fingerprint_file.is_file():
+        return notes
+    trained = {facts.content for facts in Fingerprint.read(run.fingerprint_file).cases}
+    seen = sum(_content(case) in trained for case in cases)
+    if seen:
+        text = (
+            f"{seen} of these {len(cases)} images were used in training: the scores say how well the network "
+            "remembers them, not how well it does on new images."
+        )
+        notes.insert(0, text)
+    return notes
+
+
+def _content(case: Case) -> str | None:
+    try:
+        return content_hash(case)
+    except ReunetError:
+        return None
+
+
+def _context(
+    run: RunFolder, predictor: Predictor, dataset: str, split: str, warnings: Sequence[str]
+) -> Context:
+    plan = predictor.plan
+    facts = {
+        "Run": run.path.resolve().name,
+        "Network": f"{plan.network.preset}, {plan.network.filters[0]} to {plan.network.filters[-1]} filters",
+        "Engine": f"{predictor.runtime.name} {predictor.runtime.precision}",
+    }
+    if predictor.tta:
+        facts["Test-time augmentation"] = "mirrored four ways"
+    return Context(f"{dataset}: {split}", facts, warnings, plan, run.history_file)

@@ -1,0 +1,58 @@
+"""What follows the last training step: thresholds, the engine, the model card, the report."""
+
+from __future__ import annotations
+
+from reunet.contracts.plan import Plan
+from reunet.contracts.run import RunFolder
+from reunet.export.openvino import export_engine
+from reunet.flows.prepare import Prepared
+from reunet.progress import Progress
+from reunet.storage import write_text
+from reunet.training.loop import Outcome
+from reunet.training.validation import Validator
+
+
+def finish(
+    run: RunFolder, plan: Plan, prepared: Prepared, validator: Validator, outcome: Outcome, progress: Progress
+) -> None:
+    """Turn trained weights into a finished run folder. The model of `validator` holds the best weights."""
+    progress.start("fitting thresholds on the held-out images", None)
+    validator.calibrate().write(run.calibration_file)
+    progress.start("exporting the engine", None)
+    export_engine(run)
+    write_text(run.path / "model_card.md", model_card(plan, prepared, outcome))
+    report(run, prepared, progress)
+
+
+def report(run: RunFolder, prepared: Prepared, progress: Progress) -> None:
+    """Evaluate the held-out cases with the exported engine and write the run's report."""
+    from reunet.flows.evaluate import evaluate_split
+
+    progress.start("evaluating the held-out images", None)
+    evaluate_split(run, prepared, progress)
+
+
+def model_card(plan: Plan, prepared: Prepared, outcome: Outcome) -> str:
+    """What somebody who gets only this folder should know about the model."""
+    score = "not measured" if outcome.best_score is None else f"{outcome.best_score:.4f}"
+    classes = ", ".join(entry.name for entry in plan.labels.classes)
+    normalised = {
+        "image_zscore": "each image by its own mean and standard deviation",
+        "image_percentile": "each image by its own percentiles 1 and 99.8",
+        "fixed": "the mean and standard deviation of the training set",
+    }[plan.input.intensity.method]
+    notes = "".join(f"- {note}\n" for note in prepared.splits.notes)
+    return (
+        f"# Model card: {plan.dataset}\n\n"
+        f"Task: {', '.join(plan.tasks)} segmentation. Classes: {classes}.\n"
+        f"Network: {plan.network.preset}, filters {list(plan.network.filters)}, "
+        f"{plan.network.normalisation} normalisation, backend {plan.backend}, seed {plan.seed}.\n"
+        f"Input: {plan.input.channels} channel(s), normalised by {normalised}.\n\n"
+        f"Trained on {len(prepared.train)} images for {outcome.steps} steps "
+        f"({outcome.seconds / 60:.1f} minutes); weights of step {outcome.best_step}.\n"
+        f"Mean foreground Dice on {len(prepared.val)} held-out images: {score} "
+        f"(the same images chose these weights, so expect a little less on new ones).\n\n"
+        f"{notes}"
+        f"The model knows only images like those it was trained on: look at the overlays before you trust it "
+        f"on others. `plan.json` holds every setting with its reason.\n"
+    )

@@ -1,0 +1,116 @@
+"""Which files a prediction reads, and what its results are called."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reunet.errors import DataError, UsageError
+from reunet.io.images import IMAGE_SUFFIXES
+
+NOT_IMAGES = frozenset({"masks", "instances", "fov"})
+"""Folders beside `images/` in a dataset; predicting them would be a mistake."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image file. `name` is the relative path of its results, without suffix."""
+
+    path: Path
+    name: Path
+
+
+def find_sources(inputs: Sequence[Path], *, exclude: Path) -> tuple[Source, ...]:
+    """The image files named by `inputs`: files as they are, folders with everything below, sorted.
+
+    Results of a file in a folder keep its path below that folder. Files below `exclude` (the output)
+    and hidden ones are left out. Raises DataError for an input that does not exist, holds no image or
+    is a dataset, UsageError when two files would have results of one name.
+    """
+    if not inputs:
+        raise UsageError("nothing to predict", expected="at least one image file or folder")
+    sources: dict[tuple[Path, Path], Source] = {}  # a file that is named twice is predicted once
+    for given in inputs:
+        for source in _sources_of(given, exclude.resolve()):
+            sources.setdefault((source.path.resolve(), source.name), source)
+    _check_names(sources.values(), exclude)
+    return tuple(sources.values())
+
+
+def _sources_of(given: Path, exclude: Path) -> list[Source]:
+    if given.is_file():
+        return [Source(given, Path(given.stem))]
+    if not given.is_dir():
+        raise DataError(
+            "the input does not exist",
+            where=given,
+            expected="an image file or a folder of images",
+            fix=_nearby(given),
+        )
+    files = [path for path in _walk(given) if not path.resolve().is_relative_to(exclude)]
+    images = sorted(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not images:
+        found = ", ".join(sorted(path.name for path in files)[:5])
+        raise DataError(
+            "the folder holds no images",
+            where=given,
+            expected=f"files ending in {', '.join(sorted(IMAGE_SUFFIXES))}",
+            received=found or "no files",
+        )
+    _check_no_dataset(given, images)
+    return [Source(path, path.relative_to(given).with_suffix("")) for path in images]
+
+
+def _walk(folder: Path) -> Iterable[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(parent, name) for name in files if not name.startswith("."))
+
+
+def _check_no_dataset(given: Path, images: Iterable[Path]) -> None:
+    parents = {path.parent for path in images}
+    for parent in sorted(parents):
+        if parent.name in NOT_IMAGES and parent.with_name("images") in parents:
+            raise DataError(
+                "this folder is a dataset: its masks would be predicted like images",
+                where=given,
+                received=f"{parent} beside images/",
+                fix=f"give {parent.with_name('images')}",
+            )
+
+
+def _nearby(missing: Path) -> str | None:
+    if not missing.parent.is_dir():
+        return None
+    import difflib
+
+    names = [entry.name for entry in missing.parent.iterdir()]
+    close = difflib.get_close_matches(missing.name, names, n=5, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else None
+
+
+def _check_names(sources: Iterable[Source], output: Path) -> None:
+    """Refuse results of one name, also of names that differ in case where the file system does not care."""
+    folded = _ignores_case(output)
+    seen: dict[str, Source] = {}
+    clashes = []
+    for source in sources:
+        name = unicodedata.normalize("NFC", str(source.name))
+        other = seen.setdefault(name.casefold() if folded else name, source)
+        if other is not source:
+            clashes.append(f"{other.path} and {source.path}")
+    if clashes:
+        raise UsageError(
+            f"{len(clashes)} pair(s) of inputs would write results of the same name",
+            received="; ".join(clashes[:5]),
+            fix="give their common folder, rename them, or predict them into two folders with -o",
+        )
+
+
+def _ignores_case(folder: Path) -> bool:
+    existing = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+    other = Path(str(existing).swapcase())
+    return other != existing and other.exists() and other.samefile(existing)

@@ -1,0 +1,59 @@
+"""`reunet plan`: what would be trained, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reunet.contracts.plan import Plan
+from reunet.datasets.cases import DataOptions
+from reunet.flows.prepare import prepare, semantic_only
+from reunet.planning import PlanRequest, make_plan
+from reunet.progress import NullProgress, Progress
+from reunet.training.backend import choose_backend, use_backend
+
+
+def plan(
+    data: str | Path,
+    *,
+    output: str | Path | None = None,
+    task: Sequence[str] = ("auto",),
+    preset: str = "auto",
+    minutes: float | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    backend: str | None = None,
+    max_memory: int | None = None,
+    on_progress: Progress | None = None,
+    images: Path | None = None,
+    masks: Path | None = None,
+    axes: str | None = None,
+    classes: Path | None = None,
+    colors: Path | None = None,
+    group: str | None = None,
+    allow_geometry_mismatch: bool = False,
+) -> Plan:
+    """Plan a training on the dataset `data` without training.
+
+    The plan is returned and, with `output`, written as JSON that a person can read and edit; give it
+    back with `reunet train --plan`. Options as for `train`. Raises DataError, UsageError, PlanError.
+    """
+    semantic_only(task)
+    chosen = choose_backend(backend)
+    use_backend(chosen)
+    options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch)
+    prepared = prepare(Path(data), options, on_progress or NullProgress(), seed=seed)
+    request = PlanRequest(
+        preset=preset,
+        minutes=minutes,
+        steps=steps,
+        epochs=epochs,
+        seed=seed,
+        backend=chosen,
+        max_memory=max_memory,
+    )
+    made = make_plan(prepared.fingerprint, request)
+    if output is not None:
+        made.write(Path(output))
+    return made

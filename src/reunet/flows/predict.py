@@ -1,0 +1,317 @@
+"""The verb `predict`: masks and overlays for images, each result whole or absent."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.results import Prediction, PredictResult
+from reunet.errors import DataError, LabelError, ReunetError, StorageError, TooLargeError, UsageError
+from reunet.flows.inputs import Source, find_sources
+from reunet.inference.load import load
+from reunet.inference.predictor import Predictor
+from reunet.io.header import ImageHeader
+from reunet.io.images import IMAGE_SUFFIXES, read_header, read_image
+from reunet.io.masks import read_raw_mask, write_mask
+from reunet.io.render import overlay, write_picture
+from reunet.progress import NullProgress, Progress
+from reunet.storage import atomic_path, publish_folder
+
+WORKERS = 2
+"""Images in hand at a time: while the engine predicts one, another is read or written."""
+
+BASE_MEMORY = 300_000_000
+"""Bytes the process takes with an engine loaded, before any image."""
+
+
+def predict(
+    run: str | Path,
+    inputs: Sequence[str | Path] | str | Path,
+    *,
+    output: str | Path | None = None,
+    engine: str = "auto",
+    precision: str = "auto",
+    tta: bool = False,
+    fov: str | Path | None = None,
+    max_memory: int | None = None,
+    probabilities: bool = False,
+    overwrite: bool = False,
+    skip_existing: bool = False,
+    axes: str | None = None,
+    on_progress: Progress | None = None,
+) -> PredictResult:
+    """Predict images and write masks and overlays.
+
+    Parameters
+    ----------
+    run: folder of a finished training.
+    inputs: image files, and folders that are searched with everything below.
+    output: folder for `masks/`, `overlays/` and `probabilities/`; `RUN-predictions` when None.
+    engine, precision, tta: see `reunet.load`.
+    fov: folder of field-of-view masks with the names of the images; outside (0) is background.
+    max_memory: bytes; an image that needs more is not predicted but listed among the failures.
+    probabilities: write them as .npy too, (H, W, classes) or (pages, H, W, classes) float32.
+    overwrite: replace results that exist. skip_existing: leave out images whose mask exists.
+    axes: names the axes of TIFF stacks that do not say, such as "ZYX".
+
+    A stack of pages gives a stack of masks. Images that cannot be predicted are in `failures`; they
+    have no results, old ones included. Raises UsageError, DataError or StorageError before any work
+    when the inputs or outputs make no sense, and what `reunet.load` raises.
+    """
+    if overwrite and skip_existing:
+        raise UsageError("--overwrite and --skip-existing contradict each other", fix="give one of them")
+    run = Path(run)
+    given = [inputs] if isinstance(inputs, (str, Path)) else inputs
+    folder = Path(output) if output is not None else _beside(run)
+    sources = find_sources([Path(path) for path in given], exclude=folder)
+    jobs = [Job(source, folder, _fov_file(fov, source), probabilities, axes) for source in sources]
+    _check_fov(jobs, fov)
+    skipped = [job for job in jobs if job.is_done()] if skip_existing else []
+    todo = [job for job in jobs if not (skip_existing and job.is_done())]
+    if not overwrite and not skip_existing:
+        _check_no_results(todo, folder)
+
+    progress = on_progress or NullProgress()
+    predictor = load(run, engine, precision, tta)
+    if fov is not None:
+        outside_value(predictor.plan.labels)
+    if engine == "auto" and predictor.runtime.name == "keras":
+        progress.message("this run has no exported engine: predicting with Keras, which is slower")
+    for job in todo:  # whatever happens from here on, no old result can be taken for a new one
+        job.remove_results()
+    progress.start("predicting", len(todo))
+    failures = _predict_all(todo, predictor, max_memory, progress)
+    return PredictResult(
+        output=folder,
+        predicted=tuple(job.source.path for job in todo if str(job.source.path) not in failures),
+        skipped=tuple(job.source.path for job in skipped),
+        failures=failures,
+    )
+
+
+def _beside(run: Path) -> Path:
+    run = run.resolve()
+    return run.with_name(f"{run.name}-predictions")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image file and where its results go."""
+
+    source: Source
+    output: Path
+    fov: Path | None
+    probabilities: bool
+    axes: str | None
+
+    def path(self, kind: str, suffix: str) -> Path:
+        """Such as OUT/masks/<name>.png."""
+        name = self.source.name
+        return self.output / kind / name.with_name(name.name + suffix)
+
+    def results(self) -> tuple[Path, ...]:
+        """Every file or folder that a prediction of this image may leave."""
+        return (
+            self.path("masks", ".png"),
+            self.path("masks", ".tif"),
+            self.path("overlays", ".png"),
+            self.path("overlays", ".pages"),
+            self.path("probabilities", ".npy"),
+        )
+
+    def is_done(self) -> bool:
+        """The mask is written last, so where it is, the rest is too."""
+        return any(path.is_file() for path in self.results()[:2])
+
+    def remove_results(self) -> None:
+        """Remove what an earlier prediction of this image left."""
+        try:
+            for path in self.results():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+        except OSError as cause:
+            raise StorageError(
+                "could not remove an old result", where=path, received=cause.strerror
+            ) from cause
+
+
+def _check_no_results(jobs: Sequence[Job], folder: Path) -> None:
+    existing = [path for job in jobs for path in job.results() if path.exists()]
+    if existing:
+        raise StorageError(
+            f"{len(existing)} result(s) exist already",
+            where=folder,
+            received=", ".join(str(path.relative_to(folder)) for path in existing[:5]),
+            fix="use --overwrite, --skip-existing, or another folder with -o",
+        )
+
+
+def _fov_file(fov: str | Path | None, source: Source) -> Path | None:
+    if fov is None:
+        return None
+    stem = Path(fov) / source.name
+    candidates = (stem.with_name(stem.name + suffix) for suffix in sorted(IMAGE_SUFFIXES))
+    return next((path for path in candidates if path.is_file()), stem)
+
+
+def _check_fov(jobs: Sequence[Job], fov: str | Path | None) -> None:
+    missing = [str(job.source.path) for job in jobs if job.fov is not None and not job.fov.is_file()]
+    if missing:
+        raise DataError(
+            f"{len(missing)} image(s) have no field-of-view mask",
+            where=fov,
+            expected="a mask with the name of each image",
+            received=f"none for {', '.join(missing[:5])}",
+        )
+
+
+def outside_value(labels: LabelMap) -> int:
+    """The class index written outside the field of view: the background, else unlabelled.
+
+    Raises UsageError when the classes have neither.
+    """
+    for i in range(len(labels.classes)):
+        if i not in labels.foreground:
+            return i
+    if labels.ignore is None:
+        raise UsageError(
+            "this run has no background class to write outside the field of view",
+            where="--fov",
+            received=f"classes {', '.join(labels.names)}",
+            fix="predict without --fov",
+        )
+    return IGNORE
+
+
+def _predict_all(
+    jobs: Sequence[Job], predictor: Predictor, max_memory: int | None, progress: Progress
+) -> dict[str, str]:
+    """Predict all jobs, several in hand at a time. Returns {input: reason} of those that failed."""
+    worker = Worker(predictor, max_memory)
+    reasons: dict[Job, str] = {}
+    pool = ThreadPoolExecutor(WORKERS if max_memory is None else 1)
+    try:
+        futures: dict[Future[None], Job] = {pool.submit(worker.predict_file, job): job for job in jobs}
+        for future in as_completed(futures):
+            try:
+                future.result()
+            except StorageError:  # a full disk or read-only folder fails for every image
+                raise
+            except (ReunetError, OSError, MemoryError) as cause:
+                reasons[futures[future]] = str(cause) or type(cause).__name__
+            progress.advance(1)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return {str(job.source.path): reasons[job] for job in jobs if job in reasons}
+
+
+class Worker:
+    """Reads, predicts and writes one image; used by several threads, the engine by one at a time."""
+
+    def __init__(self, predictor: Predictor, max_memory: int | None) -> None:
+        self.predictor, self.max_memory = predictor, max_memory
+        self.labels = predictor.plan.labels
+        self._engine = Lock()
+
+    def predict_file(self, job: Job) -> None:
+        """All pages of one file. On any failure none of its results exists."""
+        try:
+            header = read_header(job.source.path, job.axes)
+            self._check_memory(job, header)
+            if header.pages == 1:
+                self._single(job)
+            else:
+                self._stack(job, header)
+        except BaseException:
+            job.remove_results()
+            raise
+
+    def _single(self, job: Job) -> None:
+        image = read_image(job.source.path, axes=job.axes)
+        result = self._predict(image, job, 0, 1)
+        if job.probabilities:
+            _write_array(job.path("probabilities", ".npy"), result.probabilities)
+        write_picture(job.path("overlays", ".png"), overlay(image, result.labels, self.labels))
+        wide = self.labels.to_ids(np.zeros(1, np.uint8)).dtype != np.uint8
+        write_mask(job.path("masks", ".tif" if wide else ".png"), result.labels, self.labels)
+
+    def _stack(self, job: Job, header: ImageHeader) -> None:
+        labels: list[np.ndarray] = []
+        probabilities: list[np.ndarray] = []
+
+        def fill(folder: Path) -> None:
+            for page in range(header.pages):
+                image = read_image(job.source.path, page=page, axes=job.axes)
+                result = self._predict(image, job, page, header.pages)
+                write_picture(folder / f"{page + 1:04d}.png", overlay(image, result.labels, self.labels))
+                labels.append(result.labels)
+                if job.probabilities:
+                    probabilities.append(result.probabilities)
+
+        publish_folder(job.path("overlays", ".pages"), fill)
+        if job.probabilities:
+            _write_array(job.path("probabilities", ".npy"), np.stack(probabilities))
+        write_mask(job.path("masks", ".tif"), np.stack(labels), self.labels)
+
+    def _predict(self, image: np.ndarray, job: Job, page: int, pages: int) -> Prediction:
+        where = job.source.path if pages == 1 else f"{job.source.path}, page {page + 1}"
+        with self._engine:
+            result = self.predictor(image, where=where)
+        if job.fov is not None:
+            result.labels[~_read_fov(job.fov, page, result.labels.shape)] = outside_value(self.labels)
+        return result
+
+    def _check_memory(self, job: Job, header: ImageHeader) -> None:
+        if self.max_memory is None:
+            return
+        needed = needed_memory(header, self.predictor, keep_probabilities=job.probabilities)
+        if needed > self.max_memory:
+            raise TooLargeError(
+                "predicting this image would take more than the memory allowed",
+                where=job.source.path,
+                expected=f"at most {self.max_memory / 1e9:.1f} GB (--max-memory)",
+                received=f"about {needed / 1e9:.1f} GB for {header.size[0]} x {header.size[1]} pixels",
+                fix="allow more memory, or cut the image into parts",
+            )
+
+
+def needed_memory(header: ImageHeader, predictor: Predictor, *, keep_probabilities: bool = False) -> int:
+    """Bytes that the process needs at most while predicting one file, estimated from its header.
+
+    Per pixel of a page: the image as stored, normalised, flipped and padded; the probabilities, twice
+    with test-time augmentation and once more while decoding; labels and overlay. Per pixel of the
+    other pages: the labels, and the probabilities when they are to be written.
+    """
+    channels = max(header.channels, predictor.plan.input.channels)
+    maps = len(predictor.plan.labels.classes) * 4
+    one_page = channels * (4 + 3 * 4) + maps * (3 if predictor.tta else 2) + 16
+    others = (header.pages - 1) * 2 * (1 + (maps if keep_probabilities else 0))
+    return BASE_MEMORY + header.size[0] * header.size[1] * (one_page + others)
+
+
+def _read_fov(path: Path, page: int, size: tuple[int, ...]) -> np.ndarray:
+    """Inside the field of view: (H, W) bool. One page serves every page of a stack."""
+    raw = read_raw_mask(path, page if read_header(path).pages > 1 else None)
+    inside = np.asarray(raw > 0) if raw.ndim == 2 else np.asarray(raw.any(axis=-1))
+    if inside.shape != size:
+        raise LabelError(
+            "the field of view has another size than its image",
+            where=path,
+            expected=f"{size[0]} x {size[1]} pixels",
+            received=f"{inside.shape[0]} x {inside.shape[1]}",
+        )
+    return inside
+
+
+def _write_array(path: Path, values: np.ndarray) -> None:
+    with atomic_path(path) as temporary:
+        np.save(temporary, values)

@@ -1,0 +1,162 @@
+"""What every evaluation does: score images one by one, then write metrics and report."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reunet.contracts.labels import LabelMap
+from reunet.contracts.plan import Calibration, Plan
+from reunet.contracts.results import EvaluateResult
+from reunet.errors import DataError, ReunetError, StorageError
+from reunet.progress import Progress
+from reunet.storage import write_json, write_text
+from reunet.tasks import task
+from reunet.tasks.semantic import Scorer
+
+if TYPE_CHECKING:
+    from reunet.report.examples import Example
+
+FILES = ("metrics.json", "metrics.csv", "report.html")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One image with what is compared on it.
+
+    image: (H, W, C) as read, or None. truth: (H, W) uint8 class indices or IGNORE. prediction: (H, W)
+    uint8 class indices. probabilities: (H, W, classes) float32, or None for masks from elsewhere.
+    """
+
+    image: np.ndarray | None
+    truth: np.ndarray
+    prediction: np.ndarray
+    probabilities: np.ndarray | None = None
+
+
+Loaders = Mapping[str, Callable[[], Scored]]
+"""Image id -> a function that reads and predicts it; called again for the pictures of the report."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of one split, and the images that could not be scored with the reason."""
+
+    scorer: Scorer
+    failures: dict[str, str]
+    loaders: Loaders
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the report tells beside the scores."""
+
+    title: str
+    facts: dict[str, str] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    plan: Plan | None = None
+    history: Path | None = None
+
+
+def score_images(
+    loaders: Loaders, labels: LabelMap, calibration: Calibration, split: str, progress: Progress
+) -> Evaluation:
+    """Score every image; one that cannot be read or scored is kept in `failures`, the others go on.
+
+    Raises DataError when there is no image, or none could be scored.
+    """
+    scorer = task("semantic").scorer(labels, calibration, split)
+    failures: dict[str, str] = {}
+    progress.start(f"evaluating {split}", len(loaders))
+    for name, load in loaders.items():
+        try:
+            scored = load()
+            scorer.add(name, scored.truth, scored.prediction, scored.probabilities)
+        except ReunetError as error:
+            failures[name] = _reason(error)
+            progress.message(f"{name}: {failures[name]}")
+        progress.advance(1)
+    if not scorer.images:
+        first = "\n" + next(iter(failures.values())) if failures else ""
+        raise DataError(f"none of the {len(loaders)} images could be scored{first}", where=f"split {split}")
+    return Evaluation(scorer, failures, loaders)
+
+
+def _reason(error: ReunetError) -> str:
+    """An error in one line, with the name of the file but not its folder: results may be passed on."""
+    where = error.where.name if isinstance(error.where, Path) else None
+    parts = [
+        f"{label}{value}"
+        for label, value in (("", where), ("expected ", error.expected), ("received ", error.received))
+        if value is not None
+    ]
+    return error.what + (f" ({'; '.join(parts)})" if parts else "")
+
+
+def refuse_existing(output: Path, *, overwrite: bool) -> None:
+    """Raise StorageError when results would be replaced and nobody asked for it."""
+    present = [name for name in FILES if (output / name).exists()]
+    if present and not overwrite:
+        raise StorageError(
+            "the results of an evaluation are here already",
+            where=output,
+            received=", ".join(present),
+            fix="use --overwrite, or another folder with -o",
+        )
+
+
+def write_evaluation(
+    evaluation: Evaluation, context: Context, output: Path, also: Path | None = None
+) -> EvaluateResult:
+    """Write metrics.json, metrics.csv and report.html into `output`, each atomically.
+
+    also: a second place for the same report. Raises StorageError.
+    """
+    from reunet.report.page import Report, write_report
+
+    metrics = evaluation.scorer.metrics()
+    write_json(output / "metrics.json", metrics)
+    write_text(output / "metrics.csv", _table(evaluation.scorer))
+    report = Report(
+        title=context.title,
+        scorer=evaluation.scorer,
+        facts=context.facts,
+        examples=_examples(evaluation),
+        failures=evaluation.failures,
+        warnings=context.warnings,
+        plan=context.plan,
+        history=context.history,
+    )
+    page = output / "report.html"
+    write_report(page, report)
+    if also is not None:
+        write_text(also, page.read_text(encoding="utf-8"))
+    return EvaluateResult(output, metrics, page, evaluation.failures)
+
+
+def _examples(evaluation: Evaluation) -> list[Example]:
+    from reunet.report.examples import Example, choose_examples
+
+    scores = evaluation.scorer.image_scores()
+    examples: list[Example] = []
+    for group, name in choose_examples(scores):
+        scored = evaluation.loaders[name]()
+        examples.append(
+            Example(name, group, scores[name] or 0.0, scored.image, scored.truth, scored.prediction)
+        )
+    return examples
+
+
+def _table(scorer: Scorer) -> str:
+    rows = scorer.rows()
+    target = io.StringIO()
+    writer = csv.DictWriter(target, fieldnames=list(rows[0]) if rows else ["id"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return target.getvalue()

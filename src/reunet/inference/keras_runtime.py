@@ -1,0 +1,80 @@
+"""A Keras model as the engine: for validation while training, and for runs without an exported engine.
+
+This is the only file of the room that knows Keras.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reunet.contracts.plan import Plan
+from reunet.contracts.run import RunFolder
+from reunet.errors import BackendError
+
+if TYPE_CHECKING:
+    import keras
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+class KerasRuntime:
+    """Wraps a model that gives probabilities (see `reunet.networks.probability_model`).
+
+    Weights are read at each call, so the runtime of a model in training always predicts with its
+    current ones.
+    """
+
+    name = "keras"
+    precision = "f32"
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+
+    def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        shape = self._model.compute_output_shape((1, *size, self._model.input_shape[-1]))
+        height, width = next(iter(shape.values()))[1:3]
+        return height, width
+
+    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        # Every new batch size is compiled once, so batches are filled up to a power of two.
+        full = 1 << (len(batch) - 1).bit_length()
+        filled = np.concatenate([batch, np.repeat(batch[-1:], full - len(batch), axis=0)])
+        outputs = self._model.predict_on_batch(filled)
+        return {head: np.asarray(values)[: len(batch)] for head, values in outputs.items()}
+
+
+def load_keras(run: RunFolder, plan: Plan) -> KerasRuntime:
+    """Build the network of a run from its plan and load its weights, on the backend that is there.
+
+    Raises BackendError when Keras or every backend is missing, ModelFileError for damaged weights.
+    """
+    weights = run.verified_weights(plan)
+    choose_backend(plan.backend)
+    from reunet.networks import build_network, probability_model
+
+    network = build_network(plan.network)
+    network.load_weights(weights)
+    return KerasRuntime(probability_model(network, plan.network))
+
+
+def choose_backend(preferred: str) -> None:
+    """Before Keras is imported: set its backend to `preferred`, or to another one that is installed.
+
+    A Keras that is loaded already stays as it is: the same weights give the same network on each.
+    """
+    if "keras" in sys.modules or "KERAS_BACKEND" in os.environ:
+        return
+    found = [name for name in (preferred, *BACKENDS) if importlib.util.find_spec(name)]
+    if not found or not importlib.util.find_spec("keras"):
+        raise BackendError(
+            "the keras engine needs Keras and a backend, which are not installed",
+            where="--engine keras",
+            expected=f"one of {', '.join(BACKENDS)}",
+            fix=f'pip install "reunet[{preferred}]"',
+        )
+    os.environ["KERAS_BACKEND"] = found[0]

@@ -1,0 +1,85 @@
+"""OpenVINO on the CPU: the engine of a finished run, without any training framework."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reunet.errors import BackendError, ModelFileError
+
+
+def native_bf16() -> bool:
+    """Whether this CPU computes bfloat16 in hardware (AVX512-BF16 or AMX).
+
+    OpenVINO lists the capability and prefers the precision exactly where it is faster than float32.
+    """
+    import openvino as ov
+
+    core = ov.Core()
+    preferred = core.get_property("CPU", "INFERENCE_PRECISION_HINT")
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") and preferred == ov.Type.bf16
+
+
+class OpenVINORuntime:
+    """A network compiled for one tile size; any number of tiles per call, spread over the cores.
+
+    Parameters
+    ----------
+    model: the .xml file of an exported engine, dynamic in batch, height and width.
+    tile: (h, w) of the tiles; a static shape is faster than a dynamic one.
+    precision: `f32` or `bf16`. It is always set, since OpenVINO's own default depends on the machine.
+
+    Raises ModelFileError when the file cannot be used, BackendError for bf16 on a CPU without it.
+    """
+
+    name = "openvino"
+
+    def __init__(self, model: Path, tile: tuple[int, int], precision: str = "f32") -> None:
+        import openvino as ov
+
+        if precision == "bf16" and not native_bf16():
+            raise BackendError(
+                "this CPU has no bfloat16 arithmetic",
+                where="--precision",
+                received="bf16",
+                fix="use --precision f32 or auto",
+            )
+        self.precision = precision
+        try:
+            core = ov.Core()
+            graph = core.read_model(model)
+            graph.reshape([1, *tile, graph.inputs[0].partial_shape[3].get_length()])
+            options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
+            self._compiled = core.compile_model(graph, "CPU", options)
+        except RuntimeError as cause:
+            raise ModelFileError(
+                "OpenVINO cannot load the engine of this run",
+                where=model,
+                received=str(cause).strip().splitlines()[-1],
+                fix="copy the run folder again from its source, or use --engine keras",
+            ) from cause
+        self._heads = [output.get_any_name() for output in self._compiled.outputs]
+        self._sizes = {tile: tuple(self._compiled.outputs[0].shape[1:3])}
+        self._queue = ov.AsyncInferQueue(self._compiled)
+        self._queue.set_callback(self._store)
+
+    def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        height, width = self._sizes[size]
+        return height, width
+
+    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        results: list[list[np.ndarray]] = [[] for _ in batch]
+        for i, tile in enumerate(batch):
+            self._queue.start_async([np.ascontiguousarray(tile[None], np.float32)], (results, i))
+        self._queue.wait_all()
+        return {
+            head: np.concatenate([values[position] for values in results])
+            for position, head in enumerate(self._heads)
+        }
+
+    @staticmethod
+    def _store(request: Any, where: tuple[list[list[np.ndarray]], int]) -> None:
+        results, i = where
+        results[i] = [tensor.data.copy() for tensor in request.output_tensors]

@@ -1,0 +1,145 @@
+"""Images from files: the header first, then pixels as (H, W, C) in their native sample type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from reunet.errors import ImageReadError, ReunetError
+from reunet.io.header import MAX_PIXELS, ImageHeader
+from reunet.io.raster import is_raster, raster_header, read_raster
+from reunet.io.tiff import is_tiff, read_tiff, tiff_header
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "ImageHeader",
+    "drop_alpha",
+    "read_header",
+    "read_image",
+    "read_pixels",
+]
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff"})
+"""Suffixes of files that are taken for images when a folder is searched (compared in lower case)."""
+
+
+def read_header(path: Path, axes: str | None = None) -> ImageHeader:
+    """Size, channels, sample type and pages of an image file, without decoding it.
+
+    axes: names the axes of a TIFF stack that does not name them itself, such as "ZYX".
+    Raises ImageReadError for a file that is missing, damaged or no image, TooLargeError above MAX_PIXELS.
+    """
+    with _explained(path):
+        return tiff_header(path, axes) if _is_tiff_file(path) else raster_header(path)
+
+
+def read_image(path: Path, *, page: int | None = None, axes: str | None = None) -> np.ndarray:
+    """One image as (H, W, C), C = 1 or 3, dtype uint8, uint16 or float32, values as stored.
+
+    page: which page of a stack; required when the file has more than one.
+    axes: as for `read_header`.
+    Bilevel pixels become 0 and 255, palette colours are applied, an opaque alpha channel is dropped,
+    a photo is turned as its orientation tag says. Other sample types become the narrowest of the three
+    that holds them exactly, else float32. Raises ImageReadError, TooLargeError.
+    """
+    pixels = drop_alpha(read_pixels(path, page=page, axes=axes, palette_values=False), path)
+    return _to_supported_dtype(pixels if pixels.ndim == 3 else pixels[..., None], path)
+
+
+def read_pixels(path: Path, *, page: int | None, axes: str | None, palette_values: bool) -> np.ndarray:
+    """Pixels as stored: (H, W) or (H, W, samples); `palette_values` gives indices instead of colours."""
+    header = read_header(path, axes)
+    if page is None and header.pages > 1:
+        raise ImageReadError(
+            f"the file is a stack of {header.pages} pages",
+            where=path,
+            expected="one image",
+            received=f"axes {header.axes}",
+            fix="say what the pages are with --axes, such as ZYX (depth), TYX (time) or CYX (channels)",
+        )
+    if not 0 <= (page or 0) < header.pages:
+        raise ImageReadError(
+            "the file has no such page", where=path, expected=f"0 to {header.pages - 1}", received=page
+        )
+    with _explained(path):
+        if _is_tiff_file(path):
+            return read_tiff(path, page or 0, axes, palette_values=palette_values)
+        return read_raster(path, page or 0, palette_values=palette_values)
+
+
+def drop_alpha(pixels: np.ndarray, where: object) -> np.ndarray:
+    """(H, W) or (H, W, 3) from pixels with 1 to 4 samples; an alpha channel must be opaque everywhere.
+
+    Raises ImageReadError for another alpha channel or more than four samples.
+    """
+    if pixels.ndim == 2 or pixels.shape[2] == 3:
+        return pixels
+    samples = pixels.shape[2]
+    if samples > 4 or samples < 1:
+        raise ImageReadError(
+            f"the image has {samples} channels",
+            where=where,
+            expected="1 (grey) or 3 (RGB)",
+            fix="if these are pages of a stack, say so with --axes, such as ZYX",
+        )
+    if samples == 1:
+        return pixels[..., 0]
+    opaque = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1
+    if not bool((pixels[..., -1] == opaque).all()):
+        raise ImageReadError(
+            "the image has a transparent (alpha) channel, or an even number of channels",
+            where=where,
+            expected="grey or RGB, with at most an opaque alpha channel",
+            received=f"{samples} channels",
+            fix="save it without the alpha channel, as grey or RGB",
+        )
+    return pixels[..., 0] if samples == 2 else pixels[..., :3]
+
+
+def _to_supported_dtype(image: np.ndarray, path: Path) -> np.ndarray:
+    if image.dtype in (np.uint8, np.uint16, np.float32):
+        return np.ascontiguousarray(image)
+    if image.dtype.kind in "iu":
+        low, high = int(image.min()), int(image.max())
+        for dtype in (np.uint8, np.uint16):
+            if low >= 0 and high <= np.iinfo(dtype).max:
+                return image.astype(dtype)
+    elif image.dtype.kind != "f":
+        raise ImageReadError("unsupported sample type", where=path, received=image.dtype)
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which `check` reports
+        return image.astype(np.float32)
+
+
+def _is_tiff_file(path: Path) -> bool:
+    with open(path, "rb") as file:
+        start = file.read(8)
+    if not is_tiff(start) and not is_raster(start):
+        raise ImageReadError(
+            "not an image file" if start else "the file is empty",
+            where=path,
+            expected="a PNG, JPEG, TIFF, BMP or GIF file",
+            fix="remove it from the folder, or export the image again",
+        )
+    return is_tiff(start)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises on a damaged file into ImageReadError."""
+    try:
+        yield
+    except ReunetError:
+        raise
+    except FileNotFoundError as cause:
+        raise ImageReadError("the image file does not exist", where=path) from cause
+    except Exception as cause:  # decoders raise every kind of error on damaged files
+        raise ImageReadError(
+            "the image cannot be read",
+            where=path,
+            received=str(cause)[:200] or type(cause).__name__,
+            fix="it may be truncated or damaged: copy or export it again",
+        ) from cause

@@ -1,0 +1,225 @@
+"""Masks: pixel values in files to class indices, and back to a file that carries its own colours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.errors import ImageReadError, LabelError
+from reunet.io.channels import is_grey
+from reunet.io.images import drop_alpha, read_header, read_pixels
+from reunet.io.raster import raster_palette
+from reunet.storage import atomic_path
+
+_UNKNOWN = 254  # marks values that stand for no class; a LabelMap has at most 254 classes, 0..253
+
+
+def read_raw_mask(path: Path, page: int | None = None, axes: str | None = None) -> np.ndarray:
+    """Values as stored: (H, W) integers, or (H, W, 3) for a coloured RGB mask.
+
+    Palette files give their indices, bilevel files 0 and 255, RGB files with three equal channels one
+    channel, float files their whole numbers. Raises LabelError for fractions, ImageReadError.
+    """
+    raw = drop_alpha(read_pixels(path, page=page, axes=axes, palette_values=True), path)
+    if raw.ndim == 3 and is_grey(raw):
+        raw = raw[..., 0]
+    if raw.dtype.kind == "f":
+        whole = np.isfinite(raw) & (raw == np.round(raw)) & (np.abs(raw) < 2**31)
+        if not bool(whole.all()):
+            raise LabelError(
+                "the mask has values that are not whole numbers",
+                where=path,
+                expected="one whole number per class",
+                received=f"{int((~whole).sum())} such pixels, such as {raw[~whole][0]!s}",
+                fix="a probability map is no mask: threshold it, then save it as PNG",
+            )
+        raw = raw.astype(np.int32)
+    return np.ascontiguousarray(raw)
+
+
+def encode_mask(raw: np.ndarray, labels: LabelMap, where: object) -> np.ndarray:
+    """Stored values to (H, W) uint8 class indices with IGNORE for unlabelled pixels.
+
+    raw: (H, W) integers or (H, W, 3) uint8 colours, as `read_raw_mask` gives them.
+    Raises LabelError listing every value that stands for no class, and how many pixels have it.
+    """
+    if labels.encoding == "rgb":
+        colours = raw if raw.ndim == 3 else np.repeat(raw[..., None], 3, axis=-1)
+        values = pack_colours(colours)
+        table = {int(pack_colours(np.array(entry.color))): i for i, entry in enumerate(labels.classes)}
+        if labels.ignore_color is not None:
+            table[int(pack_colours(np.array(labels.ignore_color)))] = IGNORE
+    elif raw.ndim == 3:
+        raise LabelError(
+            "the mask is a colour image, the class list needs one value per pixel",
+            where=where,
+            fix="say which colour is which class with --colors FILE (lines: name,red,green,blue)",
+        )
+    else:
+        values, table = raw, mask_values(labels)
+    indices = _look_up(values, table)
+    if bool((indices == _UNKNOWN).any()):
+        raise _unexpected(values[indices == _UNKNOWN], labels, where)
+    return indices
+
+
+def read_mask(path: Path, labels: LabelMap, page: int | None = None, axes: str | None = None) -> np.ndarray:
+    """A mask file as (H, W) uint8 class indices. Raises LabelError, ImageReadError."""
+    try:
+        return encode_mask(read_raw_mask(path, page, axes), labels, path)
+    except LabelError as cause:
+        if not read_header(path, axes).lossy:
+            raise
+        raise lossy_mask(path, cause) from cause
+
+
+def lossy_mask(path: Path, cause: LabelError | None = None) -> LabelError:
+    """The error for a mask whose values JPEG compression has changed."""
+    return LabelError(
+        "the mask is a JPEG: its compression changed the class values",
+        where=path,
+        expected="a lossless file: PNG or TIFF",
+        received=cause.received if cause is not None else None,
+        fix="export the masks again as PNG from where they were drawn (converting the JPEG keeps the damage)",
+    )
+
+
+def mask_values(labels: LabelMap) -> dict[int, int]:
+    """Value in a mask file -> class index (or IGNORE), for the encodings with one value per pixel."""
+    if labels.encoding == "binary_255":
+        table = {0: 0, 255: 1}
+    else:
+        table = {entry.id: i for i, entry in enumerate(labels.classes)}
+    if labels.ignore is not None:
+        table[labels.ignore] = IGNORE
+    return table
+
+
+def pack_colours(colours: np.ndarray) -> np.ndarray:
+    """(..., 3) RGB to (...) integers 0xRRGGBB."""
+    wide = colours.astype(np.int64)
+    return np.asarray((wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2])
+
+
+def read_palette(path: Path) -> np.ndarray | None:
+    """Colour table of a palette mask, (entries, 3) uint8, or None (TIFF palettes are not asked for)."""
+    try:
+        return raster_palette(path)
+    except ImageReadError:
+        return None
+
+
+def write_mask(path: Path, indices: np.ndarray, labels: LabelMap) -> None:
+    """Write class indices atomically; pixel VALUES in the file are class ids, the palette their colours.
+
+    indices: (H, W) uint8 class indices, or (N, H, W) for a stack (TIFF only). `.png` needs ids below 256.
+    IGNORE pixels become the ignore value of the class list. Raises LabelError, StorageError.
+    """
+    values = _to_values(indices, labels, path)
+    if path.suffix.lower() == ".png":
+        if values.dtype != np.uint8 or values.ndim != 2:
+            raise LabelError(
+                "a PNG mask holds one page and ids up to 255",
+                where=path,
+                received=f"{values.dtype}, shape {values.shape}",
+                fix="write .tif instead",
+            )
+        _write_png(path, values, labels)
+    else:
+        _write_tiff(path, values, labels)
+
+
+def _look_up(values: np.ndarray, table: dict[int, int]) -> np.ndarray:
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    if low >= 0 and high < 1 << 16:  # the usual case: one array access per pixel
+        direct = np.full(high + 1, _UNKNOWN, np.uint8)
+        for value, index in table.items():
+            if 0 <= value <= high:
+                direct[value] = index
+        return direct[values]
+    known = np.array(sorted(table))
+    codes = np.array([table[int(value)] for value in known], np.uint8)
+    position = np.clip(np.searchsorted(known, values), 0, len(known) - 1)
+    return np.where(known[position] == values, codes[position], np.uint8(_UNKNOWN)).astype(np.uint8)
+
+
+def _unexpected(values: np.ndarray, labels: LabelMap, where: object) -> LabelError:
+    found, counts = np.unique(values, return_counts=True)
+    order = np.argsort(-counts)
+    rgb = labels.encoding == "rgb"
+    shown = [f"{_name_value(int(found[i]), rgb)} ({int(counts[i])} pixels)" for i in order[:8]]
+    more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+    return LabelError(
+        f"the mask has {len(found)} value(s) that are no class",
+        where=where,
+        expected=_describe(labels),
+        received=", ".join(shown) + more,
+        fix="correct the mask, or name all values with "
+        + (
+            "--colors FILE (lines: name,red,green,blue)"
+            if rgb
+            else "--classes FILE (lines: id,name; 'ignore' is unlabelled)"
+        ),
+    )
+
+
+def _name_value(value: int, rgb: bool) -> str:
+    return f"({value >> 16}, {value >> 8 & 255}, {value & 255})" if rgb else str(value)
+
+
+def _describe(labels: LabelMap) -> str:
+    if labels.encoding == "rgb":
+        parts = [f"{entry.color} {entry.name}" for entry in labels.classes]
+        parts += [] if labels.ignore_color is None else [f"{labels.ignore_color} unlabelled"]
+    else:
+        names = (*labels.names, "")
+        parts = [
+            f"{value} {'unlabelled' if i == IGNORE else names[i]}" for value, i in mask_values(labels).items()
+        ]
+    return ", ".join(parts[:12]) + (f" and {len(parts) - 12} more" if len(parts) > 12 else "")
+
+
+def _to_values(indices: np.ndarray, labels: LabelMap, path: Path) -> np.ndarray:
+    unlabelled = indices == IGNORE
+    if not bool(unlabelled.any()):
+        return labels.to_ids(indices)
+    ignore = labels.ignore
+    if ignore is None:
+        ignore = next(
+            (value for value in (255, 254) if value not in {entry.id for entry in labels.classes}), -1
+        )
+    values = labels.to_ids(np.where(unlabelled, 0, indices))
+    if not 0 <= ignore <= np.iinfo(values.dtype).max:
+        raise LabelError("the mask has unlabelled pixels and no value to write them", where=path)
+    values[unlabelled] = ignore
+    return values
+
+
+def _palette(labels: LabelMap) -> np.ndarray:
+    """All 256 entries, so that PNG writers keep 8 bits per pixel."""
+    table = np.zeros((256, 3), np.uint8)
+    for entry in labels.classes:
+        if entry.id < 256:
+            table[entry.id] = entry.color
+    return table
+
+
+def _write_png(path: Path, values: np.ndarray, labels: LabelMap) -> None:
+    from PIL import Image
+
+    image = Image.fromarray(values)
+    image.putpalette(_palette(labels).tobytes(), "RGB")
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG", compress_level=4)
+
+
+def _write_tiff(path: Path, values: np.ndarray, labels: LabelMap) -> None:
+    import tifffile
+
+    colour: dict[str, object] = {"photometric": "minisblack"}
+    if values.dtype == np.uint8:
+        colour = {"photometric": "palette", "colormap": _palette(labels).T.astype(np.uint16) * 257}
+    with atomic_path(path) as temporary:
+        tifffile.imwrite(temporary, values, compression="zlib", metadata=None, **colour)

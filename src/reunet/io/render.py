@@ -1,0 +1,99 @@
+"""Pictures for people: any image as 8-bit RGB, labels drawn over it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from reunet.contracts.labels import IGNORE, PALETTE, LabelMap
+from reunet.storage import atomic_path
+
+_SAMPLE = 1 << 20  # pixels that are enough for percentiles
+_DARK = 100  # an 8-bit image whose bright end lies below this is stretched
+_FILL, _THIN_FILL = 0.35, 0.6
+
+
+def to_display(image: np.ndarray) -> np.ndarray:
+    """(H, W, C) or (H, W) of any real dtype to (H, W, 3) uint8.
+
+    An ordinary 8-bit photo is left alone. Everything else, and an 8-bit image that is nearly black, is
+    stretched so that its percentiles 0.5 and 99.5 become black and white, all channels alike.
+    """
+    image = image if image.ndim == 3 else image[..., None]
+    step = max(1, int(np.sqrt(image.shape[0] * image.shape[1] / _SAMPLE)))
+    sample = image[::step, ::step]
+    if image.dtype != np.uint8 or np.percentile(sample, 99.5) < _DARK:
+        image = _stretch(image, sample)
+    return np.ascontiguousarray(
+        np.broadcast_to(image, (*image.shape[:2], 3)) if image.shape[2] == 1 else image[..., :3]
+    )
+
+
+def overlay(image: np.ndarray, labels: np.ndarray, label_map: LabelMap) -> np.ndarray:
+    """(H, W, 3) uint8: the image with a translucent fill and a crisp contour for each foreground class.
+
+    labels: (H, W) class indices; IGNORE pixels are darkened.
+    """
+    display = to_display(image).astype(np.float32)
+    colors = overlay_colors(label_map)
+    contour = _contour(labels, width=1 if max(labels.shape) < 1200 else 2)
+    opacity = np.zeros(labels.shape, np.float32)
+    for index in label_map.foreground:
+        area = labels == index
+        edge = contour & area
+        # Vessels and membranes are all contour: drawn opaque they would hide the image.
+        thin = np.count_nonzero(edge) > 0.6 * np.count_nonzero(area)
+        opacity[area] = _THIN_FILL if thin else _FILL
+        if not thin:
+            opacity[edge] = 1.0
+    tint = colors[np.where(labels == IGNORE, 0, labels)].astype(np.float32)
+    result = display + opacity[..., None] * (tint - display)
+    result[labels == IGNORE] *= 0.4
+    return np.round(result).astype(np.uint8)
+
+
+def overlay_colors(label_map: LabelMap) -> np.ndarray:
+    """(classes, 3) uint8: class colours, with grey ones replaced, since they vanish on a grey image."""
+    colors = label_map.colors()
+    for index in label_map.foreground:
+        if int(colors[index].max()) - int(colors[index].min()) < 40:
+            colors[index] = PALETTE[1:][index % (len(PALETTE) - 1)]
+    return colors
+
+
+def write_picture(path: Path, rgb: np.ndarray) -> None:
+    """Write (H, W, 3) or (H, W) uint8 atomically as PNG (or JPEG by suffix). Raises StorageError."""
+    from PIL import Image
+
+    jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+    with atomic_path(path) as temporary:
+        picture = Image.fromarray(np.ascontiguousarray(rgb))
+        if jpeg:
+            picture.save(temporary, format="JPEG", quality=90)
+        else:
+            picture.save(temporary, format="PNG", compress_level=4)
+
+
+def _stretch(image: np.ndarray, sample: np.ndarray) -> np.ndarray:
+    finite = sample[np.isfinite(sample)]
+    low, high = np.percentile(finite.astype(np.float64), (0.5, 99.5)) if finite.size else (0.0, 0.0)
+    if high <= low and finite.size:  # few bright pixels on a constant ground
+        low, high = float(finite.min()), float(finite.max())
+    scale = 255.0 / (high - low) if high > low else 0.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        stretched = (image.astype(np.float64) - low) * scale
+    return np.round(np.clip(np.nan_to_num(stretched), 0, 255)).astype(np.uint8)
+
+
+def _contour(labels: np.ndarray, width: int) -> np.ndarray:
+    """Pixels at most `width` away from a pixel of another label, (H, W) bool."""
+    edge = np.zeros(labels.shape, bool)
+    for shift in range(1, width + 1):
+        rows = labels[shift:] != labels[:-shift]
+        columns = labels[:, shift:] != labels[:, :-shift]
+        edge[shift:] |= rows
+        edge[:-shift] |= rows
+        edge[:, shift:] |= columns
+        edge[:, :-shift] |= columns
+    return edge

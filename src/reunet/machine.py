@@ -1,0 +1,67 @@
+"""Facts about the machine that planning, records and bug reports need. Never a host or user name."""
+
+from __future__ import annotations
+
+import os
+import platform
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+PACKAGES = (
+    "reunet", "numpy", "keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "grain", "openvino",
+    "opencv-python-headless", "pillow", "tifffile", "imagecodecs", "pydantic", "typer", "scipy",
+    "scikit-image",
+)  # fmt: skip
+
+
+def cores() -> int:
+    """Processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory_bytes() -> int | None:
+    """Physical memory, or None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+@cache
+def cpu_flags() -> frozenset[str]:
+    """Instruction-set flags as Linux names them; empty elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), []))
+
+
+def has_cpu_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 natively; without it bfloat16 only costs time."""
+    return bool(cpu_flags() & {"avx512_bf16", "amx_bf16"})
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that results depend on, of those installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def describe() -> dict[str, object]:
+    """The machine in a few words, for environment.json and benchmark lines."""
+    return {
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "cores": cores(),
+        "memory_gib": round((memory_bytes() or 0) / 2**30, 1),
+        "cpu_bfloat16": has_cpu_bfloat16(),
+    }

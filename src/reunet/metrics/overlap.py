@@ -1,0 +1,84 @@
+"""Overlap of label images: confusion counts, Dice, IoU and pixel error."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reunet.contracts.labels import IGNORE
+
+Counts = NDArray[np.int64]
+Scores = NDArray[np.float64]
+
+
+def confusion(truth: np.ndarray, prediction: np.ndarray, n: int) -> Counts:
+    """Count pixels by true and predicted class.
+
+    Parameters
+    ----------
+    truth: uint8 class indices 0..n-1 of any shape; IGNORE pixels are skipped.
+    prediction: uint8 class indices 0..n-1 of the same shape.
+    n: number of classes.
+
+    Returns (n, n) int64: rows are the truth, columns the prediction. Raises ValueError for another
+    shape, or for a value outside 0..n-1 on a labelled pixel.
+    """
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth has shape {truth.shape}, prediction {prediction.shape}")
+    labelled = truth != IGNORE
+    true, predicted = truth[labelled].astype(np.intp), prediction[labelled].astype(np.intp)
+    for name, values in (("truth", true), ("prediction", predicted)):
+        if values.size and (values.min() < 0 or values.max() >= n):
+            raise ValueError(f"{name} has values {values.min()}..{values.max()}, expected 0..{n - 1}")
+    return np.bincount(true * n + predicted, minlength=n * n).reshape(n, n).astype(np.int64)
+
+
+def dice(counts: np.ndarray) -> Scores:
+    """Dice coefficient (F1) per class: 2 TP / (2 TP + FP + FN).
+
+    counts: (..., n, n) confusion counts; returns (..., n). A class that is neither in the truth nor in
+    the prediction is nan; one that is in the prediction alone is 0.
+    """
+    hits, true, predicted = _marginals(counts)
+    return _divide(2 * hits, true + predicted)
+
+
+def iou(counts: np.ndarray) -> Scores:
+    """Intersection over union (Jaccard index) per class: TP / (TP + FP + FN). Shapes and nan as in `dice`."""
+    hits, true, predicted = _marginals(counts)
+    return _divide(hits, true + predicted - hits)
+
+
+def precision(counts: np.ndarray) -> Scores:
+    """Share of the pixels predicted as a class that belong to it. Shapes as in `dice`; nan if none is."""
+    hits, _, predicted = _marginals(counts)
+    return _divide(hits, predicted)
+
+
+def recall(counts: np.ndarray) -> Scores:
+    """Share of the pixels of a class that were predicted as it (sensitivity). Shapes as in `dice`."""
+    hits, true, _ = _marginals(counts)
+    return _divide(hits, true)
+
+
+def pixel_error(counts: np.ndarray) -> Scores:
+    """Share of labelled pixels with a wrong class, nan when there is none. counts: (..., n, n) -> (...)."""
+    total = counts.sum(axis=(-2, -1))
+    return _divide(total - np.trace(counts, axis1=-2, axis2=-1), total)
+
+
+def mean_defined(values: np.ndarray, axis: int | None = None) -> Scores:
+    """Mean over the values that are not nan; nan where there is none."""
+    defined = ~np.isnan(values)
+    return _divide(np.where(defined, values, 0.0).sum(axis=axis), defined.sum(axis=axis))
+
+
+def _marginals(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1), counts.sum(axis=-2)
+
+
+def _divide(numerator: np.ndarray, denominator: np.ndarray) -> Scores:
+    numerator, denominator = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
+    undefined = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
+    np.divide(numerator, denominator, out=undefined, where=denominator != 0)
+    return undefined

@@ -1,0 +1,46 @@
+"""The networks: one builder with four slots (block, bottleneck, skip, decoder), configured by data.
+
+`unet.py` and `blocks.py` together are the U-Net of Ronneberger et al. 2015; every other network is the
+same builder with another entry in a slot. Read `presets.py` for the list.
+
+Keras is loaded when the first network is asked for, since its backend must be chosen before.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reunet.networks.geometry import margin, valid_size
+    from reunet.networks.outputs import finest_logits, probability_model
+    from reunet.networks.presets import PRESETS, configure
+    from reunet.networks.unet import build_network, unet_model
+
+_HOMES = {
+    "PRESETS": "presets",
+    "build_network": "unet",
+    "configure": "presets",
+    "finest_logits": "outputs",
+    "margin": "geometry",
+    "probability_model": "outputs",
+    "unet_model": "unet",
+    "valid_size": "geometry",
+}
+
+__all__ = [
+    "PRESETS",
+    "build_network",
+    "configure",
+    "finest_logits",
+    "margin",
+    "probability_model",
+    "unet_model",
+    "valid_size",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,78 @@
+"""The normalisations a block can use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from reunet.networks.scope import Scope
+
+GROUPS = 8
+
+
+@keras.saving.register_keras_serializable(package="reunet")
+class SampleNormalization(layers.Layer):
+    """Normalise each image by its own statistics, over space and over `groups` groups of channels.
+
+    With one group per channel (`groups=None`) it is Instance Normalisation (Ulyanov et al. 2016,
+    arXiv 1607.08022), otherwise Group Normalisation (Wu and He 2018, arXiv 1803.08494). It does the
+    same while training and afterwards: there are no running statistics that could be wrong.
+
+    Statistics are taken per channel first and then pooled over the group, so the large map is read
+    twice and scaled once, without the reshape to groups that makes the textbook form slow on a CPU.
+
+    Input and output: (B, *space, C) floating point.
+    """
+
+    def __init__(self, groups: int | None = None, epsilon: float = 1e-5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.groups, self.epsilon = groups, epsilon
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        channels = input_shape[-1]
+        if channels is None or channels % (self.groups or channels):
+            raise ValueError(f"{channels} channels cannot be split into {self.groups} groups")
+        self.gamma = self.add_weight(shape=(channels,), initializer="ones", name="gamma")
+        self.beta = self.add_weight(shape=(channels,), initializer="zeros", name="beta")
+
+    def call(self, inputs: Any) -> Any:
+        space = list(range(1, len(inputs.shape) - 1))
+        mean = ops.mean(inputs, axis=space, keepdims=True)
+        variance = ops.mean(ops.square(inputs - mean), axis=space, keepdims=True)
+        if self.groups is not None:
+            mean, variance = self._pool(mean, variance)
+        scale = self.gamma * ops.rsqrt(variance + self.epsilon)
+        return inputs * scale + (self.beta - mean * scale)
+
+    def _pool(self, mean: Any, variance: Any) -> tuple[Any, Any]:
+        """Channel moments to the moments of each channel's group, same shape."""
+        channels = mean.shape[-1]
+        shape = (-1, *mean.shape[1:-1], self.groups, channels // self.groups)
+
+        def over_group(values: Any) -> Any:
+            pooled = ops.mean(ops.reshape(values, shape), axis=-1, keepdims=True)
+            return ops.reshape(ops.repeat(pooled, shape[-1], axis=-1), (-1, *mean.shape[1:]))
+
+        group_mean = over_group(mean)
+        return group_mean, over_group(variance + ops.square(mean - group_mean))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "groups": self.groups, "epsilon": self.epsilon}
+
+
+def normalise(x: Any, scope: Scope) -> Any:
+    """Apply the configured normalisation to feature maps (B, *space, C)."""
+    kind, name = scope.config.normalisation, scope.name("norm")
+    if kind == "batch":
+        return layers.BatchNormalization(epsilon=1e-5, name=name)(x)
+    if kind == "instance":
+        return SampleNormalization(name=name)(x)
+    if kind == "group":
+        groups = next(g for g in range(min(GROUPS, x.shape[-1]), 0, -1) if x.shape[-1] % g == 0)
+        return SampleNormalization(groups, name=name)(x)
+    return x

@@ -1,0 +1,39 @@
+"""A scope gives the layers of one place in the network their names, rank and settings."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+
+from reunet.contracts.network import NetworkConfig
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A place such as `enc0` or `dec2`: layer names start with it, so they never depend on build order.
+
+    level: 0 at full resolution, one more after each downsampling.
+    """
+
+    config: NetworkConfig
+    seed: int
+    path: str = ""
+    level: int = 0
+
+    def child(self, part: str, level: int | None = None) -> Scope:
+        """The scope of a part of this place."""
+        path = f"{self.path}_{part}" if self.path else part
+        return replace(self, path=path, level=self.level if level is None else level)
+
+    def name(self, part: str) -> str:
+        """The name of a layer in this place, such as `enc0_1_conv`."""
+        return f"{self.path}_{part}" if self.path else part
+
+    def layer_seed(self, part: str) -> int:
+        """A seed that differs from layer to layer and is the same in every build."""
+        return (self.seed * 1_000_003 + zlib.crc32(self.name(part).encode())) % 2**31
+
+    @property
+    def rank(self) -> int:
+        """Number of spatial axes, 2 or 3."""
+        return self.config.spatial_dims

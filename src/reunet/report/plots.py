@@ -1,0 +1,160 @@
+"""Plots as inline SVG that takes the text colour of the page, so it fits light, dark and print."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+INK = "#010203"
+"""Drawn in this colour, then replaced by the CSS `currentColor`."""
+
+SERIES = ("#2b7bba", "#d9730d", "#12946f", "#b5529a", "#8a7a12", "#7a6fd0")
+"""Line colours with enough contrast on white and on dark grey."""
+
+STYLE: Any = {
+    "svg.fonttype": "none", "svg.hashsalt": "reunet", "font.family": "sans-serif", "font.size": 10,
+    "axes.edgecolor": INK, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "axes.grid": True,
+    "grid.color": INK, "grid.alpha": 0.13, "grid.linewidth": 0.6, "axes.axisbelow": True,
+    "legend.frameon": False, "lines.linewidth": 1.6, "axes.titlesize": 11, "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+}  # fmt: skip
+
+
+def draw(paint: Callable[[Any], None], width: float = 4.7, height: float = 3.0) -> str:
+    """Let `paint` draw on one pair of axes; returns an `<svg>` element of flexible width."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        paint(figure.add_subplot())
+        target = io.StringIO()
+        figure.savefig(target, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = target.getvalue()
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"font: ([^;\"]*?)'[^;\"]*", r"font: \1system-ui, sans-serif", svg)
+    return re.sub(r"^<svg[^>]*>", lambda tag: re.sub(r' (width|height)="[^"]*"', "", tag[0]), svg)
+
+
+def read_history(path: Path) -> dict[str, np.ndarray]:
+    """Columns of a history.csv as float64 arrays, nan where a cell is empty; {} without a row."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in (rows[0] if rows else {}) if name is not None]
+    return {name: np.array([_float(row.get(name)) for row in rows]) for name in names}
+
+
+def loss_curve(history: dict[str, np.ndarray]) -> str:
+    """Training loss over steps; the faint line is each record, the strong one a running mean."""
+    step, loss = _known(history, "step", "loss")
+
+    def paint(axes: Any) -> None:
+        width = max(1, len(loss) // 40)
+        thin = max(1, len(loss) // 600)
+        axes.plot(step[::thin], loss[::thin], color=SERIES[0], alpha=0.3, linewidth=1)
+        smooth = np.convolve(loss, np.ones(width) / width, mode="valid")
+        at = step[width - 1 :] if width == 1 else np.convolve(step, np.ones(width) / width, mode="valid")
+        axes.plot(at[::thin], smooth[::thin], color=SERIES[0])
+        axes.set(title="Training loss", xlabel="step")
+        if loss.size and loss.max() > 4 * np.median(loss):
+            axes.set_ylim(0, float(np.percentile(loss, 99)) * 1.1)
+        else:
+            axes.set_ylim(bottom=0)
+
+    return draw(paint)
+
+
+def validation_curve(history: dict[str, np.ndarray]) -> str:
+    """Validation score over steps, the best one marked."""
+    step, score = _known(history, "step", "val_score")
+
+    def paint(axes: Any) -> None:
+        axes.plot(step, score, color=SERIES[2], marker="o", markersize=3.5)
+        best = int(np.argmax(score))
+        axes.plot(step[best], score[best], "o", markersize=9, markerfacecolor="none", color=SERIES[1])
+        axes.annotate(
+            f"best {score[best]:.3f}",
+            (step[best], score[best]),
+            xytext=(-6, -16),
+            textcoords="offset points",
+            ha="right",
+        )
+        axes.set(title="Score on held-out images", xlabel="step", ylabel="mean foreground Dice")
+
+    return draw(paint)
+
+
+def rate_curve(history: dict[str, np.ndarray]) -> str:
+    """Learning rate over steps."""
+    step, rate = _known(history, "step", "learning_rate")
+
+    def paint(axes: Any) -> None:
+        axes.plot(step, rate, color=SERIES[3])
+        axes.set(title="Learning rate", xlabel="step", ylim=(0, None))
+
+    return draw(paint)
+
+
+def score_histogram(scores: np.ndarray) -> str:
+    """How many images reach which Dice; (N,) in 0..1 without nan."""
+
+    def paint(axes: Any) -> None:
+        low = 0.0 if scores.min() < 0.5 else 0.5
+        axes.hist(scores, bins=np.linspace(low, 1, 26), color=SERIES[0], alpha=0.85)
+        for value, name, style in ((np.median(scores), "median", "-"), (scores.mean(), "mean", "--")):
+            axes.axvline(value, color=INK, linewidth=1.1, linestyle=style, label=f"{name} {value:.3f}")
+        axes.set(title="Dice of each image", xlabel="mean foreground Dice", ylabel="images", xlim=(low, 1))
+        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.legend(loc="upper left")
+
+    return draw(paint)
+
+
+def precision_recall(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
+    """Precision against recall at every threshold. curves: class name -> recall, precision."""
+
+    def paint(axes: Any) -> None:
+        for (name, (recall, precision)), color in zip(curves.items(), SERIES, strict=False):
+            axes.plot(recall, precision, color=color, label=name)
+        axes.set(
+            title="Precision and recall", xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02)
+        )
+        axes.legend(loc="lower left")
+
+    return draw(paint)
+
+
+def reliability(confidence: np.ndarray, accuracy: np.ndarray, share: np.ndarray) -> str:
+    """Accuracy against mean confidence per bin; the area of a dot grows with its share of the pixels."""
+
+    def paint(axes: Any) -> None:
+        low = min(0.5, float(confidence.min()))
+        axes.plot([low, 1], [low, 1], color=INK, linewidth=0.8, linestyle="--", label="perfectly calibrated")
+        axes.plot(confidence, accuracy, color=SERIES[0])
+        axes.scatter(confidence, accuracy, s=14 + 220 * share, color=SERIES[0], alpha=0.8, label="pixels")
+        axes.set(title="Are the probabilities right?", xlabel="confidence", ylabel="share correct")
+        axes.set(xlim=(low - 0.02, 1.02), ylim=(min(low, float(accuracy.min())) - 0.02, 1.03))
+        axes.legend(loc="upper left")
+
+    return draw(paint)
+
+
+def _known(history: dict[str, np.ndarray], *names: str) -> list[np.ndarray]:
+    columns = [history[name] for name in names]
+    known = np.isfinite(np.stack(columns)).all(axis=0)
+    return [column[known] for column in columns]
+
+
+def _float(cell: str | None) -> float:
+    try:
+        return float(cell) if cell else float("nan")
+    except ValueError:
+        return float("nan")

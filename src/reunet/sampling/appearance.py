@@ -1,0 +1,40 @@
+"""Random changes of brightness, contrast, gamma, sharpness and noise on a normalised patch."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from reunet.contracts.plan import Augmentation
+
+
+def change_appearance(patch: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
+    """A changed copy of `patch` (h, w, C) float32, normalised intensity; each change with its chance."""
+
+    def chance() -> bool:
+        return bool(rng.random() < augmentation.intensity_probability)
+
+    if augmentation.invert and rng.random() < augmentation.invert:
+        patch = patch.mean() * 2 - patch
+    if chance():
+        patch = patch * np.float32(rng.uniform(*augmentation.contrast))
+    if augmentation.brightness and chance():
+        patch = patch + np.float32(rng.normal(0, augmentation.brightness))
+    if chance():
+        patch = change_gamma(patch, float(rng.uniform(*augmentation.gamma)))
+    if augmentation.blur[1] and chance():
+        sigma = float(rng.uniform(*augmentation.blur))
+        patch = cv2.GaussianBlur(patch, (0, 0), sigma).reshape(patch.shape)
+    if augmentation.noise and chance():
+        amplitude = np.float32(rng.uniform(0, augmentation.noise))
+        patch = patch + amplitude * rng.standard_normal(patch.shape, dtype=np.float32)
+    return np.ascontiguousarray(patch, dtype=np.float32)
+
+
+def change_gamma(patch: np.ndarray, gamma: float) -> np.ndarray:
+    """Bend the intensities between the patch's own extremes: 0..1 -> (0..1)^gamma, same shape."""
+    low, high = patch.min(), patch.max()
+    if high <= low:
+        return patch
+    bent: np.ndarray = ((patch - low) / (high - low)) ** np.float32(gamma) * (high - low) + low
+    return bent

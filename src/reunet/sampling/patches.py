@@ -1,0 +1,117 @@
+"""Which patch of which case is shown when: batch k as a pure function of (seed, k)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from reunet.contracts.labels import IGNORE
+from reunet.contracts.plan import Plan
+from reunet.datasets.cache import CaseArrays
+from reunet.errors import DataError
+from reunet.sampling.appearance import change_appearance
+from reunet.sampling.geometry import coordinate_map, resample
+from reunet.sampling.intensity import affine
+
+REMEMBERED = 500
+"""Foreground positions remembered per case and class."""
+
+Batch = tuple[np.ndarray, np.ndarray]
+"""Images (B, h, w, C) float32 normalised, labels (B, h', w') int32 with IGNORE."""
+
+
+class PatchSampler:
+    """Draws augmented training batches.
+
+    Every case is shown once per epoch in an order of its own; a share of the patches is centred on
+    foreground, its class drawn evenly among those the case has.
+
+    margin: pixels per side that the network's output lacks; labels are cropped by it.
+    augment: False for plain crops, as used to re-estimate statistics.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[CaseArrays],
+        plan: Plan,
+        *,
+        margin: tuple[int, int] = (0, 0),
+        augment: bool = True,
+    ) -> None:
+        self.cases, self.plan, self.margin = tuple(cases), plan, margin
+        self.augmentation = plan.augmentation if augment else None
+        self._affine = lru_cache(maxsize=None)(self._compute_affine)
+        self._positions = lru_cache(maxsize=None)(self._find_positions)
+
+    def batch(self, k: int) -> Batch:
+        """Batch number k. The same for the same plan, seed and cases, in any process."""
+        patches = [self._patch(k * self.plan.batch + slot) for slot in range(self.plan.batch)]
+        images, labels = zip(*patches, strict=True)
+        return np.stack(images), np.stack(labels).astype(np.int32)
+
+    def _patch(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        epoch, position = divmod(index, len(self.cases))
+        number = int(self._order(epoch)[position])
+        case, rng = self.cases[number], np.random.default_rng((self.plan.seed, 1, index))
+        center = self._center(number, rng)
+        coordinates = coordinate_map(self.plan.patch, center, self.augmentation, rng)
+        offset, scale = self._affine(number)
+        image = (resample(case.image, coordinates) - offset) / scale
+        if case.labels is None:
+            raise DataError("a case without a mask cannot be trained on", where=case.id)
+        labels = resample(case.labels, coordinates, nearest=True)
+        if self.augmentation is not None:
+            image = change_appearance(image, self.augmentation, rng)
+        (top, left), (height, width) = self.margin, labels.shape
+        channels = self.plan.input.channels  # more than the image's own where grey and RGB are mixed
+        return np.broadcast_to(image, (height, width, channels)), labels[
+            top : height - top, left : width - left
+        ]
+
+    def _order(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng((self.plan.seed, 0, epoch)).permutation(len(self.cases))
+
+    def _center(self, number: int, rng: np.random.Generator) -> tuple[float, float]:
+        case, (foreground, labelled) = self.cases[number], self._positions(number)
+        wanted: np.ndarray
+        if rng.random() < self.plan.foreground_sampling and foreground:
+            positions = foreground[int(rng.integers(len(foreground)))]
+            # The chosen pixel is anywhere in the middle half of the patch, not always at its centre.
+            shift = rng.uniform(-0.25, 0.25, 2) * self.plan.patch
+            wanted = positions[int(rng.integers(len(positions)))] + shift
+        elif labelled is not None:
+            wanted = labelled[int(rng.integers(len(labelled)))] + 0.5
+        else:
+            wanted = rng.uniform(0, case.image.shape[:2])
+        return self._inside(case, wanted)
+
+    def _inside(self, case: CaseArrays, wanted: np.ndarray) -> tuple[float, float]:
+        """Move a centre so that the unrotated patch shows as much of the image as it can."""
+        size = np.array(case.image.shape[:2])
+        half = np.minimum(self.plan.patch, size) / 2
+        y, x = np.clip(wanted, half, size - half)
+        return float(y), float(x)
+
+    def _compute_affine(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        return affine(self.cases[number].image, self.plan.input.intensity)
+
+    def _find_positions(self, number: int) -> tuple[list[np.ndarray], np.ndarray | None]:
+        """Some pixels of each foreground class that the case has, and, where a part of it is unlabelled,
+        some of the labelled ones; each (n, 2) int (y, x).
+        """
+        labels = self.cases[number].labels
+        if labels is None:
+            return [], None
+        rng = np.random.default_rng((self.plan.seed, 2, number))
+
+        def some(wanted: np.ndarray) -> np.ndarray:
+            pixels = np.flatnonzero(wanted)
+            chosen = rng.choice(pixels, min(len(pixels), REMEMBERED), replace=False)
+            return np.stack(np.unravel_index(chosen, labels.shape), axis=1)
+
+        masks = [labels == index for index in self.plan.labels.foreground]
+        known = labels != IGNORE
+        partly = known.any() and not known.all()
+        return [some(mask) for mask in masks if mask.any()], some(known) if partly else None

@@ -1,0 +1,86 @@
+"""Numbers taken from held-out images: the score that stopping follows, and the decoding thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.plan import Calibration
+from reunet.metrics.overlap import confusion, dice, mean_defined
+from reunet.metrics.ranking import best_threshold, dice_by_threshold
+from reunet.metrics.regions import Regions, components, rand_scores, regions_from_boundary
+from reunet.tasks.semantic.decode import positive_class
+
+THRESHOLDS = np.arange(1, 100) / 100
+
+REGION_IMAGES = 12
+"""A watershed per image and threshold is slow: so many held-out images decide the region threshold."""
+
+Pairs = Iterable[tuple[np.ndarray, np.ndarray]]
+
+
+def validation_score(pairs: Pairs, labels: LabelMap) -> float:
+    """Mean over images of the mean foreground Dice at the most probable class, in 0..1.
+
+    pairs: per image the truth (H, W) uint8 class indices or IGNORE, and the probabilities
+    (H, W, classes) float32. Classes absent from truth and prediction of an image are left out;
+    nan when no image has any.
+    """
+    foreground = list(labels.foreground)
+    scores = [
+        mean_defined(dice(confusion(truth, probabilities.argmax(axis=-1), len(labels.classes)))[foreground])
+        for truth, probabilities in pairs
+    ]
+    return float(mean_defined(np.array(scores, np.float64)))
+
+
+def fit_calibration(pairs: Pairs, labels: LabelMap) -> Calibration:
+    """Decoding thresholds from held-out images.
+
+    threshold: with one foreground and one background class, the one of .01, .02, ... .99 with the
+    highest mean over images of the foreground Dice; of equals the one nearest to .5.
+    region_threshold: with a boundary class, the one with the highest mean V_rand.
+    `pairs` is read once, as in `validation_score`.
+    """
+    positive, boundary = positive_class(labels), labels.boundary
+    curves: list[np.ndarray] = []
+    partitions: list[tuple[Regions, np.ndarray]] = []
+    for truth, probabilities in pairs:
+        if positive is not None:
+            labelled = truth != IGNORE
+            scores, positives = probabilities[..., positive][labelled], truth[labelled] == positive
+            curves.append(dice_by_threshold(scores, positives, THRESHOLDS))
+        if boundary is not None and len(partitions) < REGION_IMAGES:
+            partitions.append((true_regions(truth, boundary), np.array(probabilities[..., boundary])))
+    return Calibration(
+        threshold=best_threshold(np.array(curves), THRESHOLDS) if curves else None,
+        region_threshold=_best_region_threshold(partitions) if partitions else None,
+    )
+
+
+def true_regions(truth: np.ndarray, boundary: int) -> Regions:
+    """Regions of a truth image (H, W): components of what is labelled and not boundary; else 0."""
+    return components((truth != boundary) & (truth != IGNORE))
+
+
+def _best_region_threshold(partitions: list[tuple[Regions, np.ndarray]]) -> float | None:
+    """Search .1, .2, ... .9, then around the best of them in steps of .02."""
+
+    def curves(thresholds: np.ndarray) -> np.ndarray:
+        return np.array(
+            [
+                [rand_scores(true, regions_from_boundary(probability, cut))[0] for cut in thresholds]
+                for true, probability in partitions
+            ]
+        )
+
+    coarse = np.arange(1, 10) / 10
+    scores = curves(coarse)
+    best = best_threshold(scores, coarse)
+    if best is None:
+        return None
+    around = np.round(best + np.array([-8, -6, -4, -2, 2, 4, 6, 8]) / 100, 2)
+    thresholds = np.concatenate([coarse, around])
+    return best_threshold(np.concatenate([scores, curves(around)], axis=1), thresholds)

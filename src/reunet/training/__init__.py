@@ -1,0 +1,1 @@
+"""The loop that turns batches into weights: schedule, checkpoints, validation, exact resume."""

@@ -1,0 +1,62 @@
+"""Choose the framework under Keras before Keras is imported."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+
+from reunet.contracts.plan import Backend
+from reunet.errors import BackendError
+
+BACKENDS: tuple[Backend, ...] = ("tensorflow", "jax", "torch")
+"""In order of preference: TensorFlow trains fastest on a CPU (docs/benchmarks.md)."""
+
+
+def installed_backends() -> tuple[Backend, ...]:
+    """The backends that could be used here. Nothing is imported."""
+    return tuple(name for name in BACKENDS if importlib.util.find_spec(name) is not None)
+
+
+def choose_backend(wanted: str | None) -> Backend:
+    """`wanted`, or the one Keras already runs on, or the first installed.
+
+    Raises BackendError when it is not installed, or when this process loaded Keras on another one.
+    """
+    loaded = _loaded_backend()
+    installed = installed_backends()
+    name = wanted or loaded or next(iter(installed), None)
+    chosen = next((backend for backend in installed if backend == name), None)
+    if chosen is None or importlib.util.find_spec("keras") is None:
+        raise BackendError(
+            f"the backend {name} is not installed" if name else "no training framework is installed",
+            where="--backend",
+            expected=f"one of {', '.join(installed) or ', '.join(BACKENDS)}",
+            received=name,
+            fix=f'pip install "reunet[{name or "tensorflow"}]"',
+        )
+    if loaded not in (None, name):
+        raise BackendError(
+            "Keras is already loaded on another backend in this process",
+            where="--backend",
+            expected=loaded,
+            received=name,
+            fix="start a new Python process, or choose the backend that is loaded",
+        )
+    return chosen
+
+
+def use_backend(name: str) -> None:
+    """Make Keras run on `name` in this process; call before anything imports Keras."""
+    choose_backend(name)
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = name
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up messages help nobody here
+
+
+def _loaded_backend() -> str | None:
+    if "keras" not in sys.modules:
+        return None
+    from keras import backend
+
+    return str(backend.backend())

@@ -1,0 +1,38 @@
+"""Ctrl-C and SIGTERM become a wish that the loop grants at the end of a step."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopWish:
+    """`signal_number` is set once the user or the system wants the training to end."""
+
+    signal_number: int | None = None
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """Handler: the first signal is remembered, a second Ctrl-C interrupts at once."""
+        if self.signal_number is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal_number = number
+
+
+@contextmanager
+def stop_wish() -> Iterator[StopWish]:
+    """Collect signals inside. In a thread other than the main one nothing is collected."""
+    wish = StopWish()
+    if threading.current_thread() is not threading.main_thread():
+        yield wish
+        return
+    before = {number: signal.signal(number, wish.receive) for number in SIGNALS}
+    try:
+        yield wish
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

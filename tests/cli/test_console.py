@@ -1,0 +1,73 @@
+"""What is shown: progress with and without a terminal, and results with undefined values."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from reunet import console
+from reunet.contracts.results import EvaluateResult
+from reunet.progress import NullProgress, Progress
+
+
+def use(progress: Progress) -> None:
+    progress.message("reading [images]")
+    progress.start("training", 3)
+    for step in range(3):
+        progress.advance(loss=1.0 / (step + 1), val_score=None if step < 2 else 0.91234)
+    progress.start("counting", None)
+    progress.advance(5)
+
+
+def test_null_progress_takes_everything() -> None:
+    use(NullProgress())
+
+
+def test_lines_tell_count_time_left_and_values() -> None:
+    stream = io.StringIO()
+    use(console.LineProgress(stream, interval=0))
+    lines = stream.getvalue().splitlines()
+    assert lines[:2] == ["reading [images]", "training"]
+    assert lines[2].startswith("training: 1 of 3, ")
+    assert lines[4].startswith("training: 3 of 3, 0 s left")
+    assert "val score 0.9123" in lines[4]
+    assert lines[-1] == "counting: 5"
+
+
+def test_lines_are_few() -> None:
+    stream = io.StringIO()
+    progress = console.LineProgress(stream)
+    progress.start("training", 10_000)
+    for _ in range(10_000):
+        progress.advance(loss=0.5)
+    assert stream.getvalue() == "training\n"
+
+
+def test_the_bar_draws_and_gives_the_terminal_back(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = console.BarProgress()
+    use(bar)
+    bar.close()
+    bar.close()
+    text = capsys.readouterr().err
+    assert "reading [images]" in text, "text in brackets is no markup"
+    assert "3/3" in text
+    assert "val score 0.9123" in text
+
+
+def test_undefined_scores_are_shown_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    table = {"per_class": {"cell": None}, "mean_foreground": None}
+    metrics = {
+        "split": "test", "n_images": 1,
+        "dice": {"pooled": table, "per_image": table}, "iou": {"pooled": table, "per_image": table},
+        "auc": None, "v_rand": 0.5,
+    }  # fmt: skip
+    console.print_evaluation(
+        EvaluateResult(Path("out"), metrics, Path("out/report.html"), {"a.png": "broken"})
+    )
+    captured = capsys.readouterr()
+    assert "undefined" in captured.out
+    assert "auc" not in captured.out
+    assert "0.5000" in captured.out
+    assert "a.png: broken" in captured.err

@@ -1,0 +1,183 @@
+"""Fixtures and options that all rooms share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reunet.errors import BackendError
+from reunet.training.backend import choose_backend, use_backend
+
+ROOT = Path(__file__).resolve().parents[1]
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--backend", choices=BACKENDS, default=None, help="framework under Keras; else the first installed"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Before anything imports Keras: it can be loaded on one backend only. Child processes inherit it.
+    wanted = config.getoption("--backend")
+    try:
+        use_backend(choose_backend(wanted))
+    except BackendError as missing:
+        if wanted is not None:
+            raise pytest.UsageError(str(missing)) from missing
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "KERAS_BACKEND" in os.environ:
+        return
+    for item in items:
+        if item.get_closest_marker("keras") is not None:
+            item.add_marker(pytest.mark.skip(reason="no training framework is installed"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or fills the cache folder of the person who runs the tests (children neither)."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def backend() -> str:
+    """Name of the framework under Keras in this test process."""
+    if "KERAS_BACKEND" not in os.environ:
+        pytest.skip("no training framework is installed")
+    return os.environ["KERAS_BACKEND"]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real datasets beside the repository, where there is one."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the real datasets are not here: {folder}")
+    return folder
+
+
+DatasetMaker = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def make_dataset() -> DatasetMaker:
+    """A function that writes a tiny dataset in the folder convention; see `write_dataset`."""
+    return write_dataset
+
+
+def write_dataset(
+    folder: Path, *, train: int = 6, test: int = 2, size: tuple[int, int] = (64, 64), seed: int = 0
+) -> Path:
+    """Bright discs on a dark, noisy ground: grey PNG images, masks 0 and 1, train/ and test/."""
+    import json
+
+    from PIL import Image
+
+    rng = np.random.default_rng(seed)
+    for split, count in (("train", train), ("test", test)):
+        for name in ("images", "masks"):
+            (folder / split / name).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            image, mask = _discs(rng, size)
+            Image.fromarray(image).save(folder / split / "images" / f"{split}_{i:02d}.png")
+            Image.fromarray(mask).save(folder / split / "masks" / f"{split}_{i:02d}.png")
+    classes = [
+        {"id": 0, "name": "background", "color": [0, 0, 0]},
+        {"id": 1, "name": "cell", "color": [230, 159, 0]},
+    ]
+    facts = {"name": "discs", "task": ["semantic"], "classes": classes, "ignore_index": None}
+    (folder / "dataset.json").write_text(json.dumps(facts), encoding="utf-8")
+    return folder
+
+
+def _discs(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    y, x = np.mgrid[: size[0], : size[1]]
+    mask = np.zeros(size, np.uint8)
+    for _ in range(3):
+        centre, radius = rng.uniform(0, 1, 2) * size, rng.uniform(0.1, 0.2) * min(size)
+        mask[np.hypot(y - centre[0], x - centre[1]) < radius] = 1
+    image = 60 + 90 * mask + rng.normal(0, 12, size)
+    return np.clip(image, 0, 255).astype(np.uint8), mask
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of 6 + 2 images, 64 x 64. Shared: do not change it, copy it."""
+    return write_dataset(tmp_path_factory.mktemp("tiny") / "discs")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory, backend: str) -> Path:
+    """A finished run on `tiny_dataset`, trained for a few steps. Shared: do not change it, copy it."""
+    from reunet.flows.train import train
+
+    run = tmp_path_factory.mktemp("runs") / "tiny"
+    train(tiny_dataset, output=run, steps=40, backend=backend)
+    return run
+
+
+@pytest.fixture(scope="session")
+def make_bright_run() -> Callable[..., Path]:
+    """A function that writes a run with a hand-made engine of known behaviour; see `write_bright_run`."""
+    return write_bright_run
+
+
+def write_bright_run(
+    folder: Path,
+    *,
+    channels: int = 1,
+    grey_to_rgb: bool = False,
+    tile: tuple[int, int] = (32, 32),
+    ids: tuple[int, int] = (0, 1),
+    bf16_ppm: float | None = None,
+    logit: float = 0.05,
+) -> Path:
+    """Foreground is where the mean of the channels is at least 128: no framework, no training, exact.
+
+    The engine computes softmax((-z, z)) with z = logit * (mean of the channels - 127.5) / 2.
+    """
+    import openvino as ov
+    from openvino import opset16
+
+    from reunet.contracts.labels import LabelMap, default_classes
+    from reunet.contracts.network import HeadSpec, NetworkConfig
+    from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
+    from reunet.storage import sha256_file, write_json
+
+    fixed = Intensity(method="fixed", offset=(127.5,) * channels, scale=(1.0,) * channels)
+    plan = Plan(
+        dataset="bright",
+        labels=LabelMap(classes=default_classes(list(ids), ["background", "bright"])),
+        input=InputSpec(channels=channels, grey_to_rgb=grey_to_rgb, intensity=fixed),
+        network=NetworkConfig(
+            in_channels=channels, filters=(4, 8), strides=((2, 2),), heads=(HeadSpec(channels=2),)
+        ),
+        patch=tile,
+        batch=1,
+        schedule=Schedule(steps=1),
+        inference=Inference(tile=tile),
+    )
+    plan.write(folder / "plan.json")
+    image = opset16.parameter([-1, -1, -1, channels], ov.Type.f32, name="image")
+    mean = opset16.reduce_mean(image, [3], keep_dims=True)
+    z = opset16.multiply(mean, np.float32(logit / 2))
+    softmax = opset16.softmax(opset16.concat([opset16.negative(z), z], 3), 3)
+    softmax.output(0).tensor.set_names({"semantic"})
+    engine = folder / "engine"
+    engine.mkdir(parents=True)
+    ov.save_model(ov.Model([softmax], [image], "bright"), engine / "model.xml", compress_to_fp16=False)
+    facts = {
+        "schema_version": 1,
+        "network": plan.network.model_dump(mode="json"),
+        "files": {name: sha256_file(engine / name) for name in ("model.xml", "model.bin")},
+        "precision": {"bf16": None if bf16_ppm is None else {"labels_differ_ppm": bf16_ppm}},
+    }
+    write_json(engine / "engine.json", facts)
+    return folder

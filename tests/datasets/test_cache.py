@@ -1,0 +1,136 @@
+"""Cached arrays equal the files, always, whatever changes; and the cache may be absent, damaged or shared."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import reunet.datasets.cache as cache
+from reunet.contracts.labels import IGNORE, LabelMap, default_classes
+from reunet.datasets.cases import Case
+from reunet.errors import DataError, LabelError
+
+LABELS = LabelMap(classes=default_classes([0, 1]))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test alone."""
+    place = tmp_path / "cache"
+    monkeypatch.setattr(cache, "cache_folder", lambda: place)
+    return place
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return write(tmp_path, 0)
+
+
+def write(root: Path, seed: int) -> Case:
+    rng = np.random.default_rng(seed)
+    Image.fromarray(rng.integers(0, 255, (6, 8)).astype(np.uint8)).save(root / "i.png")
+    Image.fromarray(rng.integers(0, 2, (6, 8)).astype(np.uint8)).save(root / "m.png")
+    return Case("i", "train", root / "i.png", root / "m.png")
+
+
+def test_second_load_reads_no_image(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = cache.load_case(case, LABELS)
+    monkeypatch.setattr(cache, "read_case", None)
+    second = cache.load_case(case, LABELS)
+    np.testing.assert_array_equal(first.image, second.image)
+    np.testing.assert_array_equal(first.labels, second.labels)
+    assert isinstance(second.image, np.memmap)
+    assert not second.image.flags.writeable
+    assert first.content == second.content
+
+
+def test_never_stale(tmp_path: Path) -> None:
+    """Files that change between two loads within one clock tick and with equal size are noticed."""
+    seen = set()
+    for seed in range(20):
+        case = write(tmp_path, seed)
+        arrays = cache.load_case(case, LABELS)
+        image, labels = cache.read_case(case, LABELS)
+        np.testing.assert_array_equal(arrays.image, image)
+        np.testing.assert_array_equal(arrays.labels, labels)
+        seen.add(arrays.content)
+    assert len(seen) == 20
+
+
+def test_class_list_channels_and_fov_are_part_of_the_key(case: Case, tmp_path: Path) -> None:
+    assert cache.load_case(case, LABELS).labels.max() == 1
+    swapped = LABELS.model_copy(update={"classes": LABELS.classes[::-1]})
+    np.testing.assert_array_equal(
+        cache.load_case(case, swapped).labels, 1 - cache.load_case(case, LABELS).labels
+    )
+    assert cache.load_case(case, LABELS, channels=3).image.shape == (6, 8, 3)
+    assert cache.load_case(case, LABELS).image.shape == (6, 8, 1)
+    inside = np.zeros((6, 8), np.uint8)
+    inside[:3] = 1
+    Image.fromarray(inside).save(tmp_path / "f.png")
+    labels = cache.load_case(Case("i", "train", case.image, case.mask, tmp_path / "f.png"), LABELS).labels
+    assert (labels[3:] == IGNORE).all()
+    assert (labels[:3] != IGNORE).all()
+
+
+def test_damaged_entries_are_replaced(case: Case, folder: Path) -> None:
+    before = np.array(cache.load_case(case, LABELS).image)
+    for path in folder.rglob("image.npy"):
+        path.write_bytes(path.read_bytes()[:-5])
+    np.testing.assert_array_equal(cache.load_case(case, LABELS).image, before)
+
+
+def test_works_without_a_writable_cache(case: Case, folder: Path) -> None:
+    folder.write_text("a file where the folder should be")
+    arrays = cache.load_case(case, LABELS)
+    assert arrays.image.shape == (6, 8, 1)
+    with pytest.raises(ValueError, match="read-only"):
+        arrays.image[0] = 1
+
+
+def test_many_at_once(case: Case) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda _: cache.load_case(case, LABELS), range(40)))
+    for arrays in results:
+        np.testing.assert_array_equal(arrays.image, results[0].image)
+
+
+def test_loaded_cases_hold_no_open_files(case: Case) -> None:
+    """A set of thousands of images must not run into the limit of open files."""
+    kept = [cache.load_case(case, LABELS) for _ in range(50)]
+    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0
+    kept += [cache.load_case(case, LABELS) for _ in range(50)]
+    after = len(os.listdir("/proc/self/fd")) if before else 0
+    assert after - before < 10
+    assert len(kept) == 100
+
+
+def test_prune_removes_the_longest_unused(tmp_path: Path, folder: Path) -> None:
+    keys = []
+    for seed in range(4):
+        cache.load_case(write(tmp_path, seed), LABELS)
+        keys.append(next(path for path in folder.glob("??/*") if path not in keys))
+        os.utime(keys[-1], (1000 + seed, 1000 + seed))
+    size = sum(file.stat().st_size for file in keys[0].iterdir())
+    assert cache.prune(4 * size) == 0
+    assert cache.prune(2 * size, spare_seconds=1e12) == 0
+    assert cache.prune(2 * size) == 2 * size
+    assert [key.exists() for key in keys] == [False, False, True, True]
+
+
+def test_refuses_what_must_not_reach_a_network(case: Case, tmp_path: Path) -> None:
+    import tifffile
+
+    Image.fromarray(np.zeros((5, 8), np.uint8)).save(tmp_path / "m.png")
+    with pytest.raises(LabelError, match="5 x 8"):
+        cache.load_case(case, LABELS)
+    pixels = np.zeros((5, 8), np.float32)
+    pixels[1, 1] = np.nan
+    tifffile.imwrite(tmp_path / "n.tif", pixels)
+    with pytest.raises(DataError, match="not finite"):
+        cache.load_case(Case("n", "train", tmp_path / "n.tif", case.mask), LABELS)

@@ -1,0 +1,129 @@
+"""The class list is stated, found without doubt, or asked for by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reunet.contracts.labels import LabelMap
+from reunet.datasets.cases import DataOptions
+from reunet.datasets.layouts import open_dataset
+from reunet.errors import DataError, LabelError, UsageError
+
+
+def dataset(root: Path, *masks: np.ndarray, palette: list[int] | None = None) -> Path:
+    for i, mask in enumerate(masks):
+        for name in ("images", "masks"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(i).integers(0, 255, mask.shape[:2]).astype(np.uint8)
+        Image.fromarray(noise).save(root / "images" / f"{i}.png")
+        image = Image.fromarray(mask.astype(np.uint8))
+        if palette is not None:
+            image.putpalette(palette)
+        image.save(root / "masks" / f"{i}.png")
+    return root
+
+
+def labels(root: Path, **options: Path) -> LabelMap:
+    return open_dataset(root, DataOptions(**options)).labels
+
+
+def row(*values: int) -> np.ndarray:
+    return np.array([values])
+
+
+def test_0_255(tmp_path: Path) -> None:
+    found = labels(dataset(tmp_path, row(0, 255), row(0, 0)))
+    assert (found.encoding, found.names) == ("binary_255", ("background", "foreground"))
+
+
+def test_indices_without_gaps_over_all_masks(tmp_path: Path) -> None:
+    found = labels(dataset(tmp_path, row(0, 2), row(1, 0)))
+    assert [entry.id for entry in found.classes] == [0, 1, 2]
+
+
+def test_palette_colours_are_taken(tmp_path: Path) -> None:
+    found = labels(dataset(tmp_path, row(0, 1), palette=[1, 2, 3, 40, 50, 60]))
+    assert [entry.color for entry in found.classes] == [(1, 2, 3), (40, 50, 60)]
+
+
+@pytest.mark.parametrize("values", [(0, 2), (1, 2), (0, 1, 255), (0, 128, 255), tuple(range(40))])
+def test_doubt_is_an_error_that_names_the_option(tmp_path: Path, values: tuple[int, ...]) -> None:
+    with pytest.raises(LabelError, match="--classes FILE"):
+        labels(dataset(tmp_path, row(*values)))
+
+
+def test_classes_file(tmp_path: Path) -> None:
+    root = dataset(tmp_path, row(0, 7, 255))
+    file = tmp_path / "classes.txt"
+    file.write_text("id,name\n0,background\n7,cell\n255,ignore\n")
+    found = labels(root, classes=file)
+    assert ([entry.id for entry in found.classes], found.names, found.ignore) == (
+        [0, 7],
+        ("background", "cell"),
+        255,
+    )
+    file.write_text(
+        json.dumps([{"id": 0, "name": "ground"}, {"id": 7, "name": "membrane", "color": [1, 2, 3]}])
+    )
+    found = labels(root, classes=file)
+    assert found.boundary == 1
+    assert found.classes[1].color == (1, 2, 3)
+    file.write_text("0,background\nseven,cell\n")
+    with pytest.raises(UsageError, match="line 2"):
+        labels(root, classes=file)
+    file.write_text("0,background\n0,cell\n")
+    with pytest.raises(DataError, match="share one id"):
+        labels(root, classes=file)
+
+
+def test_rgb_masks_need_and_use_colours(tmp_path: Path) -> None:
+    mask = np.zeros((2, 2, 3), np.uint8)
+    mask[0, 0] = (200, 0, 10)
+    root = dataset(tmp_path, mask)
+    with pytest.raises(LabelError, match="--colors FILE") as caught:
+        labels(root)
+    assert "200,0,10" in str(caught.value)
+    file = tmp_path / "colors.csv"
+    file.write_text("name,r,g,b\nground,0,0,0\nvessel,200,0,10\nignore,1,1,1\n")
+    found = labels(root, colors=file)
+    assert (found.encoding, found.names, found.ignore_color) == ("rgb", ("ground", "vessel"), (1, 1, 1))
+    (root / "dataset.json").write_text(
+        json.dumps(
+            {
+                "classes": [
+                    {"id": 0, "name": "g", "color": [0, 0, 0]},
+                    {"id": 1, "name": "v", "color": [200, 0, 10]},
+                ]
+            }
+        )
+    )
+    assert labels(root).encoding == "rgb"
+    file.write_text("ground,0,0\n")
+    with pytest.raises(UsageError, match="name,red,green,blue"):
+        labels(root, colors=file)
+
+
+def test_dataset_json(tmp_path: Path) -> None:
+    root = dataset(tmp_path, row(0, 1, 11))
+    classes = [{"id": 0, "name": "sky"}, {"id": 1, "name": "road"}]
+    (root / "dataset.json").write_text(json.dumps({"name": "x", "classes": classes, "ignore_index": 11}))
+    assert labels(root).ignore == 11
+    assert open_dataset(root).name == "x"
+    for wrong in (
+        '{"classes": [{"name": "a"}]}',
+        '{"classes": 3}',
+        "{",
+        '{"classes": [{"id": 0, "name": "a"}]}',
+    ):
+        (root / "dataset.json").write_text(wrong)
+        with pytest.raises(DataError):
+            labels(root)
+
+
+def test_empty_masks_still_give_a_foreground_class(tmp_path: Path) -> None:
+    assert labels(dataset(tmp_path, row(0, 0), row(0, 0))).names == ("background", "foreground")

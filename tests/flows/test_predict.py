@@ -1,0 +1,221 @@
+"""The verb `predict` on a run whose results are known exactly."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from reunet.contracts.labels import LabelMap, default_classes
+from reunet.errors import DataError, StorageError, UsageError
+from reunet.flows.predict import outside_value, predict
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def run(make_bright_run: MakeRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bright_run(tmp_path_factory.mktemp("runs") / "bright", ids=(0, 7))
+
+
+def write_image(path: Path, seed: int = 0, size: tuple[int, int] = (40, 50)) -> np.ndarray:
+    image = np.random.default_rng(seed).integers(0, 256, size, np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+    return image
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+class Recorder:
+    """Keeps what a progress bar would be told."""
+
+    def __init__(self) -> None:
+        self.total: int | None = None
+        self.done = 0
+        self.messages: list[str] = []
+
+    def start(self, task: str, total: int | None) -> None:
+        self.total = total
+
+    def advance(self, n: int = 1, **info: object) -> None:
+        self.done += n
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+
+def test_one_image_gives_a_mask_with_class_ids_and_colours(run: Path, tmp_path: Path) -> None:
+    image = write_image(tmp_path / "cell.png")
+    result = predict(run, tmp_path / "cell.png", output=tmp_path / "out")
+    assert result.predicted == (tmp_path / "cell.png",)
+    assert not result.failures
+    assert files(tmp_path / "out") == {"masks/cell.png", "overlays/cell.png"}
+    with Image.open(tmp_path / "out/masks/cell.png") as mask:
+        assert mask.mode == "P"
+        np.testing.assert_array_equal(np.asarray(mask), 7 * (image >= 128))
+        colours = np.asarray(mask.convert("RGB"))
+    np.testing.assert_array_equal(colours[image >= 128][0], default_classes([0, 7])[1].color)
+    with Image.open(tmp_path / "out/overlays/cell.png") as overlay:
+        assert overlay.mode == "RGB"
+        assert overlay.size == (50, 40)
+
+
+def test_the_default_output_lies_beside_the_run(run: Path, tmp_path: Path) -> None:
+    own = shutil.copytree(run, tmp_path / "my run")
+    write_image(tmp_path / "a.png")
+    assert predict(own, [tmp_path / "a.png"]).output == tmp_path / "my run-predictions"
+    assert (tmp_path / "my run-predictions/masks/a.png").is_file()
+
+
+def test_folders_are_searched_and_keep_their_structure(run: Path, tmp_path: Path) -> None:
+    images = tmp_path / "in"
+    for name in ("b.png", "deep/er/c.png", "deep/b.png", ".hidden/x.png", "deep/.y.png"):
+        write_image(images / name)
+    (images / "notes.txt").write_text("no image")
+    write_image(tmp_path / "single.png")
+    progress = Recorder()
+    given = [images, tmp_path / "single.png", images / "b.png"]
+    predict(run, given, output=images / "out", on_progress=progress)
+    expected = {"b.png", "deep/er/c.png", "deep/b.png", "single.png"}
+    assert files(images / "out/masks") == expected
+    assert (progress.total, progress.done) == (4, 4)
+    predict(run, given, output=images / "out", overwrite=True)  # its own results are no inputs
+    assert files(images / "out/masks") == expected
+
+
+@pytest.mark.parametrize("pages", [2, 5])
+def test_a_stack_of_pages_gives_a_stack_of_masks(run: Path, tmp_path: Path, pages: int) -> None:
+    stack = np.random.default_rng(0).integers(0, 256, (pages, 20, 30), np.uint8)
+    tifffile.imwrite(tmp_path / "stack.tif", stack, metadata={"axes": "ZYX"}, photometric="minisblack")
+    result = predict(run, tmp_path / "stack.tif", output=tmp_path / "out", probabilities=True)
+    assert not result.failures
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out/masks/stack.tif"), 7 * (stack >= 128))
+    assert len(files(tmp_path / "out/overlays/stack.pages")) == pages
+    probabilities = np.load(tmp_path / "out/probabilities/stack.npy")
+    np.testing.assert_allclose(probabilities[..., 1], 1 / (1 + np.exp(-0.05 * (stack - 127.5))), atol=1e-5)
+
+
+def test_probabilities_on_request(run: Path, tmp_path: Path) -> None:
+    image = write_image(tmp_path / "a.png")
+    predict(run, tmp_path / "a.png", output=tmp_path / "out", probabilities=True)
+    probabilities = np.load(tmp_path / "out/probabilities/a.npy")
+    assert probabilities.shape == (40, 50, 2)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_array_equal(probabilities[..., 1] > 0.5, image >= 128)
+
+
+def test_ids_above_255_are_written_as_tiff(make_bright_run: MakeRun, tmp_path: Path) -> None:
+    run = make_bright_run(tmp_path / "run", ids=(0, 1000))
+    image = write_image(tmp_path / "a.png")
+    predict(run, tmp_path / "a.png", output=tmp_path / "out")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out/masks/a.tif"), 1000 * (image >= 128))
+
+
+def test_two_inputs_of_one_name_are_refused_before_work(run: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "a/x.png")
+    write_image(tmp_path / "b/x.png")
+    write_image(tmp_path / "b/x.bmp")
+    for inputs in ([tmp_path / "a", tmp_path / "b/x.png"], [tmp_path / "b"]):
+        with pytest.raises(UsageError, match="same name") as caught:
+            predict(run, inputs, output=tmp_path / "out")
+        assert "x.png" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_predicted_is_refused_before_work(run: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "train/images/a.png")
+    write_image(tmp_path / "train/masks/a.png")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/readme.md").touch()
+    for given, words in (
+        ("train/image", "did you mean images"),
+        ("empty", r"readme\.md"),
+        ("train", "dataset"),
+        (".", "dataset"),
+    ):
+        with pytest.raises(DataError, match=words):
+            predict(run, tmp_path / given, output=tmp_path / "out")
+    with pytest.raises(UsageError):
+        predict(run, [], output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_existing_results_are_kept_replaced_or_left_out(run: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "in/a.png")
+    out = tmp_path / "out"
+    predict(run, tmp_path / "in", output=out, probabilities=True)
+    write_image(tmp_path / "in/a.png", seed=1)
+    image = write_image(tmp_path / "in/b.png", seed=2)
+    before = (out / "masks/a.png").read_bytes()
+    with pytest.raises(StorageError, match="overwrite"):
+        predict(run, tmp_path / "in", output=out)
+    assert not (out / "masks/b.png").exists()
+    result = predict(run, tmp_path / "in", output=out, skip_existing=True)
+    assert result.skipped == (tmp_path / "in/a.png",)
+    assert result.predicted == (tmp_path / "in/b.png",)
+    np.testing.assert_array_equal(np.asarray(Image.open(out / "masks/b.png")), 7 * (image >= 128))
+    assert (out / "masks/a.png").read_bytes() == before
+    predict(run, tmp_path / "in", output=out, overwrite=True)
+    assert (out / "masks/a.png").read_bytes() != before
+    assert not (out / "probabilities/a.npy").exists()  # it belonged to the earlier result
+    with pytest.raises(UsageError):
+        predict(run, tmp_path / "in", output=out, overwrite=True, skip_existing=True)
+
+
+def test_nothing_is_deleted_when_the_run_cannot_be_loaded(run: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
+    predict(run, tmp_path / "a.png", output=tmp_path / "out")
+    with pytest.raises(UsageError):
+        predict(run, tmp_path / "a.png", output=tmp_path / "out", overwrite=True, engine="unknown")
+    assert files(tmp_path / "out") == {"masks/a.png", "overlays/a.png"}
+
+
+def test_outside_the_field_of_view_is_background(run: Path, tmp_path: Path) -> None:
+    image = write_image(tmp_path / "in/a.png")
+    inside = np.zeros((40, 50), np.uint8)
+    inside[10:30, 5:45] = 255
+    (tmp_path / "fov").mkdir()
+    Image.fromarray(inside).save(tmp_path / "fov/a.bmp")
+    predict(run, tmp_path / "in", output=tmp_path / "out", fov=tmp_path / "fov")
+    mask = np.asarray(Image.open(tmp_path / "out/masks/a.png"))
+    np.testing.assert_array_equal(mask, 7 * ((image >= 128) & (inside > 0)))
+    write_image(tmp_path / "in/b.png")
+    with pytest.raises(DataError, match=r"b\.png"):
+        predict(run, tmp_path / "in", output=tmp_path / "out2", fov=tmp_path / "fov")
+    write_image(tmp_path / "fov/b.png", size=(3, 3))
+    result = predict(run, tmp_path / "in", output=tmp_path / "out2", fov=tmp_path / "fov")
+    assert list(result.failures) == [str(tmp_path / "in/b.png")]
+    assert "size" in result.failures[str(tmp_path / "in/b.png")]
+
+
+def test_classes_without_background_have_no_outside() -> None:
+    classes = default_classes([1, 2, 3], ["sky", "road", "tree"])
+    with pytest.raises(UsageError, match="sky"):
+        outside_value(LabelMap(classes=classes))
+    assert outside_value(LabelMap(classes=classes, ignore=0)) == 255
+
+
+def test_an_image_beyond_the_memory_allowed_is_named(run: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "in/big.png", size=(2000, 2000))
+    write_image(tmp_path / "in/small.png")
+    result = predict(run, tmp_path / "in", output=tmp_path / "out", max_memory=400_000_000)
+    assert result.predicted == (tmp_path / "in/small.png",)
+    assert "--max-memory" in result.failures[str(tmp_path / "in/big.png")]
+    assert files(tmp_path / "out/masks") == {"small.png"}
+
+
+def test_strange_names(run: Path, tmp_path: Path) -> None:
+    names = ["mit leer.png", "ümläut ñ.png", "图像.png", "a.b.c.png", "x" * 200 + ".png", "-o.png", "#&%.png"]
+    for name in names:
+        write_image(tmp_path / "in" / name)
+    result = predict(run, tmp_path / "in", output=tmp_path / "aus gabe")
+    assert not result.failures
+    assert files(tmp_path / "aus gabe/masks") == set(names)

@@ -1,0 +1,122 @@
+"""Opening a run: which engine and precision, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reunet.errors import BackendError, ModelFileError, PlanError, UsageError
+from reunet.inference import openvino_runtime
+from reunet.inference.load import load
+from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture
+def run(make_bright_run: MakeRun, tmp_path: Path) -> Path:
+    return make_bright_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize(("option", "value"), [("engine", "onnx"), ("engine", ""), ("precision", "int8")])
+def test_an_unknown_name_lists_the_known_ones(run: Path, option: str, value: str) -> None:
+    with pytest.raises(UsageError, match="auto") as caught:
+        load(run, **{option: value})
+    assert f"--{option}" in str(caught.value)
+
+
+@pytest.mark.parametrize("ppm", [None, 4999.0, 5000.0])
+def test_auto_takes_bf16_only_where_it_is_fast_and_harmless(
+    make_bright_run: MakeRun, tmp_path: Path, ppm: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_bright_run(tmp_path / "run", bf16_ppm=ppm)
+    harmless = ppm is not None and ppm < 5000
+    assert load(run).runtime.precision == ("bf16" if harmless and native_bf16() else "f32")
+    monkeypatch.setattr(openvino_runtime, "native_bf16", lambda: False)
+    assert load(run).runtime.precision == "f32"
+    with pytest.raises(BackendError, match="bfloat16"):
+        load(run, precision="bf16")
+
+
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_the_engine_computes_in_the_precision_it_says(run: Path, precision: str) -> None:
+    if precision == "bf16" and not native_bf16():
+        pytest.skip("this CPU has no bfloat16 arithmetic")
+    runtime = OpenVINORuntime(run / "engine" / "model.xml", (32, 32), precision)
+    hint = runtime._compiled.get_property("INFERENCE_PRECISION_HINT")
+    assert str(hint.get_type_name()) == precision
+
+
+def test_many_tiles_give_what_single_tiles_give(run: Path) -> None:
+    runtime = OpenVINORuntime(run / "engine" / "model.xml", (32, 32))
+    tiles = np.random.default_rng(0).normal(0, 50, (9, 32, 32, 1)).astype(np.float32)
+    together = runtime(tiles)["semantic"]
+    assert together.shape == (9, 32, 32, 2)
+    for tile, result in zip(tiles, together, strict=True):
+        np.testing.assert_array_equal(runtime(tile[None])["semantic"][0], result)
+    np.testing.assert_allclose(together[..., 1:], 1 / (1 + np.exp(-0.05 * tiles)), atol=1e-6)
+    assert runtime.output_size((32, 32)) == (32, 32)
+
+
+def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="not a run"):
+        load(tmp_path)
+
+
+def test_a_run_without_an_engine(run: Path) -> None:
+    shutil.rmtree(run / "engine")
+    with pytest.raises(ModelFileError, match="--engine keras"):
+        load(run, engine="openvino")
+    with pytest.raises(ModelFileError, match="no finished weights"):
+        load(run)  # auto turns to Keras, which finds no weights either
+
+
+@pytest.mark.parametrize("name", ["model.xml", "model.bin"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "remove"])
+def test_a_damaged_engine_is_refused(run: Path, name: str, damage: str) -> None:
+    file = run / "engine" / name
+    content = bytearray(file.read_bytes() or b"\0")
+    content[-1] ^= 1
+    file.write_bytes(content if damage == "flip" else content[:-1] + b"xy")
+    if damage == "remove":
+        file.unlink()
+    with pytest.raises(ModelFileError):
+        load(run, engine="openvino")
+
+
+def test_an_engine_of_other_weights_or_another_plan_is_refused(run: Path) -> None:
+    (run / "weights").mkdir()
+    (run / "weights" / "weights.json").write_text('{"sha256": "another"}')
+    with pytest.raises(ModelFileError, match="other weights"):
+        load(run)
+    plan = json.loads((run / "plan.json").read_text())
+    plan["network"]["filters"] = [8, 16]
+    (run / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(ModelFileError, match="another network"):
+        load(run)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"schema_version": 2}', '{"schema_version": 1}', "\x00"]
+)
+def test_unreadable_engine_facts_are_refused(run: Path, content: str) -> None:
+    (run / "engine" / "engine.json").write_text(content)
+    with pytest.raises(ModelFileError):
+        load(run)
+
+
+def test_a_plan_of_another_version_is_refused(run: Path) -> None:
+    plan = json.loads((run / "plan.json").read_text()) | {"schema_version": 99}
+    (run / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(PlanError, match="newer"):
+        load(run)
+
+
+def test_a_moved_run_loads(run: Path) -> None:
+    moved = run.rename(run.with_name("moved ü"))
+    assert load(str(moved))(np.full((3, 3), 200, np.uint8)).labels.all()

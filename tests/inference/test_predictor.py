@@ -1,0 +1,133 @@
+"""The predictor: raw arrays of every kind to labels, and arrays that are no images to errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reunet.contracts.plan import Calibration
+from reunet.errors import DataError, PlanError, ReunetError
+from reunet.inference.load import load
+from reunet.inference.predictor import Predictor, as_image
+
+
+class RampRuntime:
+    """Foreground probability = pixel value of a tile scaled by its column: not symmetric to mirroring."""
+
+    name, precision = "ramp", "f32"
+
+    def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        return size
+
+    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        ramp = np.linspace(0, 1, batch.shape[2], dtype=np.float32)[None, None, :, None]
+        foreground = 1 / (1 + np.exp(-batch[..., :1] * ramp / 50))
+        return {"semantic": np.concatenate([1 - foreground, foreground], axis=-1)}
+
+
+@pytest.fixture(scope="module")
+def run(make_bright_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bright_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def predictor(run: Path) -> Predictor:
+    return load(run, precision="f32")
+
+
+@settings(deadline=None, max_examples=40)
+@given(height=st.integers(1, 67), width=st.integers(1, 67))
+def test_any_size_is_predicted_exactly(predictor: Predictor, height: int, width: int) -> None:
+    image = np.random.default_rng(height * 100 + width).integers(0, 256, (height, width), np.uint8)
+    result = predictor(image)
+    assert result.labels.shape == (height, width)
+    assert result.labels.dtype == np.uint8
+    np.testing.assert_array_equal(result.labels, image >= 128)
+    expected = 1 / (1 + np.exp(-0.05 * (image - 127.5)))
+    np.testing.assert_allclose(result.probabilities[..., 1], expected, atol=1e-5)
+    np.testing.assert_allclose(result.probabilities.sum(-1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["u1", ">u2", "<u2", ">i4", "<i8", "<f4", ">f8", "<f2"])
+def test_dtype_byte_order_and_strides_do_not_matter(predictor: Predictor, dtype: str) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 1), np.uint8)
+    expected = predictor(image)
+    other = np.asfortranarray(image.astype(dtype)[::-1, ::-1])[::-1, ::-1]
+    np.testing.assert_array_equal(predictor(other).labels, expected.labels)
+
+
+def test_the_image_is_left_as_it_was(predictor: Predictor) -> None:
+    image = np.random.default_rng(0).random((40, 40, 1), np.float32)
+    image.flags.writeable = False
+    predictor(image)
+
+
+def test_calibration_decides_the_labels(run: Path) -> None:
+    plain = load(run, precision="f32")
+    strict = Predictor(plain.plan, plain.runtime, Calibration(threshold=0.9))
+    image = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    bright_enough = 127.5 + np.log(0.9 / 0.1) / 0.05
+    np.testing.assert_array_equal(strict(image).labels, image >= bright_enough)
+
+
+def test_test_time_augmentation_is_the_mean_over_the_mirrorings(run: Path) -> None:
+    plan = load(run).plan
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 1), np.uint8)
+    plain = Predictor(plan, RampRuntime())
+    augmented = Predictor(plan, RampRuntime(), tta=True).probabilities(image)
+    views = [np.flip(plain.probabilities(np.flip(image, axes)), axes) for axes in [(), (0,), (1,), (0, 1)]]
+    np.testing.assert_allclose(augmented, np.mean(views, axis=0), atol=1e-6)
+    assert np.abs(augmented - views[0]).max() > 0.01
+
+
+def test_grey_is_repeated_only_when_the_plan_says_so(
+    make_bright_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    generous = load(make_bright_run(tmp_path / "a", channels=3, grey_to_rgb=True), precision="f32")
+    np.testing.assert_array_equal(generous(grey).labels, grey >= 128)
+    strict = load(make_bright_run(tmp_path / "b", channels=3))
+    with pytest.raises(PlanError, match=r"cell\.png") as caught:
+        strict(grey, where="cell.png")
+    assert "3 channel" in str(caught.value.expected)
+    assert "1 channel" in str(caught.value.received)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.float32(3),
+        np.zeros(5),
+        np.zeros((0, 5)),
+        np.zeros((5, 5, 0)),
+        np.zeros((5, 5, 2)),
+        np.zeros((2, 5, 5, 1)),
+        np.zeros((5, 5), complex),
+        np.zeros((5, 5), object),
+        np.zeros((5, 5), "U3"),
+        np.full((5, 5), np.nan),
+        np.full((5, 5), -np.inf, np.float32),
+        None,
+        "image.png",
+    ],
+    ids=str,
+)
+def test_what_is_no_image_is_refused(predictor: Predictor, image: object) -> None:
+    with pytest.raises(ReunetError):
+        predictor(image)
+
+
+def test_pixels_that_are_no_numbers_are_counted() -> None:
+    image = np.zeros((4, 4, 1), np.float32)
+    image[0, :3, 0] = np.nan, np.inf, -np.inf
+    with pytest.raises(DataError, match="3 pixels"):
+        as_image(image)
+
+
+def test_bool_images_are_0_and_1() -> None:
+    np.testing.assert_array_equal(as_image(np.array([[True, False]]))[..., 0], [[1, 0]])

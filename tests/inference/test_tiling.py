@@ -1,0 +1,118 @@
+"""Tiles: every pixel is covered, nothing shows where they meet, any size goes in and out."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reunet.errors import ModelFileError
+from reunet.inference.tiling import cut_axis, gaussian_window, predict_tiled, tile_positions
+
+SIDES = st.integers(1, 67)
+OVERLAPS = st.sampled_from([0.0, 0.25, 0.5, 0.75])
+
+
+def identity(tiles: np.ndarray) -> dict[str, np.ndarray]:
+    return {"semantic": tiles.copy()}
+
+
+def blur_valid(tiles: np.ndarray) -> dict[str, np.ndarray]:
+    """A 5 x 3 mean without padding: its output is smaller by 2 and 1 on each side."""
+    blurred = np.stack([cv2.blur(tile, (3, 5)).reshape(tile.shape) for tile in tiles])
+    return {"semantic": blurred[:, 2:-2, 1:-1]}
+
+
+@given(size=st.integers(1, 300), tile=st.integers(1, 64), overlap=OVERLAPS)
+def test_tiles_cover_an_axis_and_overlap_enough(size: int, tile: int, overlap: float) -> None:
+    starts = tile_positions(size, tile, overlap)
+    assert starts[0] == 0
+    assert starts[-1] == max(size - tile, 0)
+    steps = np.diff(starts)
+    assert (steps > 0).all()
+    # Rounding to whole pixels may cost one; a step of one pixel cannot be made smaller.
+    assert (steps <= max(tile * (1 - overlap), 1) + 1).all()
+    assert (steps <= tile).all()
+
+
+@given(size=st.integers(1, 300), tile=st.integers(1, 64), overlap=OVERLAPS)
+def test_weights_of_every_pixel_are_positive_and_sum_to_one(size: int, tile: int, overlap: float) -> None:
+    axis = cut_axis(size, tile, overlap)
+    assert (axis.weights > 0).all()
+    total = np.zeros(max(size, tile))
+    for start, weights in zip(axis.starts, axis.weights, strict=True):
+        total[start : start + tile] += weights
+    np.testing.assert_allclose(total, 1, atol=1e-5)
+
+
+def test_the_window_is_the_gaussian_of_an_eighth() -> None:
+    window = gaussian_window(64)
+    assert window[31] == window[32] == window.max()
+    np.testing.assert_array_equal(window, window[::-1])
+    assert window[40] / window[32] == pytest.approx(np.exp(-(8.5**2 - 0.5**2) / (2 * 8**2)), rel=1e-5)
+    assert gaussian_window(1) == 1
+
+
+@settings(deadline=None, max_examples=150)
+@given(height=SIDES, width=SIDES, overlap=OVERLAPS, batch=st.integers(1, 9))
+def test_any_size_comes_back_as_it_was(height: int, width: int, overlap: float, batch: int) -> None:
+    image = np.random.default_rng(height * 100 + width).random((height, width, 2), np.float32)
+    result = predict_tiled(identity, image, (16, 24), overlap, batch=batch)["semantic"]
+    assert result.shape == image.shape
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, image, atol=1e-6)
+
+
+@settings(deadline=None, max_examples=100)
+@given(height=SIDES, width=SIDES, overlap=OVERLAPS)
+def test_unpadded_networks_give_what_they_would_give_on_the_whole_image(
+    height: int, width: int, overlap: float
+) -> None:
+    """The reference blurs the whole image once, with the border mirrored by OpenCV."""
+    image = np.random.default_rng(height * 100 + width).random((height, width, 1), np.float32)
+    tiled = predict_tiled(blur_valid, image, (20, 16), overlap, margin=(2, 1))["semantic"]
+    if min(height, width) > 2:  # OpenCV cannot mirror a border wider than the image
+        whole = cv2.blur(image[..., 0], (3, 5), borderType=cv2.BORDER_REFLECT_101)
+        np.testing.assert_allclose(tiled[..., 0], whole, atol=1e-5)
+    assert tiled.shape == image.shape
+
+
+def test_tiles_of_the_asked_size_reach_the_network() -> None:
+    seen = []
+
+    def network(tiles: np.ndarray) -> dict[str, np.ndarray]:
+        seen.append(tiles.shape)
+        return identity(tiles)
+
+    predict_tiled(network, np.zeros((50, 90, 3), np.float32), (32, 48), 0.25, batch=4)
+    assert {shape[1:] for shape in seen} == {(32, 48, 3)}
+    assert [shape[0] for shape in seen] == [4, 2]
+
+
+def test_a_seam_is_a_slope_not_a_step() -> None:
+    """Tiles that disagree by 1 meet in steps far below 1, while the middle of each stays its own."""
+    count = iter(range(100))
+
+    def network(tiles: np.ndarray) -> dict[str, np.ndarray]:
+        return {"semantic": np.stack([np.full_like(tile, next(count) % 2) for tile in tiles])}
+
+    result = predict_tiled(network, np.zeros((64, 208, 1), np.float32), (64, 64), 0.25)["semantic"][0, :, 0]
+    assert result.min() < 0.01
+    assert result.max() > 0.99
+    assert np.abs(np.diff(result)).max() < 0.3
+
+
+def test_all_heads_are_blended() -> None:
+    image = np.random.default_rng(0).random((40, 40, 1), np.float32)
+    heads = predict_tiled(lambda tiles: {"a": tiles, "b": 2 * tiles}, image, (16, 16), 0.5)
+    np.testing.assert_allclose(heads["b"], 2 * heads["a"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_tile_that_is_not_finite_is_named(value: float) -> None:
+    image = np.zeros((32, 64, 1), np.float32)
+    image[5, 50] = value
+    with pytest.raises(ModelFileError, match="tile at row 0, column 32"):
+        predict_tiled(identity, image, (32, 32), 0.0)

@@ -1,0 +1,122 @@
+"""TIFF in the variants that microscopes and programs write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from reunet.errors import ImageReadError, UsageError
+from reunet.io.images import read_header, read_image
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [
+        ("uint8", "uint8"),
+        ("uint16", "uint16"),
+        ("float32", "float32"),
+        ("float64", "float32"),
+        ("int16", "uint16"),
+    ],
+)
+@pytest.mark.parametrize(
+    "options", [{}, {"compression": "zlib", "predictor": True}, {"byteorder": ">"}, {"tile": (16, 16)}]
+)
+def test_sample_types_and_storage(tmp_path: Path, dtype: str, expected: str, options: dict[str, Any]) -> None:
+    pixels = (RNG.random((20, 30)) * 250 + (1000 if "16" in dtype else 0)).astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, **options)
+    image = read_image(tmp_path / "a.tif")
+    assert image.dtype == expected
+    np.testing.assert_array_equal(image[..., 0], pixels.astype(expected))
+
+
+def test_negative_values_become_float(tmp_path: Path) -> None:
+    pixels = np.array([[-5, 300], [7, 0]], np.int16)
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    image = read_image(tmp_path / "a.tif")
+    assert image.dtype == np.float32
+    np.testing.assert_array_equal(image[..., 0], pixels)
+
+
+@pytest.mark.parametrize("shape", [(1, 30), (30, 1), (1, 1)])
+def test_thin_images_keep_their_shape(tmp_path: Path, shape: tuple[int, int]) -> None:
+    pixels = RNG.integers(0, 9, shape).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif")[..., 0], pixels)
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("compression", [None, "lzw"])
+def test_rgb(tmp_path: Path, planar: str, compression: str | None) -> None:
+    pixels = RNG.integers(0, 255, (20, 30, 3)).astype(np.uint8)
+    stored = pixels if planar == "contig" else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    tifffile.imwrite(
+        tmp_path / "a.tif", stored, photometric="rgb", planarconfig=planar, compression=compression
+    )
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), pixels)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_stack_needs_named_axes_and_gives_its_pages(tmp_path: Path, compression: str | None) -> None:
+    pixels = RNG.integers(0, 255, (5, 20, 30)).astype(np.uint8)
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, pixels, compression=compression, photometric="minisblack")
+    with pytest.raises(ImageReadError, match="--axes"):
+        read_image(path)
+    assert read_header(path, "ZYX").pages == 5
+    for page in range(5):
+        np.testing.assert_array_equal(read_image(path, page=page, axes="ZYX")[..., 0], pixels[page])
+    with pytest.raises(ImageReadError, match="no such page"):
+        read_image(path, page=5, axes="ZYX")
+    with pytest.raises(UsageError, match="--axes"):
+        read_image(path, page=0, axes="ZQX")
+    with pytest.raises(ImageReadError, match="--axes does not fit"):
+        read_image(path, page=0, axes="TZYX")
+
+
+def test_imagej_hyperstack_with_channels(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 255, (5, 3, 20, 30)).astype(np.uint8)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, pixels, imagej=True, metadata={"axes": "ZCYX", "unit": "um"}, resolution=(2, 4))
+    header = read_header(path)
+    assert (header.pages, header.channels, header.spacing) == (5, 3, (0.25, 0.5))
+    np.testing.assert_array_equal(read_image(path, page=3), pixels[3].transpose(1, 2, 0))
+
+
+def test_ome_axes_and_spacing(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 255, (4, 20, 30)).astype(np.uint16)
+    path = tmp_path / "a.ome.tif"
+    sizes = {"axes": "TYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 250.0, "PhysicalSizeYUnit": "nm"}
+    tifffile.imwrite(path, pixels, metadata=sizes)
+    header = read_header(path)
+    assert (header.pages, header.axes, header.spacing) == (4, "TYX", (0.25, 0.5))
+    np.testing.assert_array_equal(read_image(path, page=2)[..., 0], pixels[2])
+
+
+def test_two_channels_are_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.zeros((2, 20, 30), np.uint8), imagej=True, metadata={"axes": "CYX"}
+    )
+    with pytest.raises(ImageReadError, match="channels"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"tile": (16, 16)}])
+def test_truncated(tmp_path: Path, options: dict[str, Any]) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, RNG.integers(0, 255, (64, 64)).astype(np.uint8), **options)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ImageReadError, match=r"a\.tif"):
+        read_image(path)
+
+
+def test_white_is_zero_is_inverted(tmp_path: Path) -> None:
+    pixels = np.array([[0, 10], [255, 3]], np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", 255 - pixels, photometric="miniswhite")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif")[..., 0], pixels)

@@ -1,0 +1,30 @@
+"""The same weights give the same numbers on every installed backend, before and after training steps."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reunet.training.backend import installed_backends
+
+PROBE = Path(__file__).with_name("probe.py")
+
+
+@pytest.mark.skipif(len(installed_backends()) < 2, reason="only one backend is installed")
+@pytest.mark.parametrize("normalisation", ["batch", "instance", "group"])
+def test_backends_agree(normalisation: str, tmp_path: Path) -> None:
+    results = {}
+    for backend in installed_backends():
+        file = tmp_path / f"{backend}.npz"
+        subprocess.run([sys.executable, str(PROBE), backend, normalisation, str(file)], check=True)
+        results[backend] = np.load(file)
+    first, *others = results.values()
+    for other in others:
+        assert other["count"] == first["count"]
+        np.testing.assert_allclose(other["logits"], first["logits"], atol=1e-4)
+        np.testing.assert_allclose(other["losses"], first["losses"], atol=1e-5)
+        np.testing.assert_allclose(other["trained"], first["trained"], atol=1e-4)

@@ -1,0 +1,139 @@
+"""The rules: what they decide, that they say why, and that a plan survives reading and writing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.labels import IGNORE, LabelMap, default_classes
+from reunet.contracts.plan import Plan
+from reunet.datasets.cache import CaseArrays
+from reunet.errors import DataError, PlanError, UsageError
+from reunet.planning import PlanRequest, make_plan, take_fingerprint
+
+LABELS = LabelMap(classes=default_classes([0, 1]))
+
+
+def fingerprint_of(cases: list[CaseArrays], labels: LabelMap = LABELS) -> Fingerprint:
+    return take_fingerprint("set", labels, cases, n_val=2, has_fov=False)
+
+
+def grey_cases(count: int = 6, size: tuple[int, int] = (100, 120), light: float = 0.0) -> list[CaseArrays]:
+    rng = np.random.default_rng(0)
+    cases = []
+    for i in range(count):
+        labels = np.zeros(size, np.uint8)
+        labels[size[0] // 4 : size[0] // 2, size[1] // 3 : size[1] // 2] = 1
+        labels = np.roll(labels, rng.integers(0, size[0], 2), axis=(0, 1))
+        image = rng.normal(100 + light * i, 10, (*size, 1)) + 20 * labels[..., None]
+        cases.append(CaseArrays(f"c{i}", image.clip(0, 255).astype(np.uint8), labels, f"h{i}"))
+    return cases
+
+
+def test_fingerprint_measures_what_it_says() -> None:
+    found = fingerprint_of(grey_cases())
+    assert found.channels == 1
+    assert found.median_size == (100, 120)
+    assert found.class_fraction[1] == pytest.approx(25 * 20 / (100 * 120), rel=1e-4)
+    assert found.mean[0] == pytest.approx(100.3, abs=1)
+    assert found.between_image_std[0] < 0.1
+    assert found.foreground_images == 1.0
+
+
+def test_thickness_of_a_stripe_is_its_width() -> None:
+    labels = np.zeros((200, 200), np.uint8)
+    labels[:, 50:58] = 1
+    case = CaseArrays("a", np.zeros((200, 200, 1), np.uint8), labels, "")
+    assert fingerprint_of([case, case]).median_thickness == pytest.approx(8, rel=0.01)
+
+
+def test_an_unlabelled_set_is_refused() -> None:
+    case = CaseArrays("a", np.zeros((20, 20, 1), np.uint8), np.full((20, 20), IGNORE, np.uint8), "")
+    with pytest.raises(DataError, match="no training image has a labelled pixel"):
+        fingerprint_of([case, case])
+
+
+def test_light_decides_the_normalisation() -> None:
+    assert make_plan(fingerprint_of(grey_cases()), PlanRequest()).input.intensity.method == "fixed"
+    uneven = make_plan(fingerprint_of(grey_cases(light=20)), PlanRequest())
+    assert uneven.input.intensity.method == "image_zscore"
+
+
+def test_mixed_grey_and_colour() -> None:
+    cases = grey_cases(3)
+    cases += [CaseArrays("rgb", np.repeat(cases[0].image, 3, -1), cases[0].labels, "") for _ in range(2)]
+    plan = make_plan(fingerprint_of(cases), PlanRequest())
+    assert (plan.input.channels, plan.input.grey_to_rgb, plan.network.in_channels) == (3, True, 3)
+
+
+def test_scenes_with_an_up_are_not_turned_over() -> None:
+    rng = np.random.default_rng(0)
+    cases = []
+    for i in range(8):
+        labels = np.zeros((64, 64), np.uint8)
+        labels[40 + rng.integers(0, 5) :] = 1
+        cases.append(CaseArrays(str(i), rng.integers(0, 255, (64, 64, 1), dtype=np.uint8), labels, ""))
+    augmentation = make_plan(fingerprint_of(cases), PlanRequest()).augmentation
+    assert not augmentation.flip_vertical
+    assert augmentation.flip_horizontal
+    assert augmentation.rotation <= 15
+    free = make_plan(fingerprint_of(grey_cases(12)), PlanRequest()).augmentation
+    assert free.flip_vertical
+    assert free.rotation == 180
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 300), (33, 40), (600, 500), (5000, 4000)])
+def test_patch_and_depth_fit_any_image(size: tuple[int, int]) -> None:
+    facts = fingerprint_of(grey_cases(2, (64, 64))).model_copy(update={"median_size": size})
+    plan = make_plan(facts, PlanRequest())
+    assert all(side % stride == 0 for side, stride in zip(plan.patch, plan.network.total_stride, strict=True))
+    assert max(plan.patch) <= 256
+    assert min(plan.patch) // plan.network.total_stride[0] >= min(8, min(plan.patch))
+
+
+def test_more_time_means_a_wider_network_and_every_choice_has_a_reason() -> None:
+    facts = fingerprint_of(grey_cases())
+    short, long = (make_plan(facts, PlanRequest(minutes=minutes)) for minutes in (1, 600))
+    assert long.network.filters[0] > short.network.filters[0]
+    for field in (
+        "patch",
+        "batch",
+        "network.filters",
+        "network.normalisation",
+        "input.intensity",
+        "precision",
+    ):
+        assert len(short.reasons[field]) > 20
+
+
+def test_memory_limits_the_batch() -> None:
+    facts = fingerprint_of(grey_cases())
+    plenty, little = (make_plan(facts, PlanRequest(max_memory=size)).batch for size in (10**10, 2 * 10**8))
+    assert 1 <= little < plenty
+    with pytest.raises(UsageError, match="does not fit into the memory"):
+        make_plan(facts, PlanRequest(max_memory=10**6))
+
+
+def test_two_budgets_are_refused() -> None:
+    with pytest.raises(UsageError, match="two budgets"):
+        make_plan(fingerprint_of(grey_cases()), PlanRequest(minutes=1, steps=5))
+
+
+def test_plan_file_round_trip_and_typos(tmp_path: Path) -> None:
+    plan = make_plan(fingerprint_of(grey_cases()), PlanRequest())
+    file = tmp_path / "plan.json"
+    plan.write(file)
+    assert Plan.read(file) == plan
+    content = json.loads(file.read_text())
+    content["scedule"] = content.pop("schedule")
+    file.write_text(json.dumps(content))
+    with pytest.raises(PlanError, match="did you mean 'schedule'"):
+        Plan.read(file)
+    content["schema_version"] = 99
+    file.write_text(json.dumps(content))
+    with pytest.raises(PlanError, match="newer reunet"):
+        Plan.read(file)

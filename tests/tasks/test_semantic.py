@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from skimage.measure import label
+from skimage.metrics import adapted_rand_error
+from skimage.segmentation import watershed
+
+from reunet.contracts.labels import IGNORE, LabelMap, default_classes
+from reunet.contracts.plan import Calibration
+from reunet.errors import LabelError, UsageError
+from reunet.tasks import TASKS, task
+from reunet.tasks.semantic import decode, fit_calibration, heads, positive_class, validation_score
+
+TWO = LabelMap(classes=default_classes([0, 1], ["background", "cell"]))
+THREE = LabelMap(classes=default_classes([0, 1, 2], ["background", "cell", "vessel"]))
+MEMBRANES = LabelMap(classes=default_classes([0, 1], ["interior", "membrane"]))
+
+
+def stack(p: np.ndarray) -> np.ndarray:
+    return np.stack([1 - p, p], axis=-1).astype(np.float32)
+
+
+def dice_of(truth: np.ndarray, prediction: np.ndarray) -> float:
+    a, b = truth[truth != IGNORE] == 1, prediction[truth != IGNORE] == 1
+    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+
+
+def test_registry() -> None:
+    assert task("semantic") is TASKS["semantic"]
+    with pytest.raises(UsageError, match="semantik"):
+        task("semantik")
+
+
+def test_head_has_a_channel_per_class() -> None:
+    (head,) = heads(THREE)
+    assert (head.channels, head.activation) == (3, "softmax")
+
+
+def test_two_classes_follow_the_threshold_and_reaching_it_counts() -> None:
+    p = stack(np.array([[0.29, 0.3, 0.31, 0.9]]))
+    assert decode(p, TWO, Calibration(threshold=0.3)).tolist() == [[0, 1, 1, 1]]
+    assert decode(p, TWO, Calibration()).tolist() == [[0, 0, 0, 1]]
+    assert decode(p, TWO, Calibration()).dtype == np.uint8
+
+
+def test_foreground_may_be_the_first_of_two_classes() -> None:
+    first, second = TWO.classes
+    swapped = LabelMap(
+        classes=(
+            first.model_copy(update={"foreground": True}),
+            second.model_copy(update={"foreground": False}),
+        )
+    )
+    assert positive_class(swapped) == 0
+    assert decode(stack(np.array([[0.6, 0.8]])), swapped, Calibration(threshold=0.3)).tolist() == [[0, 1]]
+
+
+def test_several_classes_follow_the_argmax() -> None:
+    p = np.random.default_rng(0).dirichlet([1, 1, 1], (4, 5)).astype(np.float32)
+    np.testing.assert_array_equal(decode(p, THREE, Calibration(threshold=0.01)), p.argmax(-1))
+
+
+def test_fitted_threshold_is_the_best_when_decoding_with_each() -> None:
+    rng = np.random.default_rng(1)
+    pairs = []
+    for shift in (0.0, -1.0, -2.0):  # a network that is too shy
+        truth = (rng.random((40, 40)) < 0.3).astype(np.uint8)
+        logit = rng.normal(0, 1, truth.shape) + 3 * truth - 2 + shift
+        truth[:5] = IGNORE
+        pairs.append((truth, stack(1 / (1 + np.exp(-logit)))))
+
+    def mean_dice(cut: float) -> float:
+        return float(np.mean([dice_of(t, decode(p, TWO, Calibration(threshold=cut))) for t, p in pairs]))
+
+    fitted = fit_calibration(iter(pairs), TWO).threshold
+    assert fitted is not None
+    assert fitted < 0.45
+    assert mean_dice(fitted) == pytest.approx(max(mean_dice(c / 100) for c in range(1, 100)))
+
+
+def test_no_foreground_leaves_the_default() -> None:
+    nothing = np.zeros((8, 8), np.uint8)
+    perfect = stack(np.zeros((8, 8)))
+    assert fit_calibration([(nothing, perfect)], TWO) == Calibration()
+    assert fit_calibration([], TWO) == Calibration()
+
+
+def test_perfect_probabilities_keep_one_half() -> None:
+    truth = np.random.default_rng(2).integers(0, 2, (9, 9)).astype(np.uint8)
+    assert fit_calibration([(truth, stack(truth.astype(float)))], TWO).threshold == 0.5
+
+
+def test_validation_score_is_the_mean_of_image_means_at_argmax() -> None:
+    truths = np.array([[[0, 1, 1, 2]], [[0, 1, 1, IGNORE]]], np.uint8)
+    predictions = np.array([[[0, 1, 0, 2]], [[0, 1, 1, 2]]])
+    pairs = [(t, np.eye(3, dtype=np.float32)[p]) for t, p in zip(truths, predictions, strict=True)]
+    # image 1: cell 2/3, vessel 1; image 2: cell 1, vessel undefined (its only pixel is unlabelled)
+    assert validation_score(pairs, THREE) == pytest.approx(((2 / 3 + 1) / 2 + 1) / 2)
+    assert np.isnan(validation_score([], THREE))
+
+
+def cells(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Membranes of a random tessellation, and a noisy boundary probability with weak places."""
+    rng = np.random.default_rng(seed)
+    seeds = np.zeros((90, 90), int)
+    seeds[tuple(rng.integers(2, 88, (2, 14)))] = np.arange(1, 15)
+    cell = watershed(np.zeros((90, 90)), seeds)
+    truth = np.zeros((90, 90), np.uint8)
+    truth[:-1] |= cell[:-1] != cell[1:]
+    truth[:, :-1] |= cell[:, :-1] != cell[:, 1:]
+    probability = np.clip(
+        truth * rng.uniform(0.15, 0.8, truth.shape) + rng.uniform(0, 0.1, truth.shape), 0, 1
+    )
+    return truth, probability.astype(np.float32)
+
+
+def v_rand_by_definition(truth: np.ndarray, probability: np.ndarray, cut: float) -> float:
+    predicted = watershed(probability, label(probability < cut, connectivity=1))
+    return 1 - float(adapted_rand_error(label(truth == 0, connectivity=1), predicted, ignore_labels=(0,))[0])
+
+
+def test_v_rand_is_scikit_image_s_per_slice_at_the_fitted_region_threshold() -> None:
+    pairs = [(t, stack(p)) for t, p in (cells(0), cells(1))]
+    calibration = fit_calibration(iter(pairs), MEMBRANES)
+    assert calibration.region_threshold is not None
+    by_threshold = {
+        cut: np.mean([v_rand_by_definition(t, p[..., 1], cut) for t, p in pairs])
+        for cut in np.arange(1, 10) / 10
+    }
+    scorer = task("semantic").scorer(MEMBRANES, calibration, "test")
+    for name, (truth, p) in zip("ab", pairs, strict=True):
+        scorer.add(name, truth, decode(p, MEMBRANES, calibration), p)
+    v_rand = scorer.metrics()["v_rand"]
+    assert v_rand == pytest.approx(
+        np.mean([v_rand_by_definition(t, p[..., 1], calibration.region_threshold) for t, p in pairs])
+    )
+    assert v_rand >= max(by_threshold.values())
+    assert scorer.metrics()["ci95"]["v_rand"][0] <= v_rand <= scorer.metrics()["ci95"]["v_rand"][1]
+
+
+def test_masks_from_elsewhere_get_v_rand_but_no_ranking_scores() -> None:
+    truth, _ = cells(3)
+    scorer = task("semantic").scorer(MEMBRANES, Calibration(), "test")
+    scorer.add("a", truth, truth, None)
+    metrics = scorer.metrics()
+    assert metrics["v_rand"] == pytest.approx(1)
+    assert [metrics[name] for name in ("auc", "average_precision", "ece", "threshold")] == [None] * 4
+
+
+def test_metrics_json_holds_the_contract() -> None:
+    rng = np.random.default_rng(4)
+    scorer = task("semantic").scorer(THREE, Calibration(), "val")
+    for name in "abc":
+        p = rng.dirichlet([1, 1, 1], (12, 10)).astype(np.float32)
+        scorer.add(name, rng.integers(0, 3, (12, 10)).astype(np.uint8), p.argmax(-1).astype(np.uint8), p)
+    metrics = scorer.metrics()
+    json.dumps(metrics, allow_nan=False)
+    assert {
+        "schema_version", "task", "split", "n_images", "classes", "threshold", "dice", "iou", "pixel_error",
+        "auc", "average_precision", "v_rand", "v_info", "ece", "ci95",
+    } <= metrics.keys()  # fmt: skip
+    assert metrics["classes"][1] == {"id": 1, "name": "cell", "foreground": True}
+    assert metrics["v_rand"] is metrics["v_info"] is metrics["threshold"] is None
+    for kind in ("pooled", "per_image"):
+        cell, vessel = (metrics["dice"][kind]["per_class"][name] for name in ("cell", "vessel"))
+        assert metrics["dice"][kind]["mean_foreground"] == pytest.approx((cell + vessel) / 2)
+        assert metrics["iou"][kind]["mean"] == pytest.approx(
+            np.mean(list(metrics["iou"][kind]["per_class"].values()))
+        )
+        low, high = metrics["ci95"]["dice"][kind]["mean_foreground"]
+        assert low <= metrics["dice"][kind]["mean_foreground"] <= high
+    assert 0.4 < metrics["auc"] < 0.6  # random scores
+    rows = scorer.rows()
+    assert [row["id"] for row in rows] == ["a", "b", "c"]
+    assert np.mean([row["dice.mean_foreground"] for row in rows]) == pytest.approx(
+        metrics["dice"]["per_image"]["mean_foreground"]
+    )
+
+
+def test_pooled_and_per_image_differ_as_they_should() -> None:
+    scorer = task("semantic").scorer(TWO, Calibration(), "test")
+    scorer.add("large", np.ones((10, 10), np.uint8), np.ones((10, 10), np.uint8), None)
+    scorer.add("small", np.ones((1, 1), np.uint8), np.zeros((1, 1), np.uint8), None)
+    dice = scorer.metrics()["dice"]
+    assert dice["per_image"]["mean_foreground"] == pytest.approx(0.5)
+    assert dice["pooled"]["mean_foreground"] == pytest.approx(200 / 201)
+
+
+def test_undefined_is_null_and_counted() -> None:
+    scorer = task("semantic").scorer(THREE, Calibration(), "test")
+    truth = np.zeros((4, 4), np.uint8)
+    scorer.add("empty", truth, truth, None)
+    some = truth.copy()
+    some[0] = 1
+    scorer.add("cell", some, some, None)
+    metrics = scorer.metrics()
+    assert metrics["dice"]["pooled"]["per_class"]["vessel"] is None
+    assert metrics["dice"]["per_image"]["mean_foreground"] == 1
+    assert metrics["undefined"] == {
+        "per_class": {"background": 0, "cell": 1, "vessel": 2},
+        "mean_foreground": 1,
+    }
+    assert scorer.image_scores() == {"empty": None, "cell": 1.0}
+
+
+def test_unlabelled_pixels_do_not_count() -> None:
+    rng = np.random.default_rng(5)
+    truth = rng.integers(0, 2, (20, 20)).astype(np.uint8)
+    p = stack(rng.random((20, 20)))
+    masked = truth.copy()
+    masked[:, 10:] = IGNORE
+    whole, half = (task("semantic").scorer(TWO, Calibration(), "test") for _ in range(2))
+    whole.add("a", masked, decode(p, TWO, Calibration()), p)
+    half.add("a", truth[:, :10], decode(p, TWO, Calibration())[:, :10], p[:, :10])
+    assert whole.metrics() == half.metrics()
+
+
+def test_wrong_size_or_missing_class_is_explained() -> None:
+    scorer = task("semantic").scorer(TWO, Calibration(), "test")
+    with pytest.raises(LabelError, match="differ in size"):
+        scorer.add("a", np.zeros((3, 3), np.uint8), np.zeros((3, 4), np.uint8), None)
+    with pytest.raises(LabelError, match="2 pixels"):
+        scorer.add("a", np.zeros(3, np.uint8), np.array([0, IGNORE, 9], np.uint8), None)
+    assert scorer.images == []
+
+
+def test_no_image_gives_only_nulls() -> None:
+    metrics = task("semantic").scorer(MEMBRANES, Calibration(), "test").metrics()
+    assert metrics["n_images"] == 0
+    assert metrics["dice"]["pooled"]["mean_foreground"] is None
+    assert metrics["v_rand"] is None
+    json.dumps(metrics, allow_nan=False)
