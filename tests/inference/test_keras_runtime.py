@@ -90,9 +90,8 @@ def test_keras_is_not_for_bf16(make_bright_run: Callable[..., Path], tmp_path: P
 
 def test_the_backend_is_the_preferred_one_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "keras", raising=False)
-    monkeypatch.setattr(
-        keras_runtime.importlib.util, "find_spec", lambda name: name in ("keras", "jax") or None
-    )
+    found = {"keras": True, "jax": True}
+    monkeypatch.setattr(keras_runtime.importlib.util, "find_spec", found.get)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     keras_runtime.choose_backend("torch")
     assert os.environ["KERAS_BACKEND"] == "jax"

@@ -79,16 +79,8 @@ def evaluate(
         raise UsageError("unknown task", where="--task", expected="auto or semantic", received=task)
     target = None if output is None else Path(output)
     if pred is not None or truth is not None:
-        if run is not None or data is not None:
-            raise UsageError(
-                "--pred and --truth need no run and no dataset",
-                where="--pred",
-                received=f"{run if run is not None else data} as well",
-                fix="leave one of the two out",
-            )
-        if pred is None or truth is None:
-            raise UsageError("--pred and --truth belong together", fix="give both: --pred DIR --truth DIR")
-        return evaluate_masks(Path(pred), Path(truth), options, target, progress, overwrite=overwrite)
+        pair = _two_folders(pred, truth, run or data)
+        return evaluate_masks(*pair, options, target, progress, overwrite=overwrite)
     if run is None or (data is None and (images is None or masks is None)):
         raise UsageError(
             "nothing to evaluate",
@@ -103,6 +95,22 @@ def evaluate(
     cases = cases_of_split(dataset, split, folder)
     predictor = load(folder.path, engine, precision, tta)
     return _evaluate_run(folder, predictor, dataset, cases, (split, target, options.axes), progress)
+
+
+def _two_folders(
+    pred: str | Path | None, truth: str | Path | None, other: str | Path | None
+) -> tuple[Path, Path]:
+    """--pred and --truth. Raises UsageError for one without the other, or beside a run or dataset."""
+    if other is not None:
+        raise UsageError(
+            "--pred and --truth need no run and no dataset",
+            where="--pred",
+            received=f"{other} as well",
+            fix="leave one of the two out",
+        )
+    if pred is None or truth is None:
+        raise UsageError("--pred and --truth belong together", fix="give both: --pred DIR --truth DIR")
+    return Path(pred), Path(truth)
 
 
 def evaluate_split(
@@ -139,15 +147,15 @@ def cases_of_split(dataset: Dataset, split: str, run: RunFolder) -> tuple[Case, 
     elif split == "train" and run.splits_file.is_file():
         held_out = set(Splits.read(run.splits_file).val)
         cases = tuple(case for case in cases if case.id not in held_out) or cases
-    if not cases and not dataset.given_splits:
+    if not cases and split == "test" and not dataset.given_splits:
         cases = dataset.cases
     if not cases:
         raise DataError(
             "the dataset has no such split",
             where=dataset.root,
-            expected=", ".join(sorted(dataset.given_splits)),
+            expected=", ".join(sorted(dataset.given_splits)) or "test, which means all images here",
             received=split,
-            fix=f"name one of these with --split, or add a {split}/ folder",
+            fix=f"name another one with --split, or add a {split}/ folder",
         )
     if all(case.mask is None for case in cases):
         raise DataError(

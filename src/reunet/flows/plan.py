@@ -14,7 +14,7 @@ from reunet.training.backend import choose_backend, use_backend
 
 
 def plan(
-    data: str | Path,
+    data: str | Path | None,
     *,
     output: str | Path | None = None,
     task: Sequence[str] = ("auto",),
@@ -43,7 +43,9 @@ def plan(
     chosen = choose_backend(backend)
     use_backend(chosen)
     options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch)
-    prepared = prepare(Path(data), options, on_progress or NullProgress(), seed=seed)
+    prepared = prepare(
+        None if data is None else Path(data), options, on_progress or NullProgress(), seed=seed
+    )
     request = PlanRequest(
         preset=preset,
         minutes=minutes,

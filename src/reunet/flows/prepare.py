@@ -9,15 +9,18 @@ from pathlib import Path
 
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.results import Problem
-from reunet.datasets.cache import CaseArrays, load_case
-from reunet.datasets.cases import Case, DataOptions, Dataset
+from reunet.datasets.cache import CaseArrays, load_case, prune
+from reunet.datasets.cases import Case, DataOptions, Dataset, raise_errors
 from reunet.datasets.layouts import open_dataset
 from reunet.datasets.problems import find_problems
-from reunet.datasets.splits import Splits, make_splits
-from reunet.errors import DataError, UsageError
+from reunet.datasets.splits import Splits, make_splits, split_cases
+from reunet.errors import UsageError
 from reunet.machine import cores
 from reunet.planning import take_fingerprint
 from reunet.progress import Progress
+
+CACHE_LIMIT = 20 * 2**30
+"""Bytes the cache of decoded cases may grow to; what was not used for longest goes first."""
 
 
 @dataclass(frozen=True)
@@ -32,39 +35,31 @@ class Prepared:
     warnings: tuple[Problem, ...]
 
 
-def prepare(data: Path, options: DataOptions, progress: Progress, *, seed: int = 0) -> Prepared:
-    """Open, check, split, load and measure. Raises DataError listing every error of the dataset."""
+def prepare(data: Path | None, options: DataOptions, progress: Progress, *, seed: int = 0) -> Prepared:
+    """Open, check, split, load and measure; the test images are not looked at.
+
+    data: the dataset folder, or None when `options` name images and masks. Raises DataError or LabelError
+    listing every error of the dataset.
+    """
     progress.start("checking the dataset", None)
-    warnings = refuse_errors(data, options)
+    where = data or options.images
+    problems, _ = find_problems(data, options, splits=("train", "val"))
+    raise_errors(problems, where)
     dataset = open_dataset(data, options)
     splits = make_splits(dataset, seed)
-    by_id = {case.id: case for case in dataset.cases}
-    progress.start("loading the images", len(splits.train) + len(splits.val))
-    train = load_cases([by_id[i] for i in splits.train], dataset, options, progress)
-    val = load_cases([by_id[i] for i in splits.val], dataset, options, progress)
+    chosen = {name: split_cases(dataset, splits, name) for name in ("train", "val")}
+    prune(CACHE_LIMIT)
+    progress.start("loading the images", sum(map(len, chosen.values())))
+    train = load_cases(chosen["train"], dataset, options, progress)
+    val = load_cases(chosen["val"], dataset, options, progress)
     fingerprint = take_fingerprint(
         dataset.name,
         dataset.labels,
         train,
         n_val=len(val),
-        has_fov=any(case.fov is not None for case in dataset.cases),
+        has_fov=any(case.fov is not None for case in chosen["train"]),
     )
-    return Prepared(dataset, splits, train, val, fingerprint, warnings)
-
-
-def refuse_errors(data: Path, options: DataOptions) -> tuple[Problem, ...]:
-    """The warnings of a dataset. Raises DataError with all errors in one message when there are any."""
-    problems, _ = find_problems(data, options)
-    errors = [problem for problem in problems if problem.severity == "error"]
-    if errors:
-        shown = "\n".join(f"  {p.file}: {p.message}" + (f" ({p.fix})" if p.fix else "") for p in errors[:20])
-        more = f"\n  and {len(errors) - 20} more" if len(errors) > 20 else ""
-        raise DataError(
-            f"the dataset has {len(errors)} error(s):\n{shown}{more}",
-            where=data,
-            fix="mend these files; `reunet check` lists everything, with warnings",
-        )
-    return tuple(problem for problem in problems if problem.severity == "warning")
+    return Prepared(dataset, splits, train, val, fingerprint, tuple(problems))
 
 
 def load_cases(

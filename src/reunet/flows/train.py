@@ -34,7 +34,7 @@ class TrainOptions:
 
 
 def train(
-    data: str | Path,
+    data: str | Path | None,
     *,
     output: str | Path,
     plan: str | Path | None = None,
@@ -65,7 +65,7 @@ def train(
 
     Parameters
     ----------
-    data: a dataset folder. output: the run folder to create.
+    data: a dataset folder, or None with `images` and `masks`. output: the run folder to create.
     plan: a plan.json to follow instead of planning; then preset, budget and seed come from it.
     minutes, epochs, steps: the budget, one of them; minutes are wall time from the start of the process
         to the final weights. Ten minutes when nothing is given.
@@ -97,7 +97,12 @@ def train(
     use_backend(backend)
     make_room(run, options)
     with folder_lock(run.path):
-        prepared = prepare(Path(data), data_options, progress, seed=settled.seed if settled else seed)
+        prepared = prepare(
+            None if data is None else Path(data),
+            data_options,
+            progress,
+            seed=settled.seed if settled else seed,
+        )
         for warning in prepared.warnings:
             progress.message(f"warning: {warning.file}: {warning.message}")
         made = settled or _new_plan(prepared, request, backend, options)

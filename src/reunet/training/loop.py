@@ -195,9 +195,9 @@ class Training:
     def _validate(self, step: int) -> float | None:
         """Score the held-out cases; keep the weights when they are the best so far."""
         with self.validator.ready():
-            score = self.validator.score() if self.validator.cases else None
+            score = self.validator.score()
             loop = self._loop
-            gain = score is None or math.isnan(score) or loop.best_score is None or score >= loop.best_score
+            gain = score is None or loop.best_score is None or score >= loop.best_score
             if gain:
                 with atomic_path(self.run.weights_file) as temporary:
                     self.model.save_weights(temporary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -55,10 +56,11 @@ class Validator:
                 raise DataError("a case without a mask cannot be scored", where=case.id)
             yield np.asarray(case.labels), predictor.probabilities(np.asarray(case.image))
 
-    def score(self) -> float:
-        """Mean foreground Dice over the cases in use."""
+    def score(self) -> float | None:
+        """Mean foreground Dice over the cases in use; None where they show no foreground at all."""
         function = task(self.plan.tasks[0]).validation_score
-        return float(function(self.pairs(self.cases[: self.use_cases]), self.plan.labels))
+        score = float(function(self.pairs(self.cases[: self.use_cases]), self.plan.labels))
+        return None if math.isnan(score) else score
 
     def calibrate(self) -> Calibration:
         """Thresholds fitted on all held-out cases with the weights as they are."""

@@ -1,0 +1,74 @@
+"""Wall time and peak memory of `reunet predict RUN one.png` and `reunet --help`, each in a new process.
+
+Files are in the disk cache: each command runs once before it is measured.
+
+    python benchmarks/cold_start.py [--run RUN] [--repeats 10] [--seed 0]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import records
+from PIL import Image
+
+SIZE = 256
+
+
+def measure(command: list[str], output: Path) -> tuple[float, float]:
+    """(seconds, peak resident megabytes) of one process; what it wrote to `output` is removed."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed:\n{process.stderr.read().decode()}")  # type: ignore[union-attr]
+    process.returncode = 0
+    process.stderr.close()  # type: ignore[union-attr]
+    shutil.rmtree(output, ignore_errors=True)
+    kilobytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+    return seconds, kilobytes * 1024 / 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--run", type=Path, help="a finished run; else the standard network, untrained")
+    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    result: dict[str, object] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        run = options.run or folder / "run"
+        if options.run is None:  # in a process of its own: a child's peak memory starts at its parent's
+            program = [sys.executable, str(records.HERE / "standard_run.py")]
+            subprocess.run([*program, str(run), str(options.seed)], check=True)
+        pixels = np.random.default_rng(options.seed).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / "one.png")
+        program = [sys.executable, "-m", "reunet"]
+        commands = {
+            "predict": [*program, "predict", str(run), str(folder / "one.png"), "-o", str(folder / "out")],
+            "help": [*program, "--help"],
+        }
+        for verb, command in commands.items():
+            measure(command, folder / "out")
+            samples = [measure(command, folder / "out") for _ in range(options.repeats)]
+            seconds, megabytes = (statistics.median(values) for values in zip(*samples, strict=True))
+            result[verb] = {"seconds": round(seconds, 3), "peak_megabytes": round(megabytes, 1)}
+    key = {"repeats": options.repeats, "seed": options.seed, "run": options.run and options.run.name}
+    records.append("cold_start", key, result)
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

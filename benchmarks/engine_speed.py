@@ -1,0 +1,118 @@
+"""Images per second of one network: reunet's engine against PyTorch as it ships.
+
+PyTorch: float32, channels first, eager, inference mode, the better of batches of 1 and 8. reunet: the
+exported engine as `reunet predict` uses it, bf16 where the CPU computes it. Both include the softmax.
+They take turns, so that a busy moment of the machine meets both.
+
+    python benchmarks/engine_speed.py [--rounds 15] [--seed 0]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+os.environ["KERAS_BACKEND"] = "torch"
+
+import numpy as np
+import records
+import torch
+from standard_run import CLASSES, FILTERS, SIZE, write_standard_run
+from torch import nn
+
+from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
+
+BATCH = 8
+
+
+def block(channels: int, filters: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for inputs in (channels, filters):
+        convolution = nn.Conv2d(inputs, filters, 3, padding=1, bias=False)
+        layers += [convolution, nn.BatchNorm2d(filters), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+class UNet(nn.Module):
+    """The same network: double convolutions, maximum pooling, 2x2 transposed convolutions, 1x1 head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3, *FILTERS)
+        self.down = nn.ModuleList(block(a, b) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * f, f, 2, stride=2) for f in FILTERS[-2::-1])
+        self.join = nn.ModuleList(block(2 * f, f) for f in FILTERS[-2::-1])
+        self.pool, self.head = nn.MaxPool2d(2), nn.Conv2d(FILTERS[0], CLASSES, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        skips = []
+        for i, down in enumerate(self.down):
+            x = down(self.pool(x) if i else x)
+            skips.append(x)
+        skips.pop()
+        for up, join in zip(self.up, self.join, strict=True):
+            x = join(torch.cat([skips.pop(), up(x)], 1))
+        return self.head(x).softmax(1)
+
+
+def parameters(model: nn.Module) -> int:
+    """Weights and moving statistics, as Keras counts them."""
+    counters = sum(name.endswith("num_batches_tracked") for name in model.state_dict())
+    return sum(value.numel() for value in model.state_dict().values()) - counters
+
+
+def measure(steps: dict[str, Callable[[], int]], rounds: int) -> dict[str, float]:
+    """Images per second of each, the median over rounds in which they take turns."""
+    for step in steps.values():
+        step(), step()
+    speeds: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            began = time.perf_counter()
+            images = step()
+            speeds[name].append(images / (time.perf_counter() - began))
+    return {name: round(statistics.median(values), 2) for name, values in speeds.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    tiles = np.random.default_rng(options.seed).standard_normal((BATCH, SIZE, SIZE, 3), dtype=np.float32)
+    channels_first = torch.from_numpy(np.ascontiguousarray(tiles.transpose(0, 3, 1, 2)))
+    model = UNet().eval()
+
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        run, count = write_standard_run(Path(folder) / "run", options.seed)
+        if parameters(model) != count:
+            raise SystemExit(f"the networks differ: {parameters(model)} and {count} parameters")
+        precisions = ("bf16", "f32") if native_bf16() else ("f32",)
+        engines = {name: OpenVINORuntime(run.engine_file, (SIZE, SIZE), name) for name in precisions}
+
+        def ours(name: str) -> Callable[[], int]:
+            return lambda: len(engines[name](tiles)["semantic"])
+
+        def theirs(batch: int) -> Callable[[], int]:
+            return lambda: len(model(channels_first[:batch]))
+
+        steps = {f"reunet {name}": ours(name) for name in precisions}
+        steps |= {f"pytorch f32 batch {batch}": theirs(batch) for batch in (1, BATCH)}
+        speeds = measure(steps, options.rounds)
+
+    best = max(speed for name, speed in speeds.items() if name.startswith("pytorch"))
+    result = {"images_per_second": speeds, "ratio": round(speeds[f"reunet {precisions[0]}"] / best, 2)}
+    key = {"rounds": options.rounds, "seed": options.seed, "batch": BATCH, "size": SIZE, "parameters": count}
+    records.append("engine_speed", key, result | {"torch_threads": torch.get_num_threads()})
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

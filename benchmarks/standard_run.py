@@ -1,0 +1,55 @@
+"""A run folder with the network that all speed measurements use, with random weights: nothing is trained."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from reunet.contracts.labels import LabelMap, default_classes
+from reunet.contracts.network import HeadSpec, NetworkConfig
+from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
+from reunet.contracts.run import RunFolder
+from reunet.export.openvino import export_engine
+
+FILTERS = (16, 32, 64, 128, 256)
+SIZE = 256
+CLASSES = 2
+
+
+def standard_plan(seed: int) -> Plan:
+    """U-Net of 16 base filters and 4 poolings on 256 x 256 RGB tiles, Batch Normalisation."""
+    return Plan(
+        dataset="none",
+        labels=LabelMap(classes=default_classes(list(range(CLASSES)))),
+        input=InputSpec(channels=3, grey_to_rgb=True, intensity=Intensity(method="image_zscore")),
+        network=NetworkConfig(
+            in_channels=3,
+            filters=FILTERS,
+            strides=((2, 2),) * (len(FILTERS) - 1),
+            heads=(HeadSpec(channels=CLASSES),),
+            normalisation="batch",
+        ),
+        patch=(SIZE, SIZE),
+        batch=8,
+        schedule=Schedule(steps=1),
+        inference=Inference(tile=(SIZE, SIZE)),
+        seed=seed,
+    )
+
+
+def write_standard_run(folder: Path, seed: int) -> tuple[RunFolder, int]:
+    """Write and export it. Returns the run and the number of its parameters."""
+    from reunet.networks import build_network
+
+    run, plan = RunFolder(folder), standard_plan(seed)
+    plan.write(run.plan_file)
+    network = build_network(plan.network, seed=seed)
+    run.weights_file.parent.mkdir(parents=True)
+    network.save_weights(run.weights_file)
+    run.record_weights(plan)
+    export_engine(run)
+    return run, network.count_params()
+
+
+if __name__ == "__main__":
+    write_standard_run(Path(sys.argv[1]), int(sys.argv[2]))

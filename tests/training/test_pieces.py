@@ -1,0 +1,94 @@
+"""Schedule, budget, statistics, state and transfer, each against its definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reunet.contracts.plan import Schedule
+from reunet.training.budget import Pace, spend
+from reunet.training.schedule import Layout, due, learning_rate
+
+
+def test_learning_rate_warms_up_and_ends_at_zero() -> None:
+    schedule, layout = Schedule(steps=1000, learning_rate=1e-3, warmup=0.1), Layout(1000)
+    rates = [learning_rate(schedule, layout.progress(step)) for step in range(1001)]
+    assert 0 < rates[0] < 2e-5
+    assert max(rates) == pytest.approx(1e-3, rel=0.02)
+    assert np.argmax(rates) == pytest.approx(100, abs=2)
+    assert all(a > b for a, b in zip(rates[100:], rates[101:], strict=False))
+    assert rates[-1] == 0.0
+
+
+def test_laying_out_anew_is_continuous_and_still_ends_at_one() -> None:
+    before = Layout(1000)
+    after = before.relaid(400, 700)
+    assert after.progress(400) == before.progress(400)
+    assert after.progress(700) == 1.0
+    steps = np.array([after.progress(step) for step in range(400, 701)])
+    assert (np.diff(steps) > 0).all()
+
+
+@pytest.mark.parametrize(("total", "count"), [(1000, 10), (7, 10), (10, 3), (1, 1), (999, 100)])
+def test_what_is_due_happens_as_often_as_asked_and_at_the_end(total: int, count: int) -> None:
+    happened = [step for step in range(1, total + 1) if due(Layout(total), step, count)]
+    assert len(happened) == min(count, total)
+    assert happened[-1] == total
+
+
+def test_validation_stays_within_its_share() -> None:
+    for validation_s in (0.01, 1, 10, 100):
+        spent = spend(600, Pace(0.5, validation_s), 10)
+        cost = spent.validations * spent.share_of_cases * validation_s
+        assert cost <= 0.15 * 600 + 1e-6
+        assert spent.steps * 0.5 + cost <= 600
+        assert spent.steps > 600 * 0.8 / 0.5
+    assert spend(1, Pace(10, 10), 10).steps == 1
+
+
+@pytest.mark.keras
+def test_measured_statistics_are_those_of_the_data() -> None:
+    """With one batch of everything, inference mode gives what training mode gives on it."""
+    import keras
+
+    from reunet.networks import build_network, configure
+    from reunet.training.statistics import measure_statistics
+
+    config = configure("unet", in_channels=1, filters=(4, 8), heads=({"channels": 2},), normalisation="batch")
+    model = build_network(config)
+    batch = np.random.default_rng(0).normal(3, 2, (16, 16, 16, 1)).astype("float32")
+    measure_statistics(model, [batch] * 3)
+    inference = keras.ops.convert_to_numpy(model(batch, training=False)["semantic"])
+    training = keras.ops.convert_to_numpy(model(batch, training=True)["semantic"])
+    np.testing.assert_allclose(inference, training, atol=0.05)
+    first = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
+    halves = build_network(config)
+    halves.set_weights(model.get_weights())
+    measure_statistics(halves, [batch[:8], batch[8:]])
+    twin = halves.get_layer(first.name)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(twin.moving_mean.value),
+        keras.ops.convert_to_numpy(first.moving_mean.value),
+        atol=1e-5,
+    )
+    assert first.momentum == 0.99
+
+
+@pytest.mark.keras
+def test_state_is_restored_whatever_happens() -> None:
+    import keras
+
+    from reunet.training.state import capture, preserved
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5, seed=1), keras.layers.Dense(2)])
+    model.compile("adam", "mse")
+    model.train_on_batch(np.ones((2, 4)), np.ones((2, 2)))
+    before = capture(model)
+    with pytest.raises(RuntimeError), preserved(model):
+        model.train_on_batch(np.ones((2, 4)), np.ones((2, 2)))
+        raise RuntimeError
+    after = capture(model)
+    assert before.keys() == after.keys()
+    for name in before:
+        np.testing.assert_array_equal(before[name], after[name])
+    assert any("seed" in name for name in before)
