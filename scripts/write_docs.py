@@ -1,4 +1,4 @@
-"""Write docs/command_line.md from the program itself, and what else has a generator."""
+"""Write docs/command_line.md from the program itself, and docs/benchmarks.md from the result lines."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def main() -> None:
     page.parent.mkdir(exist_ok=True)
     page.write_text(command_line_page(), encoding="utf-8")
     print(f"wrote {page.relative_to(ROOT)}")
+    subprocess.run([sys.executable, str(ROOT / "benchmarks" / "page.py")], check=True)
 
 
 if __name__ == "__main__":

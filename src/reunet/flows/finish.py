@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
 from reunet.export.openvino import export_engine
 from reunet.flows.prepare import Prepared
 from reunet.progress import Progress
+from reunet.sampling.patches import PatchSampler
 from reunet.storage import write_text
 from reunet.training.loop import Outcome
 from reunet.training.validation import Validator
@@ -19,9 +22,16 @@ def finish(
     progress.start("fitting thresholds on the held-out images", None)
     validator.calibrate().write(run.calibration_file)
     progress.start("exporting the engine", None)
-    export_engine(run)
+    export_engine(run, held_out_tiles(plan, prepared), validator.runtime)
     write_text(run.path / "model_card.md", model_card(plan, prepared, outcome))
     report(run, prepared, progress)
+
+
+def held_out_tiles(plan: Plan, prepared: Prepared, count: int = 8) -> np.ndarray:
+    """Tiles of the held-out images, (count, h, w, C) float32 normalised, to compare precisions on."""
+    crops = plan.model_copy(update={"patch": plan.inference.tile, "batch": count})
+    images, _ = PatchSampler(prepared.val, crops, augment=False).batch(0)
+    return images
 
 
 def report(run: RunFolder, prepared: Prepared, progress: Progress) -> None:

@@ -156,8 +156,10 @@ def make_room(run: RunFolder, options: TrainOptions) -> None:
                 "there is no checkpoint to resume from", where=run.path, fix="train again without --resume"
             )
         return
-    if not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir())):
-        return
+    if run.path.is_file():
+        raise StorageError("this is a file, not a folder", where=run.path, fix="choose another name with -o")
+    if not run.path.exists() or all(entry.name == ".lock" for entry in run.path.iterdir()):
+        return  # a lock is the business of `folder_lock`
     is_run = run.plan_file.is_file()
     if not options.overwrite or not is_run:
         raise StorageError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 from keras import layers
 
 from reunet.networks.layers import CONV
@@ -33,7 +34,7 @@ def conv_norm_act(x: Any, filters: int, scope: Scope) -> Any:
         KERNEL,
         padding=scope.config.padding,
         use_bias=scope.config.normalisation == "none",
-        kernel_initializer="he_normal",
+        kernel_initializer=keras.initializers.HeNormal(scope.layer_seed("conv")),
         name=scope.name("conv"),
     )
     return activate(normalise(convolution(x), scope), scope)

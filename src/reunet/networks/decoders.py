@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
+
 from reunet.networks.blocks import BLOCKS
 from reunet.networks.geometry import skip_crop
 from reunet.networks.layers import CONV_TRANSPOSE, CROP
@@ -20,7 +22,11 @@ Decoder = Callable[[list[Any], Scope], list[Any]]
 def upsample(x: Any, filters: int, scope: Scope) -> Any:
     """The paper's up-convolution: a transposed convolution whose kernel is its stride."""
     stride = scope.config.strides[scope.level]
-    return CONV_TRANSPOSE[scope.rank](filters, stride, strides=stride, name=scope.name("up"))(x)
+    initializer = keras.initializers.GlorotUniform(scope.layer_seed("up"))
+    layer = CONV_TRANSPOSE[scope.rank](
+        filters, stride, strides=stride, kernel_initializer=initializer, name=scope.name("up")
+    )
+    return layer(x)
 
 
 def crop_skip(x: Any, scope: Scope) -> Any:

@@ -11,6 +11,7 @@ The names `enc0`, `dec0`, ... are the layers' names. Blocks are in `blocks.py`.
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import keras
@@ -42,7 +43,7 @@ def build_network(
     Input `image`: (B, *space, in_channels) float32, any size unless `size` is given; see
     `geometry.valid_size` for the sizes that fit. Output: a dict of float32 logits, for each head
     `{name: (B, *space, channels)}` and, with deep supervision, `{name}_1`, `{name}_2`, ... for the
-    coarser levels. Raises PlanError for an unknown name in a slot.
+    coarser levels. The same seed gives the same weights. Raises PlanError for an unknown name in a slot.
     """
     for slot, entries in SLOTS.items():
         choose(getattr(config, slot), entries, where=f"network.{slot}")
@@ -61,9 +62,17 @@ def build_network(
     for head in config.heads:
         for level, x in enumerate(levels):
             name = f"{head.name}_{level}" if level else head.name
-            convolution = CONV[config.spatial_dims](head.channels, 1, dtype="float32", name=f"{name}_logits")
-            logits[name] = convolution(x)
+            logits[name] = pixelwise_dense(x, head.channels, scope.child(name))
     return keras.Model(image, logits, name=config.preset)
+
+
+def pixelwise_dense(x: Any, channels: int, scope: Scope) -> Any:
+    """The final 1x1 convolution: a dense layer at every pixel, W x + b, always in float32."""
+    initializer = keras.initializers.GlorotUniform(scope.layer_seed("logits"))
+    convolution = CONV[scope.rank](
+        channels, 1, kernel_initializer=initializer, dtype="float32", name=scope.name("logits")
+    )
+    return convolution(x)
 
 
 def encode(x: Any, scope: Scope) -> list[Any]:
@@ -82,6 +91,8 @@ def unet_model(
     input_shape: tuple[int | None, ...],
     num_classes: int,
     preset: str = "unet",
+    *,
+    seed: int | None = None,
     **options: Any,
 ) -> keras.Model:
     """A U-Net that ends in a 1x1 convolution with softmax, y = softmax(W x + b) at every pixel.
@@ -92,6 +103,7 @@ def unet_model(
         stride fits (16 with the default five levels).
     num_classes: number of output channels, at least 1.
     preset: a name of `reunet.networks.PRESETS`.
+    seed: of the initial weights; drawn from Python's `random` when None, as Keras does.
     options: fields of `NetworkConfig` that differ from the preset, such as filters=(16, 32, 64).
 
     Returns a `keras.Model` from float32 images (B, *space, C) to float32 probabilities
@@ -111,7 +123,7 @@ def unet_model(
     size = None if None in input_shape else tuple(side for side in input_shape[:-1] if side is not None)
     if size is not None:
         check_size(config, size)
-    network = build_network(config, size=size)
+    network = build_network(config, seed=random.randrange(2**31) if seed is None else seed, size=size)  # noqa: S311
     probabilities = probability_model(finest_logits(network, config), config).outputs[0]
     return keras.Model(network.inputs[0], probabilities, name=preset)
 

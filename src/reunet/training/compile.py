@@ -18,7 +18,6 @@ def compiled_network(plan: Plan, *, frozen: str | None = None) -> keras.Model:
 
     frozen: `encoder` keeps the contracting path as it is.
     """
-    keras.utils.set_random_seed(plan.seed)
     model = build_network(plan.network, seed=plan.seed)
     if frozen == "encoder":
         for layer in model.layers:

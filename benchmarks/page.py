@@ -1,0 +1,188 @@
+"""Write docs/benchmarks.md, and the table in README.md, from the result lines. `make docs` calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import records
+
+ROOT = records.HERE.parent
+START, END = "<!-- results: written by benchmarks/page.py -->", "<!-- end of results -->"
+
+INTRODUCTION = """# Benchmarks
+
+Written by `make docs` from `benchmarks/results/*.jsonl`, one line per finished run. The scripts restart where
+they stopped: a run that has a line is not run again. The datasets are public but not part of the project;
+`--data` names the folder they are in.
+
+Machines are shared and noisy. Where two things are compared they ran in turns, in one process or one script,
+and medians and ratios are quoted.
+"""
+
+GOALS: dict[str, list[tuple[str, str, float]]] = {
+    "dsb2018_nuclei": [("dice.per_image.mean_foreground", "Dice, mean over images", 0.90)],
+    "isbi2012_em": [
+        ("dice.pooled.mean_foreground", "membrane Dice, pooled", 0.79),
+        ("v_rand", "V_rand", 0.95),
+    ],
+    "drive": [("dice.pooled.mean_foreground", "vessel Dice, pooled", 0.815), ("auc", "AUC", 0.976)],
+}
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    head = list(header)
+    lines = [head, ["---"] * len(head), *[[str(cell) for cell in row] for row in rows]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def field(result: dict[str, Any], dotted: str) -> float | None:
+    """A value by its path, such as `dice.pooled.mean_foreground`."""
+    value: Any = result
+    for part in dotted.split("."):
+        value = value[part]
+    return value
+
+
+def spread(values: list[float]) -> str:
+    """Mean and standard deviation over seeds, or the one value."""
+    return f"{mean(values):.4f}" + (f" ± {stdev(values):.4f}" if len(values) > 1 else "")
+
+
+def flat(values: dict[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
+    """Pairs of a nested result, with names such as `predict seconds`."""
+    for key, value in values.items():
+        name = f"{before}{key}".replace("_", " ")
+        if isinstance(value, dict):
+            yield from flat(value, f"{name} ")
+        else:
+            yield name, value
+
+
+def quality_rows() -> list[list[str]]:
+    """One row per set and score: seeds, minutes, the figure and what was asked."""
+    rows = []
+    for name, goals in GOALS.items():
+        lines = [line for line in records.read("quality") if line["key"]["set"] == name]
+        for path, title, goal in goals:
+            values = [v for line in lines if (v := field(line["result"], path)) is not None]
+            if values:
+                minutes = lines[0]["key"]["minutes"]
+                rows.append([name, f"{minutes}", title, f"{goal}", spread(values), str(len(values))])
+    return rows
+
+
+QUALITY_HEADER = ["set", "minutes", "score on test", "goal", "reached", "seeds"]
+
+
+def quality() -> str:
+    """Accuracy on real data."""
+    lines = records.read("quality")
+    runs = [
+        [
+            line["key"]["set"], line["key"]["seed"], line["result"]["steps"], f"{line['result']['seconds']:.0f}",
+            line["result"]["parameters_filters"][0], line["result"]["threshold"], line["date"],
+        ]
+        for line in lines
+    ]  # fmt: skip
+    return (
+        "## Accuracy on real data\n\nFrom scratch, two CPU cores, plan as `reunet plan` makes it, no test-time "
+        "augmentation. Thresholds and weights are chosen on held-out training images alone.\n\n"
+        f"`{lines[-1]['command']}`\n\n"
+        + table(QUALITY_HEADER, quality_rows())
+        + "\n"
+        + table(["set", "seed", "steps", "seconds", "filters", "threshold", "date"], runs)
+    )
+
+
+def normalisation() -> str:
+    """Batch, Instance, Group."""
+    lines = records.read("normalisation")
+    rows = []
+    for line in lines:
+        key, result = line["key"], line["result"]
+        scores = [f"{title} {field(result, path):.4f}" for path, title, _ in GOALS[key["set"]]]
+        rows.append(
+            [
+                key["set"],
+                key["normalisation"],
+                key["minutes"],
+                key["seed"],
+                result["steps"],
+                ", ".join(scores),
+            ]
+        )
+    text = (
+        "## Which normalisation\n\nThe same plan, minutes and seed with Batch, Instance and Group "
+        "Normalisation, one after the other. Batch Normalisation's statistics are measured again before each "
+        f"use.\n\n`{lines[-1]['command']}`\n\n"
+        + table(["set", "normalisation", "minutes", "seed", "steps", "scores on test"], rows)
+    )
+    engine = records.read("engine_normalisation")
+    if engine:
+        speeds = engine[-1]["result"]["images_per_second"]
+        text += "\nImages of 256 x 256 per second in the OpenVINO engine, in turns, medians:\n\n"
+        text += table(["normalisation and precision", "images/s"], speeds.items())
+    return text
+
+
+def plain(name: str, title: str, explanation: str) -> Callable[[], str]:
+    """A section that lists every field of the last line of a result file."""
+
+    def section() -> str:
+        line = records.read(name)[-1]
+        rows = [[key, value] for key, value in flat(line["result"]) if not isinstance(value, list)]
+        return f"## {title}\n\n{explanation}\n\n`{line['command']}`, {line['date']}\n\n" + table(
+            ["what", "figure"], rows
+        )
+
+    return section
+
+
+SECTIONS: dict[str, Callable[[], str]] = {
+    "quality": quality,
+    "normalisation": normalisation,
+    "engine_speed": plain(
+        "engine_speed",
+        "Prediction speed",
+        "Images of 256 x 256 x 3 per second, U-Net with 16 base filters and 4 poolings: the engine of a run "
+        "against the same network in PyTorch, float32 as it ships. In turns, medians.",
+    ),
+    "cold_start": plain(
+        "cold_start",
+        "Start",
+        "From typing the command to its end, files cached, a new process each time, median of ten.",
+    ),
+}
+
+
+def machine() -> str:
+    """Where the newest lines were measured."""
+    lines = [line for name in SECTIONS for line in records.read(name)[-1:]]
+    seen = {str(line["machine"]) for line in lines}
+    return "## Machines\n\n" + "".join(f"- {text}\n" for text in sorted(seen))
+
+
+def write() -> list[Path]:
+    """Write both pages; returns their paths."""
+    parts = [
+        INTRODUCTION,
+        *(section() for name, section in SECTIONS.items() if records.read(name)),
+        machine(),
+    ]
+    page, readme = ROOT / "docs" / "benchmarks.md", ROOT / "README.md"
+    page.write_text("\n".join(parts), encoding="utf-8")
+    text = readme.read_text(encoding="utf-8")
+    before, rest = text.split(START)
+    after = rest.split(END)[1]
+    body = table(QUALITY_HEADER, quality_rows()) if quality_rows() else ""
+    readme.write_text(f"{before}{START}\n{body}{END}{after}", encoding="utf-8")
+    return [page, readme]
+
+
+if __name__ == "__main__":
+    for path in write():
+        print(f"wrote {path.relative_to(ROOT)}")
