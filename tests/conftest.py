@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reunet.backend import choose_backend, use_backend
 from reunet.errors import BackendError
-from reunet.training.backend import choose_backend, use_backend
 
 ROOT = Path(__file__).resolve().parents[1]
 BACKENDS = ("tensorflow", "jax", "torch")

@@ -62,8 +62,10 @@ def memory_size(text: str) -> int:
 
 
 Data = Annotated[Path | None, typer.Argument(metavar="DATA", help="Folder of the dataset.")]
-Images = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the images, without DATA.")]
-Masks = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of their masks.")]
+Images = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder of the images, in DATA or anywhere.")
+]
+Masks = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of their masks, likewise.")]
 Axes = Annotated[str | None, typer.Option(metavar="AXES", help="Axes of the image files, such as ZYX.")]
 Classes = Annotated[Path | None, typer.Option(metavar="FILE", help="Class list: JSON, or lines `id,name`.")]
 Colors = Annotated[
@@ -241,7 +243,7 @@ def predict(
     ] = False,
     overwrite: Overwrite = False,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave out inputs whose mask exists.")
+        bool, typer.Option("--skip-existing", help="Leave out inputs whose results exist.")
     ] = False,
     axes: Axes = None,
 ) -> int:

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reunet.contracts.labels import LabelMap
+from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.datasets.cases import DataOptions
+from reunet.datasets.classes import read_classes, read_colors
 from reunet.datasets.layouts import open_dataset
 from reunet.errors import DataError, LabelError, UsageError
+from reunet.io.masks import encode_mask
 
 
 def dataset(root: Path, *masks: np.ndarray, palette: list[int] | None = None) -> Path:
@@ -106,6 +108,86 @@ def test_rgb_masks_need_and_use_colours(tmp_path: Path) -> None:
     file.write_text("ground,0,0\n")
     with pytest.raises(UsageError, match="name,red,green,blue"):
         labels(root, colors=file)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": 5}', '{"a": [1, 2]}', '{"a": ["x", 2, 3]}', '{"a": [1, 2, 256]}', '{"a": [1, 2, -3]}']
+)
+def test_a_colour_table_that_is_wrong_is_explained(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "colors.json"
+    file.write_text(text)
+    with pytest.raises(UsageError, match="name,red,green,blue"):
+        read_colors(file)
+
+
+def test_a_heading_may_follow_comments(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("# made by hand\n\nid,name\n0,ground\n1,cell\n")
+    assert read_classes(file).names == ("ground", "cell")
+    file.write_text("# made by hand\nname,r,g,b\nground,0,0,0\ncell,9,9,9\n")
+    assert read_colors(file).names == ("ground", "cell")
+    file.write_text("ground,0,0,0\nname,r,g,b\n")
+    with pytest.raises(UsageError, match="line 2"):
+        read_colors(file)
+
+
+def write_classes(root: Path, **facts: object) -> None:
+    entries = [{"id": 0, "name": "g", "color": [0, 0, 0]}, {"id": 1, "name": "v", "color": [200, 0, 10]}]
+    (root / "dataset.json").write_text(json.dumps({"classes": entries, **facts}))
+
+
+def test_ignore_color_of_dataset_json(tmp_path: Path) -> None:
+    mask = np.zeros((2, 2, 3), np.uint8)
+    mask[0, 0], mask[1, 1] = (200, 0, 10), (9, 8, 7)
+    root = dataset(tmp_path, np.zeros((2, 2, 3)), mask)  # the first mask is black: it tells nothing
+    write_classes(root, ignore_color=[9, 8, 7])
+    found = labels(root)
+    assert found.encoding == "rgb"
+    np.testing.assert_array_equal(encode_mask(mask, found, "m"), [[1, 0], [0, IGNORE]])
+    for wrong in ([200, 0, 10], [1, 2], 5, [1, 2, 300]):
+        write_classes(root, ignore_color=wrong)
+        with pytest.raises(DataError, match="class list is not valid"):
+            labels(root)
+
+
+@pytest.mark.parametrize(
+    ("masks", "encoding"),
+    [
+        ([(0, 0), (0, 255)], "binary_255"),
+        ([(0, 0), (255, 255)], "binary_255"),
+        ([(0, 1), (0, 255)], "index"),
+        ([(0, 7), (0, 255)], "binary_255"),  # a wrong mask tells nothing: the checks report it
+        ([(0, 0)], "index"),
+    ],
+)
+def test_named_binary_classes_may_be_stored_as_0_and_255(
+    tmp_path: Path, masks: list[tuple[int, ...]], encoding: str
+) -> None:
+    root = dataset(tmp_path, *(row(*values) for values in masks))
+    write_classes(root)
+    assert (labels(root).encoding, labels(root).names) == (encoding, ("g", "v"))
+    write_classes(root, ignore_index=255)
+    assert labels(root).encoding == "index"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"color": [0, 0, 256]}, r"classes\.1\.color\.2: .* received 256"),
+        ({"color": [0, 0, -1]}, r"classes\.1\.color\.2: .* received -1"),
+        ({"color": [0, 0]}, r"classes\.1\.color"),
+        ({"id": 65536}, r"classes\.1\.id: .* received 65536"),
+        ({"id": -1}, r"classes\.1\.id: .* received -1"),
+    ],
+)
+def test_ids_and_colours_out_of_range_are_named(
+    tmp_path: Path, entry: dict[str, object], message: str
+) -> None:
+    root = dataset(tmp_path, row(0, 1))
+    entries = [{"id": 0, "name": "ground"}, {"id": 1, "name": "cell", **entry}]
+    (root / "dataset.json").write_text(json.dumps({"classes": entries}))
+    with pytest.raises(DataError, match=message):
+        labels(root)
 
 
 def test_dataset_json(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from reunet.datasets.cases import DataOptions
 from reunet.datasets.layouts import open_dataset
+from reunet.datasets.problems import find_problems
 from reunet.errors import DataError, UsageError
 
 
@@ -129,6 +130,65 @@ def test_sequences_are_named_and_ordered(tmp_path: Path) -> None:
     (tmp_path / "sequences.json").write_text('{"frames": 3}')
     with pytest.raises(DataError, match=r"sequences\.json"):
         open_dataset(tmp_path)
+
+
+def test_frames_without_image_are_listed(tmp_path: Path) -> None:
+    pairs(tmp_path / "train")
+    (tmp_path / "train/masks/1.png").unlink()  # an error of its own: the name is right
+    picture(tmp_path / "train/images/ö.png", 5)
+    picture(tmp_path / "train/masks/ö.png", 5, "mask")
+    frames = ["0", "1", unicodedata.normalize("NFD", "ö"), "7.png"]
+    entry = {"sequence": "walk", "frames": frames}
+    (tmp_path / "sequences.json").write_text(json.dumps([entry, {**entry, "split": "test", "frames": ["2"]}]))
+    problems = {problem.code: problem for problem in find_problems(tmp_path)[0]}
+    assert set(problems) == {"image-without-mask", "unknown-frame"}
+    warning = problems["unknown-frame"]
+    assert (warning.severity, warning.file) == ("warning", "sequences.json")
+    assert warning.received == "train: 7.png, test: 2"
+
+
+def stack(path: Path, pages: int) -> None:
+    path.parent.mkdir(exist_ok=True)
+    pixels = np.random.default_rng(pages).integers(0, 2, (pages, 6, 8)).astype(np.uint8)
+    tifffile.imwrite(path, pixels, photometric="minisblack", metadata={"axes": "ZYX"})
+
+
+@pytest.mark.parametrize(("mask", "fov", "blamed"), [(4, 3, "field of view"), (3, 1, "mask"), (1, 4, "mask")])
+def test_page_counts_blame_the_right_file(tmp_path: Path, mask: int, fov: int, blamed: str) -> None:
+    for name, pages in (("images", 4), ("masks", mask), ("fov", fov)):
+        stack(tmp_path / name / "s.tif", pages)
+    (problem,) = find_problems(tmp_path)[0]
+    assert problem.code == "page-count"
+    assert problem.message == f"image and {blamed} have different numbers of pages"
+    assert problem.received.endswith(f" in the {blamed}")
+
+
+def test_messages_count_pages_from_1(tmp_path: Path) -> None:
+    for name in ("images", "masks"):
+        stack(tmp_path / name / "s.tif", 4)
+    masks = tifffile.imread(tmp_path / "masks/s.tif")
+    masks[2, 0, 0] = 9
+    tifffile.imwrite(tmp_path / "masks/s.tif", masks, photometric="minisblack", metadata={"axes": "ZYX"})
+    classes = [{"id": 0, "name": "ground"}, {"id": 1, "name": "cell"}]
+    (tmp_path / "dataset.json").write_text(json.dumps({"classes": classes}))
+    assert [one.file for one in find_problems(tmp_path)[0]] == ["masks/s.tif, page 3"]
+
+
+def test_without_any_pair_only_the_names_are_wrong(tmp_path: Path) -> None:
+    for i in range(3):
+        picture(tmp_path / "images" / f"{i}.png", i)
+        picture(tmp_path / "masks" / f"{i}_truth.png", i, "mask")
+    assert {one.code for one in find_problems(tmp_path)[0]} == {"image-without-mask", "mask-without-image"}
+
+
+def test_the_folder_one_stands_in_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cells").mkdir()
+    pairs(tmp_path / "cells")
+    deep = np.random.default_rng(0).integers(0, 65535, (6, 8)).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "cells/images/0.png")
+    monkeypatch.chdir(tmp_path / "cells")
+    (problem,) = find_problems(Path())[0]
+    assert (problem.code, problem.file) == ("mixed-sample-types", "cells")
 
 
 def test_groups_from_either_table(tmp_path: Path) -> None:

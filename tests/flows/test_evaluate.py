@@ -153,6 +153,15 @@ def test_masks_may_be_index_or_binary(tmp_path: Path, run: Path, values: int) ->
     assert evaluate(run, data).metrics["dice"]["pooled"]["mean_foreground"] == 1
 
 
+@pytest.mark.parametrize("values", [1, 255])
+def test_named_classes_may_be_index_or_binary(tmp_path: Path, run: Path, values: int) -> None:
+    data = write_split(tmp_path / "data" / "test", random_masks(2), values=values).parent
+    describe(data, ["background", "bright"])
+    assert evaluate(run, data).metrics["dice"]["pooled"]["mean_foreground"] == 1
+    masks = data / "test" / "masks"
+    assert evaluate(pred=masks, truth=masks, output=tmp_path / "out").metrics["pixel_error"] == 0
+
+
 def test_other_classes_are_refused(tmp_path: Path, run: Path) -> None:
     data = write_split(tmp_path / "data" / "test", random_masks(1)).parent
     for names in (["bright", "background"], ["background", "vessel"], ["background", "bright", "dark"]):

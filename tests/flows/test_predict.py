@@ -170,6 +170,37 @@ def test_existing_results_are_kept_replaced_or_left_out(run: Path, tmp_path: Pat
         predict(run, tmp_path / "in", output=out, overwrite=True, skip_existing=True)
 
 
+def test_skipping_looks_for_the_probabilities_too(run: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
+    options = {"output": tmp_path / "out", "skip_existing": True}
+    predict(run, tmp_path / "a.png", output=tmp_path / "out")
+    assert predict(run, tmp_path / "a.png", **options, probabilities=True).skipped == ()
+    assert (tmp_path / "out/probabilities/a.npy").is_file()
+    assert predict(run, tmp_path / "a.png", **options, probabilities=True).skipped == (tmp_path / "a.png",)
+    assert predict(run, tmp_path / "a.png", **options).skipped == (tmp_path / "a.png",)
+
+
+@pytest.mark.parametrize(
+    "names", [("imgs/a", "labels/a"), ("images/train/a", "masks/train/a"), ("img/a", "GT/a")]
+)
+def test_masks_of_every_layout_are_not_predicted(run: Path, tmp_path: Path, names: tuple[str, str]) -> None:
+    for name in names:
+        write_image(tmp_path / "data" / f"{name}.png")
+    with pytest.raises(DataError, match="dataset") as caught:
+        predict(run, tmp_path / "data", output=tmp_path / "out")
+    assert f"give {tmp_path / 'data' / names[0].split('/')[0]}" in str(caught.value)
+    for name in names:  # but one of them alone was meant
+        predict(run, tmp_path / "data" / name.split("/")[0], output=tmp_path / "out", overwrite=True)
+
+
+def test_an_animated_gif_is_named(run: Path, tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.full((20, 30), value, np.uint8)) for value in (0, 200)]
+    frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
+    (reason,) = predict(run, tmp_path / "film.gif", output=tmp_path / "out").failures.values()
+    assert "animated GIF" in reason
+    assert not files(tmp_path / "out")
+
+
 def test_nothing_is_deleted_when_the_run_cannot_be_loaded(run: Path, tmp_path: Path) -> None:
     write_image(tmp_path / "a.png")
     predict(run, tmp_path / "a.png", output=tmp_path / "out")
@@ -194,6 +225,30 @@ def test_outside_the_field_of_view_is_background(run: Path, tmp_path: Path) -> N
     result = predict(run, tmp_path / "in", output=tmp_path / "out2", fov=tmp_path / "fov")
     assert list(result.failures) == [str(tmp_path / "in/b.png")]
     assert "size" in result.failures[str(tmp_path / "in/b.png")]
+
+
+@pytest.mark.parametrize("ending", ["_mask", "_fov", "_seg"])
+def test_fields_of_view_are_named_as_in_a_dataset(run: Path, tmp_path: Path, ending: str) -> None:
+    write_image(tmp_path / "in/sub/a.png")
+    (tmp_path / "fov/sub").mkdir(parents=True)
+    Image.fromarray(np.zeros((40, 50), np.uint8)).save(tmp_path / f"fov/sub/a{ending}.gif")
+    predict(run, tmp_path / "in", output=tmp_path / "out", fov=tmp_path / "fov")
+    assert not np.asarray(Image.open(tmp_path / "out/masks/sub/a.png")).any()
+    Image.fromarray(np.zeros((40, 50), np.uint8)).save(tmp_path / "fov/sub/a_label.gif")
+    with pytest.raises(DataError, match="or several"):
+        predict(run, tmp_path / "in", output=tmp_path / "out2", fov=tmp_path / "fov")
+
+
+def test_axes_hold_for_the_field_of_view_too(run: Path, tmp_path: Path) -> None:
+    stack = np.random.default_rng(0).integers(128, 256, (3, 20, 30), np.uint8)
+    inside = np.random.default_rng(1).integers(0, 2, (3, 20, 30), np.uint8)
+    (tmp_path / "fov").mkdir()
+    for path, values in ((tmp_path / "s.tif", stack), (tmp_path / "fov/s.tif", inside)):
+        # Read without --axes these would be three channels of one image.
+        tifffile.imwrite(path, values, imagej=True, metadata={"axes": "CYX"})
+    options = {"output": tmp_path / "out", "fov": tmp_path / "fov", "axes": "ZYX"}
+    assert not predict(run, tmp_path / "s.tif", **options).failures
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out/masks/s.tif"), 7 * inside)
 
 
 def test_classes_without_background_have_no_outside() -> None:

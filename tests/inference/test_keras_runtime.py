@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Callable
@@ -11,11 +12,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from reunet.backend import use_any_backend
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.errors import BackendError, UsageError
-from reunet.inference import keras_runtime
+from reunet.inference.keras_runtime import KerasRuntime
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 
@@ -36,10 +38,10 @@ def small_plan(tile: tuple[int, int] = (32, 32), **fields: object) -> Plan:
     )
 
 
-def small_runtime(plan: Plan) -> keras_runtime.KerasRuntime:
+def small_runtime(plan: Plan) -> KerasRuntime:
     from reunet.networks import build_network, probability_model
 
-    return keras_runtime.KerasRuntime(probability_model(build_network(plan.network), plan.network))
+    return KerasRuntime(probability_model(build_network(plan.network), plan.network))
 
 
 @pytest.mark.parametrize("count", [1, 3, 8])
@@ -60,7 +62,7 @@ def test_current_weights_are_used() -> None:
     before = runtime(tiles)["semantic"]
     bias = runtime._model.get_layer("semantic_logits").bias
     bias.assign(np.array([0.0, 5.0]))
-    assert (runtime(tiles)["semantic"][..., 1] > before[..., 1] + 0.1).all()
+    assert (runtime(tiles)["semantic"][..., 1] > before[..., 1]).all()
 
 
 def test_a_valid_network_is_tiled_with_its_margin() -> None:
@@ -91,18 +93,18 @@ def test_keras_is_not_for_bf16(make_bright_run: Callable[..., Path], tmp_path: P
 def test_the_backend_is_the_preferred_one_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "keras", raising=False)
     found = {"keras": True, "jax": True}
-    monkeypatch.setattr(keras_runtime.importlib.util, "find_spec", found.get)
+    monkeypatch.setattr(importlib.util, "find_spec", found.get)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    keras_runtime.choose_backend("torch")
+    use_any_backend("torch")
     assert os.environ["KERAS_BACKEND"] == "jax"
     monkeypatch.delenv("KERAS_BACKEND")
     found.clear()
     with pytest.raises(BackendError, match="pip install"):
-        keras_runtime.choose_backend("torch")
+        use_any_backend("torch")
 
 
 def test_a_loaded_keras_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keras", ModuleType("keras"))
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    keras_runtime.choose_backend("jax")
+    use_any_backend("jax")
     assert "KERAS_BACKEND" not in os.environ

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -80,6 +81,31 @@ def test_opaque_alpha_is_dropped_and_any_other_refused(tmp_path: Path, noise: np
     with pytest.raises(ImageReadError, match="alpha") as caught:
         read_image(tmp_path / "clear.png")
     assert "without the alpha" in str(caught.value)
+
+
+def test_the_advice_on_four_channels_fits_the_format(tmp_path: Path) -> None:
+    """Four pages of a microscope are easily stored as channels; a PNG never has pages."""
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 20, 30)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, metadata={"axes": "CYX"})
+    with pytest.raises(ImageReadError, match="--axes"):
+        read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", page=2, axes="ZYX")[..., 0], pixels[2])
+    Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(tmp_path / "a.png")
+    with pytest.raises(ImageReadError) as caught:
+        read_image(tmp_path / "a.png")
+    assert "--axes" not in str(caught.value)
+
+
+def test_animated_gif_is_explained(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.full((20, 30), value, np.uint8)) for value in (0, 100, 200)]
+    frames[0].save(tmp_path / "still.gif")
+    assert read_image(tmp_path / "still.gif").shape == (20, 30, 1)
+    frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
+    for read in (read_header, read_image):
+        with pytest.raises(ImageReadError, match="animated GIF") as caught:
+            read(tmp_path / "film.gif")
+        assert "single images" in str(caught.value)
+        assert "--axes" not in str(caught.value)
 
 
 def test_jpeg_is_lossy_whatever_its_suffix(tmp_path: Path, noise: np.ndarray) -> None:

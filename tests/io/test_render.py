@@ -13,7 +13,7 @@ from reunet.contracts.plan import InputSpec, Intensity
 from reunet.errors import PlanError
 from reunet.io.channels import fit_channels
 from reunet.io.images import read_image
-from reunet.io.render import overlay, to_display, write_picture
+from reunet.io.render import overlay, overlay_colors, to_display, write_picture
 
 LABELS = LabelMap(classes=default_classes([0, 1, 2]))
 ZSCORE = Intensity(method="image_zscore")
@@ -56,12 +56,31 @@ def test_overlay_colours_foreground_and_leaves_background() -> None:
     labels[0, 0] = IGNORE
     shown = overlay(image, labels, LABELS)
     colour = np.array(LABELS.classes[1].color)
-    np.testing.assert_array_equal(shown[10, 15], colour)  # contour
+    assert np.abs(shown[10, 15] - colour).sum() < np.abs(shown[20, 20] - colour).sum()  # contour
     np.testing.assert_array_equal(shown[5, 5], [120, 120, 120])
     inside = shown[20, 20].astype(int)
     assert (np.abs(inside - 120) <= np.abs(colour - 120)).all()
     assert (inside != 120).any()
     assert shown[0, 0].max() < 60
+
+
+def test_what_is_drawn_at_a_pixel_depends_on_its_surroundings_only() -> None:
+    """Truth and prediction of one image are compared by eye: a thin prediction must not look bolder."""
+    image = np.full((40, 40, 1), 120, np.uint8)
+    thin = np.zeros((40, 40), np.uint8)
+    thin[5] = 1
+    thick = thin.copy()
+    thick[10:38] = 1
+    np.testing.assert_array_equal(overlay(image, thin, LABELS)[5], overlay(image, thick, LABELS)[5])
+
+
+@pytest.mark.parametrize("count", [2, 11, 30, 254])
+def test_no_two_classes_look_alike(count: int) -> None:
+    labels = LabelMap(classes=default_classes(list(range(count))))
+    assert len(np.unique(labels.colors(), axis=0)) == count
+    shown = overlay_colors(labels).astype(int)
+    assert len(np.unique(shown, axis=0)) == count
+    assert np.ptp(shown[list(labels.foreground)], axis=1).min() >= 40  # grey vanishes on a grey image
 
 
 def test_picture_round_trip(tmp_path: Path) -> None:

@@ -72,8 +72,10 @@ def test_stack_needs_named_axes_and_gives_its_pages(tmp_path: Path, compression:
     assert read_header(path, "ZYX").pages == 5
     for page in range(5):
         np.testing.assert_array_equal(read_image(path, page=page, axes="ZYX")[..., 0], pixels[page])
-    with pytest.raises(ImageReadError, match="no such page"):
+    with pytest.raises(ImageReadError, match="no such page") as caught:
         read_image(path, page=5, axes="ZYX")
+    assert "page 1 to 5" in str(caught.value)  # people count from 1
+    assert "page 6" in str(caught.value)
     with pytest.raises(UsageError, match="--axes"):
         read_image(path, page=0, axes="ZQX")
     with pytest.raises(ImageReadError, match="--axes does not fit"):

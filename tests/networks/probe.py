@@ -11,7 +11,7 @@ import numpy as np
 
 
 def main(backend: str, normalisation: str, output: str) -> None:
-    from reunet.training.backend import use_backend
+    from reunet.backend import use_backend
 
     use_backend(backend)
     import keras

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reunet.training.backend import installed_backends
+from reunet.backend import installed_backends
 
 PROBE = Path(__file__).with_name("probe.py")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import colorsys
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -15,11 +16,15 @@ IGNORE = 255
 BACKGROUND_NAMES = frozenset({"background", "bg", "void", "none", "other", "unlabeled", "unlabelled"})
 BOUNDARY_NAMES = frozenset({"membrane", "boundary", "border", "edge", "cell_boundary"})
 
-PALETTE: tuple[tuple[int, int, int], ...] = (
+_Component = Annotated[int, Field(ge=0, le=255)]
+Color = tuple[_Component, _Component, _Component]
+"""Red, green, blue."""
+
+PALETTE: tuple[Color, ...] = (
     (0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66),
     (0, 114, 178), (213, 94, 0), (204, 121, 167), (153, 153, 153), (117, 112, 179),
 )  # fmt: skip
-"""Colours for classes without one, safe for colour-blind readers (Okabe and Ito 2008), then two more."""
+"""Colours of the first classes, safe for colour-blind readers (Okabe and Ito 2008), then two more."""
 
 
 class ClassInfo(Contract):
@@ -29,9 +34,9 @@ class ClassInfo(Contract):
     that the regions it leaves are scored as well (V_rand).
     """
 
-    id: int = Field(ge=0)
+    id: int = Field(ge=0, le=65535)  # what a 16-bit mask file can hold
     name: str = Field(min_length=1)
-    color: tuple[int, int, int]
+    color: Color
     foreground: bool
     boundary: bool = False
 
@@ -47,7 +52,7 @@ class LabelMap(Contract):
 
     classes: tuple[ClassInfo, ...] = Field(min_length=1, max_length=254)
     ignore: int | None = None
-    ignore_color: tuple[int, int, int] | None = None
+    ignore_color: Color | None = None
     encoding: Literal["index", "binary_255", "rgb"] = "index"
 
     @model_validator(mode="after")
@@ -58,6 +63,8 @@ class LabelMap(Contract):
                 raise ValueError(f"two classes share one {field}")
         if self.ignore is not None and self.ignore in {entry.id for entry in self.classes}:
             raise ValueError("the ignore value is also the id of a class")
+        if self.ignore_color is not None and self.ignore_color in {entry.color for entry in self.classes}:
+            raise ValueError("the ignore colour is also the colour of a class")
         return self
 
     @property
@@ -74,6 +81,11 @@ class LabelMap(Contract):
     def boundary(self) -> int | None:
         """Index of the boundary class, or None."""
         return next((i for i, entry in enumerate(self.classes) if entry.boundary), None)
+
+    @property
+    def binary(self) -> bool:
+        """Two classes 0 and 1, and 255 means nothing else: masks may store them as 0 and 255 too."""
+        return [entry.id for entry in self.classes] == [0, 1] and self.ignore != 255
 
     def to_ids(self, labels: np.ndarray) -> np.ndarray:
         """Class indices (any shape, uint8) to the ids written in mask files (uint8 or uint16)."""
@@ -94,12 +106,21 @@ def default_classes(ids: list[int], names: list[str] | None = None) -> tuple[Cla
         ClassInfo(
             id=i,
             name=name,
-            color=PALETTE[position % len(PALETTE)],
+            color=class_color(position),
             foreground=is_foreground(position, name, len(ids)),
             boundary=name.lower() in BOUNDARY_NAMES,
         )
         for position, (i, name) in enumerate(zip(ids, names, strict=True))
     )
+
+
+def class_color(position: int) -> Color:
+    """The colour of a class without one: from PALETTE, then hues far from those before, never grey."""
+    if position < len(PALETTE):
+        return PALETTE[position]
+    hue = (0.35 + 0.618034 * position) % 1.0  # golden-section steps never come back to a hue
+    red, green, blue = colorsys.hsv_to_rgb(hue, (0.9, 0.55)[position % 2], (0.5, 1.0, 0.75)[position % 3])
+    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def is_foreground(position: int, name: str, count: int) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from reunet.backend import Backend
 from reunet.contracts.base import Contract, check_schema_version
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import NetworkConfig
@@ -16,7 +17,6 @@ from reunet.errors import PlanError
 SCHEMA_VERSION = 1
 
 Task = Literal["semantic"]
-Backend = Literal["tensorflow", "jax", "torch"]
 Precision = Literal["float32", "bfloat16"]
 
 

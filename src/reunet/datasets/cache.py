@@ -109,19 +109,19 @@ def read_fov(path: Path, page: int | None, axes: str | None, size: tuple[int, ..
 
     raw = read_raw_mask(path, page if read_header(path, axes).pages > 1 else None, axes)
     inside = (raw if raw.ndim == 2 else raw.max(axis=-1)) != 0
-    check_shape(path, inside.shape, size)
+    check_shape(path, inside.shape, size, "field of view")
     return inside
 
 
-def check_shape(path: Path, received: tuple[int, ...], expected: tuple[int, ...]) -> None:
+def check_shape(path: Path, received: tuple[int, ...], expected: tuple[int, ...], what: str = "mask") -> None:
     """Raise LabelError when a mask has another size than its image; nothing is ever resized to fit."""
     if tuple(received) != tuple(expected):
         raise LabelError(
-            "mask and image have different sizes",
+            f"{what} and image have different sizes",
             where=path,
             expected=f"{expected[0]} x {expected[1]} (height x width) as the image",
             received=f"{received[0]} x {received[1]}",
-            fix="find the mask that belongs to this image; masks are never resized silently",
+            fix=f"find the {what} that belongs to this image; nothing is resized silently",
         )
 
 

@@ -18,7 +18,8 @@ SPLITS = ("train", "val", "test")
 class Case:
     """One image with its mask.
 
-    id: path below the images folder without suffix, with "/" on every system; pages of a stack add "#0003".
+    id: path below the images folder without suffix, with "/" on every system; pages of a stack add "#0003"
+    (counted from 0; messages count pages from 1).
     split: the split folder it lies in; "train" where there are none.
     fov: file whose non-zero pixels are the field of view; outside of it nothing is learned or scored.
     page: page of a stack file, or None for a file with one image.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,9 +15,8 @@ import numpy as np
 
 from reunet.contracts.labels import (
     BOUNDARY_NAMES,
-    PALETTE,
-    ClassInfo,
     LabelMap,
+    class_color,
     default_classes,
     is_foreground,
 )
@@ -24,8 +24,9 @@ from reunet.datasets.cases import Case, DataOptions
 from reunet.datasets.tables import read_json
 from reunet.errors import DataError, LabelError, PlanError, ReunetError, UsageError
 from reunet.io.images import read_header
-from reunet.io.masks import lossy_mask, pack_colours, read_palette, read_raw_mask
+from reunet.io.masks import lossy_mask, mask_values, pack_colours, read_palette, read_raw_mask
 
+_NUMBER = re.compile(r"-?[0-9]+")
 _MOST_GUESSED = 32  # more distinct values than this are object numbers rather than classes
 _CLASSES_FIX = "name the classes with --classes FILE (lines: id,name; the name 'ignore' means unlabelled)"
 
@@ -39,31 +40,26 @@ def class_list(root: Path, options: DataOptions, cases: Sequence[Case]) -> Label
     if options.colors is not None:
         return read_colors(options.colors)
     if options.classes is not None:
-        return _with_encoding(read_classes(options.classes), cases, options)
+        return with_encoding(read_classes(options.classes), cases, options.axes)
     description = root / "dataset.json"
     if description.is_file():
         data = read_json(description)
         if isinstance(data, dict) and data.get("classes") is not None:
-            ignore = data.get("ignore_index")
-            return _with_encoding(_from_entries(data["classes"], ignore, description), cases, options)
+            return with_encoding(_from_facts(data, description), cases, options.axes)
     return guess_classes(cases, options)
 
 
 def read_classes(path: Path) -> LabelMap:
-    """--classes FILE: a JSON list as in dataset.json (or an object with `classes` and `ignore_index`), or
-    lines `id,name`, where the name `ignore` means unlabelled. Raises UsageError.
+    """--classes FILE: a JSON list as in dataset.json (or an object like it), or lines `id,name`, where the
+    name `ignore` means unlabelled. Raises UsageError, DataError.
     """
     text = _read_text(path, "--classes")
     if text.lstrip()[:1] in ("[", "{"):
         data = read_json(path)
-        if isinstance(data, dict):
-            return _from_entries(data.get("classes"), data.get("ignore_index"), path)
-        return _from_entries(data, None, path)
+        return _from_facts(data if isinstance(data, dict) else {"classes": data}, path)
     ids, names, ignore = [], [], None
     for number, row in _rows(text):
-        if number == 1 and not row[0].lstrip("-").isdigit():
-            continue  # a heading
-        if len(row) != 2 or not row[0].lstrip("-").isdigit():
+        if len(row) != 2 or not _NUMBER.fullmatch(row[0]):
             raise UsageError(
                 f"line {number} is not understood", where=path, expected="id,name", received=",".join(row)
             )
@@ -73,7 +69,7 @@ def read_classes(path: Path) -> LabelMap:
             ids.append(int(row[0]))
             names.append(row[1])
     entries = [{"id": i, "name": name} for i, name in zip(ids, names, strict=True)]
-    return _from_entries(entries, ignore, path)
+    return _from_facts({"classes": entries, "ignore_index": ignore}, path)
 
 
 def read_colors(path: Path) -> LabelMap:
@@ -82,14 +78,15 @@ def read_colors(path: Path) -> LabelMap:
     table: list[tuple[str, tuple[int, int, int]]] = []
     if text.lstrip()[:1] == "{":
         data = read_json(path)
-        rows = [(0, [str(name), *(str(value) for value in color)]) for name, color in data.items()]
+        rows = [
+            (0, [str(name), *map(str, color if isinstance(color, list) else [color])])
+            for name, color in data.items()
+        ]
     else:
         rows = _rows(text)
     for number, row in rows:
-        values = [int(value) for value in row[1:] if value.isdigit()]
-        if len(row) != 4 or len(values) != 3 or max(values) > 255:
-            if number == 1 and not values:
-                continue  # a heading
+        values = [int(value) for value in row[1:] if _NUMBER.fullmatch(value)]
+        if len(row) != 4 or len(values) != 3 or not 0 <= min(values) <= max(values) <= 255:
             raise UsageError(
                 f"line {number} is not understood" if number else "an entry is not understood",
                 where=path,
@@ -101,9 +98,36 @@ def read_colors(path: Path) -> LabelMap:
     if len({color for _, color in table}) != len(table):
         raise UsageError("two classes share one colour", where=path)
     entries = [{"id": i, "name": name, "color": color} for i, (name, color) in enumerate(classes)]
-    labels = _from_entries(entries, None, path)
     ignored = next((color for name, color in table if name.lower() == "ignore"), None)
-    return labels.model_copy(update={"encoding": "rgb", "ignore_color": ignored})
+    labels = _from_facts({"classes": entries, "ignore_color": ignored}, path)
+    return labels.model_copy(update={"encoding": "rgb"})
+
+
+def with_encoding(labels: LabelMap, cases: Sequence[Case], axes: str | None = None) -> LabelMap:
+    """The class list with the encoding of the masks: by id, by colour, or 0 and 255 for two classes.
+
+    The first mask tells that has more than background and no value unknown to an encoding; without such
+    a mask, masks in colour are read by colour, if the classes have different ones.
+    """
+    if labels.encoding == "rgb":
+        return labels
+    ways = ["index"] + ["binary_255"] * labels.binary
+    ways += ["rgb"] * (len({entry.color for entry in labels.classes}) == len(labels.classes))
+    candidates = {way: labels.model_copy(update={"encoding": way}) for way in ways}
+    found = labels
+    for case in cases:
+        if case.mask is None:
+            continue
+        content = _content(case.mask, case.page, axes)
+        values = set(content.values or ())
+        for way, candidate in candidates.items():
+            if content.coloured != (way == "rgb"):
+                continue
+            if content.coloured:
+                found = candidate
+            if (content.coloured or values - {0, labels.ignore}) and values <= mask_values(candidate).keys():
+                return candidate
+    return found
 
 
 def guess_classes(cases: Sequence[Case], options: DataOptions) -> LabelMap:
@@ -202,23 +226,13 @@ def _colour_error(coloured: list[_Content]) -> LabelError:
     )
 
 
-def _with_encoding(labels: LabelMap, cases: Sequence[Case], options: DataOptions) -> LabelMap:
-    """RGB masks of a class list with colours are read by colour; the first mask tells."""
-    first = next((case for case in cases if case.mask is not None), None)
-    if (
-        first is None
-        or first.mask is None
-        or len(set(map(tuple, labels.colors().tolist()))) != len(labels.classes)
-    ):
-        return labels
-    content = _content(first.mask, first.page, options.axes)
-    return labels.model_copy(update={"encoding": "rgb"}) if content.coloured else labels
-
-
-def _from_entries(entries: Any, ignore: Any, where: Path) -> LabelMap:
-    """A LabelMap from a list of {id, name, color, foreground, boundary}; only id and name are required."""
+def _from_facts(facts: dict[str, Any], where: Path) -> LabelMap:
+    """A LabelMap from `classes`, a list of {id, name, color, foreground, boundary} of which only id and
+    name are required, and the optional `ignore_index` and `ignore_color`.
+    """
     try:
-        classes = tuple(_entry(entry, position, len(entries)) for position, entry in enumerate(entries))
+        entries = facts["classes"]
+        classes = [_entry(entry, position, len(entries)) for position, entry in enumerate(entries)]
     except (TypeError, KeyError, ValueError, AttributeError) as cause:
         raise DataError(
             "the class list is not understood",
@@ -226,8 +240,13 @@ def _from_entries(entries: Any, ignore: Any, where: Path) -> LabelMap:
             expected='[{"id": 0, "name": "background", "color": [0, 0, 0]}, ...]',
             received=f"{type(cause).__name__}: {str(cause)[:100]}",
         ) from cause
+    data = {
+        "classes": classes,
+        "ignore": facts.get("ignore_index"),
+        "ignore_color": facts.get("ignore_color"),
+    }
     try:
-        labels: LabelMap = LabelMap.parse({"classes": classes, "ignore": ignore}, where=where)
+        labels: LabelMap = LabelMap.parse(data, where=where)
     except PlanError as cause:
         raise DataError("the class list is not valid", where=where, received=cause.received) from cause
     if len(labels.classes) < 2:
@@ -235,16 +254,15 @@ def _from_entries(entries: Any, ignore: Any, where: Path) -> LabelMap:
     return labels
 
 
-def _entry(entry: Any, position: int, count: int) -> ClassInfo:
+def _entry(entry: Any, position: int, count: int) -> dict[str, Any]:
     name = str(entry["name"])
-    color = entry.get("color", PALETTE[position % len(PALETTE)])
-    return ClassInfo(
-        id=entry["id"],
-        name=name,
-        color=tuple(color),
-        foreground=entry.get("foreground", is_foreground(position, name, count)),
-        boundary=entry.get("boundary", name.lower() in BOUNDARY_NAMES),
-    )
+    return {
+        "id": entry["id"],
+        "name": name,
+        "color": entry.get("color", class_color(position)),
+        "foreground": entry.get("foreground", is_foreground(position, name, count)),
+        "boundary": entry.get("boundary", name.lower() in BOUNDARY_NAMES),
+    }
 
 
 def _read_text(path: Path, option: str) -> str:
@@ -257,10 +275,11 @@ def _read_text(path: Path, option: str) -> str:
 
 
 def _rows(text: str) -> list[tuple[int, list[str]]]:
-    """(line number, cells) of comma-separated text, without empty lines and comments."""
-    rows = enumerate(csv.reader(io.StringIO(text)), start=1)
-    return [
-        (n, [cell.strip() for cell in row])
-        for n, row in rows
+    """(line number, cells) of comma-separated text, without empty lines, comments and a heading."""
+    rows = [
+        (number, [cell.strip() for cell in row])
+        for number, row in enumerate(csv.reader(io.StringIO(text)), start=1)
         if any(row) and not row[0].lstrip().startswith("#")
     ]
+    heading = rows and not any(_NUMBER.fullmatch(cell) for cell in rows[0][1])
+    return rows[1:] if heading else rows

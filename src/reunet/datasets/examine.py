@@ -57,10 +57,10 @@ def _image(facts: CaseFacts, root: Path, options: DataOptions) -> ImageHeader | 
         header = read_header(case.image, options.axes)
         image = read_image(case.image, page=case.page, axes=options.axes)
     except TooLargeError as cause:
-        facts.problems.append(as_problem("image-too-large", relative(case.image, root), cause))
+        facts.problems.append(as_problem("image-too-large", relative(case.image, root, case.page), cause))
         return None
     except DataError as cause:
-        facts.problems.append(as_problem("image-unreadable", relative(case.image, root), cause))
+        facts.problems.append(as_problem("image-unreadable", relative(case.image, root, case.page), cause))
         return None
     facts.dtype = str(image.dtype)
     if image.dtype.kind == "f":
@@ -93,7 +93,7 @@ def _mask(
     case, labels = facts.case, scan.labels
     if case.mask is None:
         return None
-    name = relative(case.mask, scan.root)
+    name = relative(case.mask, scan.root, case.page)
     try:
         mask_header = read_header(case.mask, options.axes)
         raw = read_raw_mask(case.mask, case.page, options.axes)
@@ -147,10 +147,10 @@ def _fov(facts: CaseFacts, header: ImageHeader | None, root: Path, options: Data
     try:
         inside = read_fov(case.fov, case.page, options.axes, header.size)
     except LabelError as cause:
-        facts.problems.append(as_problem("shape-mismatch", relative(case.fov, root), cause))
+        facts.problems.append(as_problem("shape-mismatch", relative(case.fov, root, case.page), cause))
         return None
     except DataError as cause:
-        facts.problems.append(as_problem("fov-unreadable", relative(case.fov, root), cause))
+        facts.problems.append(as_problem("fov-unreadable", relative(case.fov, root, case.page), cause))
         return None
     if not bool(inside.any()):
         _add(
@@ -177,9 +177,7 @@ def _add(
     received: str = "",
     fix: str = "",
 ) -> None:
-    name = "" if file is None else relative(file, root)
-    if facts.case.page is not None:
-        name += f", page {facts.case.page}"
+    name = "" if file is None else relative(file, root, facts.case.page)
     facts.problems.append(Problem(severity, code, name, message, expected, received, fix))
 
 

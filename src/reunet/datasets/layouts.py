@@ -65,19 +65,20 @@ def scan_dataset(root: Path | None, options: DataOptions, labels: LabelMap | Non
                     "the split has no masks and cannot be scored",
                 )
             )
-    scan.cases = with_sequences(scan.cases, scan.root)
+    scan.cases, problems = with_sequences(scan.cases, scan.folders, scan.root)
+    scan.problems.extend(problems)
     if options.group is not None:
         scan.cases, problems = with_groups(scan.cases, options.group, scan.folders, scan.root)
         scan.problems.extend(problems)
     known = [case for case in scan.cases if case.split != "test"] or scan.cases
+    wrong = any(problem.severity == "error" for problem in scan.problems)
     try:
         scan.labels = labels or class_list(scan.root, options, known)
-    except LabelError as cause:
-        scan.problems.append(as_problem("class-list", scan.root, cause))
     except DataError as cause:
-        if not any(problem.severity == "error" for problem in scan.problems):
+        if not wrong and not isinstance(cause, LabelError):
             raise
-        scan.problems.append(as_problem("class-list", scan.root, cause))
+        if known or not wrong:  # without a usable case, what is wrong is said already
+            scan.problems.append(as_problem("class-list", scan.root, cause))
     return scan
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,7 @@ from reunet.errors import ReunetError
 from reunet.io.images import read_header
 
 MASK_ENDINGS = ("_mask", "_label", "_seg", "_segmentation")
-_FOV_ENDINGS = (*MASK_ENDINGS, "_fov")
+FOV_ENDINGS = (*MASK_ENDINGS, "_fov")
 
 
 @dataclass
@@ -31,7 +32,7 @@ def pair_files(folders: SplitFolders, root: Path, axes: str | None) -> Found:
     found = Found([], [])
     images = _by_stem(folders.images, root, found.problems)
     masks = _Partners(folders.masks, root, found.problems, MASK_ENDINGS)
-    fields = _Partners(folders.fov, root, found.problems, _FOV_ENDINGS)
+    fields = _Partners(folders.fov, root, found.problems, FOV_ENDINGS)
     for stem, image in images.items():
         mask, fov = masks.take(stem), fields.take(stem)
         name = relative(image, root)
@@ -64,14 +65,20 @@ def pair_files(folders: SplitFolders, root: Path, axes: str | None) -> Found:
     return found
 
 
-def relative(path: Path, root: Path) -> str:
-    """Path below the dataset's folder, for messages."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+def relative(path: Path, root: Path, page: int | None = None) -> str:
+    """Path below the dataset's folder, for messages; people count pages from 1."""
+    name = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    return name if page is None else f"{name}, page {page + 1}"
 
 
 def stem_of(path: Path, folder: Path) -> str:
     """Path below the folder without suffix; composed Unicode, since macOS stores names decomposed."""
     return unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
+
+
+def partners_of(stem: str, known: Container[str], endings: Sequence[str]) -> list[str]:
+    """The stems among `known` that belong to an image: its own, else those with one of the endings."""
+    return [stem] if stem in known else [stem + end for end in endings if stem + end in known]
 
 
 def _by_stem(folder: Path, root: Path, problems: list[Problem]) -> dict[str, Path]:
@@ -106,11 +113,7 @@ class _Partners:
         self._root, self._problems, self._endings = root, problems, endings
 
     def take(self, stem: str) -> Path | None:
-        names = (
-            [stem]
-            if stem in self._files
-            else [stem + end for end in self._endings if stem + end in self._files]
-        )
+        names = partners_of(stem, self._files, self._endings)
         self._used.update(names)
         if len(names) > 1:
             received = ", ".join(self._files[name].name for name in names)
@@ -139,7 +142,11 @@ def _pages(case: Case, root: Path, axes: str | None, problems: list[Problem]) ->
         header = read_header(case.image, axes)
         if header.pages == 1:
             return [case]
-        others = [read_header(path, axes).pages for path in (case.mask, case.fov) if path is not None]
+        others = [
+            (what, read_header(path, axes).pages)
+            for what, path in (("mask", case.mask), ("field of view", case.fov))
+            if path is not None
+        ]
     except ReunetError:
         return [case]  # unreadable: reported with the pixels, where every file is read
     letters = [axis for axis in header.axes if axis not in "YXC"]
@@ -156,17 +163,20 @@ def _pages(case: Case, root: Path, axes: str | None, problems: list[Problem]) ->
             )
         )
         return []
-    if any(count not in (1, header.pages) for count in others) or (case.mask is not None and others[0] == 1):
-        problems.append(
-            Problem(
-                "error",
-                "page-count",
-                name,
-                "image and mask have different numbers of pages",
-                f"{header.pages} pages as in the image",
-                f"{others[0]} in the mask" if others else "",
-            )
+    wrong = [
+        Problem(
+            "error",
+            "page-count",
+            name,
+            f"image and {what} have different numbers of pages",
+            f"{header.pages} pages as in the image",
+            f"{pages} in the {what}",
         )
+        for what, pages in others
+        if pages != header.pages and (what == "mask" or pages != 1)  # one field of view may serve all pages
+    ]
+    if wrong:
+        problems.extend(wrong)
         return []
     axis: Literal["T", "Z"] = "T" if "T" in letters else "Z"
     return [

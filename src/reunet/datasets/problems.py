@@ -63,7 +63,7 @@ def _repeated_images(facts: Iterable[CaseFacts], root: Path) -> list[Problem]:
             same[fact.pixels].append(fact.case)
     problems = []
     for cases in same.values():
-        names = [_name(case, root) for case in cases]
+        names = [relative(case.image, root, case.page) for case in cases]
         if len({case.split for case in cases}) > 1:
             problems.append(
                 Problem(
@@ -140,7 +140,7 @@ def _whole_set(facts: list[CaseFacts], scan: Scan) -> list[Problem]:
                 "1 image",
             )
         )
-    elif not counts["train"]:
+    elif "train" not in {folders.split for folders in scan.folders}:
         problems.append(Problem("warning", "no-training-cases", "train", "there is no case to train on"))
     dtypes = Counter(fact.dtype for fact in facts if fact.dtype is not None)
     if len(dtypes) > 1:
@@ -149,7 +149,7 @@ def _whole_set(facts: list[CaseFacts], scan: Scan) -> list[Problem]:
             Problem(
                 "warning",
                 "mixed-sample-types",
-                str(scan.root.name),
+                scan.root.resolve().name,
                 "images have different sample types, and probably different intensity scales",
                 received=received,
             )
@@ -157,10 +157,7 @@ def _whole_set(facts: list[CaseFacts], scan: Scan) -> list[Problem]:
     if scan.labels is not None:
         dataset = Dataset("", scan.root, scan.labels, tuple(scan.cases), scan.given)
         problems += [
-            Problem("warning", "shared-group", scan.root.name, note) for note in shared_notes(dataset)
+            Problem("warning", "shared-group", scan.root.resolve().name, note)
+            for note in shared_notes(dataset)
         ]
     return problems
-
-
-def _name(case: Case, root: Path) -> str:
-    return relative(case.image, root) + (f", page {case.page}" if case.page is not None else "")

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from reunet import __version__, machine
+from reunet.backend import BACKENDS
 
-BACKENDS = ("tensorflow", "jax", "torch")
 NEEDED_FOR_TRAINING = ("keras", "grain")
 
 

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reunet.datasets.folders import IMAGE_FOLDERS, MASK_FOLDERS
 from reunet.errors import DataError, UsageError
 from reunet.io.images import IMAGE_SUFFIXES
 
-NOT_IMAGES = frozenset({"masks", "instances", "fov"})
-"""Folders beside `images/` in a dataset; predicting them would be a mistake."""
+NOT_IMAGES = frozenset({*MASK_FOLDERS, "instances", "fov"})
+"""Folders beside the images of a dataset; predicting them would be a mistake."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,15 @@ def _walk(folder: Path) -> Iterable[Path]:
 
 
 def _check_no_dataset(given: Path, images: Iterable[Path]) -> None:
-    parents = {path.parent for path in images}
-    for parent in sorted(parents):
-        if parent.name in NOT_IMAGES and parent.with_name("images") in parents:
+    folders = {folder for path in images for folder in path.relative_to(given).parents}
+    beside = {folder.parent: folder for folder in sorted(folders) if folder.name.lower() in IMAGE_FOLDERS}
+    for folder in sorted(folders):
+        if folder.name.lower() in NOT_IMAGES and folder.parent in beside:
             raise DataError(
                 "this folder is a dataset: its masks would be predicted like images",
                 where=given,
-                received=f"{parent} beside images/",
-                fix=f"give {parent.with_name('images')}",
+                received=f"{folder} beside {beside[folder.parent].name}",
+                fix=f"give {given / beside[folder.parent]}",
             )
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from reunet.contracts.labels import LabelMap
 from reunet.datasets.cases import Case
-from reunet.errors import PlanError, ReunetError
+from reunet.datasets.classes import with_encoding
+from reunet.errors import PlanError
 from reunet.io.masks import encode_mask, read_raw_mask
 
 
@@ -19,8 +20,7 @@ def labels_of_dataset(
     """The class list by which the masks of `cases` are read so that indices mean the classes of `known`.
 
     known: the classes of the run. found: those of the dataset; a class without a name of its own (such as
-    `foreground`) fits any. With two classes, 0/1 and 0/255 are told apart by the first mask that is not
-    empty. Raises PlanError when the classes are others.
+    `foreground`) fits any. Raises PlanError when the classes are others.
     """
     if not _fits(known.names, found.names):
         raise PlanError(
@@ -30,13 +30,7 @@ def labels_of_dataset(
             received=", ".join(found.names),
             fix="say what the mask values mean with --classes FILE (lines: id,name), in the order of the run",
         )
-    if not _binary(found):
-        return found
-    for case in cases:
-        encoding = None if case.mask is None else _encoding(case.mask, case.page, axes)
-        if encoding is not None:
-            return found.model_copy(update={"encoding": encoding})
-    return found
+    return with_encoding(found, cases, axes)
 
 
 def read_any_mask(
@@ -50,24 +44,8 @@ def read_any_mask(
     raw = read_raw_mask(path, page, axes)
     encoding = labels.encoding
     if raw.ndim == 2:
-        encoding = "binary_255" if _binary(labels) and int(raw.max(initial=0)) == 255 else "index"
+        encoding = "binary_255" if labels.binary and int(raw.max(initial=0)) == 255 else "index"
     return encode_mask(raw, labels.model_copy(update={"encoding": encoding}), path)
-
-
-def _binary(labels: LabelMap) -> bool:
-    """Two classes 0 and 1, and 255 not taken to mean unlabelled: 0/255 has only one meaning."""
-    ids = [entry.id for entry in labels.classes]
-    return ids == [0, 1] and labels.ignore != 255 and labels.encoding != "rgb"
-
-
-def _encoding(path: Path, page: int | None, axes: str | None) -> str | None:
-    """What the largest value of a mask tells; None for an empty, unreadable or colour mask."""
-    try:
-        raw = read_raw_mask(path, page, axes)
-    except ReunetError:
-        return None
-    largest = int(raw.max(initial=0)) if raw.ndim == 2 else 0
-    return {1: "index", 255: "binary_255"}.get(largest)
 
 
 def _fits(known: Sequence[str], found: Sequence[str]) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from reunet.backend import choose_backend, use_backend
 from reunet.contracts.plan import Plan
 from reunet.datasets.cases import DataOptions
 from reunet.flows.prepare import prepare, semantic_only
 from reunet.planning import PlanRequest, make_plan
 from reunet.progress import NullProgress, Progress
-from reunet.training.backend import choose_backend, use_backend
 
 
 def plan(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -13,13 +14,16 @@ import numpy as np
 
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.results import Prediction, PredictResult
-from reunet.errors import DataError, LabelError, ReunetError, StorageError, TooLargeError, UsageError
+from reunet.datasets.cache import read_fov
+from reunet.datasets.folders import image_files
+from reunet.datasets.pairs import FOV_ENDINGS, partners_of, stem_of
+from reunet.errors import DataError, ReunetError, StorageError, TooLargeError, UsageError
 from reunet.flows.inputs import Source, find_sources
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 from reunet.io.header import ImageHeader
-from reunet.io.images import IMAGE_SUFFIXES, read_header, read_image
-from reunet.io.masks import read_raw_mask, write_mask
+from reunet.io.images import read_header, read_image
+from reunet.io.masks import write_mask
 from reunet.io.render import overlay, write_picture
 from reunet.progress import NullProgress, Progress
 from reunet.storage import atomic_path, publish_folder
@@ -55,10 +59,10 @@ def predict(
     inputs: image files, and folders that are searched with everything below.
     output: folder for `masks/`, `overlays/` and `probabilities/`; `RUN-predictions` when None.
     engine, precision, tta: see `reunet.load`.
-    fov: folder of field-of-view masks with the names of the images; outside (0) is background.
+    fov: folder of field-of-view masks, named as in a dataset; outside (0) is background.
     max_memory: bytes; an image that needs more is not predicted but listed among the failures.
     probabilities: write them as .npy too, (H, W, classes) or (pages, H, W, classes) float32.
-    overwrite: replace results that exist. skip_existing: leave out images whose mask exists.
+    overwrite: replace results that exist. skip_existing: leave out images whose results exist.
     axes: names the axes of TIFF stacks that do not say, such as "ZYX".
 
     A stack of pages gives a stack of masks. Images that cannot be predicted are in `failures`; they
@@ -71,8 +75,8 @@ def predict(
     given = [inputs] if isinstance(inputs, (str, Path)) else inputs
     folder = Path(output) if output is not None else _beside(run)
     sources = find_sources([Path(path) for path in given], exclude=folder)
-    jobs = [Job(source, folder, _fov_file(fov, source), probabilities, axes) for source in sources]
-    _check_fov(jobs, fov)
+    fields = {} if fov is None else _find_fields(Path(fov), sources)
+    jobs = [Job(source, folder, fields.get(source), probabilities, axes) for source in sources]
     skipped = [job for job in jobs if job.is_done()] if skip_existing else []
     todo = [job for job in jobs if not (skip_existing and job.is_done())]
     if not overwrite and not skip_existing:
@@ -127,8 +131,10 @@ class Job:
         )
 
     def is_done(self) -> bool:
-        """The mask is written last, so where it is, the rest is too."""
-        return any(path.is_file() for path in self.results()[:2])
+        """The mask is written last, so where it is, the rest is too; probabilities if they were wanted."""
+        *masks, _, _, probabilities = self.results()
+        wanted = probabilities.is_file() or not self.probabilities
+        return wanted and any(path.is_file() for path in masks)
 
     def remove_results(self) -> None:
         """Remove what an earlier prediction of this image left."""
@@ -155,23 +161,22 @@ def _check_no_results(jobs: Sequence[Job], folder: Path) -> None:
         )
 
 
-def _fov_file(fov: str | Path | None, source: Source) -> Path | None:
-    if fov is None:
-        return None
-    stem = Path(fov) / source.name
-    candidates = (stem.with_name(stem.name + suffix) for suffix in sorted(IMAGE_SUFFIXES))
-    return next((path for path in candidates if path.is_file()), stem)
-
-
-def _check_fov(jobs: Sequence[Job], fov: str | Path | None) -> None:
-    missing = [str(job.source.path) for job in jobs if job.fov is not None and not job.fov.is_file()]
-    if missing:
+def _find_fields(fov: Path, sources: Sequence[Source]) -> dict[Source, Path]:
+    """The field of view of every image, named as in a dataset. Raises DataError unless each has one."""
+    files = {stem_of(path, fov): path for path in image_files(fov)}
+    names = {
+        source: partners_of(unicodedata.normalize("NFC", source.name.as_posix()), files, FOV_ENDINGS)
+        for source in sources
+    }
+    wrong = [str(source.path) for source, found in names.items() if len(found) != 1]
+    if wrong:
         raise DataError(
-            f"{len(missing)} image(s) have no field-of-view mask",
+            f"{len(wrong)} image(s) have no field-of-view mask, or several",
             where=fov,
-            expected="a mask with the name of each image",
-            received=f"none for {', '.join(missing[:5])}",
+            expected=f"one mask with the name of each image, perhaps with {', '.join(FOV_ENDINGS)}",
+            received=f"not for {', '.join(wrong[:5])}",
         )
+    return {source: files[found[0]] for source, found in names.items()}
 
 
 def outside_value(labels: LabelMap) -> int:
@@ -263,11 +268,12 @@ class Worker:
         write_mask(job.path("masks", ".tif"), np.stack(labels), self.labels)
 
     def _predict(self, image: np.ndarray, job: Job, page: int, pages: int) -> Prediction:
-        where = job.source.path if pages == 1 else f"{job.source.path}, page {page + 1}"
+        where = job.source.path if pages == 1 else f"{job.source.path}, page {page + 1} of {pages}"
         with self._engine:
             result = self.predictor(image, where=where)
         if job.fov is not None:
-            result.labels[~_read_fov(job.fov, page, result.labels.shape)] = outside_value(self.labels)
+            inside = read_fov(job.fov, None if pages == 1 else page, job.axes, result.labels.shape)
+            result.labels[~inside] = outside_value(self.labels)
         return result
 
     def _check_memory(self, job: Job, header: ImageHeader) -> None:
@@ -296,20 +302,6 @@ def needed_memory(header: ImageHeader, predictor: Predictor, *, keep_probabiliti
     one_page = channels * (4 + 3 * 4) + maps * (3 if predictor.tta else 2) + 16
     others = (header.pages - 1) * 2 * (1 + (maps if keep_probabilities else 0))
     return BASE_MEMORY + header.size[0] * header.size[1] * (one_page + others)
-
-
-def _read_fov(path: Path, page: int, size: tuple[int, ...]) -> np.ndarray:
-    """Inside the field of view: (H, W) bool. One page serves every page of a stack."""
-    raw = read_raw_mask(path, page if read_header(path).pages > 1 else None)
-    inside = np.asarray(raw > 0) if raw.ndim == 2 else np.asarray(raw.any(axis=-1))
-    if inside.shape != size:
-        raise LabelError(
-            "the field of view has another size than its image",
-            where=path,
-            expected=f"{size[0]} x {size[1]} pixels",
-            received=f"{inside.shape[0]} x {inside.shape[1]}",
-        )
-    return inside
 
 
 def _write_array(path: Path, values: np.ndarray) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reunet.contracts.plan import Backend, Plan
+from reunet.backend import Backend, choose_backend, use_backend
+from reunet.contracts.plan import Plan
 from reunet.contracts.results import TrainResult
 from reunet.contracts.run import RunFolder
 from reunet.datasets.cases import DataOptions
@@ -18,7 +19,6 @@ from reunet.machine import cores, describe, versions
 from reunet.planning import PlanRequest, make_plan
 from reunet.progress import NullProgress, Progress
 from reunet.storage import folder_lock, write_json
-from reunet.training.backend import choose_backend, use_backend
 
 
 @dataclass(frozen=True)

@@ -5,21 +5,16 @@ This is the only file of the room that knows Keras.
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reunet.backend import use_any_backend
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
-from reunet.errors import BackendError
 
 if TYPE_CHECKING:
     import keras
-
-BACKENDS = ("tensorflow", "jax", "torch")
 
 
 class KerasRuntime:
@@ -54,27 +49,9 @@ def load_keras(run: RunFolder, plan: Plan) -> KerasRuntime:
     Raises BackendError when Keras or every backend is missing, ModelFileError for damaged weights.
     """
     weights = run.verified_weights(plan)
-    choose_backend(plan.backend)
+    use_any_backend(plan.backend)
     from reunet.networks import build_network, probability_model
 
     network = build_network(plan.network)
     network.load_weights(weights)
     return KerasRuntime(probability_model(network, plan.network))
-
-
-def choose_backend(preferred: str) -> None:
-    """Before Keras is imported: set its backend to `preferred`, or to another one that is installed.
-
-    A Keras that is loaded already stays as it is: the same weights give the same network on each.
-    """
-    if "keras" in sys.modules or "KERAS_BACKEND" in os.environ:
-        return
-    found = [name for name in (preferred, *BACKENDS) if importlib.util.find_spec(name)]
-    if not found or not importlib.util.find_spec("keras"):
-        raise BackendError(
-            "the keras engine needs Keras and a backend, which are not installed",
-            where="--engine keras",
-            expected=f"one of {', '.join(BACKENDS)}",
-            fix=f'pip install "reunet[{preferred}]"',
-        )
-    os.environ["KERAS_BACKEND"] = found[0]

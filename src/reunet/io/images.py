@@ -26,6 +26,8 @@ __all__ = [
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff"})
 """Suffixes of files that are taken for images when a folder is searched (compared in lower case)."""
 
+_STACK_FIX = "if these are pages of a stack, say so with --axes, such as ZYX"
+
 
 def read_header(path: Path, axes: str | None = None) -> ImageHeader:
     """Size, channels, sample type and pages of an image file, without decoding it.
@@ -40,7 +42,7 @@ def read_header(path: Path, axes: str | None = None) -> ImageHeader:
 def read_image(path: Path, *, page: int | None = None, axes: str | None = None) -> np.ndarray:
     """One image as (H, W, C), C = 1 or 3, dtype uint8, uint16 or float32, values as stored.
 
-    page: which page of a stack; required when the file has more than one.
+    page: which page of a stack, from 0; required when the file has more than one.
     axes: as for `read_header`.
     Bilevel pixels become 0 and 255, palette colours are applied, an opaque alpha channel is dropped,
     a photo is turned as its orientation tag says. Other sample types become the narrowest of the three
@@ -63,12 +65,15 @@ def read_pixels(path: Path, *, page: int | None, axes: str | None, palette_value
         )
     if not 0 <= (page or 0) < header.pages:
         raise ImageReadError(
-            "the file has no such page", where=path, expected=f"0 to {header.pages - 1}", received=page
+            "the file has no such page",
+            where=path,
+            expected=f"page 1 to {header.pages}",
+            received=f"page {(page or 0) + 1}",
         )
     with _explained(path):
         if _is_tiff_file(path):
             return read_tiff(path, page or 0, axes, palette_values=palette_values)
-        return read_raster(path, page or 0, palette_values=palette_values)
+        return read_raster(path, palette_values=palette_values)
 
 
 def drop_alpha(pixels: np.ndarray, where: object) -> np.ndarray:
@@ -84,10 +89,11 @@ def drop_alpha(pixels: np.ndarray, where: object) -> np.ndarray:
             f"the image has {samples} channels",
             where=where,
             expected="1 (grey) or 3 (RGB)",
-            fix="if these are pages of a stack, say so with --axes, such as ZYX",
+            fix=_STACK_FIX,
         )
     if samples == 1:
         return pixels[..., 0]
+    tiff = str(where).lower().endswith((".tif", ".tiff"))
     opaque = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1
     if not bool((pixels[..., -1] == opaque).all()):
         raise ImageReadError(
@@ -95,7 +101,7 @@ def drop_alpha(pixels: np.ndarray, where: object) -> np.ndarray:
             where=where,
             expected="grey or RGB, with at most an opaque alpha channel",
             received=f"{samples} channels",
-            fix="save it without the alpha channel, as grey or RGB",
+            fix="save it without the alpha channel, as grey or RGB" + ("; " + _STACK_FIX if tiff else ""),
         )
     return pixels[..., 0] if samples == 2 else pixels[..., :3]
 

@@ -48,9 +48,6 @@ def encode_mask(raw: np.ndarray, labels: LabelMap, where: object) -> np.ndarray:
     if labels.encoding == "rgb":
         colours = raw if raw.ndim == 3 else np.repeat(raw[..., None], 3, axis=-1)
         values = pack_colours(colours)
-        table = {int(pack_colours(np.array(entry.color))): i for i, entry in enumerate(labels.classes)}
-        if labels.ignore_color is not None:
-            table[int(pack_colours(np.array(labels.ignore_color)))] = IGNORE
     elif raw.ndim == 3:
         raise LabelError(
             "the mask is a colour image, the class list needs one value per pixel",
@@ -58,8 +55,8 @@ def encode_mask(raw: np.ndarray, labels: LabelMap, where: object) -> np.ndarray:
             fix="say which colour is which class with --colors FILE (lines: name,red,green,blue)",
         )
     else:
-        values, table = raw, mask_values(labels)
-    indices = _look_up(values, table)
+        values = raw
+    indices = _look_up(values, mask_values(labels))
     if bool((indices == _UNKNOWN).any()):
         raise _unexpected(values[indices == _UNKNOWN], labels, where)
     return indices
@@ -87,7 +84,12 @@ def lossy_mask(path: Path, cause: LabelError | None = None) -> LabelError:
 
 
 def mask_values(labels: LabelMap) -> dict[int, int]:
-    """Value in a mask file -> class index (or IGNORE), for the encodings with one value per pixel."""
+    """Value in a mask file (a packed colour for `rgb`) -> class index or IGNORE."""
+    if labels.encoding == "rgb":
+        table = {int(pack_colours(np.array(entry.color))): i for i, entry in enumerate(labels.classes)}
+        if labels.ignore_color is not None:
+            table[int(pack_colours(np.array(labels.ignore_color)))] = IGNORE
+        return table
     if labels.encoding == "binary_255":
         table = {0: 0, 255: 1}
     else:

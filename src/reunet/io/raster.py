@@ -41,15 +41,13 @@ def raster_header(path: Path) -> ImageHeader:
         return _header(path, image)
 
 
-def read_raster(path: Path, page: int, *, palette_values: bool) -> np.ndarray:
-    """Pixels of one page: (H, W) or (H, W, samples), uint8 or uint16; samples may include alpha.
+def read_raster(path: Path, *, palette_values: bool) -> np.ndarray:
+    """Pixels: (H, W) or (H, W, samples), uint8 or uint16; samples may include alpha.
 
     palette_values: give the indices of a palette file instead of its colours.
     """
     with _opened(path) as image:
         header = _header(path, image)
-        if page:
-            image.seek(page)
         if _is_deep_colour(path):
             image.load()  # Pillow notices truncation, OpenCV does not; OpenCV keeps 16 bits, Pillow does not
             return _decode_deep_colour(path)
@@ -88,6 +86,15 @@ def _opened(path: Path) -> Iterator[ImageFile]:
 def _header(path: Path, image: ImageFile) -> ImageHeader:
     width, height = image.size
     check_size(path, height, width)
+    frames = int(getattr(image, "n_frames", 1)) if isinstance(image, GifImageFile) else 1
+    if frames > 1:
+        raise ImageReadError(
+            "the file is an animated GIF",
+            where=path,
+            expected="one image",
+            received=f"{frames} frames",
+            fix="save the frames as a TIFF stack or as single images",
+        )
     lossy = isinstance(image, JpegImageFile)
     if lossy and image.getexif().get(_ORIENTATION, 1) in _TRANSPOSED:
         height, width = width, height
@@ -106,7 +113,7 @@ def _header(path: Path, image: ImageFile) -> ImageHeader:
         size=(height, width),
         channels=channels,
         dtype="uint16" if deep else "uint8",
-        pages=int(getattr(image, "n_frames", 1)) if isinstance(image, GifImageFile) else 1,
+        pages=1,
         axes="YX" if channels == 1 else "YXC",
         spacing=None,  # the resolution of these formats is meant for printing
         palette=palette,

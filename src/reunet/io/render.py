@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 
-from reunet.contracts.labels import IGNORE, PALETTE, LabelMap
+from reunet.contracts.labels import IGNORE, Color, LabelMap, class_color
 from reunet.storage import atomic_path
 
 _SAMPLE = 1 << 20  # pixels that are enough for percentiles
 _DARK = 100  # an 8-bit image whose bright end lies below this is stretched
-_FILL, _THIN_FILL = 0.35, 0.6
+# One rule for all: whatever is drawn over one image must look alike, and vessels and membranes, which are
+# nearly all contour, must not hide it.
+_FILL, _CONTOUR = 0.35, 0.7
 
 
 def to_display(image: np.ndarray) -> np.ndarray:
@@ -39,14 +42,9 @@ def overlay(image: np.ndarray, labels: np.ndarray, label_map: LabelMap) -> np.nd
     colors = overlay_colors(label_map)
     contour = _contour(labels, width=1 if max(labels.shape) < 1200 else 2)
     opacity = np.zeros(labels.shape, np.float32)
-    for index in label_map.foreground:
-        area = labels == index
-        edge = contour & area
-        # Vessels and membranes are all contour: drawn opaque they would hide the image.
-        thin = np.count_nonzero(edge) > 0.6 * np.count_nonzero(area)
-        opacity[area] = _THIN_FILL if thin else _FILL
-        if not thin:
-            opacity[edge] = 1.0
+    foreground = np.isin(labels, label_map.foreground)
+    opacity[foreground] = _FILL
+    opacity[foreground & contour] = _CONTOUR
     tint = colors[np.where(labels == IGNORE, 0, labels)].astype(np.float32)
     result = display + opacity[..., None] * (tint - display)
     result[labels == IGNORE] *= 0.4
@@ -54,12 +52,17 @@ def overlay(image: np.ndarray, labels: np.ndarray, label_map: LabelMap) -> np.nd
 
 
 def overlay_colors(label_map: LabelMap) -> np.ndarray:
-    """(classes, 3) uint8: class colours, with grey ones replaced, since they vanish on a grey image."""
-    colors = label_map.colors()
+    """(classes, 3) uint8: class colours; grey ones vanish on a grey image and become colours not in use."""
+    colors = [entry.color for entry in label_map.classes]
     for index in label_map.foreground:
-        if int(colors[index].max()) - int(colors[index].min()) < 40:
-            colors[index] = PALETTE[1:][index % (len(PALETTE) - 1)]
-    return colors
+        if _is_grey(colors[index]):
+            free = (color for color in map(class_color, count(1)) if color not in colors)
+            colors[index] = next(color for color in free if not _is_grey(color))
+    return np.array(colors, np.uint8)
+
+
+def _is_grey(color: Color) -> bool:
+    return max(color) - min(color) < 40
 
 
 def write_picture(path: Path, rgb: np.ndarray) -> None:

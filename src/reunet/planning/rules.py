@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from reunet.backend import Backend
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import (
     Augmentation,
-    Backend,
     Inference,
     InputSpec,
     Intensity,

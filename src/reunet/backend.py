@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from typing import Literal
 
-from reunet.contracts.plan import Backend
 from reunet.errors import BackendError
+
+Backend = Literal["tensorflow", "jax", "torch"]
 
 BACKENDS: tuple[Backend, ...] = ("tensorflow", "jax", "torch")
 """In order of preference: TensorFlow trains fastest on a CPU (docs/benchmarks.md)."""
@@ -54,9 +56,16 @@ def use_backend(name: str) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up messages help nobody here
 
 
-def _loaded_backend() -> str | None:
-    if "keras" not in sys.modules:
-        return None
-    from keras import backend
+def use_any_backend(preferred: Backend) -> None:
+    """Make Keras run on `preferred` where it is installed, else on another one.
 
-    return str(backend.backend())
+    For predictions: the same weights give the same network on each. A Keras that is loaded, or that the
+    environment has chosen a backend for, stays as it is. Raises BackendError when there is none.
+    """
+    if "keras" not in sys.modules and "KERAS_BACKEND" not in os.environ:
+        use_backend(preferred if preferred in installed_backends() else choose_backend(None))
+
+
+def _loaded_backend() -> str | None:
+    keras = sys.modules.get("keras")
+    return None if keras is None else str(keras.backend.backend())

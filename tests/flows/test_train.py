@@ -1,0 +1,215 @@
+"""The verb `train` from Python: budgets, plans, options of the network, starting from another run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+import reunet
+from reunet.contracts.plan import Plan
+from reunet.contracts.run import RunFolder
+from reunet.errors import PlanError, TrainingError, UsageError
+
+pytestmark = pytest.mark.keras
+
+
+def small_plan(data: Path, folder: Path, backend: str, **changes: Any) -> Path:
+    """A plan of a few seconds; changes by dotted field names written with double underscores."""
+    from reunet.flows.plan import plan
+
+    made = plan(data, steps=6, backend=backend).model_dump()
+    made["network"].update(filters=(4, 8), strides=((2, 2),))
+    made.update(patch=(32, 32), inference={"tile": (32, 32)}, batch=2)
+    made["schedule"]["validations"] = 2
+    for dotted, value in changes.items():
+        *parents, field = dotted.split("__")
+        target = made
+        for parent in parents:
+            target = target[parent]
+        target[field] = value
+    file = folder / "plan.json"
+    Plan.parse(made, where="test").write(file)
+    return file
+
+
+def trained(data: Path, folder: Path, backend: str, **changes: Any) -> RunFolder:
+    from reunet.flows.train import train
+
+    folder.mkdir(exist_ok=True)
+    train(data, output=folder / "run", plan=small_plan(data, folder, backend, **changes))
+    return RunFolder(folder / "run")
+
+
+def layers(file: Path) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    with h5py.File(file) as content:
+        content.visititems(
+            lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+        )
+    return found
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {
+            "network__deep_supervision": True,
+            "network__filters": (4, 8, 8),
+            "network__strides": ((2, 2), (2, 2)),
+        },
+        {"network__padding": "valid", "patch": (36, 36), "inference": {"tile": (36, 36)}},
+        {"network__normalisation": "group", "network__activation": "leaky_relu", "network__dropout": 0.3},
+        {"network__normalisation": "batch", "schedule__ema": 0.9},
+        {"loss": {"cross_entropy": 1, "dice": 0}, "input__intensity": {"method": "image_percentile"}},
+    ],
+    ids=["deep supervision", "valid padding", "group", "batch and ema", "loss"],
+)
+def test_every_option_trains_exports_and_predicts(
+    changes: dict[str, Any], tiny_dataset: Path, tmp_path: Path, backend: str
+) -> None:
+    run = trained(tiny_dataset, tmp_path, backend, **changes)
+    engine = json.loads(run.engine_facts_file.read_text())
+    assert engine["precision"]["f32"]["max_difference"] < 1e-4
+    image = np.random.default_rng(0).integers(0, 255, (45, 70), np.uint8)
+    by_engine = reunet.load(run.path, engine="openvino", precision="f32")(image)
+    by_keras = reunet.load(run.path, engine="keras")(image)
+    assert by_engine.labels.shape == (45, 70)
+    np.testing.assert_allclose(by_engine.probabilities, by_keras.probabilities, atol=1e-4)
+
+
+def test_the_score_of_training_is_the_score_of_evaluate(tiny_run: Path, tiny_dataset: Path) -> None:
+    """Validation uses the predictor that users call; only threshold and bfloat16 may differ a little."""
+    with open(tiny_run / "history.csv", newline="") as file:
+        scores = [float(row["val_score"]) for row in csv.DictReader(file) if row["val_score"]]
+    metrics = json.loads((tiny_run / "evaluation" / "val" / "metrics.json").read_text())
+    assert metrics["dice"]["per_image"]["mean_foreground"] >= max(scores) - 0.02
+    assert max(scores) > 0.7
+
+
+def test_a_run_folder_is_complete_and_names_no_place(tiny_run: Path, tiny_dataset: Path) -> None:
+    for name in (
+        "plan.json", "fingerprint.json", "splits.json", "history.csv", "calibration.json", "environment.json",
+        "checkpoints/LATEST", "weights/best.weights.h5", "engine/model.xml", "test/input.npy",
+        "model_card.md", "report.html", "evaluation/val/metrics.json",
+    ):  # fmt: skip
+        assert (tiny_run / name).is_file(), name
+    assert not (tiny_run / ".lock").exists()
+    for file in tiny_run.rglob("*"):
+        if file.is_file():
+            assert str(tiny_dataset.parent).encode() not in file.read_bytes(), file
+
+
+def test_the_test_images_are_never_opened(
+    make_dataset: Callable[..., Path], tmp_path: Path, backend: str
+) -> None:
+    data = make_dataset(tmp_path / "data")
+    for file in (data / "test").rglob("*.png"):
+        file.write_bytes(b"not an image")
+    trained(data, tmp_path / "work", backend)
+
+
+def test_minutes_are_kept(tiny_dataset: Path, tmp_path: Path, backend: str) -> None:
+    from reunet.flows.train import train
+
+    plan = small_plan(tiny_dataset, tmp_path, backend, schedule__steps=None, schedule__minutes=0.5)
+    began = time.monotonic()
+    result = train(tiny_dataset, output=tmp_path / "run", plan=plan)
+    assert result.seconds < 0.5 * 60 * 1.15
+    assert result.seconds > 0.5 * 60 * 0.6 or time.monotonic() - began < 0.5 * 60
+    assert result.steps > 20
+
+
+def test_start_from_another_run_with_another_class_list(
+    make_dataset: Callable[..., Path], tiny_run: Path, tmp_path: Path, backend: str
+) -> None:
+    from reunet.flows.train import train
+
+    data = make_dataset(tmp_path / "data", seed=3)
+    facts = json.loads((data / "dataset.json").read_text())
+    facts["classes"] = [facts["classes"][0], {"id": 2, "name": "debris"}, facts["classes"][1]]
+    (data / "dataset.json").write_text(json.dumps(facts))
+    messages: list[str] = []
+
+    class Listener:
+        def start(self, task: str, total: int | None) -> None: ...
+        def advance(self, n: int = 1, **info: object) -> None: ...
+        def message(self, text: str) -> None:
+            messages.append(text)
+
+    run = tmp_path / "run"
+    train(data, output=run, init=tiny_run, freeze="encoder", steps=2, backend=backend, on_progress=Listener())
+    assert any("'debris'" in message for message in messages)
+    before, after = (
+        layers(tiny_run / "weights" / "best.weights.h5"),
+        layers(run / "weights" / "best.weights.h5"),
+    )
+    kernels = [name for name in before if before[name].ndim == 4 and before[name].shape == after[name].shape]
+    same = [name for name in kernels if np.array_equal(before[name], after[name])]
+    assert same, "the frozen encoder should not have moved"
+    assert len(same) < len(kernels), "the decoder should have learned"
+    heads = [name for name in before if before[name].shape[-1:] == (2,) and after[name].shape[-1:] == (3,)]
+    assert heads
+
+
+def test_a_network_of_another_shape_is_refused_as_a_start(
+    tiny_dataset: Path, tiny_run: Path, tmp_path: Path, backend: str
+) -> None:
+    from reunet.training.compile import compiled_network
+    from reunet.training.transfer import transfer_weights
+
+    plan = Plan.read(small_plan(tiny_dataset, tmp_path, backend))
+    with pytest.raises(PlanError, match="another one"):
+        transfer_weights(compiled_network(plan), plan, RunFolder(tiny_run))
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoints(
+    tiny_dataset: Path, tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reunet.training.loop import Training
+
+    real = Training._step
+
+    def failing(self: Training, batch: Any) -> float:
+        loss = real(self, batch)
+        return float("nan") if self.model.optimizer.iterations > 4 else loss
+
+    monkeypatch.setattr(Training, "_step", failing)
+    with pytest.raises(TrainingError, match="no longer a finite number"):
+        trained(tiny_dataset, tmp_path, backend)
+    assert (tmp_path / "run" / "checkpoints" / "LATEST").is_file()
+
+
+def test_options_that_contradict_each_other(tiny_dataset: Path, tiny_run: Path, tmp_path: Path) -> None:
+    from reunet.flows.train import train
+
+    for wrong in (
+        {"resume": True, "steps": 3},
+        {"minutes": 1, "steps": 3},
+        {"freeze": "encoder"},
+        {"init": tiny_run, "preset": "unet"},
+        {"minutes": -1},
+        {"workers": -2},
+    ):
+        with pytest.raises(UsageError):
+            train(tiny_dataset, output=tmp_path / "run", **wrong)
+    assert not (tmp_path / "run").exists()
+
+
+def test_overwriting_removes_only_a_run(
+    tiny_run: Path, tiny_dataset: Path, tmp_path: Path, backend: str
+) -> None:
+    from reunet.flows.train import train
+
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    (run / "checkpoints" / "old").mkdir()
+    train(tiny_dataset, output=run, plan=small_plan(tiny_dataset, tmp_path, backend), overwrite=True)
+    assert not (run / "checkpoints" / "old").exists()
