@@ -30,11 +30,12 @@ MAX_POOLINGS = 4
 WIDTHS = (16, 24, 32, 48, 64)
 WANTED_PATCHES = 8000
 """Patches a network should see before a wider one pays; from trainings of 5 to 20 minutes."""
-MULTIPLICATIONS_PER_CORE_SECOND = 25e9
+MULTIPLICATIONS_PER_CORE_SECOND = 16e9
 """Forward multiply-adds a core sustains while training with bfloat16 (measured with 16 filters)."""
 DIFFERENT_LIGHT = 0.3
 UPRIGHT = 0.08
 FEW_CASES = 50
+BATCH = 4
 
 
 @dataclass(frozen=True)
@@ -192,9 +193,9 @@ def choose_width(
 def choose_batch(
     network: NetworkConfig, patch: tuple[int, int], request: PlanRequest, reasons: dict[str, str]
 ) -> int:
-    """Eight patches, or as many as memory holds. Raises UsageError when not even one fits."""
+    """BATCH patches, or as many as memory holds. Raises UsageError when not even one fits."""
     limit = request.max_memory or (memory_bytes() or 8 * 2**30) // 2
-    batch = 8
+    batch = BATCH
     while batch > 1 and training_bytes(network, patch, batch) > limit:
         batch //= 2
     needed = training_bytes(network, patch, batch)
@@ -207,7 +208,8 @@ def choose_batch(
             fix="allow more memory",
         )
     reasons["batch"] = (
-        f"{batch} patches need about {needed / 2**30:.1f} GB while training, {limit / 2**30:.1f} are allowed"
+        f"small, since the number of steps counts when minutes are few; {batch} patches need about "
+        f"{needed / 2**30:.1f} GB while training, {limit / 2**30:.1f} GB are allowed"
     )
     return batch
 
