@@ -140,6 +140,8 @@ def test_ignore_color_of_dataset_json(tmp_path: Path) -> None:
     mask = np.zeros((2, 2, 3), np.uint8)
     mask[0, 0], mask[1, 1] = (200, 0, 10), (9, 8, 7)
     root = dataset(tmp_path, np.zeros((2, 2, 3)), mask)  # the first mask is black: it tells nothing
+    write_classes(root)
+    assert labels(root).encoding == "rgb"  # a colour too many is for the checks to report
     write_classes(root, ignore_color=[9, 8, 7])
     found = labels(root)
     assert found.encoding == "rgb"
