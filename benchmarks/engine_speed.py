@@ -4,7 +4,7 @@ PyTorch: float32, channels first, eager, inference mode, the better of batches o
 exported engine as `reunet predict` uses it, bf16 where the CPU computes it. Both include the softmax.
 They take turns, so that a busy moment of the machine meets both.
 
-    python benchmarks/engine_speed.py [--rounds 15] [--seed 0]
+    python benchmarks/engine_speed.py [--rounds 15] [--normalisation instance]
 """
 
 from __future__ import annotations
@@ -32,23 +32,27 @@ from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
 BATCH = 8
 
 
-def block(channels: int, filters: int) -> nn.Sequential:
+def normalised(kind: str, filters: int) -> nn.Module:
+    return nn.BatchNorm2d(filters) if kind == "batch" else nn.InstanceNorm2d(filters, affine=True)
+
+
+def block(channels: int, filters: int, kind: str) -> nn.Sequential:
     layers: list[nn.Module] = []
     for inputs in (channels, filters):
         convolution = nn.Conv2d(inputs, filters, 3, padding=1, bias=False)
-        layers += [convolution, nn.BatchNorm2d(filters), nn.ReLU(inplace=True)]
+        layers += [convolution, normalised(kind, filters), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 
 class UNet(nn.Module):
     """The same network: double convolutions, maximum pooling, 2x2 transposed convolutions, 1x1 head."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
         super().__init__()
         widths = (3, *FILTERS)
-        self.down = nn.ModuleList(block(a, b) for a, b in pairwise(widths))
+        self.down = nn.ModuleList(block(a, b, kind) for a, b in pairwise(widths))
         self.up = nn.ModuleList(nn.ConvTranspose2d(2 * f, f, 2, stride=2) for f in FILTERS[-2::-1])
-        self.join = nn.ModuleList(block(2 * f, f) for f in FILTERS[-2::-1])
+        self.join = nn.ModuleList(block(2 * f, f, kind) for f in FILTERS[-2::-1])
         self.pool, self.head = nn.MaxPool2d(2), nn.Conv2d(FILTERS[0], CLASSES, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -85,13 +89,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--normalisation", choices=("instance", "batch"), default="instance")
     options = parser.parse_args()
     tiles = np.random.default_rng(options.seed).standard_normal((BATCH, SIZE, SIZE, 3), dtype=np.float32)
     channels_first = torch.from_numpy(np.ascontiguousarray(tiles.transpose(0, 3, 1, 2)))
-    model = UNet().eval()
+    model = UNet(options.normalisation).eval()
 
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        run, count = write_standard_run(Path(folder) / "run", options.seed)
+        run, count = write_standard_run(Path(folder) / "run", options.seed, options.normalisation)
         if parameters(model) != count:
             raise SystemExit(f"the networks differ: {parameters(model)} and {count} parameters")
         precisions = ("bf16", "f32") if native_bf16() else ("f32",)
@@ -109,7 +114,14 @@ def main() -> None:
 
     best = max(speed for name, speed in speeds.items() if name.startswith("pytorch"))
     result = {"images_per_second": speeds, "ratio": round(speeds[f"reunet {precisions[0]}"] / best, 2)}
-    key = {"rounds": options.rounds, "seed": options.seed, "batch": BATCH, "size": SIZE, "parameters": count}
+    key = {
+        "normalisation": options.normalisation,
+        "rounds": options.rounds,
+        "seed": options.seed,
+        "batch": BATCH,
+        "size": SIZE,
+        "parameters": count,
+    }
     records.append("engine_speed", key, result | {"torch_threads": torch.get_num_threads()})
     print(json.dumps(result, indent=1))
 

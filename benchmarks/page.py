@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import mean, stdev
@@ -81,16 +82,16 @@ QUALITY_HEADER = ["set", "minutes", "score on test", "goal", "reached", "seeds"]
 def quality() -> str:
     """Accuracy on real data."""
     lines = records.read("quality")
-    runs = [
-        [
-            line["key"]["set"], line["key"]["seed"], line["result"]["steps"], f"{line['result']['seconds']:.0f}",
-            line["result"]["parameters_filters"][0], line["result"]["threshold"], line["date"],
-        ]
-        for line in lines
-    ]  # fmt: skip
+    runs = []
+    for line in lines:
+        key, result = line["key"], line["result"]
+        filters, seconds = result["parameters_filters"][0], f"{result['seconds']:.0f}"
+        runs.append(
+            [key["set"], key["seed"], result["steps"], seconds, filters, result["threshold"], line["date"]]
+        )
     return (
-        "## Accuracy on real data\n\nFrom scratch, two CPU cores, plan as `reunet plan` makes it, no test-time "
-        "augmentation. Thresholds and weights are chosen on held-out training images alone.\n\n"
+        "## Accuracy on real data\n\nFrom scratch, two CPU cores, plan as `reunet plan` makes it, no "
+        "test-time augmentation. Thresholds and weights are chosen on held-out training images alone.\n\n"
         f"`{lines[-1]['command']}`\n\n"
         + table(QUALITY_HEADER, quality_rows())
         + "\n"
@@ -130,14 +131,15 @@ def normalisation() -> str:
 
 
 def plain(name: str, title: str, explanation: str) -> Callable[[], str]:
-    """A section that lists every field of the last line of a result file."""
+    """A section that lists every field of each measurement's newest line."""
 
     def section() -> str:
-        line = records.read(name)[-1]
-        rows = [[key, value] for key, value in flat(line["result"]) if not isinstance(value, list)]
-        return f"## {title}\n\n{explanation}\n\n`{line['command']}`, {line['date']}\n\n" + table(
-            ["what", "figure"], rows
-        )
+        parts = [f"## {title}\n\n{explanation}\n"]
+        newest = {json.dumps(line["key"]): line for line in records.read(name)}
+        for line in newest.values():
+            rows = [[key, value] for key, value in flat(line["result"]) if not isinstance(value, list)]
+            parts.append(f"`{line['command']}`, {line['date']}\n\n" + table(["what", "figure"], rows))
+        return "\n".join(parts)
 
     return section
 

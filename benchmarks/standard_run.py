@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from reunet.contracts.labels import LabelMap, default_classes
-from reunet.contracts.network import HeadSpec, NetworkConfig
+from reunet.contracts.network import HeadSpec, NetworkConfig, Normalisation
 from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.contracts.run import RunFolder
 from reunet.export.openvino import export_engine
@@ -16,8 +16,8 @@ SIZE = 256
 CLASSES = 2
 
 
-def standard_plan(seed: int) -> Plan:
-    """U-Net of 16 base filters and 4 poolings on 256 x 256 RGB tiles, Batch Normalisation."""
+def standard_plan(seed: int, normalisation: Normalisation) -> Plan:
+    """U-Net of 16 base filters and 4 poolings on 256 x 256 RGB tiles."""
     return Plan(
         dataset="none",
         labels=LabelMap(classes=default_classes(list(range(CLASSES)))),
@@ -27,7 +27,7 @@ def standard_plan(seed: int) -> Plan:
             filters=FILTERS,
             strides=((2, 2),) * (len(FILTERS) - 1),
             heads=(HeadSpec(channels=CLASSES),),
-            normalisation="batch",
+            normalisation=normalisation,
         ),
         patch=(SIZE, SIZE),
         batch=8,
@@ -37,11 +37,13 @@ def standard_plan(seed: int) -> Plan:
     )
 
 
-def write_standard_run(folder: Path, seed: int) -> tuple[RunFolder, int]:
+def write_standard_run(
+    folder: Path, seed: int, normalisation: Normalisation = "instance"
+) -> tuple[RunFolder, int]:
     """Write and export it. Returns the run and the number of its parameters."""
     from reunet.networks import build_network
 
-    run, plan = RunFolder(folder), standard_plan(seed)
+    run, plan = RunFolder(folder), standard_plan(seed, normalisation)
     plan.write(run.plan_file)
     network = build_network(plan.network, seed=seed)
     run.weights_file.parent.mkdir(parents=True)

@@ -149,13 +149,14 @@ class Training:
         self.progress.advance(first)
         self._loop, began, saved_at = loop, time.monotonic(), time.monotonic()
         with stop_wish() as wish:
-            step, feed = first, self._feed(first)
+            step, feed, validated_at = first, self._feed(first), first
             while step < self._loop.layout.total and not self._is_over():
                 rate = learning_rate(self.plan.schedule, self._loop.layout.progress(step))
                 loss = self._one_step(step, feed, rate)
                 step += 1
                 validated = due(self._loop.layout, step, self._loop.validations)
                 score = self._validate(step) if validated else None
+                validated_at = step if validated else validated_at
                 if validated or due(self._loop.layout, step, LOG_ROWS):
                     self._log(history, step, loss, rate, score)
                 self.progress.advance(1, loss=loss)
@@ -166,8 +167,8 @@ class Training:
                     saved_at = time.monotonic()
                 if wished:
                     self._interrupt(step, wish)
-        if self._loop.best_step == 0 or not self.run.weights_file.is_file():
-            self._validate(step)
+        if validated_at != step or not self.run.weights_file.is_file():
+            self._validate(step)  # the time was up between two validations
         return Outcome(step, self._loop.best_score, self._loop.best_step, self._elapsed())
 
     def _feed(self, first: int) -> Iterator[Batch]:

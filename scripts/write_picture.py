@@ -1,0 +1,46 @@
+"""Draw the picture of README.md: test images, their truth and the prediction of a finished run.
+
+python scripts/write_picture.py RUN DATA a.png [b.png ...]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import reunet
+from reunet.io.images import read_image
+from reunet.io.masks import read_mask
+from reunet.io.render import overlay, to_display, write_picture
+
+ROOT = Path(__file__).resolve().parents[1]
+SIDE, GAP = 300, 8
+
+
+def main(run: Path, data: Path, names: list[str]) -> None:
+    model = reunet.load(run)
+    rows = []
+    for name in names:
+        image = read_image(data / "test" / "images" / name)
+        truth = read_mask((data / "test" / "masks" / name).with_suffix(".png"), model.plan.labels)
+        predicted = model(image).labels
+        side = min(image.shape[:2])
+        crops = [picture[:side, :side] for picture in (
+            to_display(image), overlay(image, truth, model.plan.labels), overlay(image, predicted, model.plan.labels)
+        )]  # fmt: skip
+        small = [cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for crop in crops]
+        gap = np.full((SIDE, GAP, 3), 255, np.uint8)
+        rows += [
+            np.hstack([small[0], gap, small[1], gap, small[2]]),
+            np.full((GAP, 3 * SIDE + 2 * GAP, 3), 255, np.uint8),
+        ]
+    target = ROOT / "docs" / "images" / "nuclei.png"
+    write_picture(target, np.vstack(rows[:-1]))
+    print(f"wrote {target.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
