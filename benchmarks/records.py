@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 RUNS = HERE / "runs"
 DATA = HERE.parent.parent / "shared" / "data"
-"""Where the reference datasets lie unless `--data` says otherwise; they are not part of the project."""
+"""The reference datasets, if they lie beside the repository; else `--data` names their folder."""
 
 
 def read(name: str) -> list[dict[str, Any]]:

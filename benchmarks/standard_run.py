@@ -46,9 +46,7 @@ def write_standard_run(
     run, plan = RunFolder(folder), standard_plan(seed, normalisation)
     plan.write(run.plan_file)
     network = build_network(plan.network, seed=seed)
-    run.weights_file.parent.mkdir(parents=True)
-    network.save_weights(run.weights_file)
-    run.record_weights(plan)
+    run.publish_weights(plan, network.save_weights)
     export_engine(run)
     return run, network.count_params()
 

@@ -27,10 +27,9 @@ def main(run: Path, data: Path, names: list[str]) -> None:
         image = read_image(data / "test" / "images" / name)
         truth = read_mask((data / "test" / "masks" / name).with_suffix(".png"), model.plan.labels)
         predicted = model(image).labels
-        side = min(image.shape[:2])
-        crops = [picture[:side, :side] for picture in (
-            to_display(image), overlay(image, truth, model.plan.labels), overlay(image, predicted, model.plan.labels)
-        )]  # fmt: skip
+        side, labels = min(image.shape[:2]), model.plan.labels
+        pictures = (to_display(image), overlay(image, truth, labels), overlay(image, predicted, labels))
+        crops = [picture[:side, :side] for picture in pictures]
         small = [cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for crop in crops]
         gap = np.full((SIDE, GAP, 3), 255, np.uint8)
         rows += [

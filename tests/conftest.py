@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,16 +22,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--backend", choices=BACKENDS, default=None, help="framework under Keras; else the first installed"
     )
+    parser.addoption(
+        "--data",
+        type=Path,
+        default=None,
+        help="folder of the reference datasets; else shared/data beside the repository, where it is",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Before anything imports Keras: it can be loaded on one backend only. Child processes inherit it.
+    # Before anything imports Keras: it can be loaded on one backend only. Child processes inherit the
+    # choice, unless they are given `child_environment`.
     wanted = config.getoption("--backend")
     try:
         use_backend(choose_backend(wanted))
     except BackendError as missing:
         if wanted is not None:
             raise pytest.UsageError(str(missing)) from missing
+    data = config.getoption("--data")
+    if data is not None and not data.is_dir():
+        raise pytest.UsageError(f"--data {data} is not a folder")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,11 +67,18 @@ def backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The folder of real datasets beside the repository, where there is one."""
-    folder = ROOT.parent / "shared" / "data"
+def child_environment(_own_cache: None) -> dict[str, str]:
+    """The environment of a shell that knows nothing of this test process: no backend is chosen in it."""
+    chosen_here = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL")
+    return {name: value for name, value in os.environ.items() if name not in chosen_here}
+
+
+@pytest.fixture(scope="session")
+def shared_data(pytestconfig: pytest.Config) -> Path:
+    """The folder of the reference datasets: `--data`, or where they lie beside the repository."""
+    folder: Path = pytestconfig.getoption("--data") or ROOT.parent / "shared" / "data"
     if not folder.is_dir():
-        pytest.skip(f"the real datasets are not here: {folder}")
+        pytest.skip("the reference datasets are not here; name their folder: pytest --data DIR")
     return folder
 
 
@@ -121,6 +140,34 @@ def tiny_run(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory, backe
     run = tmp_path_factory.mktemp("runs") / "tiny"
     train(tiny_dataset, output=run, steps=40, backend=backend)
     return run
+
+
+@pytest.fixture(scope="session")
+def make_plan(backend: str) -> Callable[..., Path]:
+    """A function that writes plan.json for a training of a few seconds; see `write_plan`."""
+    return partial(write_plan, backend=backend)
+
+
+def write_plan(file: Path, data: Path, *, backend: str, steps: int = 6, **changes: Any) -> Path:
+    """A U-Net of two levels on patches of 32 x 32.
+
+    changes: other values by the dotted name of their field, with two underscores for a dot.
+    """
+    from reunet.contracts.plan import Plan
+    from reunet.flows.plan import plan
+
+    made = plan(data, steps=steps, backend=backend).model_dump()
+    made["network"].update(filters=(4, 8), strides=((2, 2),))
+    made["schedule"].update(validations=2)
+    made.update(patch=(32, 32), inference={"tile": (32, 32)}, batch=2)
+    for name, value in changes.items():
+        *parents, field = name.split("__")
+        target = made
+        for parent in parents:
+            target = target[parent]
+        target[field] = value
+    Plan.parse(made, where="test").write(file)
+    return file
 
 
 @pytest.fixture(scope="session")

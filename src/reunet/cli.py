@@ -341,6 +341,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = int(app(words, prog_name="reunet", standalone_mode=False) or 0)
         if code == 130:  # typer's answer to Ctrl-C
             console.print_error("interrupted")
+        console.flush_output()
         return code
     except typer.TyperException as error:
         console.print_usage_error(error)
@@ -355,6 +356,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except MemoryError:
         console.print_error("not enough memory\n  fix:      close other programs, or use --max-memory")
+        return 1
+    except OSError as error:
+        console.print_system_error(error, with_traceback=debug)
         return 1
     except Exception as error:
         console.print_bug(error, words, with_traceback=debug)

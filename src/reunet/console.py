@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
+
+from reunet.errors import ReunetError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +38,21 @@ def prepare_streams() -> None:
         warnings.simplefilter("ignore")
 
 
+def flush_output() -> None:
+    """Write out what is printed. A reader that has gone, such as `head`, wants no more and no complaint.
+
+    Raises OSError when it cannot be written for another reason.
+    """
+    if sys.stdout is None:  # closed by the caller
+        return
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is left at exit
+        if not isinstance(error, BrokenPipeError):
+            raise
+
+
 def print_error(text: str) -> None:
     """An error on stderr."""
     label = "error:"
@@ -54,17 +72,29 @@ def print_usage_error(error: Any) -> None:
     print_error(f"{message}\n  fix:      see `{command} --help`")
 
 
+def print_system_error(error: OSError, *, with_traceback: bool) -> None:
+    """What the system refused, and for which file."""
+    if with_traceback:
+        _print_traceback(error)
+    what = error.strerror or str(error) or type(error).__name__
+    print_error(str(ReunetError(what, where=error.filename)))
+
+
 def print_bug(error: Exception, words: list[str], *, with_traceback: bool) -> None:
     """An error that should not have happened: what to do with it."""
     if with_traceback:
-        import traceback
-
-        traceback.print_exception(error)
+        _print_traceback(error)
     print_error(f"reunet failed unexpectedly: {type(error).__name__}: {error}")
     if not with_traceback:
         command = shlex.join(["reunet", *words, "--debug"])
         print(f"  This is a bug. `{command}` shows where it arose;", file=sys.stderr)
         print("  please report that together with the output of `reunet doctor`.", file=sys.stderr)
+
+
+def _print_traceback(error: Exception) -> None:
+    import traceback
+
+    traceback.print_exception(error)
 
 
 # -- progress ---------------------------------------------------------------------------------------

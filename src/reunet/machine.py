@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +15,12 @@ PACKAGES = (
     "scikit-image",
 )  # fmt: skip
 
+CONTAINER_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""Where Linux tells how much memory a container may use (control groups version 2 and 1)."""
+
 
 def cores() -> int:
     """Processor cores this process may use."""
@@ -23,11 +30,14 @@ def cores() -> int:
 
 
 def memory_bytes() -> int | None:
-    """Physical memory, or None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
+    """Memory this process may use: physical, or what its container is allowed; None where nothing tells."""
+    limits = []
+    with suppress(AttributeError, ValueError, OSError):
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for file in CONTAINER_LIMITS:
+        with suppress(ValueError, OSError):  # "max", or no such file
+            limits.append(int(file.read_text(encoding="ascii")))
+    return min(limits, default=None)
 
 
 @cache

@@ -6,14 +6,21 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from reunet.errors import StorageError
+from reunet.errors import ReunetError, StorageError
+
+_LOCKED_BYTE = 1 << 30
+"""Windows locks bytes rather than files, against reading too: one far behind the text of a lock file."""
+
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
+"""What file systems that cannot lock answer, such as some of clusters."""
 
 
 def sync_folder(folder: Path) -> None:
@@ -36,31 +43,38 @@ def _storage_error(path: Path, cause: OSError) -> StorageError:
         errno.EPERM: "choose a folder you may write to",
         errno.EROFS: "this file system is read-only: choose another folder",
         errno.ENAMETOOLONG: "use a shorter file name or output folder",
+        errno.EFBIG: "allow larger files (`ulimit -f`), or choose a folder on another file system",
     }
+    otherwise = "see that the disk has room and that you may write there"
     return StorageError(
-        f"could not write a file: {cause.strerror}", where=path, fix=fixes.get(cause.errno or 0)
+        f"could not write a file: {cause.strerror or cause}",
+        where=path,
+        fix=fixes.get(cause.errno or 0, otherwise),
     )
+
+
+def _temporary_beside(path: Path) -> Path:
+    """A new name in the folder of `path`; it ends like `path`, as image writers choose the format by that."""
+    ending = "".join(path.suffixes[-2:])[-40:]  # dots in a long name must not make this one too long
+    return path.with_name(f".tmp-{secrets.token_hex(8)}{ending}")
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and replaces `path` in one step.
 
-    The temporary name keeps the suffixes, since image writers choose the format by it. On any failure
-    the temporary file is removed and `path` is as it was. Raises StorageError when the system refuses.
+    On any failure the temporary file is removed and `path` is as it was. Raises StorageError when the
+    system refuses.
     """
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".tmp-", suffix="".join(path.suffixes[-2:]), dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        name = _temporary_beside(path)
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # less what the umask forbids
+        temporary = name
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as cause:
@@ -86,25 +100,40 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def publish_folder(path: Path, fill: Callable[[Path], None]) -> None:
+def read_json(path: Path, error: type[ReunetError]) -> Any:
+    """Parsed JSON in UTF-8, with or without a byte order mark. Raises `error` when there is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as cause:
+        raise error("could not read a JSON file", where=path, received=cause.strerror) from cause
+    except (ValueError, RecursionError) as cause:
+        raise error("could not read a JSON file", where=path, received=str(cause)) from cause
+
+
+def publish_folder(path: Path, fill: Callable[[Path], None], *, replace: bool = True) -> None:
     """Create folder `path` in one step: `fill` writes into a temporary folder, which is then renamed.
 
-    Every file is synced before the rename. An existing `path` is replaced. Raises StorageError.
+    Every file is synced before the rename. An existing folder is moved aside before and removed after it;
+    with `replace=False` it stays as it is. Raises StorageError, also for a folder that was to stay.
     """
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=path.parent))
+        name = _temporary_beside(path)
+        name.mkdir()
+        temporary = name
         fill(temporary)
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                with open(file, "rb+") as handle:
+        for entry in temporary.rglob("*"):
+            if entry.is_dir():
+                sync_folder(entry)
+            else:
+                with open(entry, "rb+") as handle:
                     os.fsync(handle.fileno())
         sync_folder(temporary)
-        os.chmod(temporary, 0o755)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+        if replace and path.is_dir():
+            _exchange(temporary, path)
+        else:
+            os.rename(temporary, path)
         temporary = None
         sync_folder(path.parent)
     except OSError as cause:
@@ -114,51 +143,94 @@ def publish_folder(path: Path, fill: Callable[[Path], None]) -> None:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _exchange(new: Path, path: Path) -> None:
+    old = _temporary_beside(path)
+    os.rename(path, old)
+    try:
+        os.rename(new, path)
+    except OSError:
+        os.rename(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's content."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def is_running(pid: int) -> bool:
-    """Whether a process of this machine has that number."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold `folder/.lock` while working in it; a lock whose process is gone is taken over.
+    """Hold `folder/.lock` while working in it; the system frees it however the process ends.
 
-    Raises StorageError when another live process holds it.
+    Its content, the number of the process, is for people only. On a file system that cannot lock, nothing
+    is held. Raises StorageError when another process holds it.
     """
     lock = folder / ".lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        while True:
-            try:
-                handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-                break
-            except FileExistsError:
-                owner = lock.read_text(errors="replace").strip()
-                if owner.isdigit() and is_running(int(owner)):
-                    raise StorageError(
-                        "another process is working in this folder",
-                        where=folder,
-                        received=f"process {owner}",
-                        fix=f"wait for it to end, choose another folder, or remove {lock}",
-                    ) from None
-                lock.unlink(missing_ok=True)
-        with os.fdopen(handle, "w") as file:
-            file.write(str(os.getpid()))
+        handle = _open_locked(lock)
     except OSError as cause:
         raise _storage_error(lock, cause) from cause
     try:
         yield
     finally:
-        lock.unlink(missing_ok=True)
+        if sys.platform != "win32":  # while it is held, so that it is not the lock of another process
+            lock.unlink(missing_ok=True)
+        os.close(handle)
+        if sys.platform == "win32":  # which removes no open file, so none that another process holds
+            with suppress(OSError):
+                lock.unlink(missing_ok=True)
+
+
+def _open_locked(lock: Path) -> int:
+    while True:
+        handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            if not _lock(handle):
+                owner = os.read(handle, 20).decode(errors="replace").strip()
+                raise StorageError(
+                    "another process is working in this folder",
+                    where=lock.parent,
+                    received=f"process {owner}" if owner else None,
+                    fix="wait for it to end, or choose another folder",
+                )
+            if _is_file_of(handle, lock):  # else its last owner removed it since it was opened
+                os.ftruncate(handle, 0)
+                os.write(handle, str(os.getpid()).encode())
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open file until it is closed; False when another process has it locked."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
+            try:
+                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            finally:
+                os.lseek(handle, 0, os.SEEK_SET)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as cause:
+        if cause.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+            return False
+        if cause.errno not in _NO_LOCKS:
+            raise
+    return True
+
+
+def _is_file_of(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False

@@ -122,6 +122,29 @@ def test_errors_become_exit_codes_without_a_traceback(
         assert "reunet doctor" in text
 
 
+@pytest.mark.parametrize(
+    ("error", "texts"),
+    [
+        (PermissionError(13, "Permission denied", "data/a b.png"), ["Permission denied", "data/a b.png"]),
+        (OSError(28, "No space left on device"), ["No space left on device"]),
+        (OSError("no number at all"), ["no number at all"]),
+        (OSError(), ["OSError"]),
+    ],
+)
+def test_what_the_system_refuses_is_no_bug(
+    error: OSError, texts: list[str], fake_flow: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_flow("check", raiser(error))
+    assert main(["check", "x"]) == 1
+    text = capsys.readouterr().err
+    assert text.startswith("error: ")
+    assert all(part in text for part in texts)
+    assert "bug" not in text
+    assert "Traceback" not in text
+    main(["check", "x", "--debug"])
+    assert "Traceback" in capsys.readouterr().err
+
+
 def test_debug_shows_where_a_bug_is(fake_flow: Any, capsys: pytest.CaptureFixture[str]) -> None:
     fake_flow("check", raiser(ZeroDivisionError("a slip")))
     for words in (["--debug", "check", "x"], ["check", "x", "--debug"]):
@@ -178,6 +201,45 @@ def test_memory_size(text: str, size: int) -> None:
 def test_a_wrong_memory_size_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         memory_size(text)
+
+
+PRINTING = """
+import sys, types
+from reunet.cli import run
+from reunet.contracts.results import CheckResult
+module = types.ModuleType("reunet.flows.check")
+def check(data, **_):
+    sys.stdin.readline()
+    return CheckResult((), {"train": 3})
+module.check = check
+sys.modules["reunet.flows.check"] = module
+sys.argv = ["reunet", "check", "3"]
+run()
+"""
+
+
+@pytest.mark.parametrize(("unbuffered", "code"), [("", 0), ("1", 1)])
+def test_a_reader_that_has_gone_gets_no_complaint(unbuffered: str, code: int) -> None:
+    """As in `reunet check data | head -1`; it ends early only if it had more to do."""
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    with subprocess.Popen([sys.executable, "-c", PRINTING], env=environment, **pipes) as process:
+        process.stdout.close()
+        process.stdin.write(b"\n")
+        process.stdin.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == code
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_output_that_cannot_be_written_is_an_error() -> None:
+    with open("/dev/full", "wb") as full:
+        answer = subprocess.run(
+            [sys.executable, "-c", PRINTING], stdout=full, stderr=subprocess.PIPE, input=b"\n", check=False
+        )
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(b"error: No space left on device")
+    assert b"Traceback" not in answer.stderr
 
 
 WAITING = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -62,13 +63,12 @@ def test_never_stale(tmp_path: Path) -> None:
     assert len(seen) == 20
 
 
-def test_class_list_channels_and_fov_are_part_of_the_key(case: Case, tmp_path: Path) -> None:
+def test_class_list_and_fov_are_part_of_the_key(case: Case, tmp_path: Path) -> None:
     assert cache.load_case(case, LABELS).labels.max() == 1
     swapped = LABELS.model_copy(update={"classes": LABELS.classes[::-1]})
     np.testing.assert_array_equal(
         cache.load_case(case, swapped).labels, 1 - cache.load_case(case, LABELS).labels
     )
-    assert cache.load_case(case, LABELS, channels=3).image.shape == (6, 8, 3)
     assert cache.load_case(case, LABELS).image.shape == (6, 8, 1)
     inside = np.zeros((6, 8), np.uint8)
     inside[:3] = 1
@@ -83,6 +83,36 @@ def test_damaged_entries_are_replaced(case: Case, folder: Path) -> None:
     for path in folder.rglob("image.npy"):
         path.write_bytes(path.read_bytes()[:-5])
     np.testing.assert_array_equal(cache.load_case(case, LABELS).image, before)
+    assert isinstance(cache.load_case(case, LABELS).image, np.memmap)
+
+
+def test_an_entry_made_by_another_process_meanwhile_stays(
+    case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one reads it: there may be no moment without it."""
+    original = cache.read_case
+
+    def slow(*arguments: object, **options: object) -> object:
+        monkeypatch.setattr(cache, "read_case", original)
+        cache.load_case(case, LABELS)  # the other process
+        first.append(next(folder.glob("??/*")).stat().st_ino)
+        return original(*arguments, **options)
+
+    first: list[int] = []
+    monkeypatch.setattr(cache, "read_case", slow)
+    assert isinstance(cache.load_case(case, LABELS).image, np.memmap)
+    assert [entry.stat().st_ino for entry in folder.glob("??/*")] == first
+
+
+def test_a_cache_that_may_only_be_read_is_read(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.load_case(case, LABELS)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "utime", refuse)
+    monkeypatch.setattr(cache, "read_case", None)
+    assert isinstance(cache.load_case(case, LABELS).image, np.memmap)
 
 
 def test_works_without_a_writable_cache(case: Case, folder: Path) -> None:
@@ -121,6 +151,22 @@ def test_prune_removes_the_longest_unused(tmp_path: Path, folder: Path) -> None:
     assert cache.prune(2 * size, spare_seconds=1e12) == 0
     assert cache.prune(2 * size) == 2 * size
     assert [key.exists() for key in keys] == [False, False, True, True]
+
+
+def test_prune_spares_what_is_in_use(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long ago a training loaded it, and however long another one did not."""
+    arrays = cache.load_case(case, LABELS)
+    entry = next(folder.glob("??/*"))
+    os.utime(entry, (1000, 1000))
+    monkeypatch.setattr(cache, "MARK_EVERY_S", 0.0)
+    assert arrays.image.shape == (6, 8, 1)
+    assert cache.prune(0) == 0
+    assert arrays.image.shape == (6, 8, 1)
+    week = 7 * 86400
+    os.utime(entry, (time.time() - week + 60,) * 2)
+    assert cache.prune(0) == 0
+    os.utime(entry, (time.time() - week - 60,) * 2)
+    assert cache.prune(0) > 0
 
 
 def test_refuses_what_must_not_reach_a_network(case: Case, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from reunet.backend import installed_backends
 from reunet.cli import main
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -75,7 +76,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path) -> P
 
 
 @pytest.mark.skipif(not README.is_file(), reason="there is no README.md here")
-def test_marked_blocks_run(workplace: Path, backend: str) -> None:
+@pytest.mark.skipif(not installed_backends(), reason="no training framework is installed")
+def test_marked_blocks_run(workplace: Path, child_environment: dict[str, str]) -> None:
+    """As for a reader, no variable is set."""
     for runs, language, body in blocks():
         if not runs:
             continue
@@ -85,5 +88,7 @@ def test_marked_blocks_run(workplace: Path, backend: str) -> None:
         else:
             calls = [[sys.executable, "-m", *shortened(words)] for words in commands(body)]
         for call in calls:
-            answer = subprocess.run(call, cwd=workplace, capture_output=True, text=True, check=False)
+            answer = subprocess.run(
+                call, cwd=workplace, env=child_environment, capture_output=True, text=True, check=False
+            )
             assert answer.returncode == 0, f"{' '.join(call)}\n{answer.stderr}"

@@ -69,9 +69,7 @@ def make_run(folder: Path, **fields: object) -> RunFolder:
             variable.assign(random.uniform(0.5, 1.5, variable.shape))
         elif variable.path.endswith(("beta", "moving_mean", "bias")):
             variable.assign(random.normal(0, 0.3, variable.shape))
-    run.weights_file.parent.mkdir(parents=True)
-    model.save_weights(run.weights_file)
-    run.record_weights(plan)
+    run.publish_weights(plan, model.save_weights)
     return run
 
 

@@ -1,4 +1,4 @@
-"""Rows 21 and 22: mistyped keys and values, plans of other versions, parts of different runs."""
+"""Mistyped keys and values, plans of other versions, parts of different runs."""
 
 from __future__ import annotations
 

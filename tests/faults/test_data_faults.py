@@ -14,14 +14,12 @@ import tifffile
 from PIL import Image
 
 from reunet.contracts.labels import LabelMap, default_classes
-from reunet.contracts.plan import InputSpec, Intensity
 from reunet.contracts.results import Problem
 from reunet.datasets.cases import DataOptions
 from reunet.datasets.layouts import open_dataset
 from reunet.datasets.problems import find_problems
 from reunet.datasets.splits import make_splits
-from reunet.errors import DataError, ImageReadError, LabelError, PlanError, TooLargeError
-from reunet.io.channels import fit_channels
+from reunet.errors import DataError, ImageReadError, LabelError, TooLargeError
 from reunet.io.images import read_image
 from reunet.io.masks import encode_mask
 from reunet.io.render import to_display
@@ -66,7 +64,7 @@ def test_a_sound_dataset_has_no_problem(root: Path) -> None:
     assert find_problems(root) == ([], {"train": 4, "test": 2})
 
 
-def test_01_empty_or_wrong_folder(tmp_path: Path, root: Path) -> None:
+def test_an_empty_or_wrong_folder(tmp_path: Path, root: Path) -> None:
     with pytest.raises(DataError, match="does not exist") as caught:
         find_problems(tmp_path / "dat")
     assert "data" in str(caught.value)  # the folder that was meant
@@ -82,7 +80,7 @@ def test_01_empty_or_wrong_folder(tmp_path: Path, root: Path) -> None:
     assert "0.txt, 1.txt, 2.txt, 3.txt, 4.txt" in str(caught.value)
 
 
-def test_02_missing_partners_and_doubled_stems(root: Path) -> None:
+def test_missing_partners_and_doubled_stems(root: Path) -> None:
     (root / "train/masks/a0.png").unlink()
     (root / "train/images/a1.png").unlink()
     save(root / "test/images/t0.bmp", np.zeros(SIZE, np.uint8))
@@ -98,7 +96,7 @@ def test_02_missing_partners_and_doubled_stems(root: Path) -> None:
         assert name in str(caught.value)
 
 
-def test_03_sizes_differ(root: Path) -> None:
+def test_a_mask_of_another_size(root: Path) -> None:
     save(root / "train/masks/a2.png", np.zeros((16, 12), np.uint8))
     problem = only(root)
     assert (problem.code, problem.file) == ("shape-mismatch", "train/masks/a2.png")
@@ -106,7 +104,7 @@ def test_03_sizes_differ(root: Path) -> None:
     assert "16 x 12" in problem.received
 
 
-def test_04_pixel_sizes_differ(root: Path) -> None:
+def test_a_mask_of_another_pixel_size(root: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 2, SIZE).astype(np.uint8)
     for folder, resolution in (("images", 2.0), ("masks", 3.0)):
         (root / f"train/{folder}/a0.png").unlink()
@@ -120,7 +118,7 @@ def test_04_pixel_sizes_differ(root: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
-def test_05_pixels_that_are_not_finite(root: Path, value: float) -> None:
+def test_pixels_that_are_not_finite(root: Path, value: float) -> None:
     pixels = np.random.default_rng(0).random(SIZE)
     pixels[2, 3] = pixels[4, 5] = value
     (root / "train/images/a0.png").unlink()
@@ -131,7 +129,7 @@ def test_05_pixels_that_are_not_finite(root: Path, value: float) -> None:
 
 
 @pytest.mark.parametrize("value", [255, 2, -1, 70_000])
-def test_06_values_that_are_no_class(root: Path, value: int) -> None:
+def test_mask_values_that_are_no_class(root: Path, value: int) -> None:
     mask = np.zeros(SIZE, np.int32)
     mask[0, :3] = value
     (root / "train/masks/a3.png").unlink()
@@ -143,7 +141,7 @@ def test_06_values_that_are_no_class(root: Path, value: int) -> None:
     assert "--classes" in problem.fix
 
 
-def test_06_gap_without_a_class_list(root: Path) -> None:
+def test_a_gap_in_the_mask_values_without_a_class_list(root: Path) -> None:
     (root / "dataset.json").unlink()
     mask = np.zeros(SIZE, np.uint8)
     mask[0] = 5
@@ -153,7 +151,7 @@ def test_06_gap_without_a_class_list(root: Path) -> None:
     assert [one.code for one in find_problems(root)[0]] == ["class-list"]
 
 
-def test_07_masks_as_jpeg_rgb_palette_float_and_0_255(root: Path) -> None:
+def test_masks_as_jpeg_rgb_palette_float_and_0_255(root: Path) -> None:
     mask = np.random.default_rng(0).integers(0, 2, (64, 64)).astype(np.uint8)
     (root / "dataset.json").unlink()
     folder = root / "train/masks"
@@ -183,7 +181,7 @@ def test_07_masks_as_jpeg_rgb_palette_float_and_0_255(root: Path) -> None:
         opened(lambda i: save(folder / f"{i}.tif", mask * np.float32(0.3)))
 
 
-def test_07_masks_that_contradict_the_class_list(root: Path) -> None:
+def test_masks_that_contradict_the_class_list(root: Path) -> None:
     rng = np.random.default_rng(0)
     for name in ("a0", "a1", "a2"):
         (root / f"train/masks/{name}.png").unlink()
@@ -197,7 +195,7 @@ def test_07_masks_that_contradict_the_class_list(root: Path) -> None:
     assert all(one.fix for one in found.values())
 
 
-def test_08_absent_class_and_all_background(root: Path) -> None:
+def test_an_absent_class_and_masks_of_background_only(root: Path) -> None:
     for path in (root / "test/masks").iterdir():
         save(path, np.zeros(SIZE, np.uint8))
     problem = only(root)
@@ -209,7 +207,7 @@ def test_08_absent_class_and_all_background(root: Path) -> None:
     ]
 
 
-def test_09_constant_16_bit_float_and_huge_range(root: Path) -> None:
+def test_constant_16_bit_float_and_huge_range_images(root: Path) -> None:
     rng = np.random.default_rng(0)
     contents = {
         "a0": np.full(SIZE, 7, np.uint8),
@@ -228,15 +226,7 @@ def test_09_constant_16_bit_float_and_huge_range(root: Path) -> None:
     }  # fmt: skip
 
 
-def test_10_wrong_channel_count() -> None:
-    spec = InputSpec(channels=3, intensity=Intensity(method="image_zscore"))
-    with pytest.raises(PlanError, match=r"photo\.png") as caught:
-        fit_channels(np.zeros((4, 4, 1), np.uint8), spec, "photo.png")
-    assert "3 channel(s)" in str(caught.value)
-    assert "1 channel(s)" in str(caught.value)
-
-
-def test_14_damaged_files_are_named_and_the_others_still_read(root: Path) -> None:
+def test_damaged_files_are_named_and_the_others_still_read(root: Path) -> None:
     content = (root / "train/images/a0.png").read_bytes()
     (root / "train/images/a0.png").write_bytes(content[: len(content) // 2])
     (root / "train/images/a1.png").write_text("hello, I am a text")
@@ -263,7 +253,7 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
-def test_15_image_bomb(root: Path) -> None:
+def test_an_image_bomb_is_not_decoded(root: Path) -> None:
     (root / "train/images/a0.png").write_bytes(bomb(60_000, 60_000))
     with pytest.raises(TooLargeError, match="60000 x 60000"):
         read_image(root / "train/images/a0.png")
@@ -280,7 +270,7 @@ def test_15_image_bomb(root: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["Zürich 1", "日本語 スライド", "a" * 200, "quote'\"", "dot.in.name", "per%cent #1"]
 )
-def test_16_difficult_names(root: Path, name: str) -> None:
+def test_difficult_names(root: Path, name: str) -> None:
     if sys.platform == "win32" and '"' in name:
         pytest.skip("Windows allows no quotation mark in a name")
     pair(root, name, 50)
@@ -288,7 +278,7 @@ def test_16_difficult_names(root: Path, name: str) -> None:
     assert name in {case.id for case in open_dataset(root).cases}
 
 
-def test_16_read_only_dataset_and_names_that_differ_only_in_case(root: Path) -> None:
+def test_a_read_only_dataset_and_names_that_differ_only_in_case(root: Path) -> None:
     pair(root, "A0", 51)
     if len(list((root / "train/images").iterdir())) == 5:  # not on a file system that ignores case
         problem = only(root)
@@ -300,7 +290,7 @@ def test_16_read_only_dataset_and_names_that_differ_only_in_case(root: Path) -> 
         os.chmod(root / "train/images", 0o755)
 
 
-def test_32_no_case_can_be_held_out(root: Path) -> None:
+def test_no_case_can_be_held_out(root: Path) -> None:
     for i in range(1, 4):
         for folder in ("images", "masks"):
             (root / f"train/{folder}/a{i}.png").unlink()
@@ -310,7 +300,7 @@ def test_32_no_case_can_be_held_out(root: Path) -> None:
         make_splits(open_dataset(root))
 
 
-def test_33_identical_image_in_two_splits(root: Path) -> None:
+def test_an_identical_image_in_two_splits(root: Path) -> None:
     with Image.open(root / "train/images/a0.png") as image:
         image.save(root / "test/images/t0.png", compress_level=0)  # other bytes, the same pixels
     problem = only(root)
@@ -322,7 +312,7 @@ def test_33_identical_image_in_two_splits(root: Path) -> None:
     assert (problem.severity, problem.code) == ("warning", "duplicate-image")
 
 
-def test_33_shared_group_is_a_warning(root: Path) -> None:
+def test_a_group_in_two_splits_is_a_warning(root: Path) -> None:
     (root / "train/items.csv").write_text("stem,patient\n" + "".join(f"a{i},p{i}\n" for i in range(4)))
     (root / "test/items.csv").write_text("stem,patient\nt0,p1\nt1,q\n")
     problem = only(root, DataOptions(group="patient"))

@@ -1,4 +1,4 @@
-"""Row 16: file and folder names with spaces, other scripts, great length, and differing only in case."""
+"""File and folder names with spaces, other scripts, great length, and differing only in case."""
 
 from __future__ import annotations
 
@@ -34,14 +34,15 @@ def strange_data(make_dataset: Callable[..., Path], tmp_path_factory: pytest.Tem
     return data
 
 
-@pytest.mark.keras
 def test_check_plan_and_train_take_strange_names(
-    strange_data: Path, tmp_path: Path, backend: str, capsys: pytest.CaptureFixture[str]
+    strange_data: Path, tmp_path: Path, make_plan: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / STRANGE / "run ü"
     assert main(["check", str(strange_data)]) == 0, capsys.readouterr().out
-    words = ["train", str(strange_data), "-o", str(run), "--steps", "2", "--backend", backend]
-    assert main(words) == 0, capsys.readouterr().err
+    plan = make_plan(tmp_path / STRANGE / "plan ψ.json", strange_data, steps=2)
+    assert main(["train", str(strange_data), "-o", str(run), "--plan", str(plan)]) == 0, (
+        capsys.readouterr().err
+    )
     assert main(["predict", str(run), str(strange_data / "test" / "images")]) == 0
     masks = run.with_name(f"{run.name}-predictions") / "masks"
     assert {path.stem for path in masks.iterdir()} == set(NAMES)

@@ -1,4 +1,4 @@
-"""Rows 10, 11, 12, 14, 38, 39, 40 and 41: what can go wrong while predicting."""
+"""What can go wrong while predicting: unfit, damaged and failing images, engines that give nonsense."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def results(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_row_10_another_number_of_channels(make_bright_run: MakeRun, tmp_path: Path) -> None:
+def test_another_number_of_channels(make_bright_run: MakeRun, tmp_path: Path) -> None:
     predictor = load(make_bright_run(tmp_path / "rgb", channels=3))
     with pytest.raises(PlanError) as caught:
         predictor(np.zeros((20, 20), np.uint8), where="grey.png")
@@ -64,7 +64,7 @@ def test_row_10_another_number_of_channels(make_bright_run: MakeRun, tmp_path: P
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 67), (67, 1), (2, 3), (31, 33), (16, 200)])
-def test_rows_11_and_12_any_size_comes_back(run: Path, tmp_path: Path, size: tuple[int, int]) -> None:
+def test_an_image_of_any_size_comes_back(run: Path, tmp_path: Path, size: tuple[int, int]) -> None:
     """Every size from 1 to 67 is a property test in tests/inference."""
     image = np.random.default_rng(0).integers(0, 256, size, np.uint8)
     Image.fromarray(image).save(tmp_path / "a.png")
@@ -72,7 +72,7 @@ def test_rows_11_and_12_any_size_comes_back(run: Path, tmp_path: Path, size: tup
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out/masks/a.png")), image >= 128)
 
 
-def test_row_14_broken_images_are_named_and_the_others_finished(
+def test_broken_images_are_named_and_the_others_finished(
     run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -85,7 +85,7 @@ def test_row_14_broken_images_are_named_and_the_others_finished(
 
 
 @pytest.mark.parametrize("overlap", [0.25, 0.5])
-def test_row_38_tiled_equals_whole(run: Path, overlap: float) -> None:
+def test_tiled_equals_whole(run: Path, overlap: float) -> None:
     """The engine is pointwise, so tiling may change nothing but rounding."""
     plain = load(run, precision="f32")
     image = np.random.default_rng(0).integers(0, 256, (150, 170), np.uint8)
@@ -103,7 +103,7 @@ def test_row_38_tiled_equals_whole(run: Path, overlap: float) -> None:
     assert np.abs(whole - tiled).max() < 1e-5
 
 
-def test_row_39_an_engine_that_gives_nan_names_the_tile(
+def test_an_engine_that_gives_nan_names_the_tile(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken:
@@ -125,7 +125,7 @@ def test_row_39_an_engine_that_gives_nan_names_the_tile(
     assert results(tmp_path / "out") == set()
 
 
-def test_row_40_a_failed_image_keeps_no_old_result(run: Path, images: Path, tmp_path: Path) -> None:
+def test_a_failed_image_keeps_no_old_result(run: Path, images: Path, tmp_path: Path) -> None:
     for name in BROKEN:
         (images / name).unlink()
     out = tmp_path / "out"
@@ -137,7 +137,7 @@ def test_row_40_a_failed_image_keeps_no_old_result(run: Path, images: Path, tmp_
 
 
 @pytest.mark.parametrize("fails", ["write_mask", "write_picture", "overlay"])
-def test_row_40_results_are_whole_or_absent(
+def test_results_are_whole_or_absent(
     run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
     def full(*_: object) -> None:
@@ -149,21 +149,10 @@ def test_row_40_results_are_whole_or_absent(
     assert results(tmp_path / "out") == set()
 
 
-def test_row_40_a_stack_that_breaks_on_its_last_page_leaves_nothing(run: Path, tmp_path: Path) -> None:
+def test_a_stack_that_breaks_on_its_last_page_leaves_nothing(run: Path, tmp_path: Path) -> None:
     stack = np.random.default_rng(0).random((4, 20, 20), np.float32)
     stack[-1, 3, 3] = np.inf
     tifffile.imwrite(tmp_path / "stack.tif", stack, metadata={"axes": "ZYX"}, photometric="minisblack")
     result = predict(run, tmp_path / "stack.tif", output=tmp_path / "out", probabilities=True)
     assert "page 4" in result.failures[str(tmp_path / "stack.tif")]
     assert results(tmp_path / "out") == set()
-
-
-def test_row_41_existing_results_are_refused(
-    run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["predict", str(run), str(images / "a_good.png"), "-o", str(tmp_path / "out")]
-    assert main(words) == 0
-    before = (tmp_path / "out/masks/a_good.png").stat()
-    assert main(words) == 1
-    assert "--overwrite" in capsys.readouterr().err
-    assert (tmp_path / "out/masks/a_good.png").stat().st_mtime_ns == before.st_mtime_ns

@@ -212,7 +212,7 @@ def test_images_seen_in_training_are_noticed_by_content(tmp_path: Path, run: Pat
     folder = data / "test"
     labels = RunFolder(run).plan().labels
     seen = load_case(Case("other", "train", folder / "images/im1.png", folder / "masks/im1.png"), labels)
-    facts = take_fingerprint("made", labels, [seen], n_val=1, has_fov=False)
+    facts = take_fingerprint("made", labels, [seen], [], has_fov=False)
     facts.write(RunFolder(run).fingerprint_file)
     write_splits(run, ["other"], ["val"])
     page = evaluate(run, data).report.read_text()

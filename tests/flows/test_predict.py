@@ -274,3 +274,31 @@ def test_strange_names(run: Path, tmp_path: Path) -> None:
     result = predict(run, tmp_path / "in", output=tmp_path / "aus gabe")
     assert not result.failures
     assert files(tmp_path / "aus gabe/masks") == set(names)
+
+
+@pytest.mark.parametrize("name", ["fvo", "fov.txt"])
+def test_a_missing_folder_of_fields_is_said_first(run: Path, tmp_path: Path, name: str) -> None:
+    write_image(tmp_path / "in/a.png")
+    write_image(tmp_path / "fov/a.png")
+    (tmp_path / "fov.txt").touch()
+    with pytest.raises(DataError, match="does not exist") as caught:
+        predict(run, tmp_path / "in", output=tmp_path / "out", fov=tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+    assert "did you mean fov" in str(caught.value)
+
+
+def test_a_name_too_long_for_its_results_concerns_that_image_only(run: Path, tmp_path: Path) -> None:
+    """Longest names fit for one page; the folder of the overlays of a stack has a longer suffix."""
+    long = "x" * 251
+    write_image(tmp_path / f"in/{long}.png")
+    write_image(tmp_path / "in/a.png")
+    stack = np.zeros((2, 20, 30), np.uint8)
+    for name in ("y" * 251, "z"):
+        tifffile.imwrite(tmp_path / f"in/{name}.tif", stack, metadata={"axes": "ZYX"})
+    for options in ({}, {"overwrite": True}):
+        result = predict(run, tmp_path / "in", output=tmp_path / "out", **options)
+        assert list(result.failures) == [str(tmp_path / "in" / ("y" * 251 + ".tif"))]
+        assert "too long" in next(iter(result.failures.values()))
+        assert files(tmp_path / "out/masks") == {f"{long}.png", "a.png", "z.tif"}
+    skipped = predict(run, tmp_path / "in", output=tmp_path / "out", skip_existing=True).skipped
+    assert len(skipped) == 3

@@ -72,8 +72,20 @@ def test_a_run_without_an_engine(run: Path) -> None:
     shutil.rmtree(run / "engine")
     with pytest.raises(ModelFileError, match="--engine keras"):
         load(run, engine="openvino")
+    (run / "calibration.json").write_text("{}")
     with pytest.raises(ModelFileError, match="no finished weights"):
         load(run)  # auto turns to Keras, which finds no weights either
+
+
+def test_auto_refuses_a_training_that_has_not_finished(run: Path) -> None:
+    """Its best weights so far are used only when somebody asks for them."""
+    shutil.rmtree(run / "engine")
+    with pytest.raises(ModelFileError, match="has not finished") as caught:
+        load(run)
+    assert "--resume" in str(caught.value)
+    assert "--engine keras" in str(caught.value)
+    with pytest.raises(ModelFileError, match="no finished weights"):
+        load(run, engine="keras")
 
 
 @pytest.mark.parametrize("name", ["model.xml", "model.bin"])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.geometry import valid_size
 from reunet.contracts.labels import IGNORE, LabelMap, default_classes
 from reunet.contracts.plan import Plan
 from reunet.datasets.cache import CaseArrays
@@ -19,7 +20,7 @@ LABELS = LabelMap(classes=default_classes([0, 1]))
 
 
 def fingerprint_of(cases: list[CaseArrays], labels: LabelMap = LABELS) -> Fingerprint:
-    return take_fingerprint("set", labels, cases, n_val=2, has_fov=False)
+    return take_fingerprint("set", labels, cases, cases[:2], has_fov=False)
 
 
 def grey_cases(count: int = 6, size: tuple[int, int] = (100, 120), light: float = 0.0) -> list[CaseArrays]:
@@ -41,14 +42,28 @@ def test_fingerprint_measures_what_it_says() -> None:
     assert found.class_fraction[1] == pytest.approx(25 * 20 / (100 * 120), rel=1e-4)
     assert found.mean[0] == pytest.approx(100.3, abs=1)
     assert found.between_image_std[0] < 0.1
-    assert found.foreground_images == 1.0
+    assert (found.n_train, found.n_val) == (6, 2)
+    assert [(case.split, case.id) for case in found.cases][5:] == [
+        ("train", "c5"),
+        ("val", "c0"),
+        ("val", "c1"),
+    ]
 
 
-def test_thickness_of_a_stripe_is_its_width() -> None:
-    labels = np.zeros((200, 200), np.uint8)
-    labels[:, 50:58] = 1
-    case = CaseArrays("a", np.zeros((200, 200, 1), np.uint8), labels, "")
-    assert fingerprint_of([case, case]).median_thickness == pytest.approx(8, rel=0.01)
+def test_held_out_cases_give_channels_and_content_but_no_statistics() -> None:
+    """A rarer kind of image may happen to be held out only: the network must read it all the same."""
+    train = grey_cases(4)
+    colour = CaseArrays("rgb", np.full((40, 50, 3), 250, np.uint8), np.zeros((40, 50), np.uint8), "content")
+    alone, found = (take_fingerprint("set", LABELS, train, val, has_fov=False) for val in ([], [colour]))
+    assert (alone.channels, alone.mixed_channels) == (1, False)
+    assert (found.channels, found.mixed_channels) == (3, True)
+    assert found.mean == alone.mean * 3
+    assert found.max_size == alone.max_size
+    assert (found.cases[-1].split, found.cases[-1].content, found.cases[-1].kind) == ("val", "content", 3)
+    plan = make_plan(found, PlanRequest())
+    assert (plan.input.channels, plan.input.grey_to_rgb) == (3, True)
+    reverse = take_fingerprint("set", LABELS, [colour], train, has_fov=False)
+    assert (reverse.channels, reverse.mixed_channels) == (3, True)
 
 
 def test_an_unlabelled_set_is_refused() -> None:
@@ -110,17 +125,31 @@ def test_more_time_means_a_wider_network_and_every_choice_has_a_reason() -> None
         assert len(short.reasons[field]) > 20
 
 
-def test_memory_limits_the_batch() -> None:
-    facts = fingerprint_of(grey_cases())
-    plenty, little = (make_plan(facts, PlanRequest(max_memory=size)).batch for size in (10**10, 2 * 10**8))
-    assert 1 <= little < plenty
-    with pytest.raises(UsageError, match="does not fit into the memory"):
-        make_plan(facts, PlanRequest(max_memory=10**6))
+@pytest.mark.parametrize("name", ["minutes", "steps", "epochs", "max_memory"])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
+def test_numbers_that_make_no_sense_are_the_user_s_not_ours(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match="--" + name.replace("_", "-")):
+        PlanRequest(**{name: value})
 
 
-def test_two_budgets_are_refused() -> None:
+def test_a_negative_seed_and_two_budgets_are_refused() -> None:
+    with pytest.raises(UsageError, match="--seed"):
+        PlanRequest(seed=-1)
     with pytest.raises(UsageError, match="two budgets"):
-        make_plan(fingerprint_of(grey_cases()), PlanRequest(minutes=1, steps=5))
+        PlanRequest(minutes=1, steps=5)
+
+
+def test_half_a_step_is_an_error_of_the_plan() -> None:
+    with pytest.raises(PlanError, match="steps"):
+        make_plan(fingerprint_of(grey_cases()), PlanRequest(steps=2.5))  # type: ignore[arg-type]
+
+
+def test_a_plan_from_another_network_takes_sizes_that_fit_it() -> None:
+    facts = fingerprint_of(grey_cases())
+    network = make_plan(facts, PlanRequest()).network
+    for changes in ({"padding": "valid"}, {"strides": ((3, 3),) * len(network.strides)}):
+        plan = make_plan(facts, PlanRequest(network=network.model_copy(update=changes)))
+        assert valid_size(plan.network, plan.patch) == plan.patch == plan.inference.tile
 
 
 def test_plan_file_round_trip_and_typos(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from skimage.segmentation import watershed
 from reunet.contracts.labels import IGNORE, LabelMap, default_classes
 from reunet.contracts.plan import Calibration
 from reunet.errors import LabelError, UsageError
-from reunet.tasks import TASKS, task
+from reunet.tasks import TASKS, check_tasks, task
 from reunet.tasks.semantic import decode, fit_calibration, heads, positive_class, validation_score
 
 TWO = LabelMap(classes=default_classes([0, 1], ["background", "cell"]))
@@ -32,6 +32,9 @@ def test_registry() -> None:
     assert task("semantic") is TASKS["semantic"]
     with pytest.raises(UsageError, match="semantik"):
         task("semantik")
+    check_tasks(["auto", "semantic"])
+    with pytest.raises(UsageError, match="auto or semantic"):
+        check_tasks(["auto", "semantik"])
 
 
 def test_head_has_a_channel_per_class() -> None:

@@ -52,6 +52,61 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(tmp_path: Path, damage: s
     assert "00000002" in notes[0]
 
 
+def test_after_a_damaged_one_the_newest_intact_ones_are_kept(tmp_path: Path) -> None:
+    """A damaged checkpoint with a high number must not push out what was saved after resuming."""
+    for step in (10, 20):
+        save_checkpoint(tmp_path, step, arrays_of(step), {})
+    (tmp_path / "00000020" / "arrays.npz").write_bytes(b"damaged")
+    assert load_checkpoint(tmp_path)[0] == 10
+    save_checkpoint(tmp_path, 15, arrays_of(15), {})
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["00000010", "00000015"]
+    (tmp_path / "00000015" / "arrays.npz").write_bytes(b"damaged")
+    assert load_checkpoint(tmp_path)[0] == 10
+
+
+def test_steps_of_nine_digits(tmp_path: Path) -> None:
+    for step in (99_999_998, 99_999_999, 100_000_000):
+        save_checkpoint(tmp_path, step, arrays_of(step), {})
+        assert load_checkpoint(tmp_path)[0] == step
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".tmp-0123").mkdir()
+    save_checkpoint(tmp_path, 1, arrays_of(1), {})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["00000001", "LATEST"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"newest", b"[1]"])
+def test_a_damaged_pointer_is_passed_over_and_named(tmp_path: Path, content: bytes) -> None:
+    for step in (1, 2):
+        save_checkpoint(tmp_path, step, arrays_of(step), {})
+    (tmp_path / "LATEST").write_bytes(content)
+    step, _, _, notes = load_checkpoint(tmp_path)
+    assert step == 2
+    assert "LATEST" in notes[0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfe", b"null", b"7", b"[]", b"{}", b"[" * 100_000, b'{"step": 1, "state": {}, "sha256": 3}'],
+    ids=range(8),
+)
+def test_a_state_that_is_none_is_damage(tmp_path: Path, content: bytes) -> None:
+    save_checkpoint(tmp_path, 1, arrays_of(1), {})
+    (tmp_path / "00000001" / "state.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match="no intact checkpoint"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(("old", "new"), [("0.5", "0.7"), ('"best": 0.5', '"best": "high"'), ("1", "true")])
+def test_a_state_with_another_value_is_damage(tmp_path: Path, old: str, new: str) -> None:
+    save_checkpoint(tmp_path, 1, arrays_of(1), {"best": 0.5})
+    file = tmp_path / "00000001" / "state.json"
+    file.write_text(file.read_text().replace(old, new, 1))
+    with pytest.raises(CheckpointError, match="no intact checkpoint"):
+        load_checkpoint(tmp_path)
+
+
 def test_nothing_to_load(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint to resume from"):
         load_checkpoint(tmp_path)

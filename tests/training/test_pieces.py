@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from reunet.contracts.plan import Schedule
-from reunet.training.budget import Pace, spend
+from reunet.training import budget
+from reunet.training.budget import Costs, Pace, spend
 from reunet.training.schedule import Layout, due, learning_rate
 
 
@@ -38,12 +39,24 @@ def test_what_is_due_happens_as_often_as_asked_and_at_the_end(total: int, count:
 
 def test_validation_stays_within_its_share() -> None:
     for validation_s in (0.01, 1, 10, 100):
-        spent = spend(600, Pace(0.5, validation_s), 10)
+        spent = spend(600, Costs(0.5, validation_s), 10)
         cost = spent.validations * spent.share_of_cases * validation_s
         assert cost <= 0.15 * 600 + 1e-6
         assert spent.steps * 0.5 + cost <= 600
         assert spent.steps > 600 * 0.8 / 0.5
-    assert spend(1, Pace(10, 10), 10).steps == 1
+    assert spend(1, Costs(10, 10), 10).steps == 1
+
+
+def test_the_pace_leaves_out_the_slow_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first steps after a start compile for seconds; taken for the pace they would end a training."""
+    now = 0.0
+    monkeypatch.setattr(budget.time, "monotonic", lambda: now)
+    pace, seen = Pace(first=100), []
+    for step in range(101, 160):
+        now += 30.0 if step == 101 else 0.5
+        seen.append(pace.seconds_per_step(step))
+    assert seen[: Pace.SKIPPED + Pace.FEWEST - 1] == [None] * (Pace.SKIPPED + Pace.FEWEST - 1)
+    assert seen[Pace.SKIPPED + Pace.FEWEST :] == pytest.approx([0.5] * (59 - Pace.SKIPPED - Pace.FEWEST))
 
 
 @pytest.mark.keras

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +16,18 @@ from reunet.training.checkpoint import load_checkpoint
 
 pytestmark = pytest.mark.keras
 
-STEPS = 60
+STEPS = 30
 
 
 def plan_file(data: Path, folder: Path, backend: str) -> Path:
-    """A small plan with everything that has a state: dropout, moving statistics, weight averages."""
+    """A small plan with everything that has a state: dropout, moving statistics, weight averages, levels."""
     from reunet.contracts.plan import Plan
     from reunet.flows.plan import plan
 
     made = plan(data, steps=STEPS, backend=backend).model_dump()
-    made["network"].update(filters=(4, 8, 8), strides=((2, 2), (2, 2)), dropout=0.2, normalisation="batch")
+    made["network"].update(
+        filters=(4, 8, 8), strides=((2, 2), (2, 2)), dropout=0.2, normalisation="batch", deep_supervision=True
+    )
     made["schedule"].update(ema=0.9, validations=6)
     made.update(patch=(32, 32), inference={"tile": (32, 32)}, batch=2)
     file = folder / "plan.json"
@@ -35,7 +36,11 @@ def plan_file(data: Path, folder: Path, backend: str) -> Path:
 
 
 def command(data: Path, run: Path, *options: str | Path) -> list[str]:
-    return [sys.executable, "-m", "reunet", "train", str(data), "-o", str(run), *map(str, options)]
+    return [sys.executable, "-m", "reunet", *arguments(data, run, *options)]
+
+
+def arguments(data: Path, run: Path, *options: str | Path) -> list[str]:
+    return ["train", str(data), "-o", str(run), *map(str, options)]
 
 
 def losses(run: Path) -> list[tuple[str, str, str]]:
@@ -43,16 +48,24 @@ def losses(run: Path) -> list[tuple[str, str, str]]:
         return [(row["step"], row["loss"], row["val_score"]) for row in csv.DictReader(file)]
 
 
-def interrupt_after_first_checkpoint(arguments: list[str], run: Path, number: int) -> int:
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 240
-    while not (run / "checkpoints" / "LATEST").is_file():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    os.kill(process.pid, number)
-    process.communicate()
-    return process.returncode
+SELF_INTERRUPTING = """
+import os, sys
+number, backend = int(sys.argv[1]), sys.argv[2]
+from reunet.backend import use_backend
+use_backend(backend)
+from reunet.training import loop
+
+real = loop.Training._save
+def save(self, step):
+    real(self, step)
+    if step == 10:
+        os.kill(os.getpid(), number)
+loop.Training._save = save
+
+from reunet import cli
+sys.argv = ["reunet", *sys.argv[3:]]
+cli.run()
+"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -62,11 +75,12 @@ def test_resumed_equals_uninterrupted(
     if number != signal.SIGKILL and backend != "tensorflow":
         pytest.skip("how a signal is received does not depend on the backend")
     run = tmp_path / "cut"
-    arguments = command(tiny_dataset, run, "--plan", plan_file(tiny_dataset, tmp_path, backend))
-    code = interrupt_after_first_checkpoint(arguments, run, number)
-    assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number]
-    step = load_checkpoint(run / "checkpoints")[0]
-    assert 0 < step < STEPS
+    options = arguments(tiny_dataset, run, "--plan", plan_file(tiny_dataset, tmp_path, backend))
+    process = [sys.executable, "-c", SELF_INTERRUPTING, str(int(number)), backend, *options]
+    done = subprocess.run(process, capture_output=True, text=True, check=False)
+    codes = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
+    assert done.returncode == codes[number], done.stderr
+    assert 10 <= load_checkpoint(run / "checkpoints")[0] < STEPS
     subprocess.run(command(tiny_dataset, run, "--resume"), check=True)
 
     steps, arrays, _, _ = load_checkpoint(whole / "checkpoints")
@@ -85,6 +99,17 @@ def whole(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory, backend:
     plan = plan_file(tiny_dataset, folder, backend)
     subprocess.run(command(tiny_dataset, folder / "run", "--plan", plan), check=True)
     return folder / "run"
+
+
+def test_resuming_an_edited_plan_is_refused(whole: Path, tiny_dataset: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(whole, tmp_path / "run")
+    file = run / "plan.json"
+    file.write_text(file.read_text().replace('"dropout": 0.2', '"dropout": 0.3'))
+    result = subprocess.run(
+        command(tiny_dataset, run, "--resume"), capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "plan.json was changed" in result.stderr
 
 
 def test_resuming_other_data_is_refused(whole: Path, tmp_path: Path, make_dataset: object) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reunet.errors import PlanError
-from reunet.storage import write_text
+from reunet.storage import read_json, write_text
 
 
 class Contract(BaseModel):
@@ -24,11 +23,14 @@ class Contract(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a JSON file. Raises PlanError naming every wrong field, with a suggestion for typos."""
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, RecursionError, json.JSONDecodeError) as cause:
-            raise PlanError("could not read a JSON file", where=path, received=str(cause)) from cause
+        """Read a JSON file. Raises PlanError naming every wrong field, with a suggestion for typos.
+
+        A model with a field `schema_version` reads files of the version that is its default, and no other.
+        """
+        data = read_json(path, PlanError)
+        version = cls.model_fields.get("schema_version")
+        if version is not None:
+            check_schema_version(data, version.default, where=path)
         return cls.parse(data, where=path)
 
     @classmethod

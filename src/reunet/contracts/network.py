@@ -10,6 +10,9 @@ from reunet.contracts.base import Contract
 
 Normalisation = Literal["batch", "instance", "group", "none"]
 
+LOST_PER_AXIS = {"double_conv": 4}
+"""Pixels that a block takes off each axis when its 3x3 convolutions are not padded; no other block can be."""
+
 
 class HeadSpec(Contract):
     """One output of a network: `channels` maps of float32 logits, and what turns them into numbers."""
@@ -55,6 +58,14 @@ class NetworkConfig(Contract):
             raise ValueError("filters must be positive")
         if len({head.name for head in self.heads}) != len(self.heads):
             raise ValueError("two heads share one name")
+        return self
+
+    @model_validator(mode="after")
+    def _padding_fits(self) -> NetworkConfig:
+        if self.padding == "valid" and self.block not in LOST_PER_AXIS:
+            raise ValueError(f"valid padding needs one of these blocks: {', '.join(LOST_PER_AXIS)}")
+        if self.padding == "valid" and self.deep_supervision:
+            raise ValueError("deep supervision needs padding same: coarser outputs would show another area")
         return self
 
     @property

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from reunet.backend import Backend
-from reunet.contracts.base import Contract, check_schema_version
+from reunet.contracts.base import Contract
+from reunet.contracts.geometry import valid_size
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import NetworkConfig
-from reunet.errors import PlanError
 
 SCHEMA_VERSION = 1
 
@@ -40,13 +38,23 @@ class InputSpec(Contract):
     grey_to_rgb: bool = False
     intensity: Intensity
 
+    @model_validator(mode="after")
+    def _one_value_per_channel(self) -> InputSpec:
+        offset, scale = self.intensity.offset, self.intensity.scale
+        if self.intensity.method == "fixed":
+            if not len(offset) == len(scale) == self.channels:
+                raise ValueError(f"fixed intensity needs {self.channels} values each in offset and scale")
+            if min(scale) <= 0:
+                raise ValueError("intensity.scale must be positive")
+        return self
+
 
 class Augmentation(Contract):
     """Random changes of a training patch; probabilities are per patch, ranges are inclusive.
 
     rotation in degrees, scale and gamma as factors, shear as a tangent, elastic as the displacement
     in pixels of a smooth random field, brightness and noise in units of the normalised intensity,
-    contrast as a factor, blur as a Gaussian sigma in pixels.
+    contrast as a factor, blur as a Gaussian sigma in pixels ((0, 0): none).
     """
 
     flip_vertical: bool = True
@@ -64,12 +72,26 @@ class Augmentation(Contract):
     invert: float = Field(default=0.0, ge=0, le=1)
     intensity_probability: float = Field(default=0.25, ge=0, le=1)
 
+    @model_validator(mode="after")
+    def _ranges_are_ordered(self) -> Augmentation:
+        for name in ("scale", "contrast", "gamma", "blur"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high and not (name == "blur" and low == high == 0):
+                raise ValueError(f"{name} must be two positive numbers, the smaller one first")
+        return self
+
 
 class LossSpec(Contract):
     """Weighted sum of losses on the logits."""
 
     cross_entropy: float = Field(default=1.0, ge=0)
     dice: float = Field(default=1.0, ge=0)
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> LossSpec:
+        if self.cross_entropy + self.dice <= 0:
+            raise ValueError("one of the weights must be positive")
+        return self
 
 
 class Schedule(Contract):
@@ -124,18 +146,9 @@ class Plan(Contract):
     inference: Inference
     precision: Precision = "float32"
     backend: Backend = "tensorflow"
+    freeze: Literal["encoder"] | None = None
     seed: int = Field(default=0, ge=0)
     reasons: dict[str, str] = {}
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read plan.json. Raises PlanError for another schema version or a wrong field."""
-        try:
-            data: Any = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, RecursionError, json.JSONDecodeError) as cause:
-            raise PlanError("could not read the plan", where=path, received=str(cause)) from cause
-        check_schema_version(data, SCHEMA_VERSION, where=path)
-        return cls.parse(data, where=path)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Plan:
@@ -146,11 +159,12 @@ class Plan(Contract):
         semantic = [head for head in self.network.heads if head.name == "semantic"]
         if "semantic" in self.tasks and [head.channels for head in semantic] != [len(self.labels.classes)]:
             raise ValueError(f"the semantic head needs {len(self.labels.classes)} channels, one per class")
+        if self.network.spatial_dims != 2:
+            raise ValueError("network.spatial_dims must be 2, as patch and tile have two sides")
         for name, size in (("patch", self.patch), ("inference.tile", self.inference.tile)):
-            if any(side % stride for side, stride in zip(size, self.network.total_stride, strict=True)) and (
-                self.network.padding == "same"
-            ):
-                raise ValueError(f"{name} {size} is not divisible by the stride {self.network.total_stride}")
+            nearest = valid_size(self.network, size)
+            if nearest != size:
+                raise ValueError(f"{name} {size} does not fit the network's poolings; {nearest} would")
         return self
 
 

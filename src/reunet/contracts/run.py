@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reunet.contracts.plan import Calibration, Plan
 from reunet.errors import ModelFileError
-from reunet.storage import sha256_file, write_json
+from reunet.storage import publish_folder, read_json, sha256_file, write_json
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,19 @@ class RunFolder:
         """The calibration, or an empty one when none was fitted."""
         return Calibration.read(self.calibration_file) if self.calibration_file.is_file() else Calibration()
 
-    def record_weights(self, plan: Plan) -> None:
-        """Write beside the weights which network they belong to and their hash."""
-        facts = {"sha256": sha256_file(self.weights_file), "network": plan.network.model_dump(mode="json")}
-        write_json(self.weights_facts_file, facts)
+    def publish_weights(self, plan: Plan, save: Callable[[Path], None]) -> None:
+        """Replace `weights/` by what `save` writes, with its hash and the network it belongs to."""
+
+        def fill(folder: Path) -> None:
+            file = folder / self.weights_file.name
+            try:
+                save(file)
+            except RuntimeError as cause:  # how HDF5 tells that a file could not be closed
+                raise OSError(str(cause)) from cause
+            facts = {"sha256": sha256_file(file), "network": plan.network.model_dump(mode="json")}
+            write_json(folder / self.weights_facts_file.name, facts)
+
+        publish_folder(self.weights_file.parent, fill)
 
     def verified_weights(self, plan: Plan) -> Path:
         """The weights file, checked against its hash and the plan. Raises ModelFileError."""
@@ -119,10 +128,7 @@ class RunFolder:
 
 def read_facts(path: Path) -> dict[str, Any]:
     """Read a small JSON object of a run folder. Raises ModelFileError."""
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, RecursionError, json.JSONDecodeError) as cause:
-        raise ModelFileError("a file of the run is unreadable", where=path, received=str(cause)) from cause
+    facts = read_json(path, ModelFileError)
     if not isinstance(facts, dict):
         raise ModelFileError("a file of the run is unreadable", where=path, expected="a JSON object")
     return facts

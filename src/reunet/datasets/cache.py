@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +15,18 @@ import numpy as np
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.datasets.cases import Case
 from reunet.errors import DataError, ImageReadError, LabelError, StorageError
-from reunet.io.channels import convert_channels
 from reunet.io.images import read_image
 from reunet.io.masks import read_mask, read_raw_mask
 from reunet.storage import publish_folder, sha256_file
 
 _FORMAT = "1"
 """Raised whenever reading, encoding or storing changes, so that older entries are no longer found."""
+
+MARK_EVERY_S = 3600.0
+"""Entries in use are marked as used this often, so that `prune` spares them however long a training is."""
+
+SPARE_S = 7 * 86400.0
+"""Entries used within this time are never removed: a training, also of another process, reads them anew."""
 
 
 class CaseArrays:
@@ -42,43 +47,50 @@ class CaseArrays:
         self.id, self.content = id, content
         self._image = _frozen(image)
         self._labels = None if labels is None else _frozen(labels)
+        self._marked = -MARK_EVERY_S
 
     @property
     def image(self) -> np.ndarray:
+        self._mark_used()
         return _array(self._image)
 
     @property
     def labels(self) -> np.ndarray | None:
         return None if self._labels is None else _array(self._labels)
 
+    def _mark_used(self) -> None:
+        now = time.monotonic()
+        if isinstance(self._image, Path) and now - self._marked >= MARK_EVERY_S:
+            self._marked = now
+            with suppress(OSError):  # a cache that others filled may be read-only
+                os.utime(self._image.parent)
 
-def load_case(
-    case: Case, labels: LabelMap, *, channels: int | None = None, axes: str | None = None
-) -> CaseArrays:
+
+def load_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> CaseArrays:
     """Arrays of a case, from the cache or from its files.
 
-    channels: 3 repeats grey images, 1 accepts RGB with equal channels; None keeps the file's own.
-    The key is the content of all files, the class list, page, axes and channels; a cache that cannot be
+    The key is the content of all files, the class list, page and axes; a cache that cannot be
     written is done without. Raises ImageReadError, LabelError (another size, unknown values), DataError
-    (pixels that are not finite), PlanError (channels).
+    (pixels that are not finite).
     """
     content = content_hash(case)
-    parts = (_FORMAT, content, labels.model_dump_json(), axes, channels)
+    parts = (_FORMAT, content, labels.model_dump_json(), axes)
     key = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
     folder = cache_folder() / key[:2] / key
+    is_there = os.path.isdir(folder)
     found = _open(folder, case, content)
     if found is not None:
         return found
     image, encoded = read_case(case, labels, axes=axes)
-    if channels is not None:
-        image = convert_channels(image, channels, case.image, grey_to_rgb=True)
 
     def fill(temporary: Path) -> None:
         np.save(temporary / "image.npy", image)
         if encoded is not None:
             np.save(temporary / "labels.npy", encoded)
 
-    _publish(folder, fill)
+    # An entry that another process made since then stays, since that process reads it; a damaged one goes.
+    with suppress(StorageError):  # it stayed, or the cache cannot be written: the arrays in memory serve too
+        publish_folder(folder, fill, replace=is_there)
     return _open(folder, case, content) or CaseArrays(case.id, image, encoded, content)
 
 
@@ -140,10 +152,10 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("reunet", appauthor=False)) / "cases"
 
 
-def prune(limit_bytes: int, *, spare_seconds: float = 86400.0) -> int:
+def prune(limit_bytes: int, *, spare_seconds: float = SPARE_S) -> int:
     """Remove the entries not used for longest until the cache is at most `limit_bytes`; bytes removed.
 
-    Entries used in the last `spare_seconds` stay, since a running training may have them open.
+    Entries used in the last `spare_seconds` stay, even when they are more than that.
     """
     entries = []
     for folder in cache_folder().glob("??/*"):
@@ -177,23 +189,17 @@ def _remembered_hash(path: Path, *_facts: int) -> str:
 
 
 def _open(folder: Path, case: Case, content: str) -> CaseArrays | None:
-    """The entry in `folder`, marked as used; None when it is absent or damaged."""
+    """The entry in `folder`; None when it is absent or damaged."""
     image, labels = folder / "image.npy", folder / "labels.npy"
     try:
         _array(image)
         if case.mask is not None:
             _array(labels)
-        os.utime(folder)
     except (OSError, ValueError, EOFError):
         return None
-    return CaseArrays(case.id, image, labels if case.mask is not None else None, content)
-
-
-def _publish(folder: Path, fill: Callable[[Path], None]) -> None:
-    try:
-        publish_folder(folder, fill)
-    except (StorageError, OSError):
-        return  # read-only, full, or another process was first: the arrays in memory serve as well
+    found = CaseArrays(case.id, image, labels if case.mask is not None else None, content)
+    found._mark_used()
+    return found
 
 
 def _array(source: np.ndarray | Path) -> np.ndarray:

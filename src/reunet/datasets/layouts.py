@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reunet.contracts.labels import LabelMap
-from reunet.contracts.results import Problem
 from reunet.datasets.cases import Case, DataOptions, Dataset, raise_errors
 from reunet.datasets.classes import class_list
+from reunet.datasets.findings import Findings
 from reunet.datasets.folders import SplitFolders, locate
 from reunet.datasets.pairs import pair_files
 from reunet.datasets.tables import read_json, with_groups, with_sequences
@@ -29,12 +29,7 @@ def open_dataset(
     options, or the one the masks of train and val speak for. Masks of test are not opened.
     Raises DataError (LabelError) that lists every problem of the structure at once.
     """
-    options = options or DataOptions()
-    scan = scan_dataset(root, options, labels)
-    raise_errors(scan.problems, scan.root)
-    if scan.labels is None:  # never without an error in the list
-        raise DataError("the dataset has no class list", where=scan.root)
-    return Dataset(_name(scan.root), scan.root, scan.labels, tuple(scan.cases), scan.given)
+    return scan_dataset(root, options or DataOptions(), labels).dataset()
 
 
 class Scan:
@@ -43,8 +38,15 @@ class Scan:
     def __init__(self, root: Path, folders: Sequence[SplitFolders], given: frozenset[str]) -> None:
         self.root, self.folders, self.given = root, folders, given
         self.cases: list[Case] = []
-        self.problems: list[Problem] = []
+        self.problems = Findings(root)
         self.labels: LabelMap | None = None
+
+    def dataset(self) -> Dataset:
+        """The dataset. Raises DataError (LabelError) that lists every problem of the structure at once."""
+        raise_errors(self.problems, self.root)
+        if self.labels is None:  # never without an error in the list
+            raise DataError("the dataset has no class list", where=self.root)
+        return Dataset(_name(self.root), self.root, self.labels, tuple(self.cases), self.given)
 
 
 def scan_dataset(root: Path | None, options: DataOptions, labels: LabelMap | None = None) -> Scan:
@@ -57,14 +59,8 @@ def scan_dataset(root: Path | None, options: DataOptions, labels: LabelMap | Non
         scan.cases.extend(found.cases)
         scan.problems.extend(found.problems)
         if folders.masks is None:
-            scan.problems.append(
-                Problem(
-                    "warning",
-                    "split-without-masks",
-                    folders.split,
-                    "the split has no masks and cannot be scored",
-                )
-            )
+            message = "the split has no masks and cannot be scored"
+            scan.problems.warning("split-without-masks", folders.split, message)
     scan.cases, problems = with_sequences(scan.cases, scan.folders, scan.root)
     scan.problems.extend(problems)
     if options.group is not None:
@@ -78,19 +74,8 @@ def scan_dataset(root: Path | None, options: DataOptions, labels: LabelMap | Non
         if not wrong and not isinstance(cause, LabelError):
             raise
         if known or not wrong:  # without a usable case, what is wrong is said already
-            scan.problems.append(as_problem("class-list", scan.root, cause))
+            scan.problems.caught("class-list", str(scan.root), cause)
     return scan
-
-
-def as_problem(code: str, file: Path | str, cause: DataError) -> Problem:
-    """An error as an entry of the list."""
-    return Problem(
-        "error", code, str(file), cause.what, _text(cause.expected), _text(cause.received), cause.fix or ""
-    )
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
 
 
 def _name(root: Path) -> str:

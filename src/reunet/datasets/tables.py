@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import json
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,19 +12,19 @@ from typing import Any
 
 from reunet.contracts.results import Problem
 from reunet.datasets.cases import Case
+from reunet.datasets.findings import relative
 from reunet.datasets.folders import SplitFolders, image_files
-from reunet.datasets.pairs import relative, stem_of
+from reunet.datasets.pairs import stem_of
 from reunet.errors import DataError, UsageError
+from reunet.io.images import IMAGE_SUFFIXES
+from reunet.storage import read_json as read_json_file
 
 _KEY_COLUMNS = ("stem", "file", "file_name", "filename", "image", "id", "name")
 
 
 def read_json(path: Path) -> Any:
     """Parsed JSON. Raises DataError."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, RecursionError, json.JSONDecodeError) as cause:
-        raise DataError("could not read a JSON file", where=path, received=str(cause)) from cause
+    return read_json_file(path, DataError)
 
 
 def with_sequences(
@@ -154,6 +153,4 @@ def _read_column(table: Path, column: str, seen: set[str]) -> dict[str, str]:
 def _stem(value: str) -> str:
     name = unicodedata.normalize("NFC", value.strip().replace("\\", "/"))
     suffix = Path(name).suffix.lower()
-    return (
-        name[: -len(suffix)] if suffix in (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff") else name
-    )
+    return name[: -len(suffix)] if suffix in IMAGE_SUFFIXES else name

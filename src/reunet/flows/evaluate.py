@@ -24,6 +24,7 @@ from reunet.flows.scoring import Context, Scored, refuse_existing, score_images,
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 from reunet.progress import NullProgress, Progress
+from reunet.tasks import check_tasks
 
 if TYPE_CHECKING:  # it plans, hence imports a training framework, which evaluating must not need
     from reunet.flows.prepare import Prepared
@@ -75,8 +76,7 @@ def evaluate(
     """
     progress = on_progress or NullProgress()
     options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch)
-    if task not in ("auto", "semantic"):
-        raise UsageError("unknown task", where="--task", expected="auto or semantic", received=task)
+    check_tasks((task,))
     target = None if output is None else Path(output)
     if pred is not None or truth is not None:
         pair = _two_folders(pred, truth, run or data)
@@ -212,7 +212,8 @@ def _seen_in_training(run: RunFolder, cases: Sequence[Case], split: str) -> list
     notes = list(Splits.read(run.splits_file).notes) if run.splits_file.is_file() else []
     if not run.fingerprint_file.is_file():
         return notes
-    trained = {facts.content for facts in Fingerprint.read(run.fingerprint_file).cases}
+    known = Fingerprint.read(run.fingerprint_file).cases
+    trained = {facts.content for facts in known if facts.split == "train"}
     seen = sum(_content(case) in trained for case in cases)
     if seen:
         text = (

@@ -49,7 +49,7 @@ def _sources_of(given: Path, exclude: Path) -> list[Source]:
             "the input does not exist",
             where=given,
             expected="an image file or a folder of images",
-            fix=_nearby(given),
+            fix=nearby(given),
         )
     files = [path for path in _walk(given) if not path.resolve().is_relative_to(exclude)]
     images = sorted(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
@@ -84,7 +84,8 @@ def _check_no_dataset(given: Path, images: Iterable[Path]) -> None:
             )
 
 
-def _nearby(missing: Path) -> str | None:
+def nearby(missing: Path) -> str | None:
+    """What may have been meant: names beside the missing one that are like it."""
     if not missing.parent.is_dir():
         return None
     import difflib

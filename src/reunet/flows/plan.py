@@ -8,9 +8,10 @@ from pathlib import Path
 from reunet.backend import choose_backend, use_backend
 from reunet.contracts.plan import Plan
 from reunet.datasets.cases import DataOptions
-from reunet.flows.prepare import prepare, semantic_only
+from reunet.flows.prepare import prepare
 from reunet.planning import PlanRequest, make_plan
 from reunet.progress import NullProgress, Progress
+from reunet.tasks import check_tasks
 
 
 def plan(
@@ -39,13 +40,8 @@ def plan(
     The plan is returned and, with `output`, written as JSON that a person can read and edit; give it
     back with `reunet train --plan`. Options as for `train`. Raises DataError, UsageError, PlanError.
     """
-    semantic_only(task)
+    check_tasks(task)
     chosen = choose_backend(backend)
-    use_backend(chosen)
-    options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch)
-    prepared = prepare(
-        None if data is None else Path(data), options, on_progress or NullProgress(), seed=seed
-    )
     request = PlanRequest(
         preset=preset,
         minutes=minutes,
@@ -54,6 +50,11 @@ def plan(
         seed=seed,
         backend=chosen,
         max_memory=max_memory,
+    )
+    use_backend(chosen)
+    options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch)
+    prepared = prepare(
+        None if data is None else Path(data), options, on_progress or NullProgress(), seed=seed
     )
     made = make_plan(prepared.fingerprint, request)
     if output is not None:

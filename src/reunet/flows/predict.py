@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import unicodedata
 from collections.abc import Sequence
@@ -18,7 +20,7 @@ from reunet.datasets.cache import read_fov
 from reunet.datasets.folders import image_files
 from reunet.datasets.pairs import FOV_ENDINGS, partners_of, stem_of
 from reunet.errors import DataError, ReunetError, StorageError, TooLargeError, UsageError
-from reunet.flows.inputs import Source, find_sources
+from reunet.flows.inputs import Source, find_sources, nearby
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 from reunet.io.header import ImageHeader
@@ -121,7 +123,11 @@ class Job:
         return self.output / kind / name.with_name(name.name + suffix)
 
     def results(self) -> tuple[Path, ...]:
-        """Every file or folder that a prediction of this image may leave."""
+        """Every file or folder that a prediction of this image may leave.
+
+        A name may be too long to exist, such as that of the pages of an image that has one: `os.path` says
+        that it does not exist, where `Path` raises.
+        """
         return (
             self.path("masks", ".png"),
             self.path("masks", ".tif"),
@@ -133,17 +139,17 @@ class Job:
     def is_done(self) -> bool:
         """The mask is written last, so where it is, the rest is too; probabilities if they were wanted."""
         *masks, _, _, probabilities = self.results()
-        wanted = probabilities.is_file() or not self.probabilities
-        return wanted and any(path.is_file() for path in masks)
+        wanted = os.path.isfile(probabilities) or not self.probabilities
+        return wanted and any(os.path.isfile(path) for path in masks)
 
     def remove_results(self) -> None:
         """Remove what an earlier prediction of this image left."""
         try:
             for path in self.results():
-                if path.is_dir():
+                if os.path.isdir(path):
                     shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
+                elif os.path.lexists(path):
+                    path.unlink()
         except OSError as cause:
             raise StorageError(
                 "could not remove an old result", where=path, received=cause.strerror
@@ -151,7 +157,7 @@ class Job:
 
 
 def _check_no_results(jobs: Sequence[Job], folder: Path) -> None:
-    existing = [path for job in jobs for path in job.results() if path.exists()]
+    existing = [path for job in jobs for path in job.results() if os.path.exists(path)]
     if existing:
         raise StorageError(
             f"{len(existing)} result(s) exist already",
@@ -163,6 +169,13 @@ def _check_no_results(jobs: Sequence[Job], folder: Path) -> None:
 
 def _find_fields(fov: Path, sources: Sequence[Source]) -> dict[Source, Path]:
     """The field of view of every image, named as in a dataset. Raises DataError unless each has one."""
+    if not fov.is_dir():
+        raise DataError(
+            "the folder of field-of-view masks does not exist",
+            where=fov,
+            expected="a folder (--fov)",
+            fix=nearby(fov),
+        )
     files = {stem_of(path, fov): path for path in image_files(fov)}
     names = {
         source: partners_of(unicodedata.normalize("NFC", source.name.as_posix()), files, FOV_ENDINGS)
@@ -209,14 +222,18 @@ def _predict_all(
         for future in as_completed(futures):
             try:
                 future.result()
-            except StorageError:  # a full disk or read-only folder fails for every image
-                raise
             except (ReunetError, OSError, MemoryError) as cause:
+                if isinstance(cause, StorageError) and not _is_long_name(cause):
+                    raise  # a full disk or read-only folder fails for every image
                 reasons[futures[future]] = str(cause) or type(cause).__name__
             progress.advance(1)
     finally:
         pool.shutdown(cancel_futures=True)
     return {str(job.source.path): reasons[job] for job in jobs if job in reasons}
+
+
+def _is_long_name(error: StorageError) -> bool:
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENAMETOOLONG
 
 
 class Worker:

@@ -11,10 +11,8 @@ from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.results import Problem
 from reunet.datasets.cache import CaseArrays, load_case, prune
 from reunet.datasets.cases import Case, DataOptions, Dataset, raise_errors
-from reunet.datasets.layouts import open_dataset
-from reunet.datasets.problems import find_problems
+from reunet.datasets.problems import examine_dataset
 from reunet.datasets.splits import Splits, make_splits, split_cases
-from reunet.errors import UsageError
 from reunet.machine import cores
 from reunet.planning import take_fingerprint
 from reunet.progress import Progress
@@ -42,10 +40,9 @@ def prepare(data: Path | None, options: DataOptions, progress: Progress, *, seed
     listing every error of the dataset.
     """
     progress.start("checking the dataset", None)
-    where = data or options.images
-    problems, _ = find_problems(data, options, splits=("train", "val"))
-    raise_errors(problems, where)
-    dataset = open_dataset(data, options)
+    scan, problems = examine_dataset(data, options, splits=("train", "val"), progress=progress)
+    raise_errors(problems, scan.root)
+    dataset = scan.dataset()
     splits = make_splits(dataset, seed)
     chosen = {name: split_cases(dataset, splits, name) for name in ("train", "val")}
     prune(CACHE_LIMIT)
@@ -56,7 +53,7 @@ def prepare(data: Path | None, options: DataOptions, progress: Progress, *, seed
         dataset.name,
         dataset.labels,
         train,
-        n_val=len(val),
+        val,
         has_fov=any(case.fov is not None for case in chosen["train"]),
     )
     return Prepared(dataset, splits, train, val, fingerprint, tuple(problems))
@@ -74,10 +71,3 @@ def load_cases(
 
     with ThreadPoolExecutor(cores()) as pool:
         return tuple(pool.map(load, cases))
-
-
-def semantic_only(task: Sequence[str]) -> None:
-    """Raise UsageError for a task that is not there; `auto` is semantic, as masks are all that is read."""
-    for name in task:
-        if name not in ("auto", "semantic"):
-            raise UsageError("unknown task", where="--task", expected="auto or semantic", received=name)

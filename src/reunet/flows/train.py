@@ -5,29 +5,36 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from reunet.backend import Backend, choose_backend, use_backend
+from reunet.backend import choose_backend, use_backend
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import TrainResult
-from reunet.contracts.run import RunFolder
+from reunet.contracts.run import RunFolder, read_facts
 from reunet.datasets.cases import DataOptions
 from reunet.errors import CheckpointError, DataError, PlanError, StorageError, UsageError
-from reunet.flows.prepare import Prepared, prepare, semantic_only
+from reunet.flows.prepare import Prepared, prepare
 from reunet.machine import cores, describe, versions
 from reunet.planning import PlanRequest, make_plan
 from reunet.progress import NullProgress, Progress
 from reunet.storage import folder_lock, write_json
+from reunet.tasks import check_tasks
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
 class TrainOptions:
     """The wishes of a training that are not about the data."""
 
+    output: Path
     plan: Path | None = None
     init: Path | None = None
-    freeze: str | None = None
+    freeze: Literal["encoder"] | None = None
     resume: bool = False
     workers: int | None = None
     overwrite: bool = False
@@ -44,7 +51,7 @@ def train(
     epochs: float | None = None,
     steps: int | None = None,
     init: str | Path | None = None,
-    freeze: str | None = None,
+    freeze: Literal["encoder"] | None = None,
     resume: bool = False,
     seed: int = 0,
     backend: str | None = None,
@@ -84,36 +91,45 @@ def train(
     progress = on_progress or NullProgress()
     run = RunFolder(Path(output))
     options = TrainOptions(
-        Path(plan) if plan else None, Path(init) if init else None, freeze, resume, workers, overwrite
+        run.path,
+        Path(plan) if plan else None,
+        Path(init) if init else None,
+        freeze,
+        resume,
+        workers,
+        overwrite,
     )
     request = PlanRequest(
         preset=preset, minutes=minutes, steps=steps, epochs=epochs, seed=seed, max_memory=max_memory
     )
-    semantic_only(task)
+    check_tasks(task)
     check_options(options, request)
     data_options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch)
     settled = _settled_plan(run, options)
-    backend = choose_backend(backend or (settled.backend if settled else None))
-    use_backend(backend)
-    make_room(run, options)
-    with folder_lock(run.path):
-        prepared = prepare(
-            None if data is None else Path(data),
-            data_options,
-            progress,
-            seed=settled.seed if settled else seed,
-        )
-        for warning in prepared.warnings:
-            progress.message(f"warning: {warning.file}: {warning.message}")
-        made = settled or _new_plan(prepared, request, backend, options)
-        check_plan_fits(made, prepared)
-        if resume:
-            _check_same_data(run, prepared)
-        else:
-            made.write(run.plan_file)
-            prepared.fingerprint.write(run.fingerprint_file)
-            prepared.splits.write(run.splits_file)
-        return _train_and_finish(run, made, prepared, options, progress, started)
+    chosen = choose_backend(_agreed_backend(backend, settled))
+    use_backend(chosen)
+    refuse_occupied(run, options)
+    try:
+        with folder_lock(run.path):
+            prepared = prepare(
+                None if data is None else Path(data),
+                data_options,
+                progress,
+                seed=settled.seed if settled else seed,
+            )
+            for warning in prepared.warnings:
+                progress.message(f"warning: {warning.file}: {warning.message}")
+            made = settled or _new_plan(prepared, replace(request, backend=chosen), options)
+            check_plan_fits(made, prepared)
+            model = _network(made, options, progress)
+            if resume:
+                _check_same_data(run, prepared)
+            else:
+                _begin_folder(run, made, prepared)
+            return _train_and_finish(run, model, made, prepared, options, progress, started)
+    finally:
+        with suppress(OSError):  # a training that could not begin leaves no folder behind
+            run.path.rmdir()  # which only takes an empty one
 
 
 def check_options(options: TrainOptions, request: PlanRequest) -> None:
@@ -126,6 +142,9 @@ def check_options(options: TrainOptions, request: PlanRequest) -> None:
         "--resume with a budget": options.resume and budget_given,
         "--plan with a budget": options.plan and budget_given,
         "--plan with --init": options.plan and options.init,
+        "--plan with --preset": options.plan and request.preset != "auto",
+        "--plan with --seed": options.plan and request.seed,
+        "--plan with --max-memory": options.plan and request.max_memory,
         "--init with --preset": options.init and request.preset != "auto",
         "--freeze without --init": options.freeze and not options.init,
     }
@@ -138,41 +157,59 @@ def check_options(options: TrainOptions, request: PlanRequest) -> None:
         raise UsageError(
             "not a number of threads", where="--workers", expected="0 or more", received=options.workers
         )
-    if not options.resume and options.plan is None:
-        _check_budget(request)
 
 
-def _check_budget(request: PlanRequest) -> None:
-    for name, value in request.budget.items():
-        if value is not None and value <= 0:
-            raise UsageError("not a budget", where=f"--{name}", expected="more than 0", received=value)
-
-
-def make_room(run: RunFolder, options: TrainOptions) -> None:
+def refuse_occupied(run: RunFolder, options: TrainOptions) -> None:
     """See that the run folder is free, or holds what --resume needs. Raises StorageError, CheckpointError."""
+    has_checkpoint = run.plan_file.is_file() and any(run.checkpoints.glob("[0-9]*"))
     if options.resume:
-        if not run.plan_file.is_file() or not any(run.checkpoints.glob("[0-9]*")):
+        if not has_checkpoint:
             raise CheckpointError(
                 "there is no checkpoint to resume from", where=run.path, fix="train again without --resume"
             )
         return
     if run.path.is_file():
         raise StorageError("this is a file, not a folder", where=run.path, fix="choose another name with -o")
+    if options.init is not None and options.init.resolve() == run.path.resolve():
+        raise UsageError(
+            "a run cannot start from itself", where="--init", fix="choose another folder with -o"
+        )
     if not run.path.exists() or all(entry.name == ".lock" for entry in run.path.iterdir()):
         return  # a lock is the business of `folder_lock`
-    is_run = run.plan_file.is_file()
-    if not options.overwrite or not is_run:
+    if not options.overwrite or not run.plan_file.is_file():
+        ways = ["choose another folder", *(["add --resume"] if has_checkpoint else [])]
+        ways += ["add --overwrite"] if run.plan_file.is_file() else []
         raise StorageError(
-            "the output folder exists and is not empty",
-            where=run.path,
-            fix="choose another folder" + (", or add --resume or --overwrite" if is_run else ""),
+            "the output folder exists and is not empty", where=run.path, fix=", or ".join(ways)
         )
-    with folder_lock(run.path):  # refuses while another process trains there
-        for entry in run.path.iterdir():
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            elif entry.name != ".lock":
-                entry.unlink()
+
+
+def _begin_folder(run: RunFolder, plan: Plan, prepared: Prepared) -> None:
+    """Clear what --overwrite replaces, and write what the run begins with."""
+    for entry in run.path.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != ".lock":
+            entry.unlink()
+    plan.write(run.plan_file)
+    prepared.fingerprint.write(run.fingerprint_file)
+    prepared.splits.write(run.splits_file)
+    write_json(run.environment_file, {"machine": describe(), "versions": versions(), "threads": cores()})
+
+
+def _agreed_backend(wanted: str | None, settled: Plan | None) -> str | None:
+    """The backend of the plan, unless another was asked for, which is an error: the plan was made for one."""
+    if settled is None:
+        return wanted
+    if wanted not in (None, settled.backend):
+        raise UsageError(
+            "the plan is for another backend",
+            where="--backend",
+            expected=settled.backend,
+            received=wanted,
+            fix="leave --backend out, or make a plan for it with `reunet plan --backend`",
+        )
+    return settled.backend
 
 
 def _settled_plan(run: RunFolder, options: TrainOptions) -> Plan | None:
@@ -181,9 +218,10 @@ def _settled_plan(run: RunFolder, options: TrainOptions) -> Plan | None:
     return Plan.read(options.plan) if options.plan else None
 
 
-def _new_plan(prepared: Prepared, request: PlanRequest, backend: Backend, options: TrainOptions) -> Plan:
+def _new_plan(prepared: Prepared, request: PlanRequest, options: TrainOptions) -> Plan:
     network = RunFolder(options.init).plan().network if options.init else None
-    return make_plan(prepared.fingerprint, replace(request, backend=backend, network=network))
+    made = make_plan(prepared.fingerprint, replace(request, network=network))
+    return made.model_copy(update={"freeze": options.freeze})
 
 
 def check_plan_fits(plan: Plan, prepared: Prepared) -> None:
@@ -213,36 +251,52 @@ def _check_same_data(run: RunFolder, prepared: Prepared) -> None:
     """Raise DataError when the training images are not those the run began with."""
     from reunet.contracts.fingerprint import Fingerprint
 
-    before = {case.id: case.content for case in Fingerprint.read(run.fingerprint_file).cases}
-    now = {case.id: case.content for case in prepared.fingerprint.cases}
+    before = {f"{c.split}/{c.id}": c.content for c in Fingerprint.read(run.fingerprint_file).cases}
+    now = {f"{c.split}/{c.id}": c.content for c in prepared.fingerprint.cases}
     changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     if changed:
         raise DataError(
             "the training images have changed since this training began, so it cannot be resumed exactly",
             where=run.path,
             received=f"{len(changed)} cases differ, such as {changed[0]}",
-            fix="restore them, or start a new training with --init",
+            fix="restore them and give the same data options, or start a new training with --init",
         )
 
 
+def _network(plan: Plan, options: TrainOptions, progress: Progress) -> keras.Model:
+    """The compiled network, with the weights of --init."""
+    from reunet.training.compile import compiled_network
+    from reunet.training.precision import fix_threads
+    from reunet.training.transfer import transfer_weights
+
+    run, wanted = RunFolder(options.output), cores()
+    if options.resume and run.environment_file.is_file():
+        wanted = int(read_facts(run.environment_file).get("threads", wanted))
+    if not fix_threads(wanted):
+        progress.message(f"this process does not compute with {wanted} threads: not repeatable bit for bit")
+    model = compiled_network(plan)
+    if options.init:
+        for note in transfer_weights(model, plan, RunFolder(options.init)):
+            progress.message(note)
+    return model
+
+
 def _train_and_finish(
-    run: RunFolder, plan: Plan, prepared: Prepared, options: TrainOptions, progress: Progress, started: float
+    run: RunFolder,
+    model: keras.Model,
+    plan: Plan,
+    prepared: Prepared,
+    options: TrainOptions,
+    progress: Progress,
+    started: float,
 ) -> TrainResult:
     from reunet.flows.finish import finish
     from reunet.networks import margin
     from reunet.sampling.patches import PatchSampler
-    from reunet.training.compile import compiled_network
     from reunet.training.loop import Training
-    from reunet.training.precision import fix_threads
-    from reunet.training.transfer import transfer_weights
+    from reunet.training.state import without_optimizer
     from reunet.training.validation import Validator
 
-    fix_threads(cores())
-    write_json(run.environment_file, {"machine": describe(), "versions": versions(), "threads": cores()})
-    model = compiled_network(plan, frozen=options.freeze)
-    if options.init:
-        for note in transfer_weights(model, plan, RunFolder(options.init)):
-            progress.message(note)
     top, left = margin(plan.network)[-2:]
     sampler = PatchSampler(prepared.train, plan, margin=(top, left))
     plain = PatchSampler(prepared.train, plan, margin=(top, left), augment=False)
@@ -258,6 +312,6 @@ def _train_and_finish(
         threads=cores() if options.workers is None else options.workers,
     )
     outcome = training.resumed() if options.resume else training.fresh()
-    model.load_weights(run.verified_weights(plan))
+    without_optimizer(model).load_weights(run.verified_weights(plan))
     finish(run, plan, prepared, validator, outcome, progress)
     return TrainResult(run.path, outcome.steps, outcome.best_score, outcome.seconds)

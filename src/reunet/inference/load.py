@@ -25,7 +25,7 @@ def load(run: str | Path, engine: str = "auto", precision: str = "auto", tta: bo
     ----------
     run: a run folder.
     engine: `openvino` (exported at the end of training), `keras`, or `auto`: openvino where the run
-        has an exported engine, otherwise keras.
+        has an exported engine, otherwise keras if the training has finished.
     precision: `f32`, `bf16`, or `auto`: bf16 where the CPU computes it in hardware and the labels were
         found to hardly change at export.
     tta: average over the four mirrorings of each image.
@@ -41,9 +41,21 @@ def load(run: str | Path, engine: str = "auto", precision: str = "auto", tta: bo
     folder = RunFolder(Path(run))
     plan = folder.plan()
     if engine == "auto":
-        engine = "openvino" if folder.engine_file.is_file() else "keras"
+        engine = _chosen_engine(folder)
     runtime = _openvino(folder, plan, precision) if engine == "openvino" else _keras(folder, plan, precision)
     return Predictor(plan, runtime, folder.calibration(), tta=tta)
+
+
+def _chosen_engine(run: RunFolder) -> str:
+    if run.engine_file.is_file():
+        return "openvino"
+    if not run.calibration_file.is_file():  # the first thing that is written after the last step
+        raise ModelFileError(
+            "this training has not finished",
+            where=run.path,
+            fix="finish it with `reunet train ... --resume`, or use its best weights so far: --engine keras",
+        )
+    return "keras"
 
 
 def _openvino(run: RunFolder, plan: Plan, precision: str) -> Runtime:

@@ -3,7 +3,8 @@
 `unet.py` and `blocks.py` together are the U-Net of Ronneberger et al. 2015; every other network is the
 same builder with another entry in a slot. Read `presets.py` for the list.
 
-Keras is loaded when the first network is asked for, since its backend must be chosen before.
+Keras is loaded when the first network is asked for, since its backend must be chosen before; where nobody
+has, it is TensorFlow, or else the one that is installed.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from reunet.backend import use_any_backend
+
 if TYPE_CHECKING:
     from reunet.networks.geometry import margin, valid_size
-    from reunet.networks.outputs import finest_logits, probability_model
+    from reunet.networks.outputs import probability_model
     from reunet.networks.presets import PRESETS, configure
     from reunet.networks.unet import build_network, unet_model
 
@@ -21,7 +24,6 @@ _HOMES = {
     "PRESETS": "presets",
     "build_network": "unet",
     "configure": "presets",
-    "finest_logits": "outputs",
     "margin": "geometry",
     "probability_model": "outputs",
     "unet_model": "unet",
@@ -32,7 +34,6 @@ __all__ = [
     "PRESETS",
     "build_network",
     "configure",
-    "finest_logits",
     "margin",
     "probability_model",
     "unet_model",
@@ -43,4 +44,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in ("PRESETS", "configure"):
+        use_any_backend("tensorflow")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

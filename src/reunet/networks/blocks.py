@@ -47,6 +47,3 @@ def double_conv(x: Any, filters: int, scope: Scope) -> Any:
 
 
 BLOCKS: dict[str, Block] = {"double_conv": double_conv}
-
-LOST_PER_AXIS = {"double_conv": 2 * (KERNEL - 1)}
-"""Pixels that a block takes off each axis when its convolutions are not padded."""

@@ -7,13 +7,6 @@ import keras
 from reunet.contracts.network import NetworkConfig
 
 
-def finest_logits(model: keras.Model, config: NetworkConfig) -> keras.Model:
-    """The same network with only the full-resolution logits of each head (no deep supervision)."""
-    return keras.Model(
-        model.inputs[0], {head.name: model.output[head.name] for head in config.heads}, name=model.name
-    )
-
-
 def probability_model(model: keras.Model, config: NetworkConfig) -> keras.Model:
     """A view of `model` (shared weights) that ends in each head's activation.
 

@@ -22,7 +22,7 @@ from reunet.networks.blocks import BLOCKS
 from reunet.networks.bottlenecks import BOTTLENECKS
 from reunet.networks.decoders import DECODERS
 from reunet.networks.layers import CONV, MAX_POOL
-from reunet.networks.outputs import finest_logits, probability_model
+from reunet.networks.outputs import probability_model
 from reunet.networks.presets import choose, configure
 from reunet.networks.scope import Scope
 from reunet.networks.skips import SKIPS
@@ -124,8 +124,8 @@ def unet_model(
     if size is not None:
         check_size(config, size)
     network = build_network(config, seed=random.randrange(2**31) if seed is None else seed, size=size)  # noqa: S311
-    probabilities = probability_model(finest_logits(network, config), config).outputs[0]
-    return keras.Model(network.inputs[0], probabilities, name=preset)
+    probabilities = probability_model(network, config)
+    return keras.Model(network.inputs[0], probabilities.outputs[0], name=preset)
 
 
 def check_size(config: NetworkConfig, size: tuple[int, ...]) -> None:

@@ -1,6 +1,7 @@
 """From what the data look like to what will be trained, with the reason of each choice."""
 
 from reunet.planning.fingerprint import take_fingerprint
-from reunet.planning.rules import PlanRequest, make_plan
+from reunet.planning.request import PlanRequest
+from reunet.planning.rules import make_plan
 
 __all__ = ["PlanRequest", "make_plan", "take_fingerprint"]

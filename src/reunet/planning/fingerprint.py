@@ -1,10 +1,11 @@
-"""Measure the training cases: sizes, intensities, classes."""
+"""Measure the cases: sizes, intensities and classes of those trained on, channels of all."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -25,13 +26,15 @@ class CaseFacts:
     samples: np.ndarray
     class_pixels: np.ndarray
     centroids: np.ndarray
-    thickness: float | None
 
 
 def take_fingerprint(
-    name: str, labels: LabelMap, train: Sequence[CaseArrays], *, n_val: int, has_fov: bool
+    name: str, labels: LabelMap, train: Sequence[CaseArrays], val: Sequence[CaseArrays], *, has_fov: bool
 ) -> Fingerprint:
-    """Fingerprint of the cases that will be trained on. Raises DataError when no pixel is labelled."""
+    """Fingerprint of the cases that will be trained on, with the channels and content of the held-out ones.
+
+    Raises DataError when no pixel of `train` is labelled.
+    """
     with ThreadPoolExecutor(cores()) as pool:
         facts = list(pool.map(lambda case: _measure(case, labels), train))
     pixels = np.sum([fact.class_pixels for fact in facts], axis=0)
@@ -39,20 +42,18 @@ def take_fingerprint(
         raise DataError(
             "no training image has a labelled pixel", where=name, fix="check the masks and the ignore label"
         )
-    kinds = {case.image.shape[-1] for case in train}
+    cases = (*_image_facts(train, "train"), *_image_facts(val, "val"))
+    kinds = {case.kind for case in cases}
     samples = np.concatenate([_with_channels(fact.samples, max(kinds)) for fact in facts]).astype(np.float64)
     means = np.stack([_with_channels(fact.samples, max(kinds)).mean(0) for fact in facts])
     std = samples.std(0)
     sizes = np.array([case.image.shape[:2] for case in train])
-    low, high = np.percentile(samples, (0.5, 99.5), axis=0)
     bias = _bias(np.stack([fact.centroids for fact in facts]))
-    thick = [fact.thickness for fact in facts if fact.thickness is not None]
-    foreground = list(labels.foreground)
     return Fingerprint(
         dataset=name,
         labels=labels,
         n_train=len(train),
-        n_val=n_val,
+        n_val=len(val),
         channels=max(kinds),
         mixed_channels=len(kinds) > 1,
         dtype=str(np.result_type(*{case.image.dtype for case in train})),
@@ -61,27 +62,23 @@ def take_fingerprint(
         max_size=_pair(sizes.max(0)),
         mean=_rounded(samples.mean(0)),
         std=_rounded(std),
-        minimum=_rounded(samples.min(0)),
-        maximum=_rounded(samples.max(0)),
-        percentile_005=_rounded(low),
-        percentile_995=_rounded(high),
         between_image_std=_rounded(means.std(0) / np.maximum(std, 1e-12)),
         class_fraction=_rounded(pixels / pixels.sum()),
-        foreground_images=float(np.mean([fact.class_pixels[foreground].sum() > 0 for fact in facts])),
-        median_thickness=round(float(np.median(thick)), 2) if thick else None,
         vertical_bias=round(float(bias[0]), 3),
         horizontal_bias=round(float(bias[1]), 3),
         has_fov=has_fov,
-        cases=tuple(
-            ImageFacts(
-                id=case.id,
-                size=_pair(np.array(case.image.shape[:2])),
-                kind=case.image.shape[-1],
-                content=case.content,
-            )
-            for case in train
-        ),
+        cases=cases,
     )
+
+
+def _image_facts(cases: Sequence[CaseArrays], split: Literal["train", "val"]) -> list[ImageFacts]:
+    facts = []
+    for case in cases:
+        height, width, kind = case.image.shape
+        facts.append(
+            ImageFacts(id=case.id, split=split, size=(height, width), kind=kind, content=case.content)
+        )
+    return facts
 
 
 def _measure(case: CaseArrays, labels: LabelMap) -> CaseFacts:
@@ -98,15 +95,7 @@ def _measure(case: CaseArrays, labels: LabelMap) -> CaseFacts:
         for axis, length in enumerate(truth.shape):
             profile = where.sum(axis=1 - axis)
             centroids[index, axis] = (profile @ (np.arange(length) + 0.5)) / profile.sum() / length
-    return CaseFacts(
-        pixels[np.sort(chosen)], counts, centroids, _thickness(np.isin(truth, labels.foreground))
-    )
-
-
-def _thickness(foreground: np.ndarray) -> float | None:
-    """Typical width of the foreground in pixels: twice its area over the length of its outline."""
-    edges = (foreground[1:] != foreground[:-1]).sum() + (foreground[:, 1:] != foreground[:, :-1]).sum()
-    return 2.0 * float(foreground.sum()) / float(edges) if edges else None
+    return CaseFacts(pixels[np.sort(chosen)], counts, centroids)
 
 
 def _bias(centroids: np.ndarray) -> np.ndarray:

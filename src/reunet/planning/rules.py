@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from itertools import product
+from math import ceil
 
-from reunet.backend import Backend
 from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.geometry import valid_size
 from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import (
     Augmentation,
@@ -18,16 +18,17 @@ from reunet.contracts.plan import (
     Schedule,
 )
 from reunet.errors import UsageError
-from reunet.machine import cores, has_cpu_bfloat16, memory_bytes
+from reunet.machine import cores, has_cpu_bfloat16
 from reunet.networks.presets import configure
 from reunet.planning.cost import multiplications, training_bytes
+from reunet.planning.request import PlanRequest
 from reunet.tasks.semantic import heads
 
-DEFAULT_MINUTES = 10.0
 PATCH_SIDE = 256
 MIN_SIDE = 8
 MAX_POOLINGS = 4
 WIDTHS = (16, 24, 32, 48, 64)
+DEFAULT_WIDTH = 24
 WANTED_PATCHES = 8000
 """Patches a network should see before a wider one pays; from trainings of 5 to 20 minutes."""
 MULTIPLICATIONS_PER_CORE_SECOND = 16e9
@@ -35,34 +36,7 @@ MULTIPLICATIONS_PER_CORE_SECOND = 16e9
 DIFFERENT_LIGHT = 0.3
 UPRIGHT = 0.08
 FEW_CASES = 50
-BATCH = 4
-
-
-@dataclass(frozen=True)
-class PlanRequest:
-    """What the user asked for; None where the rules decide."""
-
-    preset: str = "auto"
-    minutes: float | None = None
-    steps: int | None = None
-    epochs: float | None = None
-    seed: int = 0
-    backend: Backend = "tensorflow"
-    max_memory: int | None = None
-    network: NetworkConfig | None = None
-
-    @property
-    def budget(self) -> dict[str, Any]:
-        """The one budget asked for, or the default. Raises UsageError for two."""
-        given = {"minutes": self.minutes, "steps": self.steps, "epochs": self.epochs}
-        chosen = {name: value for name, value in given.items() if value is not None}
-        if len(chosen) > 1:
-            raise UsageError(
-                "two budgets were given",
-                where=" and ".join(f"--{name}" for name in chosen),
-                expected="one of --minutes, --steps, --epochs",
-            )
-        return given if chosen else {"minutes": DEFAULT_MINUTES}
+BATCHES = (4, 2, 1)
 
 
 def make_plan(
@@ -71,22 +45,27 @@ def make_plan(
     """Decide everything a training needs. Raises UsageError and PlanError for wishes that do not fit."""
     reasons: dict[str, str] = {}
     patch = choose_patch(fingerprint, reasons)
-    network = choose_network(fingerprint, request, patch, task_heads or heads(fingerprint.labels), reasons)
-    batch = choose_batch(network, patch, request, reasons)
-    return Plan(
-        dataset=fingerprint.dataset,
-        labels=fingerprint.labels,
-        input=choose_input(fingerprint, reasons),
-        network=network,
-        patch=patch,
-        batch=batch,
-        augmentation=choose_augmentation(fingerprint, reasons),
-        schedule=choose_schedule(request, reasons),
-        inference=choose_inference(patch, reasons),
-        precision=choose_precision(request, reasons),
-        backend=request.backend,
-        seed=request.seed,
-        reasons=reasons,
+    networks = choose_networks(fingerprint, request, patch, task_heads or heads(fingerprint.labels), reasons)
+    height, width = valid_size(networks[0], patch)
+    patch = (height, width)
+    network, batch = choose_batch(networks, patch, request, reasons)
+    return Plan.parse(
+        {
+            "dataset": fingerprint.dataset,
+            "labels": fingerprint.labels,
+            "input": choose_input(fingerprint, reasons),
+            "network": network,
+            "patch": patch,
+            "batch": batch,
+            "augmentation": choose_augmentation(fingerprint, reasons),
+            "schedule": choose_schedule(request, reasons),
+            "inference": choose_inference(patch, reasons),
+            "precision": choose_precision(request, reasons),
+            "backend": request.backend,
+            "seed": request.seed,
+            "reasons": reasons,
+        },
+        where="plan",
     )
 
 
@@ -128,33 +107,32 @@ def choose_patch(fingerprint: Fingerprint, reasons: dict[str, str]) -> tuple[int
     return sides[0], sides[1]
 
 
-def choose_network(
+def choose_networks(
     fingerprint: Fingerprint,
     request: PlanRequest,
     patch: tuple[int, int],
     task_heads: tuple[HeadSpec, ...],
     reasons: dict[str, str],
-) -> NetworkConfig:
-    """Depth from the patch, width from the budget."""
+) -> list[NetworkConfig]:
+    """Depth from the patch, width from the budget; after the network itself the narrower ones."""
     if request.network is not None:
         reasons["network"] = "the network of the run whose weights this training starts from"
         fields = request.network.model_dump() | {"in_channels": fingerprint.channels, "heads": task_heads}
-        return NetworkConfig.parse(fields, where="network")
+        return [NetworkConfig.parse(fields, where="network")]
     preset = "unet" if request.preset == "auto" else request.preset
     poolings = 0
     while poolings < MAX_POOLINGS and min(patch) // 2 ** (poolings + 1) >= MIN_SIDE:
         poolings += 1
-
-    def with_width(width: int) -> NetworkConfig:
-        return configure(
+    networks = [
+        configure(
             preset,
             in_channels=fingerprint.channels,
             filters=tuple(width * 2**level for level in range(poolings + 1)),
             heads=task_heads,
             normalisation="instance",
         )
-
-    width = choose_width(request, patch, {width: with_width(width) for width in WIDTHS}, reasons)
+        for width in reversed(WIDTHS)
+    ]
     reasons["network.preset"] = (
         "the plain U-Net of Ronneberger et al. 2015" if preset == "unet" else "as asked"
     )
@@ -165,53 +143,57 @@ def choose_network(
         "statistics of the image itself: right for mixed kinds of images, the same in training and "
         "prediction, and measured best or equal on the reference sets (docs/benchmarks.md)"
     )
-    return with_width(width)
+    return networks[choose_width(request, patch, networks, reasons) :]
 
 
 def choose_width(
-    request: PlanRequest, patch: tuple[int, int], configs: dict[int, NetworkConfig], reasons: dict[str, str]
+    request: PlanRequest, patch: tuple[int, int], networks: list[NetworkConfig], reasons: dict[str, str]
 ) -> int:
-    """The widest network that still sees WANTED_PATCHES patches in the time there is."""
-    if request.steps is not None or request.epochs is not None:
+    """Index of the widest of `networks` that still sees WANTED_PATCHES patches in the time there is."""
+    minutes = request.budget.get("minutes")
+    if minutes is None:
         reasons["network.filters"] = (
-            f"{WIDTHS[1]} at full resolution, doubled per level: no time limit was given"
+            f"{DEFAULT_WIDTH} at full resolution, doubled per level: no time limit was given"
         )
-        return WIDTHS[1]
-    minutes = request.minutes or DEFAULT_MINUTES
+        return [network.filters[0] for network in networks].index(DEFAULT_WIDTH)
     power = MULTIPLICATIONS_PER_CORE_SECOND * cores() * (1.0 if has_cpu_bfloat16() else 0.5)
-    patches = {
-        width: minutes * 60 * power / multiplications(config, patch) for width, config in configs.items()
-    }
-    width = max((w for w in WIDTHS if patches[w] >= WANTED_PATCHES), default=WIDTHS[0])
+    patches = [minutes * 60 * power / multiplications(network, patch) for network in networks]
+    index = next((i for i, seen in enumerate(patches) if seen >= WANTED_PATCHES), len(networks) - 1)
     reasons["network.filters"] = (
-        f"{width} at full resolution, doubled per level: in {minutes:g} minutes on {cores()} cores this "
-        f"width sees about {patches[width]:.0f} patches; fewer than {WANTED_PATCHES} would be too few"
+        f"{networks[index].filters[0]} at full resolution, doubled per level: in {minutes:g} minutes on "
+        f"{cores()} cores this width sees about {patches[index]:.0f} patches; fewer than {WANTED_PATCHES} "
+        "would be too few"
     )
-    return width
+    return index
 
 
 def choose_batch(
-    network: NetworkConfig, patch: tuple[int, int], request: PlanRequest, reasons: dict[str, str]
-) -> int:
-    """BATCH patches, or as many as memory holds. Raises UsageError when not even one fits."""
-    limit = request.max_memory or (memory_bytes() or 8 * 2**30) // 2
-    batch = BATCH
-    while batch > 1 and training_bytes(network, patch, batch) > limit:
-        batch //= 2
-    needed = training_bytes(network, patch, batch)
-    if needed > limit:
+    networks: list[NetworkConfig], patch: tuple[int, int], request: PlanRequest, reasons: dict[str, str]
+) -> tuple[NetworkConfig, int]:
+    """The first of `networks` that fits into memory, and BATCH patches or as many as fit.
+
+    Raises UsageError when not even the last one fits with one patch.
+    """
+    needed = 0
+    for network, batch in product(networks, BATCHES):
+        needed = training_bytes(network, patch, batch)
+        if needed <= request.memory:
+            break
+    else:
         raise UsageError(
             "the network does not fit into the memory allowed",
             where="--max-memory",
-            expected=f"at least {needed / 2**30:.1f} GB",
-            received=f"{limit / 2**30:.1f} GB",
+            expected=f"at least {ceil(needed / 1e8) / 10} GB",
+            received=f"{request.memory / 1e9:.1f} GB",
             fix="allow more memory",
         )
+    if network != networks[0]:
+        reasons["network.filters"] = f"{network.filters[0]} at full resolution: a wider one needs more memory"
     reasons["batch"] = (
-        f"small, since the number of steps counts when minutes are few; {batch} patches need about "
-        f"{needed / 2**30:.1f} GB while training, {limit / 2**30:.1f} GB are allowed"
+        f"small, since the number of steps counts when minutes are few; with {batch} patches training needs "
+        f"about {needed / 1e9:.1f} GB, {request.memory / 1e9:.1f} GB are allowed"
     )
-    return batch
+    return network, batch
 
 
 def choose_augmentation(fingerprint: Fingerprint, reasons: dict[str, str]) -> Augmentation:
@@ -238,7 +220,6 @@ def choose_augmentation(fingerprint: Fingerprint, reasons: dict[str, str]) -> Au
         flip_horizontal=not sided,
         rotation=15.0 if upright or sided else 180.0,
         elastic=4.0 if few else 0.0,
-        invert=0.0,
     )
 
 
@@ -250,7 +231,8 @@ def choose_schedule(request: PlanRequest, reasons: dict[str, str]) -> Schedule:
         early_stop = 15
         reasons["schedule.early_stop"] = "a long training may end once 15 validations bring nothing new"
     validations = 40 if early_stop else 10
-    return Schedule(**request.budget, early_stop=early_stop, validations=validations)
+    settings = {**request.budget, "early_stop": early_stop, "validations": validations}
+    return Schedule.parse(settings, where="schedule")
 
 
 def choose_inference(patch: tuple[int, int], reasons: dict[str, str]) -> Inference:

@@ -8,8 +8,8 @@ import cv2
 
 from reunet.sampling.patches import Batch, PatchSampler
 
-AHEAD = 16
-"""Batches kept ready."""
+AHEAD = 4
+"""Batches kept ready: enough to bridge a slow one, few enough that timing the first steps sees their cost."""
 
 
 def batches(sampler: PatchSampler, start: int, stop: int, *, threads: int = 2) -> Iterator[Batch]:

@@ -5,6 +5,8 @@ A task is NumPy only and knows of no framework: heads and losses are named as da
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from reunet.errors import UsageError
 from reunet.tasks import semantic
 from reunet.tasks.base import Task
@@ -27,11 +29,17 @@ def task(name: str) -> Task:
         raise UsageError(
             "unknown task",
             where="--task",
-            expected=" or ".join(TASKS),
+            expected=" or ".join(("auto", *TASKS)),
             received=name,
-            fix=f"use --task {next(iter(TASKS))}",
         )
     return TASKS[name]
 
 
-__all__ = ["TASKS", "Task", "task"]
+def check_tasks(names: Iterable[str]) -> None:
+    """Raise UsageError for a task that is not there; `auto` is semantic, as masks are all that is read."""
+    for name in names:
+        if name != "auto":
+            task(name)
+
+
+__all__ = ["TASKS", "Task", "check_tasks", "task"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
+from reunet.tasks.semantic.fit import Pairs
 from reunet.tasks.semantic.scorer import Scorer
-
-Pairs = Iterable[tuple[np.ndarray, np.ndarray]]
-"""Truth (H, W) uint8 class indices or IGNORE, with probabilities (H, W, classes) float32; per image."""
 
 
 @dataclass(frozen=True)

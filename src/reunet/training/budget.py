@@ -12,18 +12,21 @@ VALIDATION_SHARE = 0.15
 RESERVE_S = 2.0
 """Seconds kept for writing the last checkpoint."""
 
-TOLERANCE = 0.03
-"""Deviation of the expected length from the budget that is worth laying out the steps anew."""
+TOLERANCE = 0.01
+"""Deviation of the expected number of steps that is worth laying them out anew."""
 
-RELAY_AT = 0.4
-"""Progress at which the pace is looked at again, once."""
+CAUTION = 0.98
+"""Share of the time left that is laid out anew: a machine that slowed once may slow again."""
+
+CHECK_PACE_AT = 0.6
+"""Progress at which the pace is looked at again, once: late enough that little can change after it."""
 
 TIMED_STEPS = 10
 WARM_UP_STEPS = 3
 
 
 @dataclass(frozen=True)
-class Pace:
+class Costs:
     """Measured seconds: of one step, and of one validation of all held-out cases."""
 
     step_s: float
@@ -53,14 +56,36 @@ class TimePlan:
     share_of_cases: float
 
 
-def spend(seconds: float, pace: Pace, wanted_validations: int) -> TimePlan:
+def spend(seconds: float, costs: Costs, wanted_validations: int) -> TimePlan:
     """Divide `seconds` between steps and validations (at most VALIDATION_SHARE for these)."""
     allowed = max(seconds * VALIDATION_SHARE, 1e-3)
-    affordable = allowed / max(pace.validation_s, 1e-6)
+    affordable = allowed / max(costs.validation_s, 1e-6)
     fewest = min(wanted_validations, 4)
     if affordable >= fewest:
         validations, share = min(wanted_validations, int(affordable)), 1.0
     else:
         validations, share = fewest, affordable / fewest
-    left = seconds - RESERVE_S - validations * share * pace.validation_s
-    return TimePlan(max(1, int(left / pace.step_s)), validations, share)
+    left = seconds - RESERVE_S - validations * share * costs.validation_s
+    return TimePlan(max(1, int(left / costs.step_s)), validations, share)
+
+
+class Pace:
+    """Seconds per step, validations included, of the steps since a start that compiling made slow.
+
+    first: the step that training started or resumed at.
+    """
+
+    SKIPPED = 5
+    FEWEST = 20
+
+    def __init__(self, first: int) -> None:
+        self._from = first + self.SKIPPED
+        self._began: float | None = None
+
+    def seconds_per_step(self, step: int) -> float | None:
+        """The mean up to `step`, which is called after every step; None until enough were seen."""
+        if self._began is None and step >= self._from:
+            self._from, self._began = step, time.monotonic()
+        if self._began is None or step - self._from < self.FEWEST:
+            return None
+        return (time.monotonic() - self._began) / (step - self._from)

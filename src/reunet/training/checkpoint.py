@@ -2,11 +2,12 @@
 
 A checkpoint is a folder of its own, `checkpoints/<step>/` with `arrays.npz` and `state.json`. It is written
 under another name, synced, renamed; then the pointer `LATEST` is replaced in one step; then older ones go.
-At every moment the pointer names a whole checkpoint. Hashes tell damage that came later.
+At every moment the pointer names a whole checkpoint. A hash of both files tells damage that came later.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -22,18 +23,24 @@ POINTER = "LATEST"
 
 
 def save_checkpoint(folder: Path, step: int, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
-    """Write checkpoint `step` and make it the latest. Raises StorageError; the older ones stay intact."""
+    """Write checkpoint `step`, make it the latest, and keep `KEPT`.
+
+    Higher steps go too: they are what was damaged when an older checkpoint was resumed. Raises StorageError;
+    the older checkpoints stay intact then.
+    """
     name = f"{step:08d}"
 
     def fill(target: Path) -> None:
         with open(target / "arrays.npz", "wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
-        content = {"step": step, "sha256": sha256_file(target / "arrays.npz"), "state": state}
+        content = {"step": step, "state": state, "sha256": _hash(target / "arrays.npz", step, state)}
         (target / "state.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
 
     publish_folder(folder / name, fill)
     write_text(folder / POINTER, name + "\n")
-    for old in sorted(p for p in folder.iterdir() if p.is_dir() and p.name.isdigit())[:-KEPT]:
+    checkpoints = _checkpoints(folder)
+    kept = [entry for entry in checkpoints if int(entry.name) <= step][:KEPT]
+    for old in [entry for entry in checkpoints if entry not in kept] + list(folder.glob(".tmp-*")):
         shutil.rmtree(old, ignore_errors=True)
 
 
@@ -42,16 +49,15 @@ def load_checkpoint(folder: Path) -> tuple[int, dict[str, np.ndarray], dict[str,
 
     Raises CheckpointError when there is none, or none intact.
     """
-    names = sorted((p.name for p in folder.glob("*") if p.is_dir() and p.name.isdigit()), reverse=True)
-    pointer = folder / POINTER
-    latest = pointer.read_text(encoding="utf-8").strip() if pointer.is_file() else None
-    candidates = [name for name in names if latest is None or name <= latest]
     notes: list[str] = []
-    for name in candidates:
+    latest = _latest(folder, notes)
+    for entry in _checkpoints(folder):
+        if latest is not None and int(entry.name) > latest:
+            continue  # it was damaged before `latest` was written
         try:
-            return *_read(folder / name), notes
-        except (OSError, ValueError, KeyError, json.JSONDecodeError) as cause:
-            notes.append(f"checkpoint {name} is damaged ({cause}); using the one before it")
+            return *_read(entry), notes
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as cause:
+            notes.append(f"checkpoint {entry.name} is damaged ({cause}); using the one before it")
     raise CheckpointError(
         "there is no intact checkpoint to resume from" if notes else "there is no checkpoint to resume from",
         where=folder,
@@ -60,10 +66,33 @@ def load_checkpoint(folder: Path) -> tuple[int, dict[str, np.ndarray], dict[str,
     )
 
 
+def _checkpoints(folder: Path) -> list[Path]:
+    """The folders of checkpoints, newest first."""
+    numbered = [p for p in folder.glob("*") if p.is_dir() and p.name.isascii() and p.name.isdecimal()]
+    return sorted(numbered, key=lambda p: int(p.name), reverse=True)
+
+
+def _latest(folder: Path, notes: list[str]) -> int | None:
+    pointer = folder / POINTER
+    try:
+        return int(pointer.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        notes.append(f"{pointer} is damaged; using the newest checkpoint that is intact")
+        return None
+
+
 def _read(folder: Path) -> tuple[int, dict[str, np.ndarray], dict[str, Any]]:
     content = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    if sha256_file(folder / "arrays.npz") != content["sha256"]:
+    step, state = content["step"], content["state"]
+    if _hash(folder / "arrays.npz", step, state) != content["sha256"]:
         raise ValueError("its hash does not match")
     with np.load(folder / "arrays.npz", allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
-    return int(content["step"]), arrays, content["state"]
+    return step, arrays, state
+
+
+def _hash(arrays: Path, step: int, state: dict[str, Any]) -> str:
+    text = json.dumps([sha256_file(arrays), step, state], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

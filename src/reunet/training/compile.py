@@ -13,13 +13,10 @@ NOT_DECAYED = ("bias", "gamma", "beta")
 """Parameters that weight decay would only push off: shifts and scales."""
 
 
-def compiled_network(plan: Plan, *, frozen: str | None = None) -> keras.Model:
-    """Build and compile the plan's network; the same seed gives the same weights.
-
-    frozen: `encoder` keeps the contracting path as it is.
-    """
+def compiled_network(plan: Plan) -> keras.Model:
+    """Build and compile the plan's network; the same seed gives the same weights."""
     model = build_network(plan.network, seed=plan.seed)
-    if frozen == "encoder":
+    if plan.freeze == "encoder":
         for layer in model.layers:
             layer.trainable = not layer.name.startswith("enc")
     schedule = plan.schedule

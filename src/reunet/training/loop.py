@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import signal
 import time
@@ -13,12 +14,12 @@ import keras
 
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
-from reunet.errors import InterruptedRunError, TrainingError
+from reunet.errors import CheckpointError, InterruptedRunError, TrainingError
 from reunet.progress import Progress
 from reunet.sampling.patches import Batch, PatchSampler
 from reunet.sampling.pipeline import batches
-from reunet.storage import atomic_path
 from reunet.training import budget, state
+from reunet.training.budget import Pace
 from reunet.training.checkpoint import load_checkpoint, save_checkpoint
 from reunet.training.compile import output_names
 from reunet.training.history import History
@@ -29,8 +30,6 @@ from reunet.training.validation import Validator
 
 CHECKPOINT_EVERY_S = 60.0
 LOG_ROWS = 100
-OVERTIME = 1.05
-"""When the machine slows after the steps were laid out anew, training ends at this share of the budget."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +39,26 @@ class LoopState:
     layout: Layout
     validations: int
     cases_used: int
+    pace_was_checked: bool = False
     elapsed_s: float = 0.0
+    loss_sum: float = 0.0
+    loss_steps: int = 0
+    validated_at: int = -1
     best_score: float | None = None
     best_step: int = 0
     validations_without_gain: int = 0
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> LoopState:
-        """The state that `asdict` wrote."""
-        return cls(**{**data, "layout": Layout(**data["layout"])})
+        """The state that `asdict` wrote. Raises CheckpointError when it is of another version."""
+        try:
+            return cls(**{**data, "layout": Layout(**data["layout"])})
+        except (TypeError, KeyError) as cause:
+            raise CheckpointError(
+                "the checkpoint was written by another version of reunet",
+                received=str(cause),
+                fix="resume with that version, or train again",
+            ) from cause
 
 
 @dataclass(frozen=True)
@@ -84,22 +94,35 @@ class Training:
         self.sampler, self.validator = sampler, validator
         self.progress, self.started, self.threads = progress, started, threads
         self.outputs = tuple(output_names(plan.network))
+        self.plan_hash = hashlib.sha256(plan.model_dump_json().encode()).hexdigest()
+        self._validation_s = 0.0
 
     def fresh(self) -> Outcome:
         """Train from the first step."""
-        return self._train(0, self._lay_out(), History(self.run.history_file))
+        self._loop = self._lay_out()
+        self._save(0)
+        return self._train(0, History(self.run.history_file))
 
     def resumed(self) -> Outcome:
-        """Go on from the latest intact checkpoint. Raises CheckpointError when there is none."""
+        """Go on from the latest intact checkpoint; the minutes count on from what they were then.
+
+        Raises CheckpointError when there is none, or when the plan was changed since.
+        """
         step, arrays, saved, notes = load_checkpoint(self.run.checkpoints)
         for note in notes:
             self.progress.message(note)
+        if saved.get("plan") != self.plan_hash:
+            raise CheckpointError(
+                "plan.json was changed since the checkpoint was written",
+                where=self.run.plan_file,
+                fix="restore it, or train anew with --plan (and --init to keep what was learned)",
+            )
         state.restore(self.model, arrays)
-        loop = LoopState.from_json(saved)
-        self.started -= loop.elapsed_s
-        self.validator.use_cases = loop.cases_used
-        self.progress.message(f"resuming at step {step} of {loop.layout.total}")
-        return self._train(step, loop, History.resumed(self.run.history_file, step))
+        self._loop = LoopState.from_json(saved["loop"])
+        self.started = time.monotonic() - self._loop.elapsed_s
+        self.validator.use_cases = self._loop.cases_used
+        self.progress.message(f"resuming at step {step} of {self._loop.layout.total}")
+        return self._train(step, History.resumed(self.run.history_file, step))
 
     # -- laying out the steps ------------------------------------------------------------------
 
@@ -113,9 +136,9 @@ class Training:
         with state.preserved(self.model), training_precision(self.plan.precision):
             feed = batches(self.sampler, 0, budget.WARM_UP_STEPS + budget.TIMED_STEPS, threads=self.threads)
             step_s = budget.time_steps(lambda k: self._step(next(feed)))
-        pace = budget.Pace(step_s, self.validator.estimate_seconds())
+        costs = budget.Costs(step_s, self.validator.estimate_seconds())
         left = schedule.minutes * 60 - (time.monotonic() - self.started)
-        spent = budget.spend(left, pace, schedule.validations)
+        spent = budget.spend(left, costs, schedule.validations)
         self.validator.use_cases = max(1, min(cases, round(cases * spent.share_of_cases)))
         patches = self.plan.batch / step_s
         self.progress.message(
@@ -124,52 +147,52 @@ class Training:
         )
         return LoopState(Layout(spent.steps), spent.validations, self.validator.use_cases)
 
-    def _lay_out_again(self, step: int, first: int, began: float, loop: LoopState) -> LoopState:
-        """Fit the steps that are left into the time that is left, from the pace since `began`."""
-        if (
-            self.plan.schedule.minutes is None
-            or loop.layout.was_relaid
-            or loop.layout.progress(step) < budget.RELAY_AT
-        ):
-            return loop
-        left = self.plan.schedule.minutes * 60 - (time.monotonic() - self.started) - budget.RESERVE_S
-        pace = (time.monotonic() - began) / max(1, step - first)
-        total = step + max(1, int(left / pace))
-        if step == first or abs(total / loop.layout.total - 1) < budget.TOLERANCE:
-            return loop
+    def _check_pace(self, step: int, pace: Pace) -> None:
+        """Once, late in a training by minutes: fit the steps that are left into the time that is left."""
+        loop, minutes = self._loop, self.plan.schedule.minutes
+        if minutes is None or loop.pace_was_checked or loop.layout.progress(step) < budget.CHECK_PACE_AT:
+            return
+        if (seconds := pace.seconds_per_step(step)) is None:
+            return
+        left = (minutes * 60 - self._elapsed() - budget.RESERVE_S) * budget.CAUTION
+        total = step + max(1, int(left / seconds))
+        self._loop = replace(loop, pace_was_checked=True)
+        if abs(total / loop.layout.total - 1) < budget.TOLERANCE:
+            return
         self.progress.message(f"the pace has changed: {total} steps instead of {loop.layout.total}")
-        self.progress.start("training", total)
-        self.progress.advance(step)
-        return replace(loop, layout=loop.layout.relaid(step, total))
+        self._loop = replace(self._loop, layout=loop.layout.relaid(step, total))
+        self._announce(step)
 
     # -- the loop ------------------------------------------------------------------------------
 
-    def _train(self, first: int, loop: LoopState, history: History) -> Outcome:
-        self.progress.start("training", loop.layout.total)
-        self.progress.advance(first)
-        self._loop, began, saved_at = loop, time.monotonic(), time.monotonic()
+    def _train(self, first: int, history: History) -> Outcome:
+        self._announce(first)
+        step, feed, pace, saved_at = first, self._feed(first), Pace(first), time.monotonic()
         with stop_wish() as wish:
-            step, feed, validated_at = first, self._feed(first), first
             while step < self._loop.layout.total and not self._is_over():
                 rate = learning_rate(self.plan.schedule, self._loop.layout.progress(step))
                 loss = self._one_step(step, feed, rate)
                 step += 1
                 validated = due(self._loop.layout, step, self._loop.validations)
                 score = self._validate(step) if validated else None
-                validated_at = step if validated else validated_at
                 if validated or due(self._loop.layout, step, LOG_ROWS):
-                    self._log(history, step, loss, rate, score)
+                    self._log(history, step, rate, score)
                 self.progress.advance(1, loss=loss)
-                self._loop = self._lay_out_again(step, first, began, self._loop)
+                self._check_pace(step, pace)
                 wished = wish.signal_number is not None
                 if validated or wished or time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
                     self._save(step)
                     saved_at = time.monotonic()
                 if wished:
                     self._interrupt(step, wish)
-        if validated_at != step or not self.run.weights_file.is_file():
+        if self._loop.validated_at != step or not self.run.weights_file.is_file():
             self._validate(step)  # the time was up between two validations
         return Outcome(step, self._loop.best_score, self._loop.best_step, self._elapsed())
+
+    def _announce(self, step: int) -> None:
+        """Start a bar over the steps that are left, so that its time left is right from the beginning."""
+        title = f"training from step {step}" if step else "training"
+        self.progress.start(title, self._loop.layout.total - step)
 
     def _feed(self, first: int) -> Iterator[Batch]:
         # The end is open: laying out anew may add steps.
@@ -186,29 +209,33 @@ class Training:
                 received=loss,
                 fix="lower schedule.learning_rate in the plan and train again with --plan",
             )
+        loop = self._loop
+        self._loop = replace(loop, loss_sum=loop.loss_sum + loss, loss_steps=loop.loss_steps + 1)
         return loss
 
     def _step(self, batch: Batch) -> float:
         images, labels = batch
         targets = dict.fromkeys(self.outputs, labels)
+        self.model.reset_metrics()  # else Keras reports the mean over all steps so far
         return float(self.model.train_on_batch(images, targets, return_dict=True)["loss"])
 
     def _validate(self, step: int) -> float | None:
         """Score the held-out cases; keep the weights when they are the best so far."""
+        began = time.monotonic()
         with self.validator.ready():
             score = self.validator.score()
             loop = self._loop
             gain = score is None or loop.best_score is None or score >= loop.best_score
             if gain:
-                with atomic_path(self.run.weights_file) as temporary:
-                    self.model.save_weights(temporary)
-                self.run.record_weights(self.plan)
+                self.run.publish_weights(self.plan, state.without_optimizer(self.model).save_weights)
         self._loop = replace(
             loop,
+            validated_at=step,
             best_score=score if gain else loop.best_score,
             best_step=step if gain else loop.best_step,
             validations_without_gain=0 if gain else loop.validations_without_gain + 1,
         )
+        self._validation_s = time.monotonic() - began
         self.progress.advance(0, val_score=score)
         return score
 
@@ -217,19 +244,21 @@ class Training:
         if schedule.early_stop and self._loop.validations_without_gain >= schedule.early_stop:
             self.progress.message(f"no improvement in {schedule.early_stop} validations: ending early")
             return True
-        if schedule.minutes is not None and self._elapsed() > schedule.minutes * 60 * OVERTIME:
-            self.progress.message("the machine became slower: ending when the time was up")
+        if schedule.minutes is not None and self._elapsed() + self._validation_s > schedule.minutes * 60:
+            self.progress.message("the machine became slower: ending as the time is up")
             return True
         return False
 
-    def _log(self, history: History, step: int, loss: float, rate: float, score: float | None) -> None:
-        epoch = step * self.plan.batch / len(self.sampler.cases)
-        history.add(step, epoch, self._elapsed(), loss, rate, score)
-        self.model.reset_metrics()  # Keras reports the mean since the last reset
+    def _log(self, history: History, step: int, rate: float, score: float | None) -> None:
+        """A row with the mean loss since the last one."""
+        loop, epoch = self._loop, step * self.plan.batch / len(self.sampler.cases)
+        history.add(step, epoch, self._elapsed(), loop.loss_sum / loop.loss_steps, rate, score)
+        self._loop = replace(loop, loss_sum=0.0, loss_steps=0)
 
     def _save(self, step: int) -> None:
-        saved = asdict(replace(self._loop, elapsed_s=self._elapsed()))
-        save_checkpoint(self.run.checkpoints, step, state.capture(self.model), saved)
+        loop = asdict(replace(self._loop, elapsed_s=self._elapsed()))
+        facts = {"plan": self.plan_hash, "loop": loop}
+        save_checkpoint(self.run.checkpoints, step, state.capture(self.model), facts)
 
     def _interrupt(self, step: int, wish: StopWish) -> None:
         number = wish.signal_number or signal.SIGINT

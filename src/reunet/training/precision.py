@@ -32,28 +32,19 @@ def training_precision(precision: Precision) -> Iterator[None]:
         tensorflow.config.optimizer.set_experimental_options({REWRITE: False})
 
 
-def threads() -> int | None:
-    """Threads within an operation, on which bit-exact repetition depends; None if not fixed."""
+def fix_threads(count: int) -> bool:
+    """Compute with `count` threads within an operation, on which bit-exact repetition depends.
+
+    Call before the framework's first operation. Returns whether it will; frameworks other than TensorFlow
+    are left as they are, and are exact with the threads they choose.
+    """
     if keras.backend.backend() != "tensorflow":
-        return None
+        return True
     import tensorflow
 
-    return int(tensorflow.config.threading.get_intra_op_parallelism_threads()) or None
-
-
-def fix_threads(count: int) -> None:
-    """Compute with `count` threads, if the framework can still be told (before its first operation)."""
-    if keras.backend.backend() != "tensorflow":
-        return
-    import tensorflow
-
+    threading = tensorflow.config.threading
     try:
-        tensorflow.config.threading.set_intra_op_parallelism_threads(count)
+        threading.set_intra_op_parallelism_threads(count)
     except RuntimeError:  # already running: a program called us after other work
-        return
-
-
-def memory_is_exhausted(error: BaseException) -> bool:
-    """Whether an error of any backend means that the device has no memory left."""
-    text = f"{type(error).__name__} {error}".lower()
-    return any(sign in text for sign in ("resourceexhausted", "out of memory", "resource_exhausted"))
+        return bool(threading.get_intra_op_parallelism_threads() == count)
+    return True

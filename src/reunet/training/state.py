@@ -19,10 +19,10 @@ def _variables(model: keras.Model) -> dict[str, keras.Variable]:
     groups = {
         "model": model.variables,  # weights, moving statistics, seeds
         "optimizer": model.optimizer.variables,
-        "metrics": model.metrics_variables,
     }
+    # Not by `path`: in it Keras counts the optimisers and seed generators of a process.
     return {
-        f"{group}:{i:04d}:{v.path}": v for group, entries in groups.items() for i, v in enumerate(entries)
+        f"{group}:{i:04d}:{v.name}": v for group, entries in groups.items() for i, v in enumerate(entries)
     }
 
 
@@ -47,6 +47,11 @@ def restore(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
         )
     for name, variable in variables.items():
         variable.assign(arrays[name])
+
+
+def without_optimizer(model: keras.Model) -> keras.Model:
+    """The same network, to save and load: of a compiled model Keras writes the optimiser too."""
+    return keras.Model(model.inputs[0], model.output, name=model.name)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ REGION_IMAGES = 12
 """A watershed per image and threshold is slow: so many held-out images decide the region threshold."""
 
 Pairs = Iterable[tuple[np.ndarray, np.ndarray]]
+"""Truth (H, W) uint8 class indices or IGNORE, with probabilities (H, W, classes) float32; per image."""
 
 
 def validation_score(pairs: Pairs, labels: LabelMap) -> float:

@@ -1,0 +1,45 @@
+"""The list of what is wrong with a dataset, as it grows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from reunet.contracts.results import Problem
+from reunet.errors import ReunetError
+
+
+def relative(path: Path, root: Path, page: int | None = None) -> str:
+    """Path below the dataset's folder, for messages; people count pages from 1."""
+    name = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    return name if page is None else f"{name}, page {page + 1}"
+
+
+class Findings(list[Problem]):
+    """Problems of files below `root` (of one `page` of them), which are told relative to it.
+
+    `details` are expected, received and fix of a `Problem`, in this order.
+    """
+
+    def __init__(self, root: Path, page: int | None = None) -> None:
+        super().__init__()
+        self._root, self._page = root, page
+
+    def error(self, code: str, file: Path | str, message: str, *details: str) -> None:
+        """Add what keeps the dataset from being used."""
+        self.append(Problem("error", code, self._name(file), message, *details))
+
+    def warning(self, code: str, file: Path | str, message: str, *details: str) -> None:
+        """Add what the user should know."""
+        self.append(Problem("warning", code, self._name(file), message, *details))
+
+    def caught(self, code: str, file: Path | str, cause: ReunetError) -> None:
+        """Add an error that reading the file raised."""
+        self.error(code, file, cause.what, _text(cause.expected), _text(cause.received), cause.fix or "")
+
+    def _name(self, file: Path | str) -> str:
+        return file if isinstance(file, str) else relative(file, self._root, self._page)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

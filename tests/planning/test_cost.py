@@ -1,0 +1,80 @@
+"""What a training costs, and how a plan keeps within memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reunet import machine
+from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.labels import LabelMap, default_classes
+from reunet.contracts.network import HeadSpec, NetworkConfig
+from reunet.datasets.cache import CaseArrays
+from reunet.errors import UsageError
+from reunet.planning import PlanRequest, make_plan, take_fingerprint
+from reunet.planning.cost import FRAMEWORK_BYTES, level_weights, multiplications, training_bytes
+
+SMALL = NetworkConfig(in_channels=3, filters=(4, 8), strides=((2, 2),), heads=(HeadSpec(channels=2),))
+
+
+@pytest.fixture(scope="module")
+def facts() -> Fingerprint:
+    rng = np.random.default_rng(0)
+    image, labels = rng.integers(0, 255, (256, 256, 1), np.uint8), rng.integers(0, 2, (256, 256), np.uint8)
+    cases = [CaseArrays(name, image, labels, name) for name in "abc"]
+    return take_fingerprint("set", LabelMap(classes=default_classes([0, 1])), cases, [], has_fov=False)
+
+
+def test_multiplications_are_weights_times_pixels() -> None:
+    """By hand: 3x3 convolutions 3-4-4 and 8-4-4 at full size, 4-8-8 at half, and the 2x2 up-convolution."""
+    full = 9 * (3 * 4 + 4 * 4) + 9 * (8 * 4 + 4 * 4)
+    half = 9 * (4 * 8 + 8 * 8)
+    assert multiplications(SMALL, (32, 32)) == 32 * 32 * (full + 8 * 4) + 16 * 16 * half
+    assert level_weights(SMALL) == [(full, 8 * 4), (half, 0)]
+
+
+@pytest.mark.keras
+def test_weights_are_those_of_the_network() -> None:
+    from reunet.networks import build_network
+
+    kernels = [v.shape for v in build_network(SMALL).trainable_variables if v.path.endswith("kernel")]
+    spatial = sum(int(np.prod(shape)) for shape in kernels if shape[0] > 1)
+    (full, up), (half, _) = level_weights(SMALL)
+    assert full + half + 4 * up == spatial
+
+
+def test_memory_has_a_part_for_framework_and_weights() -> None:
+    one, two = (training_bytes(SMALL, (32, 32), batch) for batch in (1, 2))
+    assert FRAMEWORK_BYTES < 2 * one - two < FRAMEWORK_BYTES + 10**6
+
+
+def test_memory_limits_the_batch_and_then_the_width(facts: Fingerprint) -> None:
+    def plan(max_memory: int) -> tuple[int, int]:
+        made = make_plan(facts, PlanRequest(minutes=600, max_memory=max_memory))
+        assert training_bytes(made.network, made.patch, made.batch) <= max_memory
+        if made.network.filters[0] < 64:
+            assert "memory" in made.reasons["network.filters"]
+        return made.network.filters[0], made.batch
+
+    sizes = [plan(FRAMEWORK_BYTES + room) for room in (10**11, 3 * 10**9, 3 * 10**8)]
+    assert sizes[0] == (64, 4)
+    assert sizes[1][0] == 64
+    assert sizes[1][1] < 4
+    assert sizes[2][0] < 64
+    with pytest.raises(UsageError, match="does not fit into the memory") as caught:
+        plan(FRAMEWORK_BYTES)
+    assert caught.value.where == "--max-memory"
+    enough = float(str(caught.value.expected).split()[2])
+    assert plan(int(enough * 1e9)) == (16, 1)
+
+
+def test_the_memory_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(machine, "CONTAINER_LIMITS", (tmp_path / "absent", limit))
+    physical = machine.memory_bytes()
+    limit.write_text("max\n")
+    assert machine.memory_bytes() == physical
+    limit.write_text("1000000\n")
+    assert machine.memory_bytes() == 10**6
