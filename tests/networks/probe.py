@@ -1,19 +1,25 @@
 """Run in a process of its own per backend: forward pass and three SGD steps from given weights.
 
-python probe.py BACKEND NORMALISATION OUTPUT.npz
+python probe.py BACKEND FOLDER
 """
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 
 
-def main(backend: str, normalisation: str, output: str) -> None:
+def main(backend: str, folder: str) -> None:
     from reunet.backend import use_backend
 
     use_backend(backend)
+    for normalisation in ("batch", "instance", "group"):
+        np.savez(f"{folder}/{backend}-{normalisation}.npz", **numbers(backend, normalisation))
+
+
+def numbers(backend: str, normalisation: str) -> dict[str, Any]:
     import keras
 
     from reunet.contracts.plan import LossSpec
@@ -41,7 +47,7 @@ def main(backend: str, normalisation: str, output: str) -> None:
     for _ in range(3):
         model.train_on_batch(images, {"semantic": labels})
     trained = np.concatenate([keras.ops.convert_to_numpy(v.value).ravel() for v in model.trainable_variables])
-    np.savez(output, logits=logits, losses=losses, trained=trained, count=model.count_params())
+    return {"logits": logits, "losses": losses, "trained": trained, "count": model.count_params()}
 
 
 if __name__ == "__main__":

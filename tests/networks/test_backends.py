@@ -14,15 +14,18 @@ from reunet.backend import installed_backends
 PROBE = Path(__file__).with_name("probe.py")
 
 
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("probe")
+    for backend in installed_backends():
+        subprocess.run([sys.executable, str(PROBE), backend, str(folder)], check=True)
+    return folder
+
+
 @pytest.mark.skipif(len(installed_backends()) < 2, reason="only one backend is installed")
 @pytest.mark.parametrize("normalisation", ["batch", "instance", "group"])
-def test_backends_agree(normalisation: str, tmp_path: Path) -> None:
-    results = {}
-    for backend in installed_backends():
-        file = tmp_path / f"{backend}.npz"
-        subprocess.run([sys.executable, str(PROBE), backend, normalisation, str(file)], check=True)
-        results[backend] = np.load(file)
-    first, *others = results.values()
+def test_backends_agree(normalisation: str, results: Path) -> None:
+    first, *others = (np.load(results / f"{name}-{normalisation}.npz") for name in installed_backends())
     for other in others:
         assert other["count"] == first["count"]
         np.testing.assert_allclose(other["logits"], first["logits"], atol=1e-4)

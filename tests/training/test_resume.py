@@ -7,11 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from reunet.errors import CheckpointError, DataError
+from reunet.flows.train import train
 from reunet.training.checkpoint import load_checkpoint
 
 pytestmark = pytest.mark.keras
@@ -104,25 +107,20 @@ def whole(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory, backend:
 def test_resuming_an_edited_plan_is_refused(whole: Path, tiny_dataset: Path, tmp_path: Path) -> None:
     run = shutil.copytree(whole, tmp_path / "run")
     file = run / "plan.json"
-    file.write_text(file.read_text().replace('"dropout": 0.2', '"dropout": 0.3'))
-    result = subprocess.run(
-        command(tiny_dataset, run, "--resume"), capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 1
-    assert "plan.json was changed" in result.stderr
+    file.write_text(file.read_text().replace('"weight_decay": 0.01', '"weight_decay": 0.02'))
+    with pytest.raises(CheckpointError, match=r"plan.json was changed"):
+        train(tiny_dataset, output=run, resume=True)
 
 
-def test_resuming_other_data_is_refused(whole: Path, tmp_path: Path, make_dataset: object) -> None:
-    other = make_dataset(tmp_path / "other", seed=5)  # type: ignore[operator]
-    result = subprocess.run(command(other, whole, "--resume"), capture_output=True, text=True, check=False)
-    assert result.returncode == 1
-    assert "have changed since this training began" in result.stderr
+def test_resuming_other_data_is_refused(
+    whole: Path, tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
+    other = make_dataset(tmp_path / "other", seed=5)
+    with pytest.raises(DataError, match="have changed since this training began"):
+        train(other, output=whole, resume=True)
 
 
 def test_resuming_nothing_is_refused(tiny_dataset: Path, tmp_path: Path) -> None:
-    result = subprocess.run(
-        command(tiny_dataset, tmp_path / "none", "--resume"), capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 1
-    assert "no checkpoint to resume from" in result.stderr
+    with pytest.raises(CheckpointError, match="no checkpoint to resume from"):
+        train(tiny_dataset, output=tmp_path / "none", resume=True)
     assert not (tmp_path / "none").exists()
