@@ -137,9 +137,18 @@ def tiny_run(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory, backe
     """A finished run on `tiny_dataset`, trained for a few steps. Shared: do not change it, copy it."""
     from reunet.flows.train import train
 
-    run = tmp_path_factory.mktemp("runs") / "tiny"
-    train(tiny_dataset, output=run, steps=40, backend=backend)
-    return run
+    folder = tmp_path_factory.mktemp("runs")
+    changes = {
+        "network__filters": (8, 16, 32),
+        "network__strides": ((2, 2), (2, 2)),
+        "patch": (64, 64),
+        "inference": {"tile": (64, 64)},
+        "batch": 4,
+        "schedule__validations": 4,
+    }
+    plan = write_plan(folder / "plan.json", tiny_dataset, backend=backend, steps=40, **changes)
+    train(tiny_dataset, output=folder / "tiny", plan=plan)
+    return folder / "tiny"
 
 
 @pytest.fixture(scope="session")

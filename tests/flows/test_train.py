@@ -18,33 +18,14 @@ from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
 from reunet.errors import PlanError, TrainingError, UsageError
 
-pytestmark = pytest.mark.keras
+MakePlan = Callable[..., Path]
 
 
-def small_plan(data: Path, folder: Path, backend: str, **changes: Any) -> Path:
-    """A plan of a few seconds; changes by dotted field names written with double underscores."""
-    from reunet.flows.plan import plan
-
-    made = plan(data, steps=6, backend=backend).model_dump()
-    made["network"].update(filters=(4, 8), strides=((2, 2),))
-    made.update(patch=(32, 32), inference={"tile": (32, 32)}, batch=2)
-    made["schedule"]["validations"] = 2
-    for dotted, value in changes.items():
-        *parents, field = dotted.split("__")
-        target = made
-        for parent in parents:
-            target = target[parent]
-        target[field] = value
-    file = folder / "plan.json"
-    Plan.parse(made, where="test").write(file)
-    return file
-
-
-def trained(data: Path, folder: Path, backend: str, **changes: Any) -> RunFolder:
+def trained(data: Path, folder: Path, make_plan: MakePlan, **changes: Any) -> RunFolder:
     from reunet.flows.train import train
 
     folder.mkdir(exist_ok=True)
-    train(data, output=folder / "run", plan=small_plan(data, folder, backend, **changes))
+    train(data, output=folder / "run", plan=make_plan(folder / "plan.json", data, **changes))
     return RunFolder(folder / "run")
 
 
@@ -57,6 +38,7 @@ def layers(file: Path) -> dict[str, np.ndarray]:
     return found
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(
     "changes",
     [
@@ -73,11 +55,11 @@ def layers(file: Path) -> dict[str, np.ndarray]:
     ids=["deep supervision", "valid padding", "group", "batch and ema", "loss"],
 )
 def test_every_option_trains_exports_and_predicts(
-    changes: dict[str, Any], tiny_dataset: Path, tmp_path: Path, backend: str
+    changes: dict[str, Any], tiny_dataset: Path, tmp_path: Path, backend: str, make_plan: MakePlan
 ) -> None:
     if backend != "tensorflow" and "schedule__ema" not in changes and "network__padding" not in changes:
         pytest.skip("two cases are enough to see that another backend trains")
-    run = trained(tiny_dataset, tmp_path, backend, **changes)
+    run = trained(tiny_dataset, tmp_path, make_plan, **changes)
     engine = json.loads(run.engine_facts_file.read_text())
     assert engine["precision"]["f32"]["max_difference"] < 1e-4
     image = np.random.default_rng(0).integers(0, 255, (45, 70), np.uint8)
@@ -87,6 +69,7 @@ def test_every_option_trains_exports_and_predicts(
     np.testing.assert_allclose(by_engine.probabilities, by_keras.probabilities, atol=1e-4)
 
 
+@pytest.mark.keras
 def test_the_score_of_training_is_the_score_of_evaluate(tiny_run: Path, tiny_dataset: Path) -> None:
     """Validation uses the predictor that users call; only threshold and bfloat16 may differ a little."""
     with open(tiny_run / "history.csv", newline="") as file:
@@ -110,24 +93,25 @@ def test_a_run_folder_is_complete_and_names_no_place(tiny_run: Path, tiny_datase
 
 
 def test_the_test_images_are_never_opened(
-    make_dataset: Callable[..., Path], tmp_path: Path, backend: str
+    make_dataset: Callable[..., Path], tmp_path: Path, make_plan: MakePlan
 ) -> None:
     data = make_dataset(tmp_path / "data")
     for file in (data / "test").rglob("*.png"):
         file.write_bytes(b"not an image")
-    trained(data, tmp_path / "work", backend)
+    trained(data, tmp_path / "work", make_plan)
 
 
 @pytest.mark.slow
-def test_minutes_are_kept(tiny_dataset: Path, tmp_path: Path, backend: str) -> None:
+def test_minutes_are_kept(tiny_dataset: Path, tmp_path: Path, make_plan: MakePlan) -> None:
     from reunet.flows.train import train
 
     changes = {"schedule__steps": None, "schedule__minutes": 0.6, "network__deep_supervision": True}
-    plan = small_plan(tiny_dataset, tmp_path, backend, **changes)
+    plan = make_plan(tmp_path / "plan.json", tiny_dataset, **changes)
     result = train(tiny_dataset, output=tmp_path / "run", plan=plan)
     assert 0.4 * 36 < result.seconds < 1.3 * 36  # wide, since machines are shared
 
 
+@pytest.mark.keras
 def test_start_from_another_run_with_another_class_list(
     make_dataset: Callable[..., Path], tiny_run: Path, tmp_path: Path, backend: str
 ) -> None:
@@ -162,18 +146,18 @@ def test_start_from_another_run_with_another_class_list(
 
 
 def test_a_network_of_another_shape_is_refused_as_a_start(
-    tiny_dataset: Path, tiny_run: Path, tmp_path: Path, backend: str
+    tiny_dataset: Path, tiny_run: Path, tmp_path: Path, make_plan: MakePlan
 ) -> None:
     from reunet.training.compile import compiled_network
     from reunet.training.transfer import transfer_weights
 
-    plan = Plan.read(small_plan(tiny_dataset, tmp_path, backend))
+    plan = Plan.read(make_plan(tmp_path / "plan.json", tiny_dataset))
     with pytest.raises(PlanError, match="another one"):
         transfer_weights(compiled_network(plan), plan, RunFolder(tiny_run))
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoints(
-    tiny_dataset: Path, tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_plan: MakePlan
 ) -> None:
     from reunet.training.loop import Training
 
@@ -185,7 +169,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoints(
 
     monkeypatch.setattr(Training, "_step", failing)
     with pytest.raises(TrainingError, match="no longer a finite number"):
-        trained(tiny_dataset, tmp_path, backend)
+        trained(tiny_dataset, tmp_path, make_plan)
     assert (tmp_path / "run" / "checkpoints" / "LATEST").is_file()
 
 
@@ -206,11 +190,11 @@ def test_options_that_contradict_each_other(tiny_dataset: Path, tiny_run: Path, 
 
 
 def test_overwriting_removes_only_a_run(
-    tiny_run: Path, tiny_dataset: Path, tmp_path: Path, backend: str
+    tiny_run: Path, tiny_dataset: Path, tmp_path: Path, make_plan: MakePlan
 ) -> None:
     from reunet.flows.train import train
 
     run = shutil.copytree(tiny_run, tmp_path / "run")
     (run / "checkpoints" / "old").mkdir()
-    train(tiny_dataset, output=run, plan=small_plan(tiny_dataset, tmp_path, backend), overwrite=True)
+    train(tiny_dataset, output=run, plan=make_plan(tmp_path / "plan.json", tiny_dataset), overwrite=True)
     assert not (run / "checkpoints" / "old").exists()
