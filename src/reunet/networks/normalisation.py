@@ -40,11 +40,15 @@ class SampleNormalization(layers.Layer):
     def call(self, inputs: Any) -> Any:
         space = list(range(1, len(inputs.shape) - 1))
         mean = ops.mean(inputs, axis=space, keepdims=True)
-        variance = ops.mean(ops.square(inputs - mean), axis=space, keepdims=True)
+        centred = inputs - mean
+        variance = ops.mean(ops.square(centred), axis=space, keepdims=True)
         if self.groups is not None:
             mean, variance = self._pool(mean, variance)
-        scale = self.gamma * ops.rsqrt(variance + self.epsilon)
-        return inputs * scale + (self.beta - mean * scale)
+            centred = inputs - mean
+        elif keras.backend.backend() == "openvino":
+            # In this form OpenVINO recognises one operation of its own; elsewhere it is a pass more.
+            return centred / ops.sqrt(variance + self.epsilon) * self.gamma + self.beta
+        return centred * (self.gamma * ops.rsqrt(variance + self.epsilon)) + self.beta
 
     def _pool(self, mean: Any, variance: Any) -> tuple[Any, Any]:
         """Channel moments to the moments of each channel's group, same shape."""
