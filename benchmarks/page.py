@@ -164,7 +164,11 @@ SECTIONS: dict[str, Callable[[], str]] = {
 def machine() -> str:
     """Where the newest lines were measured."""
     lines = [line for name in SECTIONS for line in records.read(name)[-1:]]
-    seen = {str(line["machine"]) for line in lines}
+    seen = {
+        f"{m['system']} {m['processor']}, {m['cores']} cores, {m['memory_gib']} GiB memory, "
+        f"{'with' if m['cpu_bfloat16'] else 'without'} bfloat16 instructions"
+        for m in (line["machine"] for line in lines)
+    }
     return "## Machines\n\n" + "".join(f"- {text}\n" for text in sorted(seen))
 
 

@@ -68,7 +68,7 @@ def test_every_command_names_things_that_exist(capsys: pytest.CaptureFixture[str
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     shutil.copytree(tiny_dataset, folder / "cells")
     shutil.copytree(tiny_dataset / "test" / "images", folder / "new_images")
@@ -77,7 +77,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path) -> P
 
 @pytest.mark.skipif(not README.is_file(), reason="there is no README.md here")
 @pytest.mark.skipif(not installed_backends(), reason="no training framework is installed")
-def test_marked_blocks_run(workplace: Path, child_environment: dict[str, str]) -> None:
+def test_marked_blocks_run(folder: Path, child_environment: dict[str, str]) -> None:
     """As for a reader, no variable is set."""
     for runs, language, body in blocks():
         if not runs:
@@ -89,6 +89,6 @@ def test_marked_blocks_run(workplace: Path, child_environment: dict[str, str]) -
             calls = [[sys.executable, "-m", *shortened(words)] for words in commands(body)]
         for call in calls:
             answer = subprocess.run(
-                call, cwd=workplace, env=child_environment, capture_output=True, text=True, check=False
+                call, cwd=folder, env=child_environment, capture_output=True, text=True, check=False
             )
             assert answer.returncode == 0, f"{' '.join(call)}\n{answer.stderr}"

@@ -141,7 +141,7 @@ def choose_networks(
     )
     reasons["network.normalisation"] = (
         "statistics of the image itself: right for mixed kinds of images, the same in training and "
-        "prediction, and measured best or equal on the reference sets (docs/benchmarks.md)"
+        "prediction, without averages that low precision could spoil; compared in docs/benchmarks.md"
     )
     return networks[choose_width(request, patch, networks, reasons) :]
 

@@ -22,7 +22,7 @@ class History:
 
     @classmethod
     def resumed(cls, path: Path, step: int) -> History:
-        """The rows of an earlier session up to `step`; later ones belong to steps that are done again."""
+        """The rows up to `step`; later ones belong to steps that are done again."""
         if not path.is_file():
             return cls(path)
         with open(path, newline="", encoding="utf-8") as file:
