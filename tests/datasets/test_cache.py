@@ -180,3 +180,15 @@ def test_refuses_what_must_not_reach_a_network(case: Case, tmp_path: Path) -> No
     tifffile.imwrite(tmp_path / "n.tif", pixels)
     with pytest.raises(DataError, match="not finite"):
         cache.load_case(Case("n", "train", tmp_path / "n.tif", case.mask), LABELS)
+
+
+def test_many_threads_may_read_at_once(case: Case) -> None:
+    """Training reads from several threads; parsing file headers in them has failed on CPython 3.11."""
+    cache.load_case(case, LABELS)
+
+    def read(_: int) -> int:
+        arrays = cache.load_case(case, LABELS)
+        return sum(int(arrays.image[0, 0, 0]) for _ in range(5))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(read, range(400)))) == 1

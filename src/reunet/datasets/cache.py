@@ -8,7 +8,10 @@ import os
 import shutil
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +32,31 @@ SPARE_S = 7 * 86400.0
 """Entries used within this time are never removed: a training, also of another process, reads them anew."""
 
 
+_one_header = Lock()
+"""Held while an .npy header is read: NumPy parses it as Python, and CPython 3.11 fails at that in threads."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where an array lies in a file."""
+
+    path: Path
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+
+    @classmethod
+    def find(cls, path: Path) -> Stored:
+        """Read the header of an .npy file. Raises OSError, ValueError or EOFError when it is damaged."""
+        with _one_header:
+            array: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+        return cls(path, array.dtype, array.shape, array.offset)
+
+    def array(self) -> np.ndarray:
+        """The array, mapped read-only."""
+        return np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
+
+
 class CaseArrays:
     """The arrays of one case; each access maps the file anew, so that thousands of cases hold no open file.
 
@@ -40,8 +68,8 @@ class CaseArrays:
     def __init__(
         self,
         id: str,  # noqa: A002 - a case's id everywhere
-        image: np.ndarray | Path,
-        labels: np.ndarray | Path | None,
+        image: np.ndarray | Stored,
+        labels: np.ndarray | Stored | None,
         content: str,
     ) -> None:
         self.id, self.content = id, content
@@ -60,10 +88,10 @@ class CaseArrays:
 
     def _mark_used(self) -> None:
         now = time.monotonic()
-        if isinstance(self._image, Path) and now - self._marked >= MARK_EVERY_S:
+        if isinstance(self._image, Stored) and now - self._marked >= MARK_EVERY_S:
             self._marked = now
             with suppress(OSError):  # a cache that others filled may be read-only
-                os.utime(self._image.parent)
+                os.utime(self._image.path.parent)
 
 
 def load_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> CaseArrays:
@@ -84,9 +112,9 @@ def load_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> CaseA
     image, encoded = read_case(case, labels, axes=axes)
 
     def fill(temporary: Path) -> None:
-        np.save(temporary / "image.npy", image)
+        np.save(temporary / "image.npy", np.ascontiguousarray(image))
         if encoded is not None:
-            np.save(temporary / "labels.npy", encoded)
+            np.save(temporary / "labels.npy", np.ascontiguousarray(encoded))
 
     # An entry that another process made since then stays, since that process reads it; a damaged one goes.
     with suppress(StorageError):  # it stayed, or the cache cannot be written: the arrays in memory serve too
@@ -190,23 +218,21 @@ def _remembered_hash(path: Path, *_facts: int) -> str:
 
 def _open(folder: Path, case: Case, content: str) -> CaseArrays | None:
     """The entry in `folder`; None when it is absent or damaged."""
-    image, labels = folder / "image.npy", folder / "labels.npy"
     try:
-        _array(image)
-        if case.mask is not None:
-            _array(labels)
+        image = Stored.find(folder / "image.npy")
+        labels = None if case.mask is None else Stored.find(folder / "labels.npy")
     except (OSError, ValueError, EOFError):
         return None
-    found = CaseArrays(case.id, image, labels if case.mask is not None else None, content)
+    found = CaseArrays(case.id, image, labels, content)
     found._mark_used()
     return found
 
 
-def _array(source: np.ndarray | Path) -> np.ndarray:
-    return np.load(source, mmap_mode="r", allow_pickle=False) if isinstance(source, Path) else source
+def _array(source: np.ndarray | Stored) -> np.ndarray:
+    return source.array() if isinstance(source, Stored) else source
 
 
-def _frozen(source: np.ndarray | Path) -> np.ndarray | Path:
+def _frozen(source: np.ndarray | Stored) -> np.ndarray | Stored:
     if isinstance(source, np.ndarray):
         source = source.view()
         source.flags.writeable = False
