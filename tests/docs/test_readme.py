@@ -53,7 +53,6 @@ def test_a_budget_is_shortened() -> None:
     assert shortened(words) == ["reunet", "train", "cells", "--steps", "3", "-o", "run"]
 
 
-@pytest.mark.skipif(not README.is_file(), reason="there is no README.md here")
 def test_every_command_names_things_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
     for _, language, body in blocks():
         if language not in ("console", "sh", "bash"):
@@ -75,7 +74,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path) -> Path
     return folder
 
 
-@pytest.mark.skipif(not README.is_file(), reason="there is no README.md here")
 @pytest.mark.skipif(not installed_backends(), reason="no training framework is installed")
 def test_marked_blocks_run(folder: Path, child_environment: dict[str, str]) -> None:
     """As for a reader, no variable is set."""
