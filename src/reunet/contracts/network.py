@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -9,9 +10,16 @@ from pydantic import Field, model_validator
 from reunet.contracts.base import Contract
 
 Normalisation = Literal["batch", "instance", "group", "none"]
+Shape = tuple[int, ...]
 
 LOST_PER_AXIS = {"double_conv": 4}
 """Pixels that a block takes off each axis when its 3x3 convolutions are not padded; no other block can be."""
+
+SWEEPS = ("sweep", "raster")
+"""Bottlenecks that carry context across the whole map."""
+
+ACROSS_FRAMES = ("recurrence", "half_recurrence")
+"""Bottlenecks that carry context from frame to frame."""
 
 
 class HeadSpec(Contract):
@@ -22,61 +30,138 @@ class HeadSpec(Contract):
     activation: Literal["softmax", "sigmoid", "linear"] = "softmax"
 
 
+class RecurrenceSpec(Contract):
+    """How the recurrent parts of a network recur.
+
+    cell: `simple_rnn`, `gru`, `lstm` or `min_gru` (see `reunet.networks.cells`).
+    units: maps of the state per direction; None for what keeps the width of the features.
+    kernel: side of the convolutions in cells that run over frames or skips; sweeps have dense cells.
+    layers: how often a sweep over all axes is repeated.
+    steps: recurrent steps of an R2U-Net block, after the feed-forward one.
+    tied: in an R2U-Net block one convolution serves the input and the state, as in its popular port;
+    otherwise each has its own, as in the paper. step_statistics: a normalisation of its own per step.
+    merge: how the two directions of a recurrent skip are joined; `forward` has only one of them.
+    """
+
+    cell: str = "gru"
+    units: int | None = Field(default=None, ge=1)
+    kernel: int = Field(default=3, ge=1)
+    layers: int = Field(default=1, ge=1)
+    steps: int = Field(default=2, ge=0)
+    tied: bool = True
+    step_statistics: bool = False
+    merge: Literal["sum", "concat", "forward"] = "sum"
+
+
 class NetworkConfig(Contract):
     """A U-Net: one entry of `filters` per level, one entry of `strides` between two levels.
 
     block, bottleneck, skip, decoder: names of the four slots (see `reunet.networks`).
-    strides: per downsampling and axis, such as ((2, 2), (2, 2)).
+    encoder: `plain`, `recurrent` (a recurrence over frames before each block) or a pretrained network.
+    decoder_block: block of the decoder where it is another one. repeats: blocks per encoder level.
+    strides: per downsampling and axis, such as ((2, 2), (2, 2)). kernels: sides of the convolutions per
+    level and axis; 3 everywhere when empty.
+    bottleneck_blocks: blocks of a `dense` bottleneck.
     padding: `same` keeps the size; `valid` is the paper's unpadded convolution: the output is smaller
     than the input by a margin on each side, and only some input sizes fit.
+    bias: of the convolutions; None for only where no normalisation follows.
     deep_supervision: logits at every decoder level while training; the finest is the output.
+    time: `none` for single images; `frames` for sequences whose frames go through the network one by
+    one, joined by recurrences; `axis` for sequences with time as one more axis of every convolution,
+    the first one in `strides` and `kernels`.
     """
 
     preset: str = "unet"
     spatial_dims: Literal[2, 3] = 2
     in_channels: int = Field(ge=1)
-    filters: tuple[int, ...] = Field(min_length=1)
-    strides: tuple[tuple[int, ...], ...]
+    filters: Shape = Field(min_length=1)
+    strides: tuple[Shape, ...]
+    kernels: tuple[Shape, ...] = ()
     heads: tuple[HeadSpec, ...] = Field(min_length=1)
+    encoder: str = "plain"
     block: str = "double_conv"
+    decoder_block: str | None = None
+    repeats: Shape = ()
     bottleneck: str = "identity"
+    bottleneck_blocks: int = Field(default=1, ge=1)
     skip: str = "concat"
     decoder: str = "plain"
+    recurrence: RecurrenceSpec = RecurrenceSpec()
+    downsampling: Literal["max_pool", "stride"] = "max_pool"
+    upsampling: Literal["transpose", "transpose_norm", "nearest_conv", "linear"] = "transpose"
     normalisation: Normalisation = "batch"
     activation: Literal["relu", "leaky_relu"] = "relu"
     padding: Literal["same", "valid"] = "same"
+    bias: bool | None = None
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     deep_supervision: bool = False
+    time: Literal["none", "frames", "axis"] = "none"
 
     @model_validator(mode="after")
     def _levels_fit(self) -> NetworkConfig:
         if len(self.strides) != len(self.filters) - 1:
             raise ValueError(f"{len(self.filters)} filters need {len(self.filters) - 1} strides")
-        if any(len(stride) != self.spatial_dims or min(stride) < 1 for stride in self.strides):
-            raise ValueError(f"every stride needs {self.spatial_dims} positive entries")
-        if min(self.filters) < 1:
-            raise ValueError("filters must be positive")
+        for name, shapes in (("stride", self.strides), ("kernel", self.kernels)):
+            if any(len(shape) != self.rank or min(shape) < 1 for shape in shapes):
+                raise ValueError(f"every {name} needs {self.rank} positive entries")
+        for name, per_level in (("kernels", self.kernels), ("repeats", self.repeats)):
+            if per_level and len(per_level) != len(self.filters):
+                raise ValueError(f"{name} needs one entry per level, or none")
+        if min(self.filters) < 1 or min(self.repeats, default=1) < 1:
+            raise ValueError("filters and repeats must be positive")
         if len({head.name for head in self.heads}) != len(self.heads):
             raise ValueError("two heads share one name")
         return self
 
     @model_validator(mode="after")
     def _padding_fits(self) -> NetworkConfig:
-        if self.padding == "valid" and self.block not in LOST_PER_AXIS:
+        if self.padding == "same":
+            return self
+        if self.block not in LOST_PER_AXIS:
             raise ValueError(f"valid padding needs one of these blocks: {', '.join(LOST_PER_AXIS)}")
-        if self.padding == "valid" and self.deep_supervision:
+        if self.deep_supervision:
             raise ValueError("deep supervision needs padding same: coarser outputs would show another area")
+        plain = NetworkConfig.model_fields
+        for name in ("encoder", "bottleneck", "decoder", "downsampling", "upsampling", "kernels", "repeats"):
+            if getattr(self, name) != plain[name].default:
+                raise ValueError(f"valid padding needs {name} {plain[name].default!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _time_fits(self) -> NetworkConfig:
+        if self.time != "none" and self.padding == "valid":
+            raise ValueError("valid padding is for single images")
+        if self.time == "axis" and self.spatial_dims == 3:
+            raise ValueError("time as an axis needs images with two axes: convolutions have at most three")
+        if self.time != "frames" and self.recurs_over_frames:
+            raise ValueError("a recurrence over frames needs time 'frames'")
         return self
 
     @property
-    def total_stride(self) -> tuple[int, ...]:
-        """Per axis, the factor between the input and the deepest feature map."""
-        total = [1] * self.spatial_dims
-        for stride in self.strides:
-            total = [a * b for a, b in zip(total, stride, strict=True)]
-        return tuple(total)
+    def rank(self) -> int:
+        """Axes of the convolutions: those of space, and time where it is one of them."""
+        return self.spatial_dims + (self.time == "axis")
+
+    @property
+    def total_stride(self) -> Shape:
+        """Per axis of the convolutions, the factor between the input and the deepest feature map."""
+        return tuple(prod(steps) for steps in zip(*self.strides, strict=True)) or (1,) * self.rank
 
     @property
     def depends_on_tile(self) -> bool:
-        """Whether an output pixel depends on the whole tile (statistics of the tile), not on a window."""
-        return self.normalisation in ("instance", "group")
+        """Whether an output pixel depends on the whole tile (its statistics, sweeps), not on a window."""
+        return self.normalisation in ("instance", "group") or self.bottleneck in SWEEPS
+
+    @property
+    def recurs_over_frames(self) -> bool:
+        """Whether something is carried from one frame of a sequence to another."""
+        return (
+            self.encoder == "recurrent"
+            or self.bottleneck in ACROSS_FRAMES
+            or self.decoder in ("half_recurrence", "slices")
+        )
+
+    @property
+    def causal(self) -> bool:
+        """Whether a frame's output depends on no later frame, so that frames may come one by one."""
+        return self.time == "frames" and self.decoder != "slices"

@@ -122,10 +122,25 @@ class Schedule(Contract):
 
 
 class Inference(Contract):
-    """How an image is tiled: the tile (height, width) the network sees, and the share two tiles overlap."""
+    """How an image is tiled: the tile the network sees, one side per axis of space, finest axis last, and
+    the share two tiles overlap.
+    """
 
-    tile: tuple[int, int]
+    tile: tuple[int, ...]
     overlap: float = Field(default=0.25, ge=0, lt=1)
+
+
+class ClipSpec(Contract):
+    """How sequences are read: windows of `frames` consecutive frames.
+
+    axis: the sequences run in time (T) or through the slices of a stack (Z).
+    carry: in training a window goes on with the state that the window before it left, through `carry`
+    windows of one sequence (truncated backpropagation through time); 1 begins every window anew.
+    """
+
+    frames: int = Field(ge=1)
+    axis: Literal["T", "Z"] = "T"
+    carry: int = Field(default=1, ge=1)
 
 
 class Plan(Contract):
@@ -137,7 +152,8 @@ class Plan(Contract):
     labels: LabelMap
     input: InputSpec
     network: NetworkConfig
-    patch: tuple[int, int]
+    patch: tuple[int, ...]
+    clip: ClipSpec | None = None
     batch: int = Field(ge=1)
     foreground_sampling: float = Field(default=0.33, ge=0, le=1)
     augmentation: Augmentation = Augmentation()
@@ -159,9 +175,13 @@ class Plan(Contract):
         semantic = [head for head in self.network.heads if head.name == "semantic"]
         if "semantic" in self.tasks and [head.channels for head in semantic] != [len(self.labels.classes)]:
             raise ValueError(f"the semantic head needs {len(self.labels.classes)} channels, one per class")
-        if self.network.spatial_dims != 2:
-            raise ValueError("network.spatial_dims must be 2, as patch and tile have two sides")
+        if (self.clip is None) != (self.network.time == "none"):
+            raise ValueError("clip belongs to networks with time, and only to them")
+        if self.clip is not None and self.clip.carry > 1 and not self.network.causal:
+            raise ValueError("clip.carry needs a network whose frames depend on no later ones")
         for name, size in (("patch", self.patch), ("inference.tile", self.inference.tile)):
+            if len(size) != self.network.spatial_dims:
+                raise ValueError(f"{name} needs {self.network.spatial_dims} sides, as network.spatial_dims")
             nearest = valid_size(self.network, size)
             if nearest != size:
                 raise ValueError(f"{name} {size} does not fit the network's poolings; {nearest} would")

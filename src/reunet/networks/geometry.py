@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from reunet.contracts.geometry import margin, skip_crop, valid_size
+from reunet.contracts.geometry import margin, output_strides, skip_crop, valid_frames, valid_size
 
-__all__ = ["margin", "skip_crop", "valid_size"]
+__all__ = ["margin", "output_strides", "skip_crop", "valid_frames", "valid_size"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from reunet.contracts.geometry import output_strides
 from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Plan
 from reunet.losses import SegmentationLoss
@@ -29,7 +30,7 @@ def compiled_network(plan: Plan) -> keras.Model:
     )
     optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     optimizer.build(model.trainable_variables)
-    strides = level_strides(plan.network)
+    strides = output_strides(plan.network)
     weights = [0.5**level for level in range(len(strides))]
     names = output_names(plan.network)
     foreground = plan.labels.foreground
@@ -42,18 +43,9 @@ def compiled_network(plan: Plan) -> keras.Model:
     return model
 
 
-def level_strides(config: NetworkConfig) -> list[tuple[int, ...]]:
-    """Step between the label pixels that the logits of each supervised level stand for, finest first."""
-    strides = [(1,) * config.spatial_dims]
-    if config.deep_supervision:
-        for stride in config.strides[:-1]:
-            strides.append(tuple(a * b for a, b in zip(strides[-1], stride, strict=True)))
-    return strides
-
-
 def output_names(config: NetworkConfig) -> dict[str, int]:
     """Names of the network's outputs, with the level each stands for."""
-    levels = range(len(level_strides(config)))
+    levels = range(len(output_strides(config)))
     return {
         f"{head.name}_{level}" if level else head.name: level for head in config.heads for level in levels
     }
