@@ -16,16 +16,18 @@ from reunet.backend import use_any_backend
 
 if TYPE_CHECKING:
     from reunet.networks.geometry import margin, valid_size
-    from reunet.networks.outputs import probability_model
+    from reunet.networks.outputs import probability_model, state_names
     from reunet.networks.presets import PRESETS, configure
-    from reunet.networks.unet import build_network, unet_model
+    from reunet.networks.unet import build_network, build_step_network, unet_model
 
 _HOMES = {
     "PRESETS": "presets",
     "build_network": "unet",
+    "build_step_network": "unet",
     "configure": "presets",
     "margin": "geometry",
     "probability_model": "outputs",
+    "state_names": "outputs",
     "unet_model": "unet",
     "valid_size": "geometry",
 }
@@ -33,9 +35,11 @@ _HOMES = {
 __all__ = [
     "PRESETS",
     "build_network",
+    "build_step_network",
     "configure",
     "margin",
     "probability_model",
+    "state_names",
     "unet_model",
     "valid_size",
 ]

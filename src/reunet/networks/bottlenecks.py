@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from keras import layers, ops
+
+from reunet.networks.blocks import BLOCKS, conv_norm_act
+from reunet.networks.recurrent import both_directions, half_over_frames, over_frames
+from reunet.networks.reshaping import Ravel, Unravel
 from reunet.networks.scope import Scope
 
 Bottleneck = Callable[[Any, int, Scope], Any]
@@ -15,4 +20,63 @@ def identity(x: Any, filters: int, scope: Scope) -> Any:
     return x
 
 
-BOTTLENECKS: dict[str, Bottleneck] = {"identity": identity}
+def conv(x: Any, filters: int, scope: Scope) -> Any:
+    """One more convolution, what the sweeps are compared with."""
+    return conv_norm_act(x, filters, scope)
+
+
+def dense(x: Any, filters: int, scope: Scope) -> Any:
+    """Further blocks, each seeing the outputs of all before it (BCDU-Net, Azad et al. 2019, section 3.1)."""
+    seen = [x]
+    for number in range(1, scope.config.bottleneck_blocks):
+        here = scope.child(str(number))
+        joined = layers.Concatenate(name=here.name("concat"))(seen[::-1]) if len(seen) > 1 else x
+        seen.append(BLOCKS[scope.config.block](joined, filters, here))
+    return seen[-1]
+
+
+def sweep(x: Any, filters: int, scope: Scope) -> Any:
+    """Every line of the map is a sequence: a recurrence reads it in both directions, axis after axis.
+
+    The ReNet layer of ReSeg (Visin et al. 2016, arXiv 1511.07053): first along the columns, then, over
+    what those gave, along the rows. After both, each position has seen the whole map, of whatever size.
+    """
+    for layer in range(scope.config.recurrence.layers):
+        for axis in range(1, scope.rank + 1):
+            here = scope.child(f"sweep{layer}_axis{axis}")
+            lines = x if axis == 1 else ops.moveaxis(x, axis, 1)
+            read = both_directions(lines, here, units=_units_per_direction(filters, scope))
+            x = read if axis == 1 else ops.moveaxis(read, 1, axis)
+    return x
+
+
+def raster(x: Any, filters: int, scope: Scope) -> Any:
+    """All positions of the map, row after row, as one sequence that is read in both directions."""
+    sequence = Ravel(name=scope.name("ravel"))(x)
+    read = both_directions(sequence, scope, units=_units_per_direction(filters, scope))
+    return Unravel(name=scope.name("unravel"))(read, x)
+
+
+def recurrence(x: Any, filters: int, scope: Scope) -> Any:
+    """A convolutional recurrence from frame to frame."""
+    return over_frames(x, scope.config.recurrence.units or filters, scope)
+
+
+def half_recurrence(x: Any, filters: int, scope: Scope) -> Any:
+    """A convolutional recurrence from frame to frame over half of the channels."""
+    return half_over_frames(x, scope)
+
+
+def _units_per_direction(filters: int, scope: Scope) -> int:
+    return scope.config.recurrence.units or max(1, filters // 2)
+
+
+BOTTLENECKS: dict[str, Bottleneck] = {
+    "identity": identity,
+    "conv": conv,
+    "dense": dense,
+    "sweep": sweep,
+    "raster": raster,
+    "recurrence": recurrence,
+    "half_recurrence": half_recurrence,
+}

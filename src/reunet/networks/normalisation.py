@@ -69,14 +69,20 @@ class SampleNormalization(layers.Layer):
         return {**super().get_config(), "groups": self.groups, "epsilon": self.epsilon}
 
 
-def normalise(x: Any, scope: Scope) -> Any:
-    """Apply the configured normalisation to feature maps (B, *space, C)."""
+def normalisation_layer(channels: int, scope: Scope) -> keras.layers.Layer | None:
+    """The configured normalisation of one place, for maps with that many channels; None for `none`."""
     kind, name = scope.config.normalisation, scope.name("norm")
     if kind == "batch":
-        return layers.BatchNormalization(epsilon=1e-5, name=name)(x)
+        return layers.BatchNormalization(epsilon=1e-5, name=name)
     if kind == "instance":
-        return SampleNormalization(name=name)(x)
+        return SampleNormalization(name=name)
     if kind == "group":
-        groups = next(g for g in range(min(GROUPS, x.shape[-1]), 0, -1) if x.shape[-1] % g == 0)
-        return SampleNormalization(groups, name=name)(x)
-    return x
+        groups = next(g for g in range(min(GROUPS, channels), 0, -1) if channels % g == 0)
+        return SampleNormalization(groups, name=name)
+    return None
+
+
+def normalise(x: Any, scope: Scope) -> Any:
+    """Apply the configured normalisation to feature maps (B, *space, C)."""
+    layer = normalisation_layer(x.shape[-1], scope)
+    return x if layer is None else layer(x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 from reunet.contracts.network import NetworkConfig
 
@@ -13,17 +14,25 @@ class Scope:
     """A place such as `enc0` or `dec2`: layer names start with it, so they never depend on build order.
 
     level: 0 at full resolution, one more after each downsampling.
+    stride: of the first convolution of a block that also goes down a level; None elsewhere.
+    clip: the sequence (a `Clip`) that the feature maps are frames of; None for single images.
     """
 
     config: NetworkConfig
     seed: int
+    clip: Any = None
     path: str = ""
     level: int = 0
+    stride: tuple[int, ...] | None = None
 
     def child(self, part: str, level: int | None = None) -> Scope:
-        """The scope of a part of this place."""
+        """The scope of a part of this place; without its stride, which is for the first convolution alone."""
         path = f"{self.path}_{part}" if self.path else part
-        return replace(self, path=path, level=self.level if level is None else level)
+        return replace(self, path=path, level=self.level if level is None else level, stride=None)
+
+    def strided(self, stride: tuple[int, ...] | None) -> Scope:
+        """The same place, going down a level by `stride`."""
+        return replace(self, stride=stride)
 
     def name(self, part: str) -> str:
         """The name of a layer in this place, such as `enc0_1_conv`."""
@@ -35,5 +44,10 @@ class Scope:
 
     @property
     def rank(self) -> int:
-        """Number of spatial axes, 2 or 3."""
-        return self.config.spatial_dims
+        """Number of axes of the convolutions, 2 or 3."""
+        return self.config.rank
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        """Sides of the convolutions at this level."""
+        return self.config.kernels[self.level] if self.config.kernels else (3,) * self.rank

@@ -20,14 +20,19 @@ from reunet.contracts.network import NetworkConfig
 from reunet.errors import PlanError
 from reunet.networks.blocks import BLOCKS
 from reunet.networks.bottlenecks import BOTTLENECKS
+from reunet.networks.cells import CELLS
+from reunet.networks.clip import Clip
 from reunet.networks.decoders import DECODERS
-from reunet.networks.layers import CONV, MAX_POOL
+from reunet.networks.encoders import ENCODERS
+from reunet.networks.geometry import valid_size
+from reunet.networks.layers import CONV
 from reunet.networks.outputs import probability_model
 from reunet.networks.presets import choose, configure
 from reunet.networks.scope import Scope
 from reunet.networks.skips import SKIPS
 
 SLOTS: dict[str, dict[str, Any]] = {
+    "encoder": ENCODERS,
     "block": BLOCKS,
     "bottleneck": BOTTLENECKS,
     "skip": SKIPS,
@@ -36,34 +41,95 @@ SLOTS: dict[str, dict[str, Any]] = {
 
 
 def build_network(
-    config: NetworkConfig, *, seed: int = 0, size: tuple[int, ...] | None = None
+    config: NetworkConfig,
+    *,
+    seed: int = 0,
+    size: tuple[int, ...] | None = None,
+    frames: int | None = None,
+    carry: bool = False,
 ) -> keras.Model:
     """Build the network of `config`.
 
-    Input `image`: (B, *space, in_channels) float32, any size unless `size` is given; see
-    `geometry.valid_size` for the sizes that fit. Output: a dict of float32 logits, for each head
-    `{name: (B, *space, channels)}` and, with deep supervision, `{name}_1`, `{name}_2`, ... for the
-    coarser levels. The same seed gives the same weights. Raises PlanError for an unknown name in a slot.
-    """
-    for slot, entries in SLOTS.items():
-        choose(getattr(config, slot), entries, where=f"network.{slot}")
-    scope = Scope(config, seed)
-    image = keras.Input((*(size or (None,) * config.spatial_dims), config.in_channels), name="image")
+    Input `image`: (B, *space, in_channels) float32, with time (B, T, *space, in_channels); any size and
+    number of frames unless `size` and `frames` are given; see `geometry.valid_size` for the sizes that
+    fit. Output: a dict of float32 logits, for each head `{name: (B, [T,] *space, channels)}` and, with
+    deep supervision, `{name}_1`, `{name}_2`, ... for the coarser levels. The same seed gives the same
+    weights.
 
-    features = encode(image, scope)
-    features[-1] = BOTTLENECKS[config.bottleneck](features[-1], config.filters[-1], scope.child("bottleneck"))
+    carry: the states that recurrences carry from frame to frame come in and go out: inputs and outputs
+    are dicts with an entry `{layer}_state{i}` (B, *space at its level, channels) for each of them. All
+    zeros begin a sequence.
+
+    Raises PlanError for an unknown name in a slot, and for a carry that the network does not have.
+    """
+    check_names(config)
+    if carry:
+        check_causal(config)
+    space = size or (None,) * config.spatial_dims
+    time = () if config.time == "none" else (frames,)
+    image = keras.Input((*time, *space, config.in_channels), name="image")
+    clip = Clip(image, carry) if config.time == "frames" else None
+    outputs = assemble(image, Scope(config, seed, clip))
+    if clip is None or not carry:
+        return keras.Model(image, outputs, name=config.preset)
+    return keras.Model({"image": image, **clip.states_in}, outputs | clip.states_out, name=config.preset)
+
+
+def build_step_network(
+    config: NetworkConfig, *, seed: int = 0, size: tuple[int, ...] | None = None
+) -> keras.Model:
+    """The network of a causal `config` for one frame at a time, with the weights of the sequence network.
+
+    Inputs: `image` (B, *space, in_channels) and every state, as `build_network(carry=True)` has them.
+    Outputs: logits {name: (B, *space, channels)} and the states for the next frame. Raises PlanError.
+    """
+    check_names(config)
+    check_causal(config)
+    space = size or (None,) * config.spatial_dims
+    frame = keras.Input((*space, config.in_channels), name="image")
+    clip = Clip(keras.ops.expand_dims(frame, 1), carried=True)
+    logits = assemble(clip.image, Scope(config, seed, clip))
+    step = {name: keras.ops.squeeze(x, 1) for name, x in logits.items()}
+    return keras.Model({"image": frame, **clip.states_in}, step | clip.states_out, name=config.preset)
+
+
+def assemble(image: Any, scope: Scope) -> dict[str, Any]:
+    """Encoder, bottleneck, decoder and heads: from a symbolic image (or clip of images) to its logits."""
+    config, clip = scope.config, scope.clip
+    features = ENCODERS[config.encoder](image if clip is None else clip.fold(image, "image"), scope)
+    deepest = BOTTLENECKS[config.bottleneck](features[-1], config.filters[-1], scope.child("bottleneck"))
     if config.dropout:  # "drop-out layers at the end of the contracting path", section 3.1
         dropout = keras.layers.Dropout(config.dropout, seed=scope.layer_seed("dropout"), name="dropout")
-        features[-1] = dropout(features[-1])
-    decoded = DECODERS[config.decoder](features, scope)
+        deepest = dropout(deepest)
+    decoded = DECODERS[config.decoder]([*features[:-1], deepest], scope)
     levels = decoded if config.deep_supervision else decoded[:1]
 
-    logits = {}
+    outputs = {}
     for head in config.heads:
         for level, x in enumerate(levels):
             name = f"{head.name}_{level}" if level else head.name
-            logits[name] = pixelwise_dense(x, head.channels, scope.child(name))
-    return keras.Model(image, logits, name=config.preset)
+            logits = pixelwise_dense(x, head.channels, scope.child(name))
+            outputs[name] = logits if clip is None else clip.unfold(logits, name)
+    return outputs
+
+
+def check_causal(config: NetworkConfig) -> None:
+    """Raise PlanError for a network that needs later frames to know an earlier one's labels."""
+    if not config.causal:
+        raise PlanError(
+            "this network cannot go through a sequence frame by frame",
+            where=f"network {config.preset}",
+            expected="a network for sequences that looks back only, such as conv_gru_unet",
+        )
+
+
+def check_names(config: NetworkConfig) -> None:
+    """Raise PlanError, with the closest name, for a name that its slot does not have."""
+    for slot, entries in SLOTS.items():
+        choose(getattr(config, slot), entries, where=f"network.{slot}")
+    if config.decoder_block is not None:
+        choose(config.decoder_block, BLOCKS, where="network.decoder_block")
+    choose(config.recurrence.cell, CELLS, where="network.recurrence.cell")
 
 
 def pixelwise_dense(x: Any, channels: int, scope: Scope) -> Any:
@@ -73,18 +139,6 @@ def pixelwise_dense(x: Any, channels: int, scope: Scope) -> Any:
         channels, 1, kernel_initializer=initializer, dtype="float32", name=scope.name("logits")
     )
     return convolution(x)
-
-
-def encode(x: Any, scope: Scope) -> list[Any]:
-    """The contracting path: a block per level, maximum pooling y = max(x) between two levels."""
-    config, features = scope.config, []
-    for level, filters in enumerate(config.filters):
-        here = scope.child(f"enc{level}", level)
-        if level:
-            x = MAX_POOL[scope.rank](config.strides[level - 1], name=here.name("pool"))(x)
-        x = BLOCKS[config.block](x, filters, here)
-        features.append(x)
-    return features
 
 
 def unet_model(
@@ -130,8 +184,6 @@ def unet_model(
 
 def check_size(config: NetworkConfig, size: tuple[int, ...]) -> None:
     """Raise PlanError when the network cannot take inputs of this size (axes as in `config`)."""
-    from reunet.networks.geometry import valid_size
-
     if (nearest := valid_size(config, size)) != size:
         raise PlanError(
             "the network cannot take images of this size",

@@ -1,0 +1,50 @@
+"""Frames of a sequence inside a network: folded into the batch, unfolded where something recurs.
+
+Plain blocks see (B * T, *space, C) and never know of time. A recurrence unfolds to (B, T, *space, C), and
+where a network is built to stream, its states become inputs and outputs of the network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from reunet.networks.cells import CELLS
+from reunet.networks.recurrence import Recurrence
+from reunet.networks.reshaping import FoldFrames, UnfoldFrames
+
+
+@dataclass
+class Clip:
+    """The sequence a network is built for.
+
+    image: symbolic input (B, T, *space, C). carried: whether states come in and go out.
+    states_in, states_out: the carried states by name, (B, *space at their level, channels).
+    """
+
+    image: Any
+    carried: bool = False
+    states_in: dict[str, Any] = field(default_factory=dict)
+    states_out: dict[str, Any] = field(default_factory=dict)
+
+    def fold(self, x: Any, name: str) -> Any:
+        """(B, T, *space, C) -> (B * T, *space, C)."""
+        return FoldFrames(name=f"{name}_fold")(x)
+
+    def unfold(self, x: Any, name: str) -> Any:
+        """(B * T, *space, C) -> (B, T, *space, C)."""
+        return UnfoldFrames(name=f"{name}_unfold")(x, self.image)
+
+    def recur(self, x: Any, layer: Recurrence) -> Any:
+        """Run `layer` over the frames of x (B * T, *space, C); its states are carried where this clip does."""
+        frames = self.unfold(x, layer.name)
+        states = [
+            keras.Input((*frames.shape[2:-1], layer.units), name=f"{layer.name}_state{index}")
+            for index in range(CELLS[layer.cell].states if self.carried else 0)
+        ]
+        outputs, *after = layer(frames, *states)
+        for before, state in zip(states, after, strict=False):
+            self.states_in[before.name], self.states_out[before.name] = before, state
+        return self.fold(outputs, layer.name)

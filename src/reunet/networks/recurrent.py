@@ -1,0 +1,52 @@
+"""Recurrences as parts of a network: along frames, and in both directions along an axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import layers, ops
+
+from reunet.networks.recurrence import Recurrence
+from reunet.networks.scope import Scope
+
+BOTH = ("forward", "backward")
+
+
+def directions(
+    x: Any, scope: Scope, *, units: int, kernel: int = 1, ways: tuple[str, ...] = BOTH
+) -> list[tuple[Any, ...]]:
+    """A recurrence over the second axis of x per direction: for each (outputs, *last states)."""
+    cell = scope.config.recurrence.cell
+    return [
+        recurrence(cell, units, scope.child(way), kernel=kernel, reverse=way == "backward")(x) for way in ways
+    ]
+
+
+def both_directions(x: Any, scope: Scope, *, units: int, kernel: int = 1) -> Any:
+    """The outputs of a forward and a backward recurrence, side by side along the channels."""
+    outputs = [outputs for outputs, *_ in directions(x, scope, units=units, kernel=kernel)]
+    return layers.Concatenate(name=scope.name("both"))(outputs)
+
+
+def over_frames(x: Any, units: int, scope: Scope) -> Any:
+    """A convolutional recurrence from frame to frame: x (B * T, *space, C) -> (B * T, *space, units)."""
+    spec = scope.config.recurrence
+    return scope.clip.recur(x, recurrence(spec.cell, units, scope, kernel=spec.kernel))
+
+
+def half_over_frames(x: Any, scope: Scope) -> Any:
+    """Half of the channels recur from frame to frame, the other half passes (Lin et al. 2022).
+
+    Robust Video Matting, arXiv 2108.11515, section 3.2: cheaper than all channels, and what a frame shows
+    by itself needs no memory.
+    """
+    passing, recurring = ops.split(x, [x.shape[-1] // 2], axis=-1)
+    remembered = over_frames(recurring, recurring.shape[-1], scope)
+    return layers.Concatenate(name=scope.name("halves"))([passing, remembered])
+
+
+def recurrence(cell: str, units: int, scope: Scope, *, kernel: int, reverse: bool = False) -> Recurrence:
+    """The recurrent layer of one place."""
+    return Recurrence(
+        cell, units, kernel=kernel, reverse=reverse, seed=scope.layer_seed(cell), name=scope.name(cell)
+    )

@@ -1,0 +1,58 @@
+"""Layers that fold axes together and apart again, whatever sizes a run brings."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import keras
+from keras import ops
+
+Shape = tuple[int | None, ...]
+
+
+@keras.saving.register_keras_serializable(package="reunet")
+class FoldFrames(keras.layers.Layer):
+    """(B, T, *space, C) -> (B * T, *space, C)."""
+
+    def call(self, x: Any) -> Any:
+        return ops.reshape(x, (-1, *ops.shape(x)[2:]))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (None, *input_shape[2:])
+
+
+@keras.saving.register_keras_serializable(package="reunet")
+class UnfoldFrames(keras.layers.Layer):
+    """(B * T, *space, C) -> (B, T, *space, C), with the T of `clip` (B, T, ...)."""
+
+    def call(self, x: Any, clip: Any) -> Any:
+        return ops.reshape(x, (-1, ops.shape(clip)[1], *ops.shape(x)[1:]))
+
+    def compute_output_shape(self, x_shape: Shape, clip_shape: Shape) -> Shape:
+        return (None, clip_shape[1], *x_shape[1:])
+
+
+@keras.saving.register_keras_serializable(package="reunet")
+class Ravel(keras.layers.Layer):
+    """(B, *space, C) -> (B, positions, C), row after row."""
+
+    def call(self, x: Any) -> Any:
+        shape = ops.shape(x)
+        return ops.reshape(x, (shape[0], -1, shape[-1]))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        space = [side for side in input_shape[1:-1] if side is not None]
+        known = len(space) == len(input_shape) - 2
+        return (input_shape[0], prod(space) if known else None, input_shape[-1])
+
+
+@keras.saving.register_keras_serializable(package="reunet")
+class Unravel(keras.layers.Layer):
+    """(B, positions, K) -> (B, *space, K), with the space of `like` (B, *space, C)."""
+
+    def call(self, x: Any, like: Any) -> Any:
+        return ops.reshape(x, (*ops.shape(like)[:-1], x.shape[-1]))
+
+    def compute_output_shape(self, x_shape: Shape, like_shape: Shape) -> Shape:
+        return (*like_shape[:-1], x_shape[-1])
