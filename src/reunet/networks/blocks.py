@@ -48,7 +48,7 @@ def double_conv(x: Any, filters: int, scope: Scope) -> Any:
 
 
 def shortcut(x: Any, filters: int, scope: Scope) -> Any:
-    """X itself, or a 1x1 convolution of it where a block changes its shape."""
+    """The input itself, or a 1x1 convolution of it where a block changes its shape."""
     if x.shape[-1] == filters and scope.stride is None:
         return x
     here = scope.child("shortcut").strided(scope.stride)
@@ -64,7 +64,7 @@ def residual(x: Any, filters: int, scope: Scope) -> Any:
 
 
 def pre_residual(x: Any, filters: int, scope: Scope) -> Any:
-    """X + F(x) with normalisation and activation before each convolution (Zhang et al. 2018, figure 1)."""
+    """The sum x + F(x), normalised and activated before each convolution (Zhang et al. 2018, figure 1)."""
     first, second = scope.child("1").strided(scope.stride), scope.child("2")
     y = convolve(activate(normalise(x, first), first), filters, first)
     y = convolve(activate(normalise(y, second), second), filters, second)
@@ -96,7 +96,7 @@ def separable(x: Any, filters: int, scope: Scope) -> Any:
 
 
 def recurrent(x: Any, filters: int, scope: Scope) -> Any:
-    """X + F(x), F two recurrent convolutional layers (R2U-Net, Alom et al. 2018, figure 4d)."""
+    """The sum x + F(x), F two recurrent convolutional layers (R2U-Net, Alom et al. 2018, figure 4d)."""
     entry = scope.child("entry").strided(scope.stride)
     x = pointwise(x, filters, entry, bias=True)
     y = recurrent_conv(x, filters, scope.child("1"))
@@ -124,7 +124,7 @@ def recurrent_conv(x: Any, filters: int, scope: Scope) -> Any:
 
     forward = layer("conv")
     feedback = forward if spec.tied else layer("recurrent_conv", use_bias=False)
-    shared = normalisation_layer(filters, scope)
+    shared = None if spec.step_statistics else normalisation_layer(filters, scope)
 
     def respond(o: Any, step: int) -> Any:
         here = scope.child(f"step{step}")

@@ -80,7 +80,7 @@ def linear_scan(decay: Any, update: Any, length: int, *, reverse: bool = False) 
 
 
 def _shift(x: Any, by: int, fill: float, reverse: bool) -> Any:
-    """X (B, T, ...) moved `by` steps on, `fill` where nothing came from."""
+    """An array (B, T, ...) moved `by` steps on, `fill` where nothing came from."""
     rest = [(0, 0)] * (len(x.shape) - 2)
     if x.shape[1] is not None and by >= x.shape[1]:
         return ops.full_like(x, fill)

@@ -38,7 +38,7 @@ class Clip:
         return UnfoldFrames(name=f"{name}_unfold")(x, self.image)
 
     def recur(self, x: Any, layer: Recurrence) -> Any:
-        """Run `layer` over the frames of x (B * T, *space, C); its states are carried where this clip does."""
+        """Run `layer` over the frames of x (B * T, *space, C), carrying its states where this clip does."""
         frames = self.unfold(x, layer.name)
         states = [
             keras.Input((*frames.shape[2:-1], layer.units), name=f"{layer.name}_state{index}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from reunet.networks import pretrained
 from reunet.networks.blocks import BLOCKS
 from reunet.networks.layers import MAX_POOL
 from reunet.networks.recurrent import over_frames
@@ -45,4 +46,8 @@ def _descend(x: Any, scope: Scope, before: Callable[[Any, int, Scope], Any]) -> 
     return features
 
 
-ENCODERS: dict[str, Encoder] = {"plain": plain, "recurrent": recurrent}
+ENCODERS: dict[str, Encoder] = {
+    "plain": plain,
+    "recurrent": recurrent,
+    **{name: pretrained.encoder(name) for name in pretrained.APPLICATIONS},
+}

@@ -45,7 +45,7 @@ def pointwise(x: Any, filters: int, scope: Scope, *, bias: bool | None = None) -
 
 
 def enlarge(x: Any, factors: tuple[int, ...], scope: Scope, *, linear: bool = False) -> Any:
-    """X enlarged by `factors` per axis: each value repeated, or interpolated (2D; Keras has no trilinear)."""
+    """Enlarge by `factors` per axis: each value repeated, or interpolated (in 2D; Keras has no trilinear)."""
     if all(factor == 1 for factor in factors):
         return x
     smooth = {"interpolation": "bilinear"} if linear and scope.rank == 2 else {}

@@ -117,7 +117,7 @@ PRESETS: dict[str, Preset] = {
         {"filters": WIDE, "block": "recurrent", "upsampling": "nearest_conv"},
         "Alom et al. 2018, arXiv 1802.06955",
         control={"block": "residual"},
-        differs="one kernel for input and state, as in the popular port; recurrence.tied false separates them",
+        differs="one kernel for input and state, as in the popular port; two with recurrence.tied false",
     ),
     "attention_r2unet": Preset(
         "recurrent convolutions and attention gates",
