@@ -28,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="folder of the reference datasets; else shared/data beside the repository, where it is",
     )
+    parser.addoption(
+        "--write-golden", action="store_true", help="write the golden outputs of the networks anew"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

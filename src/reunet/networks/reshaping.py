@@ -19,7 +19,8 @@ class FoldFrames(keras.layers.Layer):
         return ops.reshape(x, (-1, *ops.shape(x)[2:]))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return (None, *input_shape[2:])
+        batch, frames, *rest = input_shape
+        return (None if batch is None or frames is None else batch * frames, *rest)
 
 
 @keras.saving.register_keras_serializable(package="reunet")
@@ -30,7 +31,7 @@ class UnfoldFrames(keras.layers.Layer):
         return ops.reshape(x, (-1, ops.shape(clip)[1], *ops.shape(x)[1:]))
 
     def compute_output_shape(self, x_shape: Shape, clip_shape: Shape) -> Shape:
-        return (None, clip_shape[1], *x_shape[1:])
+        return (*clip_shape[:2], *x_shape[1:])
 
 
 @keras.saving.register_keras_serializable(package="reunet")
