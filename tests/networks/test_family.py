@@ -239,3 +239,17 @@ def test_variants_name_what_no_preset_has() -> None:
         if slot == "block":
             used |= {config_of(case).decoder_block for case in CASES}
         assert set(entries) - used - set(APPLICATIONS) == set(), slot
+
+
+def test_the_textbook_signature_for_every_preset() -> None:
+    from reunet.networks import unet_model
+
+    for preset, known in PRESETS.items():
+        time = () if known.fields.get("time", "none") == "none" else (None,)
+        space = (16,) * known.fields.get("spatial_dims", 2)
+        model = unet_model((*time, *space, 3), 5, preset, filters=(4, 8, 16))
+        assert model.output_shape == (None, *time, *space, 5), preset
+    with pytest.raises(PlanError, match="a sequence"):
+        unet_model((16, 16, 3), 2, "conv_gru_unet")
+    with pytest.raises(PlanError, match="such as 4"):
+        unet_model((3, 16, 16, 1), 2, "unet_2d_t", filters=(4, 8), strides=((4, 2, 2),))

@@ -13,9 +13,6 @@ from reunet.networks.cells import CELLS, States, linear_scan
 UNROLLED = 16
 """Sequences of at most this length are computed without a loop, which is faster and exports everywhere."""
 
-LONGEST = 1024
-"""Steps that a parallel scan can take where the length is not known when the graph is built."""
-
 
 @keras.saving.register_keras_serializable(package="reunet")
 class Recurrence(keras.layers.Layer):
@@ -74,7 +71,9 @@ class Recurrence(keras.layers.Layer):
         if not states:
             zero = ops.zeros_like(p[0][:, 0])
             states = (zero,) * cell.states
-        return self._scan(p, states) if cell.step is None else self._loop(p, states)
+        if cell.linear and x.shape[1] is not None:
+            return self._scan(p, states)
+        return self._loop(p, states)
 
     def _over_steps(self, x: Any, kernel: Any) -> Any:
         """The linear map of all steps at once: (B, T, *space, C) -> (B, T, *space, gates * units)."""
@@ -90,8 +89,6 @@ class Recurrence(keras.layers.Layer):
 
     def _loop(self, p: list[Any], states: States) -> tuple[Any, ...]:
         step, length = CELLS[self.cell].step, p[0].shape[1]
-        if step is None:
-            raise ValueError(f"{self.cell} is scanned, not stepped")
         if length is None or (length > UNROLLED and keras.backend.backend() != "openvino"):
 
             def one_step(states: States, inputs: Any) -> tuple[States, States]:
@@ -109,14 +106,13 @@ class Recurrence(keras.layers.Layer):
         return ops.stack([found[t] for t in range(length)], axis=1), *states
 
     def _scan(self, p: list[Any], states: States) -> tuple[Any, ...]:
-        z, length = ops.sigmoid(p[0]), p[0].shape[1] or LONGEST
+        z = ops.sigmoid(p[0])
         decay, update = 1.0 - z, z * p[1]
-        # What is left of the state before the first step: it decays on its own, in a scan of products.
-        first = slice(-1, None) if self.reverse else slice(0, 1)
-        rest = slice(0, -1) if self.reverse else slice(1, None)
+        # The state before the first step enters as a part of the first update.
+        first, rest = (slice(-1, None), slice(0, -1)) if self.reverse else (slice(0, 1), slice(1, None))
         begun = update[:, first] + decay[:, first] * states[0][:, None]
         parts = [update[:, rest], begun] if self.reverse else [begun, update[:, rest]]
-        outputs = linear_scan(decay, ops.concatenate(parts, axis=1), length, reverse=self.reverse)
+        outputs = linear_scan(decay, ops.concatenate(parts, axis=1), reverse=self.reverse)
         return outputs, outputs[:, 0] if self.reverse else outputs[:, -1]
 
     def compute_output_shape(

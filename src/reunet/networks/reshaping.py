@@ -39,8 +39,8 @@ class Ravel(keras.layers.Layer):
     """(B, *space, C) -> (B, positions, C), row after row."""
 
     def call(self, x: Any) -> Any:
-        shape = ops.shape(x)
-        return ops.reshape(x, (shape[0], -1, shape[-1]))
+        positions = self.compute_output_shape(x.shape)[1]
+        return ops.reshape(x, (ops.shape(x)[0] if positions is None else -1, positions or -1, x.shape[-1]))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         space = [side for side in input_shape[1:-1] if side is not None]
@@ -53,7 +53,7 @@ class Unravel(keras.layers.Layer):
     """(B, positions, K) -> (B, *space, K), with the space of `like` (B, *space, C)."""
 
     def call(self, x: Any, like: Any) -> Any:
-        return ops.reshape(x, (*ops.shape(like)[:-1], x.shape[-1]))
+        return ops.reshape(x, (-1, *ops.shape(like)[1:-1], x.shape[-1]))
 
     def compute_output_shape(self, x_shape: Shape, like_shape: Shape) -> Shape:
         return (*like_shape[:-1], x_shape[-1])

@@ -24,10 +24,10 @@ from reunet.networks.cells import CELLS
 from reunet.networks.clip import Clip
 from reunet.networks.decoders import DECODERS
 from reunet.networks.encoders import ENCODERS
-from reunet.networks.geometry import valid_size
+from reunet.networks.geometry import valid_frames, valid_size
 from reunet.networks.layers import CONV
 from reunet.networks.outputs import probability_model
-from reunet.networks.presets import choose, configure
+from reunet.networks.presets import PRESETS, choose, configure
 from reunet.networks.scope import Scope
 from reunet.networks.skips import SKIPS
 
@@ -153,42 +153,59 @@ def unet_model(
 
     Parameters
     ----------
-    input_shape: (H, W, C) or (D, H, W, C); axes may be None, then any size divisible by the total
-        stride fits (16 with the default five levels).
+    input_shape: (H, W, C) or (D, H, W, C); of presets for sequences (T, H, W, C) or (T, D, H, W, C). Axes
+        may be None, then any number of frames and any size divisible by the total stride fits (16 with
+        the default five levels).
     num_classes: number of output channels, at least 1.
     preset: a name of `reunet.networks.PRESETS`.
     seed: of the initial weights; drawn from Python's `random` when None, as Keras does.
     options: fields of `NetworkConfig` that differ from the preset, such as filters=(16, 32, 64).
 
-    Returns a `keras.Model` from float32 images (B, *space, C) to float32 probabilities
-    (B, *space, num_classes). Compile it with a loss on probabilities. Raises PlanError.
+    Returns a `keras.Model` from float32 images (B, [T,] *space, C) to float32 probabilities
+    (B, [T,] *space, num_classes). Compile it with a loss on probabilities. Raises PlanError.
     """
-    if len(input_shape) not in (3, 4) or not isinstance(input_shape[-1], int):
+    choose(preset, PRESETS, where="preset")
+    with_time = {**PRESETS[preset].fields, **options}.get("time", "none") != "none"
+    rank = len(input_shape) - 1 - with_time
+    if rank not in (2, 3) or not isinstance(input_shape[-1], int):
+        axes = "(frames, height, width, channels)" if with_time else "(height, width, channels)"
         raise PlanError(
-            "the input shape does not describe an image",
+            f"the input shape does not describe {'a sequence' if with_time else 'an image'}",
             where="input_shape",
-            expected="(height, width, channels) or (depth, height, width, channels)",
+            expected=f"{axes}, with a depth before the height for volumes",
             received=input_shape,
         )
-    rank = len(input_shape) - 1
     config = configure(
-        preset, spatial_dims=rank, in_channels=input_shape[-1], heads=({"channels": num_classes},), **options
+        preset,
+        **{"spatial_dims": rank, **options},
+        in_channels=input_shape[-1],
+        heads=({"channels": num_classes},),
     )
-    size = None if None in input_shape else tuple(side for side in input_shape[:-1] if side is not None)
-    if size is not None:
-        check_size(config, size)
-    network = build_network(config, seed=random.randrange(2**31) if seed is None else seed, size=size)  # noqa: S311
+    space, frames = input_shape[-1 - rank : -1], input_shape[0] if with_time else None
+    size = None if None in space else tuple(side for side in space if side is not None)
+    check_size(config, size, frames)
+    network = build_network(
+        config,
+        seed=random.randrange(2**31) if seed is None else seed,  # noqa: S311
+        size=size,
+        frames=frames,
+    )
     probabilities = probability_model(network, config)
     return keras.Model(network.inputs[0], probabilities.outputs[0], name=preset)
 
 
-def check_size(config: NetworkConfig, size: tuple[int, ...]) -> None:
-    """Raise PlanError when the network cannot take inputs of this size (axes as in `config`)."""
-    if (nearest := valid_size(config, size)) != size:
+def check_size(config: NetworkConfig, size: tuple[int, ...] | None, frames: int | None) -> None:
+    """Raise PlanError when the network cannot take inputs of this size (axes of space) or length."""
+    wrong = None
+    if size is not None and (nearest := valid_size(config, size)) != size:
+        wrong = (size, f"sides that fit {len(config.strides)} poolings, such as {nearest}")
+    if frames is not None and (fitting := valid_frames(config, frames)) != frames:
+        wrong = (frames, f"a number of frames that fits the poolings over time, such as {fitting}")
+    if wrong is not None:
         raise PlanError(
             "the network cannot take images of this size",
             where="input_shape",
-            expected=f"sides that fit {len(config.strides)} poolings, such as {nearest}",
-            received=size,
+            expected=wrong[1],
+            received=wrong[0],
             fix="pad or crop the images, or use None for the sides",
         )
