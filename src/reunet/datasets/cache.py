@@ -60,9 +60,10 @@ class Stored:
 class CaseArrays:
     """The arrays of one case; each access maps the file anew, so that thousands of cases hold no open file.
 
-    image: (H, W, C) uint8, uint16 or float32 as stored. labels: (H, W) uint8 class indices, IGNORE where
+    image: (*space, C) uint8, uint16 or float32 as stored. labels: (*space) uint8 class indices, IGNORE where
     unlabelled or outside the field of view; None without a mask. Both are read-only.
     content: SHA-256 of the image's, mask's and field of view's content.
+    spacing: of a volume, mm per axis of space; None where the file does not state it, and for images.
     """
 
     def __init__(
@@ -71,8 +72,9 @@ class CaseArrays:
         image: np.ndarray | Stored,
         labels: np.ndarray | Stored | None,
         content: str,
+        spacing: tuple[float, ...] | None = None,
     ) -> None:
-        self.id, self.content = id, content
+        self.id, self.content, self.spacing = id, content, spacing
         self._image = _frozen(image)
         self._labels = None if labels is None else _frozen(labels)
         self._marked = -MARK_EVERY_S

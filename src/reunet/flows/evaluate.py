@@ -241,5 +241,5 @@ def _context(
         "Engine": f"{predictor.runtime.name} {predictor.runtime.precision}",
     }
     if predictor.tta:
-        facts["Test-time augmentation"] = "mirrored four ways"
+        facts["Test-time augmentation"] = f"mirrored {2**predictor.rank} ways"
     return Context(f"{dataset}: {split}", facts, warnings, plan, run.history_file)

@@ -28,7 +28,7 @@ def finish(
 
 
 def held_out_tiles(plan: Plan, prepared: Prepared, count: int = 8) -> np.ndarray:
-    """Tiles of the held-out images, (count, h, w, C) float32 normalised, to compare precisions on."""
+    """Tiles of the held-out images, (count, *tile, C) float32 normalised, to compare precisions on."""
     crops = plan.model_copy(update={"patch": plan.inference.tile, "batch": count})
     images, _ = PatchSampler(prepared.val, crops, augment=False).batch(0)
     return images

@@ -297,9 +297,9 @@ def _train_and_finish(
     from reunet.training.state import without_optimizer
     from reunet.training.validation import Validator
 
-    top, left = margin(plan.network)[-2:]
-    sampler = PatchSampler(prepared.train, plan, margin=(top, left))
-    plain = PatchSampler(prepared.train, plan, margin=(top, left), augment=False)
+    lost = margin(plan.network)
+    sampler = PatchSampler(prepared.train, plan, margin=lost)
+    plain = PatchSampler(prepared.train, plan, margin=lost, augment=False)
     validator = Validator(model, plan, plain, prepared.val)
     training = Training(
         model,
