@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reunet.datasets.folders import IMAGE_FOLDERS, MASK_FOLDERS
 from reunet.errors import DataError, UsageError
-from reunet.io.images import IMAGE_SUFFIXES
+from reunet.io.images import IMAGE_SUFFIXES, image_suffix, without_suffix
 
 NOT_IMAGES = frozenset({*MASK_FOLDERS, "instances", "fov"})
 """Folders beside the images of a dataset; predicting them would be a mistake."""
@@ -43,7 +43,7 @@ def find_sources(inputs: Sequence[Path], *, exclude: Path) -> tuple[Source, ...]
 
 def _sources_of(given: Path, exclude: Path) -> list[Source]:
     if given.is_file():
-        return [Source(given, Path(given.stem))]
+        return [Source(given, Path(without_suffix(given).name if image_suffix(given) else given.stem))]
     if not given.is_dir():
         raise DataError(
             "the input does not exist",
@@ -52,7 +52,7 @@ def _sources_of(given: Path, exclude: Path) -> list[Source]:
             fix=nearby(given),
         )
     files = [path for path in _walk(given) if not path.resolve().is_relative_to(exclude)]
-    images = sorted(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
+    images = sorted(path for path in files if image_suffix(path))
     if not images:
         found = ", ".join(sorted(path.name for path in files)[:5])
         raise DataError(
@@ -62,7 +62,7 @@ def _sources_of(given: Path, exclude: Path) -> list[Source]:
             received=found or "no files",
         )
     _check_no_dataset(given, images)
-    return [Source(path, path.relative_to(given).with_suffix("")) for path in images]
+    return [Source(path, without_suffix(path.relative_to(given))) for path in images]
 
 
 def _walk(folder: Path) -> Iterable[Path]:
