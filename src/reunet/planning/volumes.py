@@ -66,8 +66,8 @@ def choose_volume_patch(
 
 def choose_volume_intensity(fingerprint: Fingerprint, reasons: dict[str, str]) -> Intensity:
     """CT by the intensities of the training set's foreground, everything else by the volume's own."""
-    foreground = fingerprint.foreground
-    if foreground is None or not all(name.upper() == "CT" for name in fingerprint.channel_names):
+    foreground, names = fingerprint.foreground, {name.upper() for name in fingerprint.channel_names}
+    if foreground is None or names != {"CT"}:
         reasons["input.intensity"] = (
             "each volume by its own mean and deviation: only in CT do the numbers mean the same in every one"
         )
