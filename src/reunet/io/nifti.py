@@ -34,8 +34,8 @@ def is_nifti(start: bytes) -> bool:
 def nifti_header(path: Path) -> ImageHeader:
     """Header of a NIfTI file; `axes` are where its axes lead to, as in "RAS", and "C" for channels.
 
-    spacing is None where the file does not state it: a size of 0, or 1 in an unknown unit and an
-    unknown orientation. Raises ImageReadError, TooLargeError, and whatever nibabel does on damaged files.
+    spacing is None where the file does not state it: a size of 0, or 1 of an unknown unit along axes that
+    are not tilted, which is what programs write that do not know. Raises ImageReadError, TooLargeError, and whatever nibabel does on damaged files.
     """
     header = _raw_header(path)
     size, channels = _shape(path, header)
@@ -52,7 +52,7 @@ def nifti_header(path: Path) -> ImageHeader:
             expected="an affine matrix that can be inverted",
             received=np.array2string(affine[:3], precision=3).replace("\n", ""),
         )
-    stated = stated and not (unit == "unknown" and np.allclose(np.abs(affine[:3, :3]), np.eye(3)))
+    stated = stated and not (unit == "unknown" and np.isin(np.abs(affine[:3, :3]), (0, 1)).all())
     affine[:3] *= _MILLIMETRES[unit]
     from nibabel.orientations import aff2axcodes, inv_ornt_aff
 
