@@ -76,18 +76,18 @@ def _join_channels(sources: list[Source]) -> list[Source]:
     source `name`; any other file as it is.
     """
     groups: dict[Path, dict[int, Source]] = {}
+    others = []
     for source in sources:
-        in_nnunet = source.path.resolve().parent.name in CHANNEL_FOLDERS
-        name, number = (in_nnunet and channel_of(source.name.name)) or (source.name.name, 0)
-        groups.setdefault(source.name.with_name(name), {})[number] = source
-    joined = []
-    for path, group in groups.items():
-        if set(group) == set(range(len(group))):
-            first, *others = (group[number] for number in range(len(group)))
-            joined.append(Source(first.path, path, tuple(other.path for other in others)))
+        channel = channel_of(source.name.name)
+        if channel is None or source.path.resolve().parent.name not in CHANNEL_FOLDERS:
+            others.append(source)
         else:
-            joined += group.values()
-    return joined
+            groups.setdefault(source.name.with_name(channel[0]), {})[channel[1]] = source
+    for name, group in groups.items():
+        files = [group[number].path for number in sorted(group)]
+        whole = set(group) == set(range(len(group)))
+        others += [Source(files[0], name, tuple(files[1:]))] if whole else group.values()
+    return others
 
 
 def _walk(folder: Path) -> Iterable[Path]:

@@ -35,7 +35,8 @@ def nifti_header(path: Path) -> ImageHeader:
     """Header of a NIfTI file; `axes` are where its axes lead to, as in "RAS", and "C" for channels.
 
     spacing is None where the file does not state it: a size of 0, or 1 of an unknown unit along axes that
-    are not tilted, which is what programs write that do not know. Raises ImageReadError, TooLargeError, and whatever nibabel does on damaged files.
+    are not tilted, which is what programs write that do not know. Raises ImageReadError, TooLargeError, and
+    whatever nibabel does on damaged files.
     """
     header = _raw_header(path)
     size, channels = _shape(path, header)

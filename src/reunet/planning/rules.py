@@ -19,7 +19,7 @@ from reunet.contracts.plan import (
 )
 from reunet.errors import UsageError
 from reunet.machine import cores, has_cpu_bfloat16
-from reunet.networks.presets import configure
+from reunet.networks.presets import PRESETS, configure
 from reunet.planning.cost import multiplications, training_bytes
 from reunet.planning.request import PlanRequest
 from reunet.planning.topology import Topology, choose_topology
@@ -153,13 +153,19 @@ def choose_networks(
     reasons: dict[str, str],
 ) -> list[NetworkConfig]:
     """Depth from the patch, width from the budget; after the network itself the narrower ones."""
+    rank = len(shape.patch)
     if request.network is not None:
+        _check_axes("--init", request.network.spatial_dims, rank)
         reasons["network"] = "the network of the run whose weights this training starts from"
         fields = request.network.model_dump() | {"in_channels": fingerprint.channels, "heads": task_heads}
         return [NetworkConfig.parse(fields, where="network")]
-    rank = len(shape.patch)
     preset = {2: "unet", 3: "unet3d"}[rank] if request.preset == "auto" else request.preset
-    plain_kernels = all(side == 3 for kernel in shape.kernels for side in kernel)
+    if preset in PRESETS:
+        _check_axes("--preset", PRESETS[preset].fields.get("spatial_dims", rank), rank)
+    fields = {}
+    if rank == 3:
+        plain = all(side == 3 for kernel in shape.kernels for side in kernel)
+        fields = {"strides": shape.strides, "kernels": () if plain else shape.kernels}
     networks = [
         configure(
             preset,
@@ -168,10 +174,9 @@ def choose_networks(
             filters=tuple(
                 min(width * 2**level, MOST_FILTERS[rank]) for level in range(len(shape.strides) + 1)
             ),
-            strides=shape.strides,
-            kernels=() if plain_kernels else shape.kernels,
             heads=task_heads,
             normalisation="instance",
+            **fields,
         )
         for width in reversed(WIDTHS[rank])
     ]
@@ -184,6 +189,17 @@ def choose_networks(
         "prediction, without averages that low precision could spoil; compared in docs/benchmarks.md"
     )
     return networks[choose_width(request, valid_size(networks[0], shape.patch), networks, reasons) :]
+
+
+def _check_axes(option: str, network: int, images: int) -> None:
+    """Raise UsageError when a network and the images have different numbers of axes."""
+    if network != images:
+        kinds = {2: "images", 3: "volumes"}
+        raise UsageError(
+            f"this network is for {kinds[network]}, the dataset holds {kinds[images]}",
+            where=option,
+            fix="leave the option out, or name a network for such data",
+        )
 
 
 def choose_width(
