@@ -240,3 +240,74 @@ def write_bright_run(
     }
     write_json(engine / "engine.json", facts)
     return folder
+
+
+@pytest.fixture(scope="session")
+def make_volumes() -> DatasetMaker:
+    """A function that writes a tiny dataset of NIfTI volumes in nnU-Net's layout; see `write_volumes`."""
+    return write_volumes
+
+
+def write_volumes(
+    folder: Path,
+    *,
+    train: int = 5,
+    test: int = 2,
+    size: tuple[int, int, int] = (20, 18, 16),
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    channels: int = 1,
+    seed: int = 0,
+) -> Path:
+    """Bright balls, whose right half is another class, in volumes of odd orientations.
+
+    size, spacing: along the axes of the files; every second file has them stored in another order.
+    """
+    import json
+
+    for split, count in (("Tr", train), ("Ts", test)):
+        for i in range(count):
+            rng = np.random.default_rng([seed, split == "Ts", i])
+            write_volume(folder, split, f"{'train' if split == 'Tr' else 'test'}_{i:02d}", rng,
+                         size, spacing, channels)  # fmt: skip
+    facts = {
+        "channel_names": {str(number): "T1" for number in range(channels)},
+        "labels": {"background": 0, "right": 1, "left": 2},
+        "numTraining": train,
+        "file_ending": ".nii.gz",
+    }
+    (folder / "dataset.json").write_text(json.dumps(facts), encoding="utf-8")
+    return folder
+
+
+def write_volume(
+    folder: Path,
+    split: str,
+    name: str,
+    rng: np.random.Generator,
+    size: tuple[int, int, int],
+    spacing: tuple[float, float, float],
+    channels: int,
+) -> None:
+    grid = np.stack(np.meshgrid(*(np.arange(n) + 0.5 for n in size), indexing="ij"), -1) * spacing
+    extent = np.array(size) * spacing
+    centre, radius = extent * rng.uniform(0.4, 0.6, 3), 0.3 * extent.min()
+    inside = np.linalg.norm(grid - centre, axis=-1) < radius
+    mask = (inside * (1 + (grid[..., 0] < centre[0]))).astype(np.uint8)  # the first axis leads to the right
+    affine = np.diag([*spacing, 1.0])
+    for kind in (f"images{split}", f"labels{split}"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    for number in range(channels):
+        voxels = (60 + 90 * inside - 40 * (mask == 2) + rng.normal(0, 8, size)).astype(np.float32)
+        _save_turned(folder / f"images{split}" / f"{name}_{number:04d}.nii.gz", voxels, affine, name)
+    _save_turned(folder / f"labels{split}" / f"{name}.nii.gz", mask, affine, name)
+
+
+def _save_turned(path: Path, voxels: np.ndarray, affine: np.ndarray, name: str) -> None:
+    """Save as NIfTI, for every second name with the axes stored in another order and direction."""
+    import nibabel as nib
+
+    image = nib.Nifti1Image(voxels, affine)
+    image.header.set_xyzt_units("mm")
+    if int(name[-1]) % 2:
+        image = image.as_reoriented(np.array([[1, -1], [2, 1], [0, -1]]))
+    nib.save(image, path)

@@ -131,3 +131,61 @@ def test_pixels_that_are_no_numbers_are_counted() -> None:
 
 def test_bool_images_are_0_and_1() -> None:
     np.testing.assert_array_equal(as_image(np.array([[True, False]]))[..., 0], [[1, 0]])
+
+
+class BrightRuntime:
+    """Foreground probability = sigmoid of the normalised voxel; works for any number of axes."""
+
+    name, precision = "bright", "f32"
+
+    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        return size
+
+    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        foreground = 1 / (1 + np.exp(-batch[..., :1] / 10))
+        return {"semantic": np.concatenate([1 - foreground, foreground], axis=-1)}
+
+
+def volume_predictor(run: Path, *, tta: bool = False) -> Predictor:
+    plan = load(run).plan
+    network = plan.network.model_copy(update={"spatial_dims": 3, "strides": ((2, 2, 2),)})
+    inference = plan.inference.model_copy(update={"tile": (16, 16, 16)})
+    changes = {"network": network, "inference": inference, "spacing": (2.0, 1.0, 1.0), "patch": (16, 16, 16)}
+    return Predictor(plan.model_copy(update=changes), BrightRuntime(), tta=tta)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    size=st.tuples(*[st.integers(1, 37)] * 3),
+    spacing=st.tuples(*[st.floats(0.3, 6.0)] * 3),
+    tta=st.booleans(),
+)
+def test_any_volume_keeps_its_size_whatever_its_spacing(
+    run: Path, size: tuple[int, ...], spacing: tuple[float, ...], tta: bool
+) -> None:
+    volume = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    result = volume_predictor(run, tta=tta)(volume, spacing=spacing)
+    assert result.labels.shape == size
+    assert result.probabilities.shape == (*size, 2)
+    np.testing.assert_allclose(result.probabilities.sum(-1), 1, atol=1e-5)
+
+
+def test_a_volume_is_seen_at_the_spacing_of_the_plan_and_put_back(run: Path) -> None:
+    """A bright box in a volume of another spacing is found where it is, up to the edge's half voxel."""
+    volume = np.zeros((40, 30, 60), np.float32)
+    volume[10:30, 8:22, 20:50] = 255
+    predictor = volume_predictor(run)
+    labels = predictor(volume, spacing=(1.0, 2.0, 0.5)).labels
+    wrong = labels != (volume > 0)
+    assert wrong.mean() < 0.03
+    assert not wrong[12:28, 10:20, 23:47].any()
+    np.testing.assert_array_equal(predictor(volume, spacing=(2.0, 1.0, 1.0)).labels, volume > 0)
+    np.testing.assert_array_equal(predictor(volume).labels, volume > 0)
+
+
+def test_images_and_volumes_are_not_mistaken_for_each_other(run: Path, predictor: Predictor) -> None:
+    with pytest.raises(DataError, match="not a volume") as caught:
+        volume_predictor(run)(np.zeros((5, 5)), where="a.png")
+    assert "depth, height, width" in str(caught.value)
+    with pytest.raises(DataError, match="not an image"):
+        predictor(np.zeros((4, 5, 5, 1)))

@@ -116,3 +116,30 @@ def test_a_tile_that_is_not_finite_is_named(value: float) -> None:
     image[5, 50] = value
     with pytest.raises(ModelFileError, match="tile at row 0, column 32"):
         predict_tiled(identity, image, (32, 32), 0.0)
+
+
+@settings(deadline=None, max_examples=40)
+@given(size=st.tuples(*[st.integers(1, 40)] * 3), overlap=OVERLAPS, batch=st.integers(1, 9))
+def test_any_volume_comes_back_as_it_was(size: tuple[int, ...], overlap: float, batch: int) -> None:
+    volume = np.random.default_rng(sum(size)).random((*size, 2), np.float32)
+    result = predict_tiled(identity, volume, (8, 16, 12), overlap, batch=batch)["semantic"]
+    assert result.shape == volume.shape
+    np.testing.assert_allclose(result, volume, atol=1e-6)
+
+
+def test_unpadded_networks_see_the_volume_around_their_tile() -> None:
+    """A network that keeps only the voxel one slice, two rows and three columns further on."""
+    volume = np.random.default_rng(0).random((20, 30, 40, 1), np.float32)
+
+    def shifted(tiles: np.ndarray) -> dict[str, np.ndarray]:
+        return {"semantic": tiles[:, 2:, 4:, 6:]}
+
+    result = predict_tiled(shifted, volume, (12, 16, 20), 0.25, margin=(1, 2, 3))["semantic"]
+    np.testing.assert_allclose(result[:-1, :-2, :-3], volume[1:, 2:, 3:], atol=1e-6)
+
+
+def test_a_tile_of_a_volume_that_is_not_finite_is_named() -> None:
+    volume = np.zeros((16, 16, 32, 1), np.float32)
+    volume[9, 5, 25] = np.nan
+    with pytest.raises(ModelFileError, match="tile at slice 8, row 0, column 16, 8 x 16 x 16"):
+        predict_tiled(identity, volume, (8, 16, 16), 0.0)

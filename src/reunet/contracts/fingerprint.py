@@ -11,13 +11,25 @@ from reunet.contracts.labels import LabelMap
 
 
 class ImageFacts(Contract):
-    """One case. `kind` is the channel count of the file, `size` is (height, width) in pixels."""
+    """One case. `kind` is the channel count of the file, `size` is (height, width) in pixels, for volumes
+    (depth, height, width); `spacing` is that of a volume in mm per axis, None where it is not stated.
+    """
 
     id: str
     split: Literal["train", "val"]
-    size: tuple[int, int]
+    size: tuple[int, ...]
     kind: int
     content: str = Field(description="SHA-256 of the image, mask and field-of-view content")
+    spacing: tuple[float, ...] | None = None
+
+
+class ForegroundIntensity(Contract):
+    """Per channel, of the voxels of all foreground classes: percentiles 0.5 and 99.5, mean, deviation."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 class Fingerprint(Contract):
@@ -27,14 +39,16 @@ class Fingerprint(Contract):
     channels: channel count the network will read (3 when grey and RGB are mixed).
     mixed_channels: grey and RGB files occur together, in train and val taken as one.
     dtype: widest sample type, such as uint8, uint16, float32.
-    median_size, min_size, max_size: (height, width) in pixels.
+    channel_names: what the channels are where dataset.json says it, such as CT.
+    median_size, min_size, max_size: (height, width) in pixels, for volumes (depth, height, width).
     mean, std: per channel, in raw pixel values.
     between_image_std: per channel, the standard deviation of the image means over `std`: how
     differently the images are lit.
+    foreground: for volumes only.
     class_fraction: per class, its share of the labelled pixels.
-    vertical_bias, horizontal_bias: the largest distance, over the classes, of a class's mean position
-    from the middle of the image, as a share of its height or width, less three standard errors: a scene
-    with an up and a down (sky above, road below) has a large one, cells on a slide have none.
+    depth_bias, vertical_bias, horizontal_bias: the largest distance, over the classes, of a class's mean
+    position from the middle of the image, as a share of its depth, height or width, less three standard
+    errors: a scene with an up and a down (sky above, road below) has a large one, cells on a slide have none.
     """
 
     schema_version: int = 1
@@ -45,13 +59,16 @@ class Fingerprint(Contract):
     channels: int
     mixed_channels: bool
     dtype: str
-    median_size: tuple[int, int]
-    min_size: tuple[int, int]
-    max_size: tuple[int, int]
+    channel_names: tuple[str, ...] = ()
+    median_size: tuple[int, ...]
+    min_size: tuple[int, ...]
+    max_size: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     between_image_std: tuple[float, ...]
+    foreground: ForegroundIntensity | None = None
     class_fraction: tuple[float, ...]
+    depth_bias: float = 0.0
     vertical_bias: float
     horizontal_bias: float
     has_fov: bool

@@ -23,12 +23,14 @@ class Intensity(Contract):
 
     image_zscore: offset and scale are the mean and standard deviation of the image itself.
     image_percentile: the image's percentiles 1 and 99.8 become 0 and 1.
-    fixed: `offset` and `scale` below, the same for every image.
+    fixed: `offset` and `scale` below, the same for every image. limit: where there is one, what lies
+    further from the offset than so many scales down and up is set to that (metal in CT).
     """
 
     method: Literal["image_zscore", "image_percentile", "fixed"]
     offset: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
+    limit: tuple[float, float] | None = None
 
 
 class InputSpec(Contract):
@@ -55,11 +57,15 @@ class Augmentation(Contract):
     rotation in degrees, scale and gamma as factors, shear as a tangent, elastic as the displacement
     in pixels of a smooth random field, brightness and noise in units of the normalised intensity,
     contrast as a factor, blur as a Gaussian sigma in pixels ((0, 0): none).
+    flip_depth and tilt are for volumes: they may be mirrored along their first axis, and turned by up to
+    `tilt` degrees in the planes that contain the axis of the coarsest spacing.
     """
 
+    flip_depth: bool = True
     flip_vertical: bool = True
     flip_horizontal: bool = True
     rotation: float = Field(default=180.0, ge=0, le=180)
+    tilt: float = Field(default=0.0, ge=0, le=180)
     geometry_probability: float = Field(default=0.5, ge=0, le=1)
     scale: tuple[float, float] = (0.75, 1.35)
     shear: float = Field(default=0.1, ge=0)
@@ -79,6 +85,10 @@ class Augmentation(Contract):
             if not 0 < low <= high and not (name == "blur" and low == high == 0):
                 raise ValueError(f"{name} must be two positive numbers, the smaller one first")
         return self
+
+    def flips(self, rank: int) -> tuple[bool, ...]:
+        """Which of the last `rank` of (depth, height, width) may be mirrored."""
+        return (self.flip_depth, self.flip_vertical, self.flip_horizontal)[-rank:]
 
 
 class LossSpec(Contract):
@@ -144,7 +154,11 @@ class ClipSpec(Contract):
 
 
 class Plan(Contract):
-    """Everything that defines a run, with the reason for each choice in `reasons` (field -> sentence)."""
+    """Everything that defines a run, with the reason for each choice in `reasons` (field -> sentence).
+
+    spacing: size of the voxels that the network sees, in mm per axis (depth, height, width); volumes are
+    resampled to it and predictions back from it. None for images, which are taken as they are.
+    """
 
     schema_version: int = SCHEMA_VERSION
     dataset: str
@@ -152,6 +166,7 @@ class Plan(Contract):
     labels: LabelMap
     input: InputSpec
     network: NetworkConfig
+    spacing: tuple[float, ...] | None = None
     patch: tuple[int, ...]
     clip: ClipSpec | None = None
     batch: int = Field(ge=1)
@@ -179,6 +194,10 @@ class Plan(Contract):
             raise ValueError("clip belongs to networks with time, and only to them")
         if self.clip is not None and self.clip.carry > 1 and not self.network.causal:
             raise ValueError("clip.carry needs a network whose frames depend on no later ones")
+        if self.spacing is not None and (len(self.spacing) != 3 or min(self.spacing) <= 0):
+            raise ValueError("spacing needs three positive numbers: millimetres per axis of a volume")
+        if self.spacing is not None and self.network.spatial_dims != 3:
+            raise ValueError("spacing belongs to networks with three axes of space")
         for name, size in (("patch", self.patch), ("inference.tile", self.inference.tile)):
             if len(size) != self.network.spatial_dims:
                 raise ValueError(f"{name} needs {self.network.spatial_dims} sides, as network.spatial_dims")

@@ -39,7 +39,8 @@ class CheckResult:
 class Prediction:
     """The result for one image.
 
-    labels: (H, W) uint8 class indices. probabilities: (H, W, classes) float32 in 0..1, summing to 1.
+    labels: (H, W) uint8 class indices, (D, H, W) of a volume. probabilities: (*space, classes) float32 in
+    0..1, summing to 1.
     objects: one dict per object, for tasks that find objects.
     """
 

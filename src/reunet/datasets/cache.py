@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,8 @@ import numpy as np
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.datasets.cases import Case
 from reunet.errors import DataError, ImageReadError, LabelError, StorageError
-from reunet.io.images import read_image
-from reunet.io.masks import read_mask, read_raw_mask
+from reunet.io.images import read_channels, volume_spacing
+from reunet.io.masks import is_coloured, read_mask, read_raw_mask
 from reunet.storage import publish_folder, sha256_file
 
 _FORMAT = "1"
@@ -60,9 +61,11 @@ class Stored:
 class CaseArrays:
     """The arrays of one case; each access maps the file anew, so that thousands of cases hold no open file.
 
-    image: (H, W, C) uint8, uint16 or float32 as stored. labels: (H, W) uint8 class indices, IGNORE where
+    image: (*space, C) uint8, uint16 or float32 as stored. labels: (*space) uint8 class indices, IGNORE where
     unlabelled or outside the field of view; None without a mask. Both are read-only.
     content: SHA-256 of the image's, mask's and field of view's content.
+    spacing: of a volume, mm per axis of space; None where the file does not state it, and for images.
+    key: where the arrays lie in the cache.
     """
 
     def __init__(
@@ -71,8 +74,10 @@ class CaseArrays:
         image: np.ndarray | Stored,
         labels: np.ndarray | Stored | None,
         content: str,
+        spacing: tuple[float, ...] | None = None,
+        key: str = "",
     ) -> None:
-        self.id, self.content = id, content
+        self.id, self.content, self.spacing, self.key = id, content, spacing, key
         self._image = _frozen(image)
         self._labels = None if labels is None else _frozen(labels)
         self._marked = -MARK_EVERY_S
@@ -104,12 +109,29 @@ def load_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> CaseA
     content = content_hash(case)
     parts = (_FORMAT, content, labels.model_dump_json(), axes)
     key = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
-    folder = cache_folder() / key[:2] / key
+    entry = Entry(key, case.id, content, volume_spacing(case.image), has_labels=case.mask is not None)
+    return cached(entry, lambda: read_case(case, labels, axes=axes))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a case before its arrays are there; see `CaseArrays`."""
+
+    key: str
+    id: str
+    content: str
+    spacing: tuple[float, ...] | None
+    has_labels: bool
+
+
+def cached(entry: Entry, make: Callable[[], tuple[np.ndarray, np.ndarray | None]]) -> CaseArrays:
+    """The arrays of an entry, from the cache, or those that `make` gives: image, and labels or None."""
+    folder = cache_folder() / entry.key[:2] / entry.key
     is_there = os.path.isdir(folder)
-    found = _open(folder, case, content)
+    found = _open(folder, entry)
     if found is not None:
         return found
-    image, encoded = read_case(case, labels, axes=axes)
+    image, encoded = make()
 
     def fill(temporary: Path) -> None:
         np.save(temporary / "image.npy", np.ascontiguousarray(image))
@@ -119,14 +141,15 @@ def load_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> CaseA
     # An entry that another process made since then stays, since that process reads it; a damaged one goes.
     with suppress(StorageError):  # it stayed, or the cache cannot be written: the arrays in memory serve too
         publish_folder(folder, fill, replace=is_there)
-    return _open(folder, case, content) or CaseArrays(case.id, image, encoded, content)
+    known = (entry.content, entry.spacing, entry.key)
+    return _open(folder, entry) or CaseArrays(entry.id, image, encoded, *known)
 
 
 def read_case(
     case: Case, labels: LabelMap, *, axes: str | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """(image (H, W, C), labels (H, W) uint8 or None) from the files, checked; raises as `load_case` does."""
-    image = read_image(case.image, page=case.page, axes=axes)
+    """Image (*space, C), and labels (*space) uint8 or None, from the files; raises as `load_case` does."""
+    image = read_channels((case.image, *case.channels), page=case.page, axes=axes)
     if image.dtype.kind == "f" and not bool(np.isfinite(image).all()):
         count = int(np.count_nonzero(~np.isfinite(image)))
         raise DataError(
@@ -137,18 +160,18 @@ def read_case(
     if case.mask is None:
         return image, None
     encoded = read_mask(case.mask, labels, case.page, axes)
-    check_shape(case.mask, encoded.shape, image.shape[:2])
+    check_shape(case.mask, encoded.shape, image.shape[:-1])
     if case.fov is not None:
-        encoded[~read_fov(case.fov, case.page, axes, image.shape[:2])] = IGNORE
+        encoded[~read_fov(case.fov, case.page, axes, image.shape[:-1])] = IGNORE
     return image, encoded
 
 
 def read_fov(path: Path, page: int | None, axes: str | None, size: tuple[int, ...]) -> np.ndarray:
-    """Field of view: (H, W) bool, True inside. A file with one page serves every page of a stack."""
+    """Field of view: (*space) bool, True inside. A file with one page serves every page of a stack."""
     from reunet.io.images import read_header
 
     raw = read_raw_mask(path, page if read_header(path, axes).pages > 1 else None, axes)
-    inside = (raw if raw.ndim == 2 else raw.max(axis=-1)) != 0
+    inside = (raw.max(axis=-1) if is_coloured(raw) else raw) != 0
     check_shape(path, inside.shape, size, "field of view")
     return inside
 
@@ -159,10 +182,14 @@ def check_shape(path: Path, received: tuple[int, ...], expected: tuple[int, ...]
         raise LabelError(
             f"{what} and image have different sizes",
             where=path,
-            expected=f"{expected[0]} x {expected[1]} (height x width) as the image",
-            received=f"{received[0]} x {received[1]}",
+            expected=f"{_sides(expected)} ({'depth x ' * (len(expected) == 3)}height x width) as the image",
+            received=_sides(received),
             fix=f"find the {what} that belongs to this image; nothing is resized silently",
         )
+
+
+def _sides(size: tuple[int, ...]) -> str:
+    return " x ".join(map(str, size))
 
 
 def content_hash(case: Case) -> str:
@@ -170,6 +197,7 @@ def content_hash(case: Case) -> str:
     hashes = [str(case.page)]
     for path in (case.image, case.mask, case.fov):
         hashes.append("" if path is None else _file_hash(path, many=case.page is not None))
+    hashes += [_file_hash(path, many=False) for path in case.channels]
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
@@ -216,14 +244,14 @@ def _remembered_hash(path: Path, *_facts: int) -> str:
     return sha256_file(path)
 
 
-def _open(folder: Path, case: Case, content: str) -> CaseArrays | None:
+def _open(folder: Path, entry: Entry) -> CaseArrays | None:
     """The entry in `folder`; None when it is absent or damaged."""
     try:
         image = Stored.find(folder / "image.npy")
-        labels = None if case.mask is None else Stored.find(folder / "labels.npy")
+        labels = Stored.find(folder / "labels.npy") if entry.has_labels else None
     except (OSError, ValueError, EOFError):
         return None
-    found = CaseArrays(case.id, image, labels, content)
+    found = CaseArrays(entry.id, image, labels, entry.content, entry.spacing, entry.key)
     found._mark_used()
     return found
 

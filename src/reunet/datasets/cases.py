@@ -22,7 +22,8 @@ class Case:
     (counted from 0; messages count pages from 1).
     split: the split folder it lies in; "train" where there are none.
     fov: file whose non-zero pixels are the field of view; outside of it nothing is learned or scored.
-    page: page of a stack file, or None for a file with one image.
+    page: page of a stack file, or None for a file with one image or one volume.
+    channels: files of its further channels, where each channel has its own.
     group: cases of one group (a patient, an experiment) stay together when cases are held out.
     sequence, axis: name of the ordered sequence it belongs to, and whether that is time or depth.
     """
@@ -36,6 +37,7 @@ class Case:
     group: str | None = None
     sequence: str | None = None
     axis: Literal["T", "Z"] | None = None
+    channels: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Dataset:
 
     given_splits: the splits that exist as folders; empty when the dataset is one pair of folders, whose
     cases all have the split "train".
+    channel_names: what dataset.json calls the channels, such as CT; empty where it does not say.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Dataset:
     labels: LabelMap
     cases: tuple[Case, ...]
     given_splits: frozenset[str]
+    channel_names: tuple[str, ...] = ()
 
     def split(self, name: str) -> tuple[Case, ...]:
         """The cases of one split; empty when there is no such split."""

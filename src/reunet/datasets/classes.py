@@ -24,7 +24,14 @@ from reunet.datasets.cases import Case, DataOptions
 from reunet.datasets.tables import read_json
 from reunet.errors import DataError, LabelError, PlanError, ReunetError, UsageError
 from reunet.io.images import read_header
-from reunet.io.masks import lossy_mask, mask_values, pack_colours, read_palette, read_raw_mask
+from reunet.io.masks import (
+    is_coloured,
+    lossy_mask,
+    mask_values,
+    pack_colours,
+    read_palette,
+    read_raw_mask,
+)
 
 _NUMBER = re.compile(r"-?[0-9]+")
 _MOST_GUESSED = 32  # more distinct values than this are object numbers rather than classes
@@ -46,6 +53,8 @@ def class_list(root: Path, options: DataOptions, cases: Sequence[Case]) -> Label
         data = read_json(description)
         if isinstance(data, dict) and data.get("classes") is not None:
             return with_encoding(_from_facts(data, description), cases, options.axes)
+        if isinstance(data, dict) and isinstance(data.get("labels"), dict):
+            return with_encoding(_from_nnunet(data["labels"], description), cases, options.axes)
     return guess_classes(cases, options)
 
 
@@ -180,7 +189,7 @@ def _content(path: Path, page: int | None, axes: str | None) -> _Content:
         raw = read_raw_mask(path, page, axes)
     except ReunetError:
         return _Content(path, None)
-    if raw.ndim == 3:
+    if is_coloured(raw):
         raw = pack_colours(raw)
         return _Content(path, tuple(int(value) for value in np.unique(raw)), True)
     if raw.dtype == np.uint8:
@@ -252,6 +261,28 @@ def _from_facts(facts: dict[str, Any], where: Path) -> LabelMap:
     if len(labels.classes) < 2:
         raise DataError("the class list needs at least two classes, background included", where=where)
     return labels
+
+
+def _from_nnunet(labels: dict[str, Any], where: Path) -> LabelMap:
+    """nnU-Net's {"background": 0, "tumour": 1, "ignore": 2}, or the Decathlon's {"0": "background", ...}."""
+    numbered = {
+        str(value) if _NUMBER.fullmatch(name) else name: int(name) if _NUMBER.fullmatch(name) else value
+        for name, value in labels.items()
+    }
+    regions = [name for name, value in numbered.items() if not isinstance(value, int)]
+    if regions:
+        raise DataError(
+            "classes that are made of several labels are not supported",
+            where=where,
+            expected="one number per class",
+            received=", ".join(regions),
+            fix="give each class one number, in the masks and under labels",
+        )
+    ignore = numbered.pop("ignore", None)
+    entries = [
+        {"id": value, "name": name} for name, value in sorted(numbered.items(), key=lambda item: item[1])
+    ]
+    return _from_facts({"classes": entries, "ignore_index": ignore}, where)
 
 
 def _entry(entry: Any, position: int, count: int) -> dict[str, Any]:

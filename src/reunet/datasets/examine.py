@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 
@@ -13,16 +15,22 @@ from reunet.datasets.cases import Case, DataOptions
 from reunet.datasets.findings import Findings
 from reunet.datasets.layouts import Scan
 from reunet.errors import DataError, LabelError, TooLargeError
-from reunet.io.images import ImageHeader, read_header, read_image
-from reunet.io.masks import encode_mask, lossy_mask, read_raw_mask
+from reunet.io.images import ImageHeader, read_channels, read_header
+from reunet.io.masks import encode_mask, is_coloured, lossy_mask, read_raw_mask
+
+SAME_PLACE = 0.1
+"""Voxels by which the corners of a mask may lie off those of its image: files round their geometry."""
 
 
 @dataclass
 class CaseFacts:
-    """What reading one case gave. pixels: hash of its decoded image; None when unreadable or constant."""
+    """What reading one case gave. header: of its image; None when unreadable. pixels: hash of its decoded
+    image; None when unreadable or constant.
+    """
 
     case: Case
     problems: Findings
+    header: ImageHeader | None = None
     pixels: str | None = None
     dtype: str | None = None
     class_pixels: np.ndarray | None = None
@@ -47,12 +55,12 @@ def _image(facts: CaseFacts, options: DataOptions) -> ImageHeader | None:
     case, problems = facts.case, facts.problems
     try:
         header = read_header(case.image, options.axes)
-        image = read_image(case.image, page=case.page, axes=options.axes)
+        image = read_channels((case.image, *case.channels), page=case.page, axes=options.axes)
     except DataError as cause:
         code = "image-too-large" if isinstance(cause, TooLargeError) else "image-unreadable"
         problems.caught(code, case.image, cause)
         return None
-    facts.dtype = str(image.dtype)
+    facts.header, facts.dtype = header, str(image.dtype)
     if image.dtype.kind == "f":
         wrong = int(np.count_nonzero(~np.isfinite(image)))
         if wrong:
@@ -61,7 +69,7 @@ def _image(facts: CaseFacts, options: DataOptions) -> ImageHeader | None:
             message = "the image has values that are not finite"
             problems.error("not-finite", case.image, message, "numbers", received, fix)
             return header
-    first = image[:1, :1]
+    first = image[(slice(0, 1),) * len(header.size)]
     if bool((image == first).all()):
         problems.warning("constant-image", case.image, "all pixels of the image are equal")
     else:
@@ -90,7 +98,7 @@ def _mask(
     try:
         encoded = encode_mask(raw, labels, case.mask) if labels is not None else None
     except LabelError as cause:
-        wrong_kind = raw.ndim == 3 and labels is not None and labels.encoding != "rgb"
+        wrong_kind = is_coloured(raw) and labels is not None and labels.encoding != "rgb"
         code = "mask-colours" if wrong_kind else "mask-values"
         if mask_header.lossy:
             code, cause = "mask-lossy", lossy_mask(case.mask, cause)
@@ -98,22 +106,50 @@ def _mask(
     if header is None:
         return None
     try:
-        check_shape(case.mask, raw.shape[:2], header.size)
+        check_shape(case.mask, mask_header.size, header.size)
     except LabelError as cause:
         problems.caught("shape-mismatch", case.mask, cause)
         return None
-    image_spacing, mask_spacing = header.spacing, mask_header.spacing
-    if image_spacing and mask_spacing and not np.allclose(image_spacing, mask_spacing, rtol=1e-3):
-        add = problems.warning if options.allow_geometry_mismatch else problems.error
-        message = "mask and image have different pixel sizes"
-        sizes = _micrometres(image_spacing), _micrometres(mask_spacing)
-        fix = "correct the file, or use --allow-geometry-mismatch when only the stated size is wrong"
-        add("spacing-mismatch", case.mask, message, *sizes, fix)
+    _geometry(case.mask, problems, header, mask_header, options)
     return encoded
 
 
+def _geometry(
+    mask: Path, problems: Findings, header: ImageHeader, mask_header: ImageHeader, options: DataOptions
+) -> None:
+    """Whether mask and image state the same size of a pixel and, as volumes, the same place."""
+    add = problems.warning if options.allow_geometry_mismatch else problems.error
+    image_spacing, mask_spacing = header.spacing, mask_header.spacing
+    if image_spacing and mask_spacing and not np.allclose(image_spacing, mask_spacing, rtol=1e-3):
+        message = "mask and image have different pixel sizes"
+        fix = "correct the file, or use --allow-geometry-mismatch when only the stated size is wrong"
+        add("spacing-mismatch", mask, message, _sizes(image_spacing), _sizes(mask_spacing), fix)
+        return
+    if header.affine is None or mask_header.affine is None:
+        return
+    corners = np.array([*product(*((0, side) for side in header.size)), header.size])
+    places = [corners @ one[:3, :3].T + one[:3, 3] for one in (header.affine, mask_header.affine)]
+    apart = float(np.linalg.norm(places[0] - places[1], axis=1).max())
+    if apart > SAME_PLACE * float(np.linalg.norm(header.affine[:3, :3], axis=0).min()):
+        if header.axes[:3] != mask_header.axes[:3]:
+            add = problems.error  # their axes were turned differently: the voxels would not match
+        message = "mask and image lie at different places in the body"
+        received = f"corners up to {apart:.3g} mm apart (orientation {mask_header.axes[:3]})"
+        fix = "write the mask with the geometry of its image"
+        if add == problems.error and header.axes[:3] == mask_header.axes[:3]:
+            fix += ", or use --allow-geometry-mismatch when only the stated place is wrong"
+        add(
+            "place-mismatch",
+            mask,
+            message,
+            f"that of the image (orientation {header.axes[:3]})",
+            received,
+            fix,
+        )
+
+
 def _fov(facts: CaseFacts, header: ImageHeader | None, options: DataOptions) -> np.ndarray | None:
-    """(H, W) bool, True inside; None when there is no field of view, or none that can be read."""
+    """(*space) bool, True inside; None when there is no field of view, or none that can be read."""
     case, problems = facts.case, facts.problems
     if case.fov is None or header is None:
         return None
@@ -136,5 +172,5 @@ def _pixel_hash(image: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _micrometres(spacing: tuple[float, float]) -> str:
-    return f"{spacing[0]:g} x {spacing[1]:g} micrometres"
+def _sizes(spacing: tuple[float, ...]) -> str:
+    return " x ".join(f"{side:g}" for side in spacing) + (" mm" if len(spacing) == 3 else " micrometres")

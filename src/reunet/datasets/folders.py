@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reunet.datasets.cases import SPLITS, DataOptions
 from reunet.errors import DataError
-from reunet.io.images import IMAGE_SUFFIXES
+from reunet.io.images import IMAGE_SUFFIXES, image_suffix, without_suffix
 
 SPLIT_NAMES = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
@@ -26,17 +27,23 @@ MASK_FOLDERS = (
     "gt",
     "targets",
 )
+NNUNET = {"train": ("imagesTr", "labelsTr"), "test": ("imagesTs", "labelsTs")}
+"""The folders of nnU-Net and of the Medical Segmentation Decathlon."""
 
 
 @dataclass(frozen=True)
 class SplitFolders:
-    """The folders of one split; `base` is where items.csv and labels.csv may lie."""
+    """The folders of one split; `base` is where items.csv and labels.csv may lie.
+
+    channel_files: each channel of an image has a file of its own, numbered `_0000`, `_0001` ...
+    """
 
     split: str
     base: Path
     images: Path
     masks: Path | None
     fov: Path | None
+    channel_files: bool = False
 
 
 def locate(root: Path | None, options: DataOptions) -> tuple[Path, tuple[SplitFolders, ...], frozenset[str]]:
@@ -56,6 +63,8 @@ def locate(root: Path | None, options: DataOptions) -> tuple[Path, tuple[SplitFo
             where=root,
             received=_similar(root),
         )
+    if options.images is None and (root / NNUNET["train"][0]).is_dir():
+        return root, *_nnunet(root)
     splits = _split_folders(root)
     if options.images is not None and (not splits or _exists_outside_splits(root, options.images)):
         return root, (_named(root, "train", root, options),), frozenset()
@@ -66,6 +75,25 @@ def locate(root: Path | None, options: DataOptions) -> tuple[Path, tuple[SplitFo
             frozenset(splits),
         )
     return _inner_splits(root, _named(root, "train", root, options))
+
+
+def _nnunet(root: Path) -> tuple[tuple[SplitFolders, ...], frozenset[str]]:
+    """The splits of nnU-Net: imagesTr and labelsTr, beside them perhaps imagesTs, and labelsTs."""
+    found = []
+    for split, (images, masks) in NNUNET.items():
+        if (root / images).is_dir():
+            given = DataOptions(images=Path(images), masks=Path(masks) if (root / masks).is_dir() else None)
+            found.append(_named(root, split, root, given))
+    stems = [{without_suffix(path).name for path in image_files(root / name)} for name in NNUNET["train"]]
+    channel_files = all(map(channel_of, stems[0])) and not stems[0] & stems[1]
+    splits = tuple(replace(one, channel_files=channel_files) for one in found)
+    return splits, frozenset(one.split for one in splits)
+
+
+def channel_of(stem: str) -> tuple[str, int] | None:
+    """The name of the image and the number of the channel that a file `name_0000` holds, or None."""
+    found = re.fullmatch(r"(.+)_([0-9]{4})", stem)
+    return (found[1], int(found[2])) if found else None
 
 
 def _inner_splits(root: Path, flat: SplitFolders) -> tuple[Path, tuple[SplitFolders, ...], frozenset[str]]:
@@ -93,7 +121,7 @@ def _inner_splits(root: Path, flat: SplitFolders) -> tuple[Path, tuple[SplitFold
 
 def image_files(folder: Path) -> list[Path]:
     """Image files below a folder, sorted; hidden files and folders are left out."""
-    files = [path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    files = [path for path in folder.rglob("*") if image_suffix(path) and path.is_file()]
     return sorted(
         path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )

@@ -1,9 +1,10 @@
-"""Open a folder as a dataset: the data-pack convention, or a plain pair of folders."""
+"""Open a folder as a dataset: the data-pack convention, nnU-Net's, or a plain pair of folders."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from reunet.contracts.labels import LabelMap
 from reunet.datasets.cases import Case, DataOptions, Dataset, raise_errors
@@ -22,7 +23,8 @@ def open_dataset(
     """A dataset with all its cases; images are not decoded, masks only to find the class list in them.
 
     Understood are `<split>/images` + `<split>/masks` (+ `fov`), the same without split folders,
-    `images/<split>` + `masks/<split>`, and any two folders named with options. Masks match images by their
+    `images/<split>` + `masks/<split>`, `imagesTr` + `labelsTr` (+ `imagesTs`, `labelsTs`) with a file per
+    channel (`_0000`), and any two folders named with options. Masks match images by their
     path without suffix; `_mask`, `_label`, `_seg`, `_segmentation` may follow it.
 
     labels: the class list when it is known already (that of a run); else that of dataset.json, of the
@@ -46,7 +48,9 @@ class Scan:
         raise_errors(self.problems, self.root)
         if self.labels is None:  # never without an error in the list
             raise DataError("the dataset has no class list", where=self.root)
-        return Dataset(_name(self.root), self.root, self.labels, tuple(self.cases), self.given)
+        facts = _description(self.root)
+        name = facts["name"] if isinstance(facts.get("name"), str) else self.root.resolve().name or "dataset"
+        return Dataset(name, self.root, self.labels, tuple(self.cases), self.given, _channel_names(facts))
 
 
 def scan_dataset(root: Path | None, options: DataOptions, labels: LabelMap | None = None) -> Scan:
@@ -78,10 +82,17 @@ def scan_dataset(root: Path | None, options: DataOptions, labels: LabelMap | Non
     return scan
 
 
-def _name(root: Path) -> str:
-    description = root / "dataset.json"
-    if description.is_file():
-        data = read_json(description)
-        if isinstance(data, dict) and isinstance(data.get("name"), str):
-            return str(data["name"])
-    return root.resolve().name or "dataset"
+def _description(root: Path) -> dict[str, Any]:
+    file = root / "dataset.json"
+    data = read_json(file) if file.is_file() else {}
+    return data if isinstance(data, dict) else {}
+
+
+def _channel_names(facts: dict[str, Any]) -> tuple[str, ...]:
+    """`channel_names` of nnU-Net, or `modality` of the Decathlon: {"0": "CT"}, by number."""
+    named = facts.get("channel_names", facts.get("modality"))
+    if isinstance(named, list):
+        named = dict(enumerate(named))
+    if not isinstance(named, dict) or not all(str(number).isdecimal() for number in named):
+        return ()
+    return tuple(str(named[number]) for number in sorted(named, key=int))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from reunet.datasets.cases import Case
 from reunet.datasets.findings import Findings, relative
-from reunet.datasets.folders import SplitFolders, image_files
+from reunet.datasets.folders import SplitFolders, channel_of, image_files
 from reunet.errors import ReunetError
-from reunet.io.images import read_header
+from reunet.io.images import read_header, without_suffix
 
 MASK_ENDINGS = ("_mask", "_label", "_seg", "_segmentation")
 FOV_ENDINGS = (*MASK_ENDINGS, "_fov")
@@ -31,10 +31,12 @@ def pair_files(folders: SplitFolders, root: Path, axes: str | None) -> Found:
     """Cases of one split, and a problem for every image without mask, mask without image, or doubled stem."""
     cases: list[Case] = []
     problems = Findings(root)
-    images = _by_stem(folders.images, problems)
+    files = _by_stem(folders.images, problems)
+    images = join_channels(files) if folders.channel_files else {stem: (files[stem],) for stem in files}
+    _missing_channels(images, problems)
     masks = _Partners(folders.masks, problems, MASK_ENDINGS)
     fields = _Partners(folders.fov, problems, FOV_ENDINGS)
-    for stem, image in images.items():
+    for stem, (image, *others) in images.items():
         mask, fov = masks.take(stem), fields.take(stem)
         if folders.masks is not None and mask is None:
             expected = f"{relative(folders.masks, root)}/{stem}.png or another image format"
@@ -43,7 +45,8 @@ def pair_files(folders: SplitFolders, root: Path, axes: str | None) -> Found:
             expected = f"{relative(folders.fov, root)}/{stem}.png or another image format"
             problems.error("image-without-fov", image, "the image has no field-of-view file", expected)
         if (mask is not None or folders.masks is None) and (fov is not None or folders.fov is None):
-            cases.extend(_pages(Case(stem, folders.split, image, mask, fov), axes, problems))
+            case = Case(stem, folders.split, image, mask, fov, channels=tuple(others))
+            cases.extend(_pages(case, axes, problems))
     for path in masks.unused():
         problems.error("mask-without-image", path, "the mask has no image of its name")
     for path in fields.unused():
@@ -54,12 +57,30 @@ def pair_files(folders: SplitFolders, root: Path, axes: str | None) -> Found:
 
 def stem_of(path: Path, folder: Path) -> str:
     """Path below the folder without suffix; composed Unicode, since macOS stores names decomposed."""
-    return unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
+    return unicodedata.normalize("NFC", without_suffix(path.relative_to(folder)).as_posix())
 
 
 def partners_of(stem: str, known: Container[str], endings: Sequence[str]) -> list[str]:
     """The stems among `known` that belong to an image: its own, else those with one of the endings."""
     return [stem] if stem in known else [stem + end for end in endings if stem + end in known]
+
+
+def join_channels(files: Mapping[str, Path]) -> dict[str, tuple[Path, ...]]:
+    """The files of each image in the order of their channels; without a number a file is an image."""
+    found: dict[str, dict[int, Path]] = defaultdict(dict)
+    for stem, path in files.items():
+        name, number = channel_of(stem) or (stem, 0)
+        found[name][number] = path
+    return {name: tuple(path for _, path in sorted(numbered.items())) for name, numbered in found.items()}
+
+
+def _missing_channels(images: Mapping[str, tuple[Path, ...]], problems: Findings) -> None:
+    most = max(map(len, images.values()), default=0)
+    for files in images.values():
+        if len(files) != most:
+            message = "the image has fewer channels than others"
+            received = ", ".join(path.name for path in files)
+            problems.error("channel-count", files[0], message, f"{most} files", received)
 
 
 def _by_stem(folder: Path, problems: Findings) -> dict[str, Path]:

@@ -115,6 +115,24 @@ def _whole_set(facts: list[CaseFacts], scan: Scan, problems: Findings) -> None:
         message = "images have different sample types, and probably different intensity scales"
         received = ", ".join(f"{count} {dtype}" for dtype, count in sorted(dtypes.items()))
         problems.warning("mixed-sample-types", name, message, "", received)
+    _axes_and_spacing(facts, name, problems)
     if scan.labels is not None:
         for note in shared_notes(Dataset("", scan.root, scan.labels, tuple(scan.cases), scan.given)):
             problems.warning("shared-group", name, note)
+
+
+def _axes_and_spacing(facts: list[CaseFacts], name: str, problems: Findings) -> None:
+    """Images and volumes in one dataset, and volumes that do not say how large their voxels are."""
+    known = [(fact.case.image, fact.header) for fact in facts if fact.header is not None]
+    volumes = [(image, header) for image, header in known if header.is_volume]
+    if volumes and len(volumes) != len(known):
+        message = "the dataset holds images and volumes"
+        received = f"{len(known) - len(volumes)} images, {len(volumes)} volumes"
+        problems.error("mixed-dimensions", name, message, "one kind", received, "make two datasets of it")
+    unstated = [image for image, header in volumes if header.spacing is None]
+    message, fix = "the volume does not state the size of its voxels", "write it into the file's header"
+    if len(unstated) == len(volumes):
+        for image in unstated:
+            problems.warning("no-spacing", image, message, "millimetres per axis", "taken as 1 x 1 x 1", fix)
+    for image in unstated if len(unstated) < len(volumes) else ():
+        problems.error("no-spacing", image, message, "millimetres per axis, as in other volumes", "", fix)

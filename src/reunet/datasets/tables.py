@@ -16,7 +16,7 @@ from reunet.datasets.findings import relative
 from reunet.datasets.folders import SplitFolders, image_files
 from reunet.datasets.pairs import stem_of
 from reunet.errors import DataError, UsageError
-from reunet.io.images import IMAGE_SUFFIXES
+from reunet.io.images import without_suffix
 from reunet.storage import read_json as read_json_file
 
 _KEY_COLUMNS = ("stem", "file", "file_name", "filename", "image", "id", "name")
@@ -152,5 +152,4 @@ def _read_column(table: Path, column: str, seen: set[str]) -> dict[str, str]:
 
 def _stem(value: str) -> str:
     name = unicodedata.normalize("NFC", value.strip().replace("\\", "/"))
-    suffix = Path(name).suffix.lower()
-    return name[: -len(suffix)] if suffix in IMAGE_SUFFIXES else name
+    return without_suffix(Path(name)).as_posix() if name else name

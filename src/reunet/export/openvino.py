@@ -16,6 +16,7 @@ from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.run import RunFolder, read_facts
 from reunet.errors import BackendError
 from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
+from reunet.sampling.resize import resize
 from reunet.storage import publish_folder, sha256_file, write_json
 from reunet.tasks import task
 
@@ -23,7 +24,7 @@ TOLERANCE = 1e-4
 """Largest difference of a probability between the Keras network and its export in float32."""
 
 Network = Callable[[np.ndarray], dict[str, np.ndarray]]
-"""Tiles (B, h, w, C) float32 to {head: (B, h', w', K) float32 probabilities}."""
+"""Tiles (B, *tile, C) float32 to {head: (B, *output, K) float32 probabilities}."""
 
 
 def export_engine(
@@ -34,7 +35,7 @@ def export_engine(
     Parameters
     ----------
     run: with plan and finished weights.
-    samples: (N, h, w, C) float32 normalised tiles on which bf16 is compared with f32, best from
+    samples: (N, *tile, C) float32 normalised tiles on which bf16 is compared with f32, best from
         held-out images; a synthetic tile when None.
     reference: the Keras network in float32, such as a KerasRuntime; built from the run when None.
 
@@ -65,15 +66,13 @@ def export_engine(
 
 
 def synthetic_tile(plan: Plan) -> np.ndarray:
-    """A fixed input with structure at every scale: (1, h, w, C) float32, mean 0, deviation 1."""
-    import cv2
-
+    """A fixed input with structure at every scale: (1, *tile, C) float32, mean 0, deviation 1."""
     random = np.random.default_rng(0)
-    (height, width), channels = plan.inference.tile, plan.input.channels
-    image = np.zeros((height, width, channels), np.float32)
+    tile, channels = plan.inference.tile, plan.input.channels
+    image = np.zeros((*tile, channels), np.float32)
     for scale in (1, 4, 16, 64):
-        small = random.standard_normal((height // scale + 1, width // scale + 1, channels)).astype(np.float32)
-        image += cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR).reshape(image.shape)
+        small = random.standard_normal((*(side // scale + 1 for side in tile), channels))
+        image += resize(small.astype(np.float32), tile)
     return ((image - image.mean()) / image.std())[None]
 
 

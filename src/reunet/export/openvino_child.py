@@ -14,7 +14,7 @@ from reunet.contracts.plan import Plan
 
 
 def build_graph(plan: Plan, weights: Path) -> Any:
-    """The network from (B, H, W, C) to probabilities as an `openvino.Model`, B, H and W dynamic.
+    """The network from (B, *space, C) to probabilities as an `openvino.Model`, all but C dynamic.
 
     Needs KERAS_BACKEND=openvino. Outputs are named after the heads.
     """

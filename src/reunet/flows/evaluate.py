@@ -23,6 +23,7 @@ from reunet.flows.mask_values import labels_of_dataset
 from reunet.flows.scoring import Context, Scored, refuse_existing, score_images, write_evaluation
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
+from reunet.io.images import volume_spacing
 from reunet.progress import NullProgress, Progress
 from reunet.tasks import check_tasks
 
@@ -122,7 +123,9 @@ def evaluate_split(
     """
     plan, predictor = run.plan(), load(run.path)
     loaders = {
-        case.id: partial(_score, predictor, np.asarray(case.image), np.asarray(case.labels), case.id)
+        case.id: partial(
+            _score, predictor, np.asarray(case.image), np.asarray(case.labels), case.id, case.spacing
+        )
         for case in prepared.val
         if case.labels is not None
     }
@@ -188,7 +191,7 @@ def _evaluate_run(
         image, truth = read_case(case, dataset.labels, axes=axes)
         if truth is None:
             raise LabelError("the image has no mask", where=case.image)
-        return _score(predictor, image, truth, case.image)
+        return _score(predictor, image, truth, case.image, volume_spacing(case.image))
 
     loaders = {case.id: partial(read_and_score, case) for case in cases}
     labels = predictor.plan.labels
@@ -198,9 +201,15 @@ def _evaluate_run(
     return write_evaluation(evaluation, context, output)
 
 
-def _score(predictor: Predictor, image: np.ndarray, truth: np.ndarray, where: object) -> Scored:
-    prediction = predictor(image, where=where)
-    return Scored(image, truth, prediction.labels, prediction.probabilities)
+def _score(
+    predictor: Predictor,
+    image: np.ndarray,
+    truth: np.ndarray,
+    where: object,
+    spacing: tuple[float, ...] | None,
+) -> Scored:
+    prediction = predictor(image, where=where, spacing=spacing)
+    return Scored(image, truth, prediction.labels, prediction.probabilities, spacing)
 
 
 def _seen_in_training(run: RunFolder, cases: Sequence[Case], split: str) -> list[str]:
@@ -241,5 +250,5 @@ def _context(
         "Engine": f"{predictor.runtime.name} {predictor.runtime.precision}",
     }
     if predictor.tta:
-        facts["Test-time augmentation"] = "mirrored four ways"
+        facts["Test-time augmentation"] = f"mirrored {2**predictor.rank} ways"
     return Context(f"{dataset}: {split}", facts, warnings, plan, run.history_file)

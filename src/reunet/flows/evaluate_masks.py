@@ -17,7 +17,7 @@ from reunet.datasets.pairs import pair_files, stem_of
 from reunet.errors import DataError
 from reunet.flows.mask_values import read_any_mask
 from reunet.flows.scoring import Context, Scored, refuse_existing, score_images, write_evaluation
-from reunet.io.images import read_image
+from reunet.io.images import read_image, volume_spacing
 from reunet.io.masks import read_mask
 from reunet.progress import Progress
 
@@ -63,7 +63,10 @@ def _mask_folder(folder: Path, option: str) -> Path:
     chosen = folder / "masks" if (folder / "masks").is_dir() else folder
     if not image_files(chosen):
         raise DataError(
-            "this folder contains no masks", where=chosen, expected="PNG or TIFF files", fix=f"see {option}"
+            "this folder contains no masks",
+            where=chosen,
+            expected="PNG, TIFF or NIfTI files",
+            fix=f"see {option}",
         )
     return chosen
 
@@ -97,4 +100,4 @@ def _load(case: Case, labels: LabelMap, axes: str | None, picture: Path | None) 
     if case.fov is not None:
         truth[~read_fov(case.fov, case.page, axes, truth.shape)] = IGNORE
     image = None if picture is None else read_image(picture, page=case.page, axes=axes)
-    return Scored(image, truth, prediction)
+    return Scored(image, truth, prediction, spacing=volume_spacing(case.mask))

@@ -7,7 +7,7 @@ import numpy as np
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
 from reunet.export.openvino import export_engine
-from reunet.flows.prepare import Prepared
+from reunet.flows.prepare import Prepared, as_planned
 from reunet.progress import Progress
 from reunet.sampling.patches import PatchSampler
 from reunet.storage import write_text
@@ -28,9 +28,9 @@ def finish(
 
 
 def held_out_tiles(plan: Plan, prepared: Prepared, count: int = 8) -> np.ndarray:
-    """Tiles of the held-out images, (count, h, w, C) float32 normalised, to compare precisions on."""
+    """Tiles of the held-out images, (count, *tile, C) float32 normalised, to compare precisions on."""
     crops = plan.model_copy(update={"patch": plan.inference.tile, "batch": count})
-    images, _ = PatchSampler(prepared.val, crops, augment=False).batch(0)
+    images, _ = PatchSampler(as_planned(prepared.val, plan), crops, augment=False).batch(0)
     return images
 
 

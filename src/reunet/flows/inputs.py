@@ -8,20 +8,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reunet.datasets.folders import IMAGE_FOLDERS, MASK_FOLDERS
+from reunet.datasets.folders import IMAGE_FOLDERS, MASK_FOLDERS, NNUNET, channel_of
 from reunet.errors import DataError, UsageError
-from reunet.io.images import IMAGE_SUFFIXES
+from reunet.io.images import IMAGE_SUFFIXES, image_suffix, without_suffix
 
-NOT_IMAGES = frozenset({*MASK_FOLDERS, "instances", "fov"})
+CHANNEL_FOLDERS = frozenset(images for images, _ in NNUNET.values())
+IMAGES = frozenset({*IMAGE_FOLDERS, *(images.lower() for images in CHANNEL_FOLDERS)})
+NOT_IMAGES = frozenset({*MASK_FOLDERS, *(masks.lower() for _, masks in NNUNET.values()), "instances", "fov"})
 """Folders beside the images of a dataset; predicting them would be a mistake."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One image file. `name` is the relative path of its results, without suffix."""
+    """One image file. `name` is the relative path of its results, without suffix; `channels` are the files
+    of further channels.
+    """
 
     path: Path
     name: Path
+    channels: tuple[Path, ...] = ()
 
 
 def find_sources(inputs: Sequence[Path], *, exclude: Path) -> tuple[Source, ...]:
@@ -43,7 +48,8 @@ def find_sources(inputs: Sequence[Path], *, exclude: Path) -> tuple[Source, ...]
 
 def _sources_of(given: Path, exclude: Path) -> list[Source]:
     if given.is_file():
-        return [Source(given, Path(given.stem))]
+        stem = without_suffix(given).name if image_suffix(given) else given.stem
+        return _join_channels([Source(given, Path(stem))])
     if not given.is_dir():
         raise DataError(
             "the input does not exist",
@@ -52,7 +58,7 @@ def _sources_of(given: Path, exclude: Path) -> list[Source]:
             fix=nearby(given),
         )
     files = [path for path in _walk(given) if not path.resolve().is_relative_to(exclude)]
-    images = sorted(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
+    images = sorted(path for path in files if image_suffix(path))
     if not images:
         found = ", ".join(sorted(path.name for path in files)[:5])
         raise DataError(
@@ -62,7 +68,26 @@ def _sources_of(given: Path, exclude: Path) -> list[Source]:
             received=found or "no files",
         )
     _check_no_dataset(given, images)
-    return [Source(path, path.relative_to(given).with_suffix("")) for path in images]
+    return _join_channels([Source(path, without_suffix(path.relative_to(given))) for path in images])
+
+
+def _join_channels(sources: list[Source]) -> list[Source]:
+    """The files `name_0000`, `name_0001` ... of nnU-Net's image folders, which hold a channel each, as one
+    source `name`; any other file as it is.
+    """
+    groups: dict[Path, dict[int, Source]] = {}
+    others = []
+    for source in sources:
+        channel = channel_of(source.name.name)
+        if channel is None or source.path.resolve().parent.name not in CHANNEL_FOLDERS:
+            others.append(source)
+        else:
+            groups.setdefault(source.name.with_name(channel[0]), {})[channel[1]] = source
+    for name, group in groups.items():
+        files = [group[number].path for number in sorted(group)]
+        whole = set(group) == set(range(len(group)))
+        others += [Source(files[0], name, tuple(files[1:]))] if whole else group.values()
+    return others
 
 
 def _walk(folder: Path) -> Iterable[Path]:
@@ -73,7 +98,7 @@ def _walk(folder: Path) -> Iterable[Path]:
 
 def _check_no_dataset(given: Path, images: Iterable[Path]) -> None:
     folders = {folder for path in images for folder in path.relative_to(given).parents}
-    beside = {folder.parent: folder for folder in sorted(folders) if folder.name.lower() in IMAGE_FOLDERS}
+    beside = {folder.parent: folder for folder in sorted(folders) if folder.name.lower() in IMAGES}
     for folder in sorted(folders):
         if folder.name.lower() in NOT_IMAGES and folder.parent in beside:
             raise DataError(

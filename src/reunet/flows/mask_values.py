@@ -11,7 +11,7 @@ from reunet.contracts.labels import LabelMap
 from reunet.datasets.cases import Case
 from reunet.datasets.classes import with_encoding
 from reunet.errors import PlanError
-from reunet.io.masks import encode_mask, read_raw_mask
+from reunet.io.masks import encode_mask, is_coloured, read_raw_mask
 
 
 def labels_of_dataset(
@@ -36,14 +36,14 @@ def labels_of_dataset(
 def read_any_mask(
     path: Path, labels: LabelMap, page: int | None = None, axes: str | None = None
 ) -> np.ndarray:
-    """A predicted mask, (H, W) uint8 class indices, whose values may be stored otherwise than the truth's.
+    """A predicted mask, (*space) uint8 class indices, whose values may be stored otherwise than the truth's.
 
     Read by colour when it is a colour image, otherwise by class id; with two classes also as 0/255.
     Raises LabelError, ImageReadError.
     """
     raw = read_raw_mask(path, page, axes)
     encoding = labels.encoding
-    if raw.ndim == 2:
+    if not is_coloured(raw):
         encoding = "binary_255" if labels.binary and int(raw.max(initial=0)) == 255 else "index"
     return encode_mask(raw, labels.model_copy(update={"encoding": encoding}), path)
 

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from threading import Lock
 
@@ -19,13 +20,14 @@ from reunet.contracts.results import Prediction, PredictResult
 from reunet.datasets.cache import read_fov
 from reunet.datasets.folders import image_files
 from reunet.datasets.pairs import FOV_ENDINGS, partners_of, stem_of
-from reunet.errors import DataError, ReunetError, StorageError, TooLargeError, UsageError
+from reunet.errors import DataError, PlanError, ReunetError, StorageError, TooLargeError, UsageError
 from reunet.flows.inputs import Source, find_sources, nearby
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 from reunet.io.header import ImageHeader
-from reunet.io.images import read_header, read_image
+from reunet.io.images import read_channels, read_header, read_image
 from reunet.io.masks import write_mask
+from reunet.io.planes import sheet, telling_planes
 from reunet.io.render import overlay, write_picture
 from reunet.progress import NullProgress, Progress
 from reunet.storage import atomic_path, publish_folder
@@ -63,13 +65,14 @@ def predict(
     engine, precision, tta: see `reunet.load`.
     fov: folder of field-of-view masks, named as in a dataset; outside (0) is background.
     max_memory: bytes; an image that needs more is not predicted but listed among the failures.
-    probabilities: write them as .npy too, (H, W, classes) or (pages, H, W, classes) float32.
+    probabilities: write them as .npy too, (H, W, classes), (pages, H, W, classes) or (D, H, W, classes)
+        float32.
     overwrite: replace results that exist. skip_existing: leave out images whose results exist.
     axes: names the axes of TIFF stacks that do not say, such as "ZYX".
 
-    A stack of pages gives a stack of masks. Images that cannot be predicted are in `failures`; they
-    have no results, old ones included. Raises UsageError, DataError or StorageError before any work
-    when the inputs or outputs make no sense, and what `reunet.load` raises.
+    A stack of pages gives a stack of masks, a volume a mask with its geometry. Images that cannot be
+    predicted are in `failures`; they have no results, old ones included. Raises UsageError, DataError or
+    StorageError before any work when the inputs or outputs make no sense, and what `reunet.load` raises.
     """
     if overwrite and skip_existing:
         raise UsageError("--overwrite and --skip-existing contradict each other", fix="give one of them")
@@ -131,6 +134,7 @@ class Job:
         return (
             self.path("masks", ".png"),
             self.path("masks", ".tif"),
+            self.path("masks", ".nii.gz"),
             self.path("overlays", ".png"),
             self.path("overlays", ".pages"),
             self.path("probabilities", ".npy"),
@@ -248,23 +252,30 @@ class Worker:
         """All pages of one file. On any failure none of its results exists."""
         try:
             header = read_header(job.source.path, job.axes)
+            self._check_axes(job, header)
             self._check_memory(job, header)
             if header.pages == 1:
-                self._single(job)
+                self._single(job, header)
             else:
                 self._stack(job, header)
         except BaseException:
             job.remove_results()
             raise
 
-    def _single(self, job: Job) -> None:
-        image = read_image(job.source.path, axes=job.axes)
-        result = self._predict(image, job, 0, 1)
+    def _single(self, job: Job, header: ImageHeader) -> None:
+        image = read_channels((job.source.path, *job.source.channels), axes=job.axes)
+        result = self._predict(image, job, 0, 1, header.spacing if header.is_volume else None)
         if job.probabilities:
             _write_array(job.path("probabilities", ".npy"), result.probabilities)
-        write_picture(job.path("overlays", ".png"), overlay(image, result.labels, self.labels))
+        shown, labels = image, result.labels
+        if header.is_volume:
+            planes = telling_planes(np.isin(labels, self.labels.foreground), header.spacing)
+            shown, labels = sheet(image[..., :1], planes), sheet(labels, planes, IGNORE)
+        write_picture(job.path("overlays", ".png"), overlay(shown, labels, self.labels))
         wide = self.labels.to_ids(np.zeros(1, np.uint8)).dtype != np.uint8
-        write_mask(job.path("masks", ".tif" if wide else ".png"), result.labels, self.labels)
+        suffix = ".nii.gz" if header.is_volume else ".tif" if wide else ".png"
+        like = job.source.path if header.is_volume else None
+        write_mask(job.path("masks", suffix), result.labels, self.labels, like)
 
     def _stack(self, job: Job, header: ImageHeader) -> None:
         labels: list[np.ndarray] = []
@@ -284,14 +295,32 @@ class Worker:
             _write_array(job.path("probabilities", ".npy"), np.stack(probabilities))
         write_mask(job.path("masks", ".tif"), np.stack(labels), self.labels)
 
-    def _predict(self, image: np.ndarray, job: Job, page: int, pages: int) -> Prediction:
+    def _predict(
+        self,
+        image: np.ndarray,
+        job: Job,
+        page: int,
+        pages: int,
+        spacing: tuple[float, ...] | None = None,
+    ) -> Prediction:
         where = job.source.path if pages == 1 else f"{job.source.path}, page {page + 1} of {pages}"
         with self._engine:
-            result = self.predictor(image, where=where)
+            result = self.predictor(image, where=where, spacing=spacing)
         if job.fov is not None:
             inside = read_fov(job.fov, None if pages == 1 else page, job.axes, result.labels.shape)
             result.labels[~inside] = outside_value(self.labels)
         return result
+
+    def _check_axes(self, job: Job, header: ImageHeader) -> None:
+        if header.is_volume != (self.predictor.rank == 3):
+            kinds = ("images", "volumes") if header.is_volume else ("volumes", "images")
+            raise PlanError(
+                f"this run was trained on {kinds[0]}",
+                where=job.source.path,
+                expected="NIfTI volumes" if kinds[0] == "volumes" else "images with two axes",
+                received=f"{' x '.join(map(str, header.size))} (axes {header.axes})",
+                fix=f"use a run that was trained on {kinds[1]}",
+            )
 
     def _check_memory(self, job: Job, header: ImageHeader) -> None:
         if self.max_memory is None:
@@ -302,7 +331,7 @@ class Worker:
                 "predicting this image would take more than the memory allowed",
                 where=job.source.path,
                 expected=f"at most {self.max_memory / 1e9:.1f} GB (--max-memory)",
-                received=f"about {needed / 1e9:.1f} GB for {header.size[0]} x {header.size[1]} pixels",
+                received=f"about {needed / 1e9:.1f} GB for {' x '.join(map(str, header.size))} pixels",
                 fix="allow more memory, or cut the image into parts",
             )
 
@@ -318,7 +347,7 @@ def needed_memory(header: ImageHeader, predictor: Predictor, *, keep_probabiliti
     maps = len(predictor.plan.labels.classes) * 4
     one_page = channels * (4 + 3 * 4) + maps * (3 if predictor.tta else 2) + 16
     others = (header.pages - 1) * 2 * (1 + (maps if keep_probabilities else 0))
-    return BASE_MEMORY + header.size[0] * header.size[1] * (one_page + others)
+    return BASE_MEMORY + prod(header.size) * (one_page + others)
 
 
 def _write_array(path: Path, values: np.ndarray) -> None:

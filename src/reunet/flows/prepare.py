@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.plan import Plan
 from reunet.contracts.results import Problem
 from reunet.datasets.cache import CaseArrays, load_case, prune
 from reunet.datasets.cases import Case, DataOptions, Dataset, raise_errors
@@ -16,6 +17,7 @@ from reunet.datasets.splits import Splits, make_splits, split_cases
 from reunet.machine import cores
 from reunet.planning import take_fingerprint
 from reunet.progress import Progress
+from reunet.sampling.resize import at_spacing
 
 CACHE_LIMIT = 20 * 2**30
 """Bytes the cache of decoded cases may grow to; what was not used for longest goes first."""
@@ -55,8 +57,15 @@ def prepare(data: Path | None, options: DataOptions, progress: Progress, *, seed
         train,
         val,
         has_fov=any(case.fov is not None for case in chosen["train"]),
+        channel_names=dataset.channel_names,
     )
     return Prepared(dataset, splits, train, val, fingerprint, tuple(problems))
+
+
+def as_planned(cases: Sequence[CaseArrays], plan: Plan) -> tuple[CaseArrays, ...]:
+    """The cases as the network sees them: volumes with voxels of the plan's spacing."""
+    with ThreadPoolExecutor(cores()) as pool:
+        return tuple(pool.map(lambda case: at_spacing(case, plan.spacing), cases))
 
 
 def load_cases(

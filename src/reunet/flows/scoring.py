@@ -30,14 +30,16 @@ FILES = ("metrics.json", "metrics.csv", "report.html")
 class Scored:
     """One image with what is compared on it.
 
-    image: (H, W, C) as read, or None. truth: (H, W) uint8 class indices or IGNORE. prediction: (H, W)
-    uint8 class indices. probabilities: (H, W, classes) float32, or None for masks from elsewhere.
+    image: (*space, C) as read, or None. truth: (*space) uint8 class indices or IGNORE. prediction: (*space)
+    uint8 class indices. probabilities: (*space, classes) float32, or None for masks from elsewhere.
+    spacing: of a volume, in mm per axis.
     """
 
     image: np.ndarray | None
     truth: np.ndarray
     prediction: np.ndarray
     probabilities: np.ndarray | None = None
+    spacing: tuple[float, ...] | None = None
 
 
 Loaders = Mapping[str, Callable[[], Scored]]
@@ -147,9 +149,8 @@ def _examples(evaluation: Evaluation) -> list[Example]:
     examples: list[Example] = []
     for group, name in choose_examples(scores):
         scored = evaluation.loaders[name]()
-        examples.append(
-            Example(name, group, scores[name] or 0.0, scored.image, scored.truth, scored.prediction)
-        )
+        shown = (scored.image, scored.truth, scored.prediction, scored.spacing)
+        examples.append(Example(name, group, scores[name] or 0.0, *shown))
     return examples
 
 

@@ -16,7 +16,7 @@ from reunet.contracts.results import TrainResult
 from reunet.contracts.run import RunFolder, read_facts
 from reunet.datasets.cases import DataOptions
 from reunet.errors import CheckpointError, DataError, PlanError, StorageError, UsageError
-from reunet.flows.prepare import Prepared, prepare
+from reunet.flows.prepare import Prepared, as_planned, prepare
 from reunet.machine import cores, describe, versions
 from reunet.planning import PlanRequest, make_plan
 from reunet.progress import NullProgress, Progress
@@ -297,9 +297,10 @@ def _train_and_finish(
     from reunet.training.state import without_optimizer
     from reunet.training.validation import Validator
 
-    top, left = margin(plan.network)[-2:]
-    sampler = PatchSampler(prepared.train, plan, margin=(top, left))
-    plain = PatchSampler(prepared.train, plan, margin=(top, left), augment=False)
+    lost = margin(plan.network)
+    cases = as_planned(prepared.train, plan)
+    sampler = PatchSampler(cases, plan, margin=lost)
+    plain = PatchSampler(cases, plan, margin=lost, augment=False)
     validator = Validator(model, plan, plain, prepared.val)
     training = Training(
         model,

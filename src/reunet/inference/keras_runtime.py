@@ -30,10 +30,9 @@ class KerasRuntime:
     def __init__(self, model: keras.Model) -> None:
         self._model = model
 
-    def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        shape = self._model.compute_output_shape((1, *size, self._model.input_shape[-1]))
-        height, width = next(iter(shape.values()))[1:3]
-        return height, width
+    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        shapes = self._model.compute_output_shape((1, *size, self._model.input_shape[-1]))
+        return tuple(next(iter(shapes.values()))[1:-1])
 
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         # Every new batch size is compiled once, so batches are filled up to a power of two.

@@ -27,8 +27,8 @@ class OpenVINORuntime:
 
     Parameters
     ----------
-    model: the .xml file of an exported engine, dynamic in batch, height and width.
-    tile: (h, w) of the tiles; a static shape is faster than a dynamic one.
+    model: the .xml file of an exported engine, dynamic in batch and the axes of space.
+    tile: size of the tiles; a static shape is faster than a dynamic one.
     precision: `f32` or `bf16`. It is always set, since OpenVINO's own default depends on the machine.
 
     Raises ModelFileError when the file cannot be used, BackendError for bf16 on a CPU without it.
@@ -36,7 +36,7 @@ class OpenVINORuntime:
 
     name = "openvino"
 
-    def __init__(self, model: Path, tile: tuple[int, int], precision: str = "f32") -> None:
+    def __init__(self, model: Path, tile: tuple[int, ...], precision: str = "f32") -> None:
         import openvino as ov
 
         if precision == "bf16" and not native_bf16():
@@ -50,7 +50,7 @@ class OpenVINORuntime:
         try:
             core = ov.Core()
             graph = core.read_model(model)
-            graph.reshape([1, *tile, graph.inputs[0].partial_shape[3].get_length()])
+            graph.reshape([1, *tile, graph.inputs[0].partial_shape[len(tile) + 1].get_length()])
             options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
             self._compiled = core.compile_model(graph, "CPU", options)
         except RuntimeError as cause:
@@ -61,13 +61,12 @@ class OpenVINORuntime:
                 fix="copy the run folder again from its source, or use --engine keras",
             ) from cause
         self._heads = [output.get_any_name() for output in self._compiled.outputs]
-        self._sizes = {tile: tuple(self._compiled.outputs[0].shape[1:3])}
+        self._sizes = {tile: tuple(self._compiled.outputs[0].shape)[1:-1]}
         self._queue = ov.AsyncInferQueue(self._compiled)
         self._queue.set_callback(self._store)
 
-    def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        height, width = self._sizes[size]
-        return height, width
+    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        return self._sizes[size]
 
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         results: list[list[np.ndarray]] = [[] for _ in batch]

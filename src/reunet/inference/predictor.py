@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,15 @@ from reunet.inference.runtime import Runtime
 from reunet.inference.tiling import predict_tiled
 from reunet.io.channels import fit_channels
 from reunet.sampling.intensity import normalise
+from reunet.sampling.resize import CUBIC, resize, size_at
 from reunet.tasks import task
 
-FLIPS: tuple[tuple[int, ...], ...] = ((0,), (1,), (0, 1))
-"""Axes mirrored by test-time augmentation, beside the image as it is."""
+TILES = 8
+"""Tiles per call of the engine, unless so many are larger than MOST_PIXELS."""
+
+MOST_PIXELS = 2**21
+
+Spacing = tuple[float, ...]
 
 
 class Predictor:
@@ -25,8 +32,8 @@ class Predictor:
     Parameters
     ----------
     plan: of the run. runtime: the engine. calibration: thresholds of the run.
-    tta: average over the four mirrorings of the image (test-time augmentation): four times slower.
-    batch: tiles per call of the engine.
+    tta: average over the mirrorings of the image (test-time augmentation): four times slower, eight times
+        for volumes.
     """
 
     def __init__(
@@ -36,36 +43,46 @@ class Predictor:
         calibration: Calibration | None = None,
         *,
         tta: bool = False,
-        batch: int = 8,
     ) -> None:
         self.plan, self.runtime = plan, runtime
         self.calibration = calibration or Calibration()
-        self.tta, self.batch = tta, batch
+        self.tta, self.rank = tta, plan.network.spatial_dims
         tile = plan.inference.tile
+        self.batch = min(TILES, max(1, MOST_PIXELS // prod(tile)))
         output = runtime.output_size(tile)
-        self._margin = ((tile[0] - output[0]) // 2, (tile[1] - output[1]) // 2)
+        self._margin = tuple((side - seen) // 2 for side, seen in zip(tile, output, strict=True))
         self._task = task(plan.tasks[0])
 
-    def __call__(self, image: Any, *, where: object = "image") -> Prediction:
-        """Predict one image, (H, W) or (H, W, C), of any size and real dtype, as it was read.
+    def __call__(self, image: Any, *, where: object = "image", spacing: Spacing | None = None) -> Prediction:
+        """Predict one image, of any size and real dtype, as it was read.
 
-        `where` names the image in errors. Raises DataError when it is not an image, PlanError when its
-        channels do not fit the plan, ModelFileError when the network's output is not finite.
+        image: (H, W) or (H, W, C); (D, H, W) or (D, H, W, C) when the plan is for volumes.
+        where: names the image in errors. spacing: size of the voxels in mm per axis; a volume without it
+        is taken to have that of the plan.
+        Raises DataError when it is not an image, PlanError when its channels do not fit the plan,
+        ModelFileError when the network's output is not finite.
         """
-        probabilities = self.probabilities(image, where=where)
+        probabilities = self.probabilities(image, where=where, spacing=spacing)
         labels = self._task.decode(probabilities, self.plan.labels, self.calibration)
         return Prediction(labels, probabilities)
 
-    def probabilities(self, image: Any, *, where: object = "image") -> np.ndarray:
-        """The class probabilities, (H, W, classes) float32, summing to 1. Raises as calling does."""
-        pixels = fit_channels(as_image(image, where), self.plan.input, where)
+    def probabilities(
+        self, image: Any, *, where: object = "image", spacing: Spacing | None = None
+    ) -> np.ndarray:
+        """The class probabilities, (*space, classes) float32, summing to 1. Raises as calling does."""
+        pixels = fit_channels(as_image(image, where, self.rank), self.plan.input, where)
+        size = pixels.shape[:-1]
+        if spacing is not None and self.plan.spacing is not None:
+            seen = size_at(size, spacing, self.plan.spacing)
+            pixels = resize(pixels.astype(np.float32), seen, CUBIC)
         pixels = normalise(pixels, self.plan.input.intensity)
         total = self._flipped(pixels, ())
-        if not self.tta:
-            return total
-        for axes in FLIPS:
-            total = total + self._flipped(pixels, axes)
-        return total / np.float32(1 + len(FLIPS))
+        if self.tta:
+            flips = [axes for n in range(self.rank) for axes in combinations(range(self.rank), n + 1)]
+            for axes in flips:
+                total = total + self._flipped(pixels, axes)
+            total = total / np.float32(1 + len(flips))
+        return resize(total, size)
 
     def _flipped(self, pixels: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
         inference = self.plan.inference
@@ -75,11 +92,11 @@ class Predictor:
         return np.flip(heads[self.plan.tasks[0]], axes)
 
 
-def as_image(image: Any, where: object = "image") -> np.ndarray:
-    """Check that an array can be an image and return it as (H, W, C), dtype unchanged.
+def as_image(image: Any, where: object = "image", rank: int = 2) -> np.ndarray:
+    """Check that an array can be an image and return it as (*space, C), dtype unchanged.
 
-    bool becomes uint8. Raises DataError for another number of axes, an empty axis, a dtype that is not
-    a real number, NaN or infinity.
+    rank: axes of space, 2 for images and 3 for volumes. bool becomes uint8. Raises DataError for another
+    number of axes, an empty axis, a dtype that is not a real number, NaN or infinity.
     """
     pixels = np.asarray(image)
     if pixels.dtype == bool:
@@ -91,13 +108,14 @@ def as_image(image: Any, where: object = "image") -> np.ndarray:
             expected="real numbers",
             received=f"dtype {pixels.dtype}",
         )
-    if pixels.ndim not in (2, 3) or 0 in pixels.shape:
+    if pixels.ndim not in (rank, rank + 1) or 0 in pixels.shape:
+        sides = ", ".join(("depth", "height", "width")[-rank:])
         raise DataError(
-            "this array is not an image",
+            "this array is not an image" if rank == 2 else "this array is not a volume",
             where=where,
-            expected="shape (height, width) or (height, width, channels), no axis empty",
+            expected=f"shape ({sides}) or ({sides}, channels), no axis empty",
             received=f"shape {pixels.shape}",
-            fix="predict one image at a time",
+            fix="predict one image at a time, with a run that was trained on images with as many axes",
         )
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         count = np.count_nonzero(~np.isfinite(pixels))
@@ -108,4 +126,4 @@ def as_image(image: Any, where: object = "image") -> np.ndarray:
             received=f"{count} pixels that are NaN or infinite",
             fix="replace them before predicting",
         )
-    return pixels if pixels.ndim == 3 else pixels[..., None]
+    return pixels if pixels.ndim == rank + 1 else pixels[..., None]

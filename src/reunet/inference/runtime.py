@@ -17,7 +17,7 @@ class Runtime(Protocol):
     precision: str
 
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        """Tiles (B, h, w, C) float32, normalised, to {head: (B, h', w', K) float32 probabilities}."""
+        """Tiles (B, *tile, C) float32, normalised, to {head: (B, *output, K) float32 probabilities}."""
 
-    def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The (h', w') for tiles of `size` (h, w); smaller where convolutions are not padded."""
+    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        """The size of the output for tiles of `size`; smaller where convolutions are not padded."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from reunet.errors import ModelFileError
 
 Network = Callable[[np.ndarray], dict[str, np.ndarray]]
-"""Tiles (B, h, w, C) float32 to {head: (B, h', w', K) float32}."""
+"""Tiles (B, *tile, C) float32 to {head: (B, *output, K) float32}."""
 
 
 @dataclass(frozen=True)
@@ -70,58 +71,62 @@ def pad_axis(size: int, tile: int, margin: int) -> tuple[int, int]:
 def predict_tiled(
     network: Network,
     image: np.ndarray,
-    tile: tuple[int, int],
+    tile: tuple[int, ...],
     overlap: float,
-    margin: tuple[int, int] = (0, 0),
+    margin: tuple[int, ...] | None = None,
     batch: int = 8,
 ) -> dict[str, np.ndarray]:
-    """Predict an image of any size.
+    """Predict an image or a volume of any size.
 
     Parameters
     ----------
-    network: tiles (B, *tile, C) float32 to {head: (B, h', w', K) float32}.
-    image: (H, W, C) float32, H and W at least 1.
-    tile: (h, w) that the network gets. overlap: share of a tile's output that two tiles have in common.
-    margin: pixels per side by which h' and w' are smaller than the tile.
+    network: tiles (B, *tile, C) float32 to {head: (B, *output, K) float32}.
+    image: (*space, C) float32, every axis at least 1.
+    tile: the size that the network gets. overlap: share of a tile's output that two tiles have in common.
+    margin: pixels per side by which the output is smaller than the tile, per axis; none by default.
     batch: tiles per call of the network.
 
     The image is mirrored at its borders where a tile reaches beyond it (the overlap-tile strategy of
-    Ronneberger et al. 2015). Returns {head: (H, W, K) float32}. Raises ModelFileError, naming the
+    Ronneberger et al. 2015). Returns {head: (*space, K) float32}. Raises ModelFileError, naming the
     tile, when the network gives NaN or infinity.
     """
-    height, width = image.shape[:2]
-    inner = (tile[0] - 2 * margin[0], tile[1] - 2 * margin[1])
-    pads = [
-        pad_axis(size, side, edge) for size, side, edge in zip((height, width), inner, margin, strict=True)
-    ]
+    size, margin = image.shape[:-1], margin or (0,) * len(tile)
+    inner = tuple(side - 2 * edge for side, edge in zip(tile, margin, strict=True))
+    pads = [pad_axis(*sides) for sides in zip(size, inner, margin, strict=True)]
     padded = np.pad(image, (*pads, (0, 0)), mode="reflect") if any(map(any, pads)) else image
-    rows, columns = (cut_axis(size, side, overlap) for size, side in zip((height, width), inner, strict=True))
-    full = (max(height, inner[0]), max(width, inner[1]))
+    axes = [cut_axis(length, side, overlap) for length, side in zip(size, inner, strict=True)]
+    full = tuple(max(length, side) for length, side in zip(size, inner, strict=True))
 
     sums: dict[str, np.ndarray] = {}
-    grid = list(product(range(len(rows.starts)), range(len(columns.starts))))
+    grid = list(product(*(range(len(axis.starts)) for axis in axes)))
     for first in range(0, len(grid), batch):
         group = grid[first : first + batch]
-        starts = [(rows.starts[r], columns.starts[c]) for r, c in group]
-        tiles = np.stack([padded[y : y + tile[0], x : x + tile[1]] for y, x in starts])
+        starts = [tuple(axis.starts[i] for axis, i in zip(axes, place, strict=True)) for place in group]
+        tiles = np.stack([padded[_window(start, tile)] for start in starts])
         for head, outputs in network(tiles).items():
             if head not in sums:
                 sums[head] = np.zeros((*full, outputs.shape[-1]), np.float32)
-            for (r, c), (y, x), output in zip(group, starts, outputs, strict=True):
-                _check_finite(output, y, x, inner)
-                weights = rows.weights[r][:, None, None] * columns.weights[c][None, :, None]
-                sums[head][y : y + inner[0], x : x + inner[1]] += output * weights
+            for place, start, output in zip(group, starts, outputs, strict=True):
+                _check_finite(output, start, inner)
+                along = [axis.weights[i] for axis, i in zip(axes, place, strict=True)]
+                sums[head][_window(start, inner)] += output * reduce(np.multiply.outer, along)[..., None]
 
-    top, left = pads[0][0] - margin[0], pads[1][0] - margin[1]
-    return {head: values[top : top + height, left : left + width] for head, values in sums.items()}
+    corner = [before - edge for (before, _), edge in zip(pads, margin, strict=True)]
+    return {head: values[_window(corner, size)] for head, values in sums.items()}
 
 
-def _check_finite(output: np.ndarray, y: int, x: int, size: tuple[int, int]) -> None:
+def _window(start: Sequence[int], size: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(first, first + side) for first, side in zip(start, size, strict=True))
+
+
+def _check_finite(output: np.ndarray, start: tuple[int, ...], size: tuple[int, ...]) -> None:
     # The sum of a tile is finite exactly when its values are: probabilities cannot overflow it.
     if not np.isfinite(output.sum(dtype=np.float64)):
+        place = zip(("slice", "row", "column")[-len(start) :], start, strict=True)
         raise ModelFileError(
             "the network's output is not finite",
-            where=f"tile at row {y}, column {x}, {size[0]} x {size[1]} pixels",
+            where=f"tile at {', '.join(f'{name} {first}' for name, first in place)}, "
+            f"{' x '.join(map(str, size))} pixels",
             expected="numbers",
             received=f"{np.count_nonzero(~np.isfinite(output))} values that are NaN or infinite",
             fix="try --precision f32; if it stays, the weights of this run are damaged: train again",

@@ -2,48 +2,61 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
+
+import numpy as np
 
 from reunet.errors import ImageReadError, TooLargeError
 
 MAX_PIXELS = 400_000_000
-"""Most pixels one page may have (20,000 x 20,000); more is refused before decoding."""
+"""Most pixels a page or volume may have (20,000 x 20,000); more is refused before decoding."""
 
 
 @dataclass(frozen=True)
 class ImageHeader:
     """Facts of an image file.
 
-    size: (height, width) of one page in pixels, as read (a photo's orientation tag is applied).
-    channels: 1 or 3 for files that can be read (an alpha channel does not count).
+    size: (height, width) of one page in pixels, as read (a photo's orientation tag is applied); of a
+    volume (depth, height, width).
+    channels: 1 or 3 for images that can be read (an alpha channel does not count), any number for volumes.
     dtype: sample type in the file, such as "uint8".
     pages: images of that size in the file (a stack or a series has more than one).
     axes: axes of the file in storage order, such as "YX", "YXC", "ZYX".
-    spacing: (y, x) size of a pixel in micrometres where the file states it, or None.
+    spacing: size of a pixel per axis of `size` where the file states it, or None; in micrometres, of the
+    voxels of a volume in millimetres.
     palette: pixels are indices into a colour table.
     lossy: the compression changes pixel values (JPEG).
+    affine: of a volume, (4, 4) from (slice, row, column, 1) to millimetres rightwards, forwards, upwards.
     """
 
-    size: tuple[int, int]
+    size: tuple[int, ...]
     channels: int
     dtype: str
     pages: int
     axes: str
-    spacing: tuple[float, float] | None
+    spacing: tuple[float, ...] | None
     palette: bool
     lossy: bool
+    affine: np.ndarray | None = field(default=None, compare=False)
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether the file holds a volume, which is one case, whatever its number of slices."""
+        return len(self.size) == 3
 
 
-def check_size(path: Path, height: int, width: int) -> None:
+def check_size(path: Path, *sides: int) -> None:
     """Raise TooLargeError above MAX_PIXELS, ImageReadError for an image without pixels."""
-    if height < 1 or width < 1:
-        raise ImageReadError("the image has no pixels", where=path, received=f"{height} x {width}")
-    if height * width > MAX_PIXELS:
+    shown = " x ".join(map(str, sides))
+    if min(sides) < 1:
+        raise ImageReadError("the image has no pixels", where=path, received=shown)
+    if prod(sides) > MAX_PIXELS:
         raise TooLargeError(
             "the image is too large to be decoded in one piece",
             where=path,
             expected=f"at most {MAX_PIXELS:,} pixels",
-            received=f"{height} x {width} = {height * width:,} pixels",
+            received=f"{shown} = {prod(sides):,} pixels",
             fix="cut it into smaller images",
         )

@@ -1,8 +1,8 @@
-"""Images from files: the header first, then pixels as (H, W, C) in their native sample type."""
+"""Images and volumes from files: the header first, then pixels as (*space, C) in their native sample type."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from reunet.errors import ImageReadError, ReunetError
 from reunet.io.header import MAX_PIXELS, ImageHeader
+from reunet.io.nifti import is_nifti, nifti_header, read_nifti
 from reunet.io.raster import is_raster, raster_header, read_raster
 from reunet.io.tiff import is_tiff, read_tiff, tiff_header
 
@@ -18,15 +19,32 @@ __all__ = [
     "MAX_PIXELS",
     "ImageHeader",
     "drop_alpha",
+    "image_suffix",
+    "read_channels",
     "read_header",
     "read_image",
     "read_pixels",
+    "volume_spacing",
+    "without_suffix",
 ]
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff"})
+VOLUME_SUFFIXES = frozenset({".nii", ".nii.gz"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff"}) | VOLUME_SUFFIXES
 """Suffixes of files that are taken for images when a folder is searched (compared in lower case)."""
 
 _STACK_FIX = "if these are pages of a stack, say so with --axes, such as ZYX"
+
+
+def image_suffix(path: Path) -> str:
+    """The suffix in lower case, such as ".png" or ".nii.gz", of what is named like an image, else ""."""
+    name = path.name.lower()
+    endings = [suffix for suffix in IMAGE_SUFFIXES if name.endswith(suffix) and name != suffix]
+    return max(endings, key=len, default="")
+
+
+def without_suffix(path: Path) -> Path:
+    """The path of an image file without its suffix."""
+    return path.with_name(path.name[: len(path.name) - len(image_suffix(path))])
 
 
 def read_header(path: Path, axes: str | None = None) -> ImageHeader:
@@ -36,24 +54,52 @@ def read_header(path: Path, axes: str | None = None) -> ImageHeader:
     Raises ImageReadError for a file that is missing, damaged or no image, TooLargeError above MAX_PIXELS.
     """
     with _explained(path):
-        return tiff_header(path, axes) if _is_tiff_file(path) else raster_header(path)
+        start = _start(path)
+        if is_nifti(start):
+            return nifti_header(path)
+        return tiff_header(path, axes) if is_tiff(start) else raster_header(path)
 
 
 def read_image(path: Path, *, page: int | None = None, axes: str | None = None) -> np.ndarray:
     """One image as (H, W, C), C = 1 or 3, dtype uint8, uint16 or float32, values as stored.
 
+    A NIfTI file is one volume, (D, H, W, C) with any number of channels, axes as in `reunet.io.nifti`.
     page: which page of a stack, from 0; required when the file has more than one.
     axes: as for `read_header`.
     Bilevel pixels become 0 and 255, palette colours are applied, an opaque alpha channel is dropped,
     a photo is turned as its orientation tag says. Other sample types become the narrowest of the three
     that holds them exactly, else float32. Raises ImageReadError, TooLargeError.
     """
-    pixels = drop_alpha(read_pixels(path, page=page, axes=axes, palette_values=False), path)
-    return _to_supported_dtype(pixels if pixels.ndim == 3 else pixels[..., None], path)
+    pixels = read_pixels(path, page=page, axes=axes, palette_values=False)
+    if pixels.ndim < 4:
+        pixels = drop_alpha(pixels, path)
+        pixels = pixels if pixels.ndim == 3 else pixels[..., None]
+    return _to_supported_dtype(pixels, path)
+
+
+def read_channels(paths: Sequence[Path], *, page: int | None = None, axes: str | None = None) -> np.ndarray:
+    """One image whose channels lie in several files, one after the other; raises as `read_image` does."""
+    images = [read_image(path, page=page, axes=axes) for path in paths]
+    for path, image in zip(paths, images, strict=True):
+        if image.shape[:-1] != images[0].shape[:-1]:
+            raise ImageReadError(
+                "the channels of one image have different sizes",
+                where=path,
+                expected=f"{' x '.join(map(str, images[0].shape[:-1]))} as in {paths[0].name}",
+                received=" x ".join(map(str, image.shape[:-1])),
+            )
+    return images[0] if len(images) == 1 else np.concatenate(images, axis=-1)
+
+
+def volume_spacing(path: Path) -> tuple[float, ...] | None:
+    """Size of a volume's voxels in mm per axis; None where it is not stated, and for images."""
+    return read_header(path).spacing if image_suffix(path) in VOLUME_SUFFIXES else None
 
 
 def read_pixels(path: Path, *, page: int | None, axes: str | None, palette_values: bool) -> np.ndarray:
-    """Pixels as stored: (H, W) or (H, W, samples); `palette_values` gives indices instead of colours."""
+    """Pixels as stored: (H, W) or (H, W, samples), (D, H, W, channels) of a volume; `palette_values` gives
+    indices instead of colours.
+    """
     header = read_header(path, axes)
     if page is None and header.pages > 1:
         raise ImageReadError(
@@ -71,7 +117,9 @@ def read_pixels(path: Path, *, page: int | None, axes: str | None, palette_value
             received=f"page {(page or 0) + 1}",
         )
     with _explained(path):
-        if _is_tiff_file(path):
+        if header.is_volume:
+            return read_nifti(path)
+        if is_tiff(_start(path)):
             return read_tiff(path, page or 0, axes, palette_values=palette_values)
         return read_raster(path, palette_values=palette_values)
 
@@ -120,17 +168,18 @@ def _to_supported_dtype(image: np.ndarray, path: Path) -> np.ndarray:
         return image.astype(np.float32)
 
 
-def _is_tiff_file(path: Path) -> bool:
+def _start(path: Path) -> bytes:
+    """The first bytes of an image file, which tell its format."""
     with open(path, "rb") as file:
         start = file.read(8)
-    if not is_tiff(start) and not is_raster(start):
+    if not (is_tiff(start) or is_raster(start) or is_nifti(start)):
         raise ImageReadError(
             "not an image file" if start else "the file is empty",
             where=path,
-            expected="a PNG, JPEG, TIFF, BMP or GIF file",
+            expected="a PNG, JPEG, TIFF, BMP, GIF or NIfTI file",
             fix="remove it from the folder, or export the image again",
         )
-    return is_tiff(start)
+    return start
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.errors import ImageReadError, LabelError
 from reunet.io.channels import is_grey
 from reunet.io.images import drop_alpha, read_header, read_pixels
+from reunet.io.nifti import write_nifti
 from reunet.io.raster import raster_palette
 from reunet.storage import atomic_path
 
@@ -17,14 +18,19 @@ _UNKNOWN = 254  # marks values that stand for no class; a LabelMap has at most 2
 
 
 def read_raw_mask(path: Path, page: int | None = None, axes: str | None = None) -> np.ndarray:
-    """Values as stored: (H, W) integers, or (H, W, 3) for a coloured RGB mask.
+    """Values as stored: (H, W) integers, or (H, W, 3) unsigned for a coloured RGB mask (see `is_coloured`);
+    of a volume (D, H, W) signed integers.
 
     Palette files give their indices, bilevel files 0 and 255, RGB files with three equal channels one
     channel, float files their whole numbers. Raises LabelError for fractions, ImageReadError.
     """
-    raw = drop_alpha(read_pixels(path, page=page, axes=axes, palette_values=True), path)
-    if raw.ndim == 3 and is_grey(raw):
-        raw = raw[..., 0]
+    raw = read_pixels(path, page=page, axes=axes, palette_values=True)
+    if raw.ndim == 4:
+        raw = _one_channel(raw, path)
+    else:
+        raw = drop_alpha(raw, path)
+        if raw.ndim == 3 and is_grey(raw):
+            raw = raw[..., 0]
     if raw.dtype.kind == "f":
         whole = np.isfinite(raw) & (raw == np.round(raw)) & (np.abs(raw) < 2**31)
         if not bool(whole.all()):
@@ -39,16 +45,37 @@ def read_raw_mask(path: Path, page: int | None = None, axes: str | None = None) 
     return np.ascontiguousarray(raw)
 
 
-def encode_mask(raw: np.ndarray, labels: LabelMap, where: object) -> np.ndarray:
-    """Stored values to (H, W) uint8 class indices with IGNORE for unlabelled pixels.
+def is_coloured(raw: np.ndarray) -> bool:
+    """Whether the values of a raw mask are colours (H, W, 3) rather than whole numbers (*space)."""
+    return raw.ndim == 3 and raw.dtype.kind == "u"
 
-    raw: (H, W) integers or (H, W, 3) uint8 colours, as `read_raw_mask` gives them.
+
+def _one_channel(voxels: np.ndarray, path: Path) -> np.ndarray:
+    """(D, H, W) signed integers or floats from the voxels of a mask."""
+    if voxels.shape[-1] != 1 or voxels.dtype.kind not in "iuf":
+        raise LabelError(
+            "the mask does not have one value per voxel",
+            where=path,
+            expected="one channel of whole numbers",
+            received=f"{voxels.shape[-1]} channels of {voxels.dtype}",
+            fix="save one number per voxel, the class",
+        )
+    values = voxels[..., 0]
+    if values.dtype.kind == "u":
+        return values.astype(np.int32 if values.dtype.itemsize <= 2 else np.int64)
+    return values
+
+
+def encode_mask(raw: np.ndarray, labels: LabelMap, where: object) -> np.ndarray:
+    """Stored values to (*space) uint8 class indices with IGNORE for unlabelled pixels.
+
+    raw: (*space) integers or (H, W, 3) uint8 colours, as `read_raw_mask` gives them.
     Raises LabelError listing every value that stands for no class, and how many pixels have it.
     """
     if labels.encoding == "rgb":
-        colours = raw if raw.ndim == 3 else np.repeat(raw[..., None], 3, axis=-1)
+        colours = raw if is_coloured(raw) else np.repeat(raw[..., None], 3, axis=-1)
         values = pack_colours(colours)
-    elif raw.ndim == 3:
+    elif is_coloured(raw):
         raise LabelError(
             "the mask is a colour image, the class list needs one value per pixel",
             where=where,
@@ -63,7 +90,7 @@ def encode_mask(raw: np.ndarray, labels: LabelMap, where: object) -> np.ndarray:
 
 
 def read_mask(path: Path, labels: LabelMap, page: int | None = None, axes: str | None = None) -> np.ndarray:
-    """A mask file as (H, W) uint8 class indices. Raises LabelError, ImageReadError."""
+    """A mask file as (*space) uint8 class indices. Raises LabelError, ImageReadError."""
     try:
         return encode_mask(read_raw_mask(path, page, axes), labels, path)
     except LabelError as cause:
@@ -113,14 +140,17 @@ def read_palette(path: Path) -> np.ndarray | None:
         return None
 
 
-def write_mask(path: Path, indices: np.ndarray, labels: LabelMap) -> None:
+def write_mask(path: Path, indices: np.ndarray, labels: LabelMap, like: Path | None = None) -> None:
     """Write class indices atomically; pixel VALUES in the file are class ids, the palette their colours.
 
     indices: (H, W) uint8 class indices, or (N, H, W) for a stack (TIFF only). `.png` needs ids below 256.
+    like: the NIfTI volume that (D, H, W) indices belong to; the mask gets its geometry, and no colours.
     IGNORE pixels become the ignore value of the class list. Raises LabelError, StorageError.
     """
     values = _to_values(indices, labels, path)
-    if path.suffix.lower() == ".png":
+    if like is not None:
+        write_nifti(path, values, like)
+    elif path.suffix.lower() == ".png":
         if values.dtype != np.uint8 or values.ndim != 2:
             raise LabelError(
                 "a PNG mask holds one page and ids up to 255",

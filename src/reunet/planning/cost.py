@@ -28,13 +28,14 @@ def level_sizes(config: NetworkConfig, patch: tuple[int, ...]) -> list[tuple[int
 
 
 def level_weights(config: NetworkConfig) -> list[tuple[int, int]]:
-    """Per level of a two-convolution U-Net: weights of its 3x3 convolutions, and those by which one pixel
-    is upsampled from the level below.
+    """Per level of a two-convolution U-Net: weights of its convolutions, and those by which one pixel is
+    upsampled from the level below.
     """
-    kernel, weights = 3**config.spatial_dims, []
+    kernels, weights = config.kernels or ((3,) * config.rank,) * len(config.filters), []
     for level, (width, before) in enumerate(
         zip(config.filters, (config.in_channels, *config.filters[:-1]), strict=True)
     ):
+        kernel = prod(kernels[level])
         convolutions, upsampling = kernel * width * (before + width), 0
         if level < len(config.strides):
             convolutions += kernel * width * (2 * width + width)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from reunet.contracts.fingerprint import Fingerprint, ImageFacts
+from reunet.contracts.fingerprint import Fingerprint, ForegroundIntensity, ImageFacts
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.datasets.cache import CaseArrays
 from reunet.errors import DataError
@@ -21,19 +21,28 @@ SAMPLES = 20_000
 
 @dataclass(frozen=True)
 class CaseFacts:
-    """Measurements of one case; arrays are per channel (C,) or per class (K,)."""
+    """Measurements of one case. samples, foreground: (n, C) raw pixels, of all and of foreground classes.
+    class_pixels: (K,). centroids: (K, rank) mean position of each class as a share of each axis.
+    """
 
     samples: np.ndarray
+    foreground: np.ndarray
     class_pixels: np.ndarray
     centroids: np.ndarray
 
 
 def take_fingerprint(
-    name: str, labels: LabelMap, train: Sequence[CaseArrays], val: Sequence[CaseArrays], *, has_fov: bool
+    name: str,
+    labels: LabelMap,
+    train: Sequence[CaseArrays],
+    val: Sequence[CaseArrays],
+    *,
+    has_fov: bool,
+    channel_names: tuple[str, ...] = (),
 ) -> Fingerprint:
     """Fingerprint of the cases that will be trained on, with the channels and content of the held-out ones.
 
-    Raises DataError when no pixel of `train` is labelled.
+    channel_names: what the dataset calls its channels. Raises DataError when no pixel of `train` is labelled.
     """
     with ThreadPoolExecutor(cores()) as pool:
         facts = list(pool.map(lambda case: _measure(case, labels), train))
@@ -47,8 +56,8 @@ def take_fingerprint(
     samples = np.concatenate([_with_channels(fact.samples, max(kinds)) for fact in facts]).astype(np.float64)
     means = np.stack([_with_channels(fact.samples, max(kinds)).mean(0) for fact in facts])
     std = samples.std(0)
-    sizes = np.array([case.image.shape[:2] for case in train])
-    bias = _bias(np.stack([fact.centroids for fact in facts]))
+    sizes = np.array([case.image.shape[:-1] for case in train])
+    *depth, vertical, horizontal = _bias(np.stack([fact.centroids for fact in facts]))
     return Fingerprint(
         dataset=name,
         labels=labels,
@@ -57,15 +66,18 @@ def take_fingerprint(
         channels=max(kinds),
         mixed_channels=len(kinds) > 1,
         dtype=str(np.result_type(*{case.image.dtype for case in train})),
-        median_size=_pair(np.median(sizes, axis=0)),
-        min_size=_pair(sizes.min(0)),
-        max_size=_pair(sizes.max(0)),
+        channel_names=channel_names,
+        median_size=tuple(map(int, np.median(sizes, axis=0))),
+        min_size=tuple(map(int, sizes.min(0))),
+        max_size=tuple(map(int, sizes.max(0))),
         mean=_rounded(samples.mean(0)),
         std=_rounded(std),
         between_image_std=_rounded(means.std(0) / np.maximum(std, 1e-12)),
+        foreground=_foreground([fact.foreground for fact in facts]) if depth else None,
         class_fraction=_rounded(pixels / pixels.sum()),
-        vertical_bias=round(float(bias[0]), 3),
-        horizontal_bias=round(float(bias[1]), 3),
+        depth_bias=round(float(sum(depth)), 3),
+        vertical_bias=round(float(vertical), 3),
+        horizontal_bias=round(float(horizontal), 3),
         has_fov=has_fov,
         cases=cases,
     )
@@ -74,37 +86,56 @@ def take_fingerprint(
 def _image_facts(cases: Sequence[CaseArrays], split: Literal["train", "val"]) -> list[ImageFacts]:
     facts = []
     for case in cases:
-        height, width, kind = case.image.shape
+        *size, kind = case.image.shape
         facts.append(
-            ImageFacts(id=case.id, split=split, size=(height, width), kind=kind, content=case.content)
+            ImageFacts(
+                id=case.id,
+                split=split,
+                size=tuple(size),
+                kind=kind,
+                content=case.content,
+                spacing=case.spacing,
+            )
         )
     return facts
 
 
 def _measure(case: CaseArrays, labels: LabelMap) -> CaseFacts:
-    pixels = case.image.reshape(-1, case.image.shape[-1])
+    *size, channels = case.image.shape
+    pixels = case.image.reshape(-1, channels)
     chosen = np.random.default_rng(0).integers(0, len(pixels), min(SAMPLES, len(pixels)))
     classes = len(labels.classes)
-    truth = (
-        np.full(case.image.shape[:2], IGNORE, np.uint8) if case.labels is None else np.asarray(case.labels)
-    )
+    truth = np.full(size, IGNORE, np.uint8) if case.labels is None else np.asarray(case.labels)
     counts = np.bincount(truth.ravel(), minlength=256)[:classes]
-    centroids = np.full((classes, 2), np.nan)
+    centroids = np.full((classes, truth.ndim), np.nan)
     for index in np.flatnonzero(counts):
         where = truth == index
         for axis, length in enumerate(truth.shape):
-            profile = where.sum(axis=1 - axis)
+            profile = where.sum(axis=tuple(other for other in range(truth.ndim) if other != axis))
             centroids[index, axis] = (profile @ (np.arange(length) + 0.5)) / profile.sum() / length
-    return CaseFacts(pixels[np.sort(chosen)], counts, centroids)
+    inside = np.flatnonzero(np.isin(truth, labels.foreground))
+    return CaseFacts(
+        pixels[np.sort(chosen)], pixels[inside[:: max(1, len(inside) // SAMPLES)]], counts, centroids
+    )
+
+
+def _foreground(pixels: list[np.ndarray]) -> ForegroundIntensity | None:
+    values = np.concatenate(pixels).astype(np.float64)
+    if not len(values):
+        return None
+    low, high = np.percentile(values, (0.5, 99.5), axis=0)
+    return ForegroundIntensity(
+        low=_rounded(low), high=_rounded(high), mean=_rounded(values.mean(0)), std=_rounded(values.std(0))
+    )
 
 
 def _bias(centroids: np.ndarray) -> np.ndarray:
-    """How far a class surely lies off the middle: (2,) for (y, x), from (cases, classes, 2) positions.
+    """How far a class surely lies off the middle per axis, (rank,), from (cases, classes, rank) positions.
 
     The distance of the mean position from 0.5, less three standard errors, of the class where that is
     largest. A class seen in fewer than five cases says nothing.
     """
-    largest = np.zeros(2)
+    largest = np.zeros(centroids.shape[-1])
     for positions in np.moveaxis(centroids, 1, 0):
         seen = positions[np.isfinite(positions[:, 0])]
         if len(seen) >= 5:
@@ -119,7 +150,3 @@ def _with_channels(samples: np.ndarray, channels: int) -> np.ndarray:
 
 def _rounded(values: np.ndarray) -> tuple[float, ...]:
     return tuple(float(f"{value:.6g}") for value in values)
-
-
-def _pair(values: np.ndarray) -> tuple[int, int]:
-    return int(values[0]), int(values[1])

@@ -19,16 +19,25 @@ from reunet.contracts.plan import (
 )
 from reunet.errors import UsageError
 from reunet.machine import cores, has_cpu_bfloat16
-from reunet.networks.presets import configure
+from reunet.networks.presets import PRESETS, configure
 from reunet.planning.cost import multiplications, training_bytes
 from reunet.planning.request import PlanRequest
+from reunet.planning.topology import Topology, choose_topology
+from reunet.planning.volumes import (
+    choose_spacing,
+    choose_volume_augmentation,
+    choose_volume_intensity,
+    choose_volume_patch,
+)
 from reunet.tasks.semantic import heads
 
 PATCH_SIDE = 256
 MIN_SIDE = 8
 MAX_POOLINGS = 4
-WIDTHS = (16, 24, 32, 48, 64)
-DEFAULT_WIDTH = 24
+WIDTHS = {2: (16, 24, 32, 48, 64), 3: (8, 12, 16, 24, 32)}
+"""Filters at full resolution, doubled per level up to MOST_FILTERS; by the number of axes of the images."""
+DEFAULT_WIDTH = {2: 24, 3: 16}
+MOST_FILTERS = {2: 1024, 3: 320}
 WANTED_PATCHES = 8000
 """Patches a network should see before a wider one pays; from trainings of 5 to 20 minutes."""
 MULTIPLICATIONS_PER_CORE_SECOND = 16e9
@@ -36,7 +45,7 @@ MULTIPLICATIONS_PER_CORE_SECOND = 16e9
 DIFFERENT_LIGHT = 0.3
 UPRIGHT = 0.08
 FEW_CASES = 50
-BATCHES = (4, 2, 1)
+BATCHES = {2: (4, 2, 1), 3: (2, 1)}
 
 
 def make_plan(
@@ -44,10 +53,11 @@ def make_plan(
 ) -> Plan:
     """Decide everything a training needs. Raises UsageError and PlanError for wishes that do not fit."""
     reasons: dict[str, str] = {}
-    patch = choose_patch(fingerprint, reasons)
-    networks = choose_networks(fingerprint, request, patch, task_heads or heads(fingerprint.labels), reasons)
-    height, width = valid_size(networks[0], patch)
-    patch = (height, width)
+    spacing = choose_spacing(fingerprint, reasons) if len(fingerprint.median_size) == 3 else None
+    patch = choose_patch(fingerprint, spacing, reasons)
+    shape = choose_shape(patch, spacing, reasons)
+    networks = choose_networks(fingerprint, request, shape, task_heads or heads(fingerprint.labels), reasons)
+    patch = valid_size(networks[0], patch)
     network, batch = choose_batch(networks, patch, request, reasons)
     return Plan.parse(
         {
@@ -55,9 +65,10 @@ def make_plan(
             "labels": fingerprint.labels,
             "input": choose_input(fingerprint, reasons),
             "network": network,
+            "spacing": spacing,
             "patch": patch,
             "batch": batch,
-            "augmentation": choose_augmentation(fingerprint, reasons),
+            "augmentation": choose_augmentation(fingerprint, spacing, reasons),
             "schedule": choose_schedule(request, reasons),
             "inference": choose_inference(patch, reasons),
             "precision": choose_precision(request, reasons),
@@ -71,6 +82,9 @@ def make_plan(
 
 def choose_input(fingerprint: Fingerprint, reasons: dict[str, str]) -> InputSpec:
     """How pixels are normalised."""
+    if len(fingerprint.median_size) == 3:
+        intensity = choose_volume_intensity(fingerprint, reasons)
+        return InputSpec(channels=fingerprint.channels, intensity=intensity)
     spread = max(fingerprint.between_image_std)
     if fingerprint.mixed_channels or spread > DIFFERENT_LIGHT:
         intensity = Intensity(method="image_zscore")
@@ -96,66 +110,107 @@ def choose_input(fingerprint: Fingerprint, reasons: dict[str, str]) -> InputSpec
     )
 
 
-def choose_patch(fingerprint: Fingerprint, reasons: dict[str, str]) -> tuple[int, int]:
+def choose_patch(
+    fingerprint: Fingerprint, spacing: tuple[float, ...] | None, reasons: dict[str, str]
+) -> tuple[int, ...]:
     """Patch size: the median image, at most PATCH_SIDE, a multiple of the deepest stride."""
+    if spacing is not None:
+        return choose_volume_patch(fingerprint, spacing, reasons)
     step = 2**MAX_POOLINGS
     sides = [min(PATCH_SIDE, -(-side // step) * step) for side in fingerprint.median_size]
     reasons["patch"] = (
         f"the median image is {fingerprint.median_size[0]} x {fingerprint.median_size[1]} pixels; patches "
         f"are at most {PATCH_SIDE} a side, so that a batch mixes many images, and multiples of {step}"
     )
-    return sides[0], sides[1]
+    return tuple(sides)
+
+
+def choose_shape(
+    patch: tuple[int, ...], spacing: tuple[float, ...] | None, reasons: dict[str, str]
+) -> Topology:
+    """Depth of the network, with its strides and kernels."""
+    if spacing is not None:
+        shape = choose_topology(spacing, patch)
+        reasons["network.strides"] = (
+            f"{len(shape.strides)} poolings: the deepest map of a patch keeps about 4 voxels a side; an axis "
+            "of thick slices is left alone until the pixels of a slice are as large"
+        )
+        return shape
+    poolings = 0
+    while poolings < MAX_POOLINGS and min(patch) // 2 ** (poolings + 1) >= MIN_SIDE:
+        poolings += 1
+    reasons["network.strides"] = (
+        f"{poolings} poolings: the deepest map of a patch keeps at least {MIN_SIDE} pixels a side"
+    )
+    return Topology(((2, 2),) * poolings, (), patch)
 
 
 def choose_networks(
     fingerprint: Fingerprint,
     request: PlanRequest,
-    patch: tuple[int, int],
+    shape: Topology,
     task_heads: tuple[HeadSpec, ...],
     reasons: dict[str, str],
 ) -> list[NetworkConfig]:
     """Depth from the patch, width from the budget; after the network itself the narrower ones."""
+    rank = len(shape.patch)
     if request.network is not None:
+        _check_axes("--init", request.network.spatial_dims, rank)
         reasons["network"] = "the network of the run whose weights this training starts from"
         fields = request.network.model_dump() | {"in_channels": fingerprint.channels, "heads": task_heads}
         return [NetworkConfig.parse(fields, where="network")]
-    preset = "unet" if request.preset == "auto" else request.preset
-    poolings = 0
-    while poolings < MAX_POOLINGS and min(patch) // 2 ** (poolings + 1) >= MIN_SIDE:
-        poolings += 1
+    preset = {2: "unet", 3: "unet3d"}[rank] if request.preset == "auto" else request.preset
+    if preset in PRESETS:
+        _check_axes("--preset", PRESETS[preset].fields.get("spatial_dims", rank), rank)
+    fields = {}
+    if rank == 3:
+        plain = all(side == 3 for kernel in shape.kernels for side in kernel)
+        fields = {"strides": shape.strides, "kernels": () if plain else shape.kernels}
     networks = [
         configure(
             preset,
+            spatial_dims=rank,
             in_channels=fingerprint.channels,
-            filters=tuple(width * 2**level for level in range(poolings + 1)),
+            filters=tuple(
+                min(width * 2**level, MOST_FILTERS[rank]) for level in range(len(shape.strides) + 1)
+            ),
             heads=task_heads,
             normalisation="instance",
+            **fields,
         )
-        for width in reversed(WIDTHS)
+        for width in reversed(WIDTHS[rank])
     ]
-    reasons["network.preset"] = (
-        "the plain U-Net of Ronneberger et al. 2015" if preset == "unet" else "as asked"
-    )
-    reasons["network.strides"] = (
-        f"{poolings} poolings: the deepest map of a patch keeps at least {MIN_SIDE} pixels a side"
-    )
+    reasons["network.preset"] = {
+        "unet": "the plain U-Net of Ronneberger et al. 2015",
+        "unet3d": "the plain U-Net for volumes",
+    }.get(preset, "as asked")
     reasons["network.normalisation"] = (
         "statistics of the image itself: right for mixed kinds of images, the same in training and "
         "prediction, without averages that low precision could spoil; compared in docs/benchmarks.md"
     )
-    return networks[choose_width(request, patch, networks, reasons) :]
+    return networks[choose_width(request, valid_size(networks[0], shape.patch), networks, reasons) :]
+
+
+def _check_axes(option: str, network: int, images: int) -> None:
+    """Raise UsageError when a network and the images have different numbers of axes."""
+    if network != images:
+        kinds = {2: "images", 3: "volumes"}
+        raise UsageError(
+            f"this network is for {kinds[network]}, the dataset holds {kinds[images]}",
+            where=option,
+            fix="leave the option out, or name a network for such data",
+        )
 
 
 def choose_width(
-    request: PlanRequest, patch: tuple[int, int], networks: list[NetworkConfig], reasons: dict[str, str]
+    request: PlanRequest, patch: tuple[int, ...], networks: list[NetworkConfig], reasons: dict[str, str]
 ) -> int:
     """Index of the widest of `networks` that still sees WANTED_PATCHES patches in the time there is."""
     minutes = request.budget.get("minutes")
     if minutes is None:
-        reasons["network.filters"] = (
-            f"{DEFAULT_WIDTH} at full resolution, doubled per level: no time limit was given"
-        )
-        return [network.filters[0] for network in networks].index(DEFAULT_WIDTH)
+        width = DEFAULT_WIDTH[len(patch)]
+        reasons["network.filters"] = f"{width} at full resolution, doubled per level: no time limit was given"
+        return [network.filters[0] for network in networks].index(width)
     power = MULTIPLICATIONS_PER_CORE_SECOND * cores() * (1.0 if has_cpu_bfloat16() else 0.5)
     patches = [minutes * 60 * power / multiplications(network, patch) for network in networks]
     index = next((i for i, seen in enumerate(patches) if seen >= WANTED_PATCHES), len(networks) - 1)
@@ -168,14 +223,14 @@ def choose_width(
 
 
 def choose_batch(
-    networks: list[NetworkConfig], patch: tuple[int, int], request: PlanRequest, reasons: dict[str, str]
+    networks: list[NetworkConfig], patch: tuple[int, ...], request: PlanRequest, reasons: dict[str, str]
 ) -> tuple[NetworkConfig, int]:
     """The first of `networks` that fits into memory, and BATCH patches or as many as fit.
 
     Raises UsageError when not even the last one fits with one patch.
     """
     needed = 0
-    for network, batch in product(networks, BATCHES):
+    for network, batch in product(networks, BATCHES[len(patch)]):
         needed = training_bytes(network, patch, batch)
         if needed <= request.memory:
             break
@@ -196,9 +251,14 @@ def choose_batch(
     return network, batch
 
 
-def choose_augmentation(fingerprint: Fingerprint, reasons: dict[str, str]) -> Augmentation:
+def choose_augmentation(
+    fingerprint: Fingerprint, spacing: tuple[float, ...] | None, reasons: dict[str, str]
+) -> Augmentation:
     """Which changes of an image leave its meaning alone."""
     upright, sided = fingerprint.vertical_bias > UPRIGHT, fingerprint.horizontal_bias > UPRIGHT
+    if spacing is not None:
+        off = (fingerprint.depth_bias > UPRIGHT, upright, sided)
+        return choose_volume_augmentation(fingerprint, spacing, off, reasons)
     if upright or sided:
         turned = [way for way, never in (("vertical", upright), ("horizontal", sided)) if never]
         reasons["augmentation"] = (
@@ -235,7 +295,7 @@ def choose_schedule(request: PlanRequest, reasons: dict[str, str]) -> Schedule:
     return Schedule.parse(settings, where="schedule")
 
 
-def choose_inference(patch: tuple[int, int], reasons: dict[str, str]) -> Inference:
+def choose_inference(patch: tuple[int, ...], reasons: dict[str, str]) -> Inference:
     """Tiles as the network saw them in training."""
     reasons["inference.tile"] = "the training patch: what the network knows, and what its statistics expect"
     return Inference(tile=patch)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.io.planes import sheet, telling_planes
 from reunet.io.render import overlay, to_display
 
 Group = Literal["best", "median", "worst"]
@@ -26,8 +27,8 @@ MISSED, FALSE_ALARM, FOUND = (0, 114, 178), (213, 94, 0), (0, 158, 115)
 class Example:
     """One image of the report.
 
-    image: (H, W, C) as read, or None when only masks are known. truth: (H, W) uint8 class indices or
-    IGNORE. prediction: (H, W) uint8 class indices. score: its mean foreground Dice.
+    image: (*space, C) as read, or None when only masks are known. truth: (*space) uint8 class indices or
+    IGNORE. prediction: (*space) uint8 class indices. score: its mean foreground Dice. spacing: of a volume.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Example:
     image: np.ndarray | None
     truth: np.ndarray
     prediction: np.ndarray
+    spacing: tuple[float, ...] | None = None
 
 
 def choose_examples(scores: dict[str, float | None]) -> list[tuple[Group, str]]:
@@ -60,8 +62,11 @@ def choose_examples(scores: dict[str, float | None]) -> list[tuple[Group, str]]:
 
 
 def panels(example: Example, labels: LabelMap) -> list[tuple[str, str]]:
-    """Captions and JPEG data URIs of the pictures of one example, side by side in this order."""
-    image, truth, prediction = _display_size(example.image, example.truth, example.prediction)
+    """Captions and JPEG data URIs of the pictures of one example, side by side in this order.
+
+    Of a volume, three slices through most of its foreground are shown.
+    """
+    image, truth, prediction = _display_size(*_flat(example, labels))
     seen = prediction.copy()
     seen[truth == IGNORE] = IGNORE  # where nothing is known there is nothing to compare
     pictures = [
@@ -72,6 +77,17 @@ def panels(example: Example, labels: LabelMap) -> list[tuple[str, str]]:
     if example.image is not None:
         pictures.insert(0, ("image", image))
     return [(caption, data_uri(picture)) for caption, picture in pictures]
+
+
+def _flat(example: Example, labels: LabelMap) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    """Image (or None), truth and prediction with two axes of space."""
+    image, truth, prediction = example.image, example.truth, example.prediction
+    if truth.ndim == 2:
+        return image, truth, prediction
+    foreground = np.isin(truth, labels.foreground) | np.isin(prediction, labels.foreground)
+    planes = telling_planes(foreground, example.spacing)
+    shown = None if image is None else sheet(image[..., :1], planes)
+    return shown, sheet(truth, planes, IGNORE), sheet(prediction, planes, 0)
 
 
 def error_picture(image: Picture, truth: np.ndarray, prediction: np.ndarray, labels: LabelMap) -> Picture:

@@ -25,6 +25,9 @@ MOST_ROWS = 300
 
 MOST_MATRIX_CLASSES = 24
 
+SIZES = ("patch", "tile", "spacing")
+"""Fields of the plan with one number per axis."""
+
 TEXTS = {
     "dice_image": ("Dice per image", "mean foreground Dice of each image, then the mean over images"),
     "dice_pooled": ("Dice pooled", "all pixels of all images counted together"),
@@ -239,6 +242,6 @@ def _value(plan: Plan, name: str) -> str:
     if isinstance(value, dict):
         value = ", ".join(f"{key} {item}" for key, item in value.items())
     elif isinstance(value, list):
-        value = " \u00d7 ".join(map(str, value)) if len(value) == 2 else ", ".join(map(str, value))
+        value = " \u00d7 ".join(map(str, value)) if name.endswith(SIZES) else ", ".join(map(str, value))
     text = str(value)
     return text if len(text) <= 60 else text[:57] + "..."

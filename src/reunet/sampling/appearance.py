@@ -9,7 +9,7 @@ from reunet.contracts.plan import Augmentation
 
 
 def change_appearance(patch: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """A changed copy of `patch` (h, w, C) float32, normalised intensity; each change with its chance."""
+    """A changed copy of `patch` (*space, C) float32, normalised intensity; each change with its chance."""
 
     def chance() -> bool:
         return bool(rng.random() < augmentation.intensity_probability)
@@ -23,12 +23,21 @@ def change_appearance(patch: np.ndarray, augmentation: Augmentation, rng: np.ran
     if chance():
         patch = change_gamma(patch, float(rng.uniform(*augmentation.gamma)))
     if augmentation.blur[1] and chance():
-        sigma = float(rng.uniform(*augmentation.blur))
-        patch = cv2.GaussianBlur(patch, (0, 0), sigma).reshape(patch.shape)
+        patch = blur(patch, float(rng.uniform(*augmentation.blur)))
     if augmentation.noise and chance():
         amplitude = np.float32(rng.uniform(0, augmentation.noise))
         patch = patch + amplitude * rng.standard_normal(patch.shape, dtype=np.float32)
     return np.ascontiguousarray(patch, dtype=np.float32)
+
+
+def blur(patch: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur along every axis of space, sigma in pixels; same shape."""
+    if patch.ndim == 3:
+        return cv2.GaussianBlur(patch, (0, 0), sigma).reshape(patch.shape)
+    slices = np.stack([blur(one, sigma) for one in patch])
+    kernel = cv2.getGaussianKernel(2 * int(np.ceil(3 * sigma)) + 1, sigma, cv2.CV_32F)
+    across = cv2.sepFilter2D(slices.reshape(len(slices), -1), -1, np.ones(1, np.float32), kernel)
+    return across.reshape(patch.shape)
 
 
 def change_gamma(patch: np.ndarray, gamma: float) -> np.ndarray:

@@ -16,7 +16,7 @@ MAX_SAMPLES = 4_000_000
 def affine(image: np.ndarray, intensity: Intensity) -> tuple[np.ndarray, np.ndarray]:
     """Offset and scale per channel, float32 (C,), such that (image - offset) / scale is normalised.
 
-    image: (H, W, C), any real dtype. A constant channel gets scale 1, so the result stays finite.
+    image: (*space, C), any real dtype. A constant channel gets scale 1, so the result stays finite.
     """
     if intensity.method == "fixed":
         offset, scale = np.array(intensity.offset), np.array(intensity.scale)
@@ -33,6 +33,11 @@ def affine(image: np.ndarray, intensity: Intensity) -> tuple[np.ndarray, np.ndar
 
 
 def normalise(image: np.ndarray, intensity: Intensity) -> np.ndarray:
-    """Normalised (H, W, C) float32."""
-    offset, scale = affine(image, intensity)
-    return (image.astype(np.float32) - offset) / scale
+    """Normalised (*space, C) float32."""
+    return scaled(image.astype(np.float32), intensity, *affine(image, intensity))
+
+
+def scaled(image: np.ndarray, intensity: Intensity, offset: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """(image - offset) / scale within the limits of `intensity`; (*space, C) float32."""
+    normalised: np.ndarray = (image - offset) / scale
+    return normalised if intensity.limit is None else np.clip(normalised, *intensity.limit)

@@ -13,13 +13,13 @@ from reunet.datasets.cache import CaseArrays
 from reunet.errors import DataError
 from reunet.sampling.appearance import change_appearance
 from reunet.sampling.geometry import coordinate_map, resample
-from reunet.sampling.intensity import affine
+from reunet.sampling.intensity import affine, scaled
 
 REMEMBERED = 500
 """Foreground positions remembered per case and class."""
 
 Batch = tuple[np.ndarray, np.ndarray]
-"""Images (B, h, w, C) float32 normalised, labels (B, h', w') int32 with IGNORE."""
+"""Images (B, *space, C) float32 normalised, labels (B, *space') int32 with IGNORE."""
 
 
 class PatchSampler:
@@ -28,7 +28,7 @@ class PatchSampler:
     Every case is shown once per epoch in an order of its own; a share of the patches is centred on
     foreground, its class drawn evenly among those the case has.
 
-    margin: pixels per side that the network's output lacks; labels are cropped by it.
+    margin: pixels per side that the network's output lacks, per axis; labels are cropped by it.
     augment: False for plain crops, as used to re-estimate statistics.
     """
 
@@ -37,10 +37,11 @@ class PatchSampler:
         cases: Sequence[CaseArrays],
         plan: Plan,
         *,
-        margin: tuple[int, int] = (0, 0),
+        margin: tuple[int, ...] | None = None,
         augment: bool = True,
     ) -> None:
-        self.cases, self.plan, self.margin = tuple(cases), plan, margin
+        self.cases, self.plan = tuple(cases), plan
+        self.margin = margin or (0,) * len(plan.patch)
         self.augmentation = plan.augmentation if augment else None
         self._affine = lru_cache(maxsize=None)(self._compute_affine)
         self._positions = lru_cache(maxsize=None)(self._find_positions)
@@ -56,50 +57,46 @@ class PatchSampler:
         number = int(self._order(epoch)[position])
         case, rng = self.cases[number], np.random.default_rng((self.plan.seed, 1, index))
         center = self._center(number, rng)
-        coordinates = coordinate_map(self.plan.patch, center, self.augmentation, rng)
-        offset, scale = self._affine(number)
-        image = (resample(case.image, coordinates) - offset) / scale
+        coordinates = coordinate_map(self.plan.patch, center, self.augmentation, rng, self.plan.spacing)
+        image = scaled(resample(case.image, coordinates), self.plan.input.intensity, *self._affine(number))
         if case.labels is None:
             raise DataError("a case without a mask cannot be trained on", where=case.id)
         labels = resample(case.labels, coordinates, nearest=True)
         if self.augmentation is not None:
             image = change_appearance(image, self.augmentation, rng)
-        (top, left), (height, width) = self.margin, labels.shape
+        inside = tuple(slice(lost, side - lost) for lost, side in zip(self.margin, labels.shape, strict=True))
         channels = self.plan.input.channels  # more than the image's own where grey and RGB are mixed
-        return np.broadcast_to(image, (height, width, channels)), labels[
-            top : height - top, left : width - left
-        ]
+        return np.broadcast_to(image, (*labels.shape, channels)), labels[inside]
 
     def _order(self, epoch: int) -> np.ndarray:
         return np.random.default_rng((self.plan.seed, 0, epoch)).permutation(len(self.cases))
 
-    def _center(self, number: int, rng: np.random.Generator) -> tuple[float, float]:
+    def _center(self, number: int, rng: np.random.Generator) -> tuple[float, ...]:
         case, (foreground, labelled) = self.cases[number], self._positions(number)
         wanted: np.ndarray
         if rng.random() < self.plan.foreground_sampling and foreground:
             positions = foreground[int(rng.integers(len(foreground)))]
             # The chosen pixel is anywhere in the middle half of the patch, not always at its centre.
-            shift = rng.uniform(-0.25, 0.25, 2) * self.plan.patch
+            shift = rng.uniform(-0.25, 0.25, len(self.plan.patch)) * self.plan.patch
             wanted = positions[int(rng.integers(len(positions)))] + shift
         elif labelled is not None:
             wanted = labelled[int(rng.integers(len(labelled)))] + 0.5
         else:
-            wanted = rng.uniform(0, case.image.shape[:2])
+            wanted = rng.uniform(0, case.image.shape[:-1])
         return self._inside(case, wanted)
 
-    def _inside(self, case: CaseArrays, wanted: np.ndarray) -> tuple[float, float]:
+    def _inside(self, case: CaseArrays, wanted: np.ndarray) -> tuple[float, ...]:
         """Move a centre so that the unrotated patch shows as much of the image as it can."""
-        size = np.array(case.image.shape[:2])
+        size = np.array(case.image.shape[:-1])
         half = np.minimum(self.plan.patch, size) / 2
-        y, x = np.clip(wanted, half, size - half)
-        return float(y), float(x)
+        return tuple(map(float, np.clip(wanted, half, size - half)))
 
     def _compute_affine(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         return affine(self.cases[number].image, self.plan.input.intensity)
 
     def _find_positions(self, number: int) -> tuple[list[np.ndarray], np.ndarray | None]:
         """Some pixels of each foreground class that the case has, and, where a part of it is unlabelled,
-        some of the labelled ones; each (n, 2) int (y, x).
+        some of the labelled ones; each (n, rank) int (z,) y, x.
         """
         labels = self.cases[number].labels
         if labels is None:

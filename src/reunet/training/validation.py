@@ -54,7 +54,8 @@ class Validator:
         for case in cases:
             if case.labels is None:
                 raise DataError("a case without a mask cannot be scored", where=case.id)
-            yield np.asarray(case.labels), predictor.probabilities(np.asarray(case.image))
+            image = np.asarray(case.image)
+            yield np.asarray(case.labels), predictor.probabilities(image, spacing=case.spacing)
 
     def score(self) -> float | None:
         """Mean foreground Dice over the cases in use; None where they show no foreground at all."""
@@ -77,8 +78,8 @@ class Validator:
         began = time.monotonic()
         with self.ready():
             fixed = time.monotonic() - began
-        areas = [float(np.prod(case.image.shape[:2])) for case in self.cases]
-        return fixed + per_case * sum(areas) / areas[0]
+        sizes = [float(np.prod(case.image.shape[:-1])) for case in self.cases]
+        return fixed + per_case * sum(sizes) / sizes[0]
 
     def _predict_first(self) -> None:
         for _ in self.pairs(self.cases[:1]):
