@@ -85,26 +85,32 @@ def linear_scan(decay: Any, update: Any, *, reverse: bool = False) -> Any:
     than the doubling scan (BLOCK 2, Hillis and Steele 1986).
     """
     length, rest = decay.shape[1], decay.shape[2:]
+    if length <= BLOCK:
+        outputs, _ = _one_by_one(decay, update, reverse)
+        return ops.stack(outputs, axis=1)
     count = -(-length // BLOCK)
-    if (missing := count * BLOCK - length) and count > 1:
+    if missing := count * BLOCK - length:
         pads = [(0, 0), (missing, 0) if reverse else (0, missing), *[(0, 0)] * len(rest)]
         decay, update = ops.pad(decay, pads, constant_values=1.0), ops.pad(update, pads)
-    side = BLOCK if count > 1 else length
-    decays, updates = (ops.reshape(x, (-1, count, side, *rest)) for x in (decay, update))
-    order = range(side)[::-1] if reverse else range(side)
-    within, decayed = {}, {}
-    h, left = 0.0, 1.0
-    for t in order:
-        h, left = updates[:, :, t] + decays[:, :, t] * h, decays[:, :, t] * left
-        within[t], decayed[t] = h, left
-    if count > 1:
-        ends, none = linear_scan(left, h, reverse=reverse), ops.zeros_like(updates[:, :1, 0])
-        parts = [ends[:, 1:], none] if reverse else [none, ends[:, :-1]]
-        before = ops.concatenate(parts, axis=1)
-        within = {t: within[t] + decayed[t] * before for t in order}
-    outputs = ops.stack([within[t] for t in range(side)], axis=2)
-    outputs = ops.reshape(outputs, (-1, count * side, *rest))
+    blocks = [ops.reshape(x, (-1, count, BLOCK, *rest)) for x in (decay, update)]
+    within, left = _one_by_one(*(ops.moveaxis(x, 2, 1) for x in blocks), reverse)
+    last = 0 if reverse else -1
+    ends = linear_scan(left[last], within[last], reverse=reverse)
+    none = ops.zeros_like(ends[:, :1])
+    before = ops.concatenate([ends[:, 1:], none] if reverse else [none, ends[:, :-1]], axis=1)
+    outputs = ops.stack([h + share * before for h, share in zip(within, left, strict=True)], axis=2)
+    outputs = ops.reshape(outputs, (-1, count * BLOCK, *rest))
     return outputs[:, -length:] if reverse else outputs[:, :length]
+
+
+def _one_by_one(decay: Any, update: Any, reverse: bool) -> tuple[list[Any], list[Any]]:
+    """Per step of (B, T, ...): h, and the product of the decays up to it; in the order of T."""
+    order = range(decay.shape[1])[::-1] if reverse else range(decay.shape[1])
+    outputs, left = [], []
+    for t in order:
+        outputs.append(update[:, t] + decay[:, t] * outputs[-1] if outputs else update[:, t])
+        left.append(decay[:, t] * left[-1] if left else decay[:, t])
+    return (outputs[::-1], left[::-1]) if reverse else (outputs, left)
 
 
 CELLS: dict[str, Cell] = {
