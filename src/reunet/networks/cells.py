@@ -88,7 +88,7 @@ def linear_scan(decay: Any, update: Any, *, reverse: bool = False) -> Any:
     if length <= BLOCK:
         outputs, _ = _one_by_one(decay, update, reverse)
         return ops.stack(outputs, axis=1)
-    count = -(-length // BLOCK)
+    count = (length + BLOCK - 1) // BLOCK  # of positive numbers: traced for ONNX, -(-a // b) would truncate
     if missing := count * BLOCK - length:
         pads = [(0, 0), (missing, 0) if reverse else (0, missing), *[(0, 0)] * len(rest)]
         decay, update = ops.pad(decay, pads, constant_values=1.0), ops.pad(update, pads)
