@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from reunet.networks.cells import CELLS, States, linear_scan
+from reunet.networks.reshaping import sides
 
 UNROLLED = 16
 """Sequences of at most this length are computed without a loop, which is faster and exports everywhere."""
@@ -79,7 +80,7 @@ class Recurrence(keras.layers.Layer):
         """The linear map of all steps at once: (B, T, *space, C) -> (B, T, *space, gates * units)."""
         if self.kernel == 1:
             return ops.matmul(x, ops.cast(kernel, x.dtype))
-        shape = ops.shape(x)
+        shape = sides(x)
         maps = ops.conv(ops.reshape(x, (-1, *shape[2:])), ops.cast(kernel, x.dtype), padding="same")
         return ops.reshape(maps, (-1, *shape[1:-1], kernel.shape[-1]))
 

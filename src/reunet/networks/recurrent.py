@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras import layers, ops
+from keras import layers
 
 from reunet.networks.recurrence import Recurrence
 from reunet.networks.scope import Scope
@@ -40,7 +40,7 @@ def half_over_frames(x: Any, scope: Scope) -> Any:
     Robust Video Matting, arXiv 2108.11515, section 3.2: cheaper than all channels, and what a frame shows
     by itself needs no memory.
     """
-    passing, recurring = ops.split(x, [x.shape[-1] // 2], axis=-1)
+    passing, recurring = x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :]
     remembered = over_frames(recurring, recurring.shape[-1], scope)
     return layers.Concatenate(name=scope.name("halves"))([passing, remembered])
 

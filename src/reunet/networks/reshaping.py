@@ -11,12 +11,19 @@ from keras import ops
 Shape = tuple[int | None, ...]
 
 
+def sides(x: Any) -> list[Any]:
+    """Length of every axis: a number where it is known when the graph is made, a tensor where it is not."""
+    return [
+        known if known is not None else found for known, found in zip(x.shape, ops.shape(x), strict=True)
+    ]
+
+
 @keras.saving.register_keras_serializable(package="reunet")
 class FoldFrames(keras.layers.Layer):
     """(B, T, *space, C) -> (B * T, *space, C)."""
 
     def call(self, x: Any) -> Any:
-        return ops.reshape(x, (-1, *ops.shape(x)[2:]))
+        return ops.reshape(x, (-1, *sides(x)[2:]))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, frames, *rest = input_shape
@@ -28,7 +35,7 @@ class UnfoldFrames(keras.layers.Layer):
     """(B * T, *space, C) -> (B, T, *space, C), with the T of `clip` (B, T, ...)."""
 
     def call(self, x: Any, clip: Any) -> Any:
-        return ops.reshape(x, (-1, ops.shape(clip)[1], *ops.shape(x)[1:]))
+        return ops.reshape(x, (-1, sides(clip)[1], *sides(x)[1:]))
 
     def compute_output_shape(self, x_shape: Shape, clip_shape: Shape) -> Shape:
         return (*clip_shape[:2], *x_shape[1:])
@@ -53,7 +60,7 @@ class Unravel(keras.layers.Layer):
     """(B, positions, K) -> (B, *space, K), with the space of `like` (B, *space, C)."""
 
     def call(self, x: Any, like: Any) -> Any:
-        return ops.reshape(x, (-1, *ops.shape(like)[1:-1], x.shape[-1]))
+        return ops.reshape(x, (-1, *sides(like)[1:-1], x.shape[-1]))
 
     def compute_output_shape(self, x_shape: Shape, like_shape: Shape) -> Shape:
         return (*like_shape[:-1], x_shape[-1])
