@@ -1,0 +1,194 @@
+"""What a network costs and how far it sees, read off the built Keras model, layer by layer."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from math import inf, prod
+from typing import Any
+
+import keras
+from keras import layers, tree
+
+from reunet.contracts.network import NetworkConfig
+from reunet.networks.recurrence import Recurrence
+from reunet.networks.unet import build_network
+
+Window = tuple[float, float]
+"""First and last position that something depends on, along one axis; infinite for the whole axis."""
+
+WHOLE: Window = (-inf, inf)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Numbers of one network for one input.
+
+    parameters: what training changes. multiplications: multiply-adds of the linear maps in one forward pass.
+    features: elements of all feature maps that linear maps give, the ones kept for the backward pass.
+    receptive_field: the largest extent, per axis of space, of the input pixels of its own frame that one
+    output pixel depends on; None for the whole image. Statistics of a normalisation do not count.
+    """
+
+    parameters: int
+    multiplications: int
+    features: int
+    receptive_field: tuple[int | None, ...]
+
+
+@lru_cache(maxsize=256)
+def measure(config: NetworkConfig, size: tuple[int, ...], frames: int | None = None) -> Facts:
+    """Facts of the network of `config` for one input: an image, or a sequence of `frames` images, of `size`
+    pixels per axis of space. Nothing is computed and no weight is made.
+    """
+    # In a thread of its own, since Keras keeps a list per thread of the variables still to be initialised.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(_measure, config, size, frames).result()
+
+
+def _measure(config: NetworkConfig, size: tuple[int, ...], frames: int | None) -> Facts:
+    with keras.StatelessScope(initialize_variables=False):
+        model = build_network(config, size=size, frames=frames)
+        time = () if frames is None else (frames,)
+        calls, outputs = trace(model, (1, *time, *size, config.in_channels))
+    return Facts(
+        parameters=sum(prod(weight.shape) for weight in model.trainable_weights),
+        multiplications=sum(map(multiplications, calls)),
+        features=sum(prod(out.shape) for call in calls if multiplications(call) for out in call.outputs),
+        receptive_field=receptive_field(calls, outputs[config.heads[0].name], config),
+    )
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer or operation; every shape is known."""
+
+    layer: Any
+    inputs: tuple[Any, ...]
+    outputs: tuple[Any, ...]
+
+
+def trace(model: keras.Model, shape: tuple[int, ...]) -> tuple[list[Call], Any]:
+    """All calls of layers for an input of `shape` in the order of the graph, and the outputs of the model.
+
+    Models within the model are opened. The first input of the first call is that of the model.
+    """
+    calls: list[Call] = []
+
+    def visit(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(layer, keras.Model):
+            return layer._run_through_graph(args[0], operation_fn=lambda inner: partial(visit, inner))
+        outputs = layer.compute_output_spec(*args, **kwargs)
+        given = (x for x in tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor))
+        calls.append(Call(layer, tuple(given), tuple(tree.flatten(outputs))))
+        return outputs
+
+    outputs = visit(model, keras.KerasTensor(shape))
+    return calls, outputs
+
+
+def multiplications(call: Call) -> int:
+    """Multiply-adds of the linear maps in one call; 0 for all others."""
+    layer, before, after = call.layer, call.inputs[0].shape, call.outputs[0].shape
+    if hasattr(layer, "multiplications"):
+        return int(layer.multiplications(before))
+    if isinstance(layer, layers.Dense):
+        return prod(before) * layer.units
+    if not hasattr(layer, "kernel_size"):
+        return 0
+    taps, positions = prod(layer.kernel_size), prod(after[:-1])
+    if _is(layer, "Depthwise"):
+        return positions * taps * after[-1]
+    if _is(layer, "Separable"):
+        deep = before[-1] * layer.depth_multiplier
+        return positions * deep * (taps + layer.filters)
+    if _is(layer, "Transpose"):  # every input pixel is spread by the whole kernel
+        return prod(before) * taps * layer.filters
+    return positions * taps * before[-1] // layer.groups * layer.filters
+
+
+def receptive_field(calls: list[Call], output: Any, config: NetworkConfig) -> tuple[int | None, ...]:
+    """Per axis of space; see `Facts`.
+
+    Where a feature map is finer than what it was made from, its pixels see windows of different extent: the
+    windows of all pixels of one period are followed back to the input, and the largest one counts.
+    """
+    widest: list[int | None] = []
+    for axis in range(-config.spatial_dims, 0):
+        extents = []
+        for position in range(config.total_stride[axis]):
+            first, last = _window(calls, (output, position), axis - 1, config)
+            extents.append(last - first + 1)
+        widest.append(None if max(extents) == inf else int(max(extents)))
+    return tuple(widest)
+
+
+def _window(calls: list[Call], start: tuple[Any, int], axis: int, config: NetworkConfig) -> Window:
+    """The input pixels along an axis of the feature maps that a position of an output depends on."""
+    output, position = start
+    seen: dict[int, Window] = {id(output): (position, position)}
+    for call in reversed(calls):
+        windows = [seen[id(out)] for out in call.outputs if id(out) in seen]
+        if not windows:
+            continue
+        window = _back(call, axis, _union(windows), config)
+        for given in call.inputs:
+            known = [seen[id(given)]] if id(given) in seen else []
+            seen[id(given)] = _union([window, *known])
+    return seen[id(calls[0].inputs[0])]
+
+
+def _union(windows: list[Window]) -> Window:
+    return min(first for first, _ in windows), max(last for _, last in windows)
+
+
+def _back(call: Call, axis: int, window: Window, config: NetworkConfig) -> Window:
+    """From positions of a layer's output to those of its input that they depend on."""
+    layer, (first, last) = call.layer, window
+    if window == WHOLE:
+        return window
+    if isinstance(layer, Recurrence):
+        return _recurrent(call, window, config)
+    if _is(layer, "UpSampling"):
+        step = layer.size[axis + len(layer.size) + 1]
+        if getattr(layer, "interpolation", "nearest") == "nearest":
+            return first // step, last // step
+        return _linear(first, step), _linear(last, step) + 1
+    if _is(layer, "Cropping"):
+        cut = layer.cropping[axis + len(layer.cropping) + 1][0]
+        return first + cut, last + cut
+    kernel = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
+    if kernel is None:
+        return window
+    at = axis + len(kernel) + 1
+    size, step = kernel[at], layer.strides[at]
+    if _is(layer, "Transpose"):
+        lost = (max(size - step, 0) // 2) if layer.padding == "same" else 0
+        return -((size - 1 - first - lost) // step), (last + lost) // step
+    reach = (size - 1) * getattr(layer, "dilation_rate", (1,) * len(kernel))[at]
+    before = max(reach + 1 - step, 0) // 2 if layer.padding == "same" else 0
+    return first * step - before, last * step - before + reach
+
+
+def _linear(position: float, step: int) -> float:
+    """The finer pixel j lies at (j + 1/2) / step - 1/2, between two coarser ones: the first of them."""
+    return (2 * position + 1 - step) // (2 * step)
+
+
+def _recurrent(call: Call, window: Window, config: NetworkConfig) -> Window:
+    """A sequence of maps widens the window by its convolutions; one of pixels sees the whole image.
+
+    Once there is a state, a GRU sees its input through two convolutions in a row, W and then U, and every
+    earlier step through as many more. Frames count by themselves, as if nothing came before but a state.
+    """
+    shape, layer = call.inputs[0].shape, call.layer
+    if len(shape) != config.rank + 3:
+        return WHOLE
+    half, in_a_row = (layer.kernel - 1) // 2, {"gru": 2, "min_gru": 0}.get(layer.cell, 1)
+    deep = max(1, in_a_row) if config.time == "frames" else 1 + in_a_row * (shape[1] - 1)
+    return window[0] - half * deep, window[1] + half * deep
+
+
+def _is(layer: Any, kind: str) -> bool:
+    return kind in type(layer).__name__
