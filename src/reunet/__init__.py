@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from reunet.flows.check import check as check
     from reunet.flows.demo import demo as demo
     from reunet.flows.doctor import doctor as doctor
+    from reunet.flows.compare import compare as compare
     from reunet.flows.evaluate import evaluate as evaluate
+    from reunet.flows.models import models as models
     from reunet.flows.plan import plan as plan
     from reunet.flows.predict import predict as predict
     from reunet.flows.train import train as train
@@ -28,6 +30,8 @@ _HOMES = {
     "train": "reunet.flows.train",
     "predict": "reunet.flows.predict",
     "evaluate": "reunet.flows.evaluate",
+    "compare": "reunet.flows.compare",
+    "models": "reunet.flows.models",
     "demo": "reunet.flows.demo",
     "doctor": "reunet.flows.doctor",
     "load": "reunet.inference.load",
@@ -40,6 +44,8 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "train",
     "predict",
     "evaluate",
+    "compare",
+    "models",
     "load",
     "unet_model",
     "demo",

@@ -301,6 +301,65 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    presets: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,...",
+            help="Networks; NAME:control is a recurrent one's control, `control` that of the first.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the comparison; kept, to go on.")
+    ],
+    data: Data = None,
+    minutes: Minutes = None,
+    steps: Steps = None,
+    seeds: Annotated[int, typer.Option(metavar="N", help="Trainings per network.")] = 3,
+    split: Annotated[str, typer.Option(metavar="NAME", help="Score on val or test.")] = "val",
+    backend: BackendOption = None,
+    max_memory: MaxMemory = None,
+    images: Images = None,
+    masks: Masks = None,
+    axes: Axes = None,
+    classes: Classes = None,
+    colors: Colors = None,
+    group: Group = None,
+    allow_geometry_mismatch: AllowGeometry = False,
+) -> int:
+    """Train several networks alike and report the race."""
+    arguments = locals()
+    from reunet.flows.compare import compare as flow
+
+    with console.progress() as bar:
+        result = flow(**arguments, on_progress=bar)
+    console.print_comparison(result)
+    return 2 if result.failures else 0
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A preset; else all of them.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Draw the network as an SVG file.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """List the networks there are, or tell all about one."""
+    from reunet.flows.models import models as flow
+
+    with console.progress() as bar:
+        results = flow(name, output=output, on_progress=bar)
+    if json:
+        console.print_json(results)
+    elif name is None:
+        console.print_models(results)
+    else:
+        console.print_model(results[0], output)
+    return 0
+
+
+@app.command()
 def demo(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Results; else reunet-demo.")

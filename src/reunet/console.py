@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from reunet.contracts.plan import Plan
-    from reunet.contracts.results import CheckResult, EvaluateResult, PredictResult, TrainResult
+    from reunet.contracts.results import (
+        CheckResult,
+        CompareResult,
+        EvaluateResult,
+        ModelResult,
+        PredictResult,
+        TrainResult,
+    )
     from reunet.progress import Progress
 
 SHOWN_PER_CODE = 20
@@ -313,6 +320,80 @@ def print_evaluation(result: EvaluateResult) -> None:
             print(f"{name:<24}{_number(metrics[name])}")
     print(f"metrics: {result.output / 'metrics.json'}")
     print(f"report:  {result.report}")
+
+
+def print_comparison(result: CompareResult) -> None:
+    """Every training, then every difference with its interval."""
+    print_failures(result.failures)
+    width = max(len(run.entry) for run in result.runs)
+    for run in result.runs:
+        print(f"{run.entry:<{width}}  seed {run.seed}  Dice {_number(run.dice)}  {run.steps} steps")
+    for pair in result.pairs:
+        ends = "too little to say how sure" if pair.interval is None else (
+            f"95 % interval {pair.interval[0]:+.4f} to {pair.interval[1]:+.4f}"
+        )
+        print(f"{pair.entry} - {pair.reference}: {pair.difference:+.4f}  ({ends})")
+    print(f"report: {result.report}")
+
+
+def print_json(results: Sequence[Any]) -> None:
+    """Results as one JSON list."""
+    import json
+    from dataclasses import asdict
+
+    print(json.dumps([asdict(result) for result in results], indent=2, ensure_ascii=False))
+
+
+def print_models(results: Sequence[ModelResult]) -> None:
+    """All presets as a table."""
+    rows = [("preset", "axes", "parameters", "mult./pixel", "sees", "what it is")]
+    rows += [(r.name, r.axes, *model_numbers(r), r.summary) for r in results]
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    for row in rows:
+        cells = [
+            f"{cell:>{width}}" if column in (2, 3, 4) else f"{cell:<{width}}"
+            for column, (cell, width) in enumerate(zip(row, widths, strict=False))
+        ]
+        print("  ".join([*cells, row[5]]))
+    print("mult./pixel: multiply-adds per pixel; sees: side of the input that one output pixel depends on")
+    print("next: `reunet models NAME` tells all about one, with -o FILE.svg it is drawn")
+
+
+def print_model(result: ModelResult, output: Path | None) -> None:
+    """One preset with its slots, its paper and its control."""
+    parameters, cost, sees = model_numbers(result)
+    size = " x ".join(map(str, result.size))
+    rows = {
+        "preset": f"{result.name}: {result.summary}",
+        "axes": result.axes,
+        "filters": "-".join(map(str, result.filters)),
+        **{name: _plain(value) for name, value in result.slots.items()},
+        "parameters": f"{parameters} (one channel in, two classes out)",
+        "cost": f"{cost} multiply-adds per pixel of {size}",
+        "sees": f"{sees} pixels",
+        "paper": result.paper,
+        "differs": result.differs,
+        "control": "" if result.control is None else f"{_plain(result.control)}, at equal parameters",
+    }
+    for name, value in rows.items():
+        if value:
+            print(f"{name:<15}{value}")
+    print(f"figure         {output}" if output else "figure         with -o FILE.svg")
+
+
+def model_numbers(result: ModelResult) -> tuple[str, str, str]:
+    """Parameters, multiplications per pixel and receptive field as short texts."""
+    sides = result.receptive_field
+    if result.parameters is None or result.multiplications is None or sides is None:
+        return "?", "?", "?"
+    sees = "all" if None in sides else " x ".join(map(str, sides if len(set(sides)) > 1 else sides[:1]))
+    return f"{result.parameters:,}", f"{result.multiplications / 1e3:,.0f} k", sees
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(entry)}" for name, entry in value.items())
+    return str(value)
 
 
 def _number(value: float | None) -> str:

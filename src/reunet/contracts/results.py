@@ -77,3 +77,81 @@ class EvaluateResult:
     metrics: dict[str, Any]
     report: Path
     failures: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """A preset: what it is, what it costs, and where it is from.
+
+    axes: `2D`, `3D`, `2D+t` (time as an axis) or `frames` (sequences, frame by frame).
+    slots: what fills the slots of the builder. size: of the input that the numbers are for, frames first
+    where there are frames. parameters: what training changes. multiplications: multiply-adds of one forward
+    pass, per pixel of all frames. receptive_field: pixels per axis of space that one output pixel depends
+    on, None for the whole image. The numbers are None where no training framework is installed.
+    control: what the control of a recurrent preset sets instead; None for networks without one.
+    """
+
+    name: str
+    summary: str
+    axes: str
+    paper: str
+    differs: str
+    control: dict[str, Any] | None
+    slots: dict[str, Any]
+    filters: tuple[int, ...]
+    size: tuple[int, ...]
+    parameters: int | None
+    multiplications: int | None
+    receptive_field: tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """One training of a comparison and its scores on the split compared on.
+
+    entry: a preset, or `<preset>:control`. dice: mean foreground Dice, of each image and then the mean, and
+    pooled over all pixels; iou: mean over the classes, pooled. images: Dice of each image by its id, None
+    where undefined. parameters: what training changed; multiplications: of a forward pass over one patch.
+    race: (seconds, score on the held-out images) at each validation.
+    """
+
+    entry: str
+    seed: int
+    run: Path
+    dice: float | None
+    dice_pooled: float | None
+    iou: float | None
+    steps: int
+    seconds: float
+    parameters: int
+    multiplications: int
+    images: dict[str, float | None]
+    race: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """How much better (Dice per image) `entry` is than `reference`, over seeds and images that both have.
+
+    interval: 95 % bootstrap, None where there is too little to resample. units: what images were drawn in:
+    as many as images, or fewer where neighbouring frames of a sequence were drawn together.
+    """
+
+    entry: str
+    reference: str
+    difference: float
+    interval: tuple[float, float] | None
+    seeds: int
+    images: int
+    units: int
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """The trainings that were finished, the differences between them, the report, and what failed and why."""
+
+    output: Path
+    runs: tuple[ComparedRun, ...]
+    pairs: tuple[PairedDifference, ...]
+    report: Path
+    failures: dict[str, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from reunet.backend import use_any_backend
 
 if TYPE_CHECKING:
+    from reunet.networks.facts import measure
     from reunet.networks.geometry import margin, valid_size
     from reunet.networks.outputs import probability_model, state_names
     from reunet.networks.presets import PRESETS, configure
@@ -26,6 +27,7 @@ _HOMES = {
     "build_step_network": "unet",
     "configure": "presets",
     "margin": "geometry",
+    "measure": "facts",
     "probability_model": "outputs",
     "state_names": "outputs",
     "unet_model": "unet",
@@ -38,6 +40,7 @@ __all__ = [
     "build_step_network",
     "configure",
     "margin",
+    "measure",
     "probability_model",
     "state_names",
     "unet_model",

@@ -155,6 +155,11 @@ def _back(call: Call, axis: int, window: Window, config: NetworkConfig) -> Windo
         if getattr(layer, "interpolation", "nearest") == "nearest":
             return first // step, last // step
         return _linear(first, step), _linear(last, step) + 1
+    if _is(layer, "Global"):
+        return WHOLE
+    if _is(layer, "ZeroPadding"):
+        added = layer.padding[axis + len(layer.padding) + 1][0]
+        return first - added, last - added
     if _is(layer, "Cropping"):
         cut = layer.cropping[axis + len(layer.cropping) + 1][0]
         return first + cut, last + cut

@@ -66,14 +66,9 @@ class Report:
 
 def write_report(path: Path, report: Report) -> None:
     """Write the report atomically as one HTML file, pictures and plots inside. Raises StorageError."""
-    from jinja2 import Environment, PackageLoader
-
-    environment = Environment(
-        loader=PackageLoader("reunet.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"score": format_score, "interval": format_interval, "count": format_count}
     metrics = report.scorer.metrics()
-    page = environment.get_template("report.html").render(
+    page = render(
+        "report.html",
         report=report,
         metrics=metrics,
         cards=_cards(metrics),
@@ -85,10 +80,20 @@ def write_report(path: Path, report: Report) -> None:
         score_plots=_score_plots(report.scorer),
         pictures=_pictures(report),
         choices=_choices(report.plan),
-        version=__version__,
-        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
     write_text(path, page)
+
+
+def render(template: str, **values: Any) -> str:
+    """One of the pages beside this file, filled in."""
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(
+        loader=PackageLoader("reunet.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"score": format_score, "interval": format_interval, "count": format_count}
+    written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return environment.get_template(template).render(**values, version=__version__, written=written)
 
 
 def format_score(value: float | None) -> str:

@@ -160,8 +160,8 @@ class Pen:
 
     def down(self, upper: Box, lower: Box) -> None:
         """To the level below."""
-        deep = self.depth(lower)
-        self.canvas.arrow((upper.centre, upper.bottom + 2), (upper.centre, lower.y - deep - 2), "down")
+        end = (lower.centre, lower.y - self.depth(lower) - 2)
+        self.canvas.arrow((upper.centre, upper.bottom + 2), end, "down")
 
     def up(self, lower: Box, upper: Box) -> None:
         """To the level above."""

@@ -31,6 +31,8 @@ def u_shape(pen: Pen) -> None:
 def encoder(pen: Pen) -> list[Box]:
     """The way down; returns the last feature map of every level."""
     config, features = pen.config, []
+    if config.encoder not in ("plain", "recurrent"):
+        return _pretrained(pen)
     box = pen.frames(0, 0, config.in_channels, "image")
     pen.size_label(box, 0)
     for level, filters in enumerate(config.filters):
@@ -51,6 +53,21 @@ def encoder(pen: Pen) -> list[Box]:
             first = pen.place(start.centre - width_of(filters) / 2, level, filters) if strided else start
             pen.size_label(first, level)
         features.append(box)
+    return features
+
+
+def _pretrained(pen: Pen) -> list[Box]:
+    """The features of an encoder from elsewhere, one per level; its layers are its own business."""
+    box = pen.frames(0, 0, pen.config.in_channels, "image")
+    features = [pen.map(box.right + pen.gap, 0, pen.config.filters[0], "copy", label=None)]
+    pen.step(box, features[0])
+    pen.size_label(box, 0)
+    for level, filters in enumerate(pen.config.filters[1:], start=1):
+        above = features[-1]
+        features.append(pen.map(above.centre + pen.gap, level, filters, "copy", label=None))
+        pen.down(above, features[-1])
+        pen.size_label(features[-1], level)
+    pen.canvas.explain("down", f"layers of {pen.config.encoder}")
     return features
 
 

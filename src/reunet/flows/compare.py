@@ -1,0 +1,159 @@
+"""`reunet compare`: several networks on the same data, splits, seeds and minutes, and how they did."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import deque
+from dataclasses import fields
+from pathlib import Path
+
+from reunet.backend import choose_backend, use_backend
+from reunet.contracts.results import CompareResult, ComparedRun
+from reunet.datasets.cases import DataOptions
+from reunet.errors import InterruptedRunError, ReunetError, TrainingError
+from reunet.flows.contest import Contest, Entry, make_plans, parse_entries, refuse_occupied
+from reunet.flows.evaluate import evaluate
+from reunet.flows.standings import read_run, summarise, write_standings
+from reunet.planning import PlanRequest
+from reunet.progress import NullProgress, Progress
+from reunet.storage import folder_lock
+
+
+def compare(
+    data: str | Path | None = None,
+    *,
+    presets: str,
+    output: str | Path,
+    minutes: float | None = None,
+    steps: int | None = None,
+    seeds: int = 3,
+    split: str = "val",
+    backend: str | None = None,
+    max_memory: int | None = None,
+    images: Path | None = None,
+    masks: Path | None = None,
+    axes: str | None = None,
+    classes: Path | None = None,
+    colors: Path | None = None,
+    group: str | None = None,
+    allow_geometry_mismatch: bool = False,
+    on_progress: Progress | None = None,
+) -> CompareResult:
+    """Train every preset with every seed for the same time, score them, and say how sure the difference is.
+
+    Parameters
+    ----------
+    data: a dataset folder, or None with `images` and `masks`. output: folder of the comparison. What is
+        finished in it is kept and an interrupted training is resumed, so the same call goes on; more
+        seeds and presets may be asked for later.
+    presets: at least two names with commas between them; the first is what the others are compared with.
+        `NAME:control` is the control of a recurrent preset at equal parameters, `control` that of the first.
+    minutes, steps: the budget of each training, one of them; ten minutes when nothing is given.
+    seeds: trainings per preset. Each seed has one split of the data, the same for all presets.
+    split: what is scored: `val`, held out of each training, or `test`.
+    backend, max_memory: as in `train`. images to allow_geometry_mismatch: see `DataOptions`.
+
+    Each training is a process of its own. One that fails is in `failures` of the result, the others go on.
+    Raises UsageError, PlanError, DataError and StorageError before anything is trained, TrainingError when
+    none succeeded; InterruptedRunError after Ctrl-C or SIGTERM, when the state is saved.
+    """
+    progress = on_progress or NullProgress()
+    chosen = choose_backend(backend)
+    contest = Contest(
+        data=None if data is None else Path(data),
+        options=DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch),
+        entries=parse_entries(presets),
+        seeds=seeds,
+        request=PlanRequest(minutes=minutes, steps=steps, backend=chosen, max_memory=max_memory),
+        split=split,
+        output=Path(output),
+    )
+    refuse_occupied(contest.output)
+    use_backend(chosen)
+    with folder_lock(contest.output):
+        settings = make_plans(contest, progress)
+        runs: list[ComparedRun] = []
+        failures: dict[str, str] = {}
+        turns = contest.order()
+        progress.start("comparing", len(turns))
+        for entry, seed in turns:
+            name = f"{entry.name}, seed {seed}"
+            try:
+                train_and_score(contest, entry, seed, progress)
+                runs.append(read_run(contest, entry, seed))
+                summary = summarise(contest, runs, failures)
+                write_standings(summary, settings)
+                score = "undefined" if runs[-1].dice is None else f"{runs[-1].dice:.4f}"
+                progress.message(f"{name}: Dice {score} on {contest.split}")
+            except InterruptedRunError:
+                raise
+            except ReunetError as error:
+                failures[name] = str(error)
+                progress.message(f"{name} failed: {error}")
+            progress.advance(1)
+        if not runs:
+            raise TrainingError(
+                "no training succeeded", where=contest.output, received=next(iter(failures.values()))
+            )
+        summary = summarise(contest, runs, failures)
+        write_standings(summary, settings)
+        return summary
+
+
+def train_and_score(contest: Contest, entry: Entry, seed: int, progress: Progress) -> None:
+    """Train one network, or go on with its training, and score it; nothing where that has been done."""
+    if contest.is_finished(entry, seed):
+        return
+    run, plan = contest.run(entry, seed), contest.plan_file(entry, seed)
+    if not run.weights_file.is_file() or contest.split == "val":
+        how = ["--plan", str(plan)]
+        if any(run.checkpoints.glob("[0-9]*")):
+            how = ["--resume"]
+        elif run.plan_file.is_file():
+            how.append("--overwrite")
+        words = ["train", *data_words(contest), "-o", str(run.path), *how]
+        run_process(words, f"{entry.name}-{seed}", progress)
+    if contest.split != "val":
+        options = {field.name: getattr(contest.options, field.name) for field in fields(DataOptions)}
+        evaluate(run.path, contest.data, split=contest.split, overwrite=True, on_progress=progress, **options)
+
+
+def data_words(contest: Contest) -> list[str]:
+    """The dataset and its options as words of the command line."""
+    words = [] if contest.data is None else [str(contest.data)]
+    for field in fields(contest.options):
+        value, option = getattr(contest.options, field.name), f"--{field.name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif value:
+            words += [option, str(value)]
+    return words
+
+
+def run_process(words: list[str], name: str, progress: Progress) -> None:
+    """Run one command of ours as a process of its own; what it says goes on as progress.
+
+    Raises TrainingError with the last lines when it fails; InterruptedRunError when this process or that
+    one was told to stop, after that one has saved its state.
+    """
+    command = [sys.executable, "-m", "reunet", *words]
+    last: deque[str] = deque(maxlen=12)
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, encoding="utf-8", errors="replace", **pipes) as process:  # type: ignore[call-overload]
+        try:
+            for line in process.stderr:
+                last.append(line.rstrip())
+                progress.message(f"{name}: {last[-1]}")
+            code = process.wait()
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+    if code in (130, 143):
+        raise InterruptedRunError(f"{name} was interrupted; its state is saved", signal_number=code - 128)
+    if code != 0:
+        lines = [line for line in last if not line.startswith("  where:")]  # results may be passed on
+        errors = [number for number, line in enumerate(lines) if line.startswith("error:")]
+        told = " ".join(line.strip() for line in lines[errors[-1] :]) if errors else f"exit code {code}"
+        raise TrainingError("the training did not finish", received=told)

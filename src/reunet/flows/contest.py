@@ -1,0 +1,205 @@
+"""What a comparison is: its entries, settings, folders and the plans its trainings follow."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from reunet.contracts.plan import Plan
+from reunet.contracts.run import RunFolder
+from reunet.datasets.cases import DataOptions
+from reunet.errors import StorageError, UsageError
+from reunet.flows.prepare import Prepared, prepare
+from reunet.networks import PRESETS
+from reunet.networks.presets import choose
+from reunet.planning import PlanRequest, make_plan
+from reunet.progress import Progress
+from reunet.storage import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network that takes part: a preset, or the control of a recurrent one at equal parameters."""
+
+    preset: str
+    control: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.preset}:control" if self.control else self.preset
+
+    @property
+    def folder(self) -> str:
+        return self.name.replace(":", "-")
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What is compared, on which data, for how long, judged on which split."""
+
+    data: Path | None
+    options: DataOptions
+    entries: tuple[Entry, ...]
+    seeds: int
+    request: PlanRequest
+    split: str
+    output: Path
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise UsageError(
+                "not a number of seeds", where="--seeds", expected="1 or more", received=self.seeds
+            )
+        if self.split not in ("val", "test"):
+            raise UsageError(
+                "networks are compared on images that they have not learned from",
+                where="--split",
+                expected="val or test",
+                received=self.split,
+            )
+
+    def run(self, entry: Entry, seed: int) -> RunFolder:
+        """The folder of one training."""
+        return RunFolder(self.output / "runs" / f"{entry.folder}-{seed}")
+
+    def plan_file(self, entry: Entry, seed: int) -> Path:
+        """The plan that one training follows."""
+        return self.output / "plans" / f"{entry.folder}-{seed}.json"
+
+    def is_finished(self, entry: Entry, seed: int) -> bool:
+        """Whether one training has been scored."""
+        return (self.run(entry, seed).evaluation(self.split) / "metrics.csv").is_file()
+
+    def order(self) -> list[tuple[Entry, int]]:
+        """Seed by seed, each beginning with another entry, so that a machine that slows down hits all alike."""
+        turns = []
+        for seed in range(self.seeds):
+            first = seed % len(self.entries)
+            turns += [(entry, seed) for entry in (*self.entries[first:], *self.entries[:first])]
+        return turns
+
+    def settings(self, prepared: Prepared) -> dict[str, Any]:
+        """What all trainings have in common; entries and seeds may be added later."""
+        given = {field.name: getattr(self.options, field.name) for field in fields(self.options)}
+        contents = sorted(case.content for case in prepared.fingerprint.cases)
+        return {
+            "schema_version": 1,
+            "dataset": prepared.dataset.name,
+            "content": hashlib.sha256("".join(contents).encode()).hexdigest()[:16],
+            "split": self.split,
+            "budget": self.request.budget,
+            "backend": self.request.backend,
+            "max_memory": self.request.max_memory,
+            "options": {name: str(value) for name, value in given.items() if value},
+        }
+
+
+def parse_entries(presets: str) -> tuple[Entry, ...]:
+    """Entries of `a,b,b:control,control`; `control` alone is that of the first one.
+
+    Raises UsageError for fewer than two, for one named twice and for a control that does not exist,
+    PlanError with a suggestion for an unknown preset.
+    """
+    names = [name.strip() for name in presets.split(",") if name.strip()]
+    entries = []
+    for name in names:
+        preset, colon, role = (f"{names[0]}:control" if name == "control" else name).partition(":")
+        choose(preset, PRESETS, where="--presets")
+        if colon and role != "control":
+            raise UsageError(
+                "a network has no such part",
+                where="--presets",
+                expected=f"{preset} or {preset}:control",
+                received=name,
+            )
+        if colon and PRESETS[preset].control is None:
+            raise UsageError(
+                "this network has no recurrence, hence no control without it",
+                where="--presets",
+                expected=", ".join(f"{n}:control" for n, p in PRESETS.items() if p.control is not None),
+                received=name,
+            )
+        entries.append(Entry(preset, bool(colon)))
+    if len(entries) < 2 or len(set(entries)) < len(entries):
+        raise UsageError(
+            "a comparison needs at least two networks, each of them once",
+            where="--presets",
+            expected="names with commas between them, such as unet,cnn_rnn_unet",
+            received=presets,
+        )
+    return tuple(entries)
+
+
+def refuse_occupied(output: Path) -> None:
+    """Raise StorageError for an output that holds something else than a comparison."""
+    if output.is_file():
+        raise StorageError("this is a file, not a folder", where=output, fix="choose another name with -o")
+    if output.is_dir() and not settings_file(output).is_file():
+        found = sorted(entry.name for entry in output.iterdir() if entry.name != ".lock")
+        if found:
+            raise StorageError(
+                "this folder holds something else than a comparison",
+                where=output,
+                received=", ".join(found[:5]),
+                fix="choose an empty or new folder with -o",
+            )
+
+
+def settings_file(output: Path) -> Path:
+    """Where the settings of a comparison are."""
+    return output / "settings.json"
+
+
+def make_plans(contest: Contest, progress: Progress) -> dict[str, Any]:
+    """Write the plans of all trainings that have none yet; returns the settings of the comparison.
+
+    Every plan is made before anything is trained. Raises StorageError when the folder holds a comparison
+    with other settings, and what planning raises.
+    """
+    settings: dict[str, Any] = {}
+    for seed in range(contest.seeds):
+        missing = [entry for entry in contest.entries if not contest.plan_file(entry, seed).is_file()]
+        if settings and not missing:
+            continue
+        prepared = prepare(contest.data, contest.options, progress, seed=seed)
+        if not settings:
+            settings = contest.settings(prepared)
+            _refuse_other_settings(contest.output, settings)
+        for entry in missing:
+            plan = entry_plan(entry, prepared, replace(contest.request, seed=seed))
+            plan.write(contest.plan_file(entry, seed))
+    return settings
+
+
+def entry_plan(entry: Entry, prepared: Prepared, request: PlanRequest) -> Plan:
+    """The plan of one training: as `reunet plan` would make it, for a control with the control's network."""
+    plan = make_plan(prepared.fingerprint, replace(request, preset=entry.preset))
+    if not entry.control:
+        return plan
+    from reunet.networks.controls import control_of
+
+    reasons = plan.reasons | {
+        "network": f"the control of {entry.preset}: the same network without the recurrence, its filters "
+        "scaled so that it has as many parameters"
+    }
+    changes = {"network": control_of(plan.network).model_dump(), "reasons": reasons}
+    return Plan.parse(plan.model_dump() | changes, where=f"plan of {entry.name}")
+
+
+def _refuse_other_settings(output: Path, settings: dict[str, Any]) -> None:
+    file = settings_file(output)
+    if not file.is_file():
+        write_json(file, settings)
+        return
+    known = read_json(file, StorageError)
+    differ = [name for name in settings if known.get(name) != settings[name]]
+    if differ:
+        raise StorageError(
+            "a comparison with other settings is in this folder",
+            where=output,
+            expected="; ".join(f"{name}: {known.get(name)}" for name in differ),
+            received="; ".join(f"{name}: {settings[name]}" for name in differ),
+            fix="choose another folder with -o",
+        )

@@ -1,0 +1,84 @@
+"""`reunet models`: the networks there are, what they cost, and how they look."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+
+from reunet.contracts.network import SWEEPS, NetworkConfig
+from reunet.contracts.results import ModelResult
+from reunet.errors import BackendError, UsageError
+from reunet.networks import PRESETS, configure
+from reunet.networks.presets import choose
+from reunet.progress import NullProgress, Progress
+from reunet.storage import write_text
+
+SIDES = {2: 256, 3: 64}
+"""Side of the input that costs are told for, by axes of space."""
+
+FRAMES = 8
+
+SLOTS = (
+    "encoder", "block", "downsampling", "bottleneck", "skip", "decoder", "decoder_block", "upsampling",
+    "normalisation", "activation",
+)  # fmt: skip
+
+
+def models(
+    name: str | None = None, *, output: str | Path | None = None, on_progress: Progress | None = None
+) -> tuple[ModelResult, ...]:
+    """The preset `name`, or all presets, with their costs for one channel in and two classes out.
+
+    output: SVG file for the drawing of the preset. Raises PlanError for a preset that does not exist,
+    UsageError for a drawing of all.
+    """
+    if name is None and output is not None:
+        raise UsageError("a drawing shows one network", where="--output", fix="name a preset")
+    names = list(PRESETS) if name is None else [choose(name, PRESETS, where="preset")]
+    if name is not None and output is not None:
+        from reunet.report.drawing import draw
+
+        write_text(Path(output), draw(preset_config(name)))
+    return tuple(describe(one, on_progress or NullProgress()) for one in names)
+
+
+def preset_config(name: str) -> NetworkConfig:
+    """The preset as published, for one channel in and two classes out."""
+    return configure(name, in_channels=1, heads=({"channels": 2},))
+
+
+def describe(name: str, progress: Progress) -> ModelResult:
+    """Facts of one preset."""
+    preset, config = PRESETS[name], preset_config(name)
+    space = (SIDES[config.spatial_dims],) * config.spatial_dims
+    frames = None if config.time == "none" else FRAMES
+    size = space if frames is None else (frames, *space)
+    try:
+        from reunet.networks import measure
+
+        facts = measure(config, space, frames)
+    except BackendError as error:
+        progress.message(f"no numbers: {error}")
+        facts = None
+    slots = {slot: getattr(config, slot) for slot in SLOTS if getattr(config, slot) is not None}
+    if has_recurrence(config):
+        slots["recurrence"] = config.recurrence.model_dump(exclude_defaults=True) | {"cell": config.recurrence.cell}
+    return ModelResult(
+        name=name,
+        summary=preset.summary,
+        axes={"axis": "2D+t", "frames": "frames"}.get(config.time, f"{config.spatial_dims}D"),
+        paper=preset.paper,
+        differs=preset.differs,
+        control=None if preset.control is None else dict(preset.control),
+        slots=slots,
+        filters=config.filters,
+        size=size,
+        parameters=facts and facts.parameters,
+        multiplications=facts and round(facts.multiplications / prod(size)),
+        receptive_field=facts and facts.receptive_field,
+    )
+
+
+def has_recurrence(config: NetworkConfig) -> bool:
+    """Whether any part of a network recurs: over frames, pixels or the steps of a block."""
+    return config.recurs_over_frames or config.bottleneck in SWEEPS or "recurrent" in (config.block, config.skip)

@@ -1,0 +1,174 @@
+"""How a comparison stands: what each training reached, the differences, and the files that tell of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from reunet.contracts.results import ComparedRun, CompareResult, PairedDifference
+from reunet.contracts.run import read_facts
+from reunet.datasets.layouts import open_dataset
+from reunet.errors import ModelFileError
+from reunet.flows.contest import Contest, Entry
+from reunet.metrics.bootstrap import crossed_interval
+from reunet.storage import write_json, write_text
+
+BLOCK = 10
+"""Consecutive frames of a sequence in time that are drawn together: neighbours are nearly the same image."""
+
+COLUMNS = ("entry", "seed", "dice", "dice_pooled", "iou", "steps", "seconds", "parameters", "multiplications")
+
+
+def read_run(contest: Contest, entry: Entry, seed: int) -> ComparedRun:
+    """What one finished training reached. Raises ModelFileError when its files are not whole."""
+    from reunet.networks import measure
+
+    run = contest.run(entry, seed)
+    folder, plan = run.evaluation(contest.split), run.plan()
+    metrics = read_facts(folder / "metrics.json")
+    history = _table(run.history_file.read_text(encoding="utf-8"))
+    rows = _table((folder / "metrics.csv").read_text(encoding="utf-8"))
+    if not history or not rows:
+        raise ModelFileError("a finished training without results", where=run.path)
+    frames = None if plan.clip is None else plan.clip.frames
+    facts = measure(plan.network, plan.patch, frames)
+    return ComparedRun(
+        entry=entry.name,
+        seed=seed,
+        run=run.path.relative_to(contest.output),
+        dice=metrics["dice"]["per_image"]["mean_foreground"],
+        dice_pooled=metrics["dice"]["pooled"]["mean_foreground"],
+        iou=metrics["iou"]["pooled"]["mean"],
+        steps=int(history[-1]["step"]),
+        seconds=float(history[-1]["time_s"]),
+        parameters=facts.parameters,
+        multiplications=facts.multiplications,
+        images={row["id"]: _number(row["dice.mean_foreground"]) for row in rows},
+        race=tuple((float(row["time_s"]), float(row["val_score"])) for row in history if row["val_score"]),
+    )
+
+
+def summarise(contest: Contest, runs: Sequence[ComparedRun], failures: dict[str, str]) -> CompareResult:
+    """The differences between the networks, from the trainings that are finished."""
+    units = image_units(contest)
+    found = [pair for pair in pairs_of(contest.entries) if all(any(r.entry == e for r in runs) for e in pair)]
+    pairs = [difference(runs, pair, units) for pair in found]
+    return CompareResult(
+        contest.output,
+        tuple(runs),
+        tuple(pair for pair in pairs if pair is not None),
+        contest.output / "report.html",
+        dict(failures),
+    )
+
+
+def pairs_of(entries: Sequence[Entry]) -> list[tuple[str, str]]:
+    """What is compared with what: every network with the first one, and a recurrent one with its control."""
+    pairs = [(entry.name, entries[0].name) for entry in entries[1:] if entry != Entry(entries[0].preset, True)]
+    for entry in entries:
+        control = Entry(entry.preset, control=True)
+        if not entry.control and control in entries and (entry.name, control.name) not in pairs:
+            pairs.append((entry.name, control.name))
+    return pairs
+
+
+def image_units(contest: Contest) -> dict[str, str]:
+    """For each image id what it is drawn with: blocks of frames of a sequence in time, else by itself."""
+    units: dict[str, str] = {}
+    cases = open_dataset(contest.data, contest.options).cases
+    for (split, sequence), frames in itertools.groupby(cases, key=lambda case: (case.split, case.sequence)):
+        for number, case in enumerate(frames):
+            alone = sequence is None or case.axis != "T"
+            units[case.id] = case.id if alone else f"{split} {sequence} {number // BLOCK}"
+    return units
+
+
+def difference(
+    runs: Sequence[ComparedRun], pair: tuple[str, str], units: dict[str, str]
+) -> PairedDifference | None:
+    """Mean difference in Dice over the seeds and images that both networks have, None where there are none."""
+    by_entry = [{run.seed: run.images for run in runs if run.entry == name} for name in pair]
+    values: dict[tuple[int, str], list[float]] = {}
+    for seed in sorted(by_entry[0].keys() & by_entry[1].keys()):
+        one, other = by_entry[0][seed], by_entry[1][seed]
+        for image in one.keys() & other.keys():
+            a, b = one[image], other[image]
+            if a is not None and b is not None:
+                values.setdefault((seed, units.get(image, image)), []).append(a - b)
+    if not values:
+        return None
+    seeds, names = (sorted({key[axis] for key in values}) for axis in (0, 1))
+    sums, counts = np.zeros((2, len(seeds), len(names)))
+    for (seed, name), differences in values.items():
+        at = seeds.index(seed), names.index(name)
+        sums[at], counts[at] = sum(differences), len(differences)
+    return PairedDifference(
+        *pair,
+        difference=float(sums.sum() / counts.sum()),
+        interval=crossed_interval(sums, counts),
+        seeds=len(seeds),
+        images=int(counts.max(axis=0).sum()),
+        units=len(names),
+    )
+
+
+def write_standings(result: CompareResult, settings: dict[str, Any]) -> None:
+    """compare.json, compare.csv (a line per training) and report.html. Raises StorageError."""
+    from reunet.report.comparison import write_comparison
+
+    facts = {
+        **settings,
+        "networks": table(result.runs),
+        "pairs": [asdict(pair) for pair in result.pairs],
+        "runs": [asdict(run) | {"run": run.run.as_posix()} for run in result.runs],
+        "failures": result.failures,
+    }
+    write_json(result.output / "compare.json", facts)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([getattr(run, name) for name in COLUMNS] for run in result.runs)
+    write_text(result.output / "compare.csv", text.getvalue())
+    write_comparison(result, table(result.runs), settings)
+
+
+def table(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
+    """For each network its mean score, the spread over seeds (standard deviation, lowest, highest), its cost."""
+    rows = []
+    for name in dict.fromkeys(run.entry for run in runs):
+        own = [run for run in runs if run.entry == name]
+        scores = [run.dice for run in own if run.dice is not None]
+        rows.append({
+            "entry": name,
+            "seeds": len(own),
+            "dice": float(np.mean(scores)) if scores else None,
+            "deviation": float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
+            "lowest": min(scores, default=None),
+            "highest": max(scores, default=None),
+            "dice_pooled": _mean([run.dice_pooled for run in own]),
+            "iou": _mean([run.iou for run in own]),
+            "parameters": own[0].parameters,
+            "multiplications": own[0].multiplications,
+            "steps": round(float(np.mean([run.steps for run in own]))),
+            "seconds": float(np.mean([run.seconds for run in own])),
+        })  # fmt: skip
+    return rows
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _number(cell: str) -> float | None:
+    return float(cell) if cell else None
+
+
+def _table(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
