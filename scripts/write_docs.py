@@ -1,4 +1,4 @@
-"""Write docs/command_line.md from the program itself, and docs/benchmarks.md from the result lines."""
+"""Write docs/command_line.md and docs/models.md from the program, docs/benchmarks.md from the results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-VERBS = ("", "check", "plan", "train", "predict", "evaluate", "demo", "doctor")
+VERBS = ("", "check", "plan", "train", "predict", "evaluate", "compare", "models", "demo", "doctor")
 INTRODUCTION = """# The command line
 
 Every verb is also a function of the same name with the same arguments: `reunet.train(...)`.
@@ -16,6 +16,19 @@ This page is written by `make docs` from `reunet VERB --help`.
 
 Exit codes: 0 done, 1 wrong input or usage, 2 partly done (failures are listed), 3 a bug,
 130 interrupted by Ctrl-C, 143 by SIGTERM.
+"""
+
+MODELS = """# The networks
+
+One builder, presets as data. This page is written by `make docs` from `reunet models`: `reunet models NAME`
+prints the same for one network and, with `-o FILE.svg`, draws it. Any field of the configuration can be
+changed in `plan.json` (`network`) or given to `reunet.unet_model`.
+
+Numbers are for one channel in and two classes out at the filters shown; the planner chooses the filters by
+the time there is. Multiplications are multiply-adds of one forward pass per pixel of every frame. *Sees* is
+the side of the square, or cube, of input pixels that one output pixel depends on, in its own frame; *all* is
+the whole image. A *control* is the same network without its recurrence, with all filters scaled by one factor
+until it has as many parameters: `reunet compare DATA --presets NAME,control` races the two.
 """
 
 
@@ -34,11 +47,39 @@ def command_line_page() -> str:
     return "\n".join(parts)
 
 
+def models_pages() -> dict[str, str]:
+    """The page of the presets and the drawing of each, by path below docs/."""
+    from reunet import models
+    from reunet.console import model_facts, model_numbers
+    from reunet.flows.models import preset_config
+    from reunet.report.drawing import draw
+
+    found = models()
+    table = ["| preset | axes | parameters | multiplications per pixel | sees | what it is |"]
+    table.append("| --- | --- | ---: | ---: | ---: | --- |")
+    sections, pages = [], {}
+    for one in found:
+        cells = [f"[{one.name}](#{one.name})", one.axes, *model_numbers(one), one.summary]
+        table.append(f"| {' | '.join(cells)} |")
+        figure = f"images/models/{one.name}.svg"
+        pages[figure] = draw(preset_config(one.name))
+        facts = {name: text for name, text in model_facts(one).items() if name != "preset"}
+        lines = [f"- **{name}**: {text}" for name, text in facts.items()]
+        summary = one.summary[0].upper() + one.summary[1:]
+        sections.append(
+            f"## {one.name}\n\n{summary}.\n\n![{one.name}]({figure})\n\n" + "\n".join(lines) + "\n"
+        )
+    pages["models.md"] = "\n".join([MODELS, *table, "", *sections])
+    return pages
+
+
 def main() -> None:
-    page = ROOT / "docs" / "command_line.md"
-    page.parent.mkdir(exist_ok=True)
-    page.write_text(command_line_page(), encoding="utf-8")
-    print(f"wrote {page.relative_to(ROOT)}")
+    pages = {"command_line.md": command_line_page(), **models_pages()}
+    for name, text in pages.items():
+        page = ROOT / "docs" / name
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(text, encoding="utf-8")
+        print(f"wrote {page.relative_to(ROOT)}")
     subprocess.run([sys.executable, str(ROOT / "benchmarks" / "page.py")], check=True)
 
 

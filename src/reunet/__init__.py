@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reunet.flows.check import check as check
+    from reunet.flows.compare import compare as compare
     from reunet.flows.demo import demo as demo
     from reunet.flows.doctor import doctor as doctor
-    from reunet.flows.compare import compare as compare
     from reunet.flows.evaluate import evaluate as evaluate
     from reunet.flows.models import models as models
     from reunet.flows.plan import plan as plan

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from reunet.progress import Progress
 
 SHOWN_PER_CODE = 20
+AXES = {
+    "2D": "2D images",
+    "3D": "3D volumes",
+    "2D+t": "sequences, with time as an axis of the convolutions",
+    "frames": "sequences, frame by frame",
+}
 LINE_INTERVAL = 20.0
 """Seconds between two lines of progress where no bar can be drawn, such as in a log file."""
 
@@ -329,8 +335,10 @@ def print_comparison(result: CompareResult) -> None:
     for run in result.runs:
         print(f"{run.entry:<{width}}  seed {run.seed}  Dice {_number(run.dice)}  {run.steps} steps")
     for pair in result.pairs:
-        ends = "too little to say how sure" if pair.interval is None else (
-            f"95 % interval {pair.interval[0]:+.4f} to {pair.interval[1]:+.4f}"
+        ends = (
+            "too little to say how sure"
+            if pair.interval is None
+            else (f"95 % interval {pair.interval[0]:+.4f} to {pair.interval[1]:+.4f}")
         )
         print(f"{pair.entry} - {pair.reference}: {pair.difference:+.4f}  ({ends})")
     print(f"report: {result.report}")
@@ -361,24 +369,27 @@ def print_models(results: Sequence[ModelResult]) -> None:
 
 def print_model(result: ModelResult, output: Path | None) -> None:
     """One preset with its slots, its paper and its control."""
+    for name, value in model_facts(result).items():
+        print(f"{name:<15}{value}")
+    print(f"{'figure':<15}{output or 'with -o FILE.svg'}")
+
+
+def model_facts(result: ModelResult) -> dict[str, str]:
+    """What there is to say of one preset, as short texts by name."""
     parameters, cost, sees = model_numbers(result)
-    size = " x ".join(map(str, result.size))
-    rows = {
+    facts = {
         "preset": f"{result.name}: {result.summary}",
-        "axes": result.axes,
+        "axes": AXES[result.axes],
         "filters": "-".join(map(str, result.filters)),
         **{name: _plain(value) for name, value in result.slots.items()},
-        "parameters": f"{parameters} (one channel in, two classes out)",
-        "cost": f"{cost} multiply-adds per pixel of {size}",
-        "sees": f"{sees} pixels",
+        "parameters": parameters,
+        "cost": f"{cost} multiply-adds per pixel of {' x '.join(map(str, result.size))}",
+        "sees": "the whole image" if sees == "all" else f"{sees} pixels",
         "paper": result.paper,
         "differs": result.differs,
         "control": "" if result.control is None else f"{_plain(result.control)}, at equal parameters",
     }
-    for name, value in rows.items():
-        if value:
-            print(f"{name:<15}{value}")
-    print(f"figure         {output}" if output else "figure         with -o FILE.svg")
+    return {name: text for name, text in facts.items() if text}
 
 
 def model_numbers(result: ModelResult) -> tuple[str, str, str]:

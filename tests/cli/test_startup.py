@@ -39,7 +39,9 @@ def test_the_face_and_the_help_import_nothing_heavy(code: str) -> None:
     assert imported(code).isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("verb", ["check", "plan", "train", "predict", "evaluate", "demo", "doctor"])
+@pytest.mark.parametrize(
+    "verb", ["check", "plan", "train", "predict", "evaluate", "compare", "models", "demo", "doctor"]
+)
 def test_a_flow_loads_without_a_framework(verb: str) -> None:
     """Also those that train: Keras may be imported only after its backend is chosen."""
     assert imported(f"import reunet; reunet.{verb}").isdisjoint(FRAMEWORKS)

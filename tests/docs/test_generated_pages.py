@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_command_line_page_is_current() -> None:
+@pytest.fixture(scope="module")
+def write_docs() -> ModuleType:
     spec = importlib.util.spec_from_file_location("write_docs", ROOT / "scripts" / "write_docs.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_the_command_line_page_is_current(write_docs: ModuleType) -> None:
     page = (ROOT / "docs" / "command_line.md").read_text(encoding="utf-8")
-    assert page == module.command_line_page(), "run `make docs`"
+    assert page == write_docs.command_line_page(), "run `make docs`"
+
+
+@pytest.mark.keras
+def test_the_models_page_and_its_drawings_are_current(write_docs: ModuleType) -> None:
+    pages = write_docs.models_pages()
+    for name, text in pages.items():
+        assert (ROOT / "docs" / name).read_text(encoding="utf-8") == text, f"{name}: run `make docs`"
+    drawn = {f"images/models/{file.name}" for file in (ROOT / "docs" / "images" / "models").iterdir()}
+    assert drawn == pages.keys() - {"models.md"}, "a drawing of a network that is no more"

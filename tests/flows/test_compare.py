@@ -1,4 +1,4 @@
-"""The verb `compare`: what it refuses, the order of its trainings, restarts, differences and their intervals."""
+"""The verb `compare`: what it refuses, its order, restarts, differences and their intervals."""
 
 from __future__ import annotations
 

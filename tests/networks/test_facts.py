@@ -15,7 +15,9 @@ pytestmark = pytest.mark.keras
 def network(preset: str = "unet", **fields: Any) -> NetworkConfig:
     from reunet.networks import configure
 
-    return configure(preset, **{"in_channels": 1, "heads": ({"channels": 2},), "filters": (2, 3, 4), **fields})
+    return configure(
+        preset, **{"in_channels": 1, "heads": ({"channels": 2},), "filters": (2, 3, 4), **fields}
+    )
 
 
 def seen_by_changing(config: NetworkConfig, side: int) -> int | None:
@@ -102,7 +104,7 @@ def test_separable_and_transposed_convolutions_counted_by_hand() -> None:
 
 
 def test_recurrences_counted_by_hand() -> None:
-    """A GRU has three maps of the input and three of the state; sweeps run along both axes in two directions."""
+    """A GRU has three maps of the input and three of the state; sweeps run along two axes, both ways."""
     from reunet.networks import measure
 
     fields = {"filters": (6,), "normalisation": "none"}
@@ -110,7 +112,9 @@ def test_recurrences_counted_by_hand() -> None:
     swept = measure(network("cnn_rnn_unet", **fields), (4, 8)).multiplications
     assert swept - without == 2 * 2 * 32 * 3 * (6 * 3 + 3 * 3)
     frames = 5
-    single = measure(network("conv_gru_unet", **fields, bottleneck="identity", decoder="plain"), (4, 8), frames)
+    single = measure(
+        network("conv_gru_unet", **fields, bottleneck="identity", decoder="plain"), (4, 8), frames
+    )
     double = measure(network("conv_gru_unet", **fields, decoder="plain"), (4, 8), frames)
     assert single.multiplications == frames * without
     assert double.multiplications - single.multiplications == frames * 32 * 9 * 3 * (3 * 3 + 3 * 3)

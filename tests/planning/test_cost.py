@@ -14,7 +14,7 @@ from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.datasets.cache import CaseArrays
 from reunet.errors import UsageError
 from reunet.planning import PlanRequest, make_plan, take_fingerprint
-from reunet.planning.cost import FRAMEWORK_BYTES, level_weights, multiplications, training_bytes
+from reunet.planning.cost import FRAMEWORK_BYTES, multiplications, training_bytes
 
 SMALL = NetworkConfig(in_channels=3, filters=(4, 8), strides=((2, 2),), heads=(HeadSpec(channels=2),))
 
@@ -27,29 +27,23 @@ def facts() -> Fingerprint:
     return take_fingerprint("set", LabelMap(classes=default_classes([0, 1])), cases, [], has_fov=False)
 
 
-def test_multiplications_are_weights_times_pixels() -> None:
-    """By hand: 3x3 convolutions 3-4-4 and 8-4-4 at full size, 4-8-8 at half, and the 2x2 up-convolution."""
-    full = 9 * (3 * 4 + 4 * 4) + 9 * (8 * 4 + 4 * 4)
-    half = 9 * (4 * 8 + 8 * 8)
-    assert multiplications(SMALL, (32, 32)) == 32 * 32 * (full + 8 * 4) + 16 * 16 * half
-    assert level_weights(SMALL) == [(full, 8 * 4), (half, 0)]
+@pytest.mark.keras
+def test_costs_grow_with_pixels_frames_and_patches() -> None:
+    """What a network costs itself is tested beside it."""
+    assert multiplications(SMALL, (64, 32)) == 2 * multiplications(SMALL, (32, 32))
+    sequence = SMALL.model_copy(update={"time": "frames"})
+    assert multiplications(sequence, (32, 32), 5) == 5 * multiplications(SMALL, (32, 32))
+    one, five = training_bytes(sequence, (32, 32), 5, 1), training_bytes(sequence, (32, 32), 1, 5)
+    assert one == five == training_bytes(SMALL, (32, 32), 5)
 
 
 @pytest.mark.keras
-def test_weights_are_those_of_the_network() -> None:
-    from reunet.networks import build_network
-
-    kernels = [v.shape for v in build_network(SMALL).trainable_variables if v.path.endswith("kernel")]
-    spatial = sum(int(np.prod(shape)) for shape in kernels if shape[0] > 1)
-    (full, up), (half, _) = level_weights(SMALL)
-    assert full + half + 4 * up == spatial
-
-
 def test_memory_has_a_part_for_framework_and_weights() -> None:
     one, two = (training_bytes(SMALL, (32, 32), batch) for batch in (1, 2))
     assert FRAMEWORK_BYTES < 2 * one - two < FRAMEWORK_BYTES + 10**6
 
 
+@pytest.mark.keras
 def test_memory_limits_the_batch_and_then_the_width(facts: Fingerprint) -> None:
     def plan(max_memory: int) -> tuple[int, int]:
         made = make_plan(facts, PlanRequest(minutes=600, max_memory=max_memory))

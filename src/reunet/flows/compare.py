@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from reunet.backend import choose_backend, use_backend
-from reunet.contracts.results import CompareResult, ComparedRun
+from reunet.contracts.results import ComparedRun, CompareResult
 from reunet.datasets.cases import DataOptions
 from reunet.errors import InterruptedRunError, ReunetError, TrainingError
 from reunet.flows.contest import Contest, Entry, make_plans, parse_entries, refuse_occupied

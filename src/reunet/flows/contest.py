@@ -73,7 +73,7 @@ class Contest:
         return (self.run(entry, seed).evaluation(self.split) / "metrics.csv").is_file()
 
     def order(self) -> list[tuple[Entry, int]]:
-        """Seed by seed, each beginning with another entry, so that a machine that slows down hits all alike."""
+        """Seed by seed, each beginning with another entry: a machine that slows down then hits all alike."""
         turns = []
         for seed in range(self.seeds):
             first = seed % len(self.entries)

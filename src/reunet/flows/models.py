@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from reunet.contracts.network import SWEEPS, NetworkConfig
 from reunet.contracts.results import ModelResult
@@ -61,8 +62,7 @@ def describe(name: str, progress: Progress) -> ModelResult:
         progress.message(f"no numbers: {error}")
         facts = None
     slots = {slot: getattr(config, slot) for slot in SLOTS if getattr(config, slot) is not None}
-    if has_recurrence(config):
-        slots["recurrence"] = config.recurrence.model_dump(exclude_defaults=True) | {"cell": config.recurrence.cell}
+    slots |= recurrence_of(config)
     return ModelResult(
         name=name,
         summary=preset.summary,
@@ -73,12 +73,17 @@ def describe(name: str, progress: Progress) -> ModelResult:
         slots=slots,
         filters=config.filters,
         size=size,
-        parameters=facts and facts.parameters,
-        multiplications=facts and round(facts.multiplications / prod(size)),
-        receptive_field=facts and facts.receptive_field,
+        parameters=None if facts is None else facts.parameters,
+        multiplications=None if facts is None else round(facts.multiplications / prod(size)),
+        receptive_field=None if facts is None else facts.receptive_field,
     )
 
 
-def has_recurrence(config: NetworkConfig) -> bool:
-    """Whether any part of a network recurs: over frames, pixels or the steps of a block."""
-    return config.recurs_over_frames or config.bottleneck in SWEEPS or "recurrent" in (config.block, config.skip)
+def recurrence_of(config: NetworkConfig) -> dict[str, Any]:
+    """What there is to say of the recurrences of a network; nothing where it has none."""
+    spec = config.recurrence
+    if config.block == "recurrent":
+        return {"recurrence": {"steps": spec.steps, "tied": spec.tied}}
+    if config.recurs_over_frames or config.bottleneck in SWEEPS or config.skip == "recurrent":
+        return {"recurrence": {"cell": spec.cell, **spec.model_dump(exclude_defaults=True)}}
+    return {}

@@ -70,7 +70,9 @@ def summarise(contest: Contest, runs: Sequence[ComparedRun], failures: dict[str,
 
 def pairs_of(entries: Sequence[Entry]) -> list[tuple[str, str]]:
     """What is compared with what: every network with the first one, and a recurrent one with its control."""
-    pairs = [(entry.name, entries[0].name) for entry in entries[1:] if entry != Entry(entries[0].preset, True)]
+    pairs = [
+        (entry.name, entries[0].name) for entry in entries[1:] if entry != Entry(entries[0].preset, True)
+    ]
     for entry in entries:
         control = Entry(entry.preset, control=True)
         if not entry.control and control in entries and (entry.name, control.name) not in pairs:
@@ -92,7 +94,7 @@ def image_units(contest: Contest) -> dict[str, str]:
 def difference(
     runs: Sequence[ComparedRun], pair: tuple[str, str], units: dict[str, str]
 ) -> PairedDifference | None:
-    """Mean difference in Dice over the seeds and images that both networks have, None where there are none."""
+    """Mean difference in Dice over the seeds and images that both networks have; None without any."""
     by_entry = [{run.seed: run.images for run in runs if run.entry == name} for name in pair]
     values: dict[tuple[int, str], list[float]] = {}
     for seed in sorted(by_entry[0].keys() & by_entry[1].keys()):
@@ -139,7 +141,7 @@ def write_standings(result: CompareResult, settings: dict[str, Any]) -> None:
 
 
 def table(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
-    """For each network its mean score, the spread over seeds (standard deviation, lowest, highest), its cost."""
+    """For each network its mean score, the spread over seeds and its cost."""
     rows = []
     for name in dict.fromkeys(run.entry for run in runs):
         own = [run for run in runs if run.entry == name]

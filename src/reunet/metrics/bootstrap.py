@@ -60,7 +60,9 @@ def crossed_interval(
     if units < 2:
         return None
     rng = np.random.default_rng(seed)
-    drawn = [rng.multinomial(size, np.full(size, 1 / size), n).astype(np.float64) for size in (trainings, units)]
+    drawn = [
+        rng.multinomial(size, np.full(size, 1 / size), n).astype(np.float64) for size in (trainings, units)
+    ]
     total = ((drawn[0] @ sums) * drawn[1]).sum(axis=1)
     number = ((drawn[0] @ counts) * drawn[1]).sum(axis=1)
     means = total[number > 0] / number[number > 0]

@@ -39,8 +39,8 @@ class Facts:
 
 @lru_cache(maxsize=256)
 def measure(config: NetworkConfig, size: tuple[int, ...], frames: int | None = None) -> Facts:
-    """Facts of the network of `config` for one input: an image, or a sequence of `frames` images, of `size`
-    pixels per axis of space. Nothing is computed and no weight is made.
+    """Facts of the network of `config` for one input: an image, or a sequence of `frames` images (one where
+    that is not told), of `size` pixels per axis of space. Nothing is computed and no weight is made.
     """
     # In a thread of its own, since Keras keeps a list per thread of the variables still to be initialised.
     with ThreadPoolExecutor(1) as pool:
@@ -48,10 +48,10 @@ def measure(config: NetworkConfig, size: tuple[int, ...], frames: int | None = N
 
 
 def _measure(config: NetworkConfig, size: tuple[int, ...], frames: int | None) -> Facts:
+    clip = () if config.time == "none" else (frames or 1,)
     with keras.StatelessScope(initialize_variables=False):
-        model = build_network(config, size=size, frames=frames)
-        time = () if frames is None else (frames,)
-        calls, outputs = trace(model, (1, *time, *size, config.in_channels))
+        model = build_network(config, size=size, frames=clip[0] if clip else None)
+        calls, outputs = trace(model, (1, *clip, *size, config.in_channels))
     return Facts(
         parameters=sum(prod(weight.shape) for weight in model.trainable_weights),
         multiplications=sum(map(multiplications, calls)),

@@ -42,7 +42,7 @@ def write_comparison(
 
 
 def race(runs: Sequence[ComparedRun]) -> str:
-    """Validation score over wall time: each training faint, the mean of a network strong, its range as a band."""
+    """Validation score over wall time: trainings faint, the mean of a network strong, its range as a band."""
 
     def paint(axes: Any) -> None:
         for name, color in zip(dict.fromkeys(run.entry for run in runs), _colors(), strict=False):
@@ -73,7 +73,9 @@ def differences(result: CompareResult) -> str:
             axes.plot([low, high], [row, row], color=color, linewidth=2.2)
             axes.plot(pair.difference, row, "o", color=color, markersize=6)
         axes.axvline(0, color=plots.INK, linewidth=0.8, linestyle="--")
-        axes.set_yticks(range(len(pairs)), [f"{pair.entry}\n\u2212 {pair.reference}" for pair in reversed(pairs)])
+        axes.set_yticks(
+            range(len(pairs)), [f"{pair.entry}\n\u2212 {pair.reference}" for pair in reversed(pairs)]
+        )
         axes.set(title="Difference in Dice", xlabel="better \u2192", ylim=(-0.7, len(pairs) - 0.3))
 
     return plots.draw(paint, width=7.2, height=1.5 + 0.6 * len(pairs))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from reunet.contracts.network import NetworkConfig
-from reunet.report.parts import CELLS, Pen
+from reunet.report.captions import equations
+from reunet.report.parts import Pen
 from reunet.report.shapes import SHAPES, u_shape
 from reunet.report.svg import Canvas, text_width
 
@@ -12,7 +13,21 @@ MARGIN = 26.0
 GAPS = (13.0, 46.0)
 """Least and largest space between two boxes."""
 
-LEGEND = ("conv", "node", "down", "up", "skip", "gate", "sum", "loop", "time", "both", "sweep", "head", "deep")
+LEGEND = (
+    "conv",
+    "node",
+    "down",
+    "up",
+    "skip",
+    "gate",
+    "sum",
+    "loop",
+    "time",
+    "both",
+    "sweep",
+    "head",
+    "deep",
+)
 """Order of the signs."""
 
 
@@ -45,7 +60,13 @@ def subtitle(config: NetworkConfig) -> str:
         axes = "sequences, time as an axis (2D+t)" if config.time == "axis" else "sequences of frames (2D)"
     low, high = min(config.filters), max(config.filters)
     norm = {"none": "no", "batch": "batch", "instance": "instance", "group": "group"}[config.normalisation]
-    return f"{axes} \u00b7 {len(config.filters)} levels \u00b7 {low} to {high} filters \u00b7 {norm} normalisation"
+    parts = [
+        axes,
+        f"{len(config.filters)} levels",
+        f"{low} to {high} filters" if low < high else f"{low} filters",
+        f"{norm} normalisation",
+    ]
+    return " \u00b7 ".join(parts)
 
 
 def _fitting(config: NetworkConfig, shape: object) -> Pen:
@@ -83,7 +104,9 @@ def _sign(page: Canvas, kind: str, x: float, y: float) -> None:
     elif kind == "sum":
         page.line(f"M{x + 2},{y - 5}C{x + 2},{y + 8} {x + 25},{y + 8} {x + 25},{y - 5}", "skip", width=1.2)
     elif kind == "loop":
-        page.line(f"M{x + 17},{y + 6}C{x + 29},{y - 10} {x - 1},{y - 10} {x + 11},{y + 6}", "state", width=1.4)
+        page.line(
+            f"M{x + 17},{y + 6}C{x + 29},{y - 10} {x - 1},{y - 10} {x + 11},{y + 6}", "state", width=1.4
+        )
     elif kind == "gate":
         page.circle(x + 14, y, 6.5, "recurrent", "\u00d7")
     elif kind == "time":
@@ -98,17 +121,11 @@ def _sign(page: Canvas, kind: str, x: float, y: float) -> None:
 
 def _formula(page: Canvas, config: NetworkConfig, top: float) -> float:
     """The equations of the cell, broken where they are too long."""
-    name, equations = CELLS[config.recurrence.cell]
-    if config.block == "recurrent":
-        tied = config.recurrence.tied
-        equations = "h\u2080 = \u03c3(W x + b),  h\u209c = \u03c3(W (x + h\u209c\u208b\u2081) + b)" if tied else (
-            "h\u2080 = \u03c3(W x + b),  h\u209c = \u03c3(W x + U h\u209c\u208b\u2081 + b)"
-        )
-        name = "recurrent convolution"
+    name, lines = equations(config)
     page.text(MARGIN, top + 16, f"{name}:", size=12.5, fill="soft")
     x = indent = MARGIN + text_width(f"{name}:", 12.5) + 12
     y = top + 16
-    for equation in equations.split(",  "):
+    for equation in lines:
         wide = text_width(equation, 13) + 24
         if x > indent and x + wide > WIDTH - MARGIN + 24:
             x, y = indent, y + 21

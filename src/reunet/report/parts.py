@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from reunet.contracts.network import NetworkConfig
+from reunet.report.captions import block_text, cell_name, fraction_text
 from reunet.report.svg import Canvas
 
 CONVOLUTIONS = {"none": 0, "conv": 1}
@@ -74,7 +75,14 @@ class Pen:
         return Box(x, top, width_of(channels), height, channels)
 
     def map(
-        self, x: float, level: int, channels: int, fill: str = "map", *, label: str | None = "", lift: float = 0
+        self,
+        x: float,
+        level: int,
+        channels: int,
+        fill: str = "map",
+        *,
+        label: str | None = "",
+        lift: float = 0,
     ) -> Box:
         """One feature map with its number of channels above it; `label` is another text, None no text."""
         box = self.place(x, level, channels)
@@ -84,7 +92,11 @@ class Pen:
         self.canvas.rect(box.x, box.y, box.width, box.height, fill)
         if label is not None:
             self.canvas.text(
-                box.centre + deep / 2, box.y - deep - 5 - lift, label or str(channels), size=11, anchor="middle"
+                box.centre + deep / 2,
+                box.y - deep - 5 - lift,
+                label or str(channels),
+                size=11,
+                anchor="middle",
             )
         return box
 
@@ -141,8 +153,8 @@ class Pen:
         if name in ("residual", "pre_residual", "recurrent"):
             self._shortcut(first, box, strided=strided and name != "recurrent")
         if repeats > 1:
-            middle = (start.right + box.right) / 2
-            self.canvas.text(middle, box.bottom + 14, f"\u00d7 {repeats}", size=11, anchor="middle", fill="soft")
+            x = (box.x - self.gap / 2) if box is not first else box.centre
+            self.canvas.text(x, box.middle - 5, f"\u00d7{repeats}", size=11, anchor="middle", fill="soft")
         return box
 
     def _next(self, box: Box, level: int, filters: int, *, strided: bool, lift: float = 0) -> Box:
@@ -242,8 +254,8 @@ class Pen:
                 f"M{box.x + 5:.1f},{box.y + 8 + 7.4 * row:.1f}H{box.right - 6:.1f}" for row in range(4)
             )
             turns = "".join(
-                f"M{box.right - 6:.1f},{box.y + 8 + 7.4 * row:.1f}L{box.x + 5:.1f},{box.y + 15.4 + 7.4 * row:.1f}"
-                for row in range(3)
+                f"M{box.right - 6:.1f},{y:.1f}L{box.x + 5:.1f},{y + 7.4:.1f}"
+                for y in (box.y + 8 + 7.4 * row for row in range(3))
             )
             self.canvas.line(turns, "ink", width=0.7, head=False, dash="2 2")
             self.canvas.line(lines, "ink", width=1.2)
@@ -268,63 +280,3 @@ class Pen:
         if supervised:
             self.canvas.explain("deep", "coarser logits: supervised while training")
         return box
-
-
-# -- texts ------------------------------------------------------------------------------------------
-
-CELLS = {
-    "simple_rnn": ("tanh RNN", "h\u209c = tanh(W x\u209c + U h\u209c\u208b\u2081 + b)"),
-    "gru": (
-        "GRU",
-        "r, z = \u03c3(W x\u209c + U h\u209c\u208b\u2081 + b),  "
-        "c = tanh(W x\u209c + U (r \u2299 h\u209c\u208b\u2081) + b),  "
-        "h\u209c = (1 \u2212 z) \u2299 h\u209c\u208b\u2081 + z \u2299 c",
-    ),
-    "lstm": (
-        "LSTM",
-        "i, f, o = \u03c3(W x\u209c + U h\u209c\u208b\u2081 + b),  g = tanh(W x\u209c + U h\u209c\u208b\u2081 + b),  "
-        "c\u209c = f \u2299 c\u209c\u208b\u2081 + i \u2299 g,  h\u209c = o \u2299 tanh(c\u209c)",
-    ),
-    "min_gru": (
-        "minGRU",
-        "z = \u03c3(W x\u209c + b),  c = W x\u209c + b,  h\u209c = (1 \u2212 z) \u2299 h\u209c\u208b\u2081 + z \u2299 c",
-    ),
-}
-"""Name and equations of the recurrent cells (see `reunet.networks.cells`)."""
-
-
-def cell_name(config: NetworkConfig) -> str:
-    """Such as ConvGRU, where W and U are convolutions; GRU in sweeps, where they are dense."""
-    name = CELLS[config.recurrence.cell][0]
-    return name if config.bottleneck in ("sweep", "raster") else f"Conv{name.removeprefix('tanh ')}"
-
-
-def fraction_text(config: NetworkConfig, level: int) -> str:
-    """The resolution of a level as a share of the input's: 1/4, or per axis where they differ."""
-    factors = [prod(axis) for axis in zip(*config.strides[:level], strict=True)] or [1] * config.rank
-    if config.time == "axis" and factors[0] == 1:
-        factors = factors[1:]
-    shares = ["1" if factor == 1 else f"1/{factor}" for factor in factors]
-    return shares[0] if len(set(shares)) == 1 else "\u00d7".join(shares)
-
-
-def kernel_text(config: NetworkConfig) -> str:
-    """Sides of the convolutions, such as 3x3; nothing where they differ from level to level."""
-    kernels = {*config.kernels} or {(3,) * config.rank}
-    return "\u00d7".join(map(str, kernels.pop())) + " " if len(kernels) == 1 else ""
-
-
-def block_text(config: NetworkConfig, name: str) -> str:
-    """What one arrow of a block stands for."""
-    kernel = kernel_text(config)
-    norm = {"none": "", "batch": "batch norm", "instance": "instance norm", "group": "group norm"}
-    act = {"relu": "ReLU", "leaky_relu": "leaky ReLU"}[config.activation]
-    after = ", ".join(part for part in (norm[config.normalisation], act) if part)
-    if name == "pre_residual":
-        return f"{after}, {kernel}convolution"
-    if name == "separable":
-        return f"{kernel}depthwise and 1\u00d71 convolution, {after}"
-    if name == "recurrent":
-        return f"{kernel}convolution (the first of a block 1\u00d71), {after}"
-    unpadded = "unpadded " if config.padding == "valid" else ""
-    return f"{unpadded}{kernel}convolution, {after}"

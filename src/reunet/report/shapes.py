@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reunet.contracts.network import NetworkConfig
-from reunet.report.parts import Box, Pen, block_text, cell_name, fraction_text, width_of
+from reunet.report.captions import block_text, cell_name, fraction_text
+from reunet.report.parts import Box, Pen, width_of
 
 UPSAMPLINGS = {
     "transpose": "transposed convolution",
@@ -38,9 +38,7 @@ def encoder(pen: Pen) -> list[Box]:
     for level, filters in enumerate(config.filters):
         strided = level > 0 and config.downsampling == "stride"
         if level and not strided:
-            pooled = pen.map(
-                box.centre - width_of(box.channels) / 2, level, box.channels, label=None
-            )
+            pooled = pen.map(box.centre - width_of(box.channels) / 2, level, box.channels, label=None)
             pen.down(box, pooled)
             pen.canvas.explain("down", "maximum pooling")
             box = pooled
@@ -79,12 +77,7 @@ def bottleneck(pen: Pen, box: Box) -> Box:
     if kind == "conv":
         return pen.block("conv", box, level, filters)
     if kind == "dense":
-        first = box
-        for _ in range(1, config.bottleneck_blocks):
-            box = pen.block(config.block, box, level, filters)
-            if first is not box:
-                pen.canvas.explain("sum", "each block sees all before it")
-        return box
+        return _dense(pen, box, level)
     if kind == "sweep":
         ways = ("columns", "rows") if config.rank == 2 else ("depth", "columns", "rows")
         for _ in range(config.recurrence.layers):
@@ -93,11 +86,29 @@ def bottleneck(pen: Pen, box: Box) -> Box:
         pen.canvas.explain("sweep", f"{cell_name(config)} along every {_and(ways)}, in both directions")
     if kind == "raster":
         box = pen.panel(box, level, 2 * units, "raster")
-        pen.canvas.explain("sweep", f"{cell_name(config)} through all pixels, row after row, in both directions")
+        pen.canvas.explain(
+            "sweep", f"{cell_name(config)} through all pixels, row after row, in both directions"
+        )
     if kind in ("recurrence", "half_recurrence"):
         units = config.recurrence.units or filters
         box = pen.memory(box, level, units if kind == "recurrence" else filters, half=kind != "recurrence")
     return box
+
+
+def _dense(pen: Pen, box: Box, level: int) -> Box:
+    """Further blocks, each of which sees the outputs of all before it."""
+    config, seen = pen.config, [box]
+    for _ in range(1, config.bottleneck_blocks):
+        first = pen.place(seen[-1].right + pen.gap, level, config.filters[level])
+        for earlier in seen[:-1]:
+            low, bottom = first.bottom + 16, first.bottom + 1.5
+            path = f"M{earlier.centre:.1f},{bottom:.1f}C{earlier.centre:.1f},{low:.1f} "
+            path += f"{first.centre:.1f},{low:.1f} {first.centre:.1f},{bottom:.1f}"
+            pen.canvas.line(path, "skip", width=1.2)
+            pen.canvas.reach(first.x, low)
+            pen.canvas.explain("sum", "concatenate: a block sees all before it")
+        seen.append(pen.block(config.block, seen[-1], level, config.filters[level]))
+    return seen[-1]
 
 
 def _and(ways: tuple[str, ...]) -> str:
@@ -207,14 +218,23 @@ def grid(pen: Pen) -> None:
         if column == 0:
             pen.canvas.text(box.x - 6, box.bottom + 3, str(config.filters[level]), size=11, anchor="end")
             if level:
-                pen.canvas.text(box.x - 6, box.bottom + 16, fraction_text(config, level), size=11, anchor="end", fill="soft")
+                pen.canvas.text(
+                    box.x - 6,
+                    box.bottom + 16,
+                    fraction_text(config, level),
+                    size=11,
+                    anchor="end",
+                    fill="soft",
+                )
             if level < depth:
                 below = nodes[level + 1, 0]
                 pen.canvas.arrow((box.right + 1, box.bottom + 2), (below.x - 1, below.y - 3), "down")
         else:
             below = nodes[level + 1, column - 1]
             pen.canvas.arrow((below.right + 1, below.y - 3), (box.x - 1, box.bottom + 3), "up")
-            pen.canvas.arrow((nodes[level, column - 1].right + 1, box.middle), (box.x - 1.5, box.middle), "skip")
+            pen.canvas.arrow(
+                (nodes[level, column - 1].right + 1, box.middle), (box.x - 1.5, box.middle), "skip"
+            )
         for earlier in range(column - 1):
             start = nodes[level, earlier]
             high = box.y - 12 - 15 * (column - earlier - 1)
@@ -275,7 +295,9 @@ def bundle(pen: Pen) -> None:
 def _strand(pen: Pen, source: Box, end: tuple[float, float], kind: str) -> None:
     x, y = source.right + 2, source.middle
     bend = 0.45 * (end[0] - x)
-    path = f"M{x:.1f},{y:.1f}C{x + bend:.1f},{y:.1f} {end[0] - bend:.1f},{end[1]:.1f} {end[0]:.1f},{end[1]:.1f}"
+    path = (
+        f"M{x:.1f},{y:.1f}C{x + bend:.1f},{y:.1f} {end[0] - bend:.1f},{end[1]:.1f} {end[0]:.1f},{end[1]:.1f}"
+    )
     pen.canvas.line(path, kind, width=1.2, faint=0.85, beneath=True)
 
 

@@ -76,12 +76,20 @@ class Canvas:
         self.kinds.setdefault(kind, text)
 
     def rect(
-        self, x: float, y: float, width: float, height: float, fill: str, *, round: float = 1.5, dash: str = ""
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        fill: str,
+        *,
+        corner: float = 1.5,
+        dash: str = "",
     ) -> None:
         """A box with its upper left corner at (x, y)."""
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
         self.elements.append(
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{round}" '
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{corner}" '
             f'class="f-{fill} l-ink" stroke-width="0.8"{dashed}/>'
         )
         self.reach(x, y)
@@ -117,7 +125,8 @@ class Canvas:
         place = 0 if beneath else len(self.elements)
         self.elements.insert(
             place,
-            f'<path d="{path}" fill="none" class="l-{kind}" stroke-width="{width}"{dashed}{opacity}{marker}/>',
+            f'<path d="{path}" fill="none" class="l-{kind}" '
+            f'stroke-width="{width}"{dashed}{opacity}{marker}/>',
         )
 
     def arrow(self, start: Point, end: Point, kind: str, **how: float | str | bool) -> None:
@@ -151,7 +160,8 @@ class Canvas:
         inside = "\n".join(self.elements)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
-            f'width="{width:.0f}" height="{height:.0f}" class="{name}" role="img" aria-label="{escape(title)}">\n'
+            f'width="{width:.0f}" height="{height:.0f}" class="{name}" role="img" '
+            f'aria-label="{escape(title)}">\n'
             f"<title>{escape(title)}</title>\n<style>{style(name)}</style>\n<defs>{heads}</defs>\n"
             f'<rect width="{width:.0f}" height="{height:.0f}" rx="8" class="f-page"/>\n{inside}\n</svg>\n'
         )
