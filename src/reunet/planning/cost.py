@@ -6,7 +6,8 @@ from reunet.contracts.network import NetworkConfig
 
 FRAMEWORK_BYTES = 850 * 2**20
 """What a process holds with the framework loaded and a step compiled, whatever the network. Estimates with
-it lie 4 to 42 % above measured peaks (plain U-Net, patches of 256 x 256; TensorFlow, JAX and PyTorch).
+it lie 4 to 42 % above measured peaks (patches of 256 x 256, the plain U-Net on TensorFlow, JAX and PyTorch;
+`r2unet`, `unet_plus_plus`, `attention_unet`, `cnn_rnn_unet` and `conv_gru_unet` on TensorFlow).
 """
 
 BYTES_PER_WEIGHT = 4 * 4
