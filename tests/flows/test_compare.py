@@ -52,14 +52,19 @@ class FakeTraining:
         plan.write(run.plan_file)
         gain, rng = GAIN[plan.network.preset], np.random.default_rng(plan.seed)
         scores = [0.8 + gain + 0.02 * i + 0.01 * rng.normal() for i in range(IMAGES)]
-        evaluation = run.evaluation("val")
-        evaluation.mkdir(parents=True)
-        dice = {"mean_foreground": float(np.mean(scores))}
-        metrics = {"dice": {"per_image": dice, "pooled": dice}, "iou": {"pooled": {"mean": 0.7}}}
-        (evaluation / "metrics.json").write_text(json.dumps(metrics))
-        lines = [f"i{i},{score!r}\n" for i, score in enumerate(scores)]
-        (evaluation / "metrics.csv").write_text("id,dice.mean_foreground\n" + "".join(lines))
+        write_scores(run, "val", scores)
         run.history_file.write_text("step,time_s,val_score\n3,1.5,0.5\n6,3.0,\n9,4.5,0.7\n")
+
+
+def write_scores(run: RunFolder, split: str, scores: list[float]) -> None:
+    """What an evaluation leaves in a run, as far as comparisons read it."""
+    evaluation = run.evaluation(split)
+    evaluation.mkdir(parents=True)
+    dice = {"mean_foreground": float(np.mean(scores))}
+    metrics = {"dice": {"per_image": dice, "pooled": dice}, "iou": {"pooled": {"mean": 0.7}}}
+    (evaluation / "metrics.json").write_text(json.dumps(metrics))
+    lines = [f"i{i},{score!r}\n" for i, score in enumerate(scores)]
+    (evaluation / "metrics.csv").write_text("id,dice.mean_foreground\n" + "".join(lines))
 
 
 @pytest.fixture
@@ -186,6 +191,31 @@ def test_a_training_without_checkpoint_begins_anew(
     facts = json.loads((output / "compare.json").read_text())
     assert facts["failures"] == {"cnn_rnn_unet, seed 0": "the loss is not finite"}
     assert "not in these numbers" in (output / "report.html").read_text()
+
+
+def test_only_a_finished_training_is_scored_on_the_test_images(
+    tmp_path: Path, tiny_dataset: Path, fake: FakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored = []
+
+    def evaluate(run: Path, data: Path, *, split: str, **options: Any) -> None:
+        scored.append((run.name, split))
+        write_scores(RunFolder(run), split, [0.5, 0.7])
+
+    monkeypatch.setattr(room, "evaluate", evaluate)
+    half = RunFolder(tmp_path / "out" / "runs" / "unet-0")
+    call = [*words(tiny_dataset, tmp_path / "out"), "--seeds", "1", "--split", "test"]
+    fake.fail = {1: InterruptedRunError("stopped", signal_number=2)}
+    assert main(call) == 130
+    half.weights_file.parent.mkdir(parents=True)
+    half.weights_file.write_bytes(b"the best so far")
+    shutil.copy(tmp_path / "out" / "plans" / "unet-0.json", half.plan_file)
+    fake.fail, fake.calls = {}, []
+    assert main(call) == 0
+    assert len(fake.calls) == 2, "weights alone are no finished training"
+    assert scored == [("unet-0", "test"), ("cnn_rnn_unet-0", "test")]
+    facts = json.loads((tmp_path / "out" / "compare.json").read_text())
+    assert facts["networks"][0]["dice"] == pytest.approx(0.6)
 
 
 def test_what_is_compared_with_what() -> None:

@@ -52,7 +52,7 @@ CASES = {
     "kernels of their own": ("unet", {"kernels": ((1, 5), (3, 3), (3, 1))}),
     "strided, residual": ("resunet", {}),
     "attention": ("attention_unet", {}),
-    "interpolated": ("mobile_unet", {}),
+    "interpolated": ("mobile_unet", {"filters": (4, 8)}),
     "full scale": ("unet3_plus", {}),
     "nested": ("unet_plus_plus", {}),
     "recurrent blocks": ("r2unet", {"filters": (2, 3), "recurrence": {"steps": 1}}),
@@ -65,9 +65,11 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_receptive_field_is_what_a_pixel_depends_on(case: str) -> None:
+def test_the_receptive_field_is_what_a_pixel_depends_on(case: str, backend: str) -> None:
     from reunet.networks import measure
 
+    if backend != "tensorflow" and case not in ("unet", "interpolated"):
+        pytest.skip("what a layer sees does not depend on the backend; two cases are enough to see that")
     preset, fields = CASES[case]
     config = network(preset, **fields, activation="leaky_relu", normalisation="none")
     frames = None if config.time == "none" else 1

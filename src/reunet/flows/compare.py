@@ -12,7 +12,7 @@ from reunet.backend import choose_backend, use_backend
 from reunet.contracts.results import ComparedRun, CompareResult
 from reunet.datasets.cases import DataOptions
 from reunet.errors import InterruptedRunError, ReunetError, TrainingError
-from reunet.flows.contest import Contest, Entry, make_plans, parse_entries, refuse_occupied
+from reunet.flows.contest import Contest, Entry, is_scored, make_plans, parse_entries, refuse_occupied
 from reunet.flows.evaluate import evaluate
 from reunet.flows.standings import read_run, summarise, write_standings
 from reunet.planning import PlanRequest
@@ -106,7 +106,7 @@ def train_and_score(contest: Contest, entry: Entry, seed: int, progress: Progres
     if contest.is_finished(entry, seed):
         return
     run, plan = contest.run(entry, seed), contest.plan_file(entry, seed)
-    if not run.weights_file.is_file() or contest.split == "val":
+    if not is_scored(run, "val"):  # which is the last thing that a training does
         how = ["--plan", str(plan)]
         if any(run.checkpoints.glob("[0-9]*")):
             how = ["--resume"]
@@ -116,7 +116,7 @@ def train_and_score(contest: Contest, entry: Entry, seed: int, progress: Progres
         run_process(words, f"{entry.name}-{seed}", progress)
     if contest.split != "val":
         options = {field.name: getattr(contest.options, field.name) for field in fields(DataOptions)}
-        evaluate(run.path, contest.data, split=contest.split, overwrite=True, on_progress=progress, **options)
+        evaluate(run.path, contest.data, split=contest.split, overwrite=True, **options)
 
 
 def data_words(contest: Contest) -> list[str]:

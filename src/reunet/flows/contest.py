@@ -70,7 +70,7 @@ class Contest:
 
     def is_finished(self, entry: Entry, seed: int) -> bool:
         """Whether one training has been scored."""
-        return (self.run(entry, seed).evaluation(self.split) / "metrics.csv").is_file()
+        return is_scored(self.run(entry, seed), self.split)
 
     def order(self) -> list[tuple[Entry, int]]:
         """Seed by seed, each beginning with another entry: a machine that slows down then hits all alike."""
@@ -94,6 +94,11 @@ class Contest:
             "max_memory": self.request.max_memory,
             "options": {name: str(value) for name, value in given.items() if value},
         }
+
+
+def is_scored(run: RunFolder, split: str) -> bool:
+    """Whether a run has been evaluated on a split."""
+    return (run.evaluation(split) / "metrics.csv").is_file()
 
 
 def parse_entries(presets: str) -> tuple[Entry, ...]:

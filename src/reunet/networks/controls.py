@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from math import prod
-
 from reunet.contracts.network import NetworkConfig
 from reunet.errors import PlanError
+from reunet.networks.facts import measure
+from reunet.networks.geometry import valid_size
 from reunet.networks.presets import PRESETS
-from reunet.networks.unet import build_network
 
 CLOSE = 0.002
 """Relative difference of two parameter counts that needs no better."""
@@ -34,8 +33,7 @@ def control_of(config: NetworkConfig) -> NetworkConfig:
 
 def count_parameters(config: NetworkConfig) -> int:
     """Trainable parameters of a network, its heads included."""
-    model = build_network(config)
-    return sum(prod(variable.shape) for variable in model.trainable_variables)
+    return measure(config, valid_size(config, (1,) * config.spatial_dims)).parameters
 
 
 def with_parameters(config: NetworkConfig, wanted: int) -> NetworkConfig:
