@@ -26,7 +26,7 @@ def test_the_command_line_page_is_current(write_docs: ModuleType) -> None:
     assert page == write_docs.command_line_page(), "run `make docs`"
 
 
-@pytest.mark.keras
+@pytest.mark.usefixtures("backend")
 def test_the_models_page_and_its_drawings_are_current(write_docs: ModuleType) -> None:
     pages = write_docs.models_pages()
     for name, text in pages.items():

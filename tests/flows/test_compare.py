@@ -28,8 +28,6 @@ from reunet.flows.contest import Entry, parse_entries
 from reunet.flows.standings import difference, pairs_of, table
 from reunet.metrics.bootstrap import crossed_interval
 
-pytestmark = pytest.mark.keras
-
 IMAGES = 4
 GAIN = {"unet": 0.0, "cnn_rnn_unet": 0.04, "cnn_rnn_unet_control": 0.01}
 
@@ -68,7 +66,7 @@ def write_scores(run: RunFolder, split: str, scores: list[float]) -> None:
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> FakeTraining:
+def fake(monkeypatch: pytest.MonkeyPatch, backend: str) -> FakeTraining:
     training = FakeTraining()
     monkeypatch.setattr(room, "run_process", training)
     return training

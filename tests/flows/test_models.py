@@ -15,7 +15,7 @@ from reunet.errors import BackendError
 from reunet.networks.presets import PRESETS
 
 
-@pytest.mark.keras
+@pytest.mark.usefixtures("backend")
 def test_the_table_names_every_preset_with_its_costs(capsys: Any) -> None:
     assert main(["models"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
@@ -24,7 +24,7 @@ def test_the_table_names_every_preset_with_its_costs(capsys: Any) -> None:
     assert " all " in lines["cnn_rnn_unet"]
 
 
-@pytest.mark.keras
+@pytest.mark.usefixtures("backend")
 def test_one_preset_with_its_drawing(tmp_path: Path, capsys: Any) -> None:
     assert main(["models", "bcdu_net", "-o", str(tmp_path / "a b" / "net.svg")]) == 0
     out = capsys.readouterr().out
@@ -35,7 +35,7 @@ def test_one_preset_with_its_drawing(tmp_path: Path, capsys: Any) -> None:
     ElementTree.parse(tmp_path / "a b" / "net.svg")
 
 
-@pytest.mark.keras
+@pytest.mark.usefixtures("backend")
 def test_json_is_what_python_gets(capsys: Any) -> None:
     assert main(["models", "conv_gru_unet", "--json"]) == 0
     (printed,) = json.loads(capsys.readouterr().out)
