@@ -32,8 +32,8 @@ def test_costs_grow_with_pixels_frames_and_patches() -> None:
     """What a network costs itself is tested beside it."""
     assert multiplications(SMALL, (64, 32)) == 2 * multiplications(SMALL, (32, 32))
     sequence = SMALL.model_copy(update={"time": "frames"})
-    assert multiplications(sequence, (32, 32), 5) == 5 * multiplications(SMALL, (32, 32))
-    one, five = training_bytes(sequence, (32, 32), 5, 1), training_bytes(sequence, (32, 32), 1, 5)
+    assert multiplications(sequence, (5, 32, 32)) == 5 * multiplications(SMALL, (32, 32))
+    one, five = training_bytes(sequence, (1, 32, 32), 5), training_bytes(sequence, (5, 32, 32), 1)
     assert one == five == training_bytes(SMALL, (32, 32), 5)
 
 

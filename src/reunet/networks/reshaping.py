@@ -13,9 +13,7 @@ Shape = tuple[int | None, ...]
 
 def sides(x: Any) -> list[Any]:
     """Length of every axis: a number where it is known when the graph is made, a tensor where it is not."""
-    return [
-        known if known is not None else found for known, found in zip(x.shape, ops.shape(x), strict=True)
-    ]
+    return [known if known is not None else found for known, found in zip(x.shape, ops.shape(x), strict=True)]
 
 
 @keras.saving.register_keras_serializable(package="reunet")

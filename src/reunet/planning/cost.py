@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from reunet.contracts.network import NetworkConfig
+
+if TYPE_CHECKING:
+    from reunet.networks.facts import Facts
 
 FRAMEWORK_BYTES = 850 * 2**20
 """What a process holds with the framework loaded and a step compiled, whatever the network. Estimates with
@@ -18,19 +23,26 @@ BYTES_PER_FEATURE = 4 * 6
 activated, joined with others, and gradients)."""
 
 
-def multiplications(config: NetworkConfig, patch: tuple[int, ...], frames: int | None = None) -> int:
-    """Multiply-adds of one forward pass over one patch, or over `frames` patches of a sequence."""
-    from reunet.networks import measure  # loads Keras, whose backend must be chosen before
+def multiplications(config: NetworkConfig, patch: tuple[int, ...]) -> int:
+    """Multiply-adds of one forward pass over one patch.
 
-    return measure(config, patch, frames).multiplications
+    patch: sides per axis of space, with the number of frames in front where there is time.
+    """
+    return _facts(config, patch).multiplications
 
 
-def training_bytes(
-    config: NetworkConfig, patch: tuple[int, ...], batch: int, frames: int | None = None
-) -> int:
-    """Estimated peak memory of training, in bytes: framework, weights with optimiser, feature maps."""
-    from reunet.networks import measure
+def training_bytes(config: NetworkConfig, patch: tuple[int, ...], batch: int) -> int:
+    """Estimated peak memory of training, in bytes: framework, weights with optimiser, feature maps.
 
-    facts = measure(config, patch, frames)
+    patch as in `multiplications`.
+    """
+    facts = _facts(config, patch)
     needed = facts.parameters * BYTES_PER_WEIGHT + batch * facts.features * BYTES_PER_FEATURE
     return FRAMEWORK_BYTES + needed
+
+
+def _facts(config: NetworkConfig, patch: tuple[int, ...]) -> Facts:
+    from reunet.networks import measure  # loads Keras, whose backend must be chosen before
+
+    frames = patch[0] if len(patch) > config.spatial_dims else None
+    return measure(config, patch[-config.spatial_dims :], frames)
