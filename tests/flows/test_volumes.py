@@ -92,7 +92,7 @@ def test_engines_agree_and_spacing_counts(run: Path, data: Path) -> None:
     probabilities = [
         load(run, engine, "f32")(volume, spacing=spacing).probabilities for engine in ("openvino", "keras")
     ]
-    np.testing.assert_allclose(*probabilities, atol=1e-4)
+    np.testing.assert_allclose(*probabilities, atol=2e-4)
     assert probabilities[0].shape == (10, 18, 20, 3)
     other = load(run, "openvino", "f32")(volume, spacing=(4.0, 1.0, 1.0)).probabilities
     assert np.abs(other - probabilities[0]).max() > 0.01
