@@ -78,7 +78,7 @@ Group = Annotated[
     ),
 ]
 AllowGeometry = Annotated[
-    bool, typer.Option("--allow-geometry-mismatch", help="Accept masks with another pixel spacing.")
+    bool, typer.Option("--allow-geometry-mismatch", help="Accept masks of another pixel size or place.")
 ]
 Tasks = Annotated[
     list[Task], typer.Option("--task", metavar="TASK", help="auto or semantic; may be repeated.")

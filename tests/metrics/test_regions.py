@@ -70,3 +70,16 @@ def test_watershed_gives_every_pixel_to_a_seed() -> None:
 
 def test_without_interior_there_is_one_region() -> None:
     assert (regions_from_boundary(np.ones((4, 6), np.float32), 0.5) == 1).all()
+
+
+def test_volumes_are_separated_along_three_axes() -> None:
+    inside = np.random.default_rng(0).random((12, 14, 16)) < 0.4
+    np.testing.assert_array_equal(components(inside), label(inside, connectivity=1))
+    boundary = np.zeros((9, 8, 7), np.float32)
+    boundary[4] = 0.9
+    regions = regions_from_boundary(boundary, 0.5)
+    assert set(np.unique(regions)) == {1, 2}
+    truth = np.ones(boundary.shape, int)
+    truth[5:] = 2
+    truth[4] = 0
+    assert rand_scores(truth, regions)[0] == 1

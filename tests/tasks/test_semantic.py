@@ -236,3 +236,21 @@ def test_no_image_gives_only_nulls() -> None:
     assert metrics["dice"]["pooled"]["mean_foreground"] is None
     assert metrics["v_rand"] is None
     json.dumps(metrics, allow_nan=False)
+
+
+def test_volumes_are_scored_voxel_by_voxel() -> None:
+    """The same voxels give the same numbers, however they are arranged."""
+    labels = LabelMap(classes=default_classes([0, 1, 2]))
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet((1, 1, 1), (6, 7, 8)).astype(np.float32)
+    truth = rng.integers(0, 3, (6, 7, 8), np.uint8)
+    truth[0, 0] = IGNORE
+    found = []
+    for shape in ((6, 7, 8), (42, 8)):
+        volume, true = probabilities.reshape(*shape, 3), truth.reshape(shape)
+        scorer = task("semantic").scorer(labels, Calibration(), "test")
+        predicted = decode(volume, labels, Calibration())
+        assert predicted.shape == shape
+        scorer.add("a", true, predicted, volume)
+        found.append((scorer.metrics(), scorer.rows(), validation_score([(true, volume)], labels)))
+    assert found[0] == found[1]

@@ -64,7 +64,7 @@ class CaseArrays:
     image: (*space, C) uint8, uint16 or float32 as stored. labels: (*space) uint8 class indices, IGNORE where
     unlabelled or outside the field of view; None without a mask. Both are read-only.
     content: SHA-256 of the image's, mask's and field of view's content.
-    spacing: of a volume, mm per axis of space; None where the file does not state it, and for images.
+    spacing: of a volume, mm per axis of space; None for images.
     key: where the arrays lie in the cache.
     """
 

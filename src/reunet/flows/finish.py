@@ -51,6 +51,10 @@ def model_card(plan: Plan, prepared: Prepared, outcome: Outcome) -> str:
         "image_percentile": "each image by its own percentiles 1 and 99.8",
         "fixed": "the mean and standard deviation of the training set",
     }[plan.input.intensity.method]
+    if plan.spacing is not None:
+        normalised += (
+            f", voxels of {' x '.join(f'{side:g}' for side in plan.spacing)} mm (others are resampled)"
+        )
     notes = "".join(f"- {note}\n" for note in prepared.splits.notes)
     return (
         f"# Model card: {plan.dataset}\n\n"

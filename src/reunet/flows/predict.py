@@ -25,7 +25,7 @@ from reunet.flows.inputs import Source, find_sources, nearby
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 from reunet.io.header import ImageHeader
-from reunet.io.images import read_channels, read_header, read_image
+from reunet.io.images import UNSTATED, read_channels, read_header, read_image
 from reunet.io.masks import write_mask
 from reunet.io.planes import sheet, telling_planes
 from reunet.io.render import overlay, write_picture
@@ -233,6 +233,9 @@ def _predict_all(
             progress.advance(1)
     finally:
         pool.shutdown(cancel_futures=True)
+    if worker.unstated:
+        names = ", ".join(path.name for path in worker.unstated[:5])
+        progress.message(f"{len(worker.unstated)} volume(s) state no voxel size and count as 1 mm: {names}")
     return {str(job.source.path): reasons[job] for job in jobs if job in reasons}
 
 
@@ -246,6 +249,7 @@ class Worker:
     def __init__(self, predictor: Predictor, max_memory: int | None) -> None:
         self.predictor, self.max_memory = predictor, max_memory
         self.labels = predictor.plan.labels
+        self.unstated: list[Path] = []
         self._engine = Lock()
 
     def predict_file(self, job: Job) -> None:
@@ -264,12 +268,16 @@ class Worker:
 
     def _single(self, job: Job, header: ImageHeader) -> None:
         image = read_channels((job.source.path, *job.source.channels), axes=job.axes)
-        result = self._predict(image, job, 0, 1, header.spacing if header.is_volume else None)
+        spacing = None
+        if header.is_volume:
+            spacing = header.spacing or UNSTATED
+            self.unstated += [] if header.spacing else [job.source.path]
+        result = self._predict(image, job, 0, 1, spacing)
         if job.probabilities:
             _write_array(job.path("probabilities", ".npy"), result.probabilities)
         shown, labels = image, result.labels
         if header.is_volume:
-            planes = telling_planes(np.isin(labels, self.labels.foreground), header.spacing)
+            planes = telling_planes(np.isin(labels, self.labels.foreground), spacing)
             shown, labels = sheet(image[..., :1], planes), sheet(labels, planes, IGNORE)
         write_picture(job.path("overlays", ".png"), overlay(shown, labels, self.labels))
         wide = self.labels.to_ids(np.zeros(1, np.uint8)).dtype != np.uint8

@@ -9,9 +9,10 @@ Regions = NDArray[np.int32]
 
 
 def components(inside: np.ndarray) -> Regions:
-    """Connected components of a bool image (H, W), 1..n, 0 elsewhere.
+    """Connected components of a bool image or volume, 1..n, 0 elsewhere; int32 of the same shape.
 
-    4-connected, so that a boundary that touches itself only at corners still separates.
+    Connected along the axes alone (4-connected in an image), so that a boundary that touches itself only at
+    corners still separates.
     """
     from scipy import ndimage
 
@@ -24,7 +25,7 @@ def regions_from_boundary(boundary_probability: np.ndarray, threshold: float) ->
     The components of `boundary_probability < threshold` are the seeds; a watershed on the
     probability then gives each remaining pixel to one of them.
 
-    boundary_probability: (H, W) float32 in 0..1. Returns (H, W) int32, 1..n; all 1 without a seed.
+    boundary_probability: (*space) float32 in 0..1. Returns (*space) int32, 1..n; all 1 without a seed.
     """
     from skimage.segmentation import watershed
 
@@ -45,7 +46,7 @@ def rand_scores(truth_regions: np.ndarray, predicted_regions: np.ndarray) -> tup
     that is 1 - the adapted Rand error, pairs counted without replacement as scikit-image does; and
     V_info = I(i; j) / (H(i) / 2 + H(j) / 2), the mutual information over the mean entropy.
 
-    Both arrays: (H, W) integers >= 0. nan where undefined: without pairs, or for V_info when both
+    Both arrays: integers >= 0 of one shape. nan where undefined: without pairs, or for V_info when both
     partitions are one region.
     """
     inside = truth_regions > 0

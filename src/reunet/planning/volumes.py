@@ -23,8 +23,7 @@ def choose_spacing(fingerprint: Fingerprint, reasons: dict[str, str]) -> tuple[f
     """The spacing that all volumes are brought to, in mm per axis, as in nnU-Net.
 
     The median of the training cases; of thick slices the 10th percentile, but not below the other axes,
-    since most volumes would otherwise have to be invented between their slices or lose some. Volumes
-    that do not state it count as 1 mm a side.
+    since most volumes would otherwise have to be invented between their slices or lose some.
     """
     cases = [case for case in fingerprint.cases if case.split == "train"]
     known = np.array([case.spacing or (1.0,) * len(case.size) for case in cases])
