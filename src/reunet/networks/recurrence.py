@@ -104,7 +104,11 @@ class Recurrence(keras.layers.Layer):
         for t in order:
             states = step([gate[:, t] for gate in p], states, self._recur)
             found[t] = states[0]
-        return ops.stack([found[t] for t in range(length)], axis=1), *states
+        outputs = [found[t] for t in range(length)]
+        if keras.backend.backend() == "openvino":
+            # Joined along axis 1, OpenVINO 2026.4 lets later steps of a lone sequence overwrite others.
+            return ops.moveaxis(ops.stack(outputs, axis=-2), -2, 1), *states
+        return ops.stack(outputs, axis=1), *states
 
     def _scan(self, p: list[Any], states: States) -> tuple[Any, ...]:
         z = ops.sigmoid(p[0])
