@@ -80,6 +80,14 @@ Group = Annotated[
 AllowGeometry = Annotated[
     bool, typer.Option("--allow-geometry-mismatch", help="Accept masks of another pixel size or place.")
 ]
+SequenceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sequence",
+        metavar="PATTERN",
+        help='How names tell sequence and frame: "{sequence}_{frame}"; {slice} for frames in depth.',
+    ),
+]
 Tasks = Annotated[
     list[Task], typer.Option("--task", metavar="TASK", help="auto or semantic; may be repeated.")
 ]
@@ -135,6 +143,7 @@ def check(
     colors: Colors = None,
     group: Group = None,
     allow_geometry_mismatch: AllowGeometry = False,
+    sequence: SequenceOption = None,
 ) -> int:
     """List every problem of a dataset at once."""
     arguments = locals()
@@ -167,6 +176,7 @@ def plan(
     colors: Colors = None,
     group: Group = None,
     allow_geometry_mismatch: AllowGeometry = False,
+    sequence: SequenceOption = None,
 ) -> int:
     """Show what would be trained, and why."""
     arguments = {**locals(), "task": tuple(map(str, task))}
@@ -211,6 +221,7 @@ def train(
     colors: Colors = None,
     group: Group = None,
     allow_geometry_mismatch: AllowGeometry = False,
+    sequence: SequenceOption = None,
 ) -> int:
     """Train a network on a dataset and report how good it is."""
     arguments = {**locals(), "task": tuple(map(str, task))}
@@ -246,6 +257,7 @@ def predict(
         bool, typer.Option("--skip-existing", help="Leave out inputs whose results exist.")
     ] = False,
     axes: Axes = None,
+    sequence: SequenceOption = None,
 ) -> int:
     """Write masks and overlays for images."""
     arguments = locals()
@@ -286,6 +298,7 @@ def evaluate(
     colors: Colors = None,
     group: Group = None,
     allow_geometry_mismatch: AllowGeometry = False,
+    sequence: SequenceOption = None,
 ) -> int:
     """Score a run, or any masks, on labelled data.
 

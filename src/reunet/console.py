@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
-    from reunet.contracts.plan import Plan
+    from reunet.contracts.plan import ClipSpec, Plan
     from reunet.contracts.results import (
         CheckResult,
         CompareResult,
@@ -259,6 +259,7 @@ def print_plan(plan: Plan, output: Path | None) -> None:
         "input": f"{plan.input.channels} channel(s), {plan.input.intensity.method}",
         "network": f"{network.preset}, filters {filters}, {network.normalisation} normalisation",
         "patch": " x ".join(map(str, plan.patch)),
+        **({"clip": _clip(plan.clip)} if plan.clip else {}),
         "batch": str(plan.batch),
         "schedule": f"{budget}, learning rate {plan.schedule.learning_rate:g}",
         "precision": plan.precision,
@@ -274,6 +275,11 @@ def print_plan(plan: Plan, output: Path | None) -> None:
         print(f"{name}\n            {reason}")
     if output is not None:
         print(f"written to {output}; edit it if you like, then give it to train with --plan")
+
+
+def _clip(clip: ClipSpec) -> str:
+    carried = f", carried through {clip.carry} windows" if clip.carry > 1 else ""
+    return f"{clip.frames} {'frames in time' if clip.axis == 'T' else 'slices in depth'}{carried}"
 
 
 def _of_part(key: str, name: str) -> str:

@@ -45,6 +45,8 @@ class Fingerprint(Contract):
     between_image_std: per channel, the standard deviation of the image means over `std`: how
     differently the images are lit.
     foreground: for volumes only.
+    sequences: number of frames of each sequence trained on. axis: what these run through, time (T) or
+    depth (Z); None without any.
     class_fraction: per class, its share of the labelled pixels.
     depth_bias, vertical_bias, horizontal_bias: the largest distance, over the classes, of a class's mean
     position from the middle of the image, as a share of its depth, height or width, less three standard
@@ -72,4 +74,6 @@ class Fingerprint(Contract):
     vertical_bias: float
     horizontal_bias: float
     has_fov: bool
+    sequences: tuple[int, ...] = ()
+    axis: Literal["T", "Z"] | None = None
     cases: tuple[ImageFacts, ...]

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from reunet.backend import Backend
 from reunet.contracts.base import Contract
-from reunet.contracts.geometry import valid_size
+from reunet.contracts.geometry import valid_frames, valid_size
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import NetworkConfig
 
@@ -192,6 +192,10 @@ class Plan(Contract):
             raise ValueError(f"the semantic head needs {len(self.labels.classes)} channels, one per class")
         if (self.clip is None) != (self.network.time == "none"):
             raise ValueError("clip belongs to networks with time, and only to them")
+        if self.clip is not None:
+            fits = valid_frames(self.network, self.clip.frames)
+            if fits != self.clip.frames:
+                raise ValueError(f"clip.frames {self.clip.frames} does not fit the network; {fits} would")
         if self.clip is not None and self.clip.carry > 1 and not self.network.causal:
             raise ValueError("clip.carry needs a network whose frames depend on no later ones")
         if self.spacing is not None and (len(self.spacing) != 3 or min(self.spacing) <= 0):
@@ -205,6 +209,14 @@ class Plan(Contract):
             if nearest != size:
                 raise ValueError(f"{name} {size} does not fit the network's poolings; {nearest} would")
         return self
+
+    @property
+    def engine_input(self) -> tuple[int, ...]:
+        """What the engine gets between batch and channels: a tile, or a window of `clip.frames` of them where
+        the network does not go from frame to frame.
+        """
+        windows = self.clip is not None and not self.network.causal
+        return (self.clip.frames, *self.inference.tile) if self.clip and windows else self.inference.tile
 
 
 class Calibration(Contract):

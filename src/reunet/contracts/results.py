@@ -37,10 +37,10 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The result for one image.
+    """The result for one image, or for one sequence.
 
-    labels: (H, W) uint8 class indices, (D, H, W) of a volume. probabilities: (*space, classes) float32 in
-    0..1, summing to 1.
+    labels: (H, W) uint8 class indices, (D, H, W) of a volume, (T, H, W) of a sequence. probabilities:
+    (*space, classes) float32 in 0..1, summing to 1; with T in front of a sequence.
     objects: one dict per object, for tasks that find objects.
     """
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from reunet.contracts.labels import IGNORE, LabelMap
-from reunet.datasets.cases import Case
+from reunet.datasets.cases import Axis, Case
 from reunet.errors import DataError, ImageReadError, LabelError, StorageError
 from reunet.io.images import read_channels, volume_spacing
 from reunet.io.masks import is_coloured, read_mask, read_raw_mask
@@ -66,6 +66,7 @@ class CaseArrays:
     content: SHA-256 of the image's, mask's and field of view's content.
     spacing: of a volume, mm per axis of space; None for images.
     key: where the arrays lie in the cache.
+    sequence, axis: as of the `Case`.
     """
 
     def __init__(
@@ -76,8 +77,11 @@ class CaseArrays:
         content: str,
         spacing: tuple[float, ...] | None = None,
         key: str = "",
+        sequence: str | None = None,
+        axis: Axis | None = None,
     ) -> None:
         self.id, self.content, self.spacing, self.key = id, content, spacing, key
+        self.sequence, self.axis = sequence, axis
         self._image = _frozen(image)
         self._labels = None if labels is None else _frozen(labels)
         self._marked = -MARK_EVERY_S
@@ -110,7 +114,9 @@ def load_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> CaseA
     parts = (_FORMAT, content, labels.model_dump_json(), axes)
     key = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
     entry = Entry(key, case.id, content, volume_spacing(case.image), has_labels=case.mask is not None)
-    return cached(entry, lambda: read_case(case, labels, axes=axes))
+    arrays = cached(entry, lambda: read_case(case, labels, axes=axes))
+    arrays.sequence, arrays.axis = case.sequence, case.axis
+    return arrays
 
 
 @dataclass(frozen=True)

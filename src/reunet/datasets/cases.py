@@ -13,6 +13,9 @@ from reunet.errors import DataError, LabelError
 
 SPLITS = ("train", "val", "test")
 
+Axis = Literal["T", "Z"]
+"""What a sequence runs through: time or depth."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -36,7 +39,7 @@ class Case:
     page: int | None = None
     group: str | None = None
     sequence: str | None = None
-    axis: Literal["T", "Z"] | None = None
+    axis: Axis | None = None
     channels: tuple[Path, ...] = ()
 
 
@@ -69,6 +72,7 @@ class DataOptions:
     axes: axes of TIFF stacks, such as "ZYX".
     classes: file with the class list. colors: file with the class colours of RGB masks.
     group: column of items.csv or labels.csv.
+    sequence: how file names tell sequence and frame, such as "{sequence}_{frame}"; see `sequences.py`.
     """
 
     images: Path | None = None
@@ -78,6 +82,7 @@ class DataOptions:
     colors: Path | None = None
     group: str | None = None
     allow_geometry_mismatch: bool = False
+    sequence: str | None = None
 
 
 _LABEL_CODES = frozenset(

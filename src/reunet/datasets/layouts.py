@@ -12,7 +12,8 @@ from reunet.datasets.classes import class_list
 from reunet.datasets.findings import Findings
 from reunet.datasets.folders import SplitFolders, locate
 from reunet.datasets.pairs import pair_files
-from reunet.datasets.tables import read_json, with_groups, with_sequences
+from reunet.datasets.sequences import with_sequences
+from reunet.datasets.tables import read_json, with_groups
 from reunet.errors import DataError, LabelError
 from reunet.io.tiff import check_axes
 
@@ -65,8 +66,8 @@ def scan_dataset(root: Path | None, options: DataOptions, labels: LabelMap | Non
         if folders.masks is None:
             message = "the split has no masks and cannot be scored"
             scan.problems.warning("split-without-masks", folders.split, message)
-    scan.cases, problems = with_sequences(scan.cases, scan.folders, scan.root)
-    scan.problems.extend(problems)
+    scan.cases, found_in_order = with_sequences(scan.cases, scan.folders, scan.root, options.sequence)
+    scan.problems.extend(found_in_order)
     if options.group is not None:
         scan.cases, problems = with_groups(scan.cases, options.group, scan.folders, scan.root)
         scan.problems.extend(problems)

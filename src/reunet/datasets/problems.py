@@ -49,6 +49,7 @@ def examine_dataset(
     problems = Findings(scan.root)
     problems += [*scan.problems, *(problem for fact in facts for problem in fact.problems)]
     _repeated_images(facts, scan.root, problems)
+    _frame_sizes(facts, problems)
     _classes(facts, scan, problems)
     _whole_set(facts, scan, problems)
     problems.sort(key=lambda problem: problem.severity != "error")  # stable: the order of the files stays
@@ -78,6 +79,21 @@ def _repeated_images(facts: Iterable[CaseFacts], root: Path, problems: Findings)
             problems.error("identical-image", first, message, "each image in one split", received, fix)
         elif others:
             problems.warning("duplicate-image", first, "the same image is there several times", "", received)
+
+
+def _frame_sizes(facts: Iterable[CaseFacts], problems: Findings) -> None:
+    """Frames of one sequence that differ in size from its first one."""
+    firsts: dict[tuple[str, str], CaseFacts] = {}
+    for fact in facts:
+        if fact.case.sequence is None or fact.header is None:
+            continue
+        first = firsts.setdefault((fact.case.split, fact.case.sequence), fact)
+        if first.header is not None and fact.header.size != first.header.size:
+            message = f"the frames of sequence {fact.case.sequence} have different sizes"
+            sizes = [" x ".join(map(str, header.size)) for header in (first.header, fact.header)]
+            fix = "crop them to one size, or make sequences of one size each"
+            expected = f"{sizes[0]} as {first.case.id}"
+            problems.error("frame-size", fact.case.image, message, expected, sizes[1], fix)
 
 
 def _classes(facts: Iterable[CaseFacts], scan: Scan, problems: Findings) -> None:

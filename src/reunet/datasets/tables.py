@@ -1,4 +1,4 @@
-"""What lies beside the images: sequences.json, and the group column of items.csv or labels.csv."""
+"""What lies beside the images: the group column of items.csv or labels.csv."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from typing import Any
 from reunet.contracts.results import Problem
 from reunet.datasets.cases import Case
 from reunet.datasets.findings import relative
-from reunet.datasets.folders import SplitFolders, image_files
-from reunet.datasets.pairs import stem_of
+from reunet.datasets.folders import SplitFolders
 from reunet.errors import DataError, UsageError
 from reunet.io.images import without_suffix
 from reunet.storage import read_json as read_json_file
@@ -25,63 +24,6 @@ _KEY_COLUMNS = ("stem", "file", "file_name", "filename", "image", "id", "name")
 def read_json(path: Path) -> Any:
     """Parsed JSON. Raises DataError."""
     return read_json_file(path, DataError)
-
-
-def with_sequences(
-    cases: list[Case], folders: Sequence[SplitFolders], root: Path
-) -> tuple[list[Case], list[Problem]]:
-    """Cases with the sequences of sequences.json, the frames of each in its order; and what names no image.
-
-    Raises DataError for a file that is not understood.
-    """
-    path = root / "sequences.json"
-    if not path.is_file():
-        return cases, []
-    entries = read_json(path)
-    places: dict[tuple[str, str], tuple[str, str, int]] = {}
-    try:
-        for entry in entries:
-            for frame in entry["frames"]:
-                axis = str(entry.get("axis", "T"))
-                places[str(entry.get("split", "train")), unicodedata.normalize("NFC", str(frame))] = (
-                    str(entry["sequence"]),
-                    axis,
-                    len(places),
-                )
-    except (TypeError, KeyError, AttributeError) as cause:
-        raise DataError(
-            "sequences.json is not understood",
-            where=path,
-            expected='[{"split": "train", "sequence": "a", "axis": "T" or "Z", "frames": ["stem", ...]}]',
-            received=f"{type(cause).__name__}: {cause}",
-        ) from cause
-    if not {axis for _, axis, _ in places.values()} <= {"T", "Z"}:
-        raise DataError("sequences.json names an unknown axis", where=path, expected="T (time) or Z (depth)")
-    known, others = [], []
-    for case in cases:
-        place = places.get((case.split, case.id))
-        if place is None:
-            others.append(case)
-        else:
-            known.append((place[2], replace(case, sequence=place[0], axis="Z" if place[1] == "Z" else "T")))
-    ordered = [case for _, case in sorted(known, key=lambda item: item[0])] + others
-    images = {(case.split, case.id) for case in cases}
-    for entry in folders:  # images without a mask are no cases, but their names are right
-        images |= {(entry.split, stem_of(image, entry.images)) for image in image_files(entry.images)}
-    unknown = [f"{split}: {name}" for split, name in places if (split, name) not in images]
-    return ordered, [_unknown_frames(unknown, relative(path, root))] if unknown else []
-
-
-def _unknown_frames(names: list[str], file: str) -> Problem:
-    return Problem(
-        "warning",
-        "unknown-frame",
-        file,
-        "names of frames match no image and are ignored",
-        "split, and path below the images folder without suffix",
-        ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else ""),
-        "correct or remove them",
-    )
 
 
 def with_groups(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,9 @@ from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.run import RunFolder, read_facts
 from reunet.errors import BackendError
 from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
+from reunet.inference.runtime import StepRuntime
+from reunet.inference.sequence import over_windows
+from reunet.inference.tiling import Network
 from reunet.sampling.resize import resize
 from reunet.storage import publish_folder, sha256_file, write_json
 from reunet.tasks import task
@@ -26,19 +28,16 @@ Both add in other orders; of a million voxels a few lie where a deep network mak
 against float64, with Instance Normalisation). A graph that computes something else differs by far more.
 """
 
-Network = Callable[[np.ndarray], dict[str, np.ndarray]]
-"""Tiles (B, *tile, C) float32 to {head: (B, *output, K) float32 probabilities}."""
-
 
 def export_engine(
-    run: RunFolder, samples: np.ndarray | None = None, reference: Network | None = None
+    run: RunFolder, samples: np.ndarray | None = None, reference: StepRuntime | None = None
 ) -> dict[str, Any]:
     """Export the weights of a run to `engine/`, and a self-test to `test/`.
 
     Parameters
     ----------
     run: with plan and finished weights.
-    samples: (N, *tile, C) float32 normalised tiles on which bf16 is compared with f32, best from
+    samples: (N, [T,] *tile, C) float32 normalised tiles on which bf16 is compared with f32, best from
         held-out images; a synthetic tile when None.
     reference: the Keras network in float32, such as a KerasRuntime; built from the run when None.
 
@@ -52,7 +51,7 @@ def export_engine(
 
         reference = load_keras(run, plan)
     image = synthetic_tile(plan)
-    expected = reference(image)
+    expected = over_windows(reference, plan)(image)
     facts: dict[str, Any] = {}
 
     def fill(folder: Path) -> None:
@@ -69,14 +68,18 @@ def export_engine(
 
 
 def synthetic_tile(plan: Plan) -> np.ndarray:
-    """A fixed input with structure at every scale: (1, *tile, C) float32, mean 0, deviation 1."""
+    """A fixed input with structure at every scale: (1, [T,] *tile, C) float32, mean 0, deviation 1."""
     random = np.random.default_rng(0)
     tile, channels = plan.inference.tile, plan.input.channels
     image = np.zeros((*tile, channels), np.float32)
     for scale in (1, 4, 16, 64):
         small = random.standard_normal((*(side // scale + 1 for side in tile), channels))
         image += resize(small.astype(np.float32), tile)
-    return ((image - image.mean()) / image.std())[None]
+    image = (image - image.mean()) / image.std()
+    if plan.clip is None:
+        return image[None]
+    moved = [np.roll(image, 3 * t, axis=(0, 1)) for t in range(plan.clip.frames)]  # the same scene, in motion
+    return np.stack(moved)[None]
 
 
 def _run_child(plan: Path, weights: Path, model: Path) -> None:
@@ -129,7 +132,7 @@ def _measure(
     bf16 is None where this CPU does not compute it. Raises BackendError when f32 differs.
     """
     image, expected = self_test
-    exact = OpenVINORuntime(model, plan.inference.tile, "f32")
+    exact = over_windows(OpenVINORuntime(model, plan.engine_input, "f32"), plan)
     found = exact(image)
     difference, typical = (_difference(found, expected, share) for share in (1.0, 0.99))
     if not (difference <= MOST and typical <= TOLERANCE):
@@ -142,7 +145,7 @@ def _measure(
         )
     facts: dict[str, Any] = {"f32": {"max_difference": difference}, "bf16": None}
     if native_bf16():
-        fast = OpenVINORuntime(model, plan.inference.tile, "bf16")
+        fast = over_windows(OpenVINORuntime(model, plan.engine_input, "bf16"), plan)
         facts["bf16"] = _compare(fast, exact, samples, plan, calibration)
     return facts
 

@@ -16,28 +16,41 @@ from reunet.contracts.plan import Plan
 def build_graph(plan: Plan, weights: Path) -> Any:
     """The network from (B, *space, C) to probabilities as an `openvino.Model`, all but C dynamic.
 
-    Needs KERAS_BACKEND=openvino. Outputs are named after the heads.
+    Of a network with time: from a window of the plan's frames and tile, or, where it is causal, from one
+    frame and the states it was left with to probabilities and states; B is dynamic then.
+    Needs KERAS_BACKEND=openvino. Outputs are named after the heads and states.
     """
     import openvino as ov
     from keras.src.backend.openvino.core import OpenVINOKerasTensor
     from openvino import opset16
 
     from reunet.export.layout import sink_transpositions
-    from reunet.networks import build_network, probability_model
+    from reunet.inference.keras_runtime import load_network
+    from reunet.inference.openvino_runtime import AFTER
+    from reunet.networks import probability_model
 
-    network = build_network(plan.network)
-    network.load_weights(weights)
-    shape = [-1] * (plan.network.spatial_dims + 1) + [plan.network.in_channels]
-    image = opset16.parameter(shape, ov.Type.f32, name="image")
-    image.output(0).tensor.set_names({"image"})
-    outputs: dict[str, Any] = probability_model(network, plan.network)(
-        OpenVINOKerasTensor(image.output(0)), training=False
+    network = load_network(plan, weights)
+    model = probability_model(network, plan.network)
+    wanted = model.input if isinstance(model.input, dict) else {"image": model.inputs[0]}
+    sides: dict[str, tuple[int | None, ...]] = {name: tensor.shape for name, tensor in wanted.items()}
+    if plan.clip is not None:
+        sides["image"] = (None, *plan.engine_input, plan.network.in_channels)
+    parameters = {}
+    for name, shape in sides.items():
+        parameter = opset16.parameter(
+            [-1 if side is None else side for side in shape], ov.Type.f32, name=name
+        )
+        parameter.output(0).tensor.set_names({name})
+        parameters[name] = parameter
+    inputs = {name: OpenVINOKerasTensor(parameter.output(0)) for name, parameter in parameters.items()}
+    outputs: dict[str, Any] = model(
+        inputs if isinstance(model.input, dict) else inputs["image"], training=False
     )
-    results = [opset16.result(output.output, name=head) for head, output in outputs.items()]
-    graph = ov.Model(results, [image], plan.network.preset)
+    results = [opset16.result(output.output, name=name) for name, output in outputs.items()]
+    graph = ov.Model(results, list(parameters.values()), plan.network.preset)
     sink_transpositions(graph)
-    for head, output in zip(outputs, graph.outputs, strict=True):
-        output.tensor.set_names({head})
+    for name, output in zip(outputs, graph.outputs, strict=True):
+        output.tensor.set_names({name + AFTER if name in parameters else name})
     return graph
 
 

@@ -25,6 +25,7 @@ def check(
     colors: Path | None = None,
     group: str | None = None,
     allow_geometry_mismatch: bool = False,
+    sequence: str | None = None,
     on_progress: Progress | None = None,
 ) -> CheckResult:
     """Read every file of the dataset `data` and list what is wrong with it.
@@ -33,7 +34,7 @@ def check(
     The other options say what the dataset does not say itself; see `reunet.datasets.cases.DataOptions`.
     Raises DataError when there is nothing to look at: no such folder, or no images in it.
     """
-    options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch)
+    options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch, sequence)
     problems, counts = find_problems(None if data is None else Path(data), options, progress=on_progress)
     if fix_list is not None:
         write_text(Path(fix_list), as_csv(problems))

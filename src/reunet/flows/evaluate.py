@@ -13,16 +13,18 @@ from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import EvaluateResult
 from reunet.contracts.run import RunFolder
-from reunet.datasets.cache import content_hash, read_case
+from reunet.datasets.cache import CaseArrays, content_hash, read_case
 from reunet.datasets.cases import Case, DataOptions, Dataset
 from reunet.datasets.layouts import open_dataset
 from reunet.datasets.splits import Splits
-from reunet.errors import DataError, LabelError, ReunetError, UsageError
+from reunet.errors import DataError, ReunetError, UsageError
 from reunet.flows.evaluate_masks import evaluate_masks
+from reunet.flows.labelled import Labelled, loaders_of
 from reunet.flows.mask_values import labels_of_dataset
-from reunet.flows.scoring import Context, Scored, refuse_existing, score_images, write_evaluation
+from reunet.flows.scoring import Context, refuse_existing, score_images, write_evaluation
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
+from reunet.inference.sequence import SequencePredictor
 from reunet.io.images import volume_spacing
 from reunet.progress import NullProgress, Progress
 from reunet.tasks import check_tasks
@@ -56,6 +58,7 @@ def evaluate(
     colors: Path | None = None,
     group: str | None = None,
     allow_geometry_mismatch: bool = False,
+    sequence: str | None = None,
     on_progress: Progress | None = None,
 ) -> EvaluateResult:
     """Score a run on one split of a dataset; or, with `pred` and `truth`, two folders of masks.
@@ -70,13 +73,13 @@ def evaluate(
     pred, truth: masks of the same names, scored without any run. `images` then are only shown.
     task: `auto` or `semantic`.
     engine, precision, tta: as in `reunet.load`.
-    images, masks, axes, classes, colors, group, allow_geometry_mismatch: see `DataOptions`.
+    images, masks, axes, classes, colors, group, allow_geometry_mismatch, sequence: see `DataOptions`.
 
     Images that fail are in `failures` of the result. Raises UsageError, DataError, ModelFileError,
     PlanError, StorageError.
     """
     progress = on_progress or NullProgress()
-    options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch)
+    options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch, sequence)
     check_tasks((task,))
     target = None if output is None else Path(output)
     if pred is not None or truth is not None:
@@ -122,13 +125,11 @@ def evaluate_split(
     Writes RUN/evaluation/<split>/ and the same report to RUN/report.html. Raises StorageError, DataError.
     """
     plan, predictor = run.plan(), load(run.path)
-    loaders = {
-        case.id: partial(
-            _score, predictor, np.asarray(case.image), np.asarray(case.labels), case.id, case.spacing
-        )
+    images = [
+        Labelled(case.id, case.sequence, partial(_arrays, case), case.id, partial(getattr, case, "spacing"))
         for case in prepared.val
-        if case.labels is not None
-    }
+    ]
+    loaders = loaders_of(predictor, images)
     evaluation = score_images(loaders, plan.labels, predictor.calibration, split, progress)
     known = [f"{problem.file}: {problem.message}" for problem in prepared.warnings]
     warnings = [SEEN_ALREADY, *prepared.splits.notes, *known[:20]]
@@ -179,7 +180,7 @@ def _open(data: Path | None, options: DataOptions, plan: Plan) -> Dataset:
 
 def _evaluate_run(
     run: RunFolder,
-    predictor: Predictor,
+    predictor: Predictor | SequencePredictor,
     dataset: Dataset,
     cases: Sequence[Case],
     where: tuple[str, Path, str | None],
@@ -187,13 +188,17 @@ def _evaluate_run(
 ) -> EvaluateResult:
     split, output, axes = where
 
-    def read_and_score(case: Case) -> Scored:
-        image, truth = read_case(case, dataset.labels, axes=axes)
-        if truth is None:
-            raise LabelError("the image has no mask", where=case.image)
-        return _score(predictor, image, truth, case.image, volume_spacing(case.image))
-
-    loaders = {case.id: partial(read_and_score, case) for case in cases}
+    images = [
+        Labelled(
+            case.id,
+            case.sequence,
+            partial(read_case, case, dataset.labels, axes=axes),
+            case.image,
+            partial(volume_spacing, case.image),
+        )
+        for case in cases
+    ]
+    loaders = loaders_of(predictor, images)
     labels = predictor.plan.labels
     evaluation = score_images(loaders, labels, predictor.calibration, split, progress)
     warnings = _seen_in_training(run, cases, split)
@@ -201,15 +206,8 @@ def _evaluate_run(
     return write_evaluation(evaluation, context, output)
 
 
-def _score(
-    predictor: Predictor,
-    image: np.ndarray,
-    truth: np.ndarray,
-    where: object,
-    spacing: tuple[float, ...] | None,
-) -> Scored:
-    prediction = predictor(image, where=where, spacing=spacing)
-    return Scored(image, truth, prediction.labels, prediction.probabilities, spacing)
+def _arrays(case: CaseArrays) -> tuple[np.ndarray, np.ndarray | None]:
+    return np.asarray(case.image), None if case.labels is None else np.asarray(case.labels)
 
 
 def _seen_in_training(run: RunFolder, cases: Sequence[Case], split: str) -> list[str]:
@@ -241,7 +239,11 @@ def _content(case: Case) -> str | None:
 
 
 def _context(
-    run: RunFolder, predictor: Predictor, dataset: str, split: str, warnings: Sequence[str]
+    run: RunFolder,
+    predictor: Predictor | SequencePredictor,
+    dataset: str,
+    split: str,
+    warnings: Sequence[str],
 ) -> Context:
     plan = predictor.plan
     facts = {

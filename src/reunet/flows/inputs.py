@@ -7,10 +7,13 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from reunet.datasets.folders import IMAGE_FOLDERS, MASK_FOLDERS, NNUNET, channel_of
-from reunet.errors import DataError, UsageError
-from reunet.io.images import IMAGE_SUFFIXES, image_suffix, without_suffix
+from reunet.datasets.findings import Findings
+from reunet.datasets.folders import IMAGE_FOLDERS, MASK_FOLDERS, NNUNET, SPLIT_NAMES, channel_of
+from reunet.datasets.sequences import FILE, Place, SequencePattern, natural_order, read_places
+from reunet.errors import DataError, ReunetError, UsageError
+from reunet.io.images import IMAGE_SUFFIXES, image_suffix, read_header, without_suffix
 
 CHANNEL_FOLDERS = frozenset(images for images, _ in NNUNET.values())
 IMAGES = frozenset({*IMAGE_FOLDERS, *(images.lower() for images in CHANNEL_FOLDERS)})
@@ -142,3 +145,58 @@ def _ignores_case(folder: Path) -> bool:
     existing = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
     other = Path(str(existing).swapcase())
     return other != existing and other.exists() and other.samefile(existing)
+
+
+def in_sequences(sources: Sequence[Source], pattern: str | None, axes: str | None) -> list[list[Source]]:
+    """The files by the sequence that they are frames of, in its order.
+
+    A stack is a sequence by itself. Others are ordered by `pattern`, or by the sequences.json of the dataset
+    they lie in; where neither says, the files of one folder are a sequence, by the numbers in their names.
+    Raises UsageError for a pattern that is not understood, or not by every name; DataError for a damaged
+    sequences.json.
+    """
+    rule = None if pattern is None else SequencePattern(pattern)
+    listed: dict[Path, dict[tuple[str, str], Place]] = {}
+    groups: dict[tuple[str, str], list[tuple[Any, Source]]] = {}
+    for source in sources:
+        name = unicodedata.normalize("NFC", source.name.as_posix())
+        key: tuple[str, str]
+        order: Any = None
+        if _is_stack(source.path, axes):
+            key = "stack", str(source.path)
+        elif rule is not None:
+            if (found := rule.place(name)) is None:
+                raise UsageError(
+                    "a name does not fit the pattern", where="--sequence", expected=pattern, received=name
+                )
+            key, order = ("named", found[0]), found[1]
+        elif (place := _listed_place(source.path, listed)) is not None:
+            key, order = ("listed", place.sequence), place.order
+        else:
+            key, order = ("folder", str(source.path.parent)), natural_order(name)
+        groups.setdefault(key, []).append((order, source))
+    return [[source for _, source in sorted(group, key=lambda item: item[0])] for group in groups.values()]
+
+
+def _listed_place(image: Path, listed: dict[Path, dict[tuple[str, str], Place]]) -> Place | None:
+    """What the sequences.json of a dataset says about an image in it; `listed` remembers the files read."""
+    folder = image.absolute().parent
+    for root in (folder, *folder.parents[:2]):
+        if not (root / FILE).is_file():
+            continue
+        if root not in listed:
+            listed[root] = read_places(root, Findings(root))
+        parts = folder.relative_to(root).parts
+        split = next((SPLIT_NAMES[part.lower()] for part in parts if part.lower() in SPLIT_NAMES), "train")
+        names = [
+            "/".join((*parts[i:], unicodedata.normalize("NFC", image.stem))) for i in range(len(parts) + 1)
+        ]
+        return next((listed[root][split, name] for name in names if (split, name) in listed[root]), None)
+    return None
+
+
+def _is_stack(path: Path, axes: str | None) -> bool:
+    try:
+        return read_header(path, axes).pages > 1
+    except ReunetError:
+        return False  # told when its sequence is predicted

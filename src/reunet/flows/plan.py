@@ -34,6 +34,7 @@ def plan(
     colors: Path | None = None,
     group: str | None = None,
     allow_geometry_mismatch: bool = False,
+    sequence: str | None = None,
 ) -> Plan:
     """Plan a training on the dataset `data` without training.
 
@@ -52,7 +53,7 @@ def plan(
         max_memory=max_memory,
     )
     use_backend(chosen)
-    options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch)
+    options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch, sequence)
     prepared = prepare(
         None if data is None else Path(data), options, on_progress or NullProgress(), seed=seed
     )

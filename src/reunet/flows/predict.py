@@ -6,7 +6,8 @@ import errno
 import os
 import shutil
 import unicodedata
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from math import prod
@@ -17,13 +18,15 @@ import numpy as np
 
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.results import Prediction, PredictResult
+from reunet.contracts.run import RunFolder
 from reunet.datasets.cache import read_fov
 from reunet.datasets.folders import image_files
 from reunet.datasets.pairs import FOV_ENDINGS, partners_of, stem_of
 from reunet.errors import DataError, PlanError, ReunetError, StorageError, TooLargeError, UsageError
-from reunet.flows.inputs import Source, find_sources, nearby
+from reunet.flows.inputs import Source, find_sources, in_sequences, nearby
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
+from reunet.inference.sequence import SequencePredictor
 from reunet.io.header import ImageHeader
 from reunet.io.images import UNSTATED, read_channels, read_header, read_image
 from reunet.io.masks import write_mask
@@ -53,6 +56,7 @@ def predict(
     overwrite: bool = False,
     skip_existing: bool = False,
     axes: str | None = None,
+    sequence: str | None = None,
     on_progress: Progress | None = None,
 ) -> PredictResult:
     """Predict images and write masks and overlays.
@@ -69,10 +73,15 @@ def predict(
         float32.
     overwrite: replace results that exist. skip_existing: leave out images whose results exist.
     axes: names the axes of TIFF stacks that do not say, such as "ZYX".
+    sequence: for a run on sequences, how file names tell sequence and frame, such as "{sequence}_{frame}".
 
-    A stack of pages gives a stack of masks, a volume a mask with its geometry. Images that cannot be
-    predicted are in `failures`; they have no results, old ones included. Raises UsageError, DataError or
-    StorageError before any work when the inputs or outputs make no sense, and what `reunet.load` raises.
+    A stack of pages gives a stack of masks, a volume a mask with its geometry. For a run on sequences a
+    stack is one; of other files those that `sequence` or the dataset's sequences.json joins are, and else
+    those of one folder, in the order of the numbers in their names. A sequence is predicted whole: with
+    `skip_existing` when one of its results is missing, and not at all when one of its frames is unreadable.
+    Images that cannot be predicted are in `failures`; they have no results, old ones included. Raises
+    UsageError, DataError or StorageError before any work when the inputs or outputs make no sense, and what
+    `reunet.load` raises.
     """
     if overwrite and skip_existing:
         raise UsageError("--overwrite and --skip-existing contradict each other", fix="give one of them")
@@ -81,9 +90,16 @@ def predict(
     folder = Path(output) if output is not None else _beside(run)
     sources = find_sources([Path(path) for path in given], exclude=folder)
     fields = {} if fov is None else _find_fields(Path(fov), sources)
-    jobs = [Job(source, folder, fields.get(source), probabilities, axes) for source in sources]
-    skipped = [job for job in jobs if job.is_done()] if skip_existing else []
-    todo = [job for job in jobs if not (skip_existing and job.is_done())]
+    in_time = RunFolder(run).plan().clip is not None
+    together = in_sequences(sources, sequence, axes) if in_time else [[source] for source in sources]
+    groups = [
+        [Job(source, folder, fields.get(source), probabilities, axes) for source in group]
+        for group in together
+    ]
+    done = [skip_existing and all(job.is_done() for job in group) for group in groups]
+    skipped = [job for group, is_done in zip(groups, done, strict=True) if is_done for job in group]
+    groups = [group for group, is_done in zip(groups, done, strict=True) if not is_done]
+    todo = [job for group in groups for job in group]
     if not overwrite and not skip_existing:
         _check_no_results(todo, folder)
 
@@ -96,7 +112,7 @@ def predict(
     for job in todo:  # whatever happens from here on, no old result can be taken for a new one
         job.remove_results()
     progress.start("predicting", len(todo))
-    failures = _predict_all(todo, predictor, max_memory, progress)
+    failures = _predict_all(groups, predictor, max_memory, progress)
     return PredictResult(
         output=folder,
         predicted=tuple(job.source.path for job in todo if str(job.source.path) not in failures),
@@ -215,14 +231,19 @@ def outside_value(labels: LabelMap) -> int:
 
 
 def _predict_all(
-    jobs: Sequence[Job], predictor: Predictor, max_memory: int | None, progress: Progress
+    groups: Sequence[Sequence[Job]],
+    predictor: Predictor | SequencePredictor,
+    max_memory: int | None,
+    progress: Progress,
 ) -> dict[str, str]:
-    """Predict all jobs, several in hand at a time. Returns {input: reason} of those that failed."""
+    """Predict all files, several groups in hand at a time. Returns {input: reason} of those that failed."""
     worker = Worker(predictor, max_memory)
-    reasons: dict[Job, str] = {}
+    reasons: dict[int, str] = {}
     pool = ThreadPoolExecutor(WORKERS if max_memory is None else 1)
     try:
-        futures: dict[Future[None], Job] = {pool.submit(worker.predict_file, job): job for job in jobs}
+        futures: dict[Future[None], int] = {
+            pool.submit(worker.predict, group): number for number, group in enumerate(groups)
+        }
         for future in as_completed(futures):
             try:
                 future.result()
@@ -230,13 +251,18 @@ def _predict_all(
                 if isinstance(cause, StorageError) and not _is_long_name(cause):
                     raise  # a full disk or read-only folder fails for every image
                 reasons[futures[future]] = str(cause) or type(cause).__name__
-            progress.advance(1)
+            progress.advance(len(groups[futures[future]]))
     finally:
         pool.shutdown(cancel_futures=True)
     if worker.unstated:
         names = ", ".join(path.name for path in worker.unstated[:5])
         progress.message(f"{len(worker.unstated)} volume(s) state no voxel size and count as 1 mm: {names}")
-    return {str(job.source.path): reasons[job] for job in jobs if job in reasons}
+    return {
+        str(job.source.path): reasons[number]
+        for number, group in enumerate(groups)
+        if number in reasons
+        for job in group
+    }
 
 
 def _is_long_name(error: StorageError) -> bool:
@@ -244,35 +270,43 @@ def _is_long_name(error: StorageError) -> bool:
 
 
 class Worker:
-    """Reads, predicts and writes one image; used by several threads, the engine by one at a time."""
+    """Reads, predicts and writes an image or a sequence; one thread at a time uses the engine."""
 
-    def __init__(self, predictor: Predictor, max_memory: int | None) -> None:
+    def __init__(self, predictor: Predictor | SequencePredictor, max_memory: int | None) -> None:
         self.predictor, self.max_memory = predictor, max_memory
         self.labels = predictor.plan.labels
         self.unstated: list[Path] = []
         self._engine = Lock()
 
-    def predict_file(self, job: Job) -> None:
-        """All pages of one file. On any failure none of its results exists."""
+    def predict(self, jobs: Sequence[Job]) -> None:
+        """All pages of one file, or the files of one sequence. After a failure none has results."""
         try:
-            header = read_header(job.source.path, job.axes)
-            self._check_axes(job, header)
-            self._check_memory(job, header)
-            if header.pages == 1:
-                self._single(job, header)
+            headers = [read_header(job.source.path, job.axes) for job in jobs]
+            for job, header in zip(jobs, headers, strict=True):
+                self._check_axes(job, header)
+                self._check_memory(job, header)
+            if headers[0].pages > 1:
+                self._stack(jobs[0], headers[0])
             else:
-                self._stack(job, header)
+                self._files(jobs, headers)
         except BaseException:
-            job.remove_results()
+            for job in jobs:
+                job.remove_results()
             raise
 
-    def _single(self, job: Job, header: ImageHeader) -> None:
-        image = read_channels((job.source.path, *job.source.channels), axes=job.axes)
+    def _files(self, jobs: Sequence[Job], headers: Sequence[ImageHeader]) -> None:
+        images = (read_channels((job.source.path, *job.source.channels), axes=job.axes) for job in jobs)
+        where = [job.source.path for job in jobs]
         spacing = None
-        if header.is_volume:
-            spacing = header.spacing or UNSTATED
-            self.unstated += [] if header.spacing else [job.source.path]
-        result = self._predict(image, job, 0, 1, spacing)
+        if headers[0].is_volume:
+            spacing = headers[0].spacing or UNSTATED
+            self.unstated += [] if headers[0].spacing else [jobs[0].source.path]
+        results = self._predicted(images, where, spacing)
+        for job, header, (image, result) in zip(jobs, headers, results, strict=True):
+            self._leave_out(job, result, None)
+            self._write(job, header, image, result)
+
+    def _write(self, job: Job, header: ImageHeader, image: np.ndarray, result: Prediction) -> None:
         if job.probabilities:
             _write_array(job.path("probabilities", ".npy"), result.probabilities)
         shown, labels = image, result.labels
@@ -288,11 +322,12 @@ class Worker:
     def _stack(self, job: Job, header: ImageHeader) -> None:
         labels: list[np.ndarray] = []
         probabilities: list[np.ndarray] = []
+        images = (read_image(job.source.path, page=page, axes=job.axes) for page in range(header.pages))
+        where = [f"{job.source.path}, page {page + 1} of {header.pages}" for page in range(header.pages)]
 
         def fill(folder: Path) -> None:
-            for page in range(header.pages):
-                image = read_image(job.source.path, page=page, axes=job.axes)
-                result = self._predict(image, job, page, header.pages)
+            for page, (image, result) in enumerate(self._predicted(images, where)):
+                self._leave_out(job, result, page)
                 write_picture(folder / f"{page + 1:04d}.png", overlay(image, result.labels, self.labels))
                 labels.append(result.labels)
                 if job.probabilities:
@@ -303,21 +338,37 @@ class Worker:
             _write_array(job.path("probabilities", ".npy"), np.stack(probabilities))
         write_mask(job.path("masks", ".tif"), np.stack(labels), self.labels)
 
-    def _predict(
+    def _predicted(
         self,
-        image: np.ndarray,
-        job: Job,
-        page: int,
-        pages: int,
+        images: Iterator[np.ndarray],
+        where: Sequence[object],
         spacing: tuple[float, ...] | None = None,
-    ) -> Prediction:
-        where = job.source.path if pages == 1 else f"{job.source.path}, page {page + 1} of {pages}"
-        with self._engine:
-            result = self.predictor(image, where=where, spacing=spacing)
+    ) -> Iterator[tuple[np.ndarray, Prediction]]:
+        """Each image with its prediction. Images read ahead of the result wait here: a window at most."""
+        waiting: deque[np.ndarray] = deque()
+
+        def read() -> Iterator[np.ndarray]:
+            for image in images:
+                waiting.append(image)
+                yield image
+
+        predictor = self.predictor
+        if isinstance(predictor, SequencePredictor):
+            results = predictor.predictions(read(), len(where), where=where)
+        else:
+            results = (
+                predictor(image, where=here, spacing=spacing)
+                for image, here in zip(read(), where, strict=True)
+            )
+        for _ in where:
+            with self._engine:
+                result = next(results)
+            yield waiting.popleft(), result
+
+    def _leave_out(self, job: Job, result: Prediction, page: int | None) -> None:
         if job.fov is not None:
-            inside = read_fov(job.fov, None if pages == 1 else page, job.axes, result.labels.shape)
+            inside = read_fov(job.fov, page, job.axes, result.labels.shape)
             result.labels[~inside] = outside_value(self.labels)
-        return result
 
     def _check_axes(self, job: Job, header: ImageHeader) -> None:
         if header.is_volume != (self.predictor.rank == 3):
@@ -344,16 +395,21 @@ class Worker:
             )
 
 
-def needed_memory(header: ImageHeader, predictor: Predictor, *, keep_probabilities: bool = False) -> int:
+def needed_memory(
+    header: ImageHeader, predictor: Predictor | SequencePredictor, *, keep_probabilities: bool = False
+) -> int:
     """Bytes that the process needs at most while predicting one file, estimated from its header.
 
     Per pixel of a page: the image as stored, normalised, flipped and padded; the probabilities, twice
     with test-time augmentation and once more while decoding; labels and overlay. Per pixel of the
-    other pages: the labels, and the probabilities when they are to be written.
+    other pages: the labels, and the probabilities when they are to be written. Of a sequence all frames of a
+    window are in memory, or the states of all tiles.
     """
     channels = max(header.channels, predictor.plan.input.channels)
     maps = len(predictor.plan.labels.classes) * 4
     one_page = channels * (4 + 3 * 4) + maps * (3 if predictor.tta else 2) + 16
+    if isinstance(predictor, SequencePredictor):
+        one_page = one_page * predictor.window + predictor.state_bytes_per_pixel
     others = (header.pages - 1) * 2 * (1 + (maps if keep_probabilities else 0))
     return BASE_MEMORY + prod(header.size) * (one_page + others)
 

@@ -18,7 +18,7 @@ from reunet.datasets.cases import DataOptions
 from reunet.errors import CheckpointError, DataError, PlanError, StorageError, UsageError
 from reunet.flows.prepare import Prepared, as_planned, prepare
 from reunet.machine import cores, describe, versions
-from reunet.planning import PlanRequest, make_plan
+from reunet.planning import PlanRequest, make_plan, needs_sequences
 from reunet.progress import NullProgress, Progress
 from reunet.storage import folder_lock, write_json
 from reunet.tasks import check_tasks
@@ -67,6 +67,7 @@ def train(
     colors: Path | None = None,
     group: str | None = None,
     allow_geometry_mismatch: bool = False,
+    sequence: str | None = None,
 ) -> TrainResult:
     """Train a U-Net on the dataset `data` and write the run folder `output`.
 
@@ -82,7 +83,7 @@ def train(
     workers: threads that prepare batches; 0 for none.
     max_memory: bytes that training may need.
     started: `time.monotonic()` from which the minutes count; now when None.
-    images, masks, axes, classes, colors, group, allow_geometry_mismatch: see `DataOptions`.
+    images, masks, axes, classes, colors, group, allow_geometry_mismatch, sequence: see `DataOptions`.
 
     Raises DataError, UsageError, PlanError, StorageError, CheckpointError, TrainingError, BackendError;
     InterruptedRunError after Ctrl-C or SIGTERM, when the state is saved.
@@ -104,7 +105,7 @@ def train(
     )
     check_tasks(task)
     check_options(options, request)
-    data_options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch)
+    data_options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch, sequence)
     settled = _settled_plan(run, options)
     chosen = choose_backend(_agreed_backend(backend, settled))
     use_backend(chosen)
@@ -227,6 +228,16 @@ def _new_plan(prepared: Prepared, request: PlanRequest, options: TrainOptions) -
 def check_plan_fits(plan: Plan, prepared: Prepared) -> None:
     """Raise PlanError when a plan was made for other data."""
     fingerprint = prepared.fingerprint
+    if plan.clip is not None:
+        needs_sequences(fingerprint, "clip")
+    if plan.clip is not None and plan.clip.axis != fingerprint.axis:
+        raise PlanError(
+            "the plan was made for sequences of another kind",
+            where="clip.axis",
+            expected=fingerprint.axis,
+            received=plan.clip.axis,
+            fix="make the plan again with `reunet plan`, or correct clip.axis: T for time, Z for depth",
+        )
     if plan.labels != fingerprint.labels:
         raise PlanError(
             "the plan was made for other classes",
@@ -251,20 +262,24 @@ def _check_same_data(run: RunFolder, prepared: Prepared) -> None:
     """Raise DataError when the training images are not those the run began with."""
     from reunet.contracts.fingerprint import Fingerprint
 
-    before = {f"{c.split}/{c.id}": c.content for c in Fingerprint.read(run.fingerprint_file).cases}
+    begun = Fingerprint.read(run.fingerprint_file)
+    before = {f"{c.split}/{c.id}": c.content for c in begun.cases}
     now = {f"{c.split}/{c.id}": c.content for c in prepared.fingerprint.cases}
     changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    if not changed and (list(before), begun.sequences) != (list(now), prepared.fingerprint.sequences):
+        changed = ["the order of the frames"]
     if changed:
         raise DataError(
             "the training images have changed since this training began, so it cannot be resumed exactly",
             where=run.path,
-            received=f"{len(changed)} cases differ, such as {changed[0]}",
+            received=f"{len(changed)} difference(s), such as {changed[0]}",
             fix="restore them and give the same data options, or start a new training with --init",
         )
 
 
 def _network(plan: Plan, options: TrainOptions, progress: Progress) -> keras.Model:
     """The compiled network, with the weights of --init."""
+    from reunet.training.carry import network_of
     from reunet.training.compile import compiled_network
     from reunet.training.precision import fix_threads
     from reunet.training.transfer import transfer_weights
@@ -276,7 +291,7 @@ def _network(plan: Plan, options: TrainOptions, progress: Progress) -> keras.Mod
         progress.message(f"this process does not compute with {wanted} threads: not repeatable bit for bit")
     model = compiled_network(plan)
     if options.init:
-        for note in transfer_weights(model, plan, RunFolder(options.init)):
+        for note in transfer_weights(network_of(model), plan, RunFolder(options.init)):
             progress.message(note)
     return model
 
@@ -294,7 +309,7 @@ def _train_and_finish(
     from reunet.networks import margin
     from reunet.sampling.patches import PatchSampler
     from reunet.training.loop import Training
-    from reunet.training.state import without_optimizer
+    from reunet.training.state import load_weights
     from reunet.training.validation import Validator
 
     lost = margin(plan.network)
@@ -313,6 +328,6 @@ def _train_and_finish(
         threads=cores() if options.workers is None else options.workers,
     )
     outcome = training.resumed() if options.resume else training.fresh()
-    without_optimizer(model).load_weights(run.verified_weights(plan))
+    load_weights(model, plan, run.verified_weights(plan))
     finish(run, plan, prepared, validator, outcome, progress)
     return TrainResult(run.path, outcome.steps, outcome.best_score, outcome.seconds)

@@ -5,6 +5,8 @@ This is the only file of the room that knows Keras.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +14,7 @@ import numpy as np
 from reunet.backend import use_any_backend
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
+from reunet.inference.runtime import StateShapes
 
 if TYPE_CHECKING:
     import keras
@@ -29,16 +32,24 @@ class KerasRuntime:
 
     def __init__(self, model: keras.Model) -> None:
         self._model = model
+        inputs = model.input if isinstance(model.input, dict) else {}
+        self.states: StateShapes = {name: tuple(x.shape[1:]) for name, x in inputs.items() if name != "image"}
 
     def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
         shapes = self._model.compute_output_shape((1, *size, self._model.input_shape[-1]))
         return tuple(next(iter(shapes.values()))[1:-1])
 
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        return self.step(batch, {})
+
+    def step(self, batch: np.ndarray, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         # Every new batch size is compiled once, so batches are filled up to a power of two.
         full = 1 << (len(batch) - 1).bit_length()
-        filled = np.concatenate([batch, np.repeat(batch[-1:], full - len(batch), axis=0)])
-        outputs = self._model.predict_on_batch(filled)
+        filled = {
+            name: np.concatenate([values, np.repeat(values[-1:], full - len(batch), axis=0)])
+            for name, values in {"image": batch, **states}.items()
+        }
+        outputs = self._model.predict_on_batch(filled if states else filled["image"])
         return {head: np.asarray(values)[: len(batch)] for head, values in outputs.items()}
 
 
@@ -49,8 +60,30 @@ def load_keras(run: RunFolder, plan: Plan) -> KerasRuntime:
     """
     weights = run.verified_weights(plan)
     use_any_backend(plan.backend)
-    from reunet.networks import build_network, probability_model
+    from reunet.networks import probability_model
+
+    return KerasRuntime(probability_model(load_network(plan, weights), plan.network))
+
+
+def load_network(plan: Plan, weights: Path) -> keras.Model:
+    """The network of `plan` as it predicts: causal ones frame by frame, on tiles of the plan's size."""
+    from reunet.networks import build_network, build_step_network
 
     network = build_network(plan.network)
     network.load_weights(weights)
-    return KerasRuntime(probability_model(network, plan.network))
+    if not plan.network.causal:
+        return network
+    step = build_step_network(plan.network, size=plan.inference.tile)
+    copy_weights(network, step)
+    return step
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Give `target` the weights of `source`, the same network built for something else, such as one frame.
+
+    By the names of layers and variables, which do not depend on what a network was built for; the order in
+    a weights file does.
+    """
+    values = {variable.path: variable for variable in source.weights}
+    for variable in target.weights:
+        variable.assign(values[variable.path].numpy())  # a copy: JAX gives the memory of a model to its steps

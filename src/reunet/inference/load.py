@@ -9,7 +9,8 @@ from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder, read_facts
 from reunet.errors import ModelFileError, UsageError
 from reunet.inference.predictor import Predictor
-from reunet.inference.runtime import Runtime
+from reunet.inference.runtime import StepRuntime
+from reunet.inference.sequence import SequencePredictor
 from reunet.storage import sha256_file
 
 ENGINES = ("auto", "openvino", "keras")
@@ -18,8 +19,13 @@ BF16_LIMIT_PPM = 5000
 """`auto` uses bfloat16 only when it changed the label of fewer pixels per million at export."""
 
 
-def load(run: str | Path, engine: str = "auto", precision: str = "auto", tta: bool = False) -> Predictor:
+def load(
+    run: str | Path, engine: str = "auto", precision: str = "auto", tta: bool = False
+) -> Predictor | SequencePredictor:
     """Load a run: `load(RUN)(image)` gives a Prediction.
+
+    A run for sequences takes a stack of frames (T, H, W, C), T from 1, and where its network looks back only,
+    `stream = load(RUN).stream()` takes frames as they come: `stream(frame)` gives a Prediction too.
 
     Parameters
     ----------
@@ -28,7 +34,7 @@ def load(run: str | Path, engine: str = "auto", precision: str = "auto", tta: bo
         has an exported engine, otherwise keras if the training has finished.
     precision: `f32`, `bf16`, or `auto`: bf16 where the CPU computes it in hardware and the labels were
         found to hardly change at export.
-    tta: average over the four mirrorings of each image.
+    tta: average over the mirrorings of each image.
 
     Raises UsageError for an unknown name, ModelFileError for an incomplete or damaged run, PlanError
     for an invalid plan, BackendError for a missing package or instruction set.
@@ -43,7 +49,8 @@ def load(run: str | Path, engine: str = "auto", precision: str = "auto", tta: bo
     if engine == "auto":
         engine = _chosen_engine(folder)
     runtime = _openvino(folder, plan, precision) if engine == "openvino" else _keras(folder, plan, precision)
-    return Predictor(plan, runtime, folder.calibration(), tta=tta)
+    kind = Predictor if plan.clip is None else SequencePredictor
+    return kind(plan, runtime, folder.calibration(), tta=tta)
 
 
 def _chosen_engine(run: RunFolder) -> str:
@@ -58,7 +65,7 @@ def _chosen_engine(run: RunFolder) -> str:
     return "keras"
 
 
-def _openvino(run: RunFolder, plan: Plan, precision: str) -> Runtime:
+def _openvino(run: RunFolder, plan: Plan, precision: str) -> StepRuntime:
     from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
 
     facts = verified_engine(run, plan)
@@ -66,10 +73,10 @@ def _openvino(run: RunFolder, plan: Plan, precision: str) -> Runtime:
         bf16 = facts["precision"].get("bf16")
         harmless = bf16 is not None and bf16["labels_differ_ppm"] < BF16_LIMIT_PPM
         precision = "bf16" if harmless and native_bf16() else "f32"
-    return OpenVINORuntime(run.engine_file, plan.inference.tile, precision)
+    return OpenVINORuntime(run.engine_file, plan.engine_input, precision)
 
 
-def _keras(run: RunFolder, plan: Plan, precision: str) -> Runtime:
+def _keras(run: RunFolder, plan: Plan, precision: str) -> StepRuntime:
     if precision == "bf16":
         raise UsageError(
             "the keras engine predicts in f32",

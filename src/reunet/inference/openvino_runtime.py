@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reunet.errors import BackendError, ModelFileError
+from reunet.inference.runtime import StateShapes
+
+AFTER = "_after"
+"""Ending of the name of a state among the outputs: in a graph every name is there once."""
 
 
 def native_bf16() -> bool:
@@ -28,7 +33,7 @@ class OpenVINORuntime:
     Parameters
     ----------
     model: the .xml file of an exported engine, dynamic in batch and the axes of space.
-    tile: size of the tiles; a static shape is faster than a dynamic one.
+    tile: size of the tiles, frames first of windows of them; a static shape is faster than a dynamic one.
     precision: `f32` or `bf16`. It is always set, since OpenVINO's own default depends on the machine.
 
     Raises ModelFileError when the file cannot be used, BackendError for bf16 on a CPU without it.
@@ -50,7 +55,7 @@ class OpenVINORuntime:
         try:
             core = ov.Core()
             graph = core.read_model(model)
-            graph.reshape([1, *tile, graph.inputs[0].partial_shape[len(tile) + 1].get_length()])
+            graph.reshape({port: _static_shape(port, tile) for port in graph.inputs})
             options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
             self._compiled = core.compile_model(graph, "CPU", options)
         except RuntimeError as cause:
@@ -60,7 +65,9 @@ class OpenVINORuntime:
                 received=str(cause).strip().splitlines()[-1],
                 fix="copy the run folder again from its source, or use --engine keras",
             ) from cause
-        self._heads = [output.get_any_name() for output in self._compiled.outputs]
+        self._heads = [output.get_any_name().removesuffix(AFTER) for output in self._compiled.outputs]
+        inputs = {port.get_any_name(): tuple(port.shape[1:]) for port in self._compiled.inputs}
+        self.states: StateShapes = {name: shape for name, shape in inputs.items() if name != "image"}
         self._sizes = {tile: tuple(self._compiled.outputs[0].shape)[1:-1]}
         self._queue = ov.AsyncInferQueue(self._compiled)
         self._queue.set_callback(self._store)
@@ -69,9 +76,14 @@ class OpenVINORuntime:
         return self._sizes[size]
 
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        return self.step(batch, {})
+
+    def step(self, batch: np.ndarray, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         results: list[list[np.ndarray]] = [[] for _ in batch]
-        for i, tile in enumerate(batch):
-            self._queue.start_async([np.ascontiguousarray(tile[None], np.float32)], (results, i))
+        inputs = {"image": batch, **states}
+        for i in range(len(batch)):
+            tile = {name: np.ascontiguousarray(x[i : i + 1], np.float32) for name, x in inputs.items()}
+            self._queue.start_async(tile, (results, i))
         self._queue.wait_all()
         return {
             head: np.concatenate([values[position] for values in results])
@@ -82,3 +94,9 @@ class OpenVINORuntime:
     def _store(request: Any, where: tuple[list[list[np.ndarray]], int]) -> None:
         results, i = where
         results[i] = [tensor.data.copy() for tensor in request.output_tensors]
+
+
+def _static_shape(port: Any, tile: tuple[int, ...]) -> list[int]:
+    """One tile at a time; the states of a network with memory were exported for this tile already."""
+    *_, channels = shape = [-1 if side.is_dynamic else side.get_length() for side in port.partial_shape]
+    return [1, *(tile if port.get_any_name() == "image" else shape[1:-1]), channels]

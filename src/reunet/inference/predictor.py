@@ -78,10 +78,9 @@ class Predictor:
         pixels = normalise(pixels, self.plan.input.intensity)
         total = self._flipped(pixels, ())
         if self.tta:
-            flips = [axes for n in range(self.rank) for axes in combinations(range(self.rank), n + 1)]
-            for axes in flips:
+            for axes in flips(self.rank):
                 total = total + self._flipped(pixels, axes)
-            total = total / np.float32(1 + len(flips))
+            total = total / np.float32(1 + len(flips(self.rank)))
         return resize(total, size)
 
     def _flipped(self, pixels: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
@@ -90,6 +89,11 @@ class Predictor:
             self.runtime, np.flip(pixels, axes), inference.tile, inference.overlap, self._margin, self.batch
         )
         return np.flip(heads[self.plan.tasks[0]], axes)
+
+
+def flips(rank: int) -> list[tuple[int, ...]]:
+    """Axes mirrored by test-time augmentation, beside the image as it is."""
+    return [axes for n in range(rank) for axes in combinations(range(rank), n + 1)]
 
 
 def as_image(image: Any, where: object = "image", rank: int = 2) -> np.ndarray:

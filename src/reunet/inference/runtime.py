@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
+
+StateShapes = Mapping[str, tuple[int, ...]]
+"""Names of states and their shapes for one tile, (*space at its level, channels)."""
 
 
 class Runtime(Protocol):
@@ -17,7 +21,24 @@ class Runtime(Protocol):
     precision: str
 
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        """Tiles (B, *tile, C) float32, normalised, to {head: (B, *output, K) float32 probabilities}."""
+        """Tiles (B, *tile, C) float32, normalised, to {head: (B, *output, K) float32 probabilities}.
+
+        Networks that see time at once take and give windows, with an axis T after B.
+        """
 
     def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
         """The size of the output for tiles of `size`; smaller where convolutions are not padded."""
+
+
+class StepRuntime(Runtime, Protocol):
+    """An engine that may carry states from frame to frame.
+
+    states: of the tile of the plan; empty for networks without.
+    """
+
+    states: StateShapes
+
+    def step(self, batch: np.ndarray, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Tiles of one frame (B, h, w, C) and what was carried to it, (B, ...) by name, to the probabilities
+        of the heads and, under the names of the states, what is carried on.
+        """

@@ -3,5 +3,6 @@
 from reunet.planning.fingerprint import take_fingerprint
 from reunet.planning.request import PlanRequest
 from reunet.planning.rules import make_plan
+from reunet.planning.sequences import needs_sequences
 
-__all__ = ["PlanRequest", "make_plan", "take_fingerprint"]
+__all__ = ["PlanRequest", "make_plan", "needs_sequences", "take_fingerprint"]

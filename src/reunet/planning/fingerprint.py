@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ def take_fingerprint(
         vertical_bias=round(float(vertical), 3),
         horizontal_bias=round(float(horizontal), 3),
         has_fov=has_fov,
+        sequences=tuple(Counter(case.sequence for case in train if case.sequence is not None).values()),
+        axis=next((case.axis for case in train if case.axis is not None), None),
         cases=cases,
     )
 

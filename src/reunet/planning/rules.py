@@ -6,10 +6,11 @@ from itertools import product
 from math import ceil
 
 from reunet.contracts.fingerprint import Fingerprint
-from reunet.contracts.geometry import valid_size
+from reunet.contracts.geometry import valid_frames, valid_size
 from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import (
     Augmentation,
+    ClipSpec,
     Inference,
     InputSpec,
     Intensity,
@@ -22,6 +23,7 @@ from reunet.machine import cores, has_cpu_bfloat16
 from reunet.networks.presets import PRESETS, configure
 from reunet.planning.cost import multiplications, training_bytes
 from reunet.planning.request import PlanRequest
+from reunet.planning.sequences import CLIP_SIDE, asked_time, choose_frames
 from reunet.planning.topology import Topology, choose_topology
 from reunet.planning.volumes import (
     choose_spacing,
@@ -55,12 +57,16 @@ def make_plan(
 ) -> Plan:
     """Decide everything a training needs. Raises UsageError and PlanError for wishes that do not fit."""
     reasons: dict[str, str] = {}
+    time = asked_time(request)
     spacing = choose_spacing(fingerprint, reasons) if len(fingerprint.median_size) == 3 else None
-    patch = choose_patch(fingerprint, spacing, reasons)
+    patch = choose_patch(fingerprint, spacing, PATCH_SIDE if time == "none" else CLIP_SIDE, reasons)
+    frames: tuple[int, ...] = () if time == "none" else (choose_frames(fingerprint, request, reasons),)
     shape = choose_shape(patch, spacing, reasons)
-    networks = choose_networks(fingerprint, request, shape, task_heads or heads(fingerprint.labels), reasons)
+    outputs = task_heads or heads(fingerprint.labels)
+    networks = choose_networks(fingerprint, request, (shape, frames), outputs, reasons)
     patch = valid_size(networks[0], patch)
-    network, batch = choose_batch(networks, patch, request, reasons)
+    frames = tuple(valid_frames(networks[0], count) for count in frames)
+    network, batch = choose_batch(networks, (*frames, *patch), request, reasons)
     return Plan.parse(
         {
             "dataset": fingerprint.dataset,
@@ -69,6 +75,7 @@ def make_plan(
             "network": network,
             "spacing": spacing,
             "patch": patch,
+            "clip": ClipSpec(frames=frames[0], axis=fingerprint.axis or "T") if frames else None,
             "batch": batch,
             "augmentation": choose_augmentation(fingerprint, spacing, reasons),
             "schedule": choose_schedule(request, reasons),
@@ -113,16 +120,17 @@ def choose_input(fingerprint: Fingerprint, reasons: dict[str, str]) -> InputSpec
 
 
 def choose_patch(
-    fingerprint: Fingerprint, spacing: tuple[float, ...] | None, reasons: dict[str, str]
+    fingerprint: Fingerprint, spacing: tuple[float, ...] | None, largest: int, reasons: dict[str, str]
 ) -> tuple[int, ...]:
-    """Patch size: the median image, at most PATCH_SIDE, a multiple of the deepest stride."""
+    """Patch size: the median image, at most `largest`, a multiple of the deepest stride."""
     if spacing is not None:
         return choose_volume_patch(fingerprint, spacing, reasons)
     step = 2**MAX_POOLINGS
-    sides = [min(PATCH_SIDE, -(-side // step) * step) for side in fingerprint.median_size]
+    sides = [min(largest, -(-side // step) * step) for side in fingerprint.median_size]
+    purpose = "a batch mixes many images" if largest == PATCH_SIDE else "a window of frames stays affordable"
     reasons["patch"] = (
         f"the median image is {fingerprint.median_size[0]} x {fingerprint.median_size[1]} pixels; patches "
-        f"are at most {PATCH_SIDE} a side, so that a batch mixes many images, and multiples of {step}"
+        f"are at most {largest} a side, so that {purpose}, and multiples of {step}"
     )
     return tuple(sides)
 
@@ -150,11 +158,15 @@ def choose_shape(
 def choose_networks(
     fingerprint: Fingerprint,
     request: PlanRequest,
-    shape: Topology,
+    shown: tuple[Topology, tuple[int, ...]],
     task_heads: tuple[HeadSpec, ...],
     reasons: dict[str, str],
 ) -> list[NetworkConfig]:
-    """Depth from the patch, width from the budget; after the network itself the narrower ones."""
+    """Depth from the patch, width from the budget; after the network itself the narrower ones.
+
+    shown: shape of the patches, and the number of frames of a window where there is time.
+    """
+    shape, frames = shown
     rank = len(shape.patch)
     if request.network is not None:
         _check_axes("--init", request.network.spatial_dims, rank)
@@ -190,7 +202,8 @@ def choose_networks(
         "statistics of the image itself: right for mixed kinds of images, the same in training and "
         "prediction, without averages that low precision could spoil; compared in docs/benchmarks.md"
     )
-    return networks[choose_width(request, valid_size(networks[0], shape.patch), networks, reasons) :]
+    window = (*frames, *valid_size(networks[0], shape.patch))
+    return networks[choose_width(request, window, networks, reasons) :]
 
 
 def _check_axes(option: str, network: int, images: int) -> None:
@@ -207,10 +220,13 @@ def _check_axes(option: str, network: int, images: int) -> None:
 def choose_width(
     request: PlanRequest, patch: tuple[int, ...], networks: list[NetworkConfig], reasons: dict[str, str]
 ) -> int:
-    """Index of the widest of `networks` that still sees WANTED_PATCHES patches in the time there is."""
+    """Index of the widest of `networks` that still sees WANTED_PATCHES patches in the time there is.
+
+    patch: with the number of frames in front where there is time.
+    """
     minutes = request.budget.get("minutes")
     if minutes is None:
-        width = DEFAULT_WIDTH[len(patch)]
+        width = DEFAULT_WIDTH[networks[0].spatial_dims]
         reasons["network.filters"] = f"{width} at full resolution, doubled per level: no time limit was given"
         return [network.filters[0] for network in networks].index(width)
     power = MULTIPLICATIONS_PER_CORE_SECOND * cores() * (1.0 if has_cpu_bfloat16() else 0.5)

@@ -8,8 +8,16 @@ import numpy as np
 from reunet.contracts.plan import Augmentation
 
 
-def change_appearance(patch: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """A changed copy of `patch` (*space, C) float32, normalised intensity; each change with its chance."""
+def change_appearance(
+    patch: np.ndarray,
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+    noise: np.random.Generator | None = None,
+) -> np.ndarray:
+    """A changed copy of `patch` (*space, C) float32, normalised intensity; each change with its chance.
+
+    noise: draws the noise itself, where only that shall differ from another patch changed by `rng`.
+    """
 
     def chance() -> bool:
         return bool(rng.random() < augmentation.intensity_probability)
@@ -26,7 +34,7 @@ def change_appearance(patch: np.ndarray, augmentation: Augmentation, rng: np.ran
         patch = blur(patch, float(rng.uniform(*augmentation.blur)))
     if augmentation.noise and chance():
         amplitude = np.float32(rng.uniform(0, augmentation.noise))
-        patch = patch + amplitude * rng.standard_normal(patch.shape, dtype=np.float32)
+        patch = patch + amplitude * (noise or rng).standard_normal(patch.shape, dtype=np.float32)
     return np.ascontiguousarray(patch, dtype=np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Which patch of which case is shown when: batch k as a pure function of (seed, k)."""
+"""Which patch of which case, or window of frames, is shown when: batch k as a pure function of (seed, k)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from reunet.errors import DataError
 from reunet.sampling.appearance import change_appearance
 from reunet.sampling.geometry import coordinate_map, resample
 from reunet.sampling.intensity import affine, scaled
+from reunet.sampling.windows import Window, all_windows
 
 REMEMBERED = 500
 """Foreground positions remembered per case and class."""
 
 Batch = tuple[np.ndarray, np.ndarray]
-"""Images (B, *space, C) float32 normalised, labels (B, *space') int32 with IGNORE."""
+"""Images (B, *space, C) float32 normalised, labels (B, *space') int32 with IGNORE; of sequences with an axis
+T after B."""
 
 
 class PatchSampler:
     """Draws augmented training batches.
 
     Every case is shown once per epoch in an order of its own; a share of the patches is centred on
-    foreground, its class drawn evenly among those the case has.
+    foreground, its class drawn evenly among those the case has. With `plan.clip` a patch is a window of
+    frames, see `windows.py`; all frames of it, and of the windows that carry on from it in the next batches,
+    are read along the same coordinates and change their appearance in the same way.
 
     margin: pixels per side that the network's output lacks, per axis; labels are cropped by it.
     augment: False for plain crops, as used to re-estimate statistics.
@@ -43,33 +47,58 @@ class PatchSampler:
         self.cases, self.plan = tuple(cases), plan
         self.margin = margin or (0,) * len(plan.patch)
         self.augmentation = plan.augmentation if augment else None
+        self.windows = all_windows(self.cases, plan.clip)
+        self.carry = plan.clip.carry if plan.clip else 1
         self._affine = lru_cache(maxsize=None)(self._compute_affine)
         self._positions = lru_cache(maxsize=None)(self._find_positions)
 
+    @property
+    def patches_per_epoch(self) -> float:
+        """Patches, each a window of frames where there is time, after which every case was shown once."""
+        return len(self.windows) / (self.plan.clip.frames if self.plan.clip else 1)
+
     def batch(self, k: int) -> Batch:
         """Batch number k. The same for the same plan, seed and cases, in any process."""
-        patches = [self._patch(k * self.plan.batch + slot) for slot in range(self.plan.batch)]
+        chain, part = divmod(k, self.carry)
+        patches = [self._patch(chain * self.plan.batch + slot, part) for slot in range(self.plan.batch)]
         images, labels = zip(*patches, strict=True)
         return np.stack(images), np.stack(labels).astype(np.int32)
 
-    def _patch(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        epoch, position = divmod(index, len(self.cases))
-        number = int(self._order(epoch)[position])
-        case, rng = self.cases[number], np.random.default_rng((self.plan.seed, 1, index))
-        center = self._center(number, rng)
+    def _patch(self, index: int, part: int) -> tuple[np.ndarray, np.ndarray]:
+        epoch, position = divmod(index, len(self.windows))
+        window = self.windows[int(self._order(epoch)[position])]
+        rng = np.random.default_rng((self.plan.seed, 1, index))
+        anchors = window.anchors
+        center = self._center(anchors[int(rng.integers(len(anchors))) if len(anchors) > 1 else 0], rng)
         coordinates = coordinate_map(self.plan.patch, center, self.augmentation, rng, self.plan.spacing)
-        image = scaled(resample(case.image, coordinates), self.plan.input.intensity, *self._affine(number))
-        if case.labels is None:
-            raise DataError("a case without a mask cannot be trained on", where=case.id)
-        labels = resample(case.labels, coordinates, nearest=True)
+        images, labels = self._frames(window.part(part, self.carry), coordinates)
         if self.augmentation is not None:
-            image = change_appearance(image, self.augmentation, rng)
-        inside = tuple(slice(lost, side - lost) for lost, side in zip(self.margin, labels.shape, strict=True))
+            # Frames as channels: a change is drawn once and is the same for all of them; only noise differs.
+            noise = np.random.default_rng((self.plan.seed, 3, index, part)) if part else rng
+            changed = change_appearance(np.concatenate(images, axis=-1), self.augmentation, rng, noise)
+            images = np.split(changed, np.cumsum([image.shape[-1] for image in images])[:-1], axis=-1)
         channels = self.plan.input.channels  # more than the image's own where grey and RGB are mixed
-        return np.broadcast_to(image, (*labels.shape, channels)), labels[inside]
+        images = [np.broadcast_to(image, (*image.shape[:-1], channels)) for image in images]
+        return (np.stack(images), np.stack(labels)) if self.plan.clip else (images[0], labels[0])
+
+    def _frames(self, window: Window, coordinates: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Images (*space, C) and labels (*space') of the frames, read along the same coordinates."""
+        images, labels, intensity = [], [], self.plan.input.intensity
+        inside = tuple(slice(m, side - m) for m, side in zip(self.margin, self.plan.patch, strict=True))
+        for number, counts in zip(window.frames, window.counted, strict=True):
+            case = self.cases[number]
+            images.append(scaled(resample(case.image, coordinates), intensity, *self._affine(number)))
+            if case.labels is not None and counts:
+                truth = resample(case.labels, coordinates, nearest=True)
+            elif self.plan.clip:
+                truth = np.full(self.plan.patch, IGNORE, np.uint8)
+            else:
+                raise DataError("a case without a mask cannot be trained on", where=case.id)
+            labels.append(truth[inside])
+        return images, labels
 
     def _order(self, epoch: int) -> np.ndarray:
-        return np.random.default_rng((self.plan.seed, 0, epoch)).permutation(len(self.cases))
+        return np.random.default_rng((self.plan.seed, 0, epoch)).permutation(len(self.windows))
 
     def _center(self, number: int, rng: np.random.Generator) -> tuple[float, ...]:
         case, (foreground, labelled) = self.cases[number], self._positions(number)

@@ -9,6 +9,7 @@ from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Plan
 from reunet.losses import SegmentationLoss
 from reunet.networks import build_network
+from reunet.training.carry import CarryingModel, network_of
 
 NOT_DECAYED = ("bias", "gamma", "beta")
 """Parameters that weight decay would only push off: shifts and scales."""
@@ -16,9 +17,10 @@ NOT_DECAYED = ("bias", "gamma", "beta")
 
 def compiled_network(plan: Plan) -> keras.Model:
     """Build and compile the plan's network; the same seed gives the same weights."""
-    model = build_network(plan.network, seed=plan.seed)
+    carries = plan.clip is not None and plan.clip.carry > 1
+    model = CarryingModel(plan) if carries else build_network(plan.network, seed=plan.seed)
     if plan.freeze == "encoder":
-        for layer in model.layers:
+        for layer in network_of(model).layers:
             layer.trainable = not layer.name.startswith("enc")
     schedule = plan.schedule
     optimizer = keras.optimizers.AdamW(

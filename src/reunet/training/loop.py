@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import keras
@@ -20,6 +21,7 @@ from reunet.sampling.patches import Batch, PatchSampler
 from reunet.sampling.pipeline import batches
 from reunet.training import budget, state
 from reunet.training.budget import Pace
+from reunet.training.carry import begin_batch
 from reunet.training.checkpoint import load_checkpoint, save_checkpoint
 from reunet.training.compile import output_names
 from reunet.training.history import History
@@ -129,13 +131,13 @@ class Training:
     def _lay_out(self) -> LoopState:
         schedule, cases = self.plan.schedule, len(self.validator.cases)
         if schedule.minutes is None:
-            epoch_steps = len(self.sampler.cases) / self.plan.batch
+            epoch_steps = self.sampler.patches_per_epoch / self.plan.batch
             steps = schedule.steps or math.ceil((schedule.epochs or 1) * epoch_steps)
             return LoopState(Layout(steps), schedule.validations, cases)
         self.progress.start("timing the first steps", None)
         with state.preserved(self.model), training_precision(self.plan.precision):
             feed = batches(self.sampler, 0, budget.WARM_UP_STEPS + budget.TIMED_STEPS, threads=self.threads)
-            step_s = budget.time_steps(lambda k: self._step(next(feed)))
+            step_s = budget.time_steps(lambda k: self._step(k, next(feed)))
         costs = budget.Costs(step_s, self.validator.estimate_seconds())
         left = schedule.minutes * 60 - (time.monotonic() - self.started)
         spent = budget.spend(left, costs, schedule.validations)
@@ -201,7 +203,7 @@ class Training:
     def _one_step(self, step: int, feed: Iterator[Batch], rate: float) -> float:
         self.model.optimizer.learning_rate = rate
         with training_precision(self.plan.precision):
-            loss = self._step(next(feed))
+            loss = self._step(step, next(feed))
         if not math.isfinite(loss):
             raise TrainingError(
                 "the loss is no longer a finite number",
@@ -213,8 +215,9 @@ class Training:
         self._loop = replace(loop, loss_sum=loop.loss_sum + loss, loss_steps=loop.loss_steps + 1)
         return loss
 
-    def _step(self, batch: Batch) -> float:
+    def _step(self, k: int, batch: Batch) -> float:
         images, labels = batch
+        begin_batch(self.model, self.plan, k)
         targets = dict.fromkeys(self.outputs, labels)
         self.model.reset_metrics()  # else Keras reports the mean over all steps so far
         return float(self.model.train_on_batch(images, targets, return_dict=True)["loss"])
@@ -227,7 +230,7 @@ class Training:
             loop = self._loop
             gain = score is None or loop.best_score is None or score >= loop.best_score
             if gain:
-                self.run.publish_weights(self.plan, state.without_optimizer(self.model).save_weights)
+                self.run.publish_weights(self.plan, partial(state.save_weights, self.model, self.plan))
         self._loop = replace(
             loop,
             validated_at=step,
@@ -251,7 +254,7 @@ class Training:
 
     def _log(self, history: History, step: int, rate: float, score: float | None) -> None:
         """A row with the mean loss since the last one."""
-        loop, epoch = self._loop, step * self.plan.batch / len(self.sampler.cases)
+        loop, epoch = self._loop, step * self.plan.batch / self.sampler.patches_per_epoch
         history.add(step, epoch, self._elapsed(), loop.loss_sum / loop.loss_steps, rate, score)
         self._loop = replace(loop, loss_sum=0.0, loss_steps=0)
 

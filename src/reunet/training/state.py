@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import keras
 import numpy as np
 
+from reunet.contracts.plan import Plan
 from reunet.errors import CheckpointError
+from reunet.inference.keras_runtime import copy_weights
+from reunet.networks import build_network
+from reunet.training.carry import CarryingModel
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:
     groups = {
-        "model": model.variables,  # weights, moving statistics, seeds
+        "model": model.variables,  # weights, moving statistics, seeds, carried states
         "optimizer": model.optimizer.variables,
     }
     # Not by `path`: in it Keras counts the optimisers and seed generators of a process.
@@ -49,9 +54,28 @@ def restore(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
         variable.assign(arrays[name])
 
 
-def without_optimizer(model: keras.Model) -> keras.Model:
-    """The same network, to save and load: of a compiled model Keras writes the optimiser too."""
-    return keras.Model(model.inputs[0], model.output, name=model.name)
+def save_weights(model: keras.Model, plan: Plan, file: Path) -> None:
+    """Write the weights of the network of `plan`, without the optimiser and what it carries."""
+    _plain(model, plan).save_weights(file)
+
+
+def load_weights(model: keras.Model, plan: Plan, file: Path) -> None:
+    """Read what `save_weights` wrote into a model in training."""
+    plain = _plain(model, plan)
+    plain.load_weights(file)
+    if isinstance(model, CarryingModel):
+        copy_weights(plain, model.network)
+
+
+def _plain(model: keras.Model, plan: Plan) -> keras.Model:
+    """The network as it is saved and loaded: of a compiled model Keras writes the optimiser too, and the
+    order of a file depends on the inputs that states have.
+    """
+    if not isinstance(model, CarryingModel):
+        return keras.Model(model.inputs[0], model.output, name=model.name)
+    plain = build_network(plan.network)
+    copy_weights(model.network, plain)
+    return plain
 
 
 @contextmanager

@@ -12,9 +12,12 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
+from reunet.training.carry import network_of
+
 
 def _layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
-    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    layers = network_of(model).layers
+    return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 def has_moving_statistics(model: keras.Model) -> bool:
@@ -23,7 +26,7 @@ def has_moving_statistics(model: keras.Model) -> bool:
 
 
 def measure_statistics(model: keras.Model, images: Iterable[np.ndarray]) -> None:
-    """Set the moving statistics to their mean over the batches `images`, each (B, h, w, C) float32.
+    """Set the moving statistics to their mean over the batches `images`, each (B, [T,] h, w, C) float32.
 
     Batch k enters with weight 1/(k+1), which gives the plain mean of all. Runs eagerly in float32; the
     momentum of each layer is as before afterwards, seeds of dropout are the caller's to preserve.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import keras
@@ -13,29 +13,39 @@ import numpy as np
 from reunet.contracts.plan import Calibration, Plan
 from reunet.datasets.cache import CaseArrays
 from reunet.errors import DataError
-from reunet.inference.keras_runtime import KerasRuntime
+from reunet.inference.keras_runtime import KerasRuntime, copy_weights
 from reunet.inference.predictor import Predictor
-from reunet.networks import probability_model
+from reunet.inference.sequence import SequencePredictor
+from reunet.networks import build_step_network, probability_model
 from reunet.sampling.patches import PatchSampler
+from reunet.sampling.windows import sequences
 from reunet.tasks import task
+from reunet.training.carry import begin_batch, network_of
 from reunet.training.state import preserved
 from reunet.training.statistics import has_moving_statistics, measure_statistics
 
 STATISTICS_BATCHES = 24
 """Batches from which Batch Normalisation's statistics are measured."""
 
+CALIBRATION_FRAMES = 24
+"""So many frames of each held-out sequence decide the thresholds; their neighbours look the same."""
+
 
 class Validator:
     """Predicts the held-out cases and scores them.
 
-    use_cases: how many of the cases are used, evenly spread; fewer when all would take too long.
+    use_cases: how many of the cases are used; fewer when all would take too long. Single images are evenly
+    spread then, of every sequence it is a piece of its middle.
     """
 
     def __init__(
         self, model: keras.Model, plan: Plan, train: PatchSampler, cases: Sequence[CaseArrays]
     ) -> None:
         self.model, self.plan, self.cases, self.train = model, plan, tuple(cases), train
-        self.runtime = KerasRuntime(probability_model(model, plan.network))
+        self._step = (
+            build_step_network(plan.network, size=plan.inference.tile) if plan.network.causal else None
+        )
+        self.runtime = KerasRuntime(probability_model(self._step or network_of(model), plan.network))
         self.use_cases = len(self.cases)
 
     @contextmanager
@@ -45,42 +55,81 @@ class Validator:
             if self.plan.schedule.ema:
                 self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
             if has_moving_statistics(self.model):
-                measure_statistics(self.model, (self.train.batch(k)[0] for k in range(STATISTICS_BATCHES)))
+                measure_statistics(self.model, self._images())
             yield
 
+    def _images(self) -> Iterator[np.ndarray]:
+        for k in range(STATISTICS_BATCHES):
+            begin_batch(self.model, self.plan, k)
+            yield self.train.batch(k)[0]
+
     def pairs(self, cases: Sequence[CaseArrays]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Truth and probabilities of each case."""
-        predictor = Predictor(self.plan, self.runtime, Calibration())
-        for case in cases:
-            if case.labels is None:
+        """Truth and probabilities of each case; of sequences without the frames that have no mask."""
+        if self._step is not None:
+            copy_weights(network_of(self.model), self._step)
+        for case, probabilities in self._predictions(cases):
+            if case.labels is not None:
+                yield np.asarray(case.labels), probabilities
+            elif self.plan.clip is None:
                 raise DataError("a case without a mask cannot be scored", where=case.id)
-            image = np.asarray(case.image)
-            yield np.asarray(case.labels), predictor.probabilities(image, spacing=case.spacing)
+
+    def _predictions(self, cases: Sequence[CaseArrays]) -> Iterator[tuple[CaseArrays, np.ndarray]]:
+        if self.plan.clip is None:
+            single = Predictor(self.plan, self.runtime)
+            yield from (
+                (case, single.probabilities(np.asarray(case.image), spacing=case.spacing)) for case in cases
+            )
+            return
+        predictor = SequencePredictor(self.plan, self.runtime)
+        for numbers in sequences(cases):
+            frames = (np.asarray(cases[i].image) for i in numbers)
+            results = predictor.probabilities(frames, len(numbers), where=cases[numbers[0]].id)
+            yield from zip((cases[i] for i in numbers), results, strict=True)
 
     def score(self) -> float | None:
         """Mean foreground Dice over the cases in use; None where they show no foreground at all."""
         function = task(self.plan.tasks[0]).validation_score
-        spread = np.linspace(0, len(self.cases) - 1, self.use_cases).round().astype(int)
-        score = float(function(self.pairs([self.cases[i] for i in spread]), self.plan.labels))
+        score = float(function(self.pairs(self._used()), self.plan.labels))
         return None if math.isnan(score) else score
 
+    def _used(self) -> list[CaseArrays]:
+        if self.plan.clip is None:
+            spread = np.linspace(0, len(self.cases) - 1, self.use_cases).round().astype(int)
+            return [self.cases[i] for i in spread]
+        share, fewest = self.use_cases / len(self.cases), self.plan.clip.frames
+        return self._middles(lambda length: max(fewest, round(share * length)))
+
+    def _middles(self, wanted: Callable[[int], int]) -> list[CaseArrays]:
+        """Of each sequence of some length, the wanted number of frames from its middle."""
+        used = []
+        for numbers in sequences(self.cases):
+            count = min(len(numbers), wanted(len(numbers)))
+            first = (len(numbers) - count) // 2
+            used += [self.cases[i] for i in numbers[first : first + count]]
+        return used
+
     def calibrate(self) -> Calibration:
-        """Thresholds fitted on all held-out cases with the weights as they are."""
-        return task(self.plan.tasks[0]).fit_calibration(self.pairs(self.cases), self.plan.labels)
+        """Thresholds fitted on all held-out cases (the middle of sequences), with the weights as they are."""
+        cases = self._middles(lambda _: CALIBRATION_FRAMES) if self.plan.clip else self.cases
+        return task(self.plan.tasks[0]).fit_calibration(self.pairs(cases), self.plan.labels)
 
     def estimate_seconds(self) -> float:
-        """Seconds one validation of all cases will take, from one case (compiled before it is timed)."""
+        """Seconds one validation of all cases will take, from one case (compiled before it is timed), or
+        from the first frames of a sequence.
+        """
+        few = [self.cases[i] for i in sequences(self.cases)[0]]
+        few = few[: 2 * self.plan.clip.frames if self.plan.clip else 1]
         with self.ready():
-            self._predict_first()
+            self._predict(few)
             began = time.monotonic()
-            self._predict_first()
-            per_case = time.monotonic() - began
+            self._predict(few)
+            per_case = (time.monotonic() - began) / len(few)
         began = time.monotonic()
         with self.ready():
             fixed = time.monotonic() - began
         sizes = [float(np.prod(case.image.shape[:-1])) for case in self.cases]
         return fixed + per_case * sum(sizes) / sizes[0]
 
-    def _predict_first(self) -> None:
-        for _ in self.pairs(self.cases[:1]):
+    def _predict(self, cases: Sequence[CaseArrays]) -> None:
+        for _ in self.pairs(cases):
             pass

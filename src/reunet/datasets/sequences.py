@@ -1,0 +1,185 @@
+"""Which cases are frames of one sequence: told by sequences.json, or by their names."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from reunet.datasets.cases import Axis, Case
+from reunet.datasets.findings import Findings
+from reunet.datasets.folders import SplitFolders, image_files
+from reunet.datasets.pairs import stem_of
+from reunet.errors import DataError, UsageError
+from reunet.storage import read_json
+
+FILE = "sequences.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a frame belongs; `order` counts over all sequences."""
+
+    sequence: str
+    axis: Axis
+    order: int
+
+
+@dataclass(frozen=True)
+class SequencePattern:
+    """How names tell sequence and frame, such as `{sequence}_{frame}` for `walk_0012`.
+
+    Names are paths below the images folder without suffix, with "/". `{sequence}` is any text; left out, the
+    frames of one folder are one sequence. `{frame}` is a whole number, by which the frames are ordered (gaps
+    do not matter); written `{slice}` they run in depth (Z) instead of time (T). `*` is any text but "/".
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        names = re.findall(r"{(.*?)}", self.text)
+        numbers = [name for name in names if name in ("frame", "slice")]
+        if len(numbers) != 1 or names.count("sequence") > 1 or not set(names) <= {"sequence", *numbers}:
+            raise UsageError(
+                "this pattern does not say where the number of a frame is",
+                where="--sequence",
+                expected='a pattern like "{sequence}_{frame}", or "{sequence}_{slice}" for slices in depth',
+                received=self.text,
+            )
+
+    @property
+    def axis(self) -> Axis:
+        """What the frames run through."""
+        return "Z" if "{slice}" in self.text else "T"
+
+    def place(self, name: str) -> tuple[str, int] | None:
+        """Sequence and number of the frame of that name; None when it does not fit."""
+        pieces = {"{sequence}": "(?P<sequence>.+)", "{frame}": r"(?P<frame>\d+)", "*": "[^/]*?"}
+        pieces["{slice}"] = pieces["{frame}"]
+        parts = re.split(r"({sequence}|{frame}|{slice}|\*)", self.text)
+        found = re.fullmatch("".join(pieces.get(part, re.escape(part)) for part in parts), name)
+        if found is None:
+            return None
+        folder = name.rpartition("/")[0] or "all"
+        return found.groupdict().get("sequence", folder), int(found["frame"])
+
+
+def with_sequences(
+    cases: list[Case], folders: Sequence[SplitFolders], root: Path, pattern: str | None = None
+) -> tuple[list[Case], Findings]:
+    """Cases with their sequences, the frames of each in its order, and what is wrong with them.
+
+    The order is that of `pattern` (see `SequencePattern`) where there is one, else of sequences.json. Pages
+    of a stack are a sequence already. Raises UsageError for a pattern, DataError for a file, that is not
+    understood.
+    """
+    problems = Findings(root)
+    if pattern is not None:
+        placed = _by_name(cases, SequencePattern(pattern), problems)
+    else:
+        places = read_places(root, problems)
+        placed = [(places.get((case.split, case.id)), case) for case in cases]
+        _unknown_frames(places, cases, folders, problems)
+    known = [
+        (place.order, replace(case, sequence=place.sequence, axis=place.axis))
+        for place, case in placed
+        if place is not None
+    ]
+    ordered = [case for _, case in sorted(known, key=lambda item: item[0])]
+    ordered += [case for place, case in placed if place is None]
+    _single_frames(ordered, problems)
+    return ordered, problems
+
+
+def read_places(root: Path, problems: Findings) -> dict[tuple[str, str], Place]:
+    """(split, frame) -> its place by sequences.json; empty without that file. Raises DataError."""
+    path = root / FILE
+    places: dict[tuple[str, str], Place] = {}
+    if not path.is_file():
+        return places
+    twice: list[str] = []
+    try:
+        for entry in read_json(path, DataError):
+            axis = str(entry.get("axis", "T"))
+            if axis not in ("T", "Z"):
+                raise DataError(f"{FILE} names an unknown axis", where=path, expected="T (time) or Z (depth)")
+            for frame in entry["frames"]:
+                key = str(entry.get("split", "train")), unicodedata.normalize("NFC", str(frame))
+                if key in places:
+                    twice.append(f"{key[0]}: {key[1]}")
+                places[key] = Place(str(entry["sequence"]), "Z" if axis == "Z" else "T", len(places))
+    except (TypeError, KeyError, AttributeError) as cause:
+        raise DataError(
+            f"{FILE} is not understood",
+            where=path,
+            expected='[{"split": "train", "sequence": "a", "axis": "T" or "Z", "frames": ["stem", ...]}]',
+            received=f"{type(cause).__name__}: {cause}",
+        ) from cause
+    if twice:
+        message, fix = "a frame is listed twice", "list every frame once"
+        problems.error("frame-twice", path, message, "every frame once", _some(twice), fix)
+    return places
+
+
+def _by_name(
+    cases: Iterable[Case], pattern: SequencePattern, problems: Findings
+) -> list[tuple[Place | None, Case]]:
+    found: list[tuple[tuple[str, str, int], Case]] = []
+    others: list[tuple[Place | None, Case]] = []
+    for case in cases:
+        place = pattern.place(case.id)
+        if case.page is not None:
+            others.append((None, case))
+        elif place is None:
+            message = "the name does not fit the pattern of --sequence"
+            fix = "correct the pattern, or rename or remove the file"
+            problems.error("no-sequence", case.image, message, pattern.text, case.id, fix)
+        else:
+            found.append(((case.split, *place), case))
+    found.sort(key=lambda item: item[0])
+    for (here, case), (before, other) in zip(found[1:], found, strict=False):
+        if here == before:
+            message = "two files are the same frame of a sequence"
+            received = f"{other.id} and {case.id}"
+            problems.error("frame-twice", case.image, message, "every frame once", received, "remove one")
+    places = [Place(sequence, pattern.axis, order) for order, ((_, sequence, _), _) in enumerate(found)]
+    return [*zip(places, (case for _, case in found), strict=True), *others]
+
+
+def _unknown_frames(
+    places: dict[tuple[str, str], Place],
+    cases: Iterable[Case],
+    folders: Sequence[SplitFolders],
+    problems: Findings,
+) -> None:
+    if not places:
+        return
+    images = {(case.split, case.id) for case in cases}
+    for entry in folders:  # images without a mask are no cases, but their names are right
+        images |= {(entry.split, stem_of(image, entry.images)) for image in image_files(entry.images)}
+    unknown = [f"{split}: {name}" for split, name in places if (split, name) not in images]
+    if unknown:
+        message = "names of frames match no image and are ignored"
+        expected = "split, and path below the images folder without suffix"
+        problems.warning("unknown-frame", FILE, message, expected, _some(unknown), "correct or remove them")
+
+
+def _single_frames(cases: Iterable[Case], problems: Findings) -> None:
+    counts = Counter((case.split, case.sequence) for case in cases if case.sequence is not None)
+    single = [f"{split}: {name}" for (split, name), count in counts.items() if count == 1]
+    if single:
+        message = "sequences have one frame only: nothing can be learned from their order"
+        fix = "add their other frames, or correct what says which frames belong together"
+        problems.warning("single-frame", single[0].split(": ")[0], message, "2 or more", _some(single), fix)
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """Sort key of names by the numbers in them: a2 before a10."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -1,0 +1,81 @@
+"""Images with their truth, predicted when they are scored: each alone, or as frames of their sequence."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from reunet.contracts.results import Prediction
+from reunet.errors import DataError, LabelError
+from reunet.flows.scoring import Loaders, Scored
+from reunet.inference.predictor import Predictor
+from reunet.inference.sequence import SequencePredictor
+from reunet.sampling.windows import sequences
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An image with its truth, still to be read.
+
+    read: gives (image (H, W, C), truth (H, W) uint8 or None). where: the file, for errors.
+    sequence: the sequence it is a frame of, if any. spacing: of a volume, to be read too.
+    """
+
+    id: str
+    sequence: str | None
+    read: Callable[[], tuple[np.ndarray, np.ndarray | None]]
+    where: object
+    spacing: Callable[[], tuple[float, ...] | None] = lambda: None
+
+
+def loaders_of(predictor: Predictor | SequencePredictor, images: Sequence[Labelled]) -> Loaders:
+    """What reads and predicts each image; of sequences, frames without truth are seen but not scored."""
+    if isinstance(predictor, Predictor):
+        return {image.id: partial(_load, predictor, image) for image in images}
+    loaders: dict[str, Callable[[], Scored]] = {}
+    for numbers in sequences(images):
+        frames = [images[number] for number in numbers]
+        run = _SequenceRun(predictor, frames)
+        loaders |= {frame.id: partial(run.load, number) for number, frame in enumerate(frames)}
+    return loaders
+
+
+def _load(predictor: Predictor, image: Labelled) -> Scored:
+    pixels, truth = image.read()
+    if truth is None:
+        raise LabelError("the image has no mask", where=image.where)
+    spacing = image.spacing()
+    prediction = predictor(pixels, where=image.where, spacing=spacing)
+    return Scored(pixels, truth, prediction.labels, prediction.probabilities, spacing)
+
+
+class _SequenceRun:
+    """One sequence, predicted as far as its frames are asked for; their labels are kept for a second time."""
+
+    def __init__(self, predictor: SequencePredictor, frames: Sequence[Labelled]) -> None:
+        self._frames = frames
+        self._labels: list[bytes] = []  # compressed
+        self._results = self._predict(predictor)
+
+    def load(self, number: int) -> Scored:
+        """Frame `number`; its probabilities only the first time."""
+        pixels, truth = self._frames[number].read()
+        if truth is None:
+            raise LabelError("the image has no mask", where=self._frames[number].where)
+        probabilities = None
+        while len(self._labels) <= number:
+            result = next(self._results, None)
+            if result is None:
+                raise DataError("an earlier frame of its sequence failed", where=self._frames[number].where)
+            self._labels.append(zlib.compress(result.labels.tobytes(), 1))
+            probabilities = result.probabilities
+        labels = np.frombuffer(zlib.decompress(self._labels[number]), np.uint8).reshape(pixels.shape[:2])
+        return Scored(pixels, truth, labels, probabilities)
+
+    def _predict(self, predictor: SequencePredictor) -> Iterator[Prediction]:
+        pixels = (frame.read()[0] for frame in self._frames)
+        yield from predictor.predictions(pixels, len(self._frames), where=self._frames[0].where)

@@ -1,0 +1,279 @@
+"""From the raw frames of a sequence to their predictions, frame after frame, however long it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from math import ceil, prod
+from typing import Any
+
+import numpy as np
+
+from reunet.contracts.plan import Calibration, Plan
+from reunet.contracts.results import Prediction
+from reunet.errors import DataError, PlanError
+from reunet.inference.predictor import as_image, flips
+from reunet.inference.runtime import StepRuntime
+from reunet.inference.tiling import Network, cut_axis, predict_tiled
+from reunet.io.channels import fit_channels
+from reunet.sampling.intensity import normalise
+from reunet.tasks import task
+
+OVERLAP = 0.5
+"""Share of its frames that a window has in common with the one before it: no frame is only at a border."""
+
+
+class SequencePredictor:
+    """A network for sequences with everything around it that turns frames into labels.
+
+    A causal network gets frame after frame and carries its states along, a set for every tile. Any other
+    gets windows of `plan.clip.frames` that overlap by half and are blended in time as tiles are in space.
+    At no time more than one window is in memory.
+
+    Parameters
+    ----------
+    plan: of the run. runtime: the engine. calibration: thresholds of the run.
+    tta: average over the four mirrorings of the frames (test-time augmentation): four times slower.
+    batch: tiles per call of the engine.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        runtime: StepRuntime,
+        calibration: Calibration | None = None,
+        *,
+        tta: bool = False,
+        batch: int = 8,
+    ) -> None:
+        if plan.clip is None:
+            raise PlanError("this plan is for single images", where="clip")
+        self.plan, self.runtime, self.window = plan, runtime, plan.clip.frames
+        self.calibration = calibration or Calibration()
+        self.tta, self.batch = tta, batch
+        self.rank = len(plan.inference.tile)
+        self._task = task(plan.tasks[0])
+
+    @property
+    def state_bytes_per_pixel(self) -> int:
+        """What is carried from frame to frame, per pixel of a frame, in bytes; 0 without states."""
+        inference = self.plan.inference
+        values = sum(prod(shape) for shape in self.runtime.states.values())
+        return ceil(4 * values / (prod(inference.tile) * (1 - inference.overlap) ** len(inference.tile)))
+
+    def __call__(self, frames: Any, *, where: object = "sequence") -> Prediction:
+        """Predict one sequence, (T, H, W) or (T, H, W, C) or a list of T images, as it was read.
+
+        T may be anything from 1. Labels and probabilities of the result have the axis T in front. `where`
+        names the sequence in errors. Raises DataError when these are no frames of one size, PlanError when
+        their channels do not fit the plan, ModelFileError when the network's output is not finite.
+        """
+        stack = as_frames(frames, where)
+        results = list(self.predictions(stack, len(stack), where=where))
+        labels, probabilities = (
+            np.stack([getattr(result, name) for result in results]) for name in ("labels", "probabilities")
+        )
+        return Prediction(labels, probabilities)
+
+    def predictions(
+        self, frames: Iterable[Any], count: int, *, where: object = "sequence"
+    ) -> Iterator[Prediction]:
+        """Predict `count` frames, (H, W) or (H, W, C), one after the other, as they are read.
+
+        where: of the sequence, or a list with the name of every frame. Raises as calling does.
+        """
+        for probabilities in self.probabilities(frames, count, where=where):
+            yield self._decoded(probabilities)
+
+    def probabilities(
+        self, frames: Iterable[Any], count: int, *, where: object = "sequence"
+    ) -> Iterator[np.ndarray]:
+        """The class probabilities of each frame, (H, W, classes) float32. Raises as calling does."""
+        inputs = self._inputs(frames, where)
+        if self.plan.network.causal:
+            views = [_Steps(self, axes) for axes in self._views]
+            return (_mean([view(pixels) for view in views]) for pixels in inputs)
+        return self._in_windows(inputs, count, where)
+
+    def stream(self) -> Stream:
+        """A function from frame to Prediction that remembers the frames before. Raises PlanError for a
+        network that needs later frames too.
+        """
+        if not self.plan.network.causal:
+            raise PlanError(
+                "this network needs later frames to predict a frame, so it cannot stream",
+                where=f"network {self.plan.network.preset}",
+                expected="a causal network, such as conv_gru_unet",
+                fix="call the model with the whole sequence",
+            )
+        return Stream(self)
+
+    @property
+    def _views(self) -> list[tuple[int, ...]]:
+        """Axes of a frame that are mirrored, view by view."""
+        return [(), *(flips(self.rank) if self.tta else [])]
+
+    def _decoded(self, probabilities: np.ndarray) -> Prediction:
+        return Prediction(self._task.decode(probabilities, self.plan.labels, self.calibration), probabilities)
+
+    def _inputs(self, frames: Iterable[Any], where: object) -> Iterator[np.ndarray]:
+        size: tuple[int, ...] | None = None
+        for number, frame in enumerate(frames):
+            here = where[number] if isinstance(where, list) else f"{where}, frame {number + 1}"
+            pixels = fit_channels(as_image(frame, here, self.rank), self.plan.input, here)
+            pixels = normalise(pixels, self.plan.input.intensity)
+            size = size or pixels.shape
+            if pixels.shape != size:
+                raise DataError(
+                    "the frames of a sequence have different sizes",
+                    where=here,
+                    expected=" x ".join(map(str, size[:-1])),
+                    received=" x ".join(map(str, pixels.shape[:-1])),
+                )
+            yield pixels
+
+    def _in_windows(self, inputs: Iterator[np.ndarray], count: int, where: object) -> Iterator[np.ndarray]:
+        """Windows blended in time; a frame is given once no further window shows it."""
+        cut = cut_axis(count, self.window, OVERLAP)
+        held: list[np.ndarray] = []  # the frames of the window
+        sums: list[np.ndarray] = []  # of those frames, as far as windows were predicted
+        ends = (*cut.starts[1:], count)
+        for start, end, weights in zip(cut.starts, ends, cut.weights, strict=True):
+            held += islice(inputs, min(start + self.window, count) - start - len(held))
+            if len(held) < min(self.window, count):
+                raise DataError("the sequence ended early", where=where, expected=f"{count} frames")
+            probabilities = self._window(held)
+            sums += [np.zeros_like(probabilities[0]) for _ in held[len(sums) :]]
+            for total, weight, values in zip(sums, weights, probabilities, strict=False):
+                total += weight * values
+            yield from sums[: end - start]
+            held, sums = held[end - start :], sums[end - start :]
+
+    def _window(self, frames: Sequence[np.ndarray]) -> np.ndarray:
+        """Frames (H, W, C), at most a window of them, to probabilities (frames, H, W, classes)."""
+        missing = self.window - len(frames)
+        places = np.pad(np.arange(len(frames)), (0, missing), mode="reflect")
+        stack = np.stack([frames[place] for place in places])
+        return _mean([self._flipped_window(stack, axes)[: len(frames)] for axes in self._views])
+
+    def _flipped_window(self, stack: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+        # Tiles are cut from an image whose channels are the channels of all frames.
+        count, channels = stack.shape[0], stack.shape[-1]
+
+        def network(tiles: np.ndarray) -> dict[str, np.ndarray]:
+            windows = np.moveaxis(tiles.reshape(*tiles.shape[:-1], count, channels), -2, 1)
+            outputs = self.runtime(windows)
+            return {head: _as_channels(np.moveaxis(values, 1, -2)) for head, values in outputs.items()}
+
+        image = _as_channels(np.moveaxis(stack, 0, -2))
+        maps = np.flip(self._tiled(network, np.flip(image, axes), max(1, self.batch // count)), axes)
+        return np.moveaxis(maps.reshape(*maps.shape[:-1], count, -1), -2, 0)
+
+    def _tiled(self, network: Network, image: np.ndarray, batch: int) -> np.ndarray:
+        inference = self.plan.inference
+        margin = (0,) * self.rank  # convolutions of networks with time are padded
+        heads = predict_tiled(network, image, inference.tile, inference.overlap, margin, batch)
+        return heads[self.plan.tasks[0]]
+
+
+class Stream:
+    """Frames of one sequence as they come: `stream(frame) -> Prediction`; `reset()` begins another one.
+
+    Frames are (H, W) or (H, W, C), all of one size. Raises as the predictor does.
+    """
+
+    def __init__(self, predictor: SequencePredictor) -> None:
+        self._predictor = predictor
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was seen."""
+        self._next: Any = None
+        self._results = self._predictor.predictions(self._frames(), 0, where="stream")
+
+    def _frames(self) -> Iterator[Any]:
+        while True:
+            yield self._next
+
+    def __call__(self, frame: Any) -> Prediction:
+        self._next = frame
+        try:
+            return next(self._results)
+        except Exception:
+            self.reset()  # a generator that raised is at its end
+            raise
+
+
+class _Steps:
+    """One frame after the other through the tiles of an image, with the states of each tile.
+
+    axes: of the frame that are mirrored before and after. Called with (H, W, C); gives (H, W, classes).
+    """
+
+    def __init__(self, predictor: SequencePredictor, axes: tuple[int, ...]) -> None:
+        self._predictor, self._axes = predictor, axes
+        self._states: list[dict[str, np.ndarray]] = []  # per group of tiles, which come in the same order
+        self._group = 0
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        self._group = 0
+        maps = self._predictor._tiled(self._network, np.flip(pixels, self._axes), self._predictor.batch)
+        return np.flip(maps, self._axes)
+
+    def _network(self, tiles: np.ndarray) -> dict[str, np.ndarray]:
+        runtime = self._predictor.runtime
+        if self._group == len(self._states):
+            self._states.append(first_states(runtime, len(tiles)))
+        outputs = dict(runtime.step(tiles, self._states[self._group]))
+        self._states[self._group] = {name: outputs.pop(name) for name in runtime.states}
+        self._group += 1
+        return outputs
+
+
+def first_states(runtime: StepRuntime, count: int) -> dict[str, np.ndarray]:
+    """The states of `count` tiles before the first frame: zeros."""
+    return {name: np.zeros((count, *shape), np.float32) for name, shape in runtime.states.items()}
+
+
+def over_windows(runtime: StepRuntime, plan: Plan) -> Network:
+    """The engine as a function of whole tiles (B, h, w, C), or of windows (B, T, h, w, C) of any T for a
+    network with time: a causal one is stepped through the frames.
+    """
+    if not plan.network.causal:
+        return runtime
+
+    def network(windows: np.ndarray) -> dict[str, np.ndarray]:
+        states, found = first_states(runtime, len(windows)), []
+        for frame in np.moveaxis(windows, 1, 0):
+            outputs = dict(runtime.step(np.ascontiguousarray(frame), states))
+            states = {name: outputs.pop(name) for name in runtime.states}
+            found.append(outputs)
+        return {head: np.stack([outputs[head] for outputs in found], axis=1) for head in found[0]}
+
+    return network
+
+
+def as_frames(frames: Any, where: object) -> Sequence[Any]:
+    """The frames of a stack or a list. Raises DataError for what is no sequence of images."""
+    if not isinstance(frames, (list, tuple)):
+        frames = np.asarray(frames)
+        if frames.ndim not in (3, 4):
+            raise DataError(
+                "this array is not a sequence of images",
+                where=where,
+                expected="shape (frames, height, width) or (frames, height, width, channels)",
+                received=f"shape {frames.shape}",
+                fix="this run predicts sequences: a single image is one of one frame, image[None]",
+            )
+    if len(frames) == 0:
+        raise DataError("the sequence has no frame", where=where)
+    return frames
+
+
+def _mean(maps: Sequence[np.ndarray]) -> np.ndarray:
+    return maps[0] if len(maps) == 1 else np.stack(maps).mean(axis=0)
+
+
+def _as_channels(values: np.ndarray) -> np.ndarray:
+    """(..., T, K) to (..., T * K)."""
+    return np.ascontiguousarray(values).reshape(*values.shape[:-2], -1)

@@ -1,0 +1,52 @@
+"""The rules for sequences: how many frames a window has, and how large its patches are."""
+
+from __future__ import annotations
+
+from reunet.contracts.fingerprint import Fingerprint
+from reunet.errors import PlanError
+from reunet.networks.presets import PRESETS, choose
+from reunet.planning.request import PlanRequest
+
+CLIP_FRAMES = 4
+CLIP_SIDE = 160
+"""Such a window costs about as much as one and a half patches of single images, and halves evenly."""
+
+
+def asked_time(request: PlanRequest) -> str:
+    """Whether the network that is asked for sees time, as in `NetworkConfig.time`."""
+    if request.network is not None:
+        return request.network.time
+    if request.preset == "auto":
+        return "none"
+    return str(PRESETS[choose(request.preset, PRESETS, where="preset")].fields.get("time", "none"))
+
+
+def needs_sequences(fingerprint: Fingerprint, where: str) -> None:
+    """Raise PlanError when no image belongs to a sequence, for a network that sees time."""
+    if fingerprint.sequences:
+        return
+    raise PlanError(
+        "this network needs sequences, and the dataset has single images only",
+        where=where,
+        expected="frames in the order of time or depth",
+        received="no sequences.json, no stack, no --sequence",
+        fix="name the frames in sequences.json, or say how file names tell sequence and frame, such as "
+        '--sequence "{sequence}_{frame}"; or choose another --preset',
+    )
+
+
+def choose_frames(fingerprint: Fingerprint, request: PlanRequest, reasons: dict[str, str]) -> int:
+    """Frames of a window: CLIP_FRAMES, fewer where most sequences are shorter.
+
+    Raises PlanError where no image belongs to a sequence.
+    """
+    needs_sequences(fingerprint, f"preset {request.preset}" if request.network is None else "--init")
+    usual = sorted(fingerprint.sequences)[len(fingerprint.sequences) // 2]
+    frames = min(CLIP_FRAMES, usual)
+    what = "slices" if fingerprint.axis == "Z" else "frames"
+    reasons["clip"] = (
+        f"windows of {frames} {what}, from {len(fingerprint.sequences)} sequence(s), usually of {usual}: "
+        "long enough to see what moves, short enough that a batch mixes places and times; `carry` above 1 "
+        "would let a window go on from the one before"
+    )
+    return frames

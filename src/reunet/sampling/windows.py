@@ -1,0 +1,82 @@
+"""Which frames are shown together: a single image, or a window of consecutive frames of one sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from reunet.contracts.plan import ClipSpec
+
+
+@dataclass(frozen=True)
+class Window:
+    """Frames that share one coordinate map and one change of appearance.
+
+    frames: numbers of the cases, in order. counted: which of them enter the loss; the others are context,
+    or mirrored where the sequence is shorter than the window.
+    """
+
+    frames: tuple[int, ...]
+    counted: tuple[bool, ...]
+
+    @property
+    def anchors(self) -> tuple[int, ...]:
+        """The frames that count: a patch is placed where one of them shows something."""
+        return tuple(frame for frame, counts in zip(self.frames, self.counted, strict=True) if counts)
+
+    def part(self, number: int, of: int) -> Window:
+        """One of `of` parts of equal length that follow each other."""
+        length = len(self.frames) // of
+        here = slice(number * length, (number + 1) * length)
+        return Window(self.frames[here], self.counted[here])
+
+
+def all_windows(cases: Sequence[Frame], clip: ClipSpec | None) -> tuple[Window, ...]:
+    """Every case alone; or, with `clip`, every window of each sequence, `clip.carry` windows in one piece.
+
+    Windows begin at every frame and, shifted into the sequence, also before its first: of such a window only
+    the frames count that lie in it before the shift. So every frame counts in exactly as many windows as a
+    window has frames, at its beginning, middle and end, and none has more say than another.
+    """
+    if clip is None:
+        return tuple(Window((number,), (True,)) for number in range(len(cases)))
+    return tuple(
+        window for sequence in sequences(cases) for window in _windows_of(sequence, clip.frames * clip.carry)
+    )
+
+
+def _windows_of(sequence: Sequence[int], length: int) -> list[Window]:
+    count, windows = len(sequence), []
+    for wanted in range(1 - length, count):
+        first = max(0, min(wanted, count - length))
+        places = np.arange(first, min(first + length, count))
+        counted = (places >= wanted) & (places < wanted + length)
+        missing = length - len(
+            places
+        )  # played backwards: motion stays smooth, as where a sequence is predicted
+        places = np.pad(places, (0, missing), mode="reflect")
+        frames = tuple(sequence[int(place)] for place in places)
+        windows.append(Window(frames, (*map(bool, counted), *(False,) * missing)))
+    return windows
+
+
+class Frame(Protocol):
+    """A case, as far as sequences are concerned."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def sequence(self) -> str | None: ...
+
+
+def sequences(cases: Sequence[Frame]) -> list[list[int]]:
+    """Numbers of the cases, sequence by sequence and in their order; a case of none is one by itself."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for number, case in enumerate(cases):
+        key = ("image", case.id) if case.sequence is None else ("sequence", case.sequence)
+        found.setdefault(key, []).append(number)
+    return list(found.values())
