@@ -119,6 +119,46 @@ def write_dataset(
     return folder
 
 
+@pytest.fixture(scope="session")
+def make_films() -> DatasetMaker:
+    """A function that writes a tiny dataset of sequences; see `write_films`."""
+    return write_films
+
+
+def write_films(
+    folder: Path,
+    *,
+    train: tuple[int, ...] = (7, 8),
+    test: tuple[int, ...] = (5, 4),
+    size: tuple[int, int] = (40, 48),
+    listed: bool = True,
+) -> Path:
+    """A bright disc that moves over a dark, noisy ground: frames `walk0_000`, ... of as many sequences as
+    there are numbers of frames. listed: whether sequences.json tells them.
+    """
+    import json
+
+    from PIL import Image
+
+    rng, entries = np.random.default_rng(0), []
+    for split, lengths in (("train", train), ("test", test)):
+        for name in ("images", "masks"):
+            (folder / split / name).mkdir(parents=True, exist_ok=True)
+        for number, length in enumerate(lengths):
+            begin, step = rng.uniform(0.3, 0.7, 2) * size, rng.uniform(-2, 2, 2)
+            stems = [f"walk{number}_{frame:03d}" for frame in range(length)]
+            for frame, stem in enumerate(stems):
+                y, x = np.mgrid[: size[0], : size[1]] - (begin + frame * step)[:, None, None]
+                mask = (np.hypot(y, x) < 8).astype(np.uint8)
+                image = np.clip(60 + 90 * mask + rng.normal(0, 12, size), 0, 255).astype(np.uint8)
+                Image.fromarray(image).save(folder / split / "images" / f"{stem}.png")
+                Image.fromarray(mask).save(folder / split / "masks" / f"{stem}.png")
+            entries.append({"split": split, "sequence": f"walk{number}", "axis": "T", "frames": stems})
+    if listed:
+        (folder / "sequences.json").write_text(json.dumps(entries), encoding="utf-8")
+    return folder
+
+
 def _discs(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     y, x = np.mgrid[: size[0], : size[1]]
     mask = np.zeros(size, np.uint8)

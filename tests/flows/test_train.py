@@ -163,8 +163,8 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoints(
 
     real = Training._step
 
-    def failing(self: Training, batch: Any) -> float:
-        loss = real(self, batch)
+    def failing(self: Training, k: int, batch: Any) -> float:
+        loss = real(self, k, batch)
         return float("nan") if self.model.optimizer.iterations > 4 else loss
 
     monkeypatch.setattr(Training, "_step", failing)

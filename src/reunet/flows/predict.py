@@ -311,7 +311,7 @@ class Worker:
             _write_array(job.path("probabilities", ".npy"), result.probabilities)
         shown, labels = image, result.labels
         if header.is_volume:
-            planes = telling_planes(np.isin(labels, self.labels.foreground), spacing)
+            planes = telling_planes(np.isin(labels, self.labels.foreground), header.spacing or UNSTATED)
             shown, labels = sheet(image[..., :1], planes), sheet(labels, planes, IGNORE)
         write_picture(job.path("overlays", ".png"), overlay(shown, labels, self.labels))
         wide = self.labels.to_ids(np.zeros(1, np.uint8)).dtype != np.uint8

@@ -1,0 +1,178 @@
+"""Runs on sequences from end to end: train, predict, evaluate, and what their inputs may be."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+import reunet
+from reunet.contracts.plan import Plan
+from reunet.errors import DataError, PlanError, UsageError
+from reunet.flows.evaluate import evaluate
+from reunet.flows.plan import plan
+from reunet.flows.predict import predict
+from reunet.flows.train import train
+from reunet.inference.sequence import SequencePredictor
+from reunet.metrics.overlap import confusion, dice
+
+pytestmark = pytest.mark.keras
+
+PRESETS = {"conv_gru_unet": 2, "slice_unet": 1, "unet_2d_t": 1}
+"""With the number of windows that the state is carried through: one causal network, two on windows."""
+
+
+@pytest.fixture(scope="module")
+def films(make_films: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_films(tmp_path_factory.mktemp("data") / "films")
+
+
+@pytest.fixture(scope="module", params=PRESETS)
+def run(
+    request: pytest.FixtureRequest, films: Path, tmp_path_factory: pytest.TempPathFactory, backend: str
+) -> Path:
+    folder = tmp_path_factory.mktemp(request.param)
+    made = plan(films, steps=20, backend=backend, preset=request.param).model_dump()
+    made["network"].update(filters=(4, 8), strides=made["network"]["strides"][:1])
+    made["schedule"].update(validations=2)
+    made["clip"].update(frames=3, carry=PRESETS[request.param])
+    made.update(patch=(32, 32), inference={"tile": (32, 32)}, batch=2)
+    Plan.parse(made, where="test").write(folder / "plan.json")
+    train(films, output=folder / "run", plan=folder / "plan.json")
+    return folder / "run"
+
+
+def stack(films: Path, name: str) -> np.ndarray:
+    """(T, H, W): the frames of a test sequence."""
+    return np.stack(
+        [np.array(Image.open(path)) for path in sorted((films / "test/images").glob(f"{name}_*"))]
+    )
+
+
+def masks(output: Path, name: str) -> np.ndarray:
+    """(T, H, W): what was predicted for them."""
+    return np.stack([np.array(Image.open(path)) for path in sorted((output / "masks").glob(f"{name}_*"))])
+
+
+def test_engine_and_keras_agree_on_any_number_of_frames(run: Path, films: Path) -> None:
+    engine, keras_engine = (reunet.load(run, engine=name, precision="f32") for name in ("openvino", "keras"))
+    assert isinstance(engine, SequencePredictor)
+    film = np.concatenate([stack(films, "walk0"), stack(films, "walk1")])
+    for frames in (1, 2, 3, 7):
+        one, other = engine(film[:frames]), keras_engine(film[:frames])
+        assert one.labels.shape == (frames, 40, 48)
+        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-4)
+    assert one.probabilities.std() > 0.01
+
+
+def test_streaming_is_for_networks_that_look_back(run: Path, films: Path) -> None:
+    model, film = reunet.load(run, precision="f32"), stack(films, "walk0")
+    if not model.plan.network.causal:
+        with pytest.raises(PlanError, match="cannot stream"):
+            model.stream()
+        return
+    stream, whole = model.stream(), model(film)
+    for t, frame in enumerate(film):
+        np.testing.assert_array_equal(stream(frame).probabilities, whole.probabilities[t])
+
+
+def test_the_frames_of_a_sequence_are_predicted_together(run: Path, films: Path, tmp_path: Path) -> None:
+    """By sequences.json, by a pattern, and as a stack: always what the model gives for the sequence."""
+    model = reunet.load(run)
+    copies = tmp_path / "copies"
+    shutil.copytree(films / "test/images", copies)
+    tifffile.imwrite(
+        tmp_path / "walk1.tif", stack(films, "walk1"), photometric="minisblack", metadata={"axes": "TYX"}
+    )
+    predict(run, films / "test/images", output=tmp_path / "listed")
+    predict(run, copies, output=tmp_path / "named", sequence="{sequence}_{frame}")
+    predict(run, tmp_path / "walk1.tif", output=tmp_path / "stack")
+    for name in ("walk0", "walk1"):
+        expected = model(stack(films, name)).labels
+        np.testing.assert_array_equal(masks(tmp_path / "listed", name), expected)
+        np.testing.assert_array_equal(masks(tmp_path / "named", name), expected)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "stack/masks/walk1.tif"), expected)
+
+
+def test_a_folder_is_one_sequence_in_the_order_of_its_numbers(run: Path, films: Path, tmp_path: Path) -> None:
+    film = stack(films, "walk0")
+    for name in ("a", "b"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+    for number, frame in enumerate(film):
+        Image.fromarray(frame).save(tmp_path / f"in/a/f{8 + number}.png")  # f8, f9, f10, ...
+        Image.fromarray(frame[::-1]).save(tmp_path / f"in/b/f{8 + number}.png")
+    predict(run, tmp_path / "in", output=tmp_path / "out", probabilities=True)
+    model = reunet.load(run)
+    for name, frames in (("a", film), ("b", film[:, ::-1])):
+        expected = model(frames).probabilities
+        for number, probabilities in enumerate(expected):
+            found = np.load(tmp_path / f"out/probabilities/{name}/f{8 + number}.npy")
+            np.testing.assert_allclose(found, probabilities, atol=1e-6)
+
+
+def test_a_sequence_is_predicted_whole_or_not_at_all(run: Path, films: Path, tmp_path: Path) -> None:
+    folder, output = shutil.copytree(films / "test/images", tmp_path / "in"), tmp_path / "out"
+    options = {"output": output, "sequence": "{sequence}_{frame}"}
+    broken = folder / "walk1_002.png"
+    good = broken.read_bytes()
+    broken.write_bytes(good[:60])
+    result = predict(run, folder, **options)
+    assert sorted(Path(path).name for path in result.failures) == [f"walk1_00{i}.png" for i in range(4)]
+    assert all("walk1_002.png" in reason for reason in result.failures.values())
+    assert not list(output.rglob("walk1*"))
+    assert len(list((output / "masks").glob("walk0*"))) == 5
+
+    broken.write_bytes(good)
+    result = predict(run, folder, skip_existing=True, **options)
+    assert [path.name for path in result.skipped] == [f"walk0_00{i}.png" for i in range(5)]
+    complete = masks(output, "walk1")
+    (output / "masks/walk1_003.png").unlink()
+    result = predict(run, folder, skip_existing=True, **options)
+    assert [path.name for path in result.predicted] == [f"walk1_00{i}.png" for i in range(4)]
+    np.testing.assert_array_equal(masks(output, "walk1"), complete)
+
+
+def test_names_that_do_not_fit_the_pattern_are_refused(run: Path, films: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not fit the pattern"):
+        predict(run, films / "test/images", output=tmp_path / "out", sequence="{sequence}-{frame}")
+    with pytest.raises(UsageError, match="number of a frame"):
+        predict(run, films / "test/images", output=tmp_path / "out", sequence="walk")
+
+
+def test_evaluation_predicts_sequences(run: Path, films: Path, tmp_path: Path) -> None:
+    result = evaluate(run, films, output=tmp_path / "out")
+    model, counts = reunet.load(run), np.zeros((2, 2), np.int64)
+    for name in ("walk0", "walk1"):
+        files = sorted((films / "test/masks").glob(f"{name}_*"))
+        truth = np.stack([np.array(Image.open(path)) for path in files])
+        counts += confusion(truth, model(stack(films, name)).labels, 2)
+    assert result.metrics["n_images"] == 9
+    found = result.metrics["dice"]["pooled"]["per_class"]
+    np.testing.assert_allclose(list(found.values()), dice(counts), atol=1e-9)
+    assert (run / "evaluation/val/metrics.json").is_file()
+
+
+def test_a_dataset_of_single_images_says_what_is_missing(
+    make_films: Callable[..., Path], tmp_path: Path, backend: str, run: Path
+) -> None:
+    data = make_films(tmp_path / "films", train=(3, 3), listed=False)
+    with pytest.raises(PlanError, match="needs sequences") as caught:
+        plan(data, preset="conv_gru_unet", steps=1, backend=backend)
+    assert "--sequence" in str(caught.value.fix)
+    with pytest.raises(PlanError, match="needs sequences"):
+        train(data, output=tmp_path / "run", plan=run / "plan.json")
+    made = plan(data, preset="conv_gru_unet", steps=1, backend=backend, sequence="{sequence}_{slice}")
+    assert made.clip is not None
+    assert (made.clip.axis, made.clip.frames) == ("Z", 3)
+    with pytest.raises(PlanError, match="another kind"):
+        train(data, output=tmp_path / "run", plan=run / "plan.json", sequence="{sequence}_{slice}")
+
+
+def test_a_single_image_is_no_sequence(run: Path) -> None:
+    with pytest.raises(DataError, match=r"image\[None\]"):
+        reunet.load(run)(np.zeros((40, 48), np.uint8))
