@@ -339,6 +339,7 @@ def compare(
     colors: Colors = None,
     group: Group = None,
     allow_geometry_mismatch: AllowGeometry = False,
+    sequence: SequenceOption = None,
 ) -> int:
     """Train several networks alike and report the race."""
     arguments = locals()

@@ -14,15 +14,16 @@ from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration, ClipSpec, Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.errors import DataError, PlanError, ReunetError
 from reunet.inference.sequence import SequencePredictor, over_windows
-from reunet.networks.presets import configure
+from reunet.networks.presets import PRESETS, configure
 
 TILE = (16, 16)
 
 
 def make_plan(preset: str, *, frames: int = 4, overlap: float = 0.25) -> Plan:
-    network = configure(
-        preset, in_channels=1, filters=(4, 8), heads=(HeadSpec(channels=2),), normalisation="none"
-    )
+    name, _, control = preset.partition(":")
+    fields = PRESETS[name].control if control else {}
+    heads = (HeadSpec(channels=2),)
+    network = configure(name, in_channels=1, filters=(4, 8), heads=heads, normalisation="none", **fields)
     return Plan(
         dataset="x",
         labels=LabelMap(classes=default_classes([0, 1])),
@@ -194,7 +195,9 @@ def test_frames_of_another_size_are_named() -> None:
 
 
 @pytest.mark.keras
-@pytest.mark.parametrize("preset", ["conv_gru_unet", "conv_lstm_unet", "slice_unet", "unet_2d_t"])
+@pytest.mark.parametrize(
+    "preset", ["conv_gru_unet", "conv_gru_unet:control", "conv_lstm_unet", "slice_unet", "unet_2d_t"]
+)
 def test_prediction_equals_the_sequence_network(preset: str) -> None:
     """On one tile and, for networks on windows, one window: no blending, so the network itself is seen."""
     from reunet.inference.keras_runtime import KerasRuntime, copy_weights

@@ -38,6 +38,7 @@ def compare(
     colors: Path | None = None,
     group: str | None = None,
     allow_geometry_mismatch: bool = False,
+    sequence: str | None = None,
     on_progress: Progress | None = None,
 ) -> CompareResult:
     """Train every preset with every seed for the same time, score them, and say how sure the difference is.
@@ -52,7 +53,7 @@ def compare(
     minutes, steps: the budget of each training, one of them; ten minutes when nothing is given.
     seeds: trainings per preset. Each seed has one split of the data, the same for all presets.
     split: what is scored: `val`, held out of each training, or `test`.
-    backend, max_memory: as in `train`. images to allow_geometry_mismatch: see `DataOptions`.
+    backend, max_memory: as in `train`. images to sequence: see `DataOptions`.
 
     Each training is a process of its own. One that fails is in `failures` of the result, the others go on.
     Raises UsageError, PlanError, DataError and StorageError before anything is trained, TrainingError when
@@ -62,7 +63,7 @@ def compare(
     chosen = choose_backend(backend)
     contest = Contest(
         data=None if data is None else Path(data),
-        options=DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch),
+        options=DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch, sequence),
         entries=parse_entries(presets),
         seeds=seeds,
         request=PlanRequest(minutes=minutes, steps=steps, backend=chosen, max_memory=max_memory),

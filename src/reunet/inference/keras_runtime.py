@@ -49,7 +49,9 @@ class KerasRuntime:
             name: np.concatenate([values, np.repeat(values[-1:], full - len(batch), axis=0)])
             for name, values in {"image": batch, **states}.items()
         }
-        outputs = self._model.predict_on_batch(filled if states else filled["image"])
+        outputs = self._model.predict_on_batch(
+            filled if isinstance(self._model.input, dict) else filled["image"]
+        )
         return {head: np.asarray(values)[: len(batch)] for head, values in outputs.items()}
 
 
