@@ -153,6 +153,14 @@ class NetworkConfig(Contract):
         return self.normalisation in ("instance", "group") or self.bottleneck in SWEEPS
 
     @property
+    def fixed_when_exported(self) -> bool:
+        """Whether an exported graph has one size: each step of a recurrence is a part of it, and what
+        interpolates must know where.
+        """
+        interpolates = self.upsampling == "linear" or self.decoder == "full_scale"
+        return self.time != "none" or self.bottleneck in SWEEPS or interpolates
+
+    @property
     def recurs_over_frames(self) -> bool:
         """Whether something is carried from one frame of a sequence to another."""
         return (

@@ -8,33 +8,42 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reunet.contracts.plan import Plan
+
+if TYPE_CHECKING:
+    import keras
 
 
 def build_graph(plan: Plan, weights: Path) -> Any:
     """The network from (B, *space, C) to probabilities as an `openvino.Model`, all but C dynamic.
 
     Of a network with time: from a window of the plan's frames and tile, or, where it is causal, from one
-    frame and the states it was left with to probabilities and states; B is dynamic then.
+    frame and the states it was left with to probabilities and states. There, and wherever else the graph has
+    one size, only B is dynamic.
     Needs KERAS_BACKEND=openvino. Outputs are named after the heads and states.
     """
+    from reunet.inference.keras_runtime import load_network
+    from reunet.networks import probability_model
+
+    model = probability_model(load_network(plan, weights), plan.network)
+    return trace(model, plan.engine_input if plan.network.fixed_when_exported else None)
+
+
+def trace(model: keras.Model, size: tuple[int, ...] | None = None) -> Any:
+    """A Keras network as an `openvino.Model`. size: of its image, batch and channels aside, if it is fixed."""
     import openvino as ov
     from keras.src.backend.openvino.core import OpenVINOKerasTensor
     from openvino import opset16
 
     from reunet.export.layout import sink_transpositions
-    from reunet.inference.keras_runtime import load_network
     from reunet.inference.openvino_runtime import AFTER
-    from reunet.networks import probability_model
 
-    network = load_network(plan, weights)
-    model = probability_model(network, plan.network)
     wanted = model.input if isinstance(model.input, dict) else {"image": model.inputs[0]}
     sides: dict[str, tuple[int | None, ...]] = {name: tensor.shape for name, tensor in wanted.items()}
-    if plan.clip is not None:
-        sides["image"] = (None, *plan.engine_input, plan.network.in_channels)
+    if size is not None:
+        sides["image"] = (None, *size, sides["image"][-1])
     parameters = {}
     for name, shape in sides.items():
         parameter = opset16.parameter(
@@ -47,7 +56,7 @@ def build_graph(plan: Plan, weights: Path) -> Any:
         inputs if isinstance(model.input, dict) else inputs["image"], training=False
     )
     results = [opset16.result(output.output, name=name) for name, output in outputs.items()]
-    graph = ov.Model(results, list(parameters.values()), plan.network.preset)
+    graph = ov.Model(results, list(parameters.values()), model.name)
     sink_transpositions(graph)
     for name, output in zip(outputs, graph.outputs, strict=True):
         output.tensor.set_names({name + AFTER if name in parameters else name})
