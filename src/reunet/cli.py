@@ -92,6 +92,9 @@ Tasks = Annotated[
     list[Task], typer.Option("--task", metavar="TASK", help="auto or semantic; may be repeated.")
 ]
 Preset = Annotated[str, typer.Option(metavar="NAME", help="Network: auto, or a preset by name.")]
+EncoderOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Pretrained encoder: vgg16, resnet50, mobilenet_v2, ...")
+]
 Minutes = Annotated[
     float | None, typer.Option(metavar="M", help="Budget: minutes from start to final weights.")
 ]
@@ -163,6 +166,7 @@ def plan(
     ] = None,
     task: Tasks = [Task.auto],  # noqa: B006 - typer copies it
     preset: Preset = "auto",
+    encoder: EncoderOption = None,
     minutes: Minutes = None,
     epochs: Epochs = None,
     steps: Steps = None,
@@ -204,8 +208,12 @@ def train(
         Path | None, typer.Option(metavar="RUN", help="Start from the weights of another run.")
     ] = None,
     freeze: Annotated[
-        Literal["encoder"] | None, typer.Option(help="Part whose weights of --init stay as they are.")
+        Literal["encoder"] | None, typer.Option(help="Part whose given weights stay as they are.")
     ] = None,
+    encoder: EncoderOption = None,
+    encoder_weights: Annotated[
+        str, typer.Option(metavar="FILE", help="Weights of --encoder: a file, imagenet or none.")
+    ] = "imagenet",
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     seed: Seed = 0,
     backend: BackendOption = None,

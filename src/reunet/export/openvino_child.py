@@ -32,7 +32,7 @@ def build_graph(plan: Plan, weights: Path) -> Any:
 
 
 def trace(model: keras.Model, size: tuple[int, ...] | None = None) -> Any:
-    """A Keras network as an `openvino.Model`. size: of its image, batch and channels aside, if it is fixed."""
+    """A Keras network as an `openvino.Model`. size: of the image between batch and channels if fixed."""
     import openvino as ov
     from keras.src.backend.openvino.core import OpenVINOKerasTensor
     from openvino import opset16

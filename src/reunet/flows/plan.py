@@ -20,6 +20,7 @@ def plan(
     output: str | Path | None = None,
     task: Sequence[str] = ("auto",),
     preset: str = "auto",
+    encoder: str | None = None,
     minutes: float | None = None,
     epochs: float | None = None,
     steps: int | None = None,
@@ -51,6 +52,7 @@ def plan(
         seed=seed,
         backend=chosen,
         max_memory=max_memory,
+        encoder=encoder,
     )
     use_backend(chosen)
     options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch, sequence)

@@ -35,6 +35,7 @@ class TrainOptions:
     plan: Path | None = None
     init: Path | None = None
     freeze: Literal["encoder"] | None = None
+    encoder_weights: str = "imagenet"
     resume: bool = False
     workers: int | None = None
     overwrite: bool = False
@@ -52,6 +53,8 @@ def train(
     steps: int | None = None,
     init: str | Path | None = None,
     freeze: Literal["encoder"] | None = None,
+    encoder: str | None = None,
+    encoder_weights: str = "imagenet",
     resume: bool = False,
     seed: int = 0,
     backend: str | None = None,
@@ -78,7 +81,9 @@ def train(
     minutes, epochs, steps: the budget, one of them; minutes are wall time from the start of the process
         to the final weights. Ten minutes when nothing is given.
     init: a run whose weights are the start; its network is used, its class list may differ.
-    freeze: `encoder` keeps the encoder of `init` as it is.
+    freeze: `encoder` keeps the encoder of `init`, or a pretrained one, as it is.
+    encoder: a pretrained encoder by name, for images with two axes. encoder_weights: `imagenet`, which
+        Keras downloads once, the file of such weights, or `none` for fresh ones.
     resume: go on with the training in `output`, exactly where its last checkpoint was.
     workers: threads that prepare batches; 0 for none.
     max_memory: bytes that training may need.
@@ -96,12 +101,19 @@ def train(
         Path(plan) if plan else None,
         Path(init) if init else None,
         freeze,
+        encoder_weights,
         resume,
         workers,
         overwrite,
     )
     request = PlanRequest(
-        preset=preset, minutes=minutes, steps=steps, epochs=epochs, seed=seed, max_memory=max_memory
+        preset=preset,
+        minutes=minutes,
+        steps=steps,
+        epochs=epochs,
+        seed=seed,
+        max_memory=max_memory,
+        encoder=encoder,
     )
     check_tasks(task)
     check_options(options, request)
@@ -146,8 +158,10 @@ def check_options(options: TrainOptions, request: PlanRequest) -> None:
         "--plan with --preset": options.plan and request.preset != "auto",
         "--plan with --seed": options.plan and request.seed,
         "--plan with --max-memory": options.plan and request.max_memory,
+        "--plan with --encoder": options.plan and request.encoder,
         "--init with --preset": options.init and request.preset != "auto",
-        "--freeze without --init": options.freeze and not options.init,
+        "--init with --encoder": options.init and request.encoder,
+        "--freeze without --init or --encoder": options.freeze and not (options.init or request.encoder),
     }
     for text, is_wrong in wrong.items():
         if is_wrong:
@@ -278,7 +292,8 @@ def _check_same_data(run: RunFolder, prepared: Prepared) -> None:
 
 
 def _network(plan: Plan, options: TrainOptions, progress: Progress) -> keras.Model:
-    """The compiled network, with the weights of --init."""
+    """The compiled network, with the weights of --init or of a pretrained encoder."""
+    from reunet.networks.pretrained import APPLICATIONS, load_pretrained
     from reunet.training.carry import network_of
     from reunet.training.compile import compiled_network
     from reunet.training.precision import fix_threads
@@ -293,6 +308,8 @@ def _network(plan: Plan, options: TrainOptions, progress: Progress) -> keras.Mod
     if options.init:
         for note in transfer_weights(network_of(model), plan, RunFolder(options.init)):
             progress.message(note)
+    elif plan.network.encoder in APPLICATIONS and not options.resume and options.encoder_weights != "none":
+        load_pretrained(network_of(model), plan.network, options.encoder_weights)
     return model
 
 

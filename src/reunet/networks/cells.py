@@ -93,7 +93,7 @@ def linear_scan(decay: Any, update: Any, *, reverse: bool = False) -> Any:
         pads = [(0, 0), (missing, 0) if reverse else (0, missing), *[(0, 0)] * len(rest)]
         decay, update = ops.pad(decay, pads, constant_values=1.0), ops.pad(update, pads)
     blocks = [ops.reshape(x, (-1, count, BLOCK, *rest)) for x in (decay, update)]
-    within, left = _one_by_one(*(ops.moveaxis(x, 2, 1) for x in blocks), reverse)
+    within, left = _one_by_one(ops.moveaxis(blocks[0], 2, 1), ops.moveaxis(blocks[1], 2, 1), reverse)
     last = 0 if reverse else -1
     ends = linear_scan(left[last], within[last], reverse=reverse)
     none = ops.zeros_like(ends[:, :1])
@@ -106,7 +106,8 @@ def linear_scan(decay: Any, update: Any, *, reverse: bool = False) -> Any:
 def _one_by_one(decay: Any, update: Any, reverse: bool) -> tuple[list[Any], list[Any]]:
     """Per step of (B, T, ...): h, and the product of the decays up to it; in the order of T."""
     order = range(decay.shape[1])[::-1] if reverse else range(decay.shape[1])
-    outputs, left = [], []
+    outputs: list[Any] = []
+    left: list[Any] = []
     for t in order:
         outputs.append(update[:, t] + decay[:, t] * outputs[-1] if outputs else update[:, t])
         left.append(decay[:, t] * left[-1] if left else decay[:, t])

@@ -196,7 +196,7 @@ def unet_model(
 
 def check_size(config: NetworkConfig, size: tuple[int, ...] | None, frames: int | None) -> None:
     """Raise PlanError when the network cannot take inputs of this size (axes of space) or length."""
-    wrong = None
+    wrong: tuple[object, str] | None = None
     if size is not None and (nearest := valid_size(config, size)) != size:
         wrong = (size, f"sides that fit {len(config.strides)} poolings, such as {nearest}")
     if frames is not None and (fitting := valid_frames(config, frames)) != frames:

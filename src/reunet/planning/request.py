@@ -18,6 +18,7 @@ class PlanRequest:
     """What the user asked for; None where the rules decide.
 
     minutes, steps, epochs: at most one of them. max_memory: bytes. network: that of the run to start from.
+    encoder: name of a pretrained one.
     Raises UsageError for numbers that make no sense and for two budgets.
     """
 
@@ -29,6 +30,7 @@ class PlanRequest:
     backend: Backend = "tensorflow"
     max_memory: int | None = None
     network: NetworkConfig | None = None
+    encoder: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("minutes", "steps", "epochs", "max_memory"):

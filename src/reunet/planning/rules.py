@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 from math import ceil
+from typing import Any
 
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.geometry import valid_frames, valid_size
@@ -171,15 +172,18 @@ def choose_networks(
     if request.network is not None:
         _check_axes("--init", request.network.spatial_dims, rank)
         reasons["network"] = "the network of the run whose weights this training starts from"
-        fields = request.network.model_dump() | {"in_channels": fingerprint.channels, "heads": task_heads}
-        return [NetworkConfig.parse(fields, where="network")]
+        adapted = request.network.model_dump() | {"in_channels": fingerprint.channels, "heads": task_heads}
+        return [NetworkConfig.parse(adapted, where="network")]
     preset = {2: "unet", 3: "unet3d"}[rank] if request.preset == "auto" else request.preset
     if preset in PRESETS:
         _check_axes("--preset", PRESETS[preset].fields.get("spatial_dims", rank), rank)
-    fields = {}
+    fields: dict[str, Any] = {}
     if rank == 3:
         plain = all(side == 3 for kernel in shape.kernels for side in kernel)
         fields = {"strides": shape.strides, "kernels": () if plain else shape.kernels}
+    if request.encoder is not None:
+        fields["encoder"] = request.encoder
+        reasons["network.encoder"] = "as asked; a decoder of our own goes back up from its features"
     networks = [
         configure(
             preset,
