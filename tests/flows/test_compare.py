@@ -16,17 +16,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import reunet
 from reunet.cli import main
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import ComparedRun
 from reunet.contracts.run import RunFolder
+from reunet.datasets.cases import DataOptions
 from reunet.errors import InterruptedRunError, TrainingError
 from reunet.flows import compare as room
-from reunet.flows.contest import Entry, parse_entries
-from reunet.flows.standings import difference, pairs_of, table
+from reunet.flows.contest import Contest, Entry, parse_entries
+from reunet.flows.standings import difference, image_units, pairs_of, table
 from reunet.metrics.bootstrap import crossed_interval
+from reunet.planning import PlanRequest
 
 IMAGES = 4
 GAIN = {"unet": 0.0, "cnn_rnn_unet": 0.04, "cnn_rnn_unet_control": 0.01}
@@ -251,6 +254,32 @@ def test_a_difference_is_paired_and_frames_are_drawn_in_blocks() -> None:
     rows = table(runs)
     assert rows[1]["lowest"] == 0.0
     assert rows[0]["deviation"] == pytest.approx(np.std([0.8, 0.45], ddof=1))
+
+
+@pytest.mark.parametrize(
+    ("axis", "count"), [("T", {"val": 2 + 1, "test": 3}), ("Z", {"val": 16, "test": 25})]
+)
+def test_frames_in_time_are_drawn_in_blocks_of_their_own_split(
+    axis: str, count: dict[str, int], tmp_path: Path
+) -> None:
+    frames = {"train": {"a": 12, "b": 4}, "test": {"a": 25}}
+    entries = []
+    for split, sequences in frames.items():
+        for name in ("images", "masks"):
+            (tmp_path / split / name).mkdir(parents=True)
+        for sequence, length in sequences.items():
+            stems = [f"{sequence}{number}" for number in range(length)]
+            entries.append({"split": split, "sequence": sequence, "axis": axis, "frames": stems})
+            for stem in stems:
+                for name in ("images", "masks"):
+                    picture = Image.fromarray(np.array([[0, 1]], np.uint8))
+                    picture.save(tmp_path / split / name / f"{stem}.png")
+    (tmp_path / "sequences.json").write_text(json.dumps(entries))
+    for split, expected in count.items():
+        request = PlanRequest(steps=1)
+        compared = parse_entries("unet,resunet")
+        contest = Contest(tmp_path, DataOptions(), compared, 1, request, split, tmp_path / "out")
+        assert len(set(image_units(contest).values())) == expected
 
 
 def test_interval_equals_the_enumeration_of_all_samples() -> None:

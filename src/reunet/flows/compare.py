@@ -140,10 +140,16 @@ def run_process(words: list[str], name: str, progress: Progress) -> None:
     """
     command = [sys.executable, "-m", "reunet", *words]
     last: deque[str] = deque(maxlen=12)
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, encoding="utf-8", errors="replace", **pipes) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
         try:
-            for line in process.stderr:
+            for line in process.stderr or ():
                 last.append(line.rstrip())
                 progress.message(f"{name}: {last[-1]}")
             code = process.wait()
@@ -154,7 +160,8 @@ def run_process(words: list[str], name: str, progress: Progress) -> None:
     if code in (130, 143):
         raise InterruptedRunError(f"{name} was interrupted; its state is saved", signal_number=code - 128)
     if code != 0:
+        ended = f"exit code {code}" if code > 0 else f"ended by signal {-code}; was there enough memory?"
         lines = [line for line in last if not line.startswith("  where:")]  # results may be passed on
         errors = [number for number, line in enumerate(lines) if line.startswith("error:")]
-        told = " ".join(line.strip() for line in lines[errors[-1] :]) if errors else f"exit code {code}"
+        told = " ".join(line.strip() for line in lines[errors[-1] :]) if errors else ended
         raise TrainingError("the training did not finish", received=told)

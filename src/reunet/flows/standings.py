@@ -83,7 +83,9 @@ def pairs_of(entries: Sequence[Entry]) -> list[tuple[str, str]]:
 def image_units(contest: Contest) -> dict[str, str]:
     """For each image id what it is drawn with: blocks of frames of a sequence in time, else by itself."""
     units: dict[str, str] = {}
-    cases = open_dataset(contest.data, contest.options).cases
+    dataset = open_dataset(contest.data, contest.options)
+    scored = {"train", "val"} if contest.split == "val" else dataset.given_splits & {"test"} or {"train"}
+    cases = [case for case in dataset.cases if case.split in scored]
     for (split, sequence), frames in itertools.groupby(cases, key=lambda case: (case.split, case.sequence)):
         for number, case in enumerate(frames):
             alone = sequence is None or case.axis != "T"
