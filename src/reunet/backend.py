@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import sys
-from typing import Literal
+from typing import Any, Literal
 
 from reunet.errors import BackendError
 
@@ -13,6 +14,16 @@ Backend = Literal["tensorflow", "jax", "torch"]
 
 BACKENDS: tuple[Backend, ...] = ("tensorflow", "jax", "torch")
 """In order of preference: TensorFlow trains fastest on a CPU (docs/benchmarks.md)."""
+
+
+def import_openvino() -> Any:
+    """The module `openvino`, without its reports.
+
+    On import OpenVINO tells its maker over the network that it was imported, through the package
+    openvino_telemetry, where that can be imported. What is predicted here, and when, is nobody's business.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if not installed
+    return importlib.import_module("openvino")
 
 
 def installed_backends() -> tuple[Backend, ...]:

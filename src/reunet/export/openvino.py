@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import reunet
+from reunet.backend import import_openvino
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.run import RunFolder, read_facts
 from reunet.errors import BackendError
@@ -104,7 +105,6 @@ def _run_child(plan: Path, weights: Path, model: Path) -> None:
 
 def _facts(run: RunFolder, plan: Plan, model: Path) -> dict[str, Any]:
     import keras
-    import openvino
 
     return {
         "schema_version": 1,
@@ -115,7 +115,7 @@ def _facts(run: RunFolder, plan: Plan, model: Path) -> dict[str, Any]:
         "versions": {
             "reunet": reunet.__version__,
             "keras": keras.__version__,
-            "openvino": openvino.__version__,
+            "openvino": import_openvino().__version__,
         },
     }
 

@@ -10,10 +10,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reunet.backend import import_openvino
 from reunet.contracts.plan import Plan
 
 if TYPE_CHECKING:
     import keras
+
+ov = import_openvino()  # before Keras' backend does
 
 
 def build_graph(plan: Plan, weights: Path) -> Any:
@@ -33,7 +36,6 @@ def build_graph(plan: Plan, weights: Path) -> Any:
 
 def trace(model: keras.Model, size: tuple[int, ...] | None = None) -> Any:
     """A Keras network as an `openvino.Model`. size: of the image between batch and channels if fixed."""
-    import openvino as ov
     from keras.src.backend.openvino.core import OpenVINOKerasTensor
     from openvino import opset16
 
@@ -65,8 +67,6 @@ def trace(model: keras.Model, size: tuple[int, ...] | None = None) -> Any:
 
 def main(plan: Path, weights: Path, output: Path) -> None:
     """Write the engine: `output` (.xml) and the .bin beside it, in float32."""
-    import openvino as ov
-
     ov.save_model(build_graph(Plan.read(plan), weights), output, compress_to_fp16=False)
 
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from reunet import __version__, machine
-from reunet.backend import BACKENDS
+from reunet.backend import BACKENDS, import_openvino
 
 NEEDED_FOR_TRAINING = ("keras", "grain")
 
@@ -76,8 +76,7 @@ def _gpu() -> str:
 
 def _engines() -> list[str]:
     try:
-        import openvino as ov
-
+        ov = import_openvino()
         core = ov.Core()
         abilities = ", ".join(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
         return [f"openvino: loads; devices {', '.join(core.available_devices)}; CPU computes {abilities}"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from reunet.backend import import_openvino
 from reunet.errors import BackendError, ModelFileError
 from reunet.inference.runtime import StateShapes
 
@@ -20,8 +21,7 @@ def native_bf16() -> bool:
 
     OpenVINO lists the capability and prefers the precision exactly where it is faster than float32.
     """
-    import openvino as ov
-
+    ov = import_openvino()
     core = ov.Core()
     preferred = core.get_property("CPU", "INFERENCE_PRECISION_HINT")
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") and preferred == ov.Type.bf16
@@ -42,8 +42,7 @@ class OpenVINORuntime:
     name = "openvino"
 
     def __init__(self, model: Path, tile: tuple[int, ...], precision: str = "f32") -> None:
-        import openvino as ov
-
+        ov = import_openvino()
         if precision == "bf16" and not native_bf16():
             raise BackendError(
                 "this CPU has no bfloat16 arithmetic",
