@@ -1,0 +1,294 @@
+"""What `predict` does with each image or sequence: read, predict, write, or leave nothing behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.results import Prediction
+from reunet.datasets.cache import read_fov
+from reunet.errors import PlanError, ReunetError, StorageError, TooLargeError, UsageError
+from reunet.flows.inputs import Source
+from reunet.inference.predictor import Predictor
+from reunet.inference.sequence import SequencePredictor
+from reunet.io.header import ImageHeader
+from reunet.io.images import UNSTATED, read_channels, read_header, read_image
+from reunet.io.masks import write_mask
+from reunet.io.planes import sheet, telling_planes
+from reunet.io.render import overlay, write_picture
+from reunet.progress import Progress
+from reunet.storage import atomic_path, publish_folder
+
+WORKERS = 2
+"""Images in hand at a time: while the engine predicts one, another is read or written."""
+
+BASE_MEMORY = 300_000_000
+"""Bytes the process takes with an engine loaded, before any image."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image file and where its results go."""
+
+    source: Source
+    output: Path
+    fov: Path | None
+    probabilities: bool
+    axes: str | None
+
+    def path(self, kind: str, suffix: str) -> Path:
+        """Such as OUT/masks/<name>.png."""
+        name = self.source.name
+        return self.output / kind / name.with_name(name.name + suffix)
+
+    def results(self) -> tuple[Path, ...]:
+        """Every file or folder that a prediction of this image may leave.
+
+        A name may be too long to exist, such as that of the pages of an image that has one: `os.path` says
+        that it does not exist, where `Path` raises.
+        """
+        return (
+            self.path("masks", ".png"),
+            self.path("masks", ".tif"),
+            self.path("masks", ".nii.gz"),
+            self.path("overlays", ".png"),
+            self.path("overlays", ".pages"),
+            self.path("probabilities", ".npy"),
+        )
+
+    def is_done(self) -> bool:
+        """The mask is written last, so where it is, the rest is too; probabilities if they were wanted."""
+        *masks, _, _, probabilities = self.results()
+        wanted = os.path.isfile(probabilities) or not self.probabilities
+        return wanted and any(os.path.isfile(path) for path in masks)
+
+    def remove_results(self) -> None:
+        """Remove what an earlier prediction of this image left."""
+        try:
+            for path in self.results():
+                if os.path.isdir(path):
+                    shutil.rmtree(path)
+                elif os.path.lexists(path):
+                    path.unlink()
+        except OSError as cause:
+            raise StorageError(
+                "could not remove an old result", where=path, received=cause.strerror
+            ) from cause
+
+
+def outside_value(labels: LabelMap) -> int:
+    """The class index written outside the field of view: the background, else unlabelled.
+
+    Raises UsageError when the classes have neither.
+    """
+    for i in range(len(labels.classes)):
+        if i not in labels.foreground:
+            return i
+    if labels.ignore is None:
+        raise UsageError(
+            "this run has no background class to write outside the field of view",
+            where="--fov",
+            received=f"classes {', '.join(labels.names)}",
+            fix="predict without --fov",
+        )
+    return IGNORE
+
+
+def predict_all(
+    groups: Sequence[Sequence[Job]],
+    predictor: Predictor | SequencePredictor,
+    max_memory: int | None,
+    progress: Progress,
+) -> dict[str, str]:
+    """Predict all files, several groups in hand at a time. Returns {input: reason} of those that failed."""
+    worker = Worker(predictor, max_memory)
+    reasons: dict[int, str] = {}
+    pool = ThreadPoolExecutor(WORKERS if max_memory is None else 1)
+    try:
+        futures: dict[Future[None], int] = {
+            pool.submit(worker.predict, group): number for number, group in enumerate(groups)
+        }
+        for future in as_completed(futures):
+            try:
+                future.result()
+            except (ReunetError, OSError, MemoryError) as cause:
+                if isinstance(cause, StorageError) and not _is_long_name(cause):
+                    raise  # a full disk or read-only folder fails for every image
+                reasons[futures[future]] = str(cause) or type(cause).__name__
+            progress.advance(len(groups[futures[future]]))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    if worker.unstated:
+        names = ", ".join(path.name for path in worker.unstated[:5])
+        progress.message(f"{len(worker.unstated)} volume(s) state no voxel size and count as 1 mm: {names}")
+    return {
+        str(job.source.path): reasons[number]
+        for number, group in enumerate(groups)
+        if number in reasons
+        for job in group
+    }
+
+
+def _is_long_name(error: StorageError) -> bool:
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENAMETOOLONG
+
+
+class Worker:
+    """Reads, predicts and writes an image or a sequence; one thread at a time uses the engine."""
+
+    def __init__(self, predictor: Predictor | SequencePredictor, max_memory: int | None) -> None:
+        self.predictor, self.max_memory = predictor, max_memory
+        self.labels = predictor.plan.labels
+        self.unstated: list[Path] = []
+        self._engine = Lock()
+
+    def predict(self, jobs: Sequence[Job]) -> None:
+        """All pages of one file, or the files of one sequence. After a failure none has results."""
+        try:
+            headers = [read_header(job.source.path, job.axes) for job in jobs]
+            for job, header in zip(jobs, headers, strict=True):
+                self._check_axes(job, header)
+                self._check_memory(job, header)
+            if headers[0].pages > 1:
+                self._stack(jobs[0], headers[0])
+            else:
+                self._files(jobs, headers)
+        except BaseException:
+            for job in jobs:
+                job.remove_results()
+            raise
+
+    def _files(self, jobs: Sequence[Job], headers: Sequence[ImageHeader]) -> None:
+        images = (read_channels((job.source.path, *job.source.channels), axes=job.axes) for job in jobs)
+        where = [job.source.path for job in jobs]
+        spacing = None
+        if headers[0].is_volume:
+            spacing = headers[0].spacing or UNSTATED
+            self.unstated += [] if headers[0].spacing else [jobs[0].source.path]
+        results = self._predicted(images, where, spacing)
+        for job, header, (image, result) in zip(jobs, headers, results, strict=True):
+            self._leave_out(job, result, None)
+            self._write(job, header, image, result)
+
+    def _write(self, job: Job, header: ImageHeader, image: np.ndarray, result: Prediction) -> None:
+        if job.probabilities:
+            _write_array(job.path("probabilities", ".npy"), result.probabilities)
+        shown, labels = image, result.labels
+        if header.is_volume:
+            planes = telling_planes(np.isin(labels, self.labels.foreground), header.spacing or UNSTATED)
+            shown, labels = sheet(image[..., :1], planes), sheet(labels, planes, IGNORE)
+        write_picture(job.path("overlays", ".png"), overlay(shown, labels, self.labels))
+        wide = self.labels.to_ids(np.zeros(1, np.uint8)).dtype != np.uint8
+        suffix = ".nii.gz" if header.is_volume else ".tif" if wide else ".png"
+        like = job.source.path if header.is_volume else None
+        write_mask(job.path("masks", suffix), result.labels, self.labels, like)
+
+    def _stack(self, job: Job, header: ImageHeader) -> None:
+        labels: list[np.ndarray] = []
+        probabilities: list[np.ndarray] = []
+        images = (read_image(job.source.path, page=page, axes=job.axes) for page in range(header.pages))
+        where = [f"{job.source.path}, page {page + 1} of {header.pages}" for page in range(header.pages)]
+
+        def fill(folder: Path) -> None:
+            for page, (image, result) in enumerate(self._predicted(images, where)):
+                self._leave_out(job, result, page)
+                write_picture(folder / f"{page + 1:04d}.png", overlay(image, result.labels, self.labels))
+                labels.append(result.labels)
+                if job.probabilities:
+                    probabilities.append(result.probabilities)
+
+        publish_folder(job.path("overlays", ".pages"), fill)
+        if job.probabilities:
+            _write_array(job.path("probabilities", ".npy"), np.stack(probabilities))
+        write_mask(job.path("masks", ".tif"), np.stack(labels), self.labels)
+
+    def _predicted(
+        self,
+        images: Iterator[np.ndarray],
+        where: Sequence[object],
+        spacing: tuple[float, ...] | None = None,
+    ) -> Iterator[tuple[np.ndarray, Prediction]]:
+        """Each image with its prediction. Images read ahead of the result wait here: a window at most."""
+        waiting: deque[np.ndarray] = deque()
+
+        def read() -> Iterator[np.ndarray]:
+            for image in images:
+                waiting.append(image)
+                yield image
+
+        predictor = self.predictor
+        if isinstance(predictor, SequencePredictor):
+            results = predictor.predictions(read(), len(where), where=where)
+        else:
+            results = (
+                predictor(image, where=here, spacing=spacing)
+                for image, here in zip(read(), where, strict=True)
+            )
+        for _ in where:
+            with self._engine:
+                result = next(results)
+            yield waiting.popleft(), result
+
+    def _leave_out(self, job: Job, result: Prediction, page: int | None) -> None:
+        if job.fov is not None:
+            inside = read_fov(job.fov, page, job.axes, result.labels.shape)
+            result.labels[~inside] = outside_value(self.labels)
+
+    def _check_axes(self, job: Job, header: ImageHeader) -> None:
+        if header.is_volume != (self.predictor.rank == 3):
+            kinds = ("images", "volumes") if header.is_volume else ("volumes", "images")
+            raise PlanError(
+                f"this run was trained on {kinds[0]}",
+                where=job.source.path,
+                expected="NIfTI volumes" if kinds[0] == "volumes" else "images with two axes",
+                received=f"{' x '.join(map(str, header.size))} (axes {header.axes})",
+                fix=f"use a run that was trained on {kinds[1]}",
+            )
+
+    def _check_memory(self, job: Job, header: ImageHeader) -> None:
+        if self.max_memory is None:
+            return
+        needed = needed_memory(header, self.predictor, keep_probabilities=job.probabilities)
+        if needed > self.max_memory:
+            raise TooLargeError(
+                "predicting this image would take more than the memory allowed",
+                where=job.source.path,
+                expected=f"at most {self.max_memory / 1e9:.1f} GB (--max-memory)",
+                received=f"about {needed / 1e9:.1f} GB for {' x '.join(map(str, header.size))} pixels",
+                fix="allow more memory, or cut the image into parts",
+            )
+
+
+def needed_memory(
+    header: ImageHeader, predictor: Predictor | SequencePredictor, *, keep_probabilities: bool = False
+) -> int:
+    """Bytes that the process needs at most while predicting one file, estimated from its header.
+
+    Per pixel of a page: the image as stored, normalised, flipped and padded; the probabilities, twice
+    with test-time augmentation and once more while decoding; labels and overlay. Per pixel of the
+    other pages: the labels, and the probabilities when they are to be written. Of a sequence all frames of a
+    window are in memory, or the states of all tiles.
+    """
+    channels = max(header.channels, predictor.plan.input.channels)
+    maps = len(predictor.plan.labels.classes) * 4
+    one_page = channels * (4 + 3 * 4) + maps * (3 if predictor.tta else 2) + 16
+    if isinstance(predictor, SequencePredictor):
+        one_page = one_page * predictor.window + predictor.state_bytes_per_pixel
+    others = (header.pages - 1) * 2 * (1 + (maps if keep_probabilities else 0))
+    return BASE_MEMORY + prod(header.size) * (one_page + others)
+
+
+def _write_array(path: Path, values: np.ndarray) -> None:
+    with atomic_path(path) as temporary:
+        np.save(temporary, values)
