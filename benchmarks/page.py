@@ -9,6 +9,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import records
+import recurrence
 
 ROOT = records.HERE.parent
 START, END = "<!-- results: written by benchmarks/page.py -->", "<!-- end of results -->"
@@ -130,6 +131,63 @@ def normalisation() -> str:
     return text
 
 
+def race() -> str:
+    """Recurrent networks against their controls."""
+    text = (
+        "## Does recurrence pay?\n\nRecurrent networks and their controls, the same network without the "
+        "recurrence at equal parameters, with the same data, splits, seeds and minutes, in turns. Dice is the "
+        "mean over the test images; the difference is that of the pairs of one seed and image, with its 95 % "
+        "bootstrap interval over seeds and images (frames in time: blocks of ten).\n\n"
+        f"`{records.read('recurrence')[-1]['command']}`\n\n"
+    )
+    rows, gains = [], []
+    for name in recurrence.RACES:
+        runs, _ = recurrence.lines_of(name)
+        for entry in dict.fromkeys(run.entry for run in runs):
+            mine = [run for run in runs if run.entry == entry]
+            dice, steps = spread([run.dice for run in mine]), round(mean(run.steps for run in mine))
+            rows.append([name, entry, len(mine), f"{mine[0].parameters:,}", steps, dice])
+        for pair in recurrence.differences(name):
+            interval = "" if pair.interval is None else f"{pair.interval[0]:+.4f} to {pair.interval[1]:+.4f}"
+            gains.append([name, f"{pair.entry} - {pair.reference}", f"{pair.difference:+.4f}", interval])
+    return (
+        text
+        + table(["set", "network", "seeds", "parameters", "steps", "Dice on test"], rows)
+        + "\n"
+        + table(["set", "difference", "mean", "95 % interval"], gains)
+    )
+
+
+def recurrence_cost() -> str:
+    """Training steps and the parallel scan."""
+    newest = {json.dumps(line["key"]): line for line in records.read("recurrence_cost")}.values()
+    steps = [line for line in newest if line["key"]["what"] == "training step"]
+    scans = [line for line in newest if line["key"]["what"] == "scan"]
+    text = (
+        "## What recurrence costs\n\nA training step of `cnn_rnn_unet` (16 base filters, batches of 4 patches "
+        "of 256 x 256) and of its control at equal parameters, in turns, medians; then one recurrent layer, "
+        f"forward and backward, 64 sequences of 128 units.\n\n`{steps[-1]['command']}`\n\n"
+    )
+    rows = [
+        [
+            line["key"]["cell"],
+            *(f"{1000 * s:.0f}" for s in line["result"]["seconds"].values()),
+            line["result"]["ratio"],
+        ]
+        for line in steps
+    ]
+    text += table(["cell", "hybrid, ms", "control, ms", "ratio"], rows) + "\n"
+    rows = [
+        [
+            line["key"]["length"],
+            *(f"{1000 * s:.1f}" for s in line["result"]["seconds"].values()),
+            line["result"]["gru_over_min_gru"],
+        ]
+        for line in scans
+    ]
+    return text + table(["steps", "minGRU, parallel scan, ms", "GRU, ms", "ratio"], rows)
+
+
 def plain(name: str, title: str, explanation: str) -> Callable[[], str]:
     """A section that lists every field of each measurement's newest line."""
 
@@ -147,6 +205,8 @@ def plain(name: str, title: str, explanation: str) -> Callable[[], str]:
 SECTIONS: dict[str, Callable[[], str]] = {
     "quality": quality,
     "normalisation": normalisation,
+    "recurrence": race,
+    "recurrence_cost": recurrence_cost,
     "engine_speed": plain(
         "engine_speed",
         "Prediction speed",

@@ -1,0 +1,102 @@
+"""Does recurrence pay? Recurrent networks raced against their controls at equal parameters, on real data.
+
+Each training and its score on the test images is one line; the intervals on the page come from the lines.
+
+    python benchmarks/recurrence.py [--data DIR] [--only SET]
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import records
+
+from reunet import console
+from reunet.backend import use_backend
+from reunet.contracts.results import ComparedRun, PairedDifference
+from reunet.datasets.cases import DataOptions
+from reunet.flows.compare import train_and_score
+from reunet.flows.contest import Contest, make_plans, parse_entries
+from reunet.flows.standings import difference, image_units, pairs_of, read_run
+from reunet.planning import PlanRequest
+
+RACES: dict[str, tuple[str, int]] = {
+    "isbi2012_em": ("slice_unet,control", 5),
+    "davis_vehicles": ("conv_gru_unet,control", 5),
+    "drive": ("cnn_rnn_unet,control", 1),
+    "camvid": ("cnn_rnn_unet,control", 1),
+}
+MINUTES = 5.0
+
+
+def contest_of(name: str, data: Path) -> Contest:
+    presets, seeds = RACES[name]
+    return Contest(
+        data=data / name,
+        options=DataOptions(),
+        entries=parse_entries(presets),
+        seeds=seeds,
+        request=PlanRequest(minutes=MINUTES),
+        split="test",
+        output=records.RUNS / f"recurrence-{name}",
+    )
+
+
+def key_of(name: str, entry: str, seed: int) -> dict[str, Any]:
+    return {"set": name, "entry": entry, "seed": seed, "minutes": MINUTES}
+
+
+def run(name: str, data: Path) -> None:
+    contest = contest_of(name, data)
+    open_turns = [
+        (entry, seed)
+        for entry, seed in contest.order()
+        if not records.is_done("recurrence", key_of(name, entry.name, seed))
+    ]
+    if not open_turns:
+        return
+    with console.progress() as progress:
+        make_plans(contest, progress)
+        for entry, seed in open_turns:
+            train_and_score(contest, entry, seed, progress)
+            result = dataclasses.asdict(read_run(contest, entry, seed)) | {"units": image_units(contest)}
+            result["units"] = {image: result["units"][image] for image in result["images"]}
+            result["run"] = str(result["run"])
+            records.append("recurrence", key_of(name, entry.name, seed), result)
+            print(json.dumps(key_of(name, entry.name, seed) | {"dice": result["dice"]}), flush=True)
+
+
+def lines_of(name: str) -> tuple[list[ComparedRun], dict[str, str]]:
+    """The finished trainings of a race, and what each image is drawn with in the bootstrap."""
+    runs, units = [], {}
+    for line in records.read("recurrence"):
+        if line["key"]["set"] == name:
+            result = dict(line["result"])
+            units |= result.pop("units")
+            runs.append(ComparedRun(**result))
+    return runs, units
+
+
+def differences(name: str) -> list[PairedDifference]:
+    """The paired differences of a race, as far as it has gone."""
+    runs, units = lines_of(name)
+    found = [difference(runs, pair, units) for pair in pairs_of(parse_entries(RACES[name][0]))]
+    return [pair for pair in found if pair is not None]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, default=records.DATA)
+    parser.add_argument("--only", choices=RACES)
+    arguments = parser.parse_args()
+    use_backend("tensorflow")
+    for name in [arguments.only] if arguments.only else RACES:
+        run(name, arguments.data)
+
+
+if __name__ == "__main__":
+    main()
