@@ -136,8 +136,8 @@ def race() -> str:
     text = (
         "## Does recurrence pay?\n\nRecurrent networks and their controls, the same network without the "
         "recurrence at equal parameters, with the same data, splits, seeds and minutes, in turns. Dice is "
-        "the mean over the test images; the difference is that of the pairs of one seed and image, with its 95 % "
-        "bootstrap interval over seeds and images (frames in time: blocks of ten).\n\n"
+        "the mean over the test images; the difference is that of the pairs of one seed and image, with its "
+        "95 % bootstrap interval over seeds and images (frames in time: blocks of ten).\n\n"
         f"`{records.read('recurrence')[-1]['command']}`\n\n"
     )
     rows, gains = [], []
@@ -165,8 +165,8 @@ def recurrence_cost() -> str:
     scans = [line for line in newest if line["key"]["what"] == "scan"]
     text = (
         "## What recurrence costs\n\nA training step of `cnn_rnn_unet` (16 base filters, batches of 4 "
-        "patches of 256 x 256) and of its control at equal parameters, in turns, medians; then one recurrent layer, "
-        f"forward and backward, 64 sequences of 128 units.\n\n`{steps[-1]['command']}`\n\n"
+        "patches of 256 x 256) and of its control at equal parameters, in turns, medians; then one recurrent "
+        f"layer, forward and backward, 64 sequences of 128 units.\n\n`{steps[-1]['command']}`\n\n"
     )
     rows = [
         [
