@@ -25,6 +25,11 @@ def some_now(now: Collection[str]) -> list[Any]:
     return [case if case in now else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
 
 
+def on_every_backend(chosen: Collection[str]) -> list[Any]:
+    """All cases; those in `chosen` run again on the other backends."""
+    return [pytest.param(case, marks=pytest.mark.keras) if case in chosen else case for case in CASES]
+
+
 @pytest.mark.parametrize("case", some_now(PRESETS))
 def test_any_fitting_size_gives_logits_of_that_size(case: str) -> None:
     from reunet.networks import build_network, margin
@@ -38,8 +43,7 @@ def test_any_fitting_size_gives_logits_of_that_size(case: str) -> None:
         assert tuple(logits.shape) == (*before, *(space - 2 * np.array(margin(config))), 3)
 
 
-@pytest.mark.keras
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", on_every_backend(REPRESENTATIVES))
 def test_golden_outputs_layer_by_layer(case: str, request: pytest.FixtureRequest) -> None:
     """A published network cannot change silently, and is the same on every backend."""
     import keras
