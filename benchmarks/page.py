@@ -31,6 +31,10 @@ GOALS: dict[str, list[tuple[str, str, float]]] = {
         ("v_rand", "V_rand", 0.95),
     ],
     "drive": [("dice.pooled.mean_foreground", "vessel Dice, pooled", 0.815), ("auc", "AUC", 0.976)],
+    "hippocampus": [
+        ("dice.per_image.per_class.anterior", "anterior Dice, mean over volumes", 0.85),
+        ("dice.per_image.per_class.posterior", "posterior Dice, mean over volumes", 0.84),
+    ],
 }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import records
 from training_runs import train_and_score
 
-MINUTES = {"dsb2018_nuclei": 10, "isbi2012_em": 10, "drive": 20}
+MINUTES = {"dsb2018_nuclei": 10, "isbi2012_em": 10, "drive": 20, "hippocampus": 20}
 
 
 def main() -> None:
