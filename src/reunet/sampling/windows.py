@@ -54,9 +54,8 @@ def _windows_of(sequence: Sequence[int], length: int) -> list[Window]:
         first = max(0, min(wanted, count - length))
         places = np.arange(first, min(first + length, count))
         counted = (places >= wanted) & (places < wanted + length)
-        missing = length - len(
-            places
-        )  # played backwards: motion stays smooth, as where a sequence is predicted
+        missing = length - len(places)
+        # Played backwards, so motion stays smooth, as where a short sequence is predicted.
         places = np.pad(places, (0, missing), mode="reflect")
         frames = tuple(sequence[int(place)] for place in places)
         windows.append(Window(frames, (*map(bool, counted), *(False,) * missing)))
