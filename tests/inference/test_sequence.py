@@ -200,6 +200,8 @@ def test_frames_of_another_size_are_named() -> None:
 )
 def test_prediction_equals_the_sequence_network(preset: str) -> None:
     """On one tile and, for networks on windows, one window: no blending, so the network itself is seen."""
+    import keras
+
     from reunet.inference.keras_runtime import KerasRuntime, copy_weights
     from reunet.networks import build_network, build_step_network, probability_model
 
@@ -214,6 +216,6 @@ def test_prediction_equals_the_sequence_network(preset: str) -> None:
     result = SequencePredictor(plan, runtime)(stack)
     inputs = ((stack - 100) / 50)[None, ..., None]
     expected = probability_model(network, plan.network)(inputs)["semantic"]
-    np.testing.assert_allclose(result.probabilities, np.asarray(expected)[0], atol=1e-5)
+    np.testing.assert_allclose(result.probabilities, keras.ops.convert_to_numpy(expected)[0], atol=1e-5)
     assert result.probabilities.std() > 1e-3
     np.testing.assert_allclose(over_windows(runtime, plan)(inputs)["semantic"], expected, atol=1e-5)
