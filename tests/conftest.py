@@ -37,6 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Before anything imports Keras: it can be loaded on one backend only. Child processes inherit the
     # choice, unless they are given `child_environment`.
     wanted = config.getoption("--backend")
+    # Tests compile more than they compute: JAX takes two thirds of the time without optimising.
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
     try:
         use_backend(choose_backend(wanted))
     except BackendError as missing:

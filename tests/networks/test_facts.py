@@ -9,7 +9,7 @@ import pytest
 
 from reunet.contracts.network import NetworkConfig
 
-pytestmark = pytest.mark.keras
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 def network(preset: str = "unet", **fields: Any) -> NetworkConfig:
@@ -65,11 +65,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_receptive_field_is_what_a_pixel_depends_on(case: str, backend: str) -> None:
+def test_the_receptive_field_is_what_a_pixel_depends_on(case: str) -> None:
     from reunet.networks import measure
 
-    if backend != "tensorflow":
-        pytest.skip("what a layer sees does not depend on the backend")
     preset, fields = CASES[case]
     config = network(preset, **fields, activation="leaky_relu", normalisation="none")
     frames = None if config.time == "none" else 1
@@ -123,11 +121,9 @@ def test_recurrences_counted_by_hand() -> None:
 
 
 @pytest.mark.parametrize("preset", ["unet", "unet_plus_plus", "conv_gru_unet", "bcdu_net", "unet3d"])
-def test_parameters_are_those_of_the_built_network(preset: str, backend: str) -> None:
+def test_parameters_are_those_of_the_built_network(preset: str) -> None:
     from reunet.networks import build_network, measure
 
-    if backend != "tensorflow" and preset != "unet":
-        pytest.skip("one network is enough to see that another backend counts alike")
     config = network(preset)
     trainable = build_network(config).trainable_weights
     size = (16,) * config.spatial_dims

@@ -14,7 +14,7 @@ from reunet.contracts.plan import Plan
 from reunet.flows.train import train
 from reunet.training.checkpoint import load_checkpoint
 
-pytestmark = pytest.mark.keras
+pytestmark = pytest.mark.usefixtures("backend")
 
 STEPS = 8
 
@@ -48,6 +48,7 @@ def plan_of(
     return Plan.parse(made, where="test")
 
 
+@pytest.mark.keras
 def test_windows_of_a_chain_are_one_sequence(films: Path, backend: str) -> None:
     import keras
 
@@ -72,6 +73,7 @@ def test_windows_of_a_chain_are_one_sequence(films: Path, backend: str) -> None:
         np.testing.assert_array_equal(numbers(state), kept)
 
 
+@pytest.mark.keras
 def test_a_training_step_carries_and_learns(films: Path, backend: str) -> None:
     from reunet.training.carry import begin_batch
     from reunet.training.compile import compiled_network
@@ -89,7 +91,10 @@ def test_a_training_step_carries_and_learns(films: Path, backend: str) -> None:
     assert losses[-1] < losses[0]
 
 
-@pytest.mark.parametrize(("preset", "carry"), [("conv_gru_unet", 3), ("unet_2d_t", 1)])
+@pytest.mark.parametrize(
+    ("preset", "carry"),
+    [pytest.param("conv_gru_unet", 3, marks=pytest.mark.keras), ("unet_2d_t", 1)],
+)
 def test_resumed_within_a_chain_equals_uninterrupted(
     films: Path, tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch, preset: str, carry: int
 ) -> None:
