@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -263,3 +264,56 @@ def test_the_textbook_signature_for_every_preset() -> None:
         unet_model((16, 16, 3), 2, "conv_gru_unet")
     with pytest.raises(PlanError, match="such as 4"):
         unet_model((3, 16, 16, 1), 2, "unet_2d_t", filters=(4, 8), strides=((4, 2, 2),))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_images_of_any_size_come_back_at_their_size(case: str) -> None:
+    """1 to 67 pixels a side, through the padding and cropping that predictions go through."""
+    from reunet.inference.tiling import predict_tiled
+    from reunet.networks import build_network, margin
+    from reunet.networks.geometry import valid_size
+
+    config = config_of(case)
+    model = build_network(config)
+    lost = margin(config)
+    frames = () if config.time == "none" else (FRAMES,)
+
+    def predict(tiles: np.ndarray) -> dict[str, np.ndarray]:
+        clips = np.broadcast_to(tiles[:, None], (len(tiles), *frames, *tiles.shape[1:])) if frames else tiles
+        logits = numpy_of(model(clips)["semantic"])
+        return {"semantic": logits[:, 0] if frames else logits}
+
+    rng = np.random.default_rng(zlib.crc32(case.encode()))
+    largest = 67 if config.rank == 2 else 30
+    for sides in [(1,) * config.spatial_dims, *rng.integers(1, largest + 1, (6, config.spatial_dims))]:
+        size = tuple(int(side) for side in sides)
+        image = rng.normal(size=(*size, config.in_channels)).astype("float32")
+        tile = valid_size(config, tuple(side + 2 * edge for side, edge in zip(size, lost, strict=True)))
+        found = predict_tiled(predict, image, tile, 0.25, lost)["semantic"]
+        assert found.shape == (*size, 3)
+        assert np.isfinite(found).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_mixed_precision_gives_nearly_the_same_and_float32_logits(case: str) -> None:
+    import keras
+
+    from reunet.networks import build_network
+
+    config = config_of(case)
+    exact = build_network(config)
+    give_weights(exact)
+    policy = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        mixed = build_network(config)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    mixed.set_weights(exact.get_weights())
+    image = image_for(config)
+    one, other = exact(image)["semantic"], mixed(image)["semantic"]
+    assert keras.backend.standardize_dtype(other.dtype) == "float32"
+    spread = float(numpy_of(one).std())
+    assert np.abs(numpy_of(one) - numpy_of(other)).mean() < 0.1 * spread
