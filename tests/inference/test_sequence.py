@@ -222,7 +222,8 @@ def test_prediction_equals_the_sequence_network(preset: str) -> None:
     stack = film(5, TILE)
     result = SequencePredictor(plan, runtime)(stack)
     inputs = ((stack - 100) / 50)[None, ..., None]
-    expected = probability_model(network, plan.network)(inputs)["semantic"]
-    np.testing.assert_allclose(result.probabilities, keras.ops.convert_to_numpy(expected)[0], atol=1e-5)
+    outputs = probability_model(network, plan.network)(inputs)
+    expected = keras.ops.convert_to_numpy(outputs["semantic"])
+    np.testing.assert_allclose(result.probabilities, expected[0], atol=1e-5)
     assert result.probabilities.std() > 1e-3
     np.testing.assert_allclose(over_windows(runtime, plan)(inputs)["semantic"], expected, atol=1e-5)
