@@ -31,11 +31,11 @@ class Clip:
 
     def fold(self, x: Any, name: str) -> Any:
         """(B, T, *space, C) -> (B * T, *space, C)."""
-        return FoldFrames(name=f"{name}_fold")(x)
+        return FoldFrames(dtype=x.dtype, name=f"{name}_fold")(x)
 
     def unfold(self, x: Any, name: str) -> Any:
         """(B * T, *space, C) -> (B, T, *space, C)."""
-        return UnfoldFrames(name=f"{name}_unfold")(x, self.image)
+        return UnfoldFrames(dtype=x.dtype, name=f"{name}_unfold")(x, self.image)
 
     def recur(self, x: Any, layer: Recurrence) -> Any:
         """Run `layer` over the frames of x (B * T, *space, C), carrying its states where this clip does."""
