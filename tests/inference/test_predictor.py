@@ -183,6 +183,17 @@ def test_a_volume_is_seen_at_the_spacing_of_the_plan_and_put_back(run: Path) -> 
     np.testing.assert_array_equal(predictor(volume).labels, volume > 0)
 
 
+def test_an_image_is_seen_at_the_spacing_of_the_plan_and_put_back(run: Path) -> None:
+    plan = load(run).plan.model_copy(update={"spacing": (2.0, 2.0)})
+    image = np.zeros((75, 90), np.uint8)
+    image[20:41, 30:61] = 255
+    found = Predictor(plan, BrightRuntime())(image)
+    wrong = found.labels != (image > 0)
+    assert found.probabilities.shape == (75, 90, 2)
+    assert not wrong[22:39, 32:59].any()
+    assert wrong.mean() < 0.02
+
+
 def test_images_and_volumes_are_not_mistaken_for_each_other(run: Path, predictor: Predictor) -> None:
     with pytest.raises(DataError, match="not a volume") as caught:
         volume_predictor(run)(np.zeros((5, 5)), where="a.png")

@@ -98,6 +98,18 @@ def test_every_tile_keeps_its_own_states(frames: int, height: int, width: int) -
     np.testing.assert_allclose(result.probabilities[..., 1], means, atol=1e-5)
 
 
+@pytest.mark.parametrize("preset", ["conv_gru_unet", "unet_2d_t"])
+def test_frames_are_seen_at_the_spacing_of_the_plan_and_put_back(preset: str) -> None:
+    plan = make_plan(preset).model_copy(update={"spacing": (2.0, 3.0)})
+    engine = Memory() if preset == "conv_gru_unet" else Windows()
+    frames = np.full((5, 41, 62), 100.0, np.float32)
+    frames[:, 8:24, 12:36] = 150
+    found = SequencePredictor(plan, engine)(frames).probabilities[..., 1]
+    assert found.shape == (5, 41, 62)
+    np.testing.assert_allclose(found[:, 11:21, 16:32], 1, atol=1e-5)
+    assert np.abs(found - (frames - 100) / 50).mean() < 0.05
+
+
 @settings(deadline=None, max_examples=25)
 @given(frames=st.integers(1, 23), window=st.integers(1, 8), height=st.integers(1, 40))
 def test_windows_cover_every_frame_once(frames: int, window: int, height: int) -> None:

@@ -48,6 +48,8 @@ class Fingerprint(Contract):
     sequences: number of frames of each sequence trained on. axis: what these run through, time (T) or
     depth (Z); None without any.
     class_fraction: per class, its share of the labelled pixels.
+    thickness: per class, how wide its regions are across, in pixels: three of four images have wider ones.
+    None for a class that no image shows; empty for volumes.
     depth_bias, vertical_bias, horizontal_bias: the largest distance, over the classes, of a class's mean
     position from the middle of the image, as a share of its depth, height or width, less three standard
     errors: a scene with an up and a down (sky above, road below) has a large one, cells on a slide have none.
@@ -70,6 +72,7 @@ class Fingerprint(Contract):
     between_image_std: tuple[float, ...]
     foreground: ForegroundIntensity | None = None
     class_fraction: tuple[float, ...]
+    thickness: tuple[float | None, ...] = ()
     depth_bias: float = 0.0
     vertical_bias: float
     horizontal_bias: float

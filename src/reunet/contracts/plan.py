@@ -156,8 +156,9 @@ class ClipSpec(Contract):
 class Plan(Contract):
     """Everything that defines a run, with the reason for each choice in `reasons` (field -> sentence).
 
-    spacing: size of the voxels that the network sees, in mm per axis (depth, height, width); volumes are
-    resampled to it and predictions back from it. None for images, which are taken as they are.
+    spacing: size of the pixels that the network sees, per axis: of volumes in mm (depth, height, width), of
+    images in pixels of the file, so that (2, 2) is an image half as large. Images are resampled to it and
+    predictions back from it. None takes them as they are.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -198,10 +199,9 @@ class Plan(Contract):
                 raise ValueError(f"clip.frames {self.clip.frames} does not fit the network; {fits} would")
         if self.clip is not None and self.clip.carry > 1 and not self.network.causal:
             raise ValueError("clip.carry needs a network whose frames depend on no later ones")
-        if self.spacing is not None and (len(self.spacing) != 3 or min(self.spacing) <= 0):
-            raise ValueError("spacing needs three positive numbers: millimetres per axis of a volume")
-        if self.spacing is not None and self.network.spatial_dims != 3:
-            raise ValueError("spacing belongs to networks with three axes of space")
+        axes = self.network.spatial_dims
+        if self.spacing is not None and (len(self.spacing) != axes or min(self.spacing) <= 0):
+            raise ValueError(f"spacing needs {axes} positive numbers, one per axis of space")
         for name, size in (("patch", self.patch), ("inference.tile", self.inference.tile)):
             if len(size) != self.network.spatial_dims:
                 raise ValueError(f"{name} needs {self.network.spatial_dims} sides, as network.spatial_dims")

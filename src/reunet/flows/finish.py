@@ -52,8 +52,11 @@ def model_card(plan: Plan, prepared: Prepared, outcome: Outcome) -> str:
         "fixed": "the mean and standard deviation of the training set",
     }[plan.input.intensity.method]
     if plan.spacing is not None:
+        sides = " x ".join(f"{side:g}" for side in plan.spacing)
         normalised += (
-            f", voxels of {' x '.join(f'{side:g}' for side in plan.spacing)} mm (others are resampled)"
+            f", voxels of {sides} mm (others are resampled)"
+            if len(plan.spacing) == 3
+            else f", made {sides} times smaller"
         )
     notes = "".join(f"- {note}\n" for note in prepared.splits.notes)
     return (

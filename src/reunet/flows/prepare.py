@@ -63,7 +63,7 @@ def prepare(data: Path | None, options: DataOptions, progress: Progress, *, seed
 
 
 def as_planned(cases: Sequence[CaseArrays], plan: Plan) -> tuple[CaseArrays, ...]:
-    """The cases as the network sees them: volumes with voxels of the plan's spacing."""
+    """The cases as the network sees them: with pixels of the plan's spacing."""
     with ThreadPoolExecutor(cores()) as pool:
         return tuple(pool.map(lambda case: at_spacing(case, plan.spacing), cases))
 

@@ -15,7 +15,7 @@ from reunet.inference.runtime import Runtime
 from reunet.inference.tiling import predict_tiled
 from reunet.io.channels import fit_channels
 from reunet.sampling.intensity import normalise
-from reunet.sampling.resize import CUBIC, resize, size_at
+from reunet.sampling.resize import own_spacing, resampled, resize, size_at
 from reunet.tasks import task
 
 TILES = 8
@@ -70,12 +70,7 @@ class Predictor:
         self, image: Any, *, where: object = "image", spacing: Spacing | None = None
     ) -> np.ndarray:
         """The class probabilities, (*space, classes) float32, summing to 1. Raises as calling does."""
-        pixels = fit_channels(as_image(image, where, self.rank), self.plan.input, where)
-        size = pixels.shape[:-1]
-        if spacing is not None and self.plan.spacing is not None:
-            seen = size_at(size, spacing, self.plan.spacing)
-            pixels = resize(pixels.astype(np.float32), seen, CUBIC)
-        pixels = normalise(pixels, self.plan.input.intensity)
+        pixels, size = network_input(image, self.plan, where, spacing)
         total = self._flipped(pixels, ())
         if self.tta:
             for axes in flips(self.rank):
@@ -89,6 +84,21 @@ class Predictor:
             self.runtime, np.flip(pixels, axes), inference.tile, inference.overlap, self._margin, self.batch
         )
         return np.flip(heads[self.plan.tasks[0]], axes)
+
+
+def network_input(
+    image: Any, plan: Plan, where: object, spacing: Spacing | None = None
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """An image as the network sees it, (*space', C) float32, and its size as it was read.
+
+    Raises DataError when it is not an image, PlanError when its channels do not fit the plan.
+    """
+    rank = plan.network.spatial_dims
+    pixels = fit_channels(as_image(image, where, rank), plan.input, where)
+    size, own = pixels.shape[:-1], own_spacing(rank, spacing)
+    if own is not None and plan.spacing is not None:
+        pixels = resampled(pixels, size_at(size, own, plan.spacing))
+    return normalise(pixels, plan.input.intensity), size
 
 
 def flips(rank: int) -> list[tuple[int, ...]]:

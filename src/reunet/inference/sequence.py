@@ -12,11 +12,10 @@ import numpy as np
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
 from reunet.errors import DataError, PlanError
-from reunet.inference.predictor import as_image, flips
+from reunet.inference.predictor import flips, network_input
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.tiling import Network, cut_axis, predict_tiled
-from reunet.io.channels import fit_channels
-from reunet.sampling.intensity import normalise
+from reunet.sampling.resize import resize
 from reunet.tasks import task
 
 OVERLAP = 0.5
@@ -89,11 +88,14 @@ class SequencePredictor:
         self, frames: Iterable[Any], count: int, *, where: object = "sequence"
     ) -> Iterator[np.ndarray]:
         """The class probabilities of each frame, (H, W, classes) float32. Raises as calling does."""
-        inputs = self._inputs(frames, where)
+        sizes: list[tuple[int, ...]] = []
+        inputs = self._inputs(frames, where, sizes)
         if self.plan.network.causal:
             views = [_Steps(self, axes) for axes in self._views]
-            return (_mean([view(pixels) for view in views]) for pixels in inputs)
-        return self._in_windows(inputs, count, where)
+            results: Iterator[np.ndarray] = (_mean([view(pixels) for view in views]) for pixels in inputs)
+        else:
+            results = self._in_windows(inputs, count, where)
+        return (resize(result, sizes[0]) for result in results)
 
     def stream(self) -> Stream:
         """A function from frame to Prediction that remembers the frames before. Raises PlanError for a
@@ -116,19 +118,20 @@ class SequencePredictor:
     def _decoded(self, probabilities: np.ndarray) -> Prediction:
         return Prediction(self._task.decode(probabilities, self.plan.labels, self.calibration), probabilities)
 
-    def _inputs(self, frames: Iterable[Any], where: object) -> Iterator[np.ndarray]:
-        size: tuple[int, ...] | None = None
+    def _inputs(
+        self, frames: Iterable[Any], where: object, sizes: list[tuple[int, ...]]
+    ) -> Iterator[np.ndarray]:
+        """Each frame as the network sees it; the size of the frames is put into `sizes`."""
         for number, frame in enumerate(frames):
             here = where[number] if isinstance(where, list) else f"{where}, frame {number + 1}"
-            pixels = fit_channels(as_image(frame, here, self.rank), self.plan.input, here)
-            pixels = normalise(pixels, self.plan.input.intensity)
-            size = size or pixels.shape
-            if pixels.shape != size:
+            pixels, size = network_input(frame, self.plan, here)
+            sizes += [] if sizes else [size]
+            if size != sizes[0]:
                 raise DataError(
                     "the frames of a sequence have different sizes",
                     where=here,
-                    expected=" x ".join(map(str, size[:-1])),
-                    received=" x ".join(map(str, pixels.shape[:-1])),
+                    expected=" x ".join(map(str, sizes[0])),
+                    received=" x ".join(map(str, size)),
                 )
             yield pixels
 

@@ -24,6 +24,7 @@ from reunet.machine import cores, has_cpu_bfloat16
 from reunet.networks.presets import PRESETS, configure
 from reunet.planning.cost import multiplications, training_bytes
 from reunet.planning.request import PlanRequest
+from reunet.planning.resolution import choose_resolution
 from reunet.planning.sequences import CLIP_SIDE, asked_time, choose_frames
 from reunet.planning.topology import Topology, choose_topology
 from reunet.planning.volumes import (
@@ -32,6 +33,7 @@ from reunet.planning.volumes import (
     choose_volume_intensity,
     choose_volume_patch,
 )
+from reunet.sampling.resize import size_at
 from reunet.tasks.semantic import heads
 
 PATCH_SIDE = 256
@@ -59,7 +61,8 @@ def make_plan(
     """Decide everything a training needs. Raises UsageError and PlanError for wishes that do not fit."""
     reasons: dict[str, str] = {}
     time = asked_time(request)
-    spacing = choose_spacing(fingerprint, reasons) if len(fingerprint.median_size) == 3 else None
+    choose = choose_spacing if len(fingerprint.median_size) == 3 else choose_resolution
+    spacing = choose(fingerprint, reasons)
     patch = choose_patch(fingerprint, spacing, PATCH_SIDE if time == "none" else CLIP_SIDE, reasons)
     frames: tuple[int, ...] = () if time == "none" else (choose_frames(fingerprint, request, reasons),)
     shape = choose_shape(patch, spacing, reasons)
@@ -123,15 +126,16 @@ def choose_input(fingerprint: Fingerprint, reasons: dict[str, str]) -> InputSpec
 def choose_patch(
     fingerprint: Fingerprint, spacing: tuple[float, ...] | None, largest: int, reasons: dict[str, str]
 ) -> tuple[int, ...]:
-    """Patch size: the median image, at most `largest`, a multiple of the deepest stride."""
-    if spacing is not None:
+    """The median image as the network sees it, at most `largest`, a multiple of the deepest stride."""
+    if spacing is not None and len(spacing) == 3:
         return choose_volume_patch(fingerprint, spacing, reasons)
-    step = 2**MAX_POOLINGS
-    sides = [min(largest, -(-side // step) * step) for side in fingerprint.median_size]
+    step, size = 2**MAX_POOLINGS, fingerprint.median_size
+    seen = size if spacing is None else size_at(size, (1.0,) * len(size), spacing)
+    sides = [min(largest, -(-side // step) * step) for side in seen]
     purpose = "a batch mixes many images" if largest == PATCH_SIDE else "a window of frames stays affordable"
     reasons["patch"] = (
-        f"the median image is {fingerprint.median_size[0]} x {fingerprint.median_size[1]} pixels; patches "
-        f"are at most {largest} a side, so that {purpose}, and multiples of {step}"
+        f"the median image is {seen[0]} x {seen[1]} pixels as the network sees it; patches are at most "
+        f"{largest} a side, so that {purpose}, and multiples of {step}"
     )
     return tuple(sides)
 
@@ -140,7 +144,7 @@ def choose_shape(
     patch: tuple[int, ...], spacing: tuple[float, ...] | None, reasons: dict[str, str]
 ) -> Topology:
     """Depth of the network, with its strides and kernels."""
-    if spacing is not None:
+    if spacing is not None and len(spacing) == 3:
         shape = choose_topology(spacing, patch)
         reasons["network.strides"] = (
             f"{len(shape.strides)} poolings: the deepest map of a patch keeps about 4 voxels a side; an axis "
@@ -279,7 +283,7 @@ def choose_augmentation(
 ) -> Augmentation:
     """Which changes of an image leave its meaning alone."""
     upright, sided = fingerprint.vertical_bias > UPRIGHT, fingerprint.horizontal_bias > UPRIGHT
-    if spacing is not None:
+    if spacing is not None and len(spacing) == 3:
         off = (fingerprint.depth_bias > UPRIGHT, upright, sided)
         return choose_volume_augmentation(fingerprint, spacing, off, reasons)
     if upright or sided:

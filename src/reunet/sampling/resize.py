@@ -9,7 +9,7 @@ import numpy as np
 
 from reunet.datasets.cache import CaseArrays, Entry, cached
 
-LINEAR, CUBIC = cv2.INTER_LINEAR, cv2.INTER_CUBIC
+LINEAR, CUBIC, AREA = cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA
 
 
 def size_at(size: tuple[int, ...], spacing: tuple[float, ...], target: tuple[float, ...]) -> tuple[int, ...]:
@@ -20,7 +20,8 @@ def size_at(size: tuple[int, ...], spacing: tuple[float, ...], target: tuple[flo
 def resize(array: np.ndarray, size: tuple[int, ...], interpolation: int = LINEAR) -> np.ndarray:
     """`array` (*space, C) float32 at `size`; first and last pixel cover the same ground as before.
 
-    interpolation: LINEAR or CUBIC. Beyond the edge the image goes on as its last pixel.
+    interpolation: LINEAR, CUBIC or, for an image that gets smaller, AREA, the mean of what a pixel covers.
+    Beyond the edge the image goes on as its last pixel.
     """
     if array.shape[:-1] == size:
         return array
@@ -33,33 +34,51 @@ def resize(array: np.ndarray, size: tuple[int, ...], interpolation: int = LINEAR
     return across.reshape(*size, array.shape[-1])
 
 
+def resampled(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Pixels (*space, C) of any real dtype at `size` as float32: cubic, or by area where an image shrinks."""
+    return resize(image.astype(np.float32), size, AREA if _shrinks(image.shape[:-1], size) else CUBIC)
+
+
+def _shrinks(size: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    return len(size) == 2 and all(b < a for a, b in zip(size, to, strict=True))
+
+
 def resize_labels(labels: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """`labels` (*space) uint8 at `size`: the value whose linearly resized mask is largest, at every pixel."""
+    """`labels` (*space) uint8 at `size`: at every pixel the value whose resized mask is largest."""
     if labels.shape == size:
         return labels
     result, largest = np.zeros(size, np.uint8), np.full(size, -1.0, np.float32)
+    way = AREA if _shrinks(labels.shape, size) else LINEAR
     for value in np.unique(labels):
-        share = resize((labels == value).astype(np.float32)[..., None], size)[..., 0]
+        share = resize((labels == value).astype(np.float32)[..., None], size, way)[..., 0]
         result[share > largest] = value
         np.maximum(largest, share, out=largest)
     return result
 
 
 def at_spacing(case: CaseArrays, spacing: tuple[float, ...] | None) -> CaseArrays:
-    """The case with voxels of `spacing` in mm, through the cache: images cubic, labels by linear votes.
+    """The case with pixels of `spacing` as in a plan, through the cache; labels by votes.
 
-    The case itself where it has that spacing or states none, or where `spacing` is None.
+    The case itself where it has that spacing, is a volume that states none, or where `spacing` is None.
     """
-    if spacing is None or case.spacing is None:
+    own = own_spacing(case.image.ndim - 1, case.spacing)
+    if spacing is None or own is None:
         return case
-    size = size_at(case.image.shape[:-1], case.spacing, spacing)
+    size = size_at(case.image.shape[:-1], own, spacing)
     if size == case.image.shape[:-1]:
         return case
     key = hashlib.sha256(f"{case.key or case.content} at {spacing}".encode()).hexdigest()
     labels = case.labels
 
     def make() -> tuple[np.ndarray, np.ndarray | None]:
-        image = resize(case.image.astype(np.float32), size, CUBIC)
-        return image, None if labels is None else resize_labels(np.asarray(labels), size)
+        smaller = None if labels is None else resize_labels(np.asarray(labels), size)
+        return resampled(case.image, size), smaller
 
-    return cached(Entry(key, case.id, case.content, spacing, labels is not None), make)
+    found = cached(Entry(key, case.id, case.content, spacing, labels is not None), make)
+    found.sequence, found.axis = case.sequence, case.axis
+    return found
+
+
+def own_spacing(rank: int, spacing: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    """The spacing of an image in units of `Plan.spacing`: 1 of images, what a volume states, if anything."""
+    return (1.0, 1.0) if rank == 2 and spacing is None else spacing

@@ -1,0 +1,62 @@
+"""How large the pixels are that a network sees: chosen by what the classes are like, undone afterwards."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.labels import LabelMap, default_classes
+from reunet.datasets.cache import CaseArrays
+from reunet.planning import PlanRequest, make_plan, take_fingerprint
+from reunet.sampling.resize import at_spacing
+
+SIZE = (400, 600)
+
+
+def discs(diameter: int, *, line: int = 0, size: tuple[int, int] = SIZE) -> Fingerprint:
+    """Images of three discs of class 1 and, where asked for, a line so many pixels wide of class 2."""
+    cases = []
+    for number in range(5):
+        labels = np.zeros(size, np.uint8)
+        for x in (100, 300, 500):
+            cv2.circle(labels, (x, 120 + 10 * number), diameter // 2, 1, -1)
+        if line:
+            labels[340 : 340 + line] = 2
+        image = (labels[..., None] * 60 + 50).astype(np.uint8)
+        cases.append(CaseArrays(f"c{number}", image, labels, f"h{number}"))
+    classes = LabelMap(classes=default_classes([0, 1, 2] if line else [0, 1]))
+    return take_fingerprint("set", classes, cases, cases[:1], has_fov=False)
+
+
+@pytest.mark.parametrize("diameter", [30, 60, 100])
+def test_thickness_of_discs_and_ribbons(diameter: int) -> None:
+    _, disc, line = discs(diameter, line=12).thickness
+    assert disc == pytest.approx(2 / 3 * diameter, rel=0.06)
+    assert line == pytest.approx(12, abs=2)
+
+
+@pytest.mark.parametrize(("diameter", "factor"), [(20, None), (40, None), (64, 2), (95, 3), (200, 4)])
+def test_large_objects_are_looked_at_from_further_away(diameter: int, factor: int | None) -> None:
+    plan = make_plan(discs(diameter), PlanRequest())
+    assert plan.spacing == (None if factor is None else (factor, factor))
+    assert ("spacing" in plan.reasons) is (factor is not None)
+
+
+def test_the_thinnest_class_decides() -> None:
+    assert make_plan(discs(120, line=6), PlanRequest()).spacing is None
+
+
+def test_small_images_are_not_made_smaller() -> None:
+    assert make_plan(discs(100, size=(180, 600)), PlanRequest()).spacing is None
+
+
+def test_a_frame_keeps_its_place_in_its_sequence() -> None:
+    labels = np.zeros((8, 8), np.uint8)
+    labels[2:6, 2:6] = 1
+    case = CaseArrays("f", labels[..., None] * 9, labels, "content", sequence="clip", axis="T")
+    seen = at_spacing(case, (2.0, 2.0))
+    assert (seen.sequence, seen.axis, seen.image.shape) == ("clip", "T", (4, 4, 1))
+    np.testing.assert_array_equal(seen.labels, labels[::2, ::2])
+    np.testing.assert_array_equal(seen.image[..., 0], 9.0 * labels[::2, ::2])
