@@ -99,7 +99,7 @@ def test_the_predictor_gives_the_same_with_both_engines(exported: RunFolder) -> 
     engine = load(exported.path, engine="auto", precision="f32")
     assert engine.runtime.name == "openvino"
     keras_engine = load(exported.path, engine="keras")
-    difference = np.abs(engine.probabilities(image) - keras_engine.probabilities(image)).max()
+    difference = np.abs(engine(image).probabilities - keras_engine(image).probabilities).max()
     assert difference < 1e-4
 
 

@@ -95,7 +95,7 @@ def test_tiled_equals_whole(run: Path, overlap: float) -> None:
         inference = plain.plan.inference.model_copy(update={"tile": (tile, tile), "overlap": overlap})
         plan = plain.plan.model_copy(update={"inference": inference})
         plan.write(run / "plan.json")
-        return load(run, precision="f32").probabilities(image)
+        return load(run, precision="f32")(image).probabilities
 
     try:
         whole, tiled = probabilities(192), probabilities(32)

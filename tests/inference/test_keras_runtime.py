@@ -77,7 +77,7 @@ def test_a_valid_network_is_tiled_with_its_margin() -> None:
     margin = (36 - out[0]) // 2
     assert margin > 0
     image = np.random.default_rng(0).integers(0, 256, (48, 32), np.uint8)
-    tiled = Predictor(plan, runtime).probabilities(image)
+    tiled = Predictor(plan, runtime)(image).probabilities
     normalised = ((image - image.mean()) / image.std()).astype(np.float32)[None, ..., None]
     padded = np.pad(normalised, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="reflect")
     whole = runtime(padded)["semantic"][0]

@@ -79,8 +79,8 @@ def test_test_time_augmentation_is_the_mean_over_the_mirrorings(run: Path) -> No
     plan = load(run).plan
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 1), np.uint8)
     plain = Predictor(plan, RampRuntime())
-    augmented = Predictor(plan, RampRuntime(), tta=True).probabilities(image)
-    views = [np.flip(plain.probabilities(np.flip(image, axes)), axes) for axes in [(), (0,), (1,), (0, 1)]]
+    augmented = Predictor(plan, RampRuntime(), tta=True)(image).probabilities
+    views = [np.flip(plain(np.flip(image, axes)).probabilities, axes) for axes in [(), (0,), (1,), (0, 1)]]
     np.testing.assert_allclose(augmented, np.mean(views, axis=0), atol=1e-6)
     assert np.abs(augmented - views[0]).max() > 0.01
 

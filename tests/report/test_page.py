@@ -9,9 +9,12 @@ import pytest
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Calibration, Inference, InputSpec, Intensity, Plan, Schedule
+from reunet.contracts.results import Prediction
+from reunet.contracts.truth import Truth
 from reunet.report.examples import Example, choose_examples
 from reunet.report.page import Report, format_score, write_report
-from reunet.tasks.semantic import Scorer, decode, heads
+from reunet.tasks import Classes, Work
+from reunet.tasks.semantic import Scorer, decode
 
 VOID = {"meta", "img", "br", "link"}
 
@@ -57,7 +60,7 @@ def scorer(names: list[str], images: int, *, probabilities: bool = True) -> tupl
         p = rng.dirichlet([0.4] * len(names), (16, 16)).astype(np.float32)
         truth = rng.integers(0, len(names), (16, 16)).astype(np.uint8)
         prediction = decode(p, labels, Calibration())
-        result.add(f"image {k}", truth, prediction, p if probabilities else None)
+        result.add(f"image {k}", Truth(truth), Prediction(prediction, p if probabilities else None))
         kept[f"image {k}"] = (rng.integers(0, 255, (16, 16, 1)).astype(np.uint8), truth, prediction)
     scores = result.image_scores()
     return result, [Example(n, g, scores[n] or 0.0, *kept[n]) for g, n in choose_examples(scores)]
@@ -73,10 +76,11 @@ def test_a_full_report_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
     rows = [f"{k},{k / 9},{k},{1 / k},{0.001},{0.5 + k / 200 if k % 10 == 0 else ''}" for k in range(1, 60)]
     history.write_text("step,epoch,time_s,loss,learning_rate,val_score\n" + "\n".join(rows) + "\n")
     result, examples = scorer(["background", "cell", "vessel"], 7)
+    head = Work(("semantic",), Classes(result.labels)).heads
     plan = Plan(
         dataset="x", labels=result.labels, patch=(64, 64), batch=4, inference=Inference(tile=(64, 64)),
         input=InputSpec(channels=1, intensity=Intensity(method="image_zscore")), schedule=Schedule(steps=5),
-        network=NetworkConfig(in_channels=1, filters=(4, 8), strides=((2, 2),), heads=heads(result.labels)),
+        network=NetworkConfig(in_channels=1, filters=(4, 8), strides=((2, 2),), heads=head),
         reasons={"patch": "half of the median image", "input.intensity": "uneven light", "gone": "kept"},
     )  # fmt: skip
     page = written(
@@ -127,7 +131,8 @@ def test_undefined_scores_are_not_available_rather_than_zero(tmp_path: Path) -> 
     labels = LabelMap(classes=default_classes([0, 1], ["background", "cell"]))
     result = Scorer(labels, Calibration(), "test")
     empty = np.zeros((8, 8), np.uint8)
-    result.add("empty", empty, empty, np.stack([1 - empty, empty], -1).astype(np.float32))
+    p = np.stack([1 - empty, empty], -1).astype(np.float32)
+    result.add("empty", Truth(empty), Prediction(empty, p))
     page = written(tmp_path / "report.html", Report("empty", result))
     assert "n/a" in page.text
 

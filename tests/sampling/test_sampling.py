@@ -15,7 +15,7 @@ from reunet.networks.presets import configure
 from reunet.sampling.appearance import change_appearance
 from reunet.sampling.geometry import coordinate_map, resample
 from reunet.sampling.intensity import normalise
-from reunet.sampling.patches import PatchSampler
+from reunet.sampling.patches import Batch, PatchSampler
 from reunet.sampling.pipeline import batches
 
 STILL = Augmentation(
@@ -49,11 +49,16 @@ def make_cases(count: int = 3, size: tuple[int, int] = (50, 60)) -> list[CaseArr
     return cases
 
 
+def labelled(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of a batch."""
+    return batch[0], batch[1]["semantic"]
+
+
 def test_batches_depend_on_seed_and_number_alone() -> None:
     cases, plan = make_cases(), make_plan()
     one, other = PatchSampler(cases, plan), PatchSampler(cases, plan)
     for k in (5, 0, 2):
-        for a, b in zip(one.batch(k), other.batch(k), strict=True):
+        for a, b in zip(labelled(one.batch(k)), labelled(other.batch(k)), strict=True):
             np.testing.assert_array_equal(a, b)
     assert not np.array_equal(one.batch(0)[0], one.batch(1)[0])
     changed = PatchSampler(cases, make_plan(seed=1))
@@ -81,7 +86,7 @@ def test_image_and_labels_move_together(elastic: float) -> None:
     augmentation = STILL.model_copy(update={"elastic": elastic, "geometry_probability": 1.0})
     sampler = PatchSampler(make_cases(), make_plan(augmentation=augmentation))
     for k in range(5):
-        images, labels = sampler.batch(k)
+        images, labels = labelled(sampler.batch(k))
         agree = (images[..., 0] > 50) == (labels == 1)
         assert agree.mean() > 0.97  # only pixels cut by an edge may differ
         assert set(np.unique(labels)) <= {0, 1}
@@ -105,7 +110,7 @@ def test_any_image_size_gives_a_whole_patch(height: int, width: int, seed: int) 
     image = rng.integers(0, 200, (height, width, 1), dtype=np.uint8)
     case = CaseArrays("a", image, (image[..., 0] > 100).astype(np.uint8), "")
     augmentation = Augmentation(elastic=5.0, geometry_probability=1.0, intensity_probability=1.0)
-    images, labels = PatchSampler([case], make_plan(augmentation=augmentation, seed=seed)).batch(0)
+    images, labels = labelled(PatchSampler([case], make_plan(augmentation=augmentation, seed=seed)).batch(0))
     assert images.shape == (4, 32, 32, 1)
     assert labels.shape == (4, 32, 32)
     assert np.isfinite(images).all()
@@ -158,7 +163,7 @@ def test_unlabelled_regions_are_avoided_and_kept_unlabelled() -> None:
     labels = np.full((200, 200), IGNORE, np.uint8)
     labels[:60, :60] = 0
     case = CaseArrays("a", np.zeros((200, 200, 1), np.uint8), labels, "")
-    _, drawn = PatchSampler([case], make_plan(augmentation=STILL)).batch(0)
+    _, drawn = labelled(PatchSampler([case], make_plan(augmentation=STILL)).batch(0))
     assert ((drawn != IGNORE).mean(axis=(1, 2)) > 0.2).all()
     assert set(np.unique(drawn)) <= {0, IGNORE}
 

@@ -14,7 +14,7 @@ from reunet.contracts.plan import Augmentation, Inference, InputSpec, Intensity,
 from reunet.datasets.cache import CaseArrays
 from reunet.sampling.appearance import blur
 from reunet.sampling.geometry import coordinate_map, elastic_field, linear_map, plane_rotation, resample
-from reunet.sampling.patches import PatchSampler
+from reunet.sampling.patches import Batch, PatchSampler
 from reunet.sampling.resize import CUBIC, LINEAR, resize, resize_labels, size_at
 
 TURNED = Augmentation(geometry_probability=1.0, rotation=30, tilt=30, elastic=3.0)
@@ -38,6 +38,11 @@ def make_plan(patch: tuple[int, int, int] = (16, 24, 32), **fields: object) -> P
         **fields,
     }
     return Plan(**settings_)
+
+
+def labelled(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of a batch."""
+    return batch[0], batch[1]["semantic"]
 
 
 @pytest.mark.parametrize("channels", [(), (1,), (3,)])
@@ -130,20 +135,20 @@ def test_any_size_gives_a_whole_patch_with_image_and_labels_alike(
     labels = np.random.default_rng(seed).integers(0, 2, size, np.uint8)
     case = CaseArrays("a", labels[..., None] * np.float32(100), labels, "")
     plan = make_plan(augmentation=TURNED, seed=seed, spacing=(2.0, 1.0, 1.0))
-    images, drawn = PatchSampler([case], plan).batch(0)
+    images, drawn = labelled(PatchSampler([case], plan).batch(0))
     assert images.shape == (2, 16, 24, 32, 1)
     assert drawn.shape == (2, 16, 24, 32)
     assert np.isfinite(images).all()
     still = plan.augmentation.model_copy(
         update={"intensity_probability": 0.0, "geometry_probability": 0.0, "invert": 0.0}
     )
-    images, drawn = PatchSampler([case], plan.model_copy(update={"augmentation": still})).batch(0)
+    images, drawn = labelled(PatchSampler([case], plan.model_copy(update={"augmentation": still})).batch(0))
     np.testing.assert_array_equal(images[..., 0], drawn * 100)
 
 
 def test_labels_lose_the_margin_on_every_axis() -> None:
     case = CaseArrays("a", np.zeros((30, 30, 40, 1), np.uint8), np.zeros((30, 30, 40), np.uint8), "")
-    _, labels = PatchSampler([case], make_plan(), margin=(2, 3, 5)).batch(0)
+    _, labels = labelled(PatchSampler([case], make_plan(), margin=(2, 3, 5)).batch(0))
     assert labels.shape == (2, 12, 18, 22)
 
 

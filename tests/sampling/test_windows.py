@@ -14,7 +14,7 @@ from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Augmentation, ClipSpec, Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.datasets.cache import CaseArrays
 from reunet.networks.presets import configure
-from reunet.sampling.patches import PatchSampler
+from reunet.sampling.patches import Batch, PatchSampler
 from reunet.sampling.pipeline import batches
 from reunet.sampling.windows import all_windows, sequences
 
@@ -65,6 +65,11 @@ def frame_numbers(images: np.ndarray) -> np.ndarray:
     return np.round(images[..., 2].mean(axis=(2, 3)) / 100).astype(int)
 
 
+def labelled(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of a batch."""
+    return batch[0], batch[1]["semantic"]
+
+
 @given(lengths=st.lists(st.integers(1, 12), min_size=1, max_size=3), frames=st.integers(1, 7))
 @settings(deadline=None, max_examples=60)
 def test_every_frame_counts_in_as_many_windows_as_a_window_has_frames(
@@ -107,7 +112,7 @@ def test_all_frames_of_a_window_are_read_along_one_map(elastic: float) -> None:
     augmentation = NO_CHANGE.model_copy(update={"elastic": elastic, "geometry_probability": 1.0})
     sampler = PatchSampler(film(8, 5), make_plan(augmentation=augmentation))
     for k in range(6):
-        images, labels = sampler.batch(k)
+        images, labels = labelled(sampler.batch(k))
         assert images.shape == (2, 3, 24, 24, 3)
         assert labels.shape == (2, 3, 24, 24)
         np.testing.assert_array_equal(images[:, 1:, ..., :2], np.repeat(images[:, :1, ..., :2], 2, axis=1))
@@ -132,7 +137,7 @@ def test_windows_depend_on_seed_and_number_alone() -> None:
     cases, plan = film(8, 5), make_plan(carry=2, augmentation=Augmentation())
     one, other = PatchSampler(cases, plan), PatchSampler(cases, plan)
     for k in (5, 0, 2):
-        for a, b in zip(one.batch(k), other.batch(k), strict=True):
+        for a, b in zip(labelled(one.batch(k)), labelled(other.batch(k)), strict=True):
             np.testing.assert_array_equal(a, b)
     for k, (images, _) in zip(range(3, 7), batches(one, 3, 7, threads=2), strict=True):
         np.testing.assert_array_equal(images, other.batch(k)[0])
@@ -145,7 +150,7 @@ def test_every_frame_is_seen_equally_often_by_the_batches() -> None:
     assert sampler.patches_per_epoch == pytest.approx((8 + 5 + 2 * 2) / 3)
     seen: Counter[int] = Counter()
     for k in range(windows):  # two batches of two windows each: two rounds through all windows
-        images, labels = sampler.batch(k)
+        images, labels = labelled(sampler.batch(k))
         for number, truth in zip(frame_numbers(images).ravel(), labels.reshape(-1, 24, 24), strict=True):
             seen[int(number)] += int((truth != IGNORE).any())
     assert {seen[i] for i in range(5)} == {2 * 2 * 3}  # in both films
@@ -172,7 +177,7 @@ def test_windows_of_a_chain_go_on_where_the_one_before_ended() -> None:
 
 def test_frames_without_a_mask_are_shown_and_do_not_count() -> None:
     cases = [painted(str(i), i, "film", labelled=i % 2 == 0) for i in range(6)]
-    images, labels = PatchSampler(cases, make_plan()).batch(0)
+    images, labels = labelled(PatchSampler(cases, make_plan()).batch(0))
     odd = frame_numbers(images) % 2 == 1
     assert odd.any()
     assert (labels[odd] == IGNORE).all()

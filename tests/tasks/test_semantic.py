@@ -10,9 +10,11 @@ from skimage.segmentation import watershed
 
 from reunet.contracts.labels import IGNORE, LabelMap, default_classes
 from reunet.contracts.plan import Calibration
+from reunet.contracts.results import Prediction
+from reunet.contracts.truth import Truth
 from reunet.errors import LabelError, UsageError
-from reunet.tasks import TASKS, check_tasks, task
-from reunet.tasks.semantic import decode, fit_calibration, heads, positive_class, validation_score
+from reunet.tasks import TASKS, Classes, Work, check_tasks, task
+from reunet.tasks.semantic import Scorer, decode, fit_calibration, positive_class, validation_score
 
 TWO = LabelMap(classes=default_classes([0, 1], ["background", "cell"]))
 THREE = LabelMap(classes=default_classes([0, 1, 2], ["background", "cell", "vessel"]))
@@ -38,7 +40,7 @@ def test_registry() -> None:
 
 
 def test_head_has_a_channel_per_class() -> None:
-    (head,) = heads(THREE)
+    (head,) = Work(("semantic",), Classes(THREE)).heads
     assert (head.channels, head.activation) == (3, "softmax")
 
 
@@ -133,9 +135,9 @@ def test_v_rand_is_scikit_image_s_per_slice_at_the_fitted_region_threshold() -> 
         cut: np.mean([v_rand_by_definition(t, p[..., 1], cut) for t, p in pairs])
         for cut in np.arange(1, 10) / 10
     }
-    scorer = task("semantic").scorer(MEMBRANES, calibration, "test")
+    scorer = Scorer(MEMBRANES, calibration, "test")
     for name, (truth, p) in zip("ab", pairs, strict=True):
-        scorer.add(name, truth, decode(p, MEMBRANES, calibration), p)
+        scorer.add(name, Truth(truth), Prediction(decode(p, MEMBRANES, calibration), p))
     v_rand = scorer.metrics()["v_rand"]
     assert v_rand == pytest.approx(
         np.mean([v_rand_by_definition(t, p[..., 1], calibration.region_threshold) for t, p in pairs])
@@ -146,8 +148,8 @@ def test_v_rand_is_scikit_image_s_per_slice_at_the_fitted_region_threshold() -> 
 
 def test_masks_from_elsewhere_get_v_rand_but_no_ranking_scores() -> None:
     truth, _ = cells(3)
-    scorer = task("semantic").scorer(MEMBRANES, Calibration(), "test")
-    scorer.add("a", truth, truth, None)
+    scorer = Scorer(MEMBRANES, Calibration(), "test")
+    scorer.add("a", Truth(truth), Prediction(truth))
     metrics = scorer.metrics()
     assert metrics["v_rand"] == pytest.approx(1)
     assert [metrics[name] for name in ("auc", "average_precision", "ece", "threshold")] == [None] * 4
@@ -155,10 +157,11 @@ def test_masks_from_elsewhere_get_v_rand_but_no_ranking_scores() -> None:
 
 def test_metrics_json_holds_the_contract() -> None:
     rng = np.random.default_rng(4)
-    scorer = task("semantic").scorer(THREE, Calibration(), "val")
+    scorer = Scorer(THREE, Calibration(), "val")
     for name in "abc":
         p = rng.dirichlet([1, 1, 1], (12, 10)).astype(np.float32)
-        scorer.add(name, rng.integers(0, 3, (12, 10)).astype(np.uint8), p.argmax(-1).astype(np.uint8), p)
+        truth = rng.integers(0, 3, (12, 10)).astype(np.uint8)
+        scorer.add(name, Truth(truth), Prediction(p.argmax(-1).astype(np.uint8), p))
     metrics = scorer.metrics()
     json.dumps(metrics, allow_nan=False)
     assert {
@@ -184,21 +187,21 @@ def test_metrics_json_holds_the_contract() -> None:
 
 
 def test_pooled_and_per_image_differ_as_they_should() -> None:
-    scorer = task("semantic").scorer(TWO, Calibration(), "test")
-    scorer.add("large", np.ones((10, 10), np.uint8), np.ones((10, 10), np.uint8), None)
-    scorer.add("small", np.ones((1, 1), np.uint8), np.zeros((1, 1), np.uint8), None)
+    scorer = Scorer(TWO, Calibration(), "test")
+    scorer.add("large", Truth(np.ones((10, 10), np.uint8)), Prediction(np.ones((10, 10), np.uint8)))
+    scorer.add("small", Truth(np.ones((1, 1), np.uint8)), Prediction(np.zeros((1, 1), np.uint8)))
     dice = scorer.metrics()["dice"]
     assert dice["per_image"]["mean_foreground"] == pytest.approx(0.5)
     assert dice["pooled"]["mean_foreground"] == pytest.approx(200 / 201)
 
 
 def test_undefined_is_null_and_counted() -> None:
-    scorer = task("semantic").scorer(THREE, Calibration(), "test")
+    scorer = Scorer(THREE, Calibration(), "test")
     truth = np.zeros((4, 4), np.uint8)
-    scorer.add("empty", truth, truth, None)
+    scorer.add("empty", Truth(truth), Prediction(truth))
     some = truth.copy()
     some[0] = 1
-    scorer.add("cell", some, some, None)
+    scorer.add("cell", Truth(some), Prediction(some))
     metrics = scorer.metrics()
     assert metrics["dice"]["pooled"]["per_class"]["vessel"] is None
     assert metrics["dice"]["per_image"]["mean_foreground"] == 1
@@ -215,23 +218,23 @@ def test_unlabelled_pixels_do_not_count() -> None:
     p = stack(rng.random((20, 20)))
     masked = truth.copy()
     masked[:, 10:] = IGNORE
-    whole, half = (task("semantic").scorer(TWO, Calibration(), "test") for _ in range(2))
-    whole.add("a", masked, decode(p, TWO, Calibration()), p)
-    half.add("a", truth[:, :10], decode(p, TWO, Calibration())[:, :10], p[:, :10])
+    whole, half = (Scorer(TWO, Calibration(), "test") for _ in range(2))
+    whole.add("a", Truth(masked), Prediction(decode(p, TWO, Calibration()), p))
+    half.add("a", Truth(truth[:, :10]), Prediction(decode(p, TWO, Calibration())[:, :10], p[:, :10]))
     assert whole.metrics() == half.metrics()
 
 
 def test_wrong_size_or_missing_class_is_explained() -> None:
-    scorer = task("semantic").scorer(TWO, Calibration(), "test")
+    scorer = Scorer(TWO, Calibration(), "test")
     with pytest.raises(LabelError, match="differ in size"):
-        scorer.add("a", np.zeros((3, 3), np.uint8), np.zeros((3, 4), np.uint8), None)
+        scorer.add("a", Truth(np.zeros((3, 3), np.uint8)), Prediction(np.zeros((3, 4), np.uint8)))
     with pytest.raises(LabelError, match="2 pixels"):
-        scorer.add("a", np.zeros(3, np.uint8), np.array([0, IGNORE, 9], np.uint8), None)
+        scorer.add("a", Truth(np.zeros(3, np.uint8)), Prediction(np.array([0, IGNORE, 9], np.uint8)))
     assert scorer.images == []
 
 
 def test_no_image_gives_only_nulls() -> None:
-    metrics = task("semantic").scorer(MEMBRANES, Calibration(), "test").metrics()
+    metrics = Scorer(MEMBRANES, Calibration(), "test").metrics()
     assert metrics["n_images"] == 0
     assert metrics["dice"]["pooled"]["mean_foreground"] is None
     assert metrics["v_rand"] is None
@@ -248,9 +251,9 @@ def test_volumes_are_scored_voxel_by_voxel() -> None:
     found = []
     for shape in ((6, 7, 8), (42, 8)):
         volume, true = probabilities.reshape(*shape, 3), truth.reshape(shape)
-        scorer = task("semantic").scorer(labels, Calibration(), "test")
+        scorer = Scorer(labels, Calibration(), "test")
         predicted = decode(volume, labels, Calibration())
         assert predicted.shape == shape
-        scorer.add("a", true, predicted, volume)
+        scorer.add("a", Truth(true), Prediction(predicted, volume))
         found.append((scorer.metrics(), scorer.rows(), validation_score([(true, volume)], labels)))
     assert found[0] == found[1]

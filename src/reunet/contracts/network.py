@@ -23,11 +23,18 @@ ACROSS_FRAMES = ("recurrence", "half_recurrence")
 
 
 class HeadSpec(Contract):
-    """One output of a network: `channels` maps of float32 logits, and what turns them into numbers."""
+    """One output of a network: `channels` maps of float32 logits, and what turns them into numbers.
+
+    of: `pixels` for an output per pixel, `image` for one per image (or frame), from pooled encoder features.
+    loss: its name in `reunet.losses`. weight: of its loss in the sum.
+    """
 
     name: str = "semantic"
     channels: int = Field(ge=1)
-    activation: Literal["softmax", "sigmoid", "linear"] = "softmax"
+    activation: Literal["softmax", "sigmoid", "softplus", "linear"] = "softmax"
+    of: Literal["pixels", "image"] = "pixels"
+    loss: str = "segmentation"
+    weight: float = Field(default=1.0, gt=0)
 
 
 class RecurrenceSpec(Contract):

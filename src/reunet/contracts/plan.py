@@ -14,7 +14,7 @@ from reunet.contracts.network import NetworkConfig
 
 SCHEMA_VERSION = 1
 
-Task = Literal["semantic"]
+Task = Literal["semantic", "instances", "detection", "classification"]
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -156,6 +156,8 @@ class ClipSpec(Contract):
 class Plan(Contract):
     """Everything that defines a run, with the reason for each choice in `reasons` (field -> sentence).
 
+    tasks: the first one is what training follows. labels: classes of pixels and objects; categories: of whole
+    images.
     spacing: size of the pixels that the network sees, per axis: of volumes in mm (depth, height, width), of
     images in pixels of the file, so that (2, 2) is an image half as large. Images are resampled to it and
     predictions back from it. None takes them as they are.
@@ -163,8 +165,9 @@ class Plan(Contract):
 
     schema_version: int = SCHEMA_VERSION
     dataset: str
-    tasks: tuple[Task, ...] = ("semantic",)
+    tasks: tuple[Task, ...] = Field(default=("semantic",), min_length=1)
     labels: LabelMap
+    categories: LabelMap | None = None
     input: InputSpec
     network: NetworkConfig
     spacing: tuple[float, ...] | None = None

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from reunet.contracts.objects import Boxes
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -37,16 +39,21 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The result for one image, or for one sequence.
+    """The result for one image, or for one sequence; None is what its tasks do not tell.
 
     labels: (H, W) uint8 class indices, (D, H, W) of a volume, (T, H, W) of a sequence. probabilities:
     (*space, classes) float32 in 0..1, summing to 1; with T in front of a sequence.
-    objects: one dict per object, for tasks that find objects.
+    instances: int32 like `labels`, 0 outside of objects and 1 .. n for single objects. boxes: of objects,
+    with classes and scores. category: index of the class of the image; category_probabilities: (classes,)
+    float32.
     """
 
-    labels: np.ndarray
-    probabilities: np.ndarray
-    objects: tuple[dict[str, Any], ...] = ()
+    labels: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
+    instances: np.ndarray | None = None
+    boxes: Boxes | None = None
+    category: int | None = None
+    category_probabilities: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.objects import Boxes
+from reunet.contracts.truth import Truth
 from reunet.datasets.cases import Axis, Case
 from reunet.errors import DataError, ImageReadError, LabelError, StorageError
 from reunet.io.images import read_channels, volume_spacing
@@ -66,7 +68,8 @@ class CaseArrays:
     content: SHA-256 of the image's, mask's and field of view's content.
     spacing: of a volume, mm per axis of space; None for images.
     key: where the arrays lie in the cache.
-    sequence, axis: as of the `Case`.
+    sequence, axis, boxes, category: as of the `Case`.
+    objects: (*space) int32 ids of single objects, 0 outside; None where none are told.
     """
 
     def __init__(
@@ -79,9 +82,13 @@ class CaseArrays:
         key: str = "",
         sequence: str | None = None,
         axis: Axis | None = None,
+        objects: np.ndarray | Stored | None = None,
+        boxes: Boxes | None = None,
+        category: int | None = None,
     ) -> None:
         self.id, self.content, self.spacing, self.key = id, content, spacing, key
-        self.sequence, self.axis = sequence, axis
+        self.sequence, self.axis, self.boxes, self.category = sequence, axis, boxes, category
+        self._objects = None if objects is None else _frozen(objects)
         self._image = _frozen(image)
         self._labels = None if labels is None else _frozen(labels)
         self._marked = -MARK_EVERY_S
@@ -94,6 +101,15 @@ class CaseArrays:
     @property
     def labels(self) -> np.ndarray | None:
         return None if self._labels is None else _array(self._labels)
+
+    @property
+    def objects(self) -> np.ndarray | None:
+        return None if self._objects is None else _array(self._objects)
+
+    @property
+    def truth(self) -> Truth:
+        """What is known of it."""
+        return Truth(self.labels, self.objects, self.boxes, self.category)
 
     def _mark_used(self) -> None:
         now = time.monotonic()

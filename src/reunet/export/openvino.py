@@ -21,7 +21,7 @@ from reunet.inference.sequence import over_windows
 from reunet.inference.tiling import Network
 from reunet.sampling.resize import resize
 from reunet.storage import publish_folder, sha256_file, write_json
-from reunet.tasks import task
+from reunet.tasks import Maps, Work
 
 TOLERANCE = 1e-4
 """Largest difference of a probability between the Keras network and its export in float32."""
@@ -150,13 +150,13 @@ def _measure(
 def _compare(
     fast: Network, exact: Network, samples: np.ndarray, plan: Plan, calibration: Calibration
 ) -> dict[str, Any]:
-    decode = task(plan.tasks[0]).decode
+    work = Work.of(plan)
     differ = pixels = 0
     largest = 0.0
     for sample in samples:
         one, other = fast(sample[None]), exact(sample[None])
         largest = max(largest, _largest_difference(one, other))
-        first, second = (decode(p[plan.tasks[0]][0], plan.labels, calibration) for p in (one, other))
+        first, second = (_decided(work, heads, calibration) for heads in (one, other))
         differ += int(np.count_nonzero(first != second))
         pixels += first.size
     return {
@@ -164,6 +164,13 @@ def _compare(
         "max_difference": largest,
         "pixels": pixels,
     }
+
+
+def _decided(work: Work, heads: dict[str, np.ndarray], calibration: Calibration) -> np.ndarray:
+    """What the main task makes of one tile (or window of them), as numbers that are equal or not."""
+    tile = {head: values[0] for head, values in heads.items()}
+    size = next((values.shape[:-1] for values in tile.values() if values.ndim > 1), ())
+    return work.main.decided(Maps(tile, size), work.classes, calibration)
 
 
 def _largest_difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.labels import LabelMap
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import EvaluateResult
 from reunet.contracts.run import RunFolder
+from reunet.contracts.truth import Truth
 from reunet.datasets.cache import CaseArrays, content_hash, read_case
 from reunet.datasets.cases import Case, DataOptions, Dataset
 from reunet.datasets.layouts import open_dataset
@@ -27,7 +29,7 @@ from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.io.images import volume_spacing
 from reunet.progress import NullProgress, Progress
-from reunet.tasks import check_tasks
+from reunet.tasks import Work, check_tasks
 
 if TYPE_CHECKING:  # it plans, hence imports a training framework, which evaluating must not need
     from reunet.flows.prepare import Prepared
@@ -130,7 +132,7 @@ def evaluate_split(
         for case in prepared.val
     ]
     loaders = loaders_of(predictor, images)
-    evaluation = score_images(loaders, plan.labels, predictor.calibration, split, progress)
+    evaluation = score_images(loaders, Work.of(plan), predictor.calibration, split, progress)
     known = [f"{problem.file}: {problem.message}" for problem in prepared.warnings]
     warnings = [SEEN_ALREADY, *prepared.splits.notes, *known[:20]]
     if len(known) > 20:
@@ -192,22 +194,26 @@ def _evaluate_run(
         Labelled(
             case.id,
             case.sequence,
-            partial(read_case, case, dataset.labels, axes=axes),
+            partial(_read, case, dataset.labels, axes),
             case.image,
             partial(volume_spacing, case.image),
         )
         for case in cases
     ]
     loaders = loaders_of(predictor, images)
-    labels = predictor.plan.labels
-    evaluation = score_images(loaders, labels, predictor.calibration, split, progress)
+    evaluation = score_images(loaders, Work.of(predictor.plan), predictor.calibration, split, progress)
     warnings = _seen_in_training(run, cases, split)
     context = _context(run, predictor, dataset.name, split, warnings)
     return write_evaluation(evaluation, context, output)
 
 
-def _arrays(case: CaseArrays) -> tuple[np.ndarray, np.ndarray | None]:
-    return np.asarray(case.image), None if case.labels is None else np.asarray(case.labels)
+def _arrays(case: CaseArrays) -> tuple[np.ndarray, Truth]:
+    return np.asarray(case.image), case.truth
+
+
+def _read(case: Case, labels: LabelMap, axes: str | None) -> tuple[np.ndarray, Truth]:
+    image, truth = read_case(case, labels, axes=axes)
+    return image, Truth(labels=truth)
 
 
 def _seen_in_training(run: RunFolder, cases: Sequence[Case], split: str) -> list[str]:

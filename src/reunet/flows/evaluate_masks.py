@@ -8,7 +8,8 @@ from pathlib import Path
 
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.plan import Calibration
-from reunet.contracts.results import EvaluateResult, Problem
+from reunet.contracts.results import EvaluateResult, Prediction, Problem
+from reunet.contracts.truth import Truth
 from reunet.datasets.cache import read_fov
 from reunet.datasets.cases import Case, DataOptions, raise_errors
 from reunet.datasets.classes import class_list
@@ -20,6 +21,7 @@ from reunet.flows.scoring import Context, Scored, refuse_existing, score_images,
 from reunet.io.images import read_image, volume_spacing
 from reunet.io.masks import read_mask
 from reunet.progress import Progress
+from reunet.tasks import Classes, Work
 
 
 def evaluate_masks(
@@ -46,7 +48,8 @@ def evaluate_masks(
         case.id: partial(_load, case, labels, options.axes, pictures.get(stem_of(case.image, pred)))
         for case in found.cases
     }
-    evaluation = score_images(loaders, labels, Calibration(), split, progress)
+    work = Work(("semantic",), Classes(labels))
+    evaluation = score_images(loaders, work, Calibration(), split, progress)
     facts = {"Predictions": pred.name if pred.name != "masks" else pred.parent.name}
     facts["Truth"] = root.name if root != truth else truth.name
     context = Context(f"{facts['Predictions']} against {facts['Truth']}", facts, warnings)
@@ -100,4 +103,5 @@ def _load(case: Case, labels: LabelMap, axes: str | None, picture: Path | None) 
     if case.fov is not None:
         truth[~read_fov(case.fov, case.page, axes, truth.shape)] = IGNORE
     image = None if picture is None else read_image(picture, page=case.page, axes=axes)
-    return Scored(image, truth, prediction, spacing=volume_spacing(case.mask))
+    spacing = volume_spacing(case.mask)
+    return Scored(image, Truth(labels=truth), Prediction(prediction), spacing)

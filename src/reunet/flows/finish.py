@@ -11,6 +11,7 @@ from reunet.flows.prepare import Prepared, as_planned
 from reunet.progress import Progress
 from reunet.sampling.patches import PatchSampler
 from reunet.storage import write_text
+from reunet.tasks import Work
 from reunet.training.loop import Outcome
 from reunet.training.validation import Validator
 
@@ -30,7 +31,8 @@ def finish(
 def held_out_tiles(plan: Plan, prepared: Prepared, count: int = 8) -> np.ndarray:
     """Tiles of the held-out images, (count, *tile, C) float32 normalised, to compare precisions on."""
     crops = plan.model_copy(update={"patch": plan.inference.tile, "batch": count})
-    images, _ = PatchSampler(as_planned(prepared.val, plan), crops, augment=False).batch(0)
+    cases = as_planned(prepared.val, plan)
+    images, _ = PatchSampler(cases, crops, targets=Work.of(plan).targets, augment=False).batch(0)
     return images
 
 

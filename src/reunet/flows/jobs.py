@@ -182,17 +182,20 @@ class Worker:
             self._write(job, header, image, result)
 
     def _write(self, job: Job, header: ImageHeader, image: np.ndarray, result: Prediction) -> None:
-        if job.probabilities:
+        labels = result.labels
+        if labels is None:
+            return
+        if job.probabilities and result.probabilities is not None:
             _write_array(job.path("probabilities", ".npy"), result.probabilities)
-        shown, labels = image, result.labels
+        shown, drawn = image, labels
         if header.is_volume:
             planes = telling_planes(np.isin(labels, self.labels.foreground), header.spacing or UNSTATED)
-            shown, labels = sheet(image[..., :1], planes), sheet(labels, planes, IGNORE)
-        write_picture(job.path("overlays", ".png"), overlay(shown, labels, self.labels))
+            shown, drawn = sheet(image[..., :1], planes), sheet(labels, planes, IGNORE)
+        write_picture(job.path("overlays", ".png"), overlay(shown, drawn, self.labels))
         wide = self.labels.to_ids(np.zeros(1, np.uint8)).dtype != np.uint8
         suffix = ".nii.gz" if header.is_volume else ".tif" if wide else ".png"
         like = job.source.path if header.is_volume else None
-        write_mask(job.path("masks", suffix), result.labels, self.labels, like)
+        write_mask(job.path("masks", suffix), labels, self.labels, like)
 
     def _stack(self, job: Job, header: ImageHeader) -> None:
         labels: list[np.ndarray] = []
@@ -203,9 +206,10 @@ class Worker:
         def fill(folder: Path) -> None:
             for page, (image, result) in enumerate(self._predicted(images, where)):
                 self._leave_out(job, result, page)
-                write_picture(folder / f"{page + 1:04d}.png", overlay(image, result.labels, self.labels))
-                labels.append(result.labels)
-                if job.probabilities:
+                if result.labels is not None:
+                    write_picture(folder / f"{page + 1:04d}.png", overlay(image, result.labels, self.labels))
+                    labels.append(result.labels)
+                if job.probabilities and result.probabilities is not None:
                     probabilities.append(result.probabilities)
 
         publish_folder(job.path("overlays", ".pages"), fill)
@@ -241,7 +245,7 @@ class Worker:
             yield waiting.popleft(), result
 
     def _leave_out(self, job: Job, result: Prediction, page: int | None) -> None:
-        if job.fov is not None:
+        if job.fov is not None and result.labels is not None:
             inside = read_fov(job.fov, page, job.axes, result.labels.shape)
             result.labels[~inside] = outside_value(self.labels)
 

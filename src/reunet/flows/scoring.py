@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reunet.contracts.labels import LabelMap
 from reunet.contracts.plan import Calibration, Plan
-from reunet.contracts.results import EvaluateResult
+from reunet.contracts.results import EvaluateResult, Prediction
+from reunet.contracts.truth import Truth
 from reunet.errors import DataError, ReunetError, StorageError
 from reunet.progress import Progress
 from reunet.storage import write_json, write_text
-from reunet.tasks import task
-from reunet.tasks.semantic import Scorer
+from reunet.tasks import Scorer, Work, semantic
 
 if TYPE_CHECKING:
     from reunet.report.examples import Example
@@ -30,15 +29,12 @@ FILES = ("metrics.json", "metrics.csv", "report.html")
 class Scored:
     """One image with what is compared on it.
 
-    image: (*space, C) as read, or None. truth: (*space) uint8 class indices or IGNORE. prediction: (*space)
-    uint8 class indices. probabilities: (*space, classes) float32, or None for masks from elsewhere.
-    spacing: of a volume, in mm per axis.
+    image: (*space, C) as read, or None. spacing: of a volume, in mm per axis.
     """
 
     image: np.ndarray | None
-    truth: np.ndarray
-    prediction: np.ndarray
-    probabilities: np.ndarray | None = None
+    truth: Truth
+    prediction: Prediction
     spacing: tuple[float, ...] | None = None
 
 
@@ -67,24 +63,24 @@ class Context:
 
 
 def score_images(
-    loaders: Loaders, labels: LabelMap, calibration: Calibration, split: str, progress: Progress
+    loaders: Loaders, work: Work, calibration: Calibration, split: str, progress: Progress
 ) -> Evaluation:
     """Score every image; one that cannot be read or scored is kept in `failures`, the others go on.
 
     Raises DataError when there is no image, or none could be scored.
     """
-    scorer = task("semantic").scorer(labels, calibration, split)
+    scorer = work.main.scorer(work.classes, calibration, split)
     failures: dict[str, str] = {}
     progress.start(f"evaluating {split}", len(loaders))
     for name, load in loaders.items():
         try:
             scored = load()
-            scorer.add(name, scored.truth, scored.prediction, scored.probabilities)
+            scorer.add(name, scored.truth, scored.prediction)
         except ReunetError as error:
             failures[name] = _reason(error)
             progress.message(f"{name}: {failures[name]}")
         progress.advance(1)
-    if not scorer.images:
+    if len(failures) == len(loaders):
         first = "\n" + next(iter(failures.values())) if failures else ""
         raise DataError(f"none of the {len(loaders)} images could be scored{first}", where=f"split {split}")
     return Evaluation(scorer, failures, loaders)
@@ -120,14 +116,24 @@ def write_evaluation(
 
     also: a second place for the same report. Raises StorageError.
     """
-    from reunet.report.page import Report, write_report
-
-    metrics = evaluation.scorer.metrics()
+    metrics, page = evaluation.scorer.metrics(), output / "report.html"
     write_json(output / "metrics.json", metrics)
     write_text(output / "metrics.csv", _table(evaluation.scorer))
+    if isinstance(evaluation.scorer, semantic.Scorer):
+        _write_semantic_report(evaluation, evaluation.scorer, context, page)
+        if also is not None:
+            write_text(also, page.read_text(encoding="utf-8"))
+    return EvaluateResult(output, metrics, page, evaluation.failures)
+
+
+def _write_semantic_report(
+    evaluation: Evaluation, scorer: semantic.Scorer, context: Context, page: Path
+) -> None:
+    from reunet.report.page import Report, write_report
+
     report = Report(
         title=context.title,
-        scorer=evaluation.scorer,
+        scorer=scorer,
         facts=context.facts,
         examples=_examples(evaluation),
         failures=evaluation.failures,
@@ -135,11 +141,7 @@ def write_evaluation(
         plan=context.plan,
         history=context.history,
     )
-    page = output / "report.html"
     write_report(page, report)
-    if also is not None:
-        write_text(also, page.read_text(encoding="utf-8"))
-    return EvaluateResult(output, metrics, page, evaluation.failures)
 
 
 def _examples(evaluation: Evaluation) -> list[Example]:
@@ -149,8 +151,10 @@ def _examples(evaluation: Evaluation) -> list[Example]:
     examples: list[Example] = []
     for group, name in choose_examples(scores):
         scored = evaluation.loaders[name]()
-        shown = (scored.image, scored.truth, scored.prediction, scored.spacing)
-        examples.append(Example(name, group, scores[name] or 0.0, *shown))
+        truth, prediction = scored.truth.labels, scored.prediction.labels
+        if truth is not None and prediction is not None:
+            shown = (scored.image, truth, prediction, scored.spacing)
+            examples.append(Example(name, group, scores[name] or 0.0, *shown))
     return examples
 
 

@@ -21,7 +21,7 @@ from reunet.machine import cores, describe, versions
 from reunet.planning import PlanRequest, make_plan, needs_sequences
 from reunet.progress import NullProgress, Progress
 from reunet.storage import folder_lock, write_json
-from reunet.tasks import check_tasks
+from reunet.tasks import Work, check_tasks
 
 if TYPE_CHECKING:
     import keras
@@ -331,8 +331,9 @@ def _train_and_finish(
 
     lost = margin(plan.network)
     cases = as_planned(prepared.train, plan)
-    sampler = PatchSampler(cases, plan, margin=lost)
-    plain = PatchSampler(cases, plan, margin=lost, augment=False)
+    targets = Work.of(plan).targets
+    sampler = PatchSampler(cases, plan, targets=targets, margin=lost)
+    plain = PatchSampler(cases, plan, targets=targets, margin=lost, augment=False)
     validator = Validator(model, plan, plain, prepared.val)
     training = Training(
         model,

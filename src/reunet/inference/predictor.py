@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import combinations
 from math import prod
 from typing import Any
@@ -15,8 +16,8 @@ from reunet.inference.runtime import Runtime
 from reunet.inference.tiling import predict_tiled
 from reunet.io.channels import fit_channels
 from reunet.sampling.intensity import normalise
-from reunet.sampling.resize import own_spacing, resampled, resize, size_at
-from reunet.tasks import task
+from reunet.sampling.resize import own_spacing, resampled, size_at
+from reunet.tasks import Maps, Work
 
 TILES = 8
 """Tiles per call of the engine, unless so many are larger than MOST_PIXELS."""
@@ -24,6 +25,7 @@ TILES = 8
 MOST_PIXELS = 2**21
 
 Spacing = tuple[float, ...]
+Heads = dict[str, np.ndarray]
 
 
 class Predictor:
@@ -51,7 +53,7 @@ class Predictor:
         self.batch = min(TILES, max(1, MOST_PIXELS // prod(tile)))
         output = runtime.output_size(tile)
         self._margin = tuple((side - seen) // 2 for side, seen in zip(tile, output, strict=True))
-        self._task = task(plan.tasks[0])
+        self._work = Work.of(plan)
 
     def __call__(self, image: Any, *, where: object = "image", spacing: Spacing | None = None) -> Prediction:
         """Predict one image, of any size and real dtype, as it was read.
@@ -62,28 +64,20 @@ class Predictor:
         Raises DataError when it is not an image, PlanError when its channels do not fit the plan,
         ModelFileError when the network's output is not finite.
         """
-        probabilities = self.probabilities(image, where=where, spacing=spacing)
-        labels = self._task.decode(probabilities, self.plan.labels, self.calibration)
-        return Prediction(labels, probabilities)
+        return self._work.decode(self.maps(image, where=where, spacing=spacing), self.calibration)
 
-    def probabilities(
-        self, image: Any, *, where: object = "image", spacing: Spacing | None = None
-    ) -> np.ndarray:
-        """The class probabilities, (*space, classes) float32, summing to 1. Raises as calling does."""
+    def maps(self, image: Any, *, where: object = "image", spacing: Spacing | None = None) -> Maps:
+        """What the network says, before it is decoded. Raises as calling does."""
         pixels, size = network_input(image, self.plan, where, spacing)
-        total = self._flipped(pixels, ())
-        if self.tta:
-            for axes in flips(self.rank):
-                total = total + self._flipped(pixels, axes)
-            total = total / np.float32(1 + len(flips(self.rank)))
-        return resize(total, size)
+        views = views_of(self.rank) if self.tta else [()]
+        return Maps(mean_of(self._flipped(pixels, axes) for axes in views), size)
 
-    def _flipped(self, pixels: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    def _flipped(self, pixels: np.ndarray, axes: tuple[int, ...]) -> Heads:
         inference = self.plan.inference
         heads = predict_tiled(
             self.runtime, np.flip(pixels, axes), inference.tile, inference.overlap, self._margin, self.batch
         )
-        return np.flip(heads[self.plan.tasks[0]], axes)
+        return self._work.flipped(heads, axes)
 
 
 def network_input(
@@ -101,9 +95,20 @@ def network_input(
     return normalise(pixels, plan.input.intensity), size
 
 
-def flips(rank: int) -> list[tuple[int, ...]]:
-    """Axes mirrored by test-time augmentation, beside the image as it is."""
-    return [axes for n in range(rank) for axes in combinations(range(rank), n + 1)]
+def views_of(rank: int) -> list[tuple[int, ...]]:
+    """Axes mirrored in the views of test-time augmentation; the first one is the image as it is."""
+    return [axes for n in range(rank + 1) for axes in combinations(range(rank), n)]
+
+
+def mean_of(views: Iterable[Heads]) -> Heads:
+    """The mean of what the network says of several views, head by head."""
+    first, *others = views
+    if not others:
+        return first
+    return {
+        head: sum((view[head] for view in others), x) / np.float32(1 + len(others))
+        for head, x in first.items()
+    }
 
 
 def as_image(image: Any, where: object = "image", rank: int = 2) -> np.ndarray:

@@ -12,11 +12,10 @@ import numpy as np
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
 from reunet.errors import DataError, PlanError
-from reunet.inference.predictor import flips, network_input
+from reunet.inference.predictor import Heads, mean_of, network_input, views_of
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.tiling import Network, cut_axis, predict_tiled
-from reunet.sampling.resize import resize
-from reunet.tasks import task
+from reunet.tasks import Maps, Work
 
 OVERLAP = 0.5
 """Share of its frames that a window has in common with the one before it: no frame is only at a border."""
@@ -51,7 +50,7 @@ class SequencePredictor:
         self.calibration = calibration or Calibration()
         self.tta, self.batch = tta, batch
         self.rank = len(plan.inference.tile)
-        self._task = task(plan.tasks[0])
+        self.work = Work.of(plan)
 
     @property
     def state_bytes_per_pixel(self) -> int:
@@ -69,10 +68,12 @@ class SequencePredictor:
         """
         stack = as_frames(frames, where)
         results = list(self.predictions(stack, len(stack), where=where))
-        labels, probabilities = (
-            np.stack([getattr(result, name) for result in results]) for name in ("labels", "probabilities")
-        )
-        return Prediction(labels, probabilities)
+
+        def stacked(name: str) -> np.ndarray | None:
+            parts = [getattr(result, name) for result in results]
+            return None if parts[0] is None else np.stack(parts)
+
+        return Prediction(stacked("labels"), stacked("probabilities"), stacked("instances"))
 
     def predictions(
         self, frames: Iterable[Any], count: int, *, where: object = "sequence"
@@ -81,21 +82,19 @@ class SequencePredictor:
 
         where: of the sequence, or a list with the name of every frame. Raises as calling does.
         """
-        for probabilities in self.probabilities(frames, count, where=where):
-            yield self._decoded(probabilities)
+        for maps in self.maps(frames, count, where=where):
+            yield self.work.decode(maps, self.calibration)
 
-    def probabilities(
-        self, frames: Iterable[Any], count: int, *, where: object = "sequence"
-    ) -> Iterator[np.ndarray]:
-        """The class probabilities of each frame, (H, W, classes) float32. Raises as calling does."""
+    def maps(self, frames: Iterable[Any], count: int, *, where: object = "sequence") -> Iterator[Maps]:
+        """What the network says of each frame, before it is decoded. Raises as calling does."""
         sizes: list[tuple[int, ...]] = []
         inputs = self._inputs(frames, where, sizes)
         if self.plan.network.causal:
             views = [_Steps(self, axes) for axes in self._views]
-            results: Iterator[np.ndarray] = (_mean([view(pixels) for view in views]) for pixels in inputs)
+            results: Iterator[Heads] = (mean_of([view(pixels) for view in views]) for pixels in inputs)
         else:
             results = self._in_windows(inputs, count, where)
-        return (resize(result, sizes[0]) for result in results)
+        return (Maps(result, sizes[0]) for result in results)
 
     def stream(self) -> Stream:
         """A function from frame to Prediction that remembers the frames before. Raises PlanError for a
@@ -113,10 +112,7 @@ class SequencePredictor:
     @property
     def _views(self) -> list[tuple[int, ...]]:
         """Axes of a frame that are mirrored, view by view."""
-        return [(), *(flips(self.rank) if self.tta else [])]
-
-    def _decoded(self, probabilities: np.ndarray) -> Prediction:
-        return Prediction(self._task.decode(probabilities, self.plan.labels, self.calibration), probabilities)
+        return views_of(self.rank) if self.tta else [()]
 
     def _inputs(
         self, frames: Iterable[Any], where: object, sizes: list[tuple[int, ...]]
@@ -135,31 +131,33 @@ class SequencePredictor:
                 )
             yield pixels
 
-    def _in_windows(self, inputs: Iterator[np.ndarray], count: int, where: object) -> Iterator[np.ndarray]:
+    def _in_windows(self, inputs: Iterator[np.ndarray], count: int, where: object) -> Iterator[Heads]:
         """Windows blended in time; a frame is given once no further window shows it."""
         cut = cut_axis(count, self.window, OVERLAP)
         held: list[np.ndarray] = []  # the frames of the window
-        sums: list[np.ndarray] = []  # of those frames, as far as windows were predicted
+        sums: list[Heads] = []  # of those frames, as far as windows were predicted
         ends = (*cut.starts[1:], count)
         for start, end, weights in zip(cut.starts, ends, cut.weights, strict=True):
             held += islice(inputs, min(start + self.window, count) - start - len(held))
             if len(held) < min(self.window, count):
                 raise DataError("the sequence ended early", where=where, expected=f"{count} frames")
-            probabilities = self._window(held)
-            sums += [np.zeros_like(probabilities[0]) for _ in held[len(sums) :]]
-            for total, weight, values in zip(sums, weights, probabilities, strict=False):
-                total += weight * values
+            found = self._window(held)
+            sums += [{head: np.zeros_like(x) for head, x in found[0].items()} for _ in held[len(sums) :]]
+            for total, weight, heads in zip(sums, weights, found, strict=False):
+                for head, values in heads.items():
+                    total[head] += weight * values
             yield from sums[: end - start]
             held, sums = held[end - start :], sums[end - start :]
 
-    def _window(self, frames: Sequence[np.ndarray]) -> np.ndarray:
-        """Frames (H, W, C), at most a window of them, to probabilities (frames, H, W, classes)."""
+    def _window(self, frames: Sequence[np.ndarray]) -> list[Heads]:
+        """Frames (H, W, C), at most a window of them, to what the network says of each."""
         missing = self.window - len(frames)
         places = np.pad(np.arange(len(frames)), (0, missing), mode="reflect")
         stack = np.stack([frames[place] for place in places])
-        return _mean([self._flipped_window(stack, axes)[: len(frames)] for axes in self._views])
+        views = [self._flipped_window(stack, axes) for axes in self._views]
+        return [mean_of(view[number] for view in views) for number in range(len(frames))]
 
-    def _flipped_window(self, stack: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    def _flipped_window(self, stack: np.ndarray, axes: tuple[int, ...]) -> list[Heads]:
         # Tiles are cut from an image whose channels are the channels of all frames.
         count, channels = stack.shape[0], stack.shape[-1]
 
@@ -169,14 +167,16 @@ class SequencePredictor:
             return {head: _as_channels(np.moveaxis(values, 1, -2)) for head, values in outputs.items()}
 
         image = _as_channels(np.moveaxis(stack, 0, -2))
-        maps = np.flip(self._tiled(network, np.flip(image, axes), max(1, self.batch // count)), axes)
-        return np.moveaxis(maps.reshape(*maps.shape[:-1], count, -1), -2, 0)
+        heads = self.tiled(network, np.flip(image, axes), max(1, self.batch // count))
+        split = {head: np.split(values, count, axis=-1) for head, values in heads.items()}
+        frames = [{head: values[number] for head, values in split.items()} for number in range(count)]
+        return [self.work.flipped(frame, axes) for frame in frames]
 
-    def _tiled(self, network: Network, image: np.ndarray, batch: int) -> np.ndarray:
+    def tiled(self, network: Network, image: np.ndarray, batch: int) -> Heads:
+        """A frame, or the frames of a window as channels, tile by tile through `network`."""
         inference = self.plan.inference
         margin = (0,) * self.rank  # convolutions of networks with time are padded
-        heads = predict_tiled(network, image, inference.tile, inference.overlap, margin, batch)
-        return heads[self.plan.tasks[0]]
+        return predict_tiled(network, image, inference.tile, inference.overlap, margin, batch)
 
 
 class Stream:
@@ -210,7 +210,7 @@ class Stream:
 class _Steps:
     """One frame after the other through the tiles of an image, with the states of each tile.
 
-    axes: of the frame that are mirrored before and after. Called with (H, W, C); gives (H, W, classes).
+    axes: of the frame that are mirrored before and after. Called with (H, W, C); gives what the network says.
     """
 
     def __init__(self, predictor: SequencePredictor, axes: tuple[int, ...]) -> None:
@@ -218,10 +218,10 @@ class _Steps:
         self._states: list[dict[str, np.ndarray]] = []  # per group of tiles, which come in the same order
         self._group = 0
 
-    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+    def __call__(self, pixels: np.ndarray) -> Heads:
         self._group = 0
-        maps = self._predictor._tiled(self._network, np.flip(pixels, self._axes), self._predictor.batch)
-        return np.flip(maps, self._axes)
+        heads = self._predictor.tiled(self._network, np.flip(pixels, self._axes), self._predictor.batch)
+        return self._predictor.work.flipped(heads, self._axes)
 
     def _network(self, tiles: np.ndarray) -> dict[str, np.ndarray]:
         runtime = self._predictor.runtime
@@ -271,10 +271,6 @@ def as_frames(frames: Any, where: object) -> Sequence[Any]:
     if len(frames) == 0:
         raise DataError("the sequence has no frame", where=where)
     return frames
-
-
-def _mean(maps: Sequence[np.ndarray]) -> np.ndarray:
-    return maps[0] if len(maps) == 1 else np.stack(maps).mean(axis=0)
 
 
 def _as_channels(values: np.ndarray) -> np.ndarray:

@@ -87,8 +87,9 @@ def predict_tiled(
     batch: tiles per call of the network.
 
     The image is mirrored at its borders where a tile reaches beyond it (the overlap-tile strategy of
-    Ronneberger et al. 2015). Returns {head: (*space, K) float32}. Raises ModelFileError, naming the
-    tile, when the network gives NaN or infinity.
+    Ronneberger et al. 2015). Returns {head: (*space, K) float32}, and of a head that speaks of whole images
+    the mean over the tiles, {head: (K,)}. Raises ModelFileError, naming the tile, when the network gives NaN
+    or infinity.
     """
     size, margin = image.shape[:-1], margin or (0,) * len(tile)
     inner = tuple(side - 2 * edge for side, edge in zip(tile, margin, strict=True))
@@ -104,6 +105,9 @@ def predict_tiled(
         starts = [tuple(axis.starts[i] for axis, i in zip(axes, place, strict=True)) for place in group]
         tiles = np.stack([padded[_window(start, tile)] for start in starts])
         for head, outputs in network(tiles).items():
+            if outputs.ndim == 2:
+                sums[head] = sums.get(head, np.float32(0)) + outputs.sum(axis=0) / np.float32(len(grid))
+                continue
             if head not in sums:
                 sums[head] = np.zeros((*full, outputs.shape[-1]), np.float32)
             for place, start, output in zip(group, starts, outputs, strict=True):
@@ -112,7 +116,7 @@ def predict_tiled(
                 sums[head][_window(start, inner)] += output * reduce(np.multiply.outer, along)[..., None]
 
     corner = [before - edge for (before, _), edge in zip(pads, margin, strict=True)]
-    return {head: values[_window(corner, size)] for head, values in sums.items()}
+    return {head: x if x.ndim == 1 else x[_window(corner, size)] for head, x in sums.items()}
 
 
 def _window(start: Sequence[int], size: Sequence[int]) -> tuple[slice, ...]:

@@ -13,6 +13,7 @@ CONV = {2: layers.Conv2D, 3: layers.Conv3D}
 CONV_TRANSPOSE = {2: layers.Conv2DTranspose, 3: layers.Conv3DTranspose}
 MAX_POOL = {2: layers.MaxPooling2D, 3: layers.MaxPooling3D}
 CROP = {2: layers.Cropping2D, 3: layers.Cropping3D}
+MEAN = {2: layers.GlobalAveragePooling2D, 3: layers.GlobalAveragePooling3D}
 UPSAMPLE = {2: layers.UpSampling2D, 3: layers.UpSampling3D}
 
 

@@ -25,7 +25,7 @@ from reunet.networks.clip import Clip
 from reunet.networks.decoders import DECODERS
 from reunet.networks.encoders import ENCODERS
 from reunet.networks.geometry import valid_frames, valid_size
-from reunet.networks.layers import CONV
+from reunet.networks.layers import CONV, MEAN
 from reunet.networks.outputs import probability_model
 from reunet.networks.presets import PRESETS, choose, configure
 from reunet.networks.scope import Scope
@@ -53,8 +53,8 @@ def build_network(
     Input `image`: (B, *space, in_channels) float32, with time (B, T, *space, in_channels); any size and
     number of frames unless `size` and `frames` are given; see `geometry.valid_size` for the sizes that
     fit. Output: a dict of float32 logits, for each head `{name: (B, [T,] *space, channels)}` and, with
-    deep supervision, `{name}_1`, `{name}_2`, ... for the coarser levels. The same seed gives the same
-    weights.
+    deep supervision, `{name}_1`, `{name}_2`, ... for the coarser levels; `{name: (B, [T,] channels)}` for a
+    head of whole images. The same seed gives the same weights.
 
     carry: the states that recurrences carry from frame to frame come in and go out: inputs and outputs
     are dicts with an entry `{layer}_state{i}` (B, *space at its level, channels) for each of them. All
@@ -97,20 +97,23 @@ def assemble(image: Any, scope: Scope) -> dict[str, Any]:
     """Encoder, bottleneck, decoder and heads: from a symbolic image (or clip of images) to its logits."""
     config, clip = scope.config, scope.clip
     features = ENCODERS[config.encoder](image if clip is None else clip.fold(image, "image"), scope)
+    per_pixel = [head for head in config.heads if head.of == "pixels"]
     deepest = BOTTLENECKS[config.bottleneck](features[-1], config.filters[-1], scope.child("bottleneck"))
     if config.dropout:  # "drop-out layers at the end of the contracting path", section 3.1
         dropout = keras.layers.Dropout(config.dropout, seed=scope.layer_seed("dropout"), name="dropout")
         deepest = dropout(deepest)
-    decoded = DECODERS[config.decoder]([*features[:-1], deepest], scope)
+    decoded = DECODERS[config.decoder]([*features[:-1], deepest], scope) if per_pixel else []
     levels = decoded if config.deep_supervision else decoded[:1]
 
     outputs = {}
-    for head in config.heads:
+    for head in per_pixel:
         for level, x in enumerate(levels):
             name = f"{head.name}_{level}" if level else head.name
-            logits = pixelwise_dense(x, head.channels, scope.child(name))
-            outputs[name] = logits if clip is None else clip.unfold(logits, name)
-    return outputs
+            outputs[name] = pixelwise_dense(x, head.channels, scope.child(name))
+    for head in config.heads:
+        if head.of == "image":
+            outputs[head.name] = pooled_dense(deepest, head.channels, scope.child(head.name))
+    return outputs if clip is None else {name: clip.unfold(x, name) for name, x in outputs.items()}
 
 
 def check_causal(config: NetworkConfig) -> None:
@@ -139,6 +142,16 @@ def pixelwise_dense(x: Any, channels: int, scope: Scope) -> Any:
         channels, 1, kernel_initializer=initializer, dtype="float32", name=scope.name("logits")
     )
     return convolution(x)
+
+
+def pooled_dense(x: Any, channels: int, scope: Scope) -> Any:
+    """Scores of the whole image: a dense layer on the mean of every feature map, always in float32."""
+    initializer = keras.initializers.GlorotUniform(scope.layer_seed("logits"))
+    pooled = MEAN[scope.rank](name=scope.name("mean"))(x)
+    dense = keras.layers.Dense(
+        channels, kernel_initializer=initializer, dtype="float32", name=scope.name("logits")
+    )
+    return dense(pooled)
 
 
 def unet_model(

@@ -34,7 +34,7 @@ from reunet.planning.volumes import (
     choose_volume_patch,
 )
 from reunet.sampling.resize import size_at
-from reunet.tasks.semantic import heads
+from reunet.tasks import Classes, Work
 
 PATCH_SIDE = 256
 MIN_SIDE = 8
@@ -66,7 +66,7 @@ def make_plan(
     patch = choose_patch(fingerprint, spacing, PATCH_SIDE if time == "none" else CLIP_SIDE, reasons)
     frames: tuple[int, ...] = () if time == "none" else (choose_frames(fingerprint, request, reasons),)
     shape = choose_shape(patch, spacing, reasons)
-    outputs = task_heads or heads(fingerprint.labels)
+    outputs = task_heads or Work(("semantic",), Classes(fingerprint.labels)).heads
     networks = choose_networks(fingerprint, request, (shape, frames), outputs, reasons)
     patch = valid_size(networks[0], patch)
     frames = tuple(valid_frames(networks[0], count) for count in frames)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
 
 from reunet.contracts.labels import IGNORE
+from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Plan
+from reunet.contracts.truth import Truth
 from reunet.datasets.cache import CaseArrays
 from reunet.errors import DataError
 from reunet.sampling.appearance import change_appearance
+from reunet.sampling.boxes import boxes_in_patch, shown
 from reunet.sampling.geometry import coordinate_map, resample
 from reunet.sampling.intensity import affine, scaled
 from reunet.sampling.windows import Window, all_windows
@@ -19,9 +22,12 @@ from reunet.sampling.windows import Window, all_windows
 REMEMBERED = 500
 """Foreground positions remembered per case and class."""
 
-Batch = tuple[np.ndarray, np.ndarray]
-"""Images (B, *space, C) float32 normalised, labels (B, *space') int32 with IGNORE; of sequences with an axis
-T after B."""
+Targets = Callable[[Truth], dict[str, np.ndarray]]
+"""What each head of the network should say of a patch, from what is known about it."""
+
+Batch = tuple[np.ndarray, dict[str, np.ndarray]]
+"""Images (B, *space, C) float32 normalised, and by head its targets, such as labels (B, *space') int32 with
+IGNORE; of sequences with an axis T after B."""
 
 
 class PatchSampler:
@@ -32,7 +38,8 @@ class PatchSampler:
     frames, see `windows.py`; all frames of it, and of the windows that carry on from it in the next batches,
     are read along the same coordinates and change their appearance in the same way.
 
-    margin: pixels per side that the network's output lacks, per axis; labels are cropped by it.
+    targets: of the run's tasks; the labels for a head `semantic` by default.
+    margin: pixels per side that the network's output lacks, per axis; its targets lack them too.
     augment: False for plain crops, as used to re-estimate statistics.
     """
 
@@ -41,10 +48,11 @@ class PatchSampler:
         cases: Sequence[CaseArrays],
         plan: Plan,
         *,
+        targets: Targets | None = None,
         margin: tuple[int, ...] | None = None,
         augment: bool = True,
     ) -> None:
-        self.cases, self.plan = tuple(cases), plan
+        self.cases, self.plan, self.targets = tuple(cases), plan, targets or _labels
         self.margin = margin or (0,) * len(plan.patch)
         self.augmentation = plan.augmentation if augment else None
         self.windows = all_windows(self.cases, plan.clip)
@@ -61,17 +69,17 @@ class PatchSampler:
         """Batch number k. The same for the same plan, seed and cases, in any process."""
         chain, part = divmod(k, self.carry)
         patches = [self._patch(chain * self.plan.batch + slot, part) for slot in range(self.plan.batch)]
-        images, labels = zip(*patches, strict=True)
-        return np.stack(images), np.stack(labels).astype(np.int32)
+        images, targets = zip(*patches, strict=True)
+        return np.stack(images), _stacked(targets)
 
-    def _patch(self, index: int, part: int) -> tuple[np.ndarray, np.ndarray]:
+    def _patch(self, index: int, part: int) -> Batch:
         epoch, position = divmod(index, len(self.windows))
         window = self.windows[int(self._order(epoch)[position])]
         rng = np.random.default_rng((self.plan.seed, 1, index))
         anchors = window.anchors
         center = self._center(anchors[int(rng.integers(len(anchors))) if len(anchors) > 1 else 0], rng)
         coordinates = coordinate_map(self.plan.patch, center, self.augmentation, rng, self.plan.spacing)
-        images, labels = self._frames(window.part(part, self.carry), coordinates)
+        images, targets = self._frames(window.part(part, self.carry), coordinates)
         if self.augmentation is not None:
             # Frames as channels: a change is drawn once and is the same for all of them; only noise differs.
             noise = np.random.default_rng((self.plan.seed, 3, index, part)) if part else rng
@@ -79,23 +87,24 @@ class PatchSampler:
             images = np.split(changed, np.cumsum([image.shape[-1] for image in images])[:-1], axis=-1)
         channels = self.plan.input.channels  # more than the image's own where grey and RGB are mixed
         images = [np.broadcast_to(image, (*image.shape[:-1], channels)) for image in images]
-        return (np.stack(images), np.stack(labels)) if self.plan.clip else (images[0], labels[0])
+        return (np.stack(images), _stacked(targets)) if self.plan.clip else (images[0], targets[0])
 
-    def _frames(self, window: Window, coordinates: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Images (*space, C) and labels (*space') of the frames, read along the same coordinates."""
-        images, labels, intensity = [], [], self.plan.input.intensity
+    def _frames(
+        self, window: Window, coordinates: np.ndarray
+    ) -> tuple[list[np.ndarray], list[dict[str, np.ndarray]]]:
+        """Images (*space, C) and targets of the frames, read along the same coordinates."""
+        images, targets, intensity = [], [], self.plan.input.intensity
         inside = tuple(slice(m, side - m) for m, side in zip(self.margin, self.plan.patch, strict=True))
         for number, counts in zip(window.frames, window.counted, strict=True):
             case = self.cases[number]
             images.append(scaled(resample(case.image, coordinates), intensity, *self._affine(number)))
-            if case.labels is not None and counts:
-                truth = resample(case.labels, coordinates, nearest=True)
-            elif self.plan.clip:
-                truth = np.full(self.plan.patch, IGNORE, np.uint8)
-            else:
+            truth = case.truth if counts else Truth()
+            if not truth and not self.plan.clip:
                 raise DataError("a case without a mask cannot be trained on", where=case.id)
-            labels.append(truth[inside])
-        return images, labels
+            shape = tuple(part.stop - part.start for part in inside)
+            size = case.image.shape[:-1]
+            targets.append(self.targets(_in_patch(truth, coordinates[inside], size) or _unknown(shape)))
+        return images, targets
 
     def _order(self, epoch: int) -> np.ndarray:
         return np.random.default_rng((self.plan.seed, 0, epoch)).permutation(len(self.windows))
@@ -127,17 +136,52 @@ class PatchSampler:
         """Some pixels of each foreground class that the case has, and, where a part of it is unlabelled,
         some of the labelled ones; each (n, rank) int (z,) y, x.
         """
-        labels = self.cases[number].labels
-        if labels is None:
-            return [], None
+        case = self.cases[number]
         rng = np.random.default_rng((self.plan.seed, 2, number))
 
         def some(wanted: np.ndarray) -> np.ndarray:
             pixels = np.flatnonzero(wanted)
             chosen = rng.choice(pixels, min(len(pixels), REMEMBERED), replace=False)
-            return np.stack(np.unravel_index(chosen, labels.shape), axis=1)
+            return np.stack(np.unravel_index(chosen, wanted.shape), axis=1)
 
+        labels, boxes = case.labels, case.boxes
+        if labels is None and boxes is not None:
+            centers = boxes.corners.reshape(-1, 2, 2).mean(axis=1)
+            return [centers[boxes.classes == index] for index in np.unique(boxes.classes)], None
+        if labels is None:
+            return [], None
         masks = [labels == index for index in self.plan.labels.foreground]
         known = labels != IGNORE
         partly = known.any() and not known.all()
         return [some(mask) for mask in masks if mask.any()], some(known) if partly else None
+
+
+def _labels(truth: Truth) -> dict[str, np.ndarray]:
+    return {} if truth.labels is None else {"semantic": truth.labels}
+
+
+def _in_patch(truth: Truth, coordinates: np.ndarray, size: tuple[int, ...]) -> Truth:
+    """What is known of a patch; coordinates: (*patch, rank) as of `coordinate_map`. size: of the image."""
+
+    def read(array: np.ndarray | None) -> np.ndarray | None:
+        return None if array is None else resample(array, coordinates, nearest=True)
+
+    boxes = known = None
+    if truth.boxes is not None:
+        boxes, known = boxes_in_patch(truth.boxes, coordinates), shown(coordinates, (size[0], size[1]))
+    return Truth(read(truth.labels), read(truth.objects), boxes, truth.category, known)
+
+
+def _unknown(shape: tuple[int, ...]) -> Truth:
+    """Of a frame that does not count."""
+    nothing = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.uint8))
+    labels, objects = np.full(shape, IGNORE, np.uint8), np.zeros(shape, np.int32)
+    return Truth(labels, objects, nothing, IGNORE)
+
+
+def _stacked(targets: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The targets of patches together; whole numbers as int32."""
+    stacks = {name: np.stack([one[name] for one in targets]) for name in targets[0]}
+    return {
+        name: stack if stack.dtype.kind == "f" else stack.astype(np.int32) for name, stack in stacks.items()
+    }

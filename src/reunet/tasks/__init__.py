@@ -1,26 +1,81 @@
 """What a network is asked to do: its heads, how outputs become results, and how results are scored.
 
-A task is NumPy only and knows of no framework: heads and losses are named as data.
+A task is NumPy only and knows of no framework: heads and losses are named as data. A run may have several
+tasks; then their heads share one network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
 
+import numpy as np
+
+from reunet.contracts.network import HeadSpec
+from reunet.contracts.plan import Calibration, Plan
+from reunet.contracts.results import Prediction
+from reunet.contracts.truth import Truth
 from reunet.errors import UsageError
-from reunet.tasks import semantic
-from reunet.tasks.base import Task
+from reunet.tasks.base import Classes, Maps, Pairs, Scorer, Task
+from reunet.tasks.semantic import Semantic
 
-TASKS: dict[str, Task] = {
-    "semantic": Task(
-        name="semantic",
-        heads=semantic.heads,
-        decode=semantic.decode,
-        scorer=semantic.Scorer,
-        fit_calibration=semantic.fit_calibration,
-        validation_score=semantic.validation_score,
-    )
-}
+TASKS: dict[str, Task] = {entry.name: entry for entry in (Semantic(),)}
+
+__all__ = ["TASKS", "Classes", "Maps", "Pairs", "Scorer", "Task", "Work", "check_tasks", "task"]
+
+
+class Work:
+    """The tasks of a run taken together; the first one is what training follows and reports are about."""
+
+    def __init__(self, names: Sequence[str], classes: Classes) -> None:
+        self.tasks, self.classes = [task(name) for name in names], classes
+        self.main = self.tasks[0]
+
+    @classmethod
+    def of(cls, plan: Plan) -> Work:
+        """The work of a plan."""
+        return cls(plan.tasks, Classes(plan.labels, plan.categories))
+
+    @property
+    def heads(self) -> tuple[HeadSpec, ...]:
+        """The outputs that the network needs."""
+        return tuple(head for one in self.tasks for head in one.heads(self.classes))
+
+    def targets(self, truth: Truth) -> dict[str, np.ndarray]:
+        """What each head should say of a patch."""
+        return {name: values for one in self.tasks for name, values in one.targets(truth).items()}
+
+    def flipped(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
+        """What the heads say of an image, from what they said of it mirrored along `axes` of space."""
+        pixels = {name: np.flip(x, axes) if x.ndim > 1 else x for name, x in heads.items()}
+        for one in self.tasks if axes else []:
+            pixels |= one.turned(pixels, axes)
+        return pixels
+
+    def decode(self, maps: Maps, calibration: Calibration) -> Prediction:
+        """The result for one image, what all tasks found."""
+        result = Prediction()
+        for one in self.tasks:
+            found = one.decode(maps, self.classes, calibration)
+            result = replace(result, **_known(found))
+        return result
+
+    def validation_score(self, pairs: Pairs) -> float:
+        """The score of the main task."""
+        return self.main.validation_score(pairs, self.classes)
+
+    def fit(self, pairs: Pairs) -> Calibration:
+        """Thresholds of all tasks; `pairs` is read once per task."""
+        kept = list(pairs) if len(self.tasks) > 1 else pairs
+        found = [one.fit(kept, self.classes) for one in self.tasks]
+        merged = {name: value for one in found for name, value in one.model_dump(exclude_none=True).items()}
+        return Calibration.model_validate(merged)
+
+
+def _known(result: Prediction) -> dict[str, Any]:
+    values = {part.name: getattr(result, part.name) for part in fields(result)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def task(name: str) -> Task:
@@ -36,10 +91,7 @@ def task(name: str) -> Task:
 
 
 def check_tasks(names: Iterable[str]) -> None:
-    """Raise UsageError for a task that is not there; `auto` is semantic, as masks are all that is read."""
+    """Raise UsageError for a task that is not there."""
     for name in names:
         if name != "auto":
             task(name)
-
-
-__all__ = ["TASKS", "Task", "check_tasks", "task"]

@@ -2,30 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
-from reunet.tasks.semantic.fit import Pairs
-from reunet.tasks.semantic.scorer import Scorer
+from reunet.contracts.results import Prediction
+from reunet.contracts.truth import Truth
+from reunet.sampling.resize import resize
 
 
 @dataclass(frozen=True)
-class Task:
-    """The functions of one task.
+class Classes:
+    """The class lists of a run: of pixels and objects, and of whole images where these have classes."""
 
-    heads: the network outputs it needs. decode: probabilities to a result. scorer: collects images
-    and gives metrics. fit_calibration, validation_score: from held-out images.
+    labels: LabelMap
+    categories: LabelMap | None = None
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What a network says of one image.
+
+    heads: by name, after their activations: (*space', channels) float32 of pixels as the network sees them,
+    or (channels,) of the whole image. size: of the image itself.
     """
 
-    name: str
-    heads: Callable[[LabelMap], tuple[HeadSpec, ...]]
-    decode: Callable[[np.ndarray, LabelMap, Calibration], NDArray[np.uint8]]
-    scorer: type[Scorer]
-    fit_calibration: Callable[[Pairs, LabelMap], Calibration]
-    validation_score: Callable[[Pairs, LabelMap], float]
+    heads: Mapping[str, np.ndarray]
+    size: tuple[int, ...]
+
+    def full(self, head: str) -> np.ndarray:
+        """A head at the size of the image, (*space, channels) float32."""
+        return resize(self.heads[head], self.size)
+
+
+Pairs = Iterable[tuple[Truth, Maps]]
+"""Held-out images, one by one."""
+
+
+class Scorer(Protocol):
+    """Collects the images of one split.
+
+    images: their ids, in order.
+    """
+
+    def add(self, case: str, truth: Truth, prediction: Prediction) -> None:
+        """Score one image. Raises LabelError where truth and prediction do not belong together."""
+
+    def image_scores(self) -> dict[str, float | None]:
+        """The main score of each image by its id, None where undefined; pictures are chosen by it."""
+
+    def metrics(self) -> dict[str, Any]:
+        """The content of metrics.json; undefined scores are None."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The content of metrics.csv: a row per image."""
+
+
+class Task(Protocol):
+    """The functions of one task, NumPy only.
+
+    name: as in `--task`. score: what its validation score is, in words. needs: fields of `Truth` that it
+    learns from.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def score(self) -> str: ...
+
+    @property
+    def needs(self) -> tuple[str, ...]: ...
+
+    def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
+        """The outputs of the network that it needs, with their losses."""
+
+    def targets(self, truth: Truth) -> dict[str, np.ndarray]:
+        """What each head should say of a patch, by the head's name."""
+
+    def turned(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
+        """Those of its heads whose channels have a direction, after a mirroring along `axes`."""
+
+    def decode(self, maps: Maps, classes: Classes, calibration: Calibration) -> Prediction:
+        """The result for one image."""
+
+    def decided(self, maps: Maps, classes: Classes, calibration: Calibration) -> np.ndarray:
+        """What is decided at each place, as whole numbers; engines and precisions are compared by it."""
+
+    def scorer(self, classes: Classes, calibration: Calibration, split: str) -> Scorer:
+        """A scorer without images."""
+
+    def validation_score(self, pairs: Pairs, classes: Classes) -> float:
+        """What training follows, in 0..1, larger is better; nan when the images tell nothing."""
+
+    def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
+        """Thresholds from held-out images."""

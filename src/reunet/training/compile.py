@@ -5,9 +5,9 @@ from __future__ import annotations
 import keras
 
 from reunet.contracts.geometry import output_strides
-from reunet.contracts.network import NetworkConfig
+from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import Plan
-from reunet.losses import SegmentationLoss
+from reunet.losses import LOSSES
 from reunet.networks import build_network
 from reunet.training.carry import CarryingModel, network_of
 
@@ -33,21 +33,28 @@ def compiled_network(plan: Plan) -> keras.Model:
     optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     optimizer.build(model.trainable_variables)
     strides = output_strides(plan.network)
-    weights = [0.5**level for level in range(len(strides))]
-    names = output_names(plan.network)
-    foreground = plan.labels.foreground
+    outputs = outputs_of(plan.network)
     model.compile(
         optimizer=optimizer,
-        loss={name: SegmentationLoss(plan.loss, foreground, strides[level]) for name, level in names.items()},
-        loss_weights={name: weights[level] / sum(weights) for name, level in names.items()},
+        loss={name: LOSSES[head.loss](plan, head, strides[level]) for name, (head, level) in outputs.items()},
+        loss_weights={name: _weight(head, level, len(strides)) for name, (head, level) in outputs.items()},
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
     return model
 
 
-def output_names(config: NetworkConfig) -> dict[str, int]:
-    """Names of the network's outputs, with the level each stands for."""
+def outputs_of(config: NetworkConfig) -> dict[str, tuple[HeadSpec, int]]:
+    """Names of the network's outputs, with the head and the level of deep supervision each stands for."""
     levels = range(len(output_strides(config)))
     return {
-        f"{head.name}_{level}" if level else head.name: level for head in config.heads for level in levels
+        f"{head.name}_{level}" if level else head.name: (head, level)
+        for head in config.heads
+        for level in (levels if head.of == "pixels" else [0])
     }
+
+
+def _weight(head: HeadSpec, level: int, levels: int) -> float:
+    """Share of an output in the loss: levels of deep supervision weigh half of the one before, 1 in all."""
+    if head.of == "image":
+        return head.weight
+    return head.weight * 0.5**level / sum(0.5**other for other in range(levels))

@@ -23,7 +23,7 @@ from reunet.training import budget, state
 from reunet.training.budget import Pace
 from reunet.training.carry import begin_batch
 from reunet.training.checkpoint import load_checkpoint, save_checkpoint
-from reunet.training.compile import output_names
+from reunet.training.compile import outputs_of
 from reunet.training.history import History
 from reunet.training.precision import training_precision
 from reunet.training.schedule import Layout, due, learning_rate
@@ -95,7 +95,7 @@ class Training:
         self.model, self.plan, self.run = model, plan, run
         self.sampler, self.validator = sampler, validator
         self.progress, self.started, self.threads = progress, started, threads
-        self.outputs = tuple(output_names(plan.network))
+        self.outputs = {name: head.name for name, (head, _) in outputs_of(plan.network).items()}
         self.plan_hash = hashlib.sha256(plan.model_dump_json().encode()).hexdigest()
         self._validation_s = 0.0
 
@@ -216,9 +216,9 @@ class Training:
         return loss
 
     def _step(self, k: int, batch: Batch) -> float:
-        images, labels = batch
+        images, targets = batch
         begin_batch(self.model, self.plan, k)
-        targets = dict.fromkeys(self.outputs, labels)
+        targets = {name: targets[head] for name, head in self.outputs.items()}
         self.model.reset_metrics()  # else Keras reports the mean over all steps so far
         return float(self.model.train_on_batch(images, targets, return_dict=True)["loss"])
 

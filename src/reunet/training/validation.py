@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from reunet.contracts.plan import Calibration, Plan
+from reunet.contracts.truth import Truth
 from reunet.datasets.cache import CaseArrays
 from reunet.errors import DataError
 from reunet.inference.keras_runtime import KerasRuntime, copy_weights
@@ -19,7 +20,7 @@ from reunet.inference.sequence import SequencePredictor
 from reunet.networks import build_step_network, probability_model
 from reunet.sampling.patches import PatchSampler
 from reunet.sampling.windows import sequences
-from reunet.tasks import task
+from reunet.tasks import Maps, Work
 from reunet.training.carry import begin_batch, network_of
 from reunet.training.state import preserved
 from reunet.training.statistics import has_moving_statistics, measure_statistics
@@ -46,7 +47,7 @@ class Validator:
             build_step_network(plan.network, size=plan.inference.tile) if plan.network.causal else None
         )
         self.runtime = KerasRuntime(probability_model(self._step or network_of(model), plan.network))
-        self.use_cases = len(self.cases)
+        self.use_cases, self.work = len(self.cases), Work.of(plan)
 
     @contextmanager
     def ready(self) -> Iterator[None]:
@@ -63,33 +64,32 @@ class Validator:
             begin_batch(self.model, self.plan, k)
             yield self.train.batch(k)[0]
 
-    def pairs(self, cases: Sequence[CaseArrays]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Truth and probabilities of each case; of sequences without the frames that have no mask."""
+    def pairs(self, cases: Sequence[CaseArrays]) -> Iterator[tuple[Truth, Maps]]:
+        """What is known and what the network says of each case; of sequences without frames that are not
+        annotated.
+        """
         if self._step is not None:
             copy_weights(network_of(self.model), self._step)
-        for case, probabilities in self._predictions(cases):
-            if case.labels is not None:
-                yield np.asarray(case.labels), probabilities
+        for case, maps in self._maps(cases):
+            if case.truth:
+                yield case.truth, maps
             elif self.plan.clip is None:
                 raise DataError("a case without a mask cannot be scored", where=case.id)
 
-    def _predictions(self, cases: Sequence[CaseArrays]) -> Iterator[tuple[CaseArrays, np.ndarray]]:
+    def _maps(self, cases: Sequence[CaseArrays]) -> Iterator[tuple[CaseArrays, Maps]]:
         if self.plan.clip is None:
             single = Predictor(self.plan, self.runtime)
-            yield from (
-                (case, single.probabilities(np.asarray(case.image), spacing=case.spacing)) for case in cases
-            )
+            yield from ((case, single.maps(np.asarray(case.image), spacing=case.spacing)) for case in cases)
             return
         predictor = SequencePredictor(self.plan, self.runtime)
         for numbers in sequences(cases):
             frames = (np.asarray(cases[i].image) for i in numbers)
-            results = predictor.probabilities(frames, len(numbers), where=cases[numbers[0]].id)
+            results = predictor.maps(frames, len(numbers), where=cases[numbers[0]].id)
             yield from zip((cases[i] for i in numbers), results, strict=True)
 
     def score(self) -> float | None:
-        """Mean foreground Dice over the cases in use; None where they show no foreground at all."""
-        function = task(self.plan.tasks[0]).validation_score
-        score = float(function(self.pairs(self._used()), self.plan.labels))
+        """The score of the main task over the cases in use; None where they tell nothing."""
+        score = self.work.validation_score(self.pairs(self._used()))
         return None if math.isnan(score) else score
 
     def _used(self) -> list[CaseArrays]:
@@ -111,7 +111,7 @@ class Validator:
     def calibrate(self) -> Calibration:
         """Thresholds fitted on all held-out cases (the middle of sequences), with the weights as they are."""
         cases = self._middles(lambda _: CALIBRATION_FRAMES) if self.plan.clip else self.cases
-        return task(self.plan.tasks[0]).fit_calibration(self.pairs(cases), self.plan.labels)
+        return self.work.fit(self.pairs(cases))
 
     def estimate_seconds(self) -> float:
         """Seconds one validation of all cases will take, from one case (compiled before it is timed), or

@@ -2,23 +2,59 @@
 
 from __future__ import annotations
 
-from reunet.contracts.labels import LabelMap
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
 from reunet.contracts.network import HeadSpec
+from reunet.contracts.plan import Calibration
+from reunet.contracts.results import Prediction
+from reunet.contracts.truth import Truth
+from reunet.tasks.base import Classes, Maps, Pairs
 from reunet.tasks.semantic.decode import decode, positive_class, threshold
 from reunet.tasks.semantic.fit import fit_calibration, validation_score
 from reunet.tasks.semantic.scorer import Scorer
 
 __all__ = [
     "Scorer",
+    "Semantic",
     "decode",
     "fit_calibration",
-    "heads",
     "positive_class",
     "threshold",
     "validation_score",
 ]
 
 
-def heads(labels: LabelMap) -> tuple[HeadSpec, ...]:
-    """One softmax head with a channel per class."""
-    return (HeadSpec(name="semantic", channels=len(labels.classes), activation="softmax"),)
+class Semantic:
+    """The task: one softmax head with a channel per class, cross-entropy and Dice."""
+
+    name, score, needs = "semantic", "mean foreground Dice", ("labels",)
+
+    def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
+        return (HeadSpec(name=self.name, channels=len(classes.labels.classes)),)
+
+    def targets(self, truth: Truth) -> dict[str, np.ndarray]:
+        return {} if truth.labels is None else {self.name: truth.labels}
+
+    def turned(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
+        return {}
+
+    def decode(self, maps: Maps, classes: Classes, calibration: Calibration) -> Prediction:
+        probabilities = maps.full(self.name)
+        return Prediction(decode(probabilities, classes.labels, calibration), probabilities)
+
+    def decided(self, maps: Maps, classes: Classes, calibration: Calibration) -> np.ndarray:
+        return decode(maps.heads[self.name], classes.labels, calibration)
+
+    def scorer(self, classes: Classes, calibration: Calibration, split: str) -> Scorer:
+        return Scorer(classes.labels, calibration, split)
+
+    def validation_score(self, pairs: Pairs, classes: Classes) -> float:
+        return validation_score(self._arrays(pairs), classes.labels)
+
+    def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
+        return fit_calibration(self._arrays(pairs), classes.labels)
+
+    def _arrays(self, pairs: Pairs) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return ((truth.labels, maps.full(self.name)) for truth, maps in pairs if truth.labels is not None)

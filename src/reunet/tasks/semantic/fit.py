@@ -18,11 +18,11 @@ THRESHOLDS = np.arange(1, 100) / 100
 REGION_IMAGES = 12
 """A watershed per image and threshold is slow: so many held-out images decide the region threshold."""
 
-Pairs = Iterable[tuple[np.ndarray, np.ndarray]]
+Arrays = Iterable[tuple[np.ndarray, np.ndarray]]
 """Truth (H, W) uint8 class indices or IGNORE, with probabilities (H, W, classes) float32; per image."""
 
 
-def validation_score(pairs: Pairs, labels: LabelMap) -> float:
+def validation_score(pairs: Arrays, labels: LabelMap) -> float:
     """Mean over images of the mean foreground Dice at the most probable class, in 0..1.
 
     pairs: per image the truth (H, W) uint8 class indices or IGNORE, and the probabilities
@@ -37,7 +37,7 @@ def validation_score(pairs: Pairs, labels: LabelMap) -> float:
     return float(mean_defined(np.array(scores, np.float64)))
 
 
-def fit_calibration(pairs: Pairs, labels: LabelMap) -> Calibration:
+def fit_calibration(pairs: Arrays, labels: LabelMap) -> Calibration:
     """Decoding thresholds from held-out images.
 
     threshold: with one foreground and one background class, the one of .01, .02, ... .99 with the

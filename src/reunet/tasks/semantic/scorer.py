@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.plan import Calibration
+from reunet.contracts.results import Prediction
+from reunet.contracts.truth import Truth
 from reunet.errors import LabelError
 from reunet.metrics.bootstrap import interval
 from reunet.metrics.calibration import ReliabilityHistogram
@@ -53,15 +55,17 @@ class Scorer:
         self.reliability = ReliabilityHistogram()
         self.has_probabilities = False
 
-    def add(
+    def add(self, case: str, truth: Truth, prediction: Prediction) -> None:
+        """Score one image, known as `case`: its labels, and the probabilities where there are any.
+
+        Raises LabelError when the sizes differ or labelled pixels have no predicted class.
+        """
+        if truth.labels is not None and prediction.labels is not None:
+            self._add(case, truth.labels, prediction.labels, prediction.probabilities)
+
+    def _add(
         self, case: str, truth: np.ndarray, prediction: np.ndarray, probabilities: np.ndarray | None
     ) -> None:
-        """Score one image, known as `case`.
-
-        truth: (H, W) uint8 class indices or IGNORE. prediction: (H, W) uint8 class indices.
-        probabilities: (H, W, classes) float32, or None for masks from elsewhere. Raises LabelError
-        when the sizes differ or labelled pixels have no predicted class.
-        """
         self._check(case, truth, prediction)
         counts = confusion(truth, prediction, len(self.labels.classes))
         auc = precision = ece = NAN

@@ -1,0 +1,38 @@
+"""What a dataset says about an image: one field per kind of annotation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reunet.contracts.labels import IGNORE
+from reunet.contracts.objects import Boxes
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Annotations of one image, or of a patch of it; None for a kind that it does not have.
+
+    labels: (*space) uint8 class indices, IGNORE where unlabelled. objects: (*space) int32 ids of single
+    objects, 0 outside of all. boxes: of objects. category: index of the class of the whole image.
+    known: (*space) bool, where objects and boxes are told; None for wherever `labels` is not IGNORE.
+    """
+
+    labels: NDArray[np.uint8] | None = None
+    objects: NDArray[np.int32] | None = None
+    boxes: Boxes | None = None
+    category: int | None = None
+    known: NDArray[np.bool_] | None = None
+
+    @property
+    def told(self) -> NDArray[np.bool_] | None:
+        """(*space) bool, where objects and boxes are told; None for everywhere."""
+        if self.known is not None or self.labels is None:
+            return self.known
+        told: NDArray[np.bool_] = self.labels != IGNORE
+        return told
+
+    def __bool__(self) -> bool:
+        return any(part is not None for part in (self.labels, self.objects, self.boxes, self.category))
