@@ -1,5 +1,15 @@
-"""Losses on logits. Their targets are label arrays with `IGNORE` for unlabelled pixels."""
+"""Losses on logits. What their targets leave open, `IGNORE` in labels and nan in maps, does not count."""
 
+from reunet.losses.classification import ClassificationLoss, balanced_weights
+from reunet.losses.heatmap import CentreLoss
+from reunet.losses.regression import BoxLoss, SmoothL1Loss
 from reunet.losses.segmentation import SegmentationLoss
 
-__all__ = ["SegmentationLoss"]
+__all__ = [
+    "BoxLoss",
+    "CentreLoss",
+    "ClassificationLoss",
+    "SegmentationLoss",
+    "SmoothL1Loss",
+    "balanced_weights",
+]
