@@ -15,9 +15,18 @@ from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Calibration
 from reunet.errors import DataError, LabelError
 from reunet.sampling.boxes import resized
-from reunet.tasks.detection import Scorer, confident, decode, fit_calibration, flipped, heads, targets
+from reunet.tasks.detection import (
+    Scorer,
+    confident,
+    decode,
+    fit_calibration,
+    flipped,
+    heads,
+    suppressed,
+    targets,
+    validation_score,
+)
 from reunet.tasks.detection import decode as decode_function
-from reunet.tasks.detection import suppressed, validation_score
 from reunet.tasks.detection.fit import best_f1
 from reunet.tasks.detection.overlap import box_iou, hits
 from reunet.tasks.detection.precision import average_precision, coco_precision

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from reunet.contracts.labels import IGNORE
+from reunet.losses.regression import check_maps
 from reunet.losses.segmentation import check_shapes
 
 
@@ -18,7 +19,7 @@ class ClassificationLoss(keras.losses.Loss):
     evenly over all classes (Szegedy et al. 2016, arXiv 1512.00567, section 7).
 
     Called with labels (B,), class indices or IGNORE, and logits (B, classes); raises TrainingError for other
-    shapes.
+    shapes and another number of weights.
     """
 
     def __init__(self, weights: tuple[float, ...] = (), smoothing: float = 0.0, **kwargs: Any) -> None:
@@ -34,6 +35,7 @@ class ClassificationLoss(keras.losses.Loss):
         counted = ops.cast(labelled, "float32")
         weight = counted
         if self.weights:
+            check_maps((len(self.weights),), (classes,))
             weight = counted * ops.sum(truth * ops.convert_to_tensor(self.weights, "float32"), axis=-1)
         smooth = truth * (1.0 - self.smoothing) + self.smoothing / classes
         loss = -ops.sum(smooth * ops.log_softmax(logits, axis=-1), axis=-1)

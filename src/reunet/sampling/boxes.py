@@ -8,6 +8,15 @@ from numpy.typing import NDArray
 
 from reunet.contracts.objects import Boxes
 
+REACH = 8.0
+"""Slopes of an elastic map are taken over so many pixels to both sides: the size of a small object."""
+
+FOLDED = 4.0
+"""A place whose area an elastic field changes by more than this factor is not believed."""
+
+BARELY = 0.01
+"""A box that reaches less than that into a patch, in pixels, is outside of it."""
+
 STEPS = 6
 """Newton steps that look for a position; elastic fields are smooth, so few are needed."""
 
@@ -24,20 +33,23 @@ def boxes_in_patch(boxes: Boxes, coordinates: NDArray[np.float32]) -> Boxes:
     centre elsewhere than in the patch beside it. Those that do not touch the patch are dropped.
     """
     boxes = _near(boxes, coordinates)
+    if not len(boxes):
+        return boxes
     low, high = boxes.corners[:, :2].astype(np.float64), boxes.corners[:, 2:].astype(np.float64)
     position, to_image = _located((low + high) / 2 - 0.5, coordinates)
     half = np.linalg.inv(to_image) * ((high - low) / 2)[:, None, :]
     reach = np.sqrt((half**2).sum(axis=2))  # of the ellipse {half u, |u| <= 1} along each axis
     corners = np.concatenate([position + 0.5 - reach, position + 0.5 + reach], axis=1)
-    touches = (corners[:, 2:] > 0).all(axis=1) & (corners[:, :2] < coordinates.shape[:2]).all(axis=1)
-    return _some(boxes, corners, touches)
+    visible = np.clip(corners, 0, np.array(coordinates.shape[:2] * 2))
+    return _some(boxes, corners, np.all(visible[:, 2:] - visible[:, :2] > BARELY, axis=1))
 
 
 def shown(coordinates: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
     """(h, w) bool: which pixels of a patch lie in the image of that size; the others mirror its content,
     without its boxes.
     """
-    return ((coordinates >= -0.5) & (coordinates <= np.array(size, np.float32) - 0.5)).all(axis=-1)
+    last = np.array(size, np.float32) - 0.5
+    return np.all((coordinates >= -0.5) & (coordinates <= last), axis=-1)
 
 
 def resized(boxes: Boxes, factors: tuple[float, float]) -> Boxes:
@@ -48,14 +60,15 @@ def resized(boxes: Boxes, factors: tuple[float, float]) -> Boxes:
 def cut(boxes: Boxes, size: tuple[int, int]) -> Boxes:
     """The boxes cut at the edges of an image of that size; those without an area in it are dropped."""
     corners = np.clip(boxes.corners, 0, np.array(size * 2))
-    return _some(boxes, corners, (corners[:, 2:] > corners[:, :2]).all(axis=1))
+    return _some(boxes, corners, np.all(corners[:, 2:] > corners[:, :2], axis=1))
 
 
 def _near(boxes: Boxes, coordinates: NDArray[np.float32]) -> Boxes:
     """Those that can touch the patch however they are turned: a large image has many that cannot."""
     low, high = boxes.corners[:, :2], boxes.corners[:, 2:]
     room = np.linalg.norm(high - low, axis=1, keepdims=True)
-    near = (high + room >= coordinates.min(axis=(0, 1))) & (low - room <= coordinates.max(axis=(0, 1)))
+    ends = [[find(coordinates[..., axis]) for axis in (0, 1)] for find in (np.min, np.max)]
+    near = (high + room >= ends[0]) & (low - room <= ends[1])
     return _some(boxes, boxes.corners, near.all(axis=1))
 
 
@@ -66,27 +79,33 @@ def _located(
     to the image there; outside the patch the map goes on as the linear one that fits best.
     """
     size = np.array(coordinates.shape[:2])
-    grid = np.stack(np.meshgrid(*map(np.arange, size), indexing="ij"), axis=-1).reshape(-1, 2)
-    every = slice(None, None, max(1, len(grid) // 1000))
-    known = np.column_stack([grid[every], np.ones(len(grid[every]))])
-    fit = np.linalg.lstsq(known, coordinates.reshape(-1, 2)[every].astype(np.float64), rcond=None)[0]
+    some = [np.unique(np.linspace(0, side - 1, 16).astype(np.intp)) for side in size]
+    grid = np.stack(np.meshgrid(*some, indexing="ij"), axis=-1).reshape(-1, 2)
+    shows = coordinates[grid[:, 0], grid[:, 1]].astype(np.float64)
+    columns = np.column_stack([grid, np.ones(len(grid))])
+    fit = np.linalg.lstsq(columns, shows, rcond=None)[0]
     linear, shift = fit[:2].T, fit[2]
-    position = np.linalg.solve(linear, (wanted - shift).T).T
-    local = np.broadcast_to(linear, (len(wanted), 2, 2))
-    if np.abs(known @ fit - coordinates.reshape(-1, 2)[every]).max() > 1e-2:  # not affine
-        for _ in range(STEPS):
-            inside = np.clip(position, 0, size - 1)
-            here = _read(coordinates, inside) + (position - inside) @ linear.T
-            local = _slopes(coordinates, inside)
-            position = position + np.linalg.solve(local, (wanted - here)[..., None])[..., 0]
-    return position, local
+    position: np.ndarray = np.linalg.solve(linear, (wanted - shift).T).T
+    local: np.ndarray = np.broadcast_to(linear, (len(wanted), 2, 2))
+    if np.abs(columns @ fit - shows).max() < 1e-2:  # affine
+        return position, local
+    nearest = position
+    for _ in range(STEPS):
+        inside = np.clip(position, 0, size - 1)
+        local = _slopes(coordinates, inside)
+        missed = wanted - _read(coordinates, inside) - (position - inside) @ linear.T
+        position = position + (np.linalg.pinv(local) @ missed[..., None])[..., 0]
+    # Where a strong field folds the image a place has no neighbourhood; the linear map is left.
+    stretch = np.linalg.det(local) / np.linalg.det(linear)
+    clear = (np.abs(missed).max(axis=1) < 1) & (stretch > 1 / FOLDED) & (stretch < FOLDED)
+    return np.where(clear[:, None], position, nearest), np.where(clear[:, None, None], local, linear)
 
 
 def _slopes(coordinates: NDArray[np.float32], position: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Derivatives (n, 2, 2) of the coordinates by y and x, over a few pixels."""
+    """Derivatives (n, 2, 2) of the coordinates by y and x."""
     size, columns = np.array(coordinates.shape[:2]), []
     for axis in (0, 1):
-        step = np.eye(2)[axis] * 3.0
+        step = np.eye(2)[axis] * REACH
         ends = [np.clip(position + sign * step, 0, size - 1) for sign in (-1, 1)]
         width = np.maximum((ends[1] - ends[0])[:, axis : axis + 1], 1e-6)
         columns.append((_read(coordinates, ends[1]) - _read(coordinates, ends[0])) / width)

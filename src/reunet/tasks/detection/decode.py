@@ -20,7 +20,7 @@ FLOOR = 0.02
 thresholds of the run."""
 
 DOUBLES = 0.6
-"""Of two boxes of a class with at least this IoU only the better one stays (0.5 or more, see `_overlapping`)."""
+"""Of two boxes of a class with at least this IoU only the better one stays (0.5 or more: `_overlapping`)."""
 
 MOST = 200_000
 """Boxes in one image at most, the best ones."""
@@ -60,7 +60,8 @@ def decode(maps: Mapping[str, np.ndarray], labels: LabelMap, floor: float = FLOO
 def confident(boxes: Boxes, labels: LabelMap, calibration: Calibration) -> Boxes:
     """The boxes whose score reaches the calibrated threshold of their class, 0.5 without one."""
     scores = np.ones(len(boxes)) if boxes.scores is None else boxes.scores
-    return _some(boxes, scores >= np.float32(thresholds(labels, calibration))[boxes.classes])
+    cuts = thresholds(labels, calibration).astype(np.float32)
+    return _some(boxes, scores >= cuts[boxes.classes])
 
 
 def thresholds(labels: LabelMap, calibration: Calibration) -> NDArray[np.float64]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.objects import Boxes
@@ -48,7 +47,7 @@ def fit_calibration(pairs: Pairs, labels: LabelMap) -> Calibration:
     return Calibration(score_thresholds=tuple(cuts))
 
 
-def best_f1(scores: NDArray[np.float32], right: NDArray[np.bool_], true: int) -> float:
+def best_f1(scores: np.ndarray, right: np.ndarray, true: int) -> float:
     """The threshold with the highest F1 = 2 TP / (predicted + true), halfway to the next lower score.
 
     0.5 where no predicted box is right.
