@@ -2,11 +2,10 @@
 
 from reunet.losses.classification import ClassificationLoss, balanced_weights
 from reunet.losses.heatmap import CentreLoss
-from reunet.losses.regression import BoxLoss, SmoothL1Loss
+from reunet.losses.regression import SmoothL1Loss
 from reunet.losses.segmentation import SegmentationLoss
 
 __all__ = [
-    "BoxLoss",
     "CentreLoss",
     "ClassificationLoss",
     "SegmentationLoss",
