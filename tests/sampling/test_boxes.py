@@ -108,3 +108,15 @@ def test_resized_and_cut() -> None:
     boxes = Boxes(np.float32([[-4, 2, 8, 10], [30, 30, 40, 40]]), np.uint8([0, 1]))
     np.testing.assert_array_equal(resized(boxes, (0.5, 2)).corners[0], [-2, 4, 4, 20])
     np.testing.assert_array_equal(cut(boxes, (20, 9)).corners, [[0, 2, 8, 9]])
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 9999))
+def test_a_field_that_folds_the_image_gives_no_absurd_boxes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    augmentation = Augmentation(geometry_probability=1, elastic=40.0)
+    boxes = some_boxes(rng)
+    corners = boxes_in_patch(boxes, coordinate_map((128, 128), (60, 70), augmentation, rng)).corners
+    assert np.isfinite(corners).all()
+    assert (corners[:, 2:] > corners[:, :2]).all()
+    assert (corners[:, 2:] - corners[:, :2]).max(initial=0) < 400

@@ -12,7 +12,7 @@ from reunet.contracts.labels import LabelMap
 from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Calibration
 from reunet.errors import DataError
-from reunet.tasks.detection.overlap import box_iou
+from reunet.tasks.detection.overlap import overlapping
 from reunet.tasks.detection.targets import BOX, CENTRE, UNIT
 
 FLOOR = 0.02
@@ -20,7 +20,7 @@ FLOOR = 0.02
 thresholds of the run."""
 
 DOUBLES = 0.6
-"""Of two boxes of a class with at least this IoU only the better one stays (0.5 or more: `_overlapping`)."""
+"""Of two boxes of a class with at least this IoU only the better one stays (0.5 or more: `overlapping`)."""
 
 MOST = 200_000
 """Boxes in one image at most, the best ones."""
@@ -116,7 +116,8 @@ def suppressed(boxes: Boxes, at: float = DOUBLES) -> Boxes:
     """
     if boxes.scores is not None:
         boxes = _some(boxes, np.argsort(-boxes.scores, kind="stable"))
-    better, worse = _overlapping(boxes, at)
+    better, worse, _ = overlapping(boxes, boxes, at)
+    better, worse = better[better < worse], worse[better < worse]
     kept, open_ = np.zeros(len(boxes), np.bool_), np.ones(len(boxes), np.bool_)
     while open_.any():
         blocked = np.zeros(len(boxes), np.bool_)
@@ -128,28 +129,6 @@ def suppressed(boxes: Boxes, at: float = DOUBLES) -> Boxes:
         rest = open_[better] & open_[worse]
         better, worse = better[rest], worse[rest]
     return _some(boxes, kept)
-
-
-def _overlapping(boxes: Boxes, at: float) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (better, worse) of positions in `boxes`, of one class and with an IoU of at least `at` >= 0.5.
-
-    Such boxes differ in their longer side by a factor of 2 at most, and their centres along each axis by
-    (1 - at) of it: octave by octave, only neighbours are compared.
-    """
-    from scipy.spatial import cKDTree
-
-    corners = boxes.corners.astype(np.float64)
-    sides, middles = corners[:, 2:] - corners[:, :2], (corners[:, 2:] + corners[:, :2]) / 2
-    octave = np.floor(np.log2(np.maximum(sides.max(axis=1, initial=0), 1e-6))).astype(np.intp)
-    pairs = [np.zeros((0, 2), np.intp)]
-    for index in np.unique(boxes.classes):
-        for scale in np.unique(octave[boxes.classes == index]):
-            mine = np.flatnonzero((boxes.classes == index) & ((octave == scale) | (octave == scale + 1)))
-            reach = (1 - at) * 2.0 ** (scale + 2)
-            near = mine[cKDTree(middles[mine]).query_pairs(reach, p=np.inf, output_type="ndarray")]
-            pairs.append(near[box_iou(corners[near[:, 0]], corners[near[:, 1]]) >= at])
-    found = np.sort(np.concatenate(pairs), axis=1)  # a lower position is a better score
-    return found[:, 0], found[:, 1]
 
 
 def _some(boxes: Boxes, chosen: np.ndarray) -> Boxes:

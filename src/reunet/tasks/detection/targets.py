@@ -45,21 +45,21 @@ def targets(
     centre = np.zeros((*size, len(labels.foreground)), np.float32)
     box = np.zeros((*size, 5), np.float32)
     channel = {index: k for k, index in enumerate(labels.foreground)}
-    sides = boxes.corners[:, 2:].astype(np.float64) - boxes.corners[:, :2]
-    for i in np.argsort(-sides.prod(axis=1), kind="stable"):
-        corners = boxes.corners[i].astype(np.float64)
-        middle, sigma = (corners[:2] + corners[2:]) / 2, sides[i] * MIDDLE / 6
-        rows, columns = (_reach(middle[a], sides[i, a], size[a]) for a in (0, 1))
-        y, x = (np.arange(part.start, part.stop) + 0.5 for part in (rows, columns))
-        peak = np.outer(_bell(y - middle[0], sigma[0]), _bell(x - middle[1], sigma[1]))
-        if peak.size == 0:
+    corners = boxes.corners.astype(np.float64)
+    areas = (corners[:, 2:] - corners[:, :2]).prod(axis=1)
+    for i in np.argsort(-areas, kind="stable"):
+        top, left, bottom, right = corners[i].tolist()
+        (y, down, height), (x, along, width) = _middle(top, bottom, size[0]), _middle(left, right, size[1])
+        if not (len(y) and len(x)):
             continue
-        heat = centre[rows, columns, channel[int(boxes.classes[i])]]
+        peak = down[:, None] * along
+        part = slice(int(y[0]), int(y[-1]) + 1), slice(int(x[0]), int(x[-1]) + 1)
+        heat = centre[(*part, channel[int(boxes.classes[i])])]
         np.maximum(heat, peak, out=heat)
-        spots = box[rows, columns]
-        spots[..., 0], spots[..., 1] = _log(y - corners[0])[:, None], _log(x - corners[1])
-        spots[..., 2], spots[..., 3] = _log(corners[2] - y)[:, None], _log(corners[3] - x)
-        spots[..., 4] = peak / _total(middle, sides[i], sigma)
+        spots = box[part]
+        spots[..., 0], spots[..., 1] = _log(y - top)[:, None], _log(x - left)
+        spots[..., 2], spots[..., 3] = _log(bottom - y)[:, None], _log(right - x)
+        spots[..., 4] = peak / (height * width)
     if known is not None:
         centre[~known], box[~known] = np.nan, 0
     return {CENTRE: centre, BOX: box}
@@ -87,29 +87,20 @@ def check(boxes: Boxes, labels: LabelMap, where: object = "boxes") -> None:
         )
 
 
-def _reach(middle: float, side: float, length: int) -> slice:
-    """The pixels along an axis in which a box is learned: at least the one that holds its middle."""
-    half = max(side * MIDDLE / 2, 0.5)
-    low, high = int(np.ceil(middle - half - 0.5)), int(np.floor(middle + half - 0.5)) + 1
-    return slice(min(max(low, 0), length), min(max(high, 0), length))
+def _middle(low: float, high: float, length: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Along one axis, where a box is learned: the middles of the pixels that the map has of it, the Gaussian
+    there, and its sum over all pixels, also those that the map does not have.
 
-
-def _bell(distance: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """exp(-d^2 / 2 sigma^2) with d counted from half a pixel on: exactly 1 in the pixel with the middle, or
-    in both where the middle is between two, so that mirrored boxes have mirrored maps.
+    The distance is counted from half a pixel on: the Gaussian is exactly 1 in the pixel that holds the middle
+    of the box, or in both where it lies between two, so that mirrored boxes have mirrored maps.
     """
-    beyond = np.maximum(np.abs(distance) - 0.5, 0)
-    return np.exp(-0.5 * (beyond / sigma) ** 2)
-
-
-def _total(middle: NDArray[np.float64], sides: NDArray[np.float64], sigma: NDArray[np.float64]) -> float:
-    """Sum of the peak over all its pixels, also those outside the map."""
-    total = 1.0
-    for m, side, s in zip(middle % 1, sides, sigma, strict=True):
-        half = int(side) + 1
-        part = _reach(m + half, side, 2 * half + 1)
-        total *= float(_bell(np.arange(part.start, part.stop) + 0.5 - m - half, s).sum())
-    return total
+    middle, side = (low + high) / 2, high - low
+    half = max(side * MIDDLE / 2, 0.5)
+    pixels = np.arange(np.ceil(middle - half - 0.5), np.floor(middle + half - 0.5) + 1) + 0.5
+    beyond = np.maximum(np.abs(pixels - middle) - 0.5, 0)
+    bell = np.exp(-0.5 * (beyond / (side * MIDDLE / 6)) ** 2)
+    inside = (pixels > 0) & (pixels < length)
+    return pixels[inside], bell[inside], float(bell.sum())
 
 
 def _log(distance: NDArray[np.float64]) -> NDArray[np.float64]:
