@@ -11,6 +11,9 @@ from reunet.contracts.objects import Boxes
 REACH = 8.0
 """Slopes of an elastic map are taken over so many pixels to both sides: the size of a small object."""
 
+FOLDED = 4.0
+"""A place whose area an elastic field changes by more than this factor is not believed."""
+
 BARELY = 0.01
 """A box that reaches less than that into a patch, in pixels, is outside of it."""
 
@@ -38,16 +41,15 @@ def boxes_in_patch(boxes: Boxes, coordinates: NDArray[np.float32]) -> Boxes:
     reach = np.sqrt((half**2).sum(axis=2))  # of the ellipse {half u, |u| <= 1} along each axis
     corners = np.concatenate([position + 0.5 - reach, position + 0.5 + reach], axis=1)
     visible = np.clip(corners, 0, np.array(coordinates.shape[:2] * 2))
-    touches: np.ndarray = visible[:, 2:] - visible[:, :2] > BARELY
-    return _some(boxes, corners, touches.all(axis=1))
+    return _some(boxes, corners, np.all(visible[:, 2:] - visible[:, :2] > BARELY, axis=1))
 
 
 def shown(coordinates: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
     """(h, w) bool: which pixels of a patch lie in the image of that size; the others mirror its content,
     without its boxes.
     """
-    inside: np.ndarray = (coordinates >= -0.5) & (coordinates <= np.array(size, np.float32) - 0.5)
-    return inside.all(axis=-1)
+    last = np.array(size, np.float32) - 0.5
+    return np.all((coordinates >= -0.5) & (coordinates <= last), axis=-1)
 
 
 def resized(boxes: Boxes, factors: tuple[float, float]) -> Boxes:
@@ -58,8 +60,7 @@ def resized(boxes: Boxes, factors: tuple[float, float]) -> Boxes:
 def cut(boxes: Boxes, size: tuple[int, int]) -> Boxes:
     """The boxes cut at the edges of an image of that size; those without an area in it are dropped."""
     corners = np.clip(boxes.corners, 0, np.array(size * 2))
-    left: np.ndarray = corners[:, 2:] > corners[:, :2]
-    return _some(boxes, corners, left.all(axis=1))
+    return _some(boxes, corners, np.all(corners[:, 2:] > corners[:, :2], axis=1))
 
 
 def _near(boxes: Boxes, coordinates: NDArray[np.float32]) -> Boxes:
@@ -86,13 +87,18 @@ def _located(
     linear, shift = fit[:2].T, fit[2]
     position: np.ndarray = np.linalg.solve(linear, (wanted - shift).T).T
     local: np.ndarray = np.broadcast_to(linear, (len(wanted), 2, 2))
-    if np.abs(columns @ fit - shows).max() > 1e-2:  # not affine
-        for _ in range(STEPS):
-            inside = np.clip(position, 0, size - 1)
-            here = _read(coordinates, inside) + (position - inside) @ linear.T
-            local = _slopes(coordinates, inside)
-            position = position + np.linalg.solve(local, (wanted - here)[..., None])[..., 0]
-    return position, local
+    if np.abs(columns @ fit - shows).max() < 1e-2:  # affine
+        return position, local
+    nearest = position
+    for _ in range(STEPS):
+        inside = np.clip(position, 0, size - 1)
+        local = _slopes(coordinates, inside)
+        missed = wanted - _read(coordinates, inside) - (position - inside) @ linear.T
+        position = position + (np.linalg.pinv(local) @ missed[..., None])[..., 0]
+    # Where a strong field folds the image a place has no neighbourhood; the linear map is left.
+    stretch = np.linalg.det(local) / np.linalg.det(linear)
+    clear = (np.abs(missed).max(axis=1) < 1) & (stretch > 1 / FOLDED) & (stretch < FOLDED)
+    return np.where(clear[:, None], position, nearest), np.where(clear[:, None, None], local, linear)
 
 
 def _slopes(coordinates: NDArray[np.float32], position: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,52 @@
+"""Loss of maps of numbers: distances, offsets, boxes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from reunet.errors import TrainingError
+
+
+class SmoothL1Loss(keras.losses.Loss):
+    """Mean of 0.5 d^2 / beta for |d| < beta, else |d| - 0.5 beta (Girshick 2015, Fast R-CNN, equation 3).
+
+    weighted: the last map of the targets is the weight of each pixel, the mean is weighted by it, and weights
+    that sum to less than 1 are not divided by.
+
+    Called with targets (B, *space, K), nan where nothing counts, or (B, *space, K + 1) with weights, and
+    predictions (B, *space, K); gives 0 where nothing counts. Raises TrainingError for other shapes.
+    """
+
+    def __init__(self, beta: float = 1.0, *, weighted: bool = False, **kwargs: Any) -> None:
+        super().__init__(name="smooth_l1_loss", **kwargs)
+        self.beta, self.weighted = beta, weighted
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        maps = y_pred.shape[-1]
+        check_maps(tuple(y_true.shape), (*y_pred.shape[:-1], maps + self.weighted))
+        target, predicted = ops.cast(y_true[..., :maps], "float32"), ops.cast(y_pred, "float32")
+        known = ops.logical_not(ops.isnan(target))
+        weight = ops.cast(known, "float32")
+        if self.weighted:
+            weight = weight * ops.cast(y_true[..., maps:], "float32")
+        # The target is replaced before the subtraction: a nan there would spoil the gradient, even unused.
+        distance = ops.abs(predicted - ops.where(known, target, ops.stop_gradient(predicted)))
+        near = ops.minimum(distance, self.beta)
+        loss = near * (distance - 0.5 * near) / self.beta
+        least = float(maps) if self.weighted else 1.0
+        return ops.sum(weight * loss) / ops.maximum(ops.sum(weight), least)
+
+
+def check_maps(target: tuple[int | None, ...], predicted: tuple[int | None, ...]) -> None:
+    """Raise TrainingError unless the shapes are the same, as far as they are known."""
+    pairs = zip(target, predicted, strict=False)
+    if len(target) != len(predicted) or any(a != b for a, b in pairs if a is not None and b is not None):
+        raise TrainingError(
+            "targets and predictions do not belong together",
+            where="loss",
+            expected=f"targets of shape {predicted}",
+            received=f"targets of shape {target}",
+        )

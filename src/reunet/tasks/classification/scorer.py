@@ -1,0 +1,122 @@
+"""Collects images and gives the content of metrics.json and metrics.csv."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reunet.contracts.labels import LabelMap
+from reunet.contracts.plan import Calibration
+from reunet.errors import LabelError
+from reunet.metrics.bootstrap import interval
+from reunet.metrics.calibration import ReliabilityHistogram
+from reunet.metrics.overlap import confusion, mean_defined, pixel_error, precision, recall
+from reunet.tasks.classification.decode import tempered
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """One image: its true class and the calibrated probabilities of all."""
+
+    id: str
+    truth: int
+    probabilities: NDArray[np.float64]
+
+
+class Scorer:
+    """Scores of image classification over one split."""
+
+    def __init__(self, labels: LabelMap, calibration: Calibration, split: str) -> None:
+        self.labels, self.calibration, self.split = labels, calibration, split
+        self.images: list[ImageScore] = []
+
+    def add(self, case: str, truth: int, probabilities: np.ndarray) -> None:
+        """Score one image, known as `case`. truth: class index. probabilities: (classes,), before the
+        temperature. Raises LabelError for a truth or probabilities that do not fit the classes.
+        """
+        n = len(self.labels.classes)
+        if not 0 <= truth < n or np.shape(probabilities) != (n,):
+            raise LabelError(
+                "truth and probabilities do not fit the classes",
+                where=case,
+                expected=f"a class index 0..{n - 1} and {n} probabilities",
+                received=f"class {truth} and probabilities of shape {np.shape(probabilities)}",
+            )
+        self.images.append(ImageScore(case, int(truth), tempered(probabilities, self.calibration)))
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """(classes, classes) images by true and predicted class."""
+        return self._stack().sum(axis=0)
+
+    def image_scores(self) -> dict[str, float | None]:
+        """1 for each image whose most probable class is right, else 0."""
+        return {i.id: float(int(i.probabilities.argmax()) == i.truth) for i in self.images}
+
+    def metrics(self) -> dict[str, Any]:
+        """The content of metrics.json; undefined scores are None."""
+        counts = self._stack()
+        total = counts.sum(axis=0)
+        reliability = ReliabilityHistogram()
+        for image in self.images:
+            reliability.add(image.probabilities[None], np.array([image.truth]))
+        accuracy = interval(counts, lambda some: 1 - pixel_error(some.sum(axis=0)))
+        balanced = interval(counts, lambda some: mean_defined(recall(some.sum(axis=0))))
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "task": "classification",
+            "split": self.split,
+            "n_images": len(self.images),
+            "classes": [
+                {"id": entry.id, "name": entry.name, "foreground": entry.foreground}
+                for entry in self.labels.classes
+            ],
+            "temperature": self.calibration.temperature,
+            "accuracy": _number(1 - pixel_error(total)),
+            "balanced_accuracy": _number(mean_defined(recall(total))),
+            "per_class": {"recall": self._named(recall(total)), "precision": self._named(precision(total))},
+            "confusion": total.tolist(),
+            "ece": _number(reliability.ece()),
+            "ci95": {"accuracy": _ends(accuracy), "balanced_accuracy": _ends(balanced)},
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per image for metrics.csv: id, true and predicted class, whether right, probabilities."""
+        rows = []
+        for image in self.images:
+            best = int(image.probabilities.argmax())
+            row: dict[str, Any] = {
+                "id": image.id,
+                "true": self.labels.names[image.truth],
+                "predicted": self.labels.names[best],
+                "right": int(best == image.truth),
+            }
+            names = (f"probability.{name}" for name in self.labels.names)
+            rows.append(row | dict(zip(names, map(float, image.probabilities), strict=True)))
+        return rows
+
+    def _stack(self) -> NDArray[np.int64]:
+        """(images, classes, classes), a single 1 for each."""
+        n = len(self.labels.classes)
+        counts = np.zeros((len(self.images), n, n), np.int64)
+        for number, image in enumerate(self.images):
+            truth = np.array([image.truth], np.uint8)
+            counts[number] = confusion(truth, np.array([image.probabilities.argmax()], np.uint8), n)
+        return counts
+
+    def _named(self, values: np.ndarray) -> dict[str, float | None]:
+        return {name: _number(value) for name, value in zip(self.labels.names, values, strict=True)}
+
+
+def _number(value: Any) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _ends(pair: np.ndarray) -> list[float] | None:
+    return None if np.isnan(pair).any() else [float(pair[0]), float(pair[1])]

@@ -1,0 +1,136 @@
+"""From the maps of a detector to boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reunet.contracts.labels import LabelMap
+from reunet.contracts.objects import Boxes
+from reunet.contracts.plan import Calibration
+from reunet.errors import DataError
+from reunet.tasks.detection.overlap import overlapping
+from reunet.tasks.detection.targets import BOX, CENTRE, UNIT
+
+FLOOR = 0.02
+"""The lowest score of a box. Mean average precision is taken over all above, users see those above the
+thresholds of the run."""
+
+DOUBLES = 0.6
+"""Of two boxes of a class with at least this IoU only the better one stays (0.5 or more: `overlapping`)."""
+
+MOST = 200_000
+"""Boxes in one image at most, the best ones."""
+
+ROWS = 512
+"""Rows that are searched at once, which bounds the memory."""
+
+FURTHEST = 5.0
+"""Largest logarithm of a distance, in units of UNIT: 2400 pixels."""
+
+
+def decode(maps: Mapping[str, np.ndarray], labels: LabelMap, floor: float = FLOOR) -> Boxes:
+    """The boxes at the local maxima of the centres, best first, without doubles, cut at the map's edges.
+
+    maps: `centre` (H, W, foreground classes) float32 probabilities, `box` (H, W, 4) float32, see `targets`.
+    floor: the lowest score. Raises DataError for maps of other shapes.
+    """
+    centre, box = maps[CENTRE], maps[BOX]
+    size = centre.shape[:2]
+    if centre.shape != (*size, len(labels.foreground)) or box.shape != (*size, 4):
+        raise DataError(
+            "these are not the maps of a detector for these classes",
+            where="detection",
+            expected=f"{CENTRE} (H, W, {len(labels.foreground)}) and {BOX} (H, W, 4)",
+            received=f"{CENTRE} {centre.shape} and {BOX} {box.shape}",
+        )
+    y, x, channel = peaks(centre, floor)
+    scores = centre[y, x, channel]
+    distance = UNIT * np.exp(np.clip(box[y, x].astype(np.float64), -FURTHEST, FURTHEST))
+    middle = np.stack([y, x], axis=1) + 0.5
+    low, high = middle - distance[:, :2], middle + distance[:, 2:]
+    corners = np.concatenate([np.maximum(low, 0), np.minimum(high, size)], axis=1).astype(np.float32)
+    classes = np.array(labels.foreground, np.uint8)[channel]
+    return suppressed(Boxes(corners, classes, scores.astype(np.float32)))
+
+
+def confident(boxes: Boxes, labels: LabelMap, calibration: Calibration) -> Boxes:
+    """The boxes whose score reaches the calibrated threshold of their class, 0.5 without one."""
+    scores = np.ones(len(boxes)) if boxes.scores is None else boxes.scores
+    cuts = thresholds(labels, calibration).astype(np.float32)
+    return _some(boxes, scores >= cuts[boxes.classes])
+
+
+def thresholds(labels: LabelMap, calibration: Calibration) -> NDArray[np.float64]:
+    """The score from which a box counts, by class: (classes,) float64."""
+    cuts = np.full(len(labels.classes), 0.5)
+    if calibration.score_thresholds:
+        cuts[list(labels.foreground)] = calibration.score_thresholds
+    return cuts
+
+
+def flipped(maps: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """The maps of the image mirrored along `axes` (0, 1 or both): opposite sides change places."""
+    order = np.arange(4)
+    for axis in axes:
+        order[[axis, axis + 2]] = order[[axis + 2, axis]]
+    return {CENTRE: np.flip(maps[CENTRE], axes), BOX: np.flip(maps[BOX], axes)[..., order]}
+
+
+def peaks(centre: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row, column and channel of the local maxima (3 x 3) of at least `floor`; of a plateau one pixel.
+
+    centre: (H, W, K) float32. At most MOST, the highest.
+    """
+    found = np.zeros((3, 0), np.intp)
+    for start in range(0, len(centre), ROWS):
+        rows = slice(max(start - 1, 0), start + ROWS + 1)  # a row more on both sides
+        for channel in range(centre.shape[2]):
+            plane = np.ascontiguousarray(centre[rows, :, channel])
+            top = (plane >= floor) & (plane == cv2.dilate(plane, np.ones((3, 3), np.uint8)))
+            top[: start - rows.start], top[start - rows.start + ROWS :] = False, False
+            y, x = _one_per_plateau(top)
+            here = np.stack([y + rows.start, x, np.full(len(y), channel)])
+            found = np.concatenate([found, here], axis=1)
+        if found.shape[1] > MOST:
+            found = found[:, np.argsort(-centre[tuple(found)], kind="stable")[:MOST]]
+    return found[0], found[1], found[2]
+
+
+def _one_per_plateau(top: NDArray[np.bool_]) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of the middle pixel, in reading order, of each connected part."""
+    _, parts = cv2.connectedComponents(top.astype(np.uint8), connectivity=8)
+    y, x = np.nonzero(top)
+    order = np.argsort(parts[y, x], kind="stable")
+    _, first, count = np.unique(parts[y, x][order], return_index=True, return_counts=True)
+    chosen = order[first + count // 2]
+    return y[chosen], x[chosen]
+
+
+def suppressed(boxes: Boxes, at: float = DOUBLES) -> Boxes:
+    """Greedy non-maximum suppression within each class, best first: of two with an IoU of `at` the better
+    one stays. boxes: with scores. Exactly the sequential rule, in rounds over the pairs that overlap.
+    """
+    if boxes.scores is not None:
+        boxes = _some(boxes, np.argsort(-boxes.scores, kind="stable"))
+    better, worse, _ = overlapping(boxes, boxes, at)
+    better, worse = better[better < worse], worse[better < worse]
+    kept, open_ = np.zeros(len(boxes), np.bool_), np.ones(len(boxes), np.bool_)
+    while open_.any():
+        blocked = np.zeros(len(boxes), np.bool_)
+        blocked[worse[open_[better]]] = True  # one that may stay is better than these
+        new = open_ & ~blocked
+        kept |= new
+        open_ &= blocked
+        open_[worse[new[better]]] = False
+        rest = open_[better] & open_[worse]
+        better, worse = better[rest], worse[rest]
+    return _some(boxes, kept)
+
+
+def _some(boxes: Boxes, chosen: np.ndarray) -> Boxes:
+    scores = None if boxes.scores is None else boxes.scores[chosen]
+    return Boxes(boxes.corners[chosen], boxes.classes[chosen], scores)

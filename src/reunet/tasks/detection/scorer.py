@@ -1,0 +1,180 @@
+"""Collects images and gives the content of metrics.json and metrics.csv."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reunet.contracts.labels import LabelMap
+from reunet.contracts.objects import Boxes
+from reunet.contracts.plan import Calibration
+from reunet.metrics.bootstrap import interval
+from reunet.metrics.overlap import mean_defined
+from reunet.tasks.detection.decode import confident, thresholds
+from reunet.tasks.detection.overlap import hits
+from reunet.tasks.detection.precision import average_precision, coco_precision
+from reunet.tasks.detection.targets import check
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """The boxes of one image. counts: (classes, 3) true, predicted and right ones above the thresholds."""
+
+    id: str
+    truth: Boxes
+    predicted: Boxes
+    right: NDArray[np.bool_]
+    counts: NDArray[np.int64]
+
+
+class Scorer:
+    """Scores of detection over the images of one split.
+
+    Average precision takes all predicted boxes, from their low floor on; precision, recall, F1 (at an IoU of
+    0.5) and the error of the counts take those that reach the calibrated thresholds, as users see them.
+    """
+
+    def __init__(self, labels: LabelMap, calibration: Calibration, split: str) -> None:
+        self.labels, self.calibration, self.split = labels, calibration, split
+        self.names = [labels.names[i] for i in labels.foreground]
+        self.images: list[ImageScore] = []
+
+    def add(self, case: str, truth: Boxes, predicted: Boxes) -> None:
+        """Score one image, known as `case`, with the predicted boxes of all scores.
+
+        Boxes from elsewhere, without scores, all count as certain. Raises LabelError for boxes without an
+        area and for classes that are not foreground.
+        """
+        for boxes in (truth, predicted):
+            check(boxes, self.labels, where=case)
+        seen = confident(predicted, self.labels, self.calibration)
+        right = hits(truth, seen)
+        n = len(self.labels.classes)
+        columns = [np.bincount(c, minlength=n) for c in (truth.classes, seen.classes, seen.classes[right])]
+        counts = np.stack(columns, axis=1)[list(self.labels.foreground)]
+        self.images.append(ImageScore(case, truth, predicted, hits(truth, predicted), counts))
+
+    def image_scores(self) -> dict[str, float | None]:
+        """F1 over all classes of each image, None where there is neither a true nor a predicted box."""
+        return {image.id: _numbers(_f1(image.counts.sum(axis=0))) for image in self.images}
+
+    def metrics(self) -> dict[str, Any]:
+        """The content of metrics.json; undefined scores are None."""
+        truths, predictions = [i.truth for i in self.images], [i.predicted for i in self.images]
+        by_class = coco_precision(truths, predictions, self.labels.foreground)
+        counts = self._stack()
+        pooled = counts.sum(axis=0)
+        cuts = thresholds(self.labels, self.calibration)[list(self.labels.foreground)]
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "task": "detection",
+            "split": self.split,
+            "n_images": len(self.images),
+            "classes": [
+                {"id": entry.id, "name": entry.name, "foreground": entry.foreground}
+                for entry in self.labels.classes
+            ],
+            "threshold": self._named(cuts),
+            "map": _numbers(mean_defined(mean_defined(by_class, axis=0))),
+            "map50": _numbers(mean_defined(by_class[0])),
+            "map75": _numbers(mean_defined(by_class[5])),
+            "per_class": {
+                "map": self._named(mean_defined(by_class, axis=0)),
+                "map50": self._named(by_class[0]),
+                "precision": self._named(_divide(pooled[:, 2], pooled[:, 1])),
+                "recall": self._named(_divide(pooled[:, 2], pooled[:, 0])),
+                "f1": self._named(_f1(pooled)),
+                "true": self._named(pooled[:, 0]),
+                "predicted": self._named(pooled[:, 1]),
+            },
+            "f1": _numbers(_f1(pooled.sum(axis=0))),
+            "count_error": {
+                "per_class": self._named(_count_error(counts)),
+                "all": _numbers(_count_error(counts.sum(axis=1))),
+            },
+            "ci95": self._intervals(counts),
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per image for metrics.csv: id, scores over all classes, numbers of boxes per class."""
+        rows = []
+        for image in self.images:
+            total = image.counts.sum(axis=0)
+            row: dict[str, Any] = {
+                "id": image.id,
+                "precision": _numbers(_divide(total[2], total[1])),
+                "recall": _numbers(_divide(total[2], total[0])),
+                "f1": _numbers(_f1(total)),
+                "count_error": int(abs(total[0] - total[1])),
+            }
+            for name, (true, predicted, right) in zip(self.names, image.counts.tolist(), strict=True):
+                row |= {f"true.{name}": true, f"predicted.{name}": predicted, f"right.{name}": right}
+            rows.append(row)
+        return rows
+
+    def _stack(self) -> NDArray[np.int64]:
+        return np.array([image.counts for image in self.images], np.int64).reshape(-1, len(self.names), 3)
+
+    def _named(self, values: np.ndarray) -> dict[str, Any]:
+        return {name: _numbers(value) for name, value in zip(self.names, values, strict=True)}
+
+    def _intervals(self, counts: NDArray[np.int64]) -> dict[str, Any]:
+        error = interval(counts, lambda some: _count_error(some.sum(axis=1)))
+        return {"map50": _numbers(self._map50_interval()), "count_error": {"all": _numbers(error)}}
+
+    def _map50_interval(self) -> NDArray[np.float64]:
+        """The mean over classes of the average precision at 0.5, over resampled images."""
+        if not self.images:
+            return np.full(2, np.nan)
+        true = self._stack()[:, :, 0]
+        image = np.repeat(np.arange(len(self.images)), [len(i.predicted) for i in self.images])
+        classes = np.concatenate([i.predicted.classes for i in self.images])
+        right = np.concatenate([i.right for i in self.images])
+        scores = np.concatenate([_scores(i.predicted) for i in self.images])
+        order = np.argsort(-scores, kind="stable")
+        columns = [order[classes[order] == index] for index in self.labels.foreground]
+
+        def map50(drawn: np.ndarray) -> NDArray[np.float64]:
+            times = np.bincount(drawn, minlength=len(self.images))
+            number = times @ true
+            return mean_defined(
+                np.array(
+                    [
+                        average_precision(right[mine], times[image[mine]], number[k])
+                        for k, mine in enumerate(columns)
+                    ]
+                )
+            )
+
+        return interval(np.arange(len(self.images)), map50)
+
+
+def _scores(boxes: Boxes) -> np.ndarray:
+    return np.ones(len(boxes)) if boxes.scores is None else boxes.scores
+
+
+def _f1(counts: np.ndarray) -> NDArray[np.float64]:
+    """Counts (..., 3) true, predicted, right to (...); nan where there is neither."""
+    return _divide(2 * counts[..., 2], counts[..., 0] + counts[..., 1])
+
+
+def _count_error(counts: np.ndarray) -> NDArray[np.float64]:
+    """Mean absolute error of the number per image; counts: (images, ..., 3), nan without images."""
+    return mean_defined(np.abs(counts[..., 0] - counts[..., 1]).astype(np.float64), axis=0)
+
+
+def _divide(numerator: np.ndarray, denominator: np.ndarray) -> NDArray[np.float64]:
+    return np.where(denominator > 0, numerator / np.maximum(denominator, 1), np.nan)
+
+
+def _numbers(value: Any) -> Any:
+    """A number, or a list of them, for JSON: None where undefined."""
+    array = np.asarray(value)
+    if np.isnan(array).any():
+        return None
+    return array.tolist()
