@@ -213,7 +213,9 @@ def _tracks(raw: np.ndarray, parents: dict[int, int]) -> tuple[NDArray[np.int32]
             else:
                 numbers[cell] = len(lineage) + 1
                 lineage.append([numbers[cell], t, t, before.get(parents.get(cell, 0), 0)])
-        maps[t] = np.array([numbers.get(c, 0) for c in cells.tolist()], np.int32)[inverse.reshape(frame.shape)]
+        maps[t] = np.array([numbers.get(c, 0) for c in cells.tolist()], np.int32)[
+            inverse.reshape(frame.shape)
+        ]
     return maps, np.array(lineage, np.int32).reshape(-1, 4)
 
 

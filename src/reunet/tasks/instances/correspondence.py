@@ -14,6 +14,7 @@ import numpy as np
 
 NEIGHBOURS = 8  # objects considered for one track, the nearest ones to where it is expected
 MEMORY = 0.5  # share of a track's velocity that comes from the frames before the last
+LEAVING = 0.35  # diameters between the border and the centroid of what is taken to leave the view
 # Two objects are daughters of one when ...
 BALANCE = 0.5  # ... the smaller one has at least this share of the size of the other,
 GROWTH = 1.7  # ... together they are at most this many times larger or smaller than the parent,
@@ -64,12 +65,12 @@ def nobody(axes: int) -> Alive:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Pairs of a track and an object that may be the same, and how much of each track is still in view."""
+    """Pairs of a track and an object that may be the same."""
 
     rows: np.ndarray  # (k,) tracks
     columns: np.ndarray  # (k,) objects
     cost: np.ndarray  # (k,) 0..1, where leaving a track without an object costs 1
-    inside: np.ndarray  # (n,) share of each track's pixels that its motion leaves in view
+    covered: np.ndarray  # (n,) share 0..1 of each track's pixels in view on which some object lies
 
 
 def find_candidates(
@@ -85,10 +86,10 @@ def find_candidates(
 
     wait = np.sqrt(t - alive.seen)
     overlap, visible = _overlap(alive, objects, t, shape, spacing)
-    inside = visible / alive.last.count
     n, m = len(alive.track), len(objects.count)
+    covered = np.asarray(overlap.sum(axis=1)).ravel() / np.maximum(visible, 1)
     if not n or not m:
-        return Candidates(*np.zeros((2, 0), np.int64), np.zeros(0), inside)
+        return Candidates(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), covered)
     near = list(range(1, min(NEIGHBOURS, m) + 1))
     distance, columns = cKDTree(objects.place).query(expected(alive, t), near)
     d = distance / (reach * alive.last.diameter * wait)[:, None]
@@ -98,12 +99,25 @@ def find_candidates(
     iou = common / (visible[rows] + objects.count[columns] - common)
     sizes = np.stack([alive.last.count[rows], objects.count[columns]])
     likeness = (iou + (1 - d**2) * np.sqrt(sizes.min(0) / sizes.max(0))) / 2
-    return Candidates(rows, columns, 1 - likeness / wait[rows], inside)
+    return Candidates(rows, columns, 1 - likeness / wait[rows], covered)
 
 
 def expected(alive: Alive, t: int) -> np.ndarray:
     """(n, axes) centroids of the tracks in frame t at constant velocity, in units of the spacing."""
     return alive.last.place + alive.velocity * (t - alive.seen)[:, None]
+
+
+def in_view(alive: Alive, t: int, shape: tuple[int, ...], spacing: np.ndarray) -> np.ndarray:
+    """(n,) bool: tracks that should still be seen in frame t, since they are expected clear of the border.
+
+    A disc cut by the border has its centroid less than half its diameter from it; below LEAVING most of it
+    is outside. An axis shorter than two diameters has no border: stacks are often as thin as a cell.
+    """
+    sides = np.array(shape) * spacing
+    diameter = alive.last.diameter[:, None]
+    at = expected(alive, t)
+    margin = np.minimum(at, sides - spacing - at)
+    return np.all((margin >= LEAVING * diameter) | (sides < 2 * diameter), axis=1)
 
 
 def _overlap(
@@ -114,9 +128,7 @@ def _overlap(
 
     last = alive.last
     step = np.rint(alive.velocity * (t - alive.seen)[:, None] / spacing).astype(np.int64)
-    at = [
-        axis + step[last.owner, i] for i, axis in enumerate(np.unravel_index(last.flat, shape))
-    ]
+    at = [axis + step[last.owner, i] for i, axis in enumerate(np.unravel_index(last.flat, shape))]
     view = np.logical_and.reduce([(a >= 0) & (a < n) for a, n in zip(at, shape, strict=True)])
     owner = last.owner[view]
     hit = np.zeros(int(np.prod(shape)), np.int32)

@@ -16,6 +16,7 @@ from reunet.tasks.instances.correspondence import (
     find_candidates,
     find_divisions,
     go_on,
+    in_view,
     measure,
     nobody,
 )
@@ -89,7 +90,9 @@ class Linker:
             if held is not None:
                 yield self._draw(*held, shape)
             track, source = self._continue(alive, objects, match, t)
-            lost = (match < 0) & (t - alive.seen <= self.settings.gap) & (found.inside >= 0.5)
+            missed = (match < 0) & (t - alive.seen <= self.settings.gap)
+            # What another object covers has not left, even at the border: the two are seen as one.
+            lost = missed & (in_view(alive, t, shape, spacing) | (found.covered > 0.5))
             alive = go_on(alive, objects, track, source, lost, t)
             held = objects, alive.track[: len(track)]
         if held is not None and shape is not None:
@@ -149,9 +152,11 @@ class Linker:
         for division in self._divisions:
             for kept, lost in (division.daughters, division.daughters[::-1]):
                 if match[lost] < 0 <= match[kept] and objects.count[match[kept]] >= MERGED * division.size:
-                    self._table[division.parent][1] = self._table[alive.track[kept]][1]
+                    parent, (begin, end, _) = self._table[division.parent], self._table[alive.track[kept]]
                     self._table[alive.track[lost]][2] = -1
-                    alive.track[kept] = division.parent
+                    if parent[1] == begin - 1:  # else a gap lies between, and the id stays a new one
+                        parent[1] = end
+                        alive.track[kept] = division.parent
 
     def _draw(self, objects: Objects, track: np.ndarray, shape: tuple[int, ...]) -> NDArray[np.int32]:
         for row in track.tolist():
