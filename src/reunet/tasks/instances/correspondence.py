@@ -19,7 +19,9 @@ LEAVING = 0.35  # diameters between the border and the centroid of what is taken
 BALANCE = 0.5  # ... the smaller one has at least this share of the size of the other,
 GROWTH = 1.7  # ... together they are at most this many times larger or smaller than the parent,
 SHRINK = 0.85  # ... neither is larger than this share of the parent,
-OFFSET = 0.4  # ... and their common centroid is within this many diameters of where the parent is expected.
+OFFSET = 0.4  # ... their common centroid is within this many diameters of where the parent is expected,
+APART = 1.5  # ... they are at most this many diameters of the parent apart,
+SWOLLEN = 1.4  # ... and the parent is not this many times as large as in the frame before.
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Alive:
     seen: np.ndarray  # (n,) frame of the last sight
     velocity: np.ndarray  # (n, axes) per frame
     young: np.ndarray  # (n,) bool: seen once only, so that its velocity is a guess
+    swollen: np.ndarray  # (n,) bool: much larger than at the sight before, likely two seen as one
 
 
 def measure(frame: np.ndarray, spacing: np.ndarray) -> Objects:
@@ -60,7 +63,8 @@ def nobody(axes: int) -> Alive:
     """No tracks yet."""
     none = np.zeros(0, np.int64)
     places = np.zeros((0, axes))
-    return Alive(Objects(none, none, none, places, np.zeros(0)), none, none, places, np.zeros(0, bool))
+    no = np.zeros(0, bool)
+    return Alive(Objects(none, none, none, places, np.zeros(0)), none, none, places, no, no)
 
 
 @dataclass(frozen=True)
@@ -186,7 +190,8 @@ def find_divisions(alive: Alive, objects: Objects, match: np.ndarray, t: int) ->
         & (np.maximum(a, b) <= SHRINK * whole)
         & (growth <= np.log(GROWTH))
         & (offset <= OFFSET)
-        & (apart <= 1.5)
+        & (apart <= APART)
+        & ~alive.swollen[parent]
     )
     cost = (offset / OFFSET + growth / np.log(GROWTH)) / 2
     chosen = assign(parent[good], other[good], 0.99 * cost[good], (len(alive.track), len(objects.count)))
@@ -207,6 +212,8 @@ def go_on(
     motion[known] = (objects.place[known] - alive.last.place[rows]) / (t - alive.seen[rows])[:, None]
     young = np.ones(len(track), bool)
     young[known] = False
+    swollen = np.zeros(len(track), bool)
+    swollen[known] = objects.count[known] > SWOLLEN * alive.last.count[rows]
     guess = source < 0
     guess[known] = alive.young[rows]
     velocity = motion.copy()
@@ -229,6 +236,7 @@ def go_on(
         join([np.full(len(track), t), alive.seen[lost]]),
         join([velocity, alive.velocity[lost]]),
         join([young, alive.young[lost]]),
+        join([swollen, alive.swollen[lost]]),
     )
 
 
