@@ -1,0 +1,1 @@
+"""Instances: each object gets an id."""
