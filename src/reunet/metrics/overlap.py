@@ -40,44 +40,45 @@ def dice(counts: np.ndarray) -> Scores:
     the prediction is nan; one that is in the prediction alone is 0.
     """
     hits, true, predicted = _marginals(counts)
-    return _divide(2 * hits, true + predicted)
+    return divide(2 * hits, true + predicted)
 
 
 def iou(counts: np.ndarray) -> Scores:
     """Intersection over union (Jaccard index) per class: TP / (TP + FP + FN). Shapes and nan as in `dice`."""
     hits, true, predicted = _marginals(counts)
-    return _divide(hits, true + predicted - hits)
+    return divide(hits, true + predicted - hits)
 
 
 def precision(counts: np.ndarray) -> Scores:
     """Share of the pixels predicted as a class that belong to it. Shapes as in `dice`; nan if none is."""
     hits, _, predicted = _marginals(counts)
-    return _divide(hits, predicted)
+    return divide(hits, predicted)
 
 
 def recall(counts: np.ndarray) -> Scores:
     """Share of the pixels of a class that were predicted as it (sensitivity). Shapes as in `dice`."""
     hits, true, _ = _marginals(counts)
-    return _divide(hits, true)
+    return divide(hits, true)
 
 
 def pixel_error(counts: np.ndarray) -> Scores:
     """Share of labelled pixels with a wrong class, nan when there is none. counts: (..., n, n) -> (...)."""
     total = counts.sum(axis=(-2, -1))
-    return _divide(total - np.trace(counts, axis1=-2, axis2=-1), total)
+    return divide(total - np.trace(counts, axis1=-2, axis2=-1), total)
 
 
 def mean_defined(values: np.ndarray, axis: int | None = None) -> Scores:
     """Mean over the values that are not nan; nan where there is none."""
     defined = ~np.isnan(values)
-    return _divide(np.where(defined, values, 0.0).sum(axis=axis), defined.sum(axis=axis))
+    return divide(np.where(defined, values, 0.0).sum(axis=axis), defined.sum(axis=axis))
 
 
 def _marginals(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1), counts.sum(axis=-2)
 
 
-def _divide(numerator: np.ndarray, denominator: np.ndarray) -> Scores:
+def divide(numerator: np.ndarray, denominator: np.ndarray) -> Scores:
+    """The quotient as float64, nan where the denominator is 0."""
     numerator, denominator = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
     undefined = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
     np.divide(numerator, denominator, out=undefined, where=denominator != 0)

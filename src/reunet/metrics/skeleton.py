@@ -1,0 +1,64 @@
+"""Thin structures such as vessels, scored along their centre lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reunet.metrics.overlap import divide
+
+
+def skeleton(mask: np.ndarray) -> NDArray[np.bool_]:
+    """Centre lines of a mask, one pixel wide: Zhang and Suen 1984 in an image, Lee et al. 1994 in a volume.
+
+    mask: (H, W) or (D, H, W) bool; returns the same.
+    """
+    from skimage.morphology import skeletonize
+
+    return np.asarray(skeletonize(mask.astype(bool)), bool)
+
+
+def cl_dice(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """Centre line Dice of Shit et al. 2021 (CVPR), eq. 1-3.
+
+    The harmonic mean of the share of the predicted skeleton inside the true mask and of the share of the true
+    skeleton inside the predicted mask.
+    truth, prediction: (H, W) or (D, H, W) bool. nan when both are empty, 0 when one is.
+    """
+    truth, prediction = truth.astype(bool), prediction.astype(bool)
+    lines = skeleton(prediction), skeleton(truth)
+    inside = [divide((a & b).sum(), a.sum()) for a, b in zip(lines, (truth, prediction), strict=True)]
+    if np.isnan(inside).all():
+        return float("nan")
+    topology_precision, topology_sensitivity = np.nan_to_num(inside)
+    total = topology_precision + topology_sensitivity
+    return float(2 * topology_precision * topology_sensitivity / total) if total else 0.0
+
+
+def skeleton_length(lines: np.ndarray, spacing: Sequence[float] | None = None) -> float:
+    """Length of a skeleton in the units of the spacing (None: in pixels).
+
+    lines: (*space) bool. The sum of the steps between neighbouring pixels, diagonal ones included; a step is
+    left out where the same two pixels are joined by shorter ones through a pixel between them. A single pixel
+    has no length, and a straight line at another angle than 0 or 45 degrees is up to 8 % too long.
+    """
+    lines = np.pad(lines.astype(bool), 1)
+    scale = np.ones(lines.ndim) if spacing is None else np.asarray(spacing, np.float64)
+    total = 0.0
+    for step in product((-1, 0, 1), repeat=lines.ndim):
+        if step <= (0,) * lines.ndim:  # each step once, not back
+            continue
+        joined = lines & _shifted(lines, step)
+        for between in product(*({0, s} for s in step)):
+            if any(between) and between != step:
+                joined &= ~_shifted(lines, between)
+        total += joined.sum() * float(np.linalg.norm(scale * step))
+    return total
+
+
+def _shifted(lines: np.ndarray, step: tuple[int, ...]) -> np.ndarray:
+    """At each pixel the value of the one a step further; the margin of the array is empty, so may wrap."""
+    return np.roll(lines, [-s for s in step], axis=tuple(range(lines.ndim)))

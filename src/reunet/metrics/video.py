@@ -1,0 +1,51 @@
+"""Scores of one object in one frame of a video, as DAVIS defines them (Perazzi et al. 2016, CVPR)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reunet.metrics.overlap import confusion, iou
+
+TOLERANCE = 0.008
+"""How far boundaries may be apart, as a share of the diagonal of the frame."""
+
+
+def region_similarity(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """J: the IoU of two masks (H, W) bool; nan when both are empty."""
+    counts = confusion(truth.astype(np.uint8), prediction.astype(np.uint8), 2)
+    return float(iou(counts)[1])
+
+
+def boundary_measure(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """F: the harmonic mean of precision and recall of the boundary of a mask (H, W) bool.
+
+    A pixel of one boundary is right when the other boundary has a pixel within 0.008 of the diagonal of the
+    frame, rounded up to whole pixels. nan when neither mask has a boundary, 0 when one has none.
+    """
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth has shape {truth.shape}, prediction {prediction.shape}")
+    import cv2
+
+    radius = int(np.ceil(TOLERANCE * np.hypot(*truth.shape)))
+    disk = np.hypot(*np.mgrid[-radius : radius + 1, -radius : radius + 1]) <= radius
+    lines = [boundary(mask).astype(np.uint8) for mask in (truth, prediction)]
+    near = [cv2.dilate(line, disk.astype(np.uint8)) for line in lines]
+    sizes = [int(line.sum()) for line in lines]
+    if not any(sizes):
+        return float("nan")
+    if not all(sizes):
+        return 0.0
+    recall, precision = (lines[0] & near[1]).sum() / sizes[0], (lines[1] & near[0]).sum() / sizes[1]
+    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
+
+
+def boundary(mask: np.ndarray) -> NDArray[np.bool_]:
+    """Pixels (H, W) whose right, lower or lower right neighbour is on the other side of the mask's edge.
+
+    The edge of the frame is none.
+    """
+    inside = mask.astype(bool)
+    padded = np.pad(inside, (0, 1), mode="edge")
+    right, below, diagonal = padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
+    return (inside != right) | (inside != below) | (inside != diagonal)
