@@ -58,8 +58,8 @@ def test_a_moved_square_by_hand() -> None:
     truth, predicted = np.zeros((20, 20), bool), np.zeros((20, 20), bool)
     truth[5:10, 5:10] = predicted[5:10, 8:13] = True
     found = surface_distances(truth, predicted, (1, 0.5))
-    # Of the 16 pixels of the edge 4 lie on the other one (rows 5 and 9 of columns 8 and 9); 0.5 mm from it are
-    # column 7 of these rows and the 3 others of column 9; 1.0 mm column 6, 1.5 mm the 5 pixels of column 5.
+    # Of the 16 pixels of the edge 4 lie on the other one (rows 5 and 9 of columns 8 and 9); 0.5 mm from it
+    # are column 7 of these rows and the 3 others of column 9; 1.0 mm column 6, 1.5 mm those of column 5.
     assert hd95(found) == pytest.approx(1.5)
     assert sorted(found[0].tolist()) == pytest.approx([0] * 4 + [0.5] * 5 + [1.0] * 2 + [1.5] * 5)
     assert normalised_surface_distance(found, 1.0) == pytest.approx(11 / 16)

@@ -9,6 +9,8 @@ import pytest
 
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.plan import Calibration
+from reunet.contracts.results import Prediction
+from reunet.contracts.truth import Truth
 from reunet.errors import DataError, LabelError
 from reunet.tasks.classification import Scorer, decode, fit_calibration, heads, tempered, validation_score
 
@@ -18,6 +20,10 @@ LABELS = LabelMap(classes=default_classes([0, 1, 2], ["red", "yellow", "green"])
 def softmax(logits: np.ndarray) -> np.ndarray:
     p = np.exp(logits - logits.max(-1, keepdims=True))
     return (p / p.sum(-1, keepdims=True)).astype(np.float32)
+
+
+def add(scorer: Scorer, case: str, truth: int, probabilities: np.ndarray) -> None:
+    scorer.add(case, Truth(category=truth), Prediction(category_probabilities=probabilities))
 
 
 def test_one_softmax_over_all_classes() -> None:
@@ -61,7 +67,7 @@ def test_there_is_no_temperature_where_nothing_is_wrong() -> None:
 def test_scores_by_hand() -> None:
     scorer = Scorer(LABELS, Calibration(), "test")
     for number, (true, predicted) in enumerate([(0, 0), (0, 0), (0, 1), (1, 1)]):
-        scorer.add(str(number), true, np.eye(3, dtype=np.float32)[predicted] * 0.7 + 0.1)
+        add(scorer, str(number), true, np.eye(3, dtype=np.float32)[predicted] * 0.7 + 0.1)
     metrics = scorer.metrics()
     assert metrics["accuracy"] == pytest.approx(3 / 4)
     assert metrics["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2)  # green is in no image
@@ -81,7 +87,7 @@ def test_validation_score_is_what_the_scorer_says() -> None:
     pairs = [(int(rng.integers(3)), softmax(rng.normal(size=3))) for _ in range(30)]
     scorer = Scorer(LABELS, Calibration(), "val")
     for number, (true, p) in enumerate(pairs):
-        scorer.add(str(number), true, p)
+        add(scorer, str(number), true, tempered(p, scorer.calibration))
     assert validation_score(pairs, LABELS) == pytest.approx(scorer.metrics()["balanced_accuracy"])
     assert np.isnan(validation_score([], LABELS))
 
@@ -94,4 +100,4 @@ def test_without_images_nothing_is_defined() -> None:
 @pytest.mark.parametrize(("truth", "p"), [(3, np.ones(3) / 3), (-1, np.ones(3) / 3), (0, np.ones(2) / 2)])
 def test_what_does_not_fit_the_classes_is_refused(truth: int, p: np.ndarray) -> None:
     with pytest.raises(LabelError, match="case7"):
-        Scorer(LABELS, Calibration(), "test").add("case7", truth, p)
+        add(Scorer(LABELS, Calibration(), "test"), "case7", truth, p)

@@ -14,14 +14,17 @@ from hypothesis import strategies as st
 from reunet.contracts.labels import ClassInfo, LabelMap
 from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Calibration
+from reunet.contracts.results import Prediction
+from reunet.contracts.truth import Truth
 from reunet.errors import DataError, LabelError
+from reunet.metrics.boxes import coco_ap, coco_precision
 from reunet.sampling.boxes import resized
+from reunet.tasks import Classes, Work
 from reunet.tasks.detection import (
     Scorer,
     confident,
     decode,
     fit_calibration,
-    flipped,
     heads,
     suppressed,
     targets,
@@ -29,7 +32,7 @@ from reunet.tasks.detection import (
 )
 from reunet.tasks.detection.fit import best_f1
 from reunet.tasks.detection.overlap import box_iou, hits
-from reunet.tasks.detection.precision import average_precision, coco_precision
+from reunet.tasks.detection.precision import average_precision
 
 
 def label_map(*names: str, background: bool = True) -> LabelMap:
@@ -75,6 +78,10 @@ def coco_file(path: Path, index_of: dict[int, int]) -> dict[int, tuple[tuple[int
     return {key: (size, Boxes(a[:, :4], a[:, 4].astype(np.uint8))) for key, (size, a) in arrays.items()}
 
 
+def add(scorer: Scorer, case: str, truth: Boxes, found: Boxes) -> None:
+    scorer.add(case, Truth(boxes=truth), Prediction(candidates=found))
+
+
 def test_heads_have_a_channel_per_foreground_class_and_four_distances() -> None:
     centre, box = heads(LABELS)
     assert (centre.name, centre.channels, centre.activation) == ("centre", 2, "sigmoid")
@@ -89,7 +96,7 @@ def test_real_boxes_survive_the_maps(shared_data: Path, factor: float, least: fl
     for key, ((height, width), truth) in images.items():
         small = resized(truth, (factor, factor))
         found = decode(oracle(small, (int(height * factor), int(width * factor)), labels), labels)
-        scorer.add(str(key), truth, resized(found, (1 / factor, 1 / factor)))
+        add(scorer, str(key), truth, resized(found, (1 / factor, 1 / factor)))
     metrics = scorer.metrics()
     assert metrics["map50"] > least
     assert metrics["count_error"]["all"] < 0.4  # the truth has doubles, which are one object
@@ -118,7 +125,8 @@ def test_a_mirrored_image_has_mirrored_maps(seed: int, axis: int, whole_pixels: 
     mirrored, maps = targets(Boxes(corners, truth.classes), size, LABELS), targets(truth, size, LABELS)
     np.testing.assert_allclose(np.flip(maps["centre"], axis), mirrored["centre"], atol=1e-4)
     np.testing.assert_allclose(np.flip(maps["box"][..., 4], axis), mirrored["box"][..., 4], atol=1e-4)
-    back = flipped({"centre": maps["centre"], "box": maps["box"][..., :4]}, (axis,))
+    plain = {"centre": maps["centre"], "box": maps["box"][..., :4]}
+    back = Work(("detection",), Classes(LABELS)).flipped(plain, (axis,))
     learned = mirrored["box"][..., 4] > 1e-3
     np.testing.assert_allclose(back["box"][learned], mirrored["box"][..., :4][learned], atol=1e-4)
 
@@ -165,7 +173,7 @@ def test_bad_boxes_are_named(truth: Boxes, message: str) -> None:
     with pytest.raises(LabelError, match=message):
         targets(truth, (20, 20), LABELS)
     with pytest.raises(LabelError, match="case7"):
-        Scorer(LABELS, Calibration(), "test").add("case7", truth, boxes())
+        add(Scorer(LABELS, Calibration(), "test"), "case7", truth, boxes())
 
 
 def test_an_empty_frame() -> None:
@@ -249,7 +257,7 @@ def test_average_precision_is_that_of_coco(seed: int) -> None:
         classes = rng.integers(1, 3, len(corners)).astype(np.uint8)
         truths.append(truth)
         predictions.append(Boxes(corners, classes, rng.random(len(corners)).astype(np.float32)))
-    expected = coco_precision(truths, predictions, (1, 2))[0]
+    expected = coco_ap(coco_precision(truths, predictions, (1, 2)))[0]
     right = np.concatenate([hits(t, p) for t, p in zip(truths, predictions, strict=True)])
     scores = np.concatenate([p.scores for p in predictions if p.scores is not None])
     classes = np.concatenate([p.classes for p in predictions])
@@ -298,8 +306,8 @@ def test_scores_of_a_perfect_an_empty_and_a_known_prediction() -> None:
     truth = boxes((0, 0, 10, 10), (20, 20, 40, 40), (50, 0, 60, 10), classes=[1, 1, 2])
     perfect = Boxes(truth.corners, truth.classes, np.float32([0.9, 0.8, 0.7]))
     scorer = Scorer(LABELS, Calibration(), "test")
-    scorer.add("a", truth, perfect)
-    scorer.add("b", truth, perfect)
+    add(scorer, "a", truth, perfect)
+    add(scorer, "b", truth, perfect)
     metrics = scorer.metrics()
     assert metrics["map"] == metrics["map50"] == metrics["f1"] == 1
     assert metrics["count_error"] == {"per_class": {"cell": 0, "platelet": 0}, "all": 0}
@@ -307,7 +315,7 @@ def test_scores_of_a_perfect_an_empty_and_a_known_prediction() -> None:
     json.dumps(metrics, allow_nan=False)
 
     empty = Scorer(LABELS, Calibration(), "test")
-    empty.add("a", truth, boxes(scores=[]))
+    add(empty, "a", truth, boxes(scores=[]))
     metrics = empty.metrics()
     assert metrics["map"] == metrics["map50"] == 0
     assert metrics["per_class"]["precision"]["cell"] is None
@@ -315,7 +323,7 @@ def test_scores_of_a_perfect_an_empty_and_a_known_prediction() -> None:
     json.dumps([metrics, empty.rows()], allow_nan=False)
 
     known = Scorer(LABELS, Calibration(score_thresholds=(0.5, 0.5)), "test")
-    known.add("a", truth, boxes((0, 0, 10, 10), (70, 70, 80, 80), (20, 20, 40, 30), scores=[0.9, 0.6, 0.55]))
+    add(known, "a", truth, boxes((0, 0, 10, 10), (70, 70, 80, 80), (20, 20, 40, 30), scores=[0.9, 0.6, 0.55]))
     metrics = known.metrics()
     # right, wrong, right: precision 1 up to recall 1/2 (51 points), then 2/3 (50 points)
     assert metrics["per_class"]["map50"]["cell"] == pytest.approx((51 + 50 * 2 / 3) / 101)
@@ -327,7 +335,7 @@ def test_scores_of_a_perfect_an_empty_and_a_known_prediction() -> None:
 
 def test_nothing_to_score_is_undefined_not_zero() -> None:
     scorer = Scorer(LABELS, Calibration(), "test")
-    scorer.add("empty", boxes(), boxes(scores=[]))
+    add(scorer, "empty", boxes(), boxes(scores=[]))
     metrics = scorer.metrics()
     assert metrics["map"] is metrics["map50"] is metrics["f1"] is None
     assert metrics["count_error"]["all"] == 0

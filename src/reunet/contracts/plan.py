@@ -92,10 +92,14 @@ class Augmentation(Contract):
 
 
 class LossSpec(Contract):
-    """Weighted sum of losses on the logits."""
+    """Weighted sum of losses on the logits of classes of pixels.
+
+    category_weights: of the classes of whole images; 1 for each when empty.
+    """
 
     cross_entropy: float = Field(default=1.0, ge=0)
     dice: float = Field(default=1.0, ge=0)
+    category_weights: tuple[float, ...] = ()
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> LossSpec:

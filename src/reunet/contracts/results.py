@@ -43,15 +43,16 @@ class Prediction:
 
     labels: (H, W) uint8 class indices, (D, H, W) of a volume, (T, H, W) of a sequence. probabilities:
     (*space, classes) float32 in 0..1, summing to 1; with T in front of a sequence.
-    instances: int32 like `labels`, 0 outside of objects and 1 .. n for single objects. boxes: of objects,
-    with classes and scores. category: index of the class of the image; category_probabilities: (classes,)
-    float32.
+    instances: int32 like `labels`, 0 outside of objects and 1 .. n for single objects.
+    boxes: of objects, with classes and scores; candidates: these and those of scores below the thresholds.
+    category: index of the class of the image. category_probabilities: (classes,) float32.
     """
 
     labels: np.ndarray | None = None
     probabilities: np.ndarray | None = None
     instances: np.ndarray | None = None
     boxes: Boxes | None = None
+    candidates: Boxes | None = None
     category: int | None = None
     category_probabilities: np.ndarray | None = None
 

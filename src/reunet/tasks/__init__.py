@@ -18,9 +18,11 @@ from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import UsageError
 from reunet.tasks.base import Classes, Maps, Pairs, Scorer, Task
+from reunet.tasks.classification import Classification
+from reunet.tasks.detection import Detection
 from reunet.tasks.semantic import Semantic
 
-TASKS: dict[str, Task] = {entry.name: entry for entry in (Semantic(),)}
+TASKS: dict[str, Task] = {entry.name: entry for entry in (Semantic(), Detection(), Classification())}
 
 __all__ = ["TASKS", "Classes", "Maps", "Pairs", "Scorer", "Task", "Work", "check_tasks", "task"]
 
@@ -44,7 +46,8 @@ class Work:
 
     def targets(self, truth: Truth) -> dict[str, np.ndarray]:
         """What each head should say of a patch."""
-        return {name: values for one in self.tasks for name, values in one.targets(truth).items()}
+        found = (one.targets(truth, self.classes) for one in self.tasks)
+        return {name: values for targets in found for name, values in targets.items()}
 
     def flipped(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
         """What the heads say of an image, from what they said of it mirrored along `axes` of space."""

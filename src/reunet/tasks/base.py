@@ -82,7 +82,7 @@ class Task(Protocol):
     def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
         """The outputs of the network that it needs, with their losses."""
 
-    def targets(self, truth: Truth) -> dict[str, np.ndarray]:
+    def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
         """What each head should say of a patch, by the head's name."""
 
     def turned(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:

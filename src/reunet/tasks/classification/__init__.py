@@ -2,15 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import HeadSpec
+from reunet.contracts.plan import Calibration
+from reunet.contracts.results import Prediction
+from reunet.contracts.truth import Truth
+from reunet.errors import PlanError
+from reunet.tasks.base import Classes, Maps, Pairs
 from reunet.tasks.classification.decode import decode, tempered
 from reunet.tasks.classification.fit import fit_calibration, validation_score
 from reunet.tasks.classification.scorer import Scorer
 
-__all__ = ["Scorer", "decode", "fit_calibration", "heads", "tempered", "validation_score"]
+__all__ = ["Classification", "Scorer", "decode", "fit_calibration", "heads", "tempered", "validation_score"]
 
 
 def heads(labels: LabelMap) -> tuple[HeadSpec, ...]:
     """One softmax over the classes of images."""
-    return (HeadSpec(name="classification", channels=len(labels.classes), activation="softmax"),)
+    return (HeadSpec(name="classification", channels=len(labels.classes), of="image", loss="classification"),)
+
+
+class Classification:
+    """The task: one class per image, from pooled features of the encoder."""
+
+    name, score = "classification", "balanced accuracy"
+    needs: tuple[str, ...] = ("category",)
+
+    def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
+        return heads(_categories(classes))
+
+    def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
+        return {} if truth.category is None else {self.name: np.array(truth.category, np.uint8)}
+
+    def turned(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
+        return {}
+
+    def decode(self, maps: Maps, classes: Classes, calibration: Calibration) -> Prediction:
+        probabilities = maps.heads[self.name]
+        best, _ = decode(probabilities, _categories(classes), calibration)
+        calibrated = tempered(probabilities, calibration).astype(np.float32)
+        return Prediction(category=best, category_probabilities=calibrated)
+
+    def decided(self, maps: Maps, classes: Classes, calibration: Calibration) -> np.ndarray:
+        return np.atleast_1d(maps.heads[self.name].argmax(axis=-1))
+
+    def scorer(self, classes: Classes, calibration: Calibration, split: str) -> Scorer:
+        return Scorer(_categories(classes), calibration, split)
+
+    def validation_score(self, pairs: Pairs, classes: Classes) -> float:
+        return validation_score(self._arrays(pairs), _categories(classes))
+
+    def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
+        return fit_calibration(self._arrays(pairs), _categories(classes))
+
+    def _arrays(self, pairs: Pairs) -> Iterator[tuple[int, np.ndarray]]:
+        return (
+            (truth.category, maps.heads[self.name]) for truth, maps in pairs if truth.category is not None
+        )
+
+
+def _categories(classes: Classes) -> LabelMap:
+    if classes.categories is None:
+        raise PlanError("this plan names no classes of images", where="categories")
+    return classes.categories

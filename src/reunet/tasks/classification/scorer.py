@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.plan import Calibration
+from reunet.contracts.results import Prediction
+from reunet.contracts.truth import Truth
 from reunet.errors import LabelError
 from reunet.metrics.bootstrap import interval
 from reunet.metrics.calibration import ReliabilityHistogram
 from reunet.metrics.overlap import confusion, mean_defined, pixel_error, precision, recall
-from reunet.tasks.classification.decode import tempered
 
 SCHEMA_VERSION = 1
 
@@ -36,10 +37,12 @@ class Scorer:
         self.labels, self.calibration, self.split = labels, calibration, split
         self.images: list[ImageScore] = []
 
-    def add(self, case: str, truth: int, probabilities: np.ndarray) -> None:
-        """Score one image, known as `case`. truth: class index. probabilities: (classes,), before the
-        temperature. Raises LabelError for a truth or probabilities that do not fit the classes.
-        """
+    def add(self, case: str, truth: Truth, prediction: Prediction) -> None:
+        """Score one image, known as `case`. Raises LabelError for what does not fit the classes."""
+        if truth.category is not None and prediction.category_probabilities is not None:
+            self._add(case, truth.category, prediction.category_probabilities)
+
+    def _add(self, case: str, truth: int, probabilities: np.ndarray) -> None:
         n = len(self.labels.classes)
         if not 0 <= truth < n or np.shape(probabilities) != (n,):
             raise LabelError(
@@ -48,7 +51,7 @@ class Scorer:
                 expected=f"a class index 0..{n - 1} and {n} probabilities",
                 received=f"class {truth} and probabilities of shape {np.shape(probabilities)}",
             )
-        self.images.append(ImageScore(case, int(truth), tempered(probabilities, self.calibration)))
+        self.images.append(ImageScore(case, int(truth), np.asarray(probabilities, np.float64)))
 
     @property
     def confusion(self) -> NDArray[np.int64]:

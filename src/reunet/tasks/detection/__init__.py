@@ -9,9 +9,19 @@ no offset has to be learned.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import HeadSpec
-from reunet.tasks.detection.decode import confident, decode, flipped, suppressed
+from reunet.contracts.objects import Boxes
+from reunet.contracts.plan import Calibration
+from reunet.contracts.results import Prediction
+from reunet.contracts.truth import Truth
+from reunet.sampling.boxes import resized
+from reunet.tasks.base import Classes, Maps, Pairs
+from reunet.tasks.detection.decode import confident, decode, suppressed, turned_sides
 from reunet.tasks.detection.fit import fit_calibration, validation_score
 from reunet.tasks.detection.scorer import Scorer
 from reunet.tasks.detection.targets import BOX, CENTRE, targets
@@ -19,21 +29,68 @@ from reunet.tasks.detection.targets import BOX, CENTRE, targets
 __all__ = [
     "BOX",
     "CENTRE",
+    "Detection",
     "Scorer",
     "confident",
     "decode",
     "fit_calibration",
-    "flipped",
     "heads",
     "suppressed",
     "targets",
     "validation_score",
 ]
 
+BOX_WEIGHT = 4.0
+"""Of the distances' loss beside that of the centres, which is larger by about so much."""
+
+
+class Detection:
+    """The task: centres by class, and the box around each."""
+
+    name, score = "detection", "mean average precision at IoU 0.5"
+    needs: tuple[str, ...] = ("boxes",)
+
+    def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
+        return heads(classes.labels)
+
+    def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
+        if truth.boxes is None or truth.told is None:
+            return {}
+        known = truth.told
+        return {**targets(truth.boxes, (known.shape[0], known.shape[1]), classes.labels, known)}
+
+    def turned(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
+        return {BOX: heads[BOX][..., turned_sides(axes)]}
+
+    def decode(self, maps: Maps, classes: Classes, calibration: Calibration) -> Prediction:
+        candidates = self._boxes(maps, classes)
+        return Prediction(boxes=confident(candidates, classes.labels, calibration), candidates=candidates)
+
+    def decided(self, maps: Maps, classes: Classes, calibration: Calibration) -> np.ndarray:
+        """Where a centre is at least as likely as not, by class."""
+        return (maps.heads[CENTRE] >= 0.5).astype(np.uint8)
+
+    def scorer(self, classes: Classes, calibration: Calibration, split: str) -> Scorer:
+        return Scorer(classes.labels, calibration, split)
+
+    def validation_score(self, pairs: Pairs, classes: Classes) -> float:
+        return validation_score(self._arrays(pairs, classes), classes.labels)
+
+    def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
+        return fit_calibration(self._arrays(pairs, classes), classes.labels)
+
+    def _boxes(self, maps: Maps, classes: Classes) -> Boxes:
+        height, width = maps.heads[CENTRE].shape[:2]
+        found = decode(maps.heads, classes.labels)
+        return resized(found, (maps.size[0] / height, maps.size[1] / width))
+
+    def _arrays(self, pairs: Pairs, classes: Classes) -> Iterator[tuple[Boxes, Boxes]]:
+        return ((truth.boxes, self._boxes(maps, classes)) for truth, maps in pairs if truth.boxes is not None)
+
 
 def heads(labels: LabelMap) -> tuple[HeadSpec, ...]:
     """Centres with a channel per foreground class, in class order, and the logarithms of four distances."""
     return (
-        HeadSpec(name=CENTRE, channels=len(labels.foreground), activation="sigmoid"),
-        HeadSpec(name=BOX, channels=4, activation="linear"),
+        HeadSpec(name=CENTRE, channels=len(labels.foreground), activation="sigmoid", loss="centre"),
+        HeadSpec(name=BOX, channels=4, activation="linear", loss="weighted_smooth_l1", weight=BOX_WEIGHT),
     )

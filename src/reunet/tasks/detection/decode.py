@@ -72,12 +72,12 @@ def thresholds(labels: LabelMap, calibration: Calibration) -> NDArray[np.float64
     return cuts
 
 
-def flipped(maps: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """The maps of the image mirrored along `axes` (0, 1 or both): opposite sides change places."""
+def turned_sides(axes: tuple[int, ...]) -> NDArray[np.intp]:
+    """The order of the four distances in the image mirrored along `axes`: opposite sides change places."""
     order = np.arange(4)
     for axis in axes:
         order[[axis, axis + 2]] = order[[axis + 2, axis]]
-    return {CENTRE: np.flip(maps[CENTRE], axes), BOX: np.flip(maps[BOX], axes)[..., order]}
+    return order
 
 
 def peaks(centre: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,9 +9,9 @@ import numpy as np
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Calibration
+from reunet.metrics.boxes import coco_ap, coco_precision
 from reunet.metrics.overlap import mean_defined
 from reunet.tasks.detection.overlap import hits
-from reunet.tasks.detection.precision import coco_precision
 
 Pairs = Iterable[tuple[Boxes, Boxes]]
 """True and predicted boxes per image, the latter with scores from a low floor on."""
@@ -21,7 +21,7 @@ def validation_score(pairs: Pairs, labels: LabelMap) -> float:
     """Mean over classes of the average precision at an IoU of 0.5; nan where there is no true box."""
     images = list(pairs)
     truths, predictions = [truth for truth, _ in images], [predicted for _, predicted in images]
-    return float(mean_defined(coco_precision(truths, predictions, labels.foreground)[0]))
+    return float(mean_defined(coco_ap(coco_precision(truths, predictions, labels.foreground))[0]))
 
 
 def fit_calibration(pairs: Pairs, labels: LabelMap) -> Calibration:

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Calibration
+from reunet.contracts.results import Prediction
+from reunet.contracts.truth import Truth
 from reunet.metrics.bootstrap import interval
+from reunet.metrics.boxes import coco_ap, coco_precision
 from reunet.metrics.overlap import mean_defined
 from reunet.tasks.detection.decode import confident, thresholds
 from reunet.tasks.detection.overlap import hits
-from reunet.tasks.detection.precision import average_precision, coco_precision
+from reunet.tasks.detection.precision import average_precision
 from reunet.tasks.detection.targets import check
 
 SCHEMA_VERSION = 1
@@ -44,12 +47,17 @@ class Scorer:
         self.names = [labels.names[i] for i in labels.foreground]
         self.images: list[ImageScore] = []
 
-    def add(self, case: str, truth: Boxes, predicted: Boxes) -> None:
-        """Score one image, known as `case`, with the predicted boxes of all scores.
+    def add(self, case: str, truth: Truth, prediction: Prediction) -> None:
+        """Score one image, known as `case`, with the predicted boxes of all scores (`candidates`).
 
         Boxes from elsewhere, without scores, all count as certain. Raises LabelError for boxes without an
         area and for classes that are not foreground.
         """
+        predicted = prediction.boxes if prediction.candidates is None else prediction.candidates
+        if truth.boxes is not None and predicted is not None:
+            self._add(case, truth.boxes, predicted)
+
+    def _add(self, case: str, truth: Boxes, predicted: Boxes) -> None:
         for boxes in (truth, predicted):
             check(boxes, self.labels, where=case)
         seen = confident(predicted, self.labels, self.calibration)
@@ -66,7 +74,7 @@ class Scorer:
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json; undefined scores are None."""
         truths, predictions = [i.truth for i in self.images], [i.predicted for i in self.images]
-        by_class = coco_precision(truths, predictions, self.labels.foreground)
+        by_class = coco_ap(coco_precision(truths, predictions, self.labels.foreground))
         counts = self._stack()
         pooled = counts.sum(axis=0)
         cuts = thresholds(self.labels, self.calibration)[list(self.labels.foreground)]

@@ -34,7 +34,7 @@ class Semantic:
     def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
         return (HeadSpec(name=self.name, channels=len(classes.labels.classes)),)
 
-    def targets(self, truth: Truth) -> dict[str, np.ndarray]:
+    def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
         return {} if truth.labels is None else {self.name: truth.labels}
 
     def turned(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
