@@ -135,7 +135,7 @@ def test_classification_equals_the_definition(weights: tuple[float, ...], smooth
 
 
 def test_balanced_weights_make_classes_equal() -> None:
-    from reunet.losses import balanced_weights
+    from reunet.planning.balance import balanced_weights
 
     weights = balanced_weights((60, 30, 0, 10))
     assert weights[2] == 0

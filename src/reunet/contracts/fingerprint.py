@@ -50,6 +50,7 @@ class Fingerprint(Contract):
     class_fraction: per class, its share of the labelled pixels.
     thickness: per class, how wide its regions are across, in pixels: three of four images have wider ones.
     None for a class that no image shows; empty for volumes.
+    category_counts: images of each class of whole images.
     depth_bias, vertical_bias, horizontal_bias: the largest distance, over the classes, of a class's mean
     position from the middle of the image, as a share of its depth, height or width, less three standard
     errors: a scene with an up and a down (sky above, road below) has a large one, cells on a slide have none.
@@ -58,6 +59,7 @@ class Fingerprint(Contract):
     schema_version: int = 1
     dataset: str
     labels: LabelMap
+    categories: LabelMap | None = None
     n_train: int
     n_val: int
     channels: int
@@ -73,6 +75,7 @@ class Fingerprint(Contract):
     foreground: ForegroundIntensity | None = None
     class_fraction: tuple[float, ...]
     thickness: tuple[float | None, ...] = ()
+    category_counts: tuple[int, ...] = ()
     depth_bias: float = 0.0
     vertical_bias: float
     horizontal_bias: float

@@ -233,10 +233,12 @@ class Calibration(Contract):
     region_threshold: with a boundary class, the boundary probability from which a pixel separates
     regions, fitted for V_rand.
     score_thresholds: the score from which a detected box counts, for each foreground class in class order.
+    instance_thresholds: of the decoding of objects, by name.
     temperature: class probabilities of whole images are those of logits divided by it.
     """
 
     threshold: float | None = Field(default=None, gt=0, lt=1)
     region_threshold: float | None = Field(default=None, gt=0, lt=1)
     score_thresholds: tuple[float, ...] = ()
+    instance_thresholds: dict[str, float] = {}
     temperature: float | None = Field(default=None, gt=0)

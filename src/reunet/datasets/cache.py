@@ -21,6 +21,7 @@ from reunet.contracts.objects import Boxes
 from reunet.contracts.truth import Truth
 from reunet.datasets.cases import Axis, Case
 from reunet.errors import DataError, ImageReadError, LabelError, StorageError
+from reunet.io.annotations.instances import read_instances
 from reunet.io.images import read_channels, volume_spacing
 from reunet.io.masks import is_coloured, read_mask, read_raw_mask
 from reunet.storage import publish_folder, sha256_file
@@ -129,9 +130,12 @@ def load_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> CaseA
     content = content_hash(case)
     parts = (_FORMAT, content, labels.model_dump_json(), axes)
     key = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
-    entry = Entry(key, case.id, content, volume_spacing(case.image), has_labels=case.mask is not None)
+    has_objects = "instances" in case.kinds
+    has_labels = has_objects or case.mask is not None
+    entry = Entry(key, case.id, content, volume_spacing(case.image), has_labels, has_objects)
     arrays = cached(entry, lambda: read_case(case, labels, axes=axes))
-    arrays.sequence, arrays.axis = case.sequence, case.axis
+    arrays.sequence, arrays.axis, arrays.category = case.sequence, case.axis, case.category
+    arrays.boxes = None if case.annotated is None else case.annotated.boxes
     return arrays
 
 
@@ -144,33 +148,39 @@ class Entry:
     content: str
     spacing: tuple[float, ...] | None
     has_labels: bool
+    has_objects: bool = False
 
 
-def cached(entry: Entry, make: Callable[[], tuple[np.ndarray, np.ndarray | None]]) -> CaseArrays:
-    """The arrays of an entry, from the cache, or those that `make` gives: image, and labels or None."""
+Arrays = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
+"""Image (*space, C); where told, labels (*space) uint8 class indices or IGNORE; objects (*space) int32."""
+
+
+def cached(entry: Entry, make: Callable[[], Arrays]) -> CaseArrays:
+    """The arrays of an entry, from the cache, or those that `make` gives."""
     folder = cache_folder() / entry.key[:2] / entry.key
     is_there = os.path.isdir(folder)
     found = _open(folder, entry)
     if found is not None:
         return found
-    image, encoded = make()
+    image, encoded, objects = make()
 
     def fill(temporary: Path) -> None:
-        np.save(temporary / "image.npy", np.ascontiguousarray(image))
-        if encoded is not None:
-            np.save(temporary / "labels.npy", np.ascontiguousarray(encoded))
+        for name, array in (("image", image), ("labels", encoded), ("objects", objects)):
+            if array is not None:
+                np.save(temporary / f"{name}.npy", np.ascontiguousarray(array))
 
     # An entry that another process made since then stays, since that process reads it; a damaged one goes.
     with suppress(StorageError):  # it stayed, or the cache cannot be written: the arrays in memory serve too
         publish_folder(folder, fill, replace=is_there)
     known = (entry.content, entry.spacing, entry.key)
-    return _open(folder, entry) or CaseArrays(entry.id, image, encoded, *known)
+    return _open(folder, entry) or CaseArrays(entry.id, image, encoded, *known, objects=objects)
 
 
-def read_case(
-    case: Case, labels: LabelMap, *, axes: str | None = None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Image (*space, C), and labels (*space) uint8 or None, from the files; raises as `load_case` does."""
+def read_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> Arrays:
+    """Image, labels and objects from the files; raises as `load_case` does.
+
+    Labels of a case with objects and no mask: the one foreground class, or those of the objects.
+    """
     image = read_channels((case.image, *case.channels), page=case.page, axes=axes)
     if image.dtype.kind == "f" and not bool(np.isfinite(image).all()):
         count = int(np.count_nonzero(~np.isfinite(image)))
@@ -179,13 +189,34 @@ def read_case(
             where=case.image,
             received=f"{count} NaN or infinite values",
         )
-    if case.mask is None:
-        return image, None
-    encoded = read_mask(case.mask, labels, case.page, axes)
-    check_shape(case.mask, encoded.shape, image.shape[:-1])
-    if case.fov is not None:
-        encoded[~read_fov(case.fov, case.page, axes, image.shape[:-1])] = IGNORE
-    return image, encoded
+    size = image.shape[:-1]
+    objects, encoded = read_objects(case, labels, size, axes)
+    if case.mask is not None:
+        encoded = read_mask(case.mask, labels, case.page, axes)
+        check_shape(case.mask, encoded.shape, size)
+    if case.fov is not None and encoded is not None:
+        encoded[~read_fov(case.fov, case.page, axes, size)] = IGNORE
+    return image, encoded, objects
+
+
+def read_objects(
+    case: Case, labels: LabelMap, size: tuple[int, ...], axes: str | None = None
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Objects (*space) int32 and the labels that follow from them, (*space) uint8; None where not told."""
+    background = next((i for i in range(len(labels.classes)) if i not in labels.foreground), 0)
+    if case.instances is not None:
+        ids = read_instances(case.instances, case.page, axes)
+        check_shape(case.instances, ids.shape, size, "instances")
+        return ids, np.where(ids > 0, labels.foreground[0], background).astype(np.uint8)
+    told = None if case.annotated is None else case.annotated.objects()
+    if told is None:
+        return None, None
+    check_shape(case.image, told.ids.shape, size, "annotation")
+    classes = told.classes[told.ids]
+    encoded = np.where(told.ids > 0, classes, background).astype(np.uint8)
+    if told.known is not None:
+        encoded[~told.known] = IGNORE
+    return told.ids, encoded
 
 
 def read_fov(path: Path, page: int | None, axes: str | None, size: tuple[int, ...]) -> np.ndarray:
@@ -219,6 +250,12 @@ def content_hash(case: Case) -> str:
     hashes = [str(case.page)]
     for path in (case.image, case.mask, case.fov):
         hashes.append("" if path is None else _file_hash(path, many=case.page is not None))
+    if case.instances is not None:
+        hashes.append(_file_hash(case.instances, many=case.page is not None))
+    if case.annotated is not None:
+        hashes.append(case.annotated.content())
+    if case.category is not None:
+        hashes.append(f"category {case.category}")
     hashes += [_file_hash(path, many=False) for path in case.channels]
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
@@ -271,9 +308,11 @@ def _open(folder: Path, entry: Entry) -> CaseArrays | None:
     try:
         image = Stored.find(folder / "image.npy")
         labels = Stored.find(folder / "labels.npy") if entry.has_labels else None
+        objects = Stored.find(folder / "objects.npy") if entry.has_objects else None
     except (OSError, ValueError, EOFError):
         return None
-    found = CaseArrays(entry.id, image, labels, entry.content, entry.spacing, entry.key)
+    known = (entry.content, entry.spacing, entry.key)
+    found = CaseArrays(entry.id, image, labels, *known, objects=objects)
     found._mark_used()
     return found
 

@@ -10,6 +10,7 @@ from typing import Literal
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.results import Problem
 from reunet.errors import DataError, LabelError
+from reunet.io.annotations.objects import AnnotatedImage
 
 SPLITS = ("train", "val", "test")
 
@@ -27,6 +28,8 @@ class Case:
     fov: file whose non-zero pixels are the field of view; outside of it nothing is learned or scored.
     page: page of a stack file, or None for a file with one image or one volume.
     channels: files of its further channels, where each channel has its own.
+    instances: file of object ids. annotated: its objects as a file of many images tells them.
+    category: index of the class of the image.
     group: cases of one group (a patient, an experiment) stay together when cases are held out.
     sequence, axis: name of the ordered sequence it belongs to, and whether that is time or depth.
     """
@@ -41,6 +44,22 @@ class Case:
     sequence: str | None = None
     axis: Axis | None = None
     channels: tuple[Path, ...] = ()
+    instances: Path | None = None
+    annotated: AnnotatedImage | None = None
+    category: int | None = None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What it is annotated with: `instances`, `boxes`, `masks`, `categories`."""
+        annotated = self.annotated
+        shaped = annotated is not None and any(annotated.shapes)
+        told = {
+            "instances": self.instances is not None or shaped,
+            "boxes": annotated is not None,
+            "masks": self.mask is not None,
+            "categories": self.category is not None,
+        }
+        return frozenset(kind for kind, is_told in told.items() if is_told)
 
 
 @dataclass(frozen=True)
@@ -50,6 +69,8 @@ class Dataset:
     given_splits: the splits that exist as folders; empty when the dataset is one pair of folders, whose
     cases all have the split "train".
     channel_names: what dataset.json calls the channels, such as CT; empty where it does not say.
+    labels: classes of pixels and objects; of a dataset without either, those of whole images.
+    categories: classes of whole images.
     """
 
     name: str
@@ -58,6 +79,13 @@ class Dataset:
     cases: tuple[Case, ...]
     given_splits: frozenset[str]
     channel_names: tuple[str, ...] = ()
+    categories: LabelMap | None = None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What its training cases (without any, all) are annotated with, see `Case.kinds`."""
+        cases = self.split("train") or self.cases
+        return frozenset(kind for case in cases for kind in case.kinds)
 
     def split(self, name: str) -> tuple[Case, ...]:
         """The cases of one split; empty when there is no such split."""

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from reunet.contracts.findings import Findings
 from reunet.contracts.labels import IGNORE
-from reunet.datasets.cache import check_shape, read_fov
+from reunet.datasets.cache import check_shape, read_fov, read_objects
 from reunet.datasets.cases import Case, DataOptions
-from reunet.datasets.findings import Findings
 from reunet.datasets.layouts import Scan
 from reunet.errors import DataError, LabelError, TooLargeError
+from reunet.io.annotations.instances import check_instances
 from reunet.io.images import ImageHeader, read_channels, read_header
 from reunet.io.masks import encode_mask, is_coloured, lossy_mask, read_raw_mask
 
@@ -42,6 +43,10 @@ def examine(case: Case, scan: Scan, options: DataOptions) -> CaseFacts:
     header = _image(facts, options)
     encoded = _mask(facts, header, scan, options)
     inside = _fov(facts, header, options)
+    derived = _objects(facts, header, scan, options)
+    encoded = derived if encoded is None else encoded
+    if case.mask is None and encoded is not None:
+        facts.class_pixels = np.bincount(encoded.ravel(), minlength=256)
     if encoded is not None and case.mask is not None:
         if inside is not None and inside.shape == encoded.shape:
             encoded[~inside] = IGNORE
@@ -111,6 +116,29 @@ def _mask(
         problems.caught("shape-mismatch", case.mask, cause)
         return None
     _geometry(case.mask, problems, header, mask_header, options)
+    return encoded
+
+
+def _objects(
+    facts: CaseFacts, header: ImageHeader | None, scan: Scan, options: DataOptions
+) -> np.ndarray | None:
+    """Class indices (*space) that follow from objects with pixels; None without any, or with wrong ones."""
+    case, problems = facts.case, facts.problems
+    if scan.labels is None or header is None or not case.kinds & {"instances", "boxes"}:
+        return None
+    if case.annotated is not None and case.annotated.size != header.size:
+        message = "the annotations are for an image of another size"
+        sizes = [" x ".join(map(str, size)) for size in (header.size, case.annotated.size)]
+        problems.error("shape-mismatch", case.image, message, f"{sizes[0]} as the image", sizes[1])
+        return None
+    try:
+        ids, encoded = read_objects(case, scan.labels, header.size, options.axes)
+    except DataError as cause:
+        code = "shape-mismatch" if "sizes" in cause.what else "instances-unreadable"
+        problems.caught(code, case.instances or case.image, cause)
+        return None
+    if ids is not None and case.instances is not None:
+        check_instances(ids, case.instances, problems)
     return encoded
 
 

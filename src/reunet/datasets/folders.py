@@ -27,6 +27,7 @@ MASK_FOLDERS = (
     "gt",
     "targets",
 )
+OBJECT_FILES = ("boxes.json", "annotations.json", "_annotations.coco.json")
 NNUNET = {"train": ("imagesTr", "labelsTr"), "test": ("imagesTs", "labelsTs")}
 """The folders of nnU-Net and of the Medical Segmentation Decathlon."""
 
@@ -35,6 +36,7 @@ NNUNET = {"train": ("imagesTr", "labelsTr"), "test": ("imagesTs", "labelsTs")}
 class SplitFolders:
     """The folders of one split; `base` is where items.csv and labels.csv may lie.
 
+    instances: images of object ids. objects: a COCO file. table: labels.csv with a class per image.
     channel_files: each channel of an image has a file of its own, numbered `_0000`, `_0001` ...
     """
 
@@ -43,6 +45,9 @@ class SplitFolders:
     images: Path
     masks: Path | None
     fov: Path | None
+    instances: Path | None = None
+    objects: Path | None = None
+    table: Path | None = None
     channel_files: bool = False
 
 
@@ -170,17 +175,35 @@ def _named(root: Path, split: str, base: Path, options: DataOptions) -> SplitFol
             expected=f"files ending in {' '.join(sorted(IMAGE_SUFFIXES))}",
             received=_nearest(images),
         )
-    if masks is None and split != "test":
+    parts = _annotations(images)
+    if masks is None and not any(parts) and split != "test":
         raise DataError(
             "no masks folder found",
             where=base,
-            expected=f"a folder named {' or '.join(MASK_FOLDERS)} beside {images.name}/",
+            expected=f"a folder named {' or '.join(MASK_FOLDERS)} beside {images.name}/, or instances/, "
+            "boxes.json or labels.csv",
             received=_nearest(base),
             fix="name the folders with --images DIR --masks DIR",
         )
     fov = images.parent / "fov"
     beside = fov.is_dir() and (masks is None or masks.parent == images.parent)
-    return SplitFolders(split, base, images, masks, fov if beside else None)
+    return SplitFolders(split, base, images, masks, fov if beside else None, *parts)
+
+
+def _annotations(images: Path) -> tuple[Path | None, Path | None, Path | None]:
+    """What lies beside the images: object ids, a COCO file, a table with a class per image."""
+    base = images.parent
+    instances, table = base / "instances", base / "labels.csv"
+    objects = next((base / name for name in OBJECT_FILES if (base / name).is_file()), None)
+    return instances if instances.is_dir() else None, objects, table if has_labels(table) else None
+
+
+def has_labels(table: Path) -> bool:
+    """Whether a table states a class per image."""
+    if not table.is_file():
+        return False
+    with open(table, encoding="utf-8-sig", errors="replace") as file:
+        return "label" in [name.strip() for name in file.readline().split(",")]
 
 
 def _given(root: Path, base: Path, folder: Path | None, option: str) -> Path | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from reunet.contracts.findings import Findings, relative
 from reunet.datasets.cases import Case
-from reunet.datasets.findings import Findings, relative
 from reunet.datasets.folders import SplitFolders, channel_of, image_files
 from reunet.errors import ReunetError
 from reunet.io.images import read_header, without_suffix
@@ -35,20 +35,26 @@ def pair_files(folders: SplitFolders, root: Path, axes: str | None) -> Found:
     images = join_channels(files) if folders.channel_files else {stem: (files[stem],) for stem in files}
     _missing_channels(images, problems)
     masks = _Partners(folders.masks, problems, MASK_ENDINGS)
+    objects = _Partners(folders.instances, problems, MASK_ENDINGS)
     fields = _Partners(folders.fov, problems, FOV_ENDINGS)
     for stem, (image, *others) in images.items():
-        mask, fov = masks.take(stem), fields.take(stem)
+        mask, fov, instances = masks.take(stem), fields.take(stem), objects.take(stem)
         if folders.masks is not None and mask is None:
             expected = f"{relative(folders.masks, root)}/{stem}.png or another image format"
             problems.error("image-without-mask", image, "the image has no mask", expected)
+        if folders.instances is not None and instances is None:
+            expected = f"{relative(folders.instances, root)}/{stem}.png or another image format"
+            problems.error("image-without-instances", image, "the image has no object ids", expected)
         if folders.fov is not None and fov is None:
             expected = f"{relative(folders.fov, root)}/{stem}.png or another image format"
             problems.error("image-without-fov", image, "the image has no field-of-view file", expected)
         if (mask is not None or folders.masks is None) and (fov is not None or folders.fov is None):
-            case = Case(stem, folders.split, image, mask, fov, channels=tuple(others))
+            case = Case(stem, folders.split, image, mask, fov, channels=tuple(others), instances=instances)
             cases.extend(_pages(case, axes, problems))
     for path in masks.unused():
         problems.error("mask-without-image", path, "the mask has no image of its name")
+    for path in objects.unused():
+        problems.error("instances-without-image", path, "the object ids have no image of their name")
     for path in fields.unused():
         problems.error("fov-without-image", path, "the field-of-view file has no image of its name")
     _collisions(cases, problems, root)
@@ -126,7 +132,11 @@ def _pages(case: Case, axes: str | None, problems: Findings) -> list[Case]:
             return [case]
         others = [
             (what, read_header(path, axes).pages)
-            for what, path in (("mask", case.mask), ("field of view", case.fov))
+            for what, path in (
+                ("mask", case.mask),
+                ("field of view", case.fov),
+                ("instances", case.instances),
+            )
             if path is not None
         ]
     except ReunetError:
@@ -140,7 +150,7 @@ def _pages(case: Case, axes: str | None, problems: Findings) -> list[Case]:
     wrong = [
         (what, pages)
         for what, pages in others
-        if pages != header.pages and (what == "mask" or pages != 1)  # one field of view may serve all pages
+        if pages != header.pages and (what != "field of view" or pages != 1)  # one may serve all pages
     ]
     for what, pages in wrong:
         message = f"image and {what} have different numbers of pages"
@@ -150,7 +160,7 @@ def _pages(case: Case, axes: str | None, problems: Findings) -> list[Case]:
         return []
     axis: Literal["T", "Z"] = "T" if "T" in letters else "Z"
     return [
-        Case(f"{case.id}#{page:04d}", case.split, case.image, case.mask, case.fov, page, None, case.id, axis)
+        replace(case, id=f"{case.id}#{page:04d}", page=page, sequence=case.id, axis=axis)
         for page in range(header.pages)
     ]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from reunet.contracts.findings import Findings, relative
 from reunet.contracts.labels import IGNORE
 from reunet.contracts.results import Problem
 from reunet.datasets.cases import SPLITS, Case, DataOptions, Dataset
 from reunet.datasets.examine import CaseFacts, examine
-from reunet.datasets.findings import Findings, relative
 from reunet.datasets.layouts import Scan, scan_dataset
 from reunet.datasets.splits import shared_notes
 from reunet.progress import NullProgress, Progress

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reunet.contracts.findings import Findings
 from reunet.datasets.cases import Axis, Case
-from reunet.datasets.findings import Findings
 from reunet.datasets.folders import SplitFolders, image_files
 from reunet.datasets.pairs import stem_of
 from reunet.errors import DataError, UsageError

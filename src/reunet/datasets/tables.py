@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from reunet.contracts.findings import relative
 from reunet.contracts.results import Problem
 from reunet.datasets.cases import Case
-from reunet.datasets.findings import relative
 from reunet.datasets.folders import SplitFolders
 from reunet.errors import DataError, UsageError
 from reunet.io.images import without_suffix

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -163,9 +164,9 @@ def cases_of_split(dataset: Dataset, split: str, run: RunFolder) -> tuple[Case, 
             received=split,
             fix=f"name another one with --split, or add a {split}/ folder",
         )
-    if all(case.mask is None for case in cases):
+    if not any(case.kinds for case in cases):
         raise DataError(
-            "this split has no masks to compare with", where=dataset.root, received=f"--split {split}"
+            "this split has no annotations to compare with", where=dataset.root, received=f"--split {split}"
         )
     return cases
 
@@ -177,7 +178,7 @@ def _open(data: Path | None, options: DataOptions, plan: Plan) -> Dataset:
         described = True
     dataset = open_dataset(data, options, labels=None if described else plan.labels)
     labels = labels_of_dataset(plan.labels, dataset.labels, dataset.cases, options.axes)
-    return Dataset(dataset.name, dataset.root, labels, dataset.cases, dataset.given_splits)
+    return replace(dataset, labels=labels)
 
 
 def _evaluate_run(
@@ -212,8 +213,9 @@ def _arrays(case: CaseArrays) -> tuple[np.ndarray, Truth]:
 
 
 def _read(case: Case, labels: LabelMap, axes: str | None) -> tuple[np.ndarray, Truth]:
-    image, truth = read_case(case, labels, axes=axes)
-    return image, Truth(labels=truth)
+    image, encoded, objects = read_case(case, labels, axes=axes)
+    boxes = None if case.annotated is None else case.annotated.boxes
+    return image, Truth(encoded, objects, boxes, case.category)
 
 
 def _seen_in_training(run: RunFolder, cases: Sequence[Case], split: str) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reunet.datasets.findings import Findings
+from reunet.contracts.findings import Findings
 from reunet.datasets.folders import IMAGE_FOLDERS, MASK_FOLDERS, NNUNET, SPLIT_NAMES, channel_of
 from reunet.datasets.sequences import FILE, Place, SequencePattern, natural_order, read_places
 from reunet.errors import DataError, ReunetError, UsageError

@@ -58,6 +58,7 @@ def prepare(data: Path | None, options: DataOptions, progress: Progress, *, seed
         val,
         has_fov=any(case.fov is not None for case in chosen["train"]),
         channel_names=dataset.channel_names,
+        categories=dataset.categories,
     )
     return Prepared(dataset, splits, train, val, fingerprint, tuple(problems))
 

@@ -11,7 +11,7 @@ import keras
 
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Plan
-from reunet.losses.classification import ClassificationLoss, balanced_weights
+from reunet.losses.classification import ClassificationLoss
 from reunet.losses.heatmap import CentreLoss
 from reunet.losses.regression import SmoothL1Loss
 from reunet.losses.segmentation import SegmentationLoss
@@ -22,7 +22,6 @@ __all__ = [
     "ClassificationLoss",
     "SegmentationLoss",
     "SmoothL1Loss",
-    "balanced_weights",
 ]
 
 

@@ -15,8 +15,7 @@ from reunet.losses.segmentation import check_shapes
 class ClassificationLoss(keras.losses.Loss):
     """Mean over labelled images of weight[label] times the cross-entropy with a smoothed label.
 
-    weights: one per class, empty for 1; see `balanced_weights`. smoothing: the part of a label that is spread
-    evenly over all classes (Szegedy et al. 2016, arXiv 1512.00567, section 7).
+    weights: one per class, empty for 1. smoothing: the part of a label that is spread evenly over all classes (Szegedy et al. 2016, arXiv 1512.00567, section 7).
 
     Called with labels (B,), class indices or IGNORE, and logits (B, classes); raises TrainingError for other
     shapes and another number of weights.
@@ -40,12 +39,3 @@ class ClassificationLoss(keras.losses.Loss):
         smooth = truth * (1.0 - self.smoothing) + self.smoothing / classes
         loss = -ops.sum(smooth * ops.log_softmax(logits, axis=-1), axis=-1)
         return ops.sum(weight * loss) / ops.maximum(ops.sum(counted), 1.0)
-
-
-def balanced_weights(counts: tuple[int, ...]) -> tuple[float, ...]:
-    """Weights that let every class count the same: N / (classes n) for a class with n of N images.
-
-    Their mean over the images is 1. A class without images has weight 0 and is not one of the `classes`.
-    """
-    present = sum(count > 0 for count in counts)
-    return tuple(sum(counts) / (present * count) if count else 0.0 for count in counts)

@@ -12,6 +12,7 @@ import numpy as np
 
 from reunet.contracts.fingerprint import Fingerprint, ForegroundIntensity, ImageFacts
 from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.objects import Boxes
 from reunet.datasets.cache import CaseArrays
 from reunet.errors import DataError
 from reunet.machine import cores
@@ -42,15 +43,18 @@ def take_fingerprint(
     *,
     has_fov: bool,
     channel_names: tuple[str, ...] = (),
+    categories: LabelMap | None = None,
 ) -> Fingerprint:
     """Fingerprint of the cases that will be trained on, with the channels and content of the held-out ones.
 
-    channel_names: what the dataset calls its channels. Raises DataError when no pixel of `train` is labelled.
+    channel_names: what the dataset calls its channels. categories: the classes of whole images.
+    Raises DataError when nothing of `train` is annotated.
     """
     with ThreadPoolExecutor(cores()) as pool:
         facts = list(pool.map(lambda case: _measure(case, labels), train))
     pixels = np.sum([fact.class_pixels for fact in facts], axis=0)
-    if not pixels.sum():
+    seen = Counter(case.category for case in train if case.category is not None)
+    if not pixels.sum() and not seen:
         raise DataError(
             "no training image has a labelled pixel", where=name, fix="check the masks and the ignore label"
         )
@@ -64,6 +68,7 @@ def take_fingerprint(
     return Fingerprint(
         dataset=name,
         labels=labels,
+        categories=categories,
         n_train=len(train),
         n_val=len(val),
         channels=max(kinds),
@@ -77,7 +82,8 @@ def take_fingerprint(
         std=_rounded(std),
         between_image_std=_rounded(means.std(0) / np.maximum(std, 1e-12)),
         foreground=_foreground([fact.foreground for fact in facts]) if depth else None,
-        class_fraction=_rounded(pixels / pixels.sum()),
+        class_fraction=_rounded(pixels / max(1, pixels.sum())),
+        category_counts=tuple(seen[index] for index in range(len(categories.classes) if categories else 0)),
         thickness=() if depth else _usual(np.stack([fact.thickness for fact in facts])),
         depth_bias=round(float(sum(depth)), 3),
         vertical_bias=round(float(vertical), 3),
@@ -111,6 +117,8 @@ def _measure(case: CaseArrays, labels: LabelMap) -> CaseFacts:
     pixels = case.image.reshape(-1, channels)
     chosen = np.random.default_rng(0).integers(0, len(pixels), min(SAMPLES, len(pixels)))
     classes = len(labels.classes)
+    if case.labels is None and case.boxes is not None:
+        return _of_boxes(pixels[np.sort(chosen)], case.boxes, (size[0], size[1]), classes)
     truth = np.full(size, IGNORE, np.uint8) if case.labels is None else np.asarray(case.labels)
     counts = np.bincount(truth.ravel(), minlength=256)[:classes]
     centroids, thickness = np.full((classes, truth.ndim), np.nan), np.full(classes, np.nan)
@@ -124,6 +132,18 @@ def _measure(case: CaseArrays, labels: LabelMap) -> CaseFacts:
     inside = np.flatnonzero(np.isin(truth, labels.foreground))
     foreground = pixels[inside[:: max(1, len(inside) // SAMPLES)]]
     return CaseFacts(pixels[np.sort(chosen)], foreground, counts, centroids, thickness)
+
+
+def _of_boxes(samples: np.ndarray, boxes: Boxes, size: tuple[int, int], classes: int) -> CaseFacts:
+    """Facts of an image whose objects are boxes; an object is taken for the ellipse in its box."""
+    low, high = boxes.corners[:, :2], boxes.corners[:, 2:]
+    areas, centers = (high - low).prod(axis=1), (low + high) / 2 / size
+    counts, centroids, thickness = np.zeros(classes), np.full((classes, 2), np.nan), np.full(classes, np.nan)
+    for index in np.unique(boxes.classes):
+        mine = boxes.classes == index
+        counts[index], centroids[index] = areas[mine].sum(), centers[mine].mean(axis=0)
+        thickness[index] = 2 / 3 * np.median((high - low)[mine].min(axis=1))
+    return CaseFacts(samples, samples[:0], counts, centroids, thickness)
 
 
 def _thickness(where: np.ndarray) -> float:

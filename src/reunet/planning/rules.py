@@ -15,6 +15,7 @@ from reunet.contracts.plan import (
     Inference,
     InputSpec,
     Intensity,
+    LossSpec,
     Plan,
     Precision,
     Schedule,
@@ -22,6 +23,7 @@ from reunet.contracts.plan import (
 from reunet.errors import UsageError
 from reunet.machine import cores, has_cpu_bfloat16
 from reunet.networks.presets import PRESETS, configure
+from reunet.planning.balance import balanced_weights
 from reunet.planning.cost import multiplications, training_bytes
 from reunet.planning.request import PlanRequest
 from reunet.planning.resolution import choose_resolution
@@ -66,7 +68,7 @@ def make_plan(
     patch = choose_patch(fingerprint, spacing, PATCH_SIDE if time == "none" else CLIP_SIDE, reasons)
     frames: tuple[int, ...] = () if time == "none" else (choose_frames(fingerprint, request, reasons),)
     shape = choose_shape(patch, spacing, reasons)
-    outputs = task_heads or Work(("semantic",), Classes(fingerprint.labels)).heads
+    outputs = task_heads or Work(request.tasks, Classes(fingerprint.labels, fingerprint.categories)).heads
     networks = choose_networks(fingerprint, request, (shape, frames), outputs, reasons)
     patch = valid_size(networks[0], patch)
     frames = tuple(valid_frames(networks[0], count) for count in frames)
@@ -74,7 +76,10 @@ def make_plan(
     return Plan.parse(
         {
             "dataset": fingerprint.dataset,
+            "tasks": request.tasks,
             "labels": fingerprint.labels,
+            "categories": fingerprint.categories,
+            "loss": LossSpec(category_weights=balanced_weights(fingerprint.category_counts)),
             "input": choose_input(fingerprint, reasons),
             "network": network,
             "spacing": spacing,

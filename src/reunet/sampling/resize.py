@@ -7,7 +7,8 @@ import hashlib
 import cv2
 import numpy as np
 
-from reunet.datasets.cache import CaseArrays, Entry, cached
+from reunet.datasets.cache import Arrays, CaseArrays, Entry, cached
+from reunet.sampling.boxes import resized
 
 LINEAR, CUBIC, AREA = cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA
 
@@ -68,15 +69,26 @@ def at_spacing(case: CaseArrays, spacing: tuple[float, ...] | None) -> CaseArray
     if size == case.image.shape[:-1]:
         return case
     key = hashlib.sha256(f"{case.key or case.content} at {spacing}".encode()).hexdigest()
-    labels = case.labels
+    labels, objects = case.labels, case.objects
 
-    def make() -> tuple[np.ndarray, np.ndarray | None]:
+    def make() -> Arrays:
         smaller = None if labels is None else resize_labels(np.asarray(labels), size)
-        return resampled(case.image, size), smaller
+        ids = None if objects is None else resize_ids(np.asarray(objects), size)
+        return resampled(case.image, size), smaller, ids
 
-    found = cached(Entry(key, case.id, case.content, spacing, labels is not None), make)
-    found.sequence, found.axis = case.sequence, case.axis
+    known = (labels is not None, objects is not None)
+    found = cached(Entry(key, case.id, case.content, spacing, *known), make)
+    found.sequence, found.axis, found.category = case.sequence, case.axis, case.category
+    if case.boxes is not None:
+        factors = [new / old for new, old in zip(size, case.image.shape[:-1], strict=True)]
+        found.boxes = resized(case.boxes, (factors[0], factors[1]))
     return found
+
+
+def resize_ids(objects: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Objects (*space) int32 at `size`: at every pixel the id in the middle of what it covers."""
+    axes = [(np.arange(new) + 0.5) * old / new for new, old in zip(size, objects.shape, strict=True)]
+    return objects[np.ix_(*(axis.astype(np.intp) for axis in axes))]
 
 
 def own_spacing(rank: int, spacing: tuple[float, ...] | None) -> tuple[float, ...] | None:

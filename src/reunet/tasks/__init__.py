@@ -6,7 +6,7 @@ tasks; then their heads share one network.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -14,15 +14,19 @@ import numpy as np
 
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration, Plan
+from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import UsageError
 from reunet.tasks.base import Classes, Maps, Pairs, Scorer, Task
 from reunet.tasks.classification import Classification
 from reunet.tasks.detection import Detection
+from reunet.tasks.instances.task import Instances
 from reunet.tasks.semantic import Semantic
 
-TASKS: dict[str, Task] = {entry.name: entry for entry in (Semantic(), Detection(), Classification())}
+TASKS: dict[str, Task] = {
+    entry.name: entry for entry in (Semantic(), Instances(), Detection(), Classification())
+}
 
 __all__ = ["TASKS", "Classes", "Maps", "Pairs", "Scorer", "Task", "Work", "check_tasks", "task"]
 
@@ -98,3 +102,32 @@ def check_tasks(names: Iterable[str]) -> None:
     for name in names:
         if name != "auto":
             task(name)
+
+
+LEARNED_FROM = {
+    "instances": ("instances",),
+    "detection": ("boxes",),
+    "semantic": ("masks", "instances"),
+    "classification": ("categories",),
+}
+"""By task, kinds of annotation that it can be learned from; in the order in which `auto` looks for them."""
+
+
+def choose_tasks(asked: Sequence[str], kinds: Collection[str]) -> tuple[TaskName, ...]:
+    """The tasks that were asked for; for `auto` the one of the most specific annotation there is.
+
+    kinds: of annotation in the training set, see `Case.kinds`. Raises UsageError for a task that cannot be
+    learned from these.
+    """
+    fitting = [name for name, needed in LEARNED_FROM.items() if set(needed) & set(kinds)]
+    chosen = dict.fromkeys(fitting[0] if name == "auto" and fitting else name for name in asked)
+    for name in chosen:
+        if name not in fitting:
+            raise UsageError(
+                f"the task {name} cannot be learned from this dataset",
+                where="--task",
+                expected=" or ".join(fitting) or "annotations",
+                received=f"annotations of the kind {', '.join(sorted(kinds)) or 'none'}",
+                fix="masks/, instances/, boxes.json or labels.csv beside images/ tell what can be learned",
+            )
+    return tuple(task(name).name for name in chosen)

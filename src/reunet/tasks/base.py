@@ -11,6 +11,7 @@ import numpy as np
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
+from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.sampling.resize import resize
@@ -71,7 +72,7 @@ class Task(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> TaskName: ...
 
     @property
     def score(self) -> str: ...

@@ -9,6 +9,7 @@ import numpy as np
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
+from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import PlanError
@@ -28,7 +29,8 @@ def heads(labels: LabelMap) -> tuple[HeadSpec, ...]:
 class Classification:
     """The task: one class per image, from pooled features of the encoder."""
 
-    name, score = "classification", "balanced accuracy"
+    name: TaskName = "classification"
+    score = "balanced accuracy"
     needs: tuple[str, ...] = ("category",)
 
     def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:

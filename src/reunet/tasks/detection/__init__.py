@@ -17,6 +17,7 @@ from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Calibration
+from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.sampling.boxes import resized
@@ -47,7 +48,8 @@ BOX_WEIGHT = 4.0
 class Detection:
     """The task: centres by class, and the box around each."""
 
-    name, score = "detection", "mean average precision at IoU 0.5"
+    name: TaskName = "detection"
+    score = "mean average precision at IoU 0.5"
     needs: tuple[str, ...] = ("boxes",)
 
     def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
+from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.tasks.base import Classes, Maps, Pairs
@@ -29,7 +30,9 @@ __all__ = [
 class Semantic:
     """The task: one softmax head with a channel per class, cross-entropy and Dice."""
 
-    name, score, needs = "semantic", "mean foreground Dice", ("labels",)
+    name: TaskName = "semantic"
+    score = "mean foreground Dice"
+    needs: tuple[str, ...] = ("labels",)
 
     def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
         return (HeadSpec(name=self.name, channels=len(classes.labels.classes)),)

@@ -1,0 +1,256 @@
+"""COCO JSON: boxes, polygons and run lengths of many images in one file.
+
+Format: https://cocodataset.org/#format-data. Boxes are x, y, width, height. Several polygons of one object
+are taken by the even-odd rule (see `polygons`). A crowd (`iscrowd`) is an area where objects are unknown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reunet.contracts.findings import Findings
+from reunet.errors import DataError, LabelError
+from reunet.io.annotations.files import is_below, match_files
+from reunet.io.annotations.objects import MOST_CLASSES, Annotations, ImageBuilder, Shape
+from reunet.io.annotations.rle import check_runs, decompress_runs
+from reunet.io.header import MAX_PIXELS
+from reunet.storage import read_json
+
+_FARTHEST = 1e7  # pixels: no polygon of an image reaches as far
+
+
+def read_coco(
+    path: Path, folder: Path | None, problems: Findings, classes: Sequence[str] | None = None
+) -> Annotations:
+    """The objects of all images that a COCO file lists, without its unusable annotations.
+
+    folder: where the image files lie, below it as `file_name` says; None when they need not be there.
+    classes: names that class indices stand for; else the categories of the file by id. Categories are
+    matched by name, as ids may differ between files.
+    Adds an error for: a file that is no COCO JSON, entries of a wrong type, ids that are doubled or not
+    listed, images without file, boxes outside or reversed, run lengths that do not fill the image. Adds a
+    warning for what is left out or changed: boxes without area, polygons of less than three points, boxes
+    that reach out of the image, doubled annotation ids, files that are not listed.
+    """
+    try:
+        data = read_json(path, DataError)
+    except DataError as cause:
+        problems.caught("annotations-unreadable", path, cause)
+        return Annotations(tuple(classes or ()), ())
+    return _Reader(path, problems).read(data, folder, classes)
+
+
+class _Reader:
+    """One COCO file on its way to arrays."""
+
+    def __init__(self, path: Path, problems: Findings) -> None:
+        self._path, self._problems = path, problems
+
+    def read(self, data: Any, folder: Path | None, classes: Sequence[str] | None) -> Annotations:
+        tables = {name: self._table(data, name) for name in ("images", "categories", "annotations")}
+        names, index = self._categories(tables["categories"], classes)
+        builders = self._images(tables["images"])
+        seen: set[Any] = set()
+        for position, entry in enumerate(tables["annotations"]):
+            number = entry.get("id")
+            name = f"annotation {number}" if _is_id(number) else f"annotation number {position + 1}"
+            if number is not None and not _is_id(number):
+                self._wrong("wrong-type", name, "its id is no whole number", "a whole number", number)
+            elif number in seen and number is not None:
+                message = f"{name}: the id is used more than once"
+                self._problems.warning("doubled-id", self._path, message)
+            seen.add(number if _is_id(number) else None)
+            self._annotation(name, entry, builders, index)
+        images = tuple(builder.build() for builder, _ in builders.values())
+        if folder is not None:
+            match_files(self._path, folder, [image.file for image in images], self._problems)
+        return Annotations(names, images)
+
+    def _table(self, data: Any, name: str) -> list[dict[str, Any]]:
+        table = data.get(name) if isinstance(data, dict) else None
+        if not isinstance(table, list):
+            message = f"the file is no COCO JSON: it has no list {name!r}"
+            self._problems.error("not-coco", self._path, message, "images, annotations, categories")
+            return []
+        for position, entry in enumerate(table):
+            if not isinstance(entry, dict):
+                self._wrong("wrong-type", f"{name} number {position + 1}", "not an object", "{...}", entry)
+        return [entry for entry in table if isinstance(entry, dict)]
+
+    def _categories(
+        self, table: list[dict[str, Any]], classes: Sequence[str] | None
+    ) -> tuple[tuple[str, ...], dict[int, int]]:
+        """Class names, and the class index of each category id."""
+        listed: dict[int, str] = {}
+        for entry in table:
+            number, name = entry.get("id"), entry.get("name")
+            if not _is_id(number) or not isinstance(name, str) or not name:
+                self._wrong("wrong-type", "a category", "it needs an id and a name", "id, name", entry)
+            elif number in listed or name in listed.values():
+                self._wrong(
+                    "doubled-id", f"category {number} {name}", "its id or name is used before", "", ""
+                )
+            elif classes is not None and name not in classes:
+                expected = ", ".join(classes)
+                self._wrong("unknown-class", f"category {number}", "not in the class list", expected, name)
+            else:
+                listed[number] = name
+        names = tuple(classes) if classes is not None else tuple(listed[i] for i in sorted(listed))
+        if len(names) > MOST_CLASSES:
+            self._wrong("class-list", "categories", "too many", f"at most {MOST_CLASSES}", len(names))
+            return names, {}
+        return names, {number: names.index(name) for number, name in listed.items()}
+
+    def _images(self, table: list[dict[str, Any]]) -> dict[int, tuple[ImageBuilder, tuple[int, int]]]:
+        found: dict[int, tuple[ImageBuilder, tuple[int, int]]] = {}
+        files: set[str] = set()
+        for position, entry in enumerate(table):
+            number, file = entry.get("id"), entry.get("file_name")
+            name = f"image {number}" if _is_id(number) else f"image number {position + 1}"
+            size = (entry.get("height"), entry.get("width"))
+            if not _is_id(number):
+                self._wrong("wrong-type", name, "its id is no whole number", "a whole number", number)
+            elif number in found:
+                self._wrong("doubled-id", name, "the id is used more than once", "", "")
+            elif not isinstance(file, str) or not is_below(file):
+                expected = "a path below the folder of the images"
+                self._wrong("file-name", name, "its file_name cannot be used", expected, file)
+            elif file in files:
+                self._wrong("doubled-file", name, "another image has the same file_name", "", file)
+            elif not all(_is_id(side) and side > 0 for side in size) or math.prod(size) > MAX_PIXELS:
+                expected = f"whole numbers above 0, at most {MAX_PIXELS:,} pixels"
+                self._wrong("image-size", name, "its height and width cannot be used", expected, size)
+            else:
+                files.add(file)
+                found[number] = (ImageBuilder(self._path, file, size, self._problems), size)
+        return found
+
+    def _annotation(
+        self,
+        name: str,
+        entry: dict[str, Any],
+        builders: dict[int, tuple[ImageBuilder, tuple[int, int]]],
+        index: dict[int, int],
+    ) -> None:
+        image, category, crowd = entry.get("image_id"), entry.get("category_id"), entry.get("iscrowd", 0)
+        if not _is_id(image) or image not in builders:
+            self._wrong("unknown-image", name, "it belongs to no usable image of the file", "", image)
+            return
+        if not _is_id(category) or category not in index:
+            self._wrong("unknown-class", name, "its category_id is no usable category", "", category)
+            return
+        if crowd not in (0, 1):
+            self._wrong("wrong-type", name, "iscrowd is neither 0 nor 1", "0 or 1", crowd)
+            return
+        builder, size = builders[image]
+        try:
+            shape = self._shape(name, entry.get("segmentation"), size)
+            corners = _corners(entry.get("bbox"))
+            score = _score(entry.get("score"))
+        except LabelError as cause:
+            received = "" if cause.received is None else cause.received
+            self._wrong("annotation", name, cause.what, str(cause.expected or ""), received)
+            return
+        if shape is not None and not shape.area():
+            message = f"{name}: its segmentation has no area and is left out"
+            self._problems.warning("shape-empty", self._path, message)
+            shape = None
+        if shape is not None and (corners is None or _area(corners) == 0):
+            corners = shape.bounds(size[0])
+        if corners is not None:
+            builder.add(name, corners, None if crowd else index[category], shape, score)
+        elif not entry.get("segmentation"):
+            self._wrong("annotation", name, "it has neither a box nor a segmentation", "bbox", "")
+
+    def _shape(self, name: str, told: Any, size: tuple[int, int]) -> Shape | None:
+        """The pixels of an object, None where not told. Raises LabelError."""
+        if told is None or told == []:
+            return None
+        if isinstance(told, dict):
+            return Shape(runs=_runs(told, size))
+        if not isinstance(told, list):
+            raise LabelError(
+                "the segmentation cannot be read", expected="polygons or run lengths", received=told
+            )
+        rings = [_ring(one) for one in told]
+        for ring in rings:
+            if len(ring) < 3:
+                message = f"{name}: a polygon of {len(ring)} points is left out"
+                self._problems.warning("polygon-points", self._path, message, "at least 3 points")
+        usable = tuple(ring for ring in rings if len(ring) >= 3)
+        return Shape(usable) if usable else None
+
+    def _wrong(self, code: str, name: str, message: str, expected: str, received: Any) -> None:
+        text = "" if isinstance(received, str) and not received else str(received)[:80]
+        self._problems.error(code, self._path, f"{name}: {message}", expected, text)
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _numbers(value: Any, what: str) -> np.ndarray:
+    """Finite float64 numbers. Raises LabelError."""
+    if not isinstance(value, list) or any(
+        isinstance(x, bool) or not isinstance(x, int | float) for x in value
+    ):
+        raise LabelError(f"{what} is no list of numbers", received=value)
+    if not all(abs(x) <= _FARTHEST for x in value):  # false for NaN, too
+        raise LabelError(f"{what} has a number beyond any image", received=value)
+    return np.array(value, np.float64)
+
+
+def _corners(box: Any) -> tuple[float, float, float, float] | None:
+    """y0, x0, y1, x1 of a COCO box, None without one. Raises LabelError."""
+    if box is None or box == []:
+        return None
+    numbers = _numbers(box, "the box").tolist()
+    if len(numbers) != 4:
+        raise LabelError("the box has not four numbers", expected="x, y, width, height", received=box)
+    x, y, width, height = numbers
+    return y, x, y + height, x + width
+
+
+def _area(corners: tuple[float, float, float, float]) -> float:
+    return (corners[2] - corners[0]) * (corners[3] - corners[1])
+
+
+def _score(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise LabelError("the score cannot be used", expected="a number in 0..1", received=value)
+    return float(value)
+
+
+def _ring(told: Any) -> np.ndarray:
+    """(n, 2) x, y of a polygon. Raises LabelError."""
+    numbers = _numbers(told, "a polygon")
+    if len(numbers) % 2:
+        raise LabelError(
+            "a polygon has an x without its y", expected="x, y, x, y ...", received=f"{len(numbers)} numbers"
+        )
+    return numbers.reshape(-1, 2)
+
+
+def _runs(told: dict[str, Any], size: tuple[int, int]) -> np.ndarray:
+    """Run lengths that fill an image of `size`. Raises LabelError."""
+    if told.get("size") != list(size):
+        raise LabelError(
+            "the run lengths are of another size", expected=f"{list(size)}", received=told.get("size")
+        )
+    counts = told.get("counts")
+    if isinstance(counts, str):
+        runs = decompress_runs(counts)
+    else:
+        numbers = counts if isinstance(counts, list) else [None]
+        if not all(_is_id(x) and 0 <= x <= MAX_PIXELS for x in numbers):
+            raise LabelError("the run lengths are no whole numbers", received=counts)
+        runs = np.array(numbers, np.int64)
+    check_runs(runs, size)
+    return runs

@@ -1,0 +1,192 @@
+"""Folders of the Cell Tracking Challenge: frames, segmentations and tracks; results to upload.
+
+Format: Maska et al. 2014, "A benchmark for comparison of cell tracking algorithms", and the challenge's
+page on annotations: `NN/tTTT.tif`, `NN_GT/SEG/man_segTTT.tif` (a slice: `man_seg_TTT_ZZZ.tif`),
+`NN_GT/TRA/man_trackTTT.tif` + `man_track.txt`, the same in `NN_ST` (silver truth), and `NN_RES/maskTTT.tif` +
+`res_track.txt` for results. Frames are read with `read_instances`, a volume being a stack.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from reunet.contracts.findings import Findings
+from reunet.errors import LabelError
+from reunet.io.annotations.instances import write_instances
+from reunet.storage import publish_folder
+
+
+class Track(NamedTuple):
+    """A line of the lineage: an object's id, its first and last frame, the id it divided from or 0."""
+
+    id: int
+    begin: int
+    end: int
+    parent: int
+
+
+@dataclass(frozen=True)
+class CtcSequence:
+    """The files of one sequence by frame number; truth is gold, else silver.
+
+    segmented: whole frames. slices: single annotated slices, by frame and slice. tracked: frames in which
+    every object is marked under its track's id, perhaps not to its full extent. tracks: their lineage.
+    """
+
+    name: str
+    frames: dict[int, Path]
+    segmented: dict[int, Path] = field(default_factory=dict)
+    slices: dict[tuple[int, int], Path] = field(default_factory=dict)
+    tracked: dict[int, Path] = field(default_factory=dict)
+    tracks: tuple[Track, ...] = ()
+
+
+def find_sequences(root: Path, problems: Findings) -> tuple[CtcSequence, ...]:
+    """The sequences of a folder of the challenge; empty when it is none (no folder `NN` with `tTTT.tif`).
+
+    Adds an error for gaps between frames, truth of frames that do not exist, and what `read_tracks` finds.
+    """
+    found = []
+    for folder in sorted(entry for entry in root.iterdir() if re.fullmatch(r"[0-9]{2,}", entry.name)):
+        frames = _numbered(folder, r"t([0-9]{3,})\.tif")
+        if not frames:
+            continue
+        if len(frames) != max(frames) + 1 - min(frames):
+            missing = sorted(set(range(min(frames), max(frames))) - set(frames))
+            problems.error(
+                "frame-missing", folder, "frames are missing", "", ", ".join(map(str, missing[:20]))
+            )
+        truths = [root / f"{folder.name}_{kind}" for kind in ("GT", "ST")]
+        segmented = _first(_numbered(truth / "SEG", r"man_seg([0-9]{3,})\.tif") for truth in truths)
+        slices = {}
+        for path in sorted((truths[0] / "SEG").glob("man_seg_*.tif")):
+            if match := re.fullmatch(r"man_seg_([0-9]+)_([0-9]+)\.tif", path.name):
+                slices[int(match[1]), int(match[2])] = path
+        tracked = _first(_numbered(truth / "TRA", r"man_track([0-9]{3,})\.tif") for truth in truths)
+        lineage = next(
+            (path for truth in truths if (path := truth / "TRA" / "man_track.txt").is_file()), None
+        )
+        tracks = read_tracks(lineage, problems) if lineage is not None else ()
+        for number, path in [
+            *segmented.items(),
+            *tracked.items(),
+            *((t, path) for (t, _), path in slices.items()),
+        ]:
+            if number not in frames:
+                problems.error(
+                    "frame-missing",
+                    path,
+                    "there is no image of this frame",
+                    f"{folder.name}/t{number:03d}.tif",
+                )
+        found.append(CtcSequence(folder.name, frames, segmented, slices, tracked, tracks))
+    return tuple(found)
+
+
+def read_result(folder: Path, problems: Findings) -> tuple[dict[int, Path], tuple[Track, ...]]:
+    """Mask files by frame, and tracks, of a folder of results `NN_RES`."""
+    return _numbered(folder, r"mask([0-9]{3,})\.tif"), read_tracks(folder / "res_track.txt", problems)
+
+
+def read_tracks(path: Path, problems: Findings) -> tuple[Track, ...]:
+    """The lineage in man_track.txt or res_track.txt, lines "id begin end parent".
+
+    Adds an error for lines that are no four whole numbers, ids below 1 or doubled, tracks that end before
+    they begin, and parents that do not exist or live on when their child begins.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as cause:
+        problems.error("annotations-unreadable", path, "could not read the tracks", "", str(cause))
+        return ()
+    tracks: dict[int, Track] = {}
+    for number, line in enumerate(lines, 1):
+        parts = line.split()
+        if not parts:
+            continue
+        if len(parts) != 4 or not all(re.fullmatch(r"[0-9]{1,9}", part) for part in parts):
+            message = f"line {number} is no track"
+            problems.error("track-line", path, message, "four whole numbers: id begin end parent", line[:80])
+            continue
+        track = Track(*map(int, parts))
+        if track.id < 1 or track.id in tracks or track.end < track.begin:
+            message = f"line {number}: the id is 0 or used before, or the track ends before it begins"
+            problems.error("track-line", path, message, "", line[:80])
+            continue
+        tracks[track.id] = track
+    for track in tracks.values():
+        parent = tracks.get(track.parent)
+        if track.parent and (parent is None or parent.end >= track.begin):
+            message = f"track {track.id}: its parent {track.parent} " + (
+                "does not exist" if parent is None else "lives on when it begins"
+            )
+            end = "" if parent is None else f"the parent to end before frame {track.begin}"
+            problems.error(
+                "track-parent", path, message, end, "" if parent is None else f"frame {parent.end}"
+            )
+    return tuple(tracks.values())
+
+
+def check_tracks(
+    tracks: Sequence[Track], present: dict[int, Iterable[int]], path: Path, problems: Findings
+) -> None:
+    """Add an error where frames and lineage disagree.
+
+    present: the ids (0 does not count) in each frame. A track may be out of sight for some frames, but not
+    in its first and last one.
+    """
+    seen: dict[int, list[int]] = {}
+    for frame, ids in sorted(present.items()):
+        for one in ids:
+            seen.setdefault(int(one), []).append(frame)
+    seen.pop(0, None)
+    told = {track.id: (track.begin, track.end) for track in tracks}
+    for one in sorted(seen.keys() | told.keys()):
+        span = (seen[one][0], seen[one][-1]) if one in seen else None
+        if span != told.get(one):
+            expected, received = (
+                "no such track" if ends is None else f"frames {ends[0]} to {ends[1]}"
+                for ends in (told.get(one), span)
+            )
+            message = f"track {one} is not where the lineage says"
+            problems.error(
+                "track-frames", path, message, expected, received.replace("no such track", "nowhere")
+            )
+
+
+def write_result(
+    folder: Path, masks: Sequence[np.ndarray] | Iterable[np.ndarray], tracks: Iterable[Track], digits: int = 3
+) -> None:
+    """Write the folder `NN_RES` in one step: mask000.tif ... and res_track.txt.
+
+    masks: per frame (H, W) or (D, H, W) track ids. digits: of the frame numbers, as in the names of the
+    images. Raises LabelError for ids above 65,535, which the format cannot hold, StorageError.
+    """
+
+    def fill(temporary: Path) -> None:
+        for number, ids in enumerate(masks):
+            if int(ids.max(initial=0)) > np.iinfo(np.uint16).max:
+                what, expected = "the challenge's format cannot hold these ids", "ids up to 65,535"
+                raise LabelError(what, where=folder, expected=expected, received=int(ids.max()))
+            write_instances(temporary / f"mask{number:0{digits}d}.tif", ids)
+        lines = [" ".join(map(str, track)) for track in sorted(tracks)]
+        (temporary / "res_track.txt").write_text("".join(line + "\n" for line in lines), encoding="ascii")
+
+    publish_folder(folder, fill)
+
+
+def _numbered(folder: Path, pattern: str) -> dict[int, Path]:
+    """Files of a folder by the number in their name; empty without the folder."""
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    matches = [(re.fullmatch(pattern, path.name), path) for path in entries]
+    return {int(match[1]): path for match, path in matches if match is not None}
+
+
+def _first(found: Iterable[dict[int, Path]]) -> dict[int, Path]:
+    return next((files for files in found if files), {})

@@ -1,0 +1,130 @@
+"""Instance label images: every object has a number of its own, 0 is the background."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reunet.contracts.findings import Findings
+from reunet.errors import LabelError, ReunetError
+from reunet.io.images import read_header
+from reunet.io.masks import is_coloured, lossy_mask, read_raw_mask
+from reunet.io.nifti import write_nifti
+from reunet.storage import atomic_path
+
+_EXACT_FLOAT = 2**24  # float32 holds every whole number up to here
+_SHOWN = 8
+
+
+def read_instances(path: Path, page: int | None = None, axes: str | None = None) -> NDArray[np.int32]:
+    """Ids of a PNG, TIFF or NIfTI file, (H, W), or (D, H, W) of a volume or of all pages of a stack.
+
+    page: of a stack, the only one to read. axes: as for `read_header`. Raises ImageReadError, and
+    LabelError for colours, JPEG, fractions, negative ids and ids that the sample type cannot hold exactly.
+    """
+    header = read_header(path, axes)
+    if header.lossy:
+        raise lossy_mask(path)
+    if page is None and header.pages > 1:
+        return np.stack([_read(path, number, axes) for number in range(header.pages)])
+    return _read(path, page, axes)
+
+
+def check_instances(ids: np.ndarray, path: Path, problems: Findings) -> None:
+    """Add a warning for ids that lie in several places, neighbours across corners being one place.
+
+    ids: (*space) integers, as read from `path`.
+    """
+    from skimage.measure import label
+
+    places, count = label(ids, background=0, return_num=True)
+    owner = np.zeros(count + 1, np.int64)
+    owner[places.ravel()] = ids.ravel()
+    found, times = np.unique(owner[1:], return_counts=True)
+    several = np.flatnonzero(times > 1)
+    if len(several):
+        shown = ", ".join(f"{found[i]} ({times[i]} places)" for i in several[:_SHOWN])
+        more = f" and {len(several) - _SHOWN} more" if len(several) > _SHOWN else ""
+        message = f"{len(several)} id(s) lie in several places"
+        fix = "give each object an id of its own, unless it was cut in two by another"
+        problems.warning("id-scattered", path, message, "one place per id", shown + more, fix)
+
+
+def read_object_masks(paths: Sequence[Path], problems: Findings) -> NDArray[np.int32] | None:
+    """Ids 1 .. n of objects with a mask file each, in the order of `paths`; None where none is usable.
+
+    A mask is 0 outside of its object. Pixels of several objects stay with the first. Adds errors for files
+    that cannot be read or differ in size, warnings for masks that are empty or overlap.
+    """
+    ids: NDArray[np.int32] | None = None
+    for number, path in enumerate(paths, 1):
+        try:
+            raw = read_raw_mask(path)
+            if is_coloured(raw):
+                raise LabelError("the mask is a colour image", expected="one value per pixel")
+        except ReunetError as cause:
+            problems.caught("mask-unreadable", path, cause)
+            continue
+        if ids is None:
+            ids = np.zeros(raw.shape, np.int32)
+        if raw.shape != ids.shape:
+            shapes = [" x ".join(map(str, shape)) for shape in (ids.shape, raw.shape)]
+            problems.error("shape-mismatch", path, "the mask differs in size from the others", *shapes)
+            continue
+        inside = raw != 0
+        taken = int(np.count_nonzero(ids[inside]))
+        if not inside.any():
+            problems.warning("object-empty", path, "the mask is empty: no object")
+        elif taken:
+            message = f"{taken} pixels belong to an earlier object too and stay with it"
+            problems.warning("object-overlap", path, message)
+        ids[inside & (ids == 0)] = number
+    return ids
+
+
+def write_instances(path: Path, ids: np.ndarray, like: Path | None = None) -> None:
+    """Write ids atomically: 16-bit PNG or TIFF, above 65,535 ids 32-bit TIFF; `like` as for `write_mask`.
+
+    ids: (H, W), or (D, H, W) for TIFF and NIfTI, whole numbers from 0. Raises LabelError for a PNG that
+    cannot hold them, StorageError.
+    """
+    highest = int(ids.max(initial=0))
+    if int(ids.min(initial=0)) < 0 or highest > np.iinfo(np.uint32).max or ids.dtype.kind not in "iu":
+        raise LabelError("ids are whole numbers from 0", where=path, received=f"{ids.dtype}, {ids.min()}")
+    values = ids.astype(np.uint16 if highest <= np.iinfo(np.uint16).max else np.uint32)
+    if like is not None:
+        write_nifti(path, values, like)
+    elif path.suffix.lower() == ".png":
+        if values.dtype != np.uint16 or values.ndim != 2:
+            expected, received = "(H, W), ids up to 65,535", f"shape {ids.shape}, ids up to {highest}"
+            what, fix = "a PNG cannot hold these ids", "write .tif instead"
+            raise LabelError(what, where=path, expected=expected, received=received, fix=fix)
+        from PIL import Image
+
+        with atomic_path(path) as temporary:
+            Image.fromarray(values).save(temporary, format="PNG", compress_level=4)
+    else:
+        import tifffile
+
+        with atomic_path(path) as temporary:
+            tifffile.imwrite(temporary, values, photometric="minisblack", compression="zlib", metadata=None)
+
+
+def _read(path: Path, page: int | None, axes: str | None) -> NDArray[np.int32]:
+    raw = read_raw_mask(path, page, axes)
+    if is_coloured(raw):
+        fix = "save one number per pixel, the id of its object"
+        raise LabelError("the label image is a colour image", where=path, expected="one channel", fix=fix)
+    low, high = int(raw.min()), int(raw.max())
+    dtype = read_header(path, axes).dtype
+    limit = _EXACT_FLOAT if "float" in dtype and dtype != "float64" else np.iinfo(np.int32).max
+    if low < 0 or high > limit:
+        what = "the label image has ids that cannot be used"
+        expected = f"0 to {limit:,}" + (
+            f", as {dtype} holds no others exactly" if limit == _EXACT_FLOAT else ""
+        )
+        raise LabelError(what, where=path, expected=expected, received=f"{low} to {high}")
+    return raw.astype(np.int32)

@@ -1,0 +1,199 @@
+"""The objects that a file tells of one image: boxes, and the shapes to paint an instance map from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reunet.contracts.findings import Findings
+from reunet.contracts.objects import Boxes
+from reunet.io.annotations.polygons import Ring, fill_rings
+from reunet.io.annotations.rle import run_pixels
+
+MOST_CLASSES = 254
+"""As many as a class list may have."""
+
+_ROUNDING = 1.0  # pixels by which boxes reach over the edge of an image without anybody being wrong
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The pixels of one object, as `rings` of polygons or as `runs` (see `rle`)."""
+
+    rings: tuple[Ring, ...] = ()
+    runs: NDArray[np.int64] | None = None
+
+    def area(self) -> float:
+        """About as many pixels as it has."""
+        if self.runs is not None:
+            return float(self.runs[1::2].sum())
+        turned = ((x, np.roll(x, -1), y, np.roll(y, -1)) for x, y in map(np.transpose, self.rings))
+        return sum(abs(float(np.sum(x * next_y - next_x * y))) / 2 for x, next_x, y, next_y in turned)
+
+    def bounds(self, height: int) -> tuple[float, float, float, float]:
+        """y0, x0, y1, x1 of the smallest box around it; empty for a shape without pixels."""
+        if self.runs is None:
+            points = np.concatenate(self.rings)
+            (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
+            return float(y0), float(x0), float(y1), float(x1)
+        rows, columns = run_pixels(self.runs, height)
+        if not rows.size:
+            return 0.0, 0.0, 0.0, 0.0
+        return float(rows.min()), float(columns.min()), float(rows.max() + 1), float(columns.max() + 1)
+
+    def paint(self, canvas: np.ndarray, value: int) -> None:
+        """Set its pixels in `canvas` (H, W)."""
+        if self.runs is not None:
+            canvas[run_pixels(self.runs, canvas.shape[0])] = value
+        else:
+            where, inside = fill_rings(self.rings, (canvas.shape[0], canvas.shape[1]))
+            canvas[where][inside] = value
+
+
+@dataclass(frozen=True)
+class ObjectMap:
+    """Objects as pixels.
+
+    ids: (H, W) int32, 0 outside of all objects. classes: (max id + 1,) uint8 class index of each id.
+    known: (H, W) bool, where objects are told; None for everywhere.
+    """
+
+    ids: NDArray[np.int32]
+    classes: NDArray[np.uint8]
+    known: NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True)
+class AnnotatedImage:
+    """What a file tells of one image.
+
+    file: name of the image in the file, with "/". size: (height, width) as the file states it.
+    boxes: of the objects, inside the image. shapes: for each box its pixels, where they are told.
+    unknown: boxes (m, 4) float32 of areas where objects are not told one by one (crowds) or are no fair
+    question (`difficult`), unknown_shapes: their pixels where told.
+    """
+
+    file: str
+    size: tuple[int, int]
+    boxes: Boxes
+    shapes: tuple[Shape | None, ...]
+    unknown: NDArray[np.float32]
+    unknown_shapes: tuple[Shape | None, ...]
+
+    def content(self) -> str:
+        """SHA-256 of what is told."""
+        digest = hashlib.sha256(f"{self.size}".encode())
+        for array in (self.boxes.corners, self.boxes.classes, self.unknown):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        for shape in (*self.shapes, *self.unknown_shapes):
+            parts = () if shape is None else (*shape.rings, *(() if shape.runs is None else (shape.runs,)))
+            digest.update(b"|" + b",".join(np.ascontiguousarray(part).tobytes() for part in parts))
+        return digest.hexdigest()
+
+    def known(self) -> NDArray[np.bool_] | None:
+        """(H, W) bool, False in the unknown areas; None where there are none."""
+        return self._without(self.unknown, self.unknown_shapes)
+
+    def objects(self) -> ObjectMap | None:
+        """The instance map, ids 1 .. n in the order of the boxes; None where no object has a shape.
+
+        Where objects overlap, the smaller one lies on top. An object without a pixel, or with all of them
+        hidden, is missing from the map; the box of one without a shape is unknown.
+        """
+        if len(self.shapes) and not any(self.shapes):
+            return None
+        ids = np.zeros(self.size, np.int32)
+        drawn = [(i + 1, shape) for i, shape in enumerate(self.shapes) if shape is not None]
+        for number, shape in sorted(drawn, key=lambda one: -one[1].area()):
+            shape.paint(ids, number)
+        shapeless = [i for i, shape in enumerate(self.shapes) if shape is None]
+        areas = np.concatenate([self.unknown, self.boxes.corners[shapeless]])
+        known = self._without(areas, (*self.unknown_shapes, *(None for _ in shapeless)))
+        if known is not None:
+            known |= ids > 0
+        return ObjectMap(ids, np.concatenate([np.zeros(1, np.uint8), self.boxes.classes]), known)
+
+    def _without(self, boxes: np.ndarray, shapes: Sequence[Shape | None]) -> NDArray[np.bool_] | None:
+        if not len(boxes):
+            return None
+        known = np.ones(self.size, bool)
+        for (y0, x0, y1, x1), shape in zip(boxes, shapes, strict=True):
+            if shape is not None:
+                shape.paint(known, False)
+            else:
+                known[int(y0) : int(np.ceil(y1)), int(x0) : int(np.ceil(x1))] = False
+        return known
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """What annotation files tell: class names, and objects whose classes are indices into them."""
+
+    classes: tuple[str, ...]
+    images: tuple[AnnotatedImage, ...]
+
+
+class ImageBuilder:
+    """Collects the objects of one image that the annotation file `path` tells."""
+
+    def __init__(self, path: Path, file: str, size: tuple[int, int], problems: Findings) -> None:
+        self._path, self._file, self._size, self._problems = path, file, size, problems
+        self._objects: list[tuple[tuple[float, ...], int, Shape | None, float | None]] = []
+        self._unknown: list[tuple[tuple[float, ...], Shape | None]] = []
+
+    def add(
+        self,
+        name: str,
+        corners: tuple[float, float, float, float],
+        category: int | None,
+        shape: Shape | None = None,
+        score: float | None = None,
+    ) -> None:
+        """Add an object, or an unknown area where `category` is None; `name` says which, as "annotation 7".
+
+        corners: finite y0, x0, y1, x1. A box without area is left out with a warning, one that reaches out of
+        the image is cut with a warning, one outside of it is an error: it belongs to another image or size.
+        """
+        y0, x0, y1, x1 = corners
+        height, width = self._size
+        inside = (max(y0, 0.0), max(x0, 0.0), min(y1, float(height)), min(x1, float(width)))
+        told = f"x {x0:g} to {x1:g}, y {y0:g} to {y1:g}"
+        image = f"{self._file}, {name}"
+        if y1 == y0 or x1 == x0:
+            message = f"{image}: the box has no area and is left out"
+            self._problems.warning("box-empty", self._path, message, "", told, "draw it again, or delete it")
+            return
+        if y1 < y0 or x1 < x0:
+            message = f"{image}: the box ends before it starts"
+            self._problems.error("box-reversed", self._path, message, "a width and height above 0", told)
+            return
+        if inside[2] <= inside[0] or inside[3] <= inside[1]:
+            fix = "see whether the image was resized or the boxes are those of another image"
+            message, expected = f"{image}: the box is outside the image", f"x 0 to {width}, y 0 to {height}"
+            self._problems.error("box-outside", self._path, message, expected, told, fix)
+            return
+        if max(abs(a - b) for a, b in zip(inside, corners, strict=True)) > _ROUNDING:
+            message = f"{image}: the box reaches out of the image and is cut"
+            expected = f"x 0 to {width}, y 0 to {height}"
+            self._problems.warning("box-cut", self._path, message, expected, told)
+        if category is None:
+            self._unknown.append((inside, shape))
+        else:
+            self._objects.append((inside, category, shape, score))
+
+    def build(self) -> AnnotatedImage:
+        """The image with all its objects; scores only where every object has one."""
+        corners, classes, shapes, scores = zip(*self._objects, strict=True) if self._objects else ((),) * 4
+        boxes = Boxes(
+            np.array(corners, np.float32).reshape(-1, 4),
+            np.array(classes, np.uint8),
+            np.array(scores, np.float32) if scores and None not in scores else None,
+        )
+        unknown = np.array([one[0] for one in self._unknown], np.float32).reshape(-1, 4)
+        areas = tuple(one[1] for one in self._unknown)
+        return AnnotatedImage(self._file, self._size, boxes, shapes, unknown, areas)

@@ -1,0 +1,75 @@
+"""Polygons to pixels and back; x and y count the edges of pixels, whose centres lie at .5.
+
+A pixel is inside where its centre is, by the even-odd rule over all rings of an object: a ring within
+another is a hole. The rings of a mask run along the edges of its pixels, so that nothing is lost or gained
+on the way there and back, and areas are those of the pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ring = NDArray[np.float64]
+"""(n, 2) x, y; the last point is joined to the first."""
+
+
+def fill_rings(rings: Sequence[Ring], size: tuple[int, int]) -> tuple[tuple[slice, slice], np.ndarray]:
+    """Where the rings lie in an image of `size` (height, width), and which pixels there are inside, bool.
+
+    Each edge toggles what lies to the right of it in every row whose centre it crosses.
+    """
+    points = np.concatenate(rings)
+    low = np.clip(np.floor(points.min(axis=0)), 0, size[::-1]).astype(int)
+    high = np.clip(np.ceil(points.max(axis=0)), 0, size[::-1]).astype(int)
+    (left, top), (width, height) = low, np.maximum(high - low, 0)
+    start = points - 0.5 - low  # now centres are at whole numbers
+    end = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings]) - 0.5 - low
+    rows = np.clip(np.ceil(np.stack([start[:, 1], end[:, 1]])), 0, height).astype(int)
+    first, count = rows.min(axis=0), np.abs(rows[1] - rows[0])
+    edge = np.repeat(np.arange(len(points)), count)
+    row = np.arange(len(edge)) + np.repeat(first - (np.cumsum(count) - count), count)
+    (x, y), (dx, dy) = start[edge].T, (end - start)[edge].T
+    column = np.clip(np.ceil(x + (row - y) * dx / dy), 0, width).astype(int)
+    toggles = np.zeros((height, width + 1), np.int32)
+    np.add.at(toggles, (row, column), 1)
+    inside = np.cumsum(toggles[:, :width], axis=1) % 2 == 1
+    return (slice(int(top), int(top + height)), slice(int(left), int(left + width))), inside
+
+
+def mask_rings(mask: np.ndarray) -> list[list[NDArray[np.int64]]]:
+    """The parts of a mask (h, w) bool, each as its outer ring and its holes, (n, 2) x, y along pixel edges.
+
+    Pixels that touch only at a corner belong to one part.
+    """
+    import cv2
+
+    # In an image of twice the size, corners and edges of pixels are pixels of their own; its contours are
+    # the edges, but for inner corners, which a contour of 8 neighbours cuts off.
+    fine = np.zeros((2 * mask.shape[0] + 1, 2 * mask.shape[1] + 1), np.uint8)
+    for y in range(3):
+        for x in range(3):
+            fine[y : y + 2 * mask.shape[0] : 2, x : x + 2 * mask.shape[1] : 2] |= mask
+    contours, tree = cv2.findContours(fine, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    rings = [_corners(contour[:, 0].astype(np.int64)) for contour in contours]
+    parts = {i: [ring] for i, ring in enumerate(rings) if tree[0, i, 3] < 0}
+    for i, ring in enumerate(rings):
+        if tree[0, i, 3] >= 0:
+            parts[int(tree[0, i, 3])].append(ring)
+    return list(parts.values())
+
+
+def _corners(contour: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A contour of the fine image with its inner corners put back, and only corners kept."""
+    following = np.roll(contour, -1, axis=0)
+    cut = np.flatnonzero((contour != following).all(axis=1))
+    # Of the two ways around a cut corner, the one over a corner of pixels, where both numbers are even.
+    corner = np.stack([contour[cut, 0], following[cut, 1]], axis=1)
+    other = np.stack([following[cut, 0], contour[cut, 1]], axis=1)
+    corner = np.where((corner % 2 == 0).all(axis=1, keepdims=True), corner, other)
+    path = np.insert(contour, cut + 1, corner, axis=0)
+    path = path[(path % 2 == 0).all(axis=1)] // 2
+    before, after = path - np.roll(path, 1, axis=0), np.roll(path, -1, axis=0) - path
+    return path[(np.sign(before) != np.sign(after)).any(axis=1)]

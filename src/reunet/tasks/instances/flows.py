@@ -1,0 +1,96 @@
+"""Objects as foreground and a field that flows to their centre; read by following the field.
+
+Stringer et al. 2021 (Nature Methods 18:100), Methods: heat spreads from the centre inside the object and is
+lost at its edge; the field is the direction of its gradient. An object in several pieces becomes several.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reunet.contracts.network import HeadSpec
+from reunet.tasks.instances.offsets import centre
+from reunet.tasks.instances.parts import boxes, connected_parts
+from reunet.tasks.instances.representation import Instances, Maps, Thresholds, hide_unknown
+from reunet.tasks.instances.sinks import follow, gather, jump
+
+DOUBLINGS, JUMPS = 5, 4
+"""Pixels walk 2 ** 5 steps between pixels, then 2 ** 4 times as far from pixel to pixel: 512 in all."""
+
+GRID = {"foreground": (0.5, 0.4, 0.6), "radius": (1, 3, 5, 9), "votes": (1, 10, 30)}
+
+LOSSES = {"instances": "segmentation", "flows": "l1"}
+
+
+def heads(rank: int) -> tuple[HeadSpec, ...]:
+    """Background and object; the direction to follow per axis."""
+    return (
+        HeadSpec(name="instances", channels=2),
+        HeadSpec(name="flows", channels=rank, activation="linear"),
+    )
+
+
+def targets(objects: np.ndarray, known: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """instances: (*space) uint8 0, 1 or IGNORE. flows: (*space, rank) float32 of length 1, 0 at the centre,
+    nan outside of objects. The edge of the patch cuts objects: heat is lost there as well.
+    """
+    parts = connected_parts(objects)
+    flows = np.full((*parts.shape, parts.ndim), np.nan, np.float32)
+    places = np.flatnonzero(parts)
+    if len(places):
+        flows[parts > 0] = _directions(parts, places)
+    return hide_unknown({"instances": (parts > 0).astype(np.uint8), "flows": flows}, known)
+
+
+def _directions(parts: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Directions (n, rank) float32 at the object pixels `places` (n,), flat indices."""
+    from scipy import sparse
+
+    sources, extent = [], 1
+    numbers = np.full([side + 2 for side in parts.shape], len(places))  # the last entry: outside, always cold
+    middle = numbers[(slice(1, -1),) * parts.ndim]
+    middle[parts > 0] = np.arange(len(places))
+    for number, box in boxes(parts):
+        own = parts[box] == number
+        coordinates = np.argwhere(own)
+        sources.append(middle[box][tuple(centre(coordinates))])
+        extent = max(extent, sum(own.shape))
+    ids, steps = parts.reshape(-1)[places], np.array(numbers.strides) // numbers.itemsize
+    padded = np.flatnonzero(numbers != len(places))
+    neighbours = numbers.reshape(-1)[padded[:, None] + np.concatenate([steps, -steps])]  # (n, 2 rank)
+    same = np.append(ids, 0)[neighbours] == ids[:, None]
+    neighbours[~same] = len(places)
+
+    own = np.arange(len(places))
+    rows = np.concatenate([own, np.repeat(own, same.sum(axis=1))])
+    columns = np.concatenate([own, neighbours[same]])
+    share = np.full(len(rows), 1 / (2 * parts.ndim + 1))
+    spread = sparse.csr_array((share, (rows, columns)), shape=(len(places),) * 2)
+    heat = np.zeros(len(places))
+    for _ in range(extent):  # as many steps as height and width, so that the heat reaches every pixel
+        heat[sources] += 1
+        heat = spread @ heat
+    heat = np.append(heat, 0.0)
+    gradient = heat[neighbours[:, : parts.ndim]] - heat[neighbours[:, parts.ndim :]]
+    gradient[sources] = 0
+    length = np.sqrt(np.square(gradient / np.maximum(heat[:-1, None], 1e-300)).sum(axis=1))
+    scale = np.maximum(heat[:-1] * length, 1e-300)
+    return (gradient / scale[:, None]).astype(np.float32)
+
+
+def decode(maps: Maps, thresholds: Thresholds) -> Instances:
+    """Objects from the pixels that flow to one place.
+
+    maps: `instances` (*space, 2) probabilities, `flows` (*space, rank). thresholds: `foreground`
+    probability; `radius` and `votes` of centres, see `gather`. Returns (*space) int32, 1..n.
+    """
+    foreground = maps["instances"][..., 1] >= np.float32(thresholds["foreground"])
+
+    def step(part: tuple[slice, ...]) -> np.ndarray:
+        flows = np.where(foreground[part][..., None], maps["flows"][part], np.float32(0))
+        return flows / np.maximum(np.linalg.norm(flows, axis=-1, keepdims=True), 1).astype(np.float32)
+
+    ends = follow(step, foreground, DOUBLINGS)
+    for _ in range(JUMPS):
+        jump(ends)
+    return gather(ends, round(thresholds["radius"]), thresholds["votes"])

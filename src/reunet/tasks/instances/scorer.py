@@ -1,0 +1,163 @@
+"""Collects images and gives the content of metrics.json and metrics.csv."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reunet.contracts.labels import LabelMap
+from reunet.contracts.plan import Calibration
+from reunet.contracts.results import Prediction
+from reunet.contracts.truth import Truth
+from reunet.errors import LabelError
+from reunet.metrics.aji import aggregated_jaccard
+from reunet.metrics.bootstrap import interval
+from reunet.metrics.glands import detection_counts, object_dice, object_f1
+from reunet.metrics.matching import (
+    THRESHOLDS,
+    average_precision,
+    f1,
+    match_counts,
+    panoptic_quality,
+    precision,
+    recall,
+)
+from reunet.metrics.objects import ObjectOverlap, object_overlap
+from reunet.metrics.overlap import mean_defined
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """One image. counts: (thresholds, 4) as of `match_counts`; numbers of true and predicted objects."""
+
+    id: str
+    counts: NDArray[np.float64]
+    true: int
+    predicted: int
+    aji: float
+    object_dice: float
+    gland_counts: NDArray[np.int64]
+
+
+class Scorer:
+    """Scores of objects over the images of one split.
+
+    Pooled scores count the objects of all images together; per-image scores are means over images.
+    """
+
+    def __init__(self, labels: LabelMap, calibration: Calibration, split: str) -> None:
+        self.labels, self.calibration, self.split = labels, calibration, split
+        self.images: list[ImageScore] = []
+
+    def add(self, case: str, truth: Truth, prediction: Prediction) -> None:
+        """Score one image, known as `case`. Raises LabelError when the sizes differ."""
+        if truth.objects is None or prediction.instances is None:
+            return
+        if truth.objects.shape != prediction.instances.shape:
+            raise LabelError(
+                "prediction and truth differ in size",
+                where=case,
+                expected=f"size {truth.objects.shape}",
+                received=prediction.instances.shape,
+                fix="give both at the original size of the image",
+            )
+        overlap = object_overlap(truth.objects, prediction.instances, truth.told)
+        self.images.append(_image_score(case, overlap))
+
+    def image_scores(self) -> dict[str, float | None]:
+        """Average precision at IoU 0.5 of each image, None where there is no object."""
+        return {image.id: _number(average_precision(image.counts)[0]) for image in self.images}
+
+    def metrics(self) -> dict[str, Any]:
+        """The content of metrics.json; undefined scores are None."""
+        counts = self._stack()
+        pooled, per_image = counts.sum(axis=0), average_precision(counts)
+        errors = np.array([abs(image.predicted - image.true) for image in self.images], np.float64)
+        glands = np.sum([image.gland_counts for image in self.images], axis=0)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "task": "instances",
+            "split": self.split,
+            "n_images": len(self.images),
+            "classes": [
+                {"id": entry.id, "name": entry.name, "foreground": entry.foreground}
+                for entry in self.labels.classes
+            ],
+            "thresholds": dict(self.calibration.instance_thresholds),
+            "objects": {
+                "true": sum(image.true for image in self.images),
+                "predicted": sum(image.predicted for image in self.images),
+            },
+            "ap": {
+                "pooled": _by_threshold(average_precision(pooled)),
+                "per_image": _by_threshold(mean_defined(per_image, axis=0)),
+            },
+            "f1": _by_threshold(f1(pooled)),
+            "precision": _number(precision(pooled)[0]),
+            "recall": _number(recall(pooled)[0]),
+            "pq": _number(panoptic_quality(pooled)[0]),
+            "aji": _mean([image.aji for image in self.images]),
+            "object_f1": _number(object_f1(glands)),
+            "object_dice": _mean([image.object_dice for image in self.images]),
+            "count_error": _mean(list(errors)),
+            "ci95": self._intervals(counts),
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per image for metrics.csv: id, numbers of objects, scores; None where undefined."""
+        rows = []
+        for image in self.images:
+            scores = average_precision(image.counts)
+            row: dict[str, Any] = {"id": image.id, "true": image.true, "predicted": image.predicted}
+            row |= {f"ap.{name}": value for name, value in _by_threshold(scores).items()}
+            row |= {"pq": _number(panoptic_quality(image.counts)[0]), "aji": _number(image.aji)}
+            rows.append(row)
+        return rows
+
+    def _stack(self) -> NDArray[np.float64]:
+        counts = [image.counts for image in self.images]
+        return np.array(counts, np.float64).reshape(-1, len(THRESHOLDS), 4)
+
+    def _intervals(self, counts: NDArray[np.float64]) -> dict[str, Any]:
+        def pooled(some: np.ndarray) -> np.ndarray:
+            return np.concatenate(
+                [average_precision(some.sum(axis=0)), panoptic_quality(some.sum(axis=0))[:1]]
+            )
+
+        ends = interval(counts, pooled)
+        return {
+            "ap": {"pooled": {_name(t): _ends(ends[:, i]) for i, t in enumerate(THRESHOLDS)}},
+            "pq": _ends(ends[:, -1]),
+        }
+
+
+def _image_score(case: str, overlap: ObjectOverlap) -> ImageScore:
+    true, predicted = len(overlap.true_ids), len(overlap.predicted_ids)
+    scores = aggregated_jaccard(overlap), object_dice(overlap)
+    return ImageScore(case, match_counts(overlap), true, predicted, *scores, detection_counts(overlap))
+
+
+def _by_threshold(scores: np.ndarray) -> dict[str, float | None]:
+    return {_name(t): _number(score) for t, score in zip(THRESHOLDS, scores, strict=True)}
+
+
+def _name(threshold: float) -> str:
+    return f"{threshold:.2f}"
+
+
+def _mean(values: list[float]) -> float | None:
+    return _number(mean_defined(np.array(values, np.float64)))
+
+
+def _number(value: Any) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _ends(pair: np.ndarray) -> list[float] | None:
+    return None if np.isnan(pair).any() else [float(pair[0]), float(pair[1])]

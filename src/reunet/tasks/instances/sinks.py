@@ -1,0 +1,119 @@
+"""Pixels that point somewhere become objects: those that end up close together belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from reunet.tasks.instances.parts import CHUNK, blocks, components, dense
+from reunet.tasks.instances.representation import Instances
+
+BLOCK = {2: 1024, 3: 128}
+"""Side in pixels of the blocks in which pixels are followed, by rank."""
+
+REACH = 32.0
+"""Pixels that end further than this from every centre belong to no object."""
+
+
+def follow(
+    displacement: Callable[[tuple[slice, ...]], np.ndarray], foreground: np.ndarray, doublings: int
+) -> np.ndarray:
+    """Where each foreground pixel ends that walks 2 ** doublings steps, each of at most one pixel where
+    doublings > 0: (*space) int32 flat indices, -1 elsewhere.
+
+    displacement: of one step, (*block, rank) float32 pixels of a part of the array. Two walks of n steps are
+    one of 2 n: the walk is composed with itself, linear in between pixels.
+    """
+    shape = foreground.shape
+    ends = np.full(shape, -1, np.int32)
+    for own, wide, part in blocks(shape, BLOCK[len(shape)], 2**doublings if doublings else 0):
+        if not foreground[own].any():
+            continue
+        walk = displacement(wide)
+        for _ in range(doublings):
+            walk = walk + read_between(walk, walk)
+        inside = foreground[own]
+        places = []
+        for axis, length in enumerate(shape):
+            position = np.nonzero(inside)[axis] + own[axis].start + np.rint(walk[part][inside][:, axis])
+            places.append(np.clip(position, 0, length - 1).astype(np.int64))
+        ends[own][inside] = np.ravel_multi_index(tuple(places), shape)
+    return ends
+
+
+def jump(ends: np.ndarray) -> np.ndarray:
+    """Go on from where each pixel ended, in place: as many steps again. Outside the foreground they stay."""
+    flat = ends.reshape(-1)
+    before = flat.copy()
+    for part in np.split(flat, range(CHUNK, flat.size, CHUNK)):
+        further = before[part]
+        np.copyto(part, further, where=(part >= 0) & (further >= 0))
+    return ends
+
+
+def gather(ends: np.ndarray, radius: int, votes: float) -> Instances:
+    """Objects from where pixels end, in place of `ends`.
+
+    Centres are the local maxima, within `radius`, of how many pixels end there, smoothed over about half as
+    far, where at least `votes` pixels end in the 3 x 3 (x 3) around. Each pixel goes to the centre
+    nearest to its end, or to none within REACH.
+    """
+    from scipy import ndimage
+    from scipy.spatial import cKDTree
+
+    shape, flat = ends.shape, ends.reshape(-1)
+    counts = _arrivals(flat).reshape(shape)
+    hit = np.flatnonzero(counts)
+    if not len(hit):
+        return np.zeros(shape, np.int32)
+    enough = counts.copy()
+    for axis in range(len(shape)):
+        ndimage.correlate1d(enough, [1, 1, 1], axis, output=enough, mode="constant")
+        for _ in range(radius // 2):
+            ndimage.correlate1d(counts, [1, 2, 1], axis, output=counts, mode="constant")
+    peaks = enough >= max(votes, 1)
+    del enough
+    peaks &= counts > 0
+    peaks &= counts == ndimage.maximum_filter(counts, 2 * radius + 1, mode="constant")
+    del counts
+    # Equal maxima within the radius are one centre.
+    reach = 2 * ((radius - 1) // 2) + 1
+    labels, count = components(ndimage.maximum_filter(peaks, reach) if reach > 1 else peaks)
+    centres = np.flatnonzero(labels)
+    if not len(centres):
+        return np.zeros(shape, np.int32)
+    numbers = np.append(labels.reshape(-1)[centres], 0)
+    tree = cKDTree(np.stack(np.unravel_index(centres, shape), axis=1))
+    _, nearest = tree.query(np.stack(np.unravel_index(hit, shape), axis=1), distance_upper_bound=REACH)
+    table = labels.reshape(-1)
+    table[...] = 0
+    table[hit] = numbers[nearest]
+    for part in np.split(flat, range(CHUNK, flat.size, CHUNK)):
+        part[...] = np.where(part >= 0, table[part], 0)
+    return dense(ends, count)
+
+
+def _arrivals(flat: np.ndarray) -> np.ndarray:
+    """How many pixels end at each pixel."""
+    counts = np.zeros(flat.size, np.int32)
+    for part in np.split(flat, range(CHUNK, flat.size, CHUNK)):
+        ends = part[part >= 0]
+        if len(ends):
+            found = np.bincount(ends - ends.min())
+            counts[ends.min() : ends.min() + len(found)] += found.astype(np.int32)
+    return counts
+
+
+def read_between(field: np.ndarray, displacement: np.ndarray) -> np.ndarray:
+    """`field` (*space, rank) at each pixel plus its `displacement`, linear between pixels."""
+    axes = [np.arange(side, dtype=np.float32) for side in field.shape[:-1]]
+    grid = np.meshgrid(*axes, indexing="ij", sparse=True)
+    places = [axis + displacement[..., i] for i, axis in enumerate(grid)]
+    if len(axes) == 2:
+        return cv2.remap(field, places[1], places[0], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    from scipy import ndimage
+
+    channels = np.moveaxis(field, -1, 0)
+    return np.stack([ndimage.map_coordinates(c, places, order=1, mode="nearest") for c in channels], axis=-1)

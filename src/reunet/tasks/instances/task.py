@@ -1,0 +1,94 @@
+"""The task: every object on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from reunet.contracts.network import HeadSpec
+from reunet.contracts.plan import Calibration
+from reunet.contracts.plan import Task as TaskName
+from reunet.contracts.results import Prediction
+from reunet.contracts.truth import Truth
+from reunet.metrics.matching import average_precision, match_counts
+from reunet.metrics.objects import object_overlap
+from reunet.metrics.overlap import mean_defined
+from reunet.tasks.base import Classes, Maps, Pairs
+from reunet.tasks.instances import boundary
+from reunet.tasks.instances.fit import fit
+from reunet.tasks.instances.representation import Instances as InstanceMap
+from reunet.tasks.instances.representation import Representation
+from reunet.tasks.instances.scorer import Scorer
+
+REPRESENTATION = Representation(
+    boundary.targets, boundary.heads, boundary.LOSSES, boundary.decode, boundary.GRID
+)
+
+FITTED_IMAGES = 40
+"""So many held-out images decide the thresholds: each is decoded with every combination of them."""
+
+IOU = np.array([0.5, 0.6, 0.7, 0.8, 0.9])
+"""Thresholds whose average precision is the score."""
+
+
+class Instances:
+    """Objects 1 .. n without classes of their own; a mask of classes comes from the task `semantic`."""
+
+    name: TaskName = "instances"
+    score = "mean average precision over IoU 0.5 to 0.9"
+    needs: tuple[str, ...] = ("objects",)
+
+    def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
+        losses = {"segmentation": "segmentation", "l1": "smooth_l1"}
+        return tuple(
+            head.model_copy(update={"loss": losses[REPRESENTATION.losses[head.name]]})
+            for head in REPRESENTATION.heads(2)
+        )
+
+    def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
+        return {} if truth.objects is None else REPRESENTATION.targets(truth.objects, truth.told)
+
+    def turned(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
+        return {}
+
+    def decode(self, maps: Maps, classes: Classes, calibration: Calibration) -> Prediction:
+        return Prediction(instances=self._objects(maps, calibration.instance_thresholds))
+
+    def decided(self, maps: Maps, classes: Classes, calibration: Calibration) -> np.ndarray:
+        """The most probable of background, inside and boundary."""
+        return maps.heads["instances"].argmax(axis=-1).astype(np.uint8)
+
+    def scorer(self, classes: Classes, calibration: Calibration, split: str) -> Scorer:
+        return Scorer(classes.labels, calibration, split)
+
+    def validation_score(self, pairs: Pairs, classes: Classes) -> float:
+        scores = [
+            precision_of(truth.objects, self._objects(maps, {}), truth.told)
+            for truth, maps in pairs
+            if truth.objects is not None
+        ]
+        return float(mean_defined(np.array(scores, np.float64)))
+
+    def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
+        def some() -> Iterator[tuple[Truth, Mapping[str, np.ndarray]]]:
+            for number, (truth, maps) in enumerate(pairs):
+                if number < FITTED_IMAGES and truth.objects is not None:
+                    yield truth, self._full(maps)
+
+        return Calibration(instance_thresholds=fit(some(), REPRESENTATION, _score))
+
+    def _full(self, maps: Maps) -> dict[str, np.ndarray]:
+        return {name: maps.full(name) for name in REPRESENTATION.losses}
+
+    def _objects(self, maps: Maps, thresholds: Mapping[str, float]) -> InstanceMap:
+        return REPRESENTATION.decode(self._full(maps), {**REPRESENTATION.defaults, **thresholds})
+
+
+def precision_of(truth: np.ndarray, found: np.ndarray, told: np.ndarray | None) -> float:
+    """Mean average precision of one image over `IOU`; nan where there is no object at all."""
+    return float(mean_defined(average_precision(match_counts(object_overlap(truth, found, told), IOU))))
+
+
+def _score(truth: Truth, found: InstanceMap) -> float:
+    return float("nan") if truth.objects is None else precision_of(truth.objects, found, truth.told)
