@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +14,7 @@ from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import EvaluateResult
 from reunet.errors import DataError, ReunetError, StorageError
 from reunet.progress import Progress
-from reunet.storage import write_json, write_text
+from reunet.storage import csv_text, write_json, write_text
 from reunet.tasks import task
 from reunet.tasks.semantic import Scorer
 
@@ -124,7 +122,8 @@ def write_evaluation(
 
     metrics = evaluation.scorer.metrics()
     write_json(output / "metrics.json", metrics)
-    write_text(output / "metrics.csv", _table(evaluation.scorer))
+    rows = evaluation.scorer.rows()
+    write_text(output / "metrics.csv", csv_text(rows[0] if rows else ("id",), (row.values() for row in rows)))
     report = Report(
         title=context.title,
         scorer=evaluation.scorer,
@@ -152,12 +151,3 @@ def _examples(evaluation: Evaluation) -> list[Example]:
         shown = (scored.image, scored.truth, scored.prediction, scored.spacing)
         examples.append(Example(name, group, scores[name] or 0.0, *shown))
     return examples
-
-
-def _table(scorer: Scorer) -> str:
-    rows = scorer.rows()
-    target = io.StringIO()
-    writer = csv.DictWriter(target, fieldnames=list(rows[0]) if rows else ["id"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return target.getvalue()
