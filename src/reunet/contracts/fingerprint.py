@@ -50,6 +50,7 @@ class Fingerprint(Contract):
     class_fraction: per class, its share of the labelled pixels.
     thickness: per class, how wide its regions are across, in pixels: three of four images have wider ones.
     None for a class that no image shows; empty for volumes.
+    kinds: of annotations: instances, boxes, masks, categories.
     category_counts: images of each class of whole images.
     depth_bias, vertical_bias, horizontal_bias: the largest distance, over the classes, of a class's mean
     position from the middle of the image, as a share of its depth, height or width, less three standard
@@ -74,6 +75,7 @@ class Fingerprint(Contract):
     between_image_std: tuple[float, ...]
     foreground: ForegroundIntensity | None = None
     class_fraction: tuple[float, ...]
+    kinds: tuple[str, ...] = ("masks",)
     thickness: tuple[float | None, ...] = ()
     category_counts: tuple[int, ...] = ()
     depth_bias: float = 0.0

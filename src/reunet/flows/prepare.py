@@ -59,6 +59,7 @@ def prepare(data: Path | None, options: DataOptions, progress: Progress, *, seed
         has_fov=any(case.fov is not None for case in chosen["train"]),
         channel_names=dataset.channel_names,
         categories=dataset.categories,
+        kinds=dataset.kinds,
     )
     return Prepared(dataset, splits, train, val, fingerprint, tuple(problems))
 

@@ -15,7 +15,8 @@ from reunet.losses.segmentation import check_shapes
 class ClassificationLoss(keras.losses.Loss):
     """Mean over labelled images of weight[label] times the cross-entropy with a smoothed label.
 
-    weights: one per class, empty for 1. smoothing: the part of a label that is spread evenly over all classes (Szegedy et al. 2016, arXiv 1512.00567, section 7).
+    weights: one per class, empty for 1. smoothing: the part of a label that is spread evenly
+    over all classes (Szegedy et al. 2016, arXiv 1512.00567, section 7).
 
     Called with labels (B,), class indices or IGNORE, and logits (B, classes); raises TrainingError for other
     shapes and another number of weights.

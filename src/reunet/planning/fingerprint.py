@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -44,10 +44,12 @@ def take_fingerprint(
     has_fov: bool,
     channel_names: tuple[str, ...] = (),
     categories: LabelMap | None = None,
+    kinds: Collection[str] = ("masks",),
 ) -> Fingerprint:
     """Fingerprint of the cases that will be trained on, with the channels and content of the held-out ones.
 
     channel_names: what the dataset calls its channels. categories: the classes of whole images.
+    kinds: of annotations there are.
     Raises DataError when nothing of `train` is annotated.
     """
     with ThreadPoolExecutor(cores()) as pool:
@@ -59,9 +61,9 @@ def take_fingerprint(
             "no training image has a labelled pixel", where=name, fix="check the masks and the ignore label"
         )
     cases = (*_image_facts(train, "train"), *_image_facts(val, "val"))
-    kinds = {case.kind for case in cases}
-    samples = np.concatenate([_with_channels(fact.samples, max(kinds)) for fact in facts]).astype(np.float64)
-    means = np.stack([_with_channels(fact.samples, max(kinds)).mean(0) for fact in facts])
+    counts = {case.kind for case in cases}
+    samples = np.concatenate([_with_channels(fact.samples, max(counts)) for fact in facts]).astype(np.float64)
+    means = np.stack([_with_channels(fact.samples, max(counts)).mean(0) for fact in facts])
     std = samples.std(0)
     sizes = np.array([case.image.shape[:-1] for case in train])
     *depth, vertical, horizontal = _bias(np.stack([fact.centroids for fact in facts]))
@@ -69,10 +71,11 @@ def take_fingerprint(
         dataset=name,
         labels=labels,
         categories=categories,
+        kinds=tuple(sorted(kinds)),
         n_train=len(train),
         n_val=len(val),
-        channels=max(kinds),
-        mixed_channels=len(kinds) > 1,
+        channels=max(counts),
+        mixed_channels=len(counts) > 1,
         dtype=str(np.result_type(*{case.image.dtype for case in train})),
         channel_names=channel_names,
         median_size=tuple(map(int, np.median(sizes, axis=0))),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from reunet.backend import Backend
 from reunet.contracts.network import NetworkConfig
-from reunet.contracts.plan import Task
 from reunet.errors import UsageError
 from reunet.machine import memory_bytes
 
@@ -19,7 +18,8 @@ class PlanRequest:
     """What the user asked for; None where the rules decide.
 
     minutes, steps, epochs: at most one of them. max_memory: bytes. network: that of the run to start from.
-    encoder: name of a pretrained one. tasks: what is to be learned, the main one first.
+    encoder: name of a pretrained one. tasks: what is to be learned, the main one
+    first; `auto` for the one of the most specific annotation.
     Raises UsageError for numbers that make no sense and for two budgets.
     """
 
@@ -32,7 +32,7 @@ class PlanRequest:
     max_memory: int | None = None
     network: NetworkConfig | None = None
     encoder: str | None = None
-    tasks: tuple[Task, ...] = ("semantic",)
+    tasks: tuple[str, ...] = ("auto",)
 
     def __post_init__(self) -> None:
         for name in ("minutes", "steps", "epochs", "max_memory"):

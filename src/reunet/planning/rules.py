@@ -36,7 +36,7 @@ from reunet.planning.volumes import (
     choose_volume_patch,
 )
 from reunet.sampling.resize import size_at
-from reunet.tasks import Classes, Work
+from reunet.tasks import Classes, Work, choose_tasks
 
 PATCH_SIDE = 256
 MIN_SIDE = 8
@@ -62,13 +62,16 @@ def make_plan(
 ) -> Plan:
     """Decide everything a training needs. Raises UsageError and PlanError for wishes that do not fit."""
     reasons: dict[str, str] = {}
+    if request.tasks == ("auto",) and len(fingerprint.kinds) > 1:
+        reasons["tasks"] = f"the most specific of what is annotated: {', '.join(fingerprint.kinds)}"
     time = asked_time(request)
     choose = choose_spacing if len(fingerprint.median_size) == 3 else choose_resolution
     spacing = choose(fingerprint, reasons)
     patch = choose_patch(fingerprint, spacing, PATCH_SIDE if time == "none" else CLIP_SIDE, reasons)
     frames: tuple[int, ...] = () if time == "none" else (choose_frames(fingerprint, request, reasons),)
     shape = choose_shape(patch, spacing, reasons)
-    outputs = task_heads or Work(request.tasks, Classes(fingerprint.labels, fingerprint.categories)).heads
+    tasks = choose_tasks(request.tasks, fingerprint.kinds)
+    outputs = task_heads or Work(tasks, Classes(fingerprint.labels, fingerprint.categories)).heads
     networks = choose_networks(fingerprint, request, (shape, frames), outputs, reasons)
     patch = valid_size(networks[0], patch)
     frames = tuple(valid_frames(networks[0], count) for count in frames)
@@ -76,7 +79,7 @@ def make_plan(
     return Plan.parse(
         {
             "dataset": fingerprint.dataset,
-            "tasks": request.tasks,
+            "tasks": tasks,
             "labels": fingerprint.labels,
             "categories": fingerprint.categories,
             "loss": LossSpec(category_weights=balanced_weights(fingerprint.category_counts)),

@@ -28,7 +28,18 @@ TASKS: dict[str, Task] = {
     entry.name: entry for entry in (Semantic(), Instances(), Detection(), Classification())
 }
 
-__all__ = ["TASKS", "Classes", "Maps", "Pairs", "Scorer", "Task", "Work", "check_tasks", "task"]
+__all__ = [
+    "TASKS",
+    "Classes",
+    "Maps",
+    "Pairs",
+    "Scorer",
+    "Task",
+    "Work",
+    "check_tasks",
+    "choose_tasks",
+    "task",
+]
 
 
 class Work:
