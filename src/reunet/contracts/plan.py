@@ -34,11 +34,16 @@ class Intensity(Contract):
 
 
 class InputSpec(Contract):
-    """What images the run reads. grey_to_rgb: one-channel files are repeated to three channels."""
+    """What images the run reads.
+
+    grey_to_rgb: one-channel files are repeated to three channels. size: what every image is brought to before
+    the network sees it, for classes of whole images; None for any size.
+    """
 
     channels: int = Field(ge=1)
     grey_to_rgb: bool = False
     intensity: Intensity
+    size: tuple[int, ...] | None = None
 
     @model_validator(mode="after")
     def _one_value_per_channel(self) -> InputSpec:
@@ -209,6 +214,8 @@ class Plan(Contract):
         axes = self.network.spatial_dims
         if self.spacing is not None and (len(self.spacing) != axes or min(self.spacing) <= 0):
             raise ValueError(f"spacing needs {axes} positive numbers, one per axis of space")
+        if self.input.size is not None and any(head.of == "pixels" for head in self.network.heads):
+            raise ValueError("input.size is for networks that tell the class of an image only")
         for name, size in (("patch", self.patch), ("inference.tile", self.inference.tile)):
             if len(size) != self.network.spatial_dims:
                 raise ValueError(f"{name} needs {self.network.spatial_dims} sides, as network.spatial_dims")

@@ -42,8 +42,8 @@ def demo(
         data, lambda fresh: make_microscopy(fresh, train=TRAIN_IMAGES, test=TEST_IMAGES, seed=seed)
     )
     train(
-        data, output=run, task=("semantic",), minutes=minutes, seed=seed, backend=backend, overwrite=overwrite,
-        on_progress=on_progress,
+        data, output=run, task=("semantic",), minutes=minutes, seed=seed, backend=backend,
+        overwrite=overwrite, on_progress=on_progress,
     )  # fmt: skip
     predict(run, [data / "test" / "images"], output=predictions, overwrite=overwrite, on_progress=on_progress)
     return evaluate(run, data, split="test", overwrite=overwrite, on_progress=on_progress)

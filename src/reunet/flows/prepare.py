@@ -17,7 +17,7 @@ from reunet.datasets.splits import Splits, make_splits, split_cases
 from reunet.machine import cores
 from reunet.planning import take_fingerprint
 from reunet.progress import Progress
-from reunet.sampling.resize import at_spacing
+from reunet.sampling.resize import at_size, at_spacing
 
 CACHE_LIMIT = 20 * 2**30
 """Bytes the cache of decoded cases may grow to; what was not used for longest goes first."""
@@ -67,6 +67,9 @@ def prepare(data: Path | None, options: DataOptions, progress: Progress, *, seed
 def as_planned(cases: Sequence[CaseArrays], plan: Plan) -> tuple[CaseArrays, ...]:
     """The cases as the network sees them: with pixels of the plan's spacing."""
     with ThreadPoolExecutor(cores()) as pool:
+        if plan.input.size is not None:
+            size = plan.input.size
+            return tuple(pool.map(lambda case: at_size(case, size), cases))
         return tuple(pool.map(lambda case: at_spacing(case, plan.spacing), cases))
 
 

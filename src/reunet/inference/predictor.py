@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from reunet.contracts.geometry import margin
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
 from reunet.errors import DataError
@@ -51,8 +52,7 @@ class Predictor:
         self.tta, self.rank = tta, plan.network.spatial_dims
         tile = plan.inference.tile
         self.batch = min(TILES, max(1, MOST_PIXELS // prod(tile)))
-        output = runtime.output_size(tile)
-        self._margin = tuple((side - seen) // 2 for side, seen in zip(tile, output, strict=True))
+        self._margin = margin(plan.network)
         self._work = Work.of(plan)
 
     def __call__(self, image: Any, *, where: object = "image", spacing: Spacing | None = None) -> Prediction:
@@ -90,7 +90,9 @@ def network_input(
     rank = plan.network.spatial_dims
     pixels = fit_channels(as_image(image, where, rank), plan.input, where)
     size, own = pixels.shape[:-1], own_spacing(rank, spacing)
-    if own is not None and plan.spacing is not None:
+    if plan.input.size is not None:
+        pixels = resampled(pixels, plan.input.size)
+    elif own is not None and plan.spacing is not None:
         pixels = resampled(pixels, size_at(size, own, plan.spacing))
     return normalise(pixels, plan.input.intensity), size
 

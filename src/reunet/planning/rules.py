@@ -35,6 +35,7 @@ from reunet.planning.volumes import (
     choose_volume_intensity,
     choose_volume_patch,
 )
+from reunet.planning.whole import choose_size, choose_whole_augmentation
 from reunet.sampling.resize import size_at
 from reunet.tasks import Classes, Work, choose_tasks
 
@@ -62,15 +63,22 @@ def make_plan(
 ) -> Plan:
     """Decide everything a training needs. Raises UsageError and PlanError for wishes that do not fit."""
     reasons: dict[str, str] = {}
+    tasks = choose_tasks(request.tasks, fingerprint.kinds)
     if request.tasks == ("auto",) and len(fingerprint.kinds) > 1:
         reasons["tasks"] = f"the most specific of what is annotated: {', '.join(fingerprint.kinds)}"
     time = asked_time(request)
-    choose = choose_spacing if len(fingerprint.median_size) == 3 else choose_resolution
-    spacing = choose(fingerprint, reasons)
-    patch = choose_patch(fingerprint, spacing, PATCH_SIDE if time == "none" else CLIP_SIDE, reasons)
+    whole = tasks == ("classification",) and time == "none" and len(fingerprint.median_size) == 2
+    spacing = None
+    if whole:
+        patch = choose_size(fingerprint, 2**MAX_POOLINGS, reasons)
+    else:
+        if len(fingerprint.median_size) == 3:
+            spacing = choose_spacing(fingerprint, reasons)
+        else:
+            spacing = choose_resolution(fingerprint, tasks, reasons)
+        patch = choose_patch(fingerprint, spacing, PATCH_SIDE if time == "none" else CLIP_SIDE, reasons)
     frames: tuple[int, ...] = () if time == "none" else (choose_frames(fingerprint, request, reasons),)
     shape = choose_shape(patch, spacing, reasons)
-    tasks = choose_tasks(request.tasks, fingerprint.kinds)
     outputs = task_heads or Work(tasks, Classes(fingerprint.labels, fingerprint.categories)).heads
     networks = choose_networks(fingerprint, request, (shape, frames), outputs, reasons)
     patch = valid_size(networks[0], patch)
@@ -83,13 +91,15 @@ def make_plan(
             "labels": fingerprint.labels,
             "categories": fingerprint.categories,
             "loss": LossSpec(category_weights=balanced_weights(fingerprint.category_counts)),
-            "input": choose_input(fingerprint, reasons),
+            "input": choose_input(fingerprint, patch if whole else None, reasons),
             "network": network,
             "spacing": spacing,
             "patch": patch,
             "clip": ClipSpec(frames=frames[0], axis=fingerprint.axis or "T") if frames else None,
             "batch": batch,
-            "augmentation": choose_augmentation(fingerprint, spacing, reasons),
+            "augmentation": choose_whole_augmentation(reasons)
+            if whole
+            else choose_augmentation(fingerprint, spacing, reasons),
             "schedule": choose_schedule(request, reasons),
             "inference": choose_inference(patch, reasons),
             "precision": choose_precision(request, reasons),
@@ -101,13 +111,15 @@ def make_plan(
     )
 
 
-def choose_input(fingerprint: Fingerprint, reasons: dict[str, str]) -> InputSpec:
-    """How pixels are normalised."""
+def choose_input(
+    fingerprint: Fingerprint, size: tuple[int, ...] | None, reasons: dict[str, str]
+) -> InputSpec:
+    """How pixels are normalised. size: of every image where they are seen whole."""
     if len(fingerprint.median_size) == 3:
         intensity = choose_volume_intensity(fingerprint, reasons)
         return InputSpec(channels=fingerprint.channels, intensity=intensity)
     spread = max(fingerprint.between_image_std)
-    if fingerprint.mixed_channels or spread > DIFFERENT_LIGHT:
+    if fingerprint.mixed_channels or (spread > DIFFERENT_LIGHT and size is None):
         intensity = Intensity(method="image_zscore")
         cause = (
             "grey and colour images are mixed"
@@ -118,16 +130,21 @@ def choose_input(fingerprint: Fingerprint, reasons: dict[str, str]) -> InputSpec
     else:
         scale = tuple(max(value, 1e-6) for value in fingerprint.std)
         intensity = Intensity(method="fixed", offset=fingerprint.mean, scale=scale)
-        reasons["input.intensity"] = (
-            f"mean and deviation of the training set for all images: their light is alike "
-            f"(means vary by {spread:.2f} standard deviations), so its absolute level may carry meaning"
+        reasons["input.intensity"] = "mean and deviation of the training set for all images: " + (
+            "colour may tell the class"
+            if size is not None
+            else f"their light is alike (means vary by {spread:.2f} standard deviations), so its absolute "
+            "level may carry meaning"
         )
     if fingerprint.mixed_channels:
         reasons["input.grey_to_rgb"] = (
             "grey images are repeated to three channels, as some images are coloured"
         )
     return InputSpec(
-        channels=fingerprint.channels, grey_to_rgb=fingerprint.mixed_channels, intensity=intensity
+        channels=fingerprint.channels,
+        grey_to_rgb=fingerprint.mixed_channels,
+        intensity=intensity,
+        size=size,
     )
 
 

@@ -65,10 +65,14 @@ def at_spacing(case: CaseArrays, spacing: tuple[float, ...] | None) -> CaseArray
     own = own_spacing(case.image.ndim - 1, case.spacing)
     if spacing is None or own is None:
         return case
-    size = size_at(case.image.shape[:-1], own, spacing)
+    return at_size(case, size_at(case.image.shape[:-1], own, spacing), spacing)
+
+
+def at_size(case: CaseArrays, size: tuple[int, ...], spacing: tuple[float, ...] | None = None) -> CaseArrays:
+    """The case with `size` pixels, which are of `spacing`, through the cache; itself where it has them."""
     if size == case.image.shape[:-1]:
         return case
-    key = hashlib.sha256(f"{case.key or case.content} at {spacing}".encode()).hexdigest()
+    key = hashlib.sha256(f"{case.key or case.content} at {spacing or size}".encode()).hexdigest()
     labels, objects = case.labels, case.objects
 
     def make() -> Arrays:
