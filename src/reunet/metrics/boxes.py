@@ -1,4 +1,4 @@
-"""Scores of boxes: average precision as COCO computes it, and errors of their numbers."""
+"""Average precision of boxes as COCO computes it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reunet.contracts.objects import Boxes
 from reunet.metrics.overlap import Scores, mean_defined
 
-IOU_THRESHOLDS = np.arange(10, 20) / 20
-RECALLS = np.arange(101) / 100
+RECALLS = np.linspace(0, 1, 101)
+"""Where COCO reads the precision; its thresholds of the IoU are 10 from 0.5 to 0.95, made likewise."""
 
-PER_IMAGE = 100_000
+PER_IMAGE = 200_000
 """Boxes that count per image. COCO itself stops at 100, which would cut images of many objects."""
 
 
@@ -32,7 +31,7 @@ def coco_precision(truths: Sequence[Boxes], predictions: Sequence[Boxes], classe
     if len(truths) != len(predictions):
         raise ValueError(f"boxes of {len(truths)} true and {len(predictions)} predicted images")
     known = [index for boxes in truths for index in np.unique(boxes.classes)]
-    shape = (len(IOU_THRESHOLDS), len(RECALLS), len(classes))
+    shape = (10, len(RECALLS), len(classes))
     nothing = np.broadcast_to(np.where(np.isin(classes, known), 0.0, np.nan), shape).copy()
     if np.isnan(nothing).all() or not any(map(len, predictions)):
         return nothing  # the library takes neither
@@ -48,7 +47,6 @@ def coco_precision(truths: Sequence[Boxes], predictions: Sequence[Boxes], classe
     }
     reference = COCO(dataset)
     evaluation = COCOeval_faster(reference, reference.loadRes(_listed(predictions)), "bbox")
-    evaluation.params.iouThrs, evaluation.params.recThrs = IOU_THRESHOLDS, RECALLS
     evaluation.params.maxDets = [1, 10, PER_IMAGE]
     evaluation.params.catIds = list(map(int, classes))
     evaluation.evaluate()
@@ -70,25 +68,6 @@ def coco_map(precision: np.ndarray) -> tuple[float, float]:
     """The mAP over IoU 0.50 to 0.95, and mAP50, of `coco_precision`; nan without a class that occurs."""
     per_class = coco_ap(precision)
     return float(mean_defined(per_class.mean(axis=0))), float(mean_defined(per_class[0]))
-
-
-def count_errors(
-    truths: Sequence[Boxes], predictions: Sequence[Boxes], classes: Sequence[int], thresholds: np.ndarray
-) -> NDArray[np.int64]:
-    """Predicted minus true number of boxes of each image and class, (images, classes).
-
-    thresholds: (classes,) scores from which predicted boxes count; without scores all count.
-    """
-    columns = []
-    for index, threshold in zip(classes, thresholds, strict=True):
-        true = [(boxes.classes == index).sum() for boxes in truths]
-        sure = [
-            boxes.classes == index if boxes.scores is None
-            else (boxes.classes == index) & (boxes.scores >= threshold)
-            for boxes in predictions
-        ]  # fmt: skip
-        columns.append([int(s.sum() - t) for s, t in zip(sure, true, strict=True)])
-    return np.array(columns, np.int64).reshape(len(classes), -1).T
 
 
 def _listed(images: Sequence[Boxes]) -> list[dict[str, Any]]:

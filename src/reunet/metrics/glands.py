@@ -1,4 +1,4 @@
-"""Scores of the GlaS challenge: Sirinukunwattana et al. 2017, Med. Image Anal. 35:489, section 4."""
+"""Scores of the GlaS challenge: Sirinukunwattana et al. 2017, Med. Image Anal. 35:489."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def object_f1(counts: np.ndarray) -> float:
 
 
 def object_dice(overlap: ObjectOverlap) -> float:
-    """Object-level Dice, eq. 5: the mean over both sides of the area-weighted Dice of each object.
+    """Object-level Dice: the mean over both sides of the area-weighted Dice of each object.
 
     Each object is compared with the one of the other map that it shares most pixels with, and has 0 when
     there is none. nan without any object, 0 when one map is empty.
@@ -48,7 +48,7 @@ def object_dice(overlap: ObjectOverlap) -> float:
 def object_hausdorff(
     truth: np.ndarray, prediction: np.ndarray, overlap: ObjectOverlap, known: np.ndarray | None = None
 ) -> float:
-    """Object-level Hausdorff distance, eq. 8, in pixels: as `object_dice`, with the distance for the score.
+    """Object-level Hausdorff distance in pixels: as `object_dice`, with the distance for the score.
 
     An object that shares no pixel with another is compared with the nearest one, by the same distance.
     truth, prediction, known: what `overlap` was computed from. nan unless both maps have an object.

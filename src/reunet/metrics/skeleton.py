@@ -22,7 +22,7 @@ def skeleton(mask: np.ndarray) -> NDArray[np.bool_]:
 
 
 def cl_dice(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Centre line Dice of Shit et al. 2021 (CVPR), eq. 1-3.
+    """Centre line Dice of Shit et al. 2021 (CVPR).
 
     The harmonic mean of the share of the predicted skeleton inside the true mask and of the share of the true
     skeleton inside the predicted mask.

@@ -31,7 +31,7 @@ def seg(overlaps: Sequence[ObjectOverlap]) -> float:
 
 @dataclass(frozen=True)
 class TrackingErrors:
-    """The operations that turn the graph of the result into that of the truth (Matula et al. 2015, table 1).
+    """The operations that turn the graph of the result into that of the truth (Matula et al. 2015).
 
     splits: true objects that share a predicted one with another, each beyond the first; missed and false
     objects; false, missing and wrong edges (wrong: within a track instead of parent to child, or reversed).

@@ -8,7 +8,8 @@ import numpy as np
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.plan import Calibration
-from reunet.metrics.overlap import confusion, mean_defined, recall
+from reunet.metrics.classification import balanced_accuracy
+from reunet.metrics.overlap import confusion
 from reunet.tasks.classification.decode import tempered
 
 Pairs = Iterable[tuple[int, np.ndarray]]
@@ -22,7 +23,7 @@ def validation_score(pairs: Pairs, labels: LabelMap) -> float:
     images = list(pairs)
     truth = np.array([true for true, _ in images], np.uint8)
     predicted = np.array([probabilities.argmax() for _, probabilities in images], np.uint8)
-    return float(mean_defined(recall(confusion(truth, predicted, len(labels.classes)))))
+    return float(balanced_accuracy(confusion(truth, predicted, len(labels.classes))))
 
 
 def fit_calibration(pairs: Pairs, labels: LabelMap) -> Calibration:

@@ -16,7 +16,8 @@ from reunet.contracts.truth import Truth
 from reunet.errors import LabelError
 from reunet.metrics.bootstrap import interval
 from reunet.metrics.calibration import ReliabilityHistogram
-from reunet.metrics.overlap import confusion, mean_defined, pixel_error, precision, recall
+from reunet.metrics.classification import accuracy, balanced_accuracy
+from reunet.metrics.overlap import confusion, precision, recall
 
 SCHEMA_VERSION = 1
 
@@ -69,8 +70,8 @@ class Scorer:
         reliability = ReliabilityHistogram()
         for image in self.images:
             reliability.add(image.probabilities[None], np.array([image.truth]))
-        accuracy = interval(counts, lambda some: 1 - pixel_error(some.sum(axis=0)))
-        balanced = interval(counts, lambda some: mean_defined(recall(some.sum(axis=0))))
+        right = interval(counts, lambda some: accuracy(some.sum(axis=0)))
+        balanced = interval(counts, lambda some: balanced_accuracy(some.sum(axis=0)))
         return {
             "schema_version": SCHEMA_VERSION,
             "task": "classification",
@@ -81,12 +82,12 @@ class Scorer:
                 for entry in self.labels.classes
             ],
             "temperature": self.calibration.temperature,
-            "accuracy": _number(1 - pixel_error(total)),
-            "balanced_accuracy": _number(mean_defined(recall(total))),
+            "accuracy": _number(accuracy(total)),
+            "balanced_accuracy": _number(balanced_accuracy(total)),
             "per_class": {"recall": self._named(recall(total)), "precision": self._named(precision(total))},
             "confusion": total.tolist(),
             "ece": _number(reliability.ece()),
-            "ci95": {"accuracy": _ends(accuracy), "balanced_accuracy": _ends(balanced)},
+            "ci95": {"accuracy": _ends(right), "balanced_accuracy": _ends(balanced)},
         }
 
     def rows(self) -> list[dict[str, Any]]:
