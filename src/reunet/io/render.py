@@ -40,11 +40,11 @@ def overlay(image: np.ndarray, labels: np.ndarray, label_map: LabelMap) -> np.nd
     """
     display = to_display(image).astype(np.float32)
     colors = overlay_colors(label_map)
-    contour = _contour(labels, width=1 if max(labels.shape) < 1200 else 2)
+    edge = contour(labels, width=1 if max(labels.shape) < 1200 else 2)
     opacity = np.zeros(labels.shape, np.float32)
     foreground = np.isin(labels, label_map.foreground)
     opacity[foreground] = _FILL
-    opacity[foreground & contour] = _CONTOUR
+    opacity[foreground & edge] = _CONTOUR
     tint = colors[np.where(labels == IGNORE, 0, labels)].astype(np.float32)
     result = display + opacity[..., None] * (tint - display)
     result[labels == IGNORE] *= 0.4
@@ -89,7 +89,7 @@ def _stretch(image: np.ndarray, sample: np.ndarray) -> np.ndarray:
     return np.round(np.clip(np.nan_to_num(stretched), 0, 255)).astype(np.uint8)
 
 
-def _contour(labels: np.ndarray, width: int) -> np.ndarray:
+def contour(labels: np.ndarray, width: int) -> np.ndarray:
     """Pixels at most `width` away from a pixel of another label, (H, W) bool."""
     edge = np.zeros(labels.shape, bool)
     for shift in range(1, width + 1):

@@ -6,10 +6,10 @@ are taken by the even-odd rule (see `polygons`). A crowd (`iscrowd`) is an area 
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from reunet.io.header import MAX_PIXELS
 from reunet.storage import read_json
 
 _FARTHEST = 1e7  # pixels: no polygon of an image reaches as far
+_Builders = dict[int, tuple[ImageBuilder, tuple[int, int]] | None]  # None: an image that cannot be used
 
 
 def read_coco(
@@ -50,23 +51,30 @@ class _Reader:
 
     def __init__(self, path: Path, problems: Findings) -> None:
         self._path, self._problems = path, problems
+        self._refused: Counter[str] = Counter()
 
     def read(self, data: Any, folder: Path | None, classes: Sequence[str] | None) -> Annotations:
         tables = {name: self._table(data, name) for name in ("images", "categories", "annotations")}
         names, index = self._categories(tables["categories"], classes)
         builders = self._images(tables["images"])
         seen: set[Any] = set()
+        if len(names) > MOST_CLASSES:
+            self._wrong("class-list", "categories", "too many", f"at most {MOST_CLASSES}", len(names))
+            return Annotations(names, ())
         for position, entry in enumerate(tables["annotations"]):
             number = entry.get("id")
             name = f"annotation {number}" if _is_id(number) else f"annotation number {position + 1}"
             if number is not None and not _is_id(number):
                 self._wrong("wrong-type", name, "its id is no whole number", "a whole number", number)
-            elif number in seen and number is not None:
-                message = f"{name}: the id is used more than once"
-                self._problems.warning("doubled-id", self._path, message)
+            elif number is not None and number in seen:
+                self._problems.warning("doubled-id", self._path, f"{name}: the id is used more than once")
             seen.add(number if _is_id(number) else None)
             self._annotation(name, entry, builders, index)
-        images = tuple(builder.build() for builder, _ in builders.values())
+        for category, count in self._refused.items():
+            message = f"{count} annotations are of a category that is not in the class list"
+            expected = ", ".join(names)
+            self._problems.error("unknown-class", self._path, message, expected, category)
+        images = tuple(one[0].build() for one in builders.values() if one is not None)
         if folder is not None:
             match_files(self._path, folder, [image.file for image in images], self._problems)
         return Annotations(names, images)
@@ -84,8 +92,8 @@ class _Reader:
 
     def _categories(
         self, table: list[dict[str, Any]], classes: Sequence[str] | None
-    ) -> tuple[tuple[str, ...], dict[int, int]]:
-        """Class names, and the class index of each category id."""
+    ) -> tuple[tuple[str, ...], dict[int, int | str]]:
+        """Class names, and the class index of each category id, its name where that is not in the list."""
         listed: dict[int, str] = {}
         for entry in table:
             number, name = entry.get("id"), entry.get("name")
@@ -95,36 +103,35 @@ class _Reader:
                 self._wrong(
                     "doubled-id", f"category {number} {name}", "its id or name is used before", "", ""
                 )
-            elif classes is not None and name not in classes:
-                expected = ", ".join(classes)
-                self._wrong("unknown-class", f"category {number}", "not in the class list", expected, name)
             else:
                 listed[number] = name
         names = tuple(classes) if classes is not None else tuple(listed[i] for i in sorted(listed))
-        if len(names) > MOST_CLASSES:
-            self._wrong("class-list", "categories", "too many", f"at most {MOST_CLASSES}", len(names))
-            return names, {}
-        return names, {number: names.index(name) for number, name in listed.items()}
+        known = {name: i for i, name in enumerate(names)}
+        return names, {number: known.get(name, name) for number, name in listed.items()}
 
-    def _images(self, table: list[dict[str, Any]]) -> dict[int, tuple[ImageBuilder, tuple[int, int]]]:
-        found: dict[int, tuple[ImageBuilder, tuple[int, int]]] = {}
+    def _images(self, table: list[dict[str, Any]]) -> _Builders:
+        found: _Builders = {}
         files: set[str] = set()
         for position, entry in enumerate(table):
             number, file = entry.get("id"), entry.get("file_name")
             name = f"image {number}" if _is_id(number) else f"image number {position + 1}"
-            size = (entry.get("height"), entry.get("width"))
+            size = _size(entry)
             if not _is_id(number):
                 self._wrong("wrong-type", name, "its id is no whole number", "a whole number", number)
-            elif number in found:
+                continue
+            if number in found:
                 self._wrong("doubled-id", name, "the id is used more than once", "", "")
-            elif not isinstance(file, str) or not is_below(file):
+                continue
+            found[number] = None
+            if not isinstance(file, str) or not is_below(file):
                 expected = "a path below the folder of the images"
                 self._wrong("file-name", name, "its file_name cannot be used", expected, file)
             elif file in files:
                 self._wrong("doubled-file", name, "another image has the same file_name", "", file)
-            elif not all(_is_id(side) and side > 0 for side in size) or math.prod(size) > MAX_PIXELS:
+            elif size is None:
                 expected = f"whole numbers above 0, at most {MAX_PIXELS:,} pixels"
-                self._wrong("image-size", name, "its height and width cannot be used", expected, size)
+                received = f"{entry.get('height')}, {entry.get('width')}"
+                self._wrong("image-size", name, "its height and width cannot be used", expected, received)
             else:
                 files.add(file)
                 found[number] = (ImageBuilder(self._path, file, size, self._problems), size)
@@ -134,20 +141,25 @@ class _Reader:
         self,
         name: str,
         entry: dict[str, Any],
-        builders: dict[int, tuple[ImageBuilder, tuple[int, int]]],
-        index: dict[int, int],
+        builders: _Builders,
+        index: dict[int, int | str],
     ) -> None:
         image, category, crowd = entry.get("image_id"), entry.get("category_id"), entry.get("iscrowd", 0)
         if not _is_id(image) or image not in builders:
-            self._wrong("unknown-image", name, "it belongs to no usable image of the file", "", image)
+            self._wrong("unknown-image", name, "it belongs to no image of the file", "", image)
             return
         if not _is_id(category) or category not in index:
-            self._wrong("unknown-class", name, "its category_id is no usable category", "", category)
+            self._wrong("unknown-class", name, "its category_id is no category of the file", "", category)
             return
         if crowd not in (0, 1):
             self._wrong("wrong-type", name, "iscrowd is neither 0 nor 1", "0 or 1", crowd)
             return
-        builder, size = builders[image]
+        one, label = builders[image], index[category]
+        if isinstance(label, str):
+            self._refused[label] += 1
+        if one is None or isinstance(label, str):  # what is wrong with the image or category is said once
+            return
+        builder, size = one
         try:
             shape = self._shape(name, entry.get("segmentation"), size)
             corners = _corners(entry.get("bbox"))
@@ -163,7 +175,7 @@ class _Reader:
         if shape is not None and (corners is None or _area(corners) == 0):
             corners = shape.bounds(size[0])
         if corners is not None:
-            builder.add(name, corners, None if crowd else index[category], shape, score)
+            builder.add(name, corners, None if crowd else label, shape, score)
         elif not entry.get("segmentation"):
             self._wrong("annotation", name, "it has neither a box nor a segmentation", "bbox", "")
 
@@ -190,8 +202,15 @@ class _Reader:
         self._problems.error(code, self._path, f"{name}: {message}", expected, text)
 
 
-def _is_id(value: Any) -> bool:
+def _is_id(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
+    height, width = entry.get("height"), entry.get("width")
+    if not _is_id(height) or not _is_id(width) or min(height, width) < 1 or height * width > MAX_PIXELS:
+        return None
+    return height, width
 
 
 def _numbers(value: Any, what: str) -> np.ndarray:

@@ -136,10 +136,9 @@ def read_tracks(path: Path, problems: Findings) -> tuple[Track, ...]:
 def check_tracks(
     tracks: Sequence[Track], present: dict[int, Iterable[int]], path: Path, problems: Findings
 ) -> None:
-    """Add an error where frames and lineage disagree.
+    """Add an error where frames and lineage disagree, a warning for tracks that are gone in between.
 
-    present: the ids (0 does not count) in each frame. A track may be out of sight for some frames, but not
-    in its first and last one.
+    present: the ids (0 does not count) in each frame.
     """
     seen: dict[int, list[int]] = {}
     for frame, ids in sorted(present.items()):
@@ -149,7 +148,12 @@ def check_tracks(
     told = {track.id: (track.begin, track.end) for track in tracks}
     for one in sorted(seen.keys() | told.keys()):
         span = (seen[one][0], seen[one][-1]) if one in seen else None
-        if span != told.get(one):
+        if span is not None and span == told.get(one):
+            gone = span[1] + 1 - span[0] - len(seen[one])
+            if gone:
+                message, fix = f"track {one} is gone in {gone} of its frames", "make two tracks of it"
+                problems.warning("track-gap", path, message, "an object in every frame", "", fix)
+        else:
             expected, received = (
                 "no such track" if ends is None else f"frames {ends[0]} to {ends[1]}"
                 for ends in (told.get(one), span)
@@ -160,9 +164,7 @@ def check_tracks(
             )
 
 
-def write_result(
-    folder: Path, masks: Sequence[np.ndarray] | Iterable[np.ndarray], tracks: Iterable[Track], digits: int = 3
-) -> None:
+def write_result(folder: Path, masks: Iterable[np.ndarray], tracks: Iterable[Track], digits: int = 3) -> None:
     """Write the folder `NN_RES` in one step: mask000.tif ... and res_track.txt.
 
     masks: per frame (H, W) or (D, H, W) track ids. digits: of the frame numbers, as in the names of the

@@ -52,7 +52,7 @@ def read_labels(
             problems.error("label-id", path, message, f"as before: {expected}", f"{number} {label}")
         else:
             labels[file] = label
-    found = sorted(set(labels.values()), key=lambda name: (numbers.get(name, "") or 0, name))
+    found = sorted(set(labels.values()), key=lambda name: (numbers.get(name, 0), name))
     names = tuple(classes) if classes is not None else tuple(found)
     if folder is not None:
         match_files(path, folder, labels, problems)

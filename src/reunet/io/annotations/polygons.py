@@ -39,10 +39,10 @@ def fill_rings(rings: Sequence[Ring], size: tuple[int, int]) -> tuple[tuple[slic
     return (slice(int(top), int(top + height)), slice(int(left), int(left + width))), inside
 
 
-def mask_rings(mask: np.ndarray) -> list[list[NDArray[np.int64]]]:
+def mask_rings(mask: np.ndarray, corner: tuple[int, int] = (0, 0)) -> list[list[NDArray[np.int64]]]:
     """The parts of a mask (h, w) bool, each as its outer ring and its holes, (n, 2) x, y along pixel edges.
 
-    Pixels that touch only at a corner belong to one part.
+    corner: row and column of the first pixel of the mask. Pixels that touch at a corner are one part.
     """
     import cv2
 
@@ -53,7 +53,7 @@ def mask_rings(mask: np.ndarray) -> list[list[NDArray[np.int64]]]:
         for x in range(3):
             fine[y : y + 2 * mask.shape[0] : 2, x : x + 2 * mask.shape[1] : 2] |= mask
     contours, tree = cv2.findContours(fine, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    rings = [_corners(contour[:, 0].astype(np.int64)) for contour in contours]
+    rings = [_corners(contour[:, 0].astype(np.int64)) + np.array(corner[::-1]) for contour in contours]
     parts = {i: [ring] for i, ring in enumerate(rings) if tree[0, i, 3] < 0}
     for i, ring in enumerate(rings):
         if tree[0, i, 3] >= 0:

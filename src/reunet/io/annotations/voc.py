@@ -39,8 +39,14 @@ def read_voc(paths: Sequence[Path], problems: Findings, classes: Sequence[str] |
         problems.error("class-list", paths[0], message, f"at most {MOST_CLASSES}", str(len(classes)))
         return Annotations(tuple(classes), ())
     index = {name: i for i, name in enumerate(classes)}
-    images = [_image(path, tree, index, problems) for path, tree in trees]
-    return Annotations(tuple(classes), tuple(image for image in images if image is not None))
+    images: dict[str, AnnotatedImage] = {}
+    for path, tree in trees:
+        image = _image(path, tree, index, problems)
+        if image is not None and image.file in images:
+            problems.error("doubled-file", path, "another file is about the same image", "", image.file)
+        elif image is not None:
+            images[image.file] = image
+    return Annotations(tuple(classes), tuple(images.values()))
 
 
 def _read(path: Path, problems: Findings) -> Element | None:

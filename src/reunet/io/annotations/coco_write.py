@@ -1,0 +1,87 @@
+"""COCO JSON, written: boxes, or objects with polygons or run lengths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reunet.contracts.objects import Boxes
+from reunet.io.annotations.crops import object_crops
+from reunet.io.annotations.polygons import mask_rings
+from reunet.io.annotations.rle import compress_runs, mask_runs
+from reunet.storage import write_text
+
+Entry = dict[str, Any]
+"""An annotation without its ids; `category` is a class index."""
+
+
+def box_entries(boxes: Boxes) -> Iterator[Entry]:
+    """An annotation for each box; `area` is that of the box."""
+    for i, (y0, x0, y1, x1) in enumerate(boxes.corners.tolist()):
+        width, height = x1 - x0, y1 - y0
+        score = {} if boxes.scores is None else {"score": _score(boxes.scores[i])}
+        box = [round(number, 3) for number in (x0, y0, width, height)]
+        area = round(width * height, 3)
+        yield {"category": int(boxes.classes[i]), "bbox": box, "area": area, "iscrowd": 0, **score}
+
+
+def object_entries(
+    ids: np.ndarray,
+    classes: np.ndarray | None = None,
+    scores: np.ndarray | None = None,
+    *,
+    polygons: bool = False,
+) -> Iterator[Entry]:
+    """An annotation for each object of `ids` (H, W), by id; `object_id` tells it.
+
+    classes: (max id + 1,) class indices, None for class 0 everywhere. scores: (max id + 1,) in 0..1, nan
+    where undefined. polygons: instead of run lengths, but for objects with holes, as programs differ in what
+    they make of a ring within another.
+    """
+    size = (int(ids.shape[0]), int(ids.shape[1]))
+    for number, (top, left), mask in object_crops(ids):
+        parts = mask_rings(mask, (top, left)) if polygons else []
+        if parts and all(len(part) == 1 for part in parts):
+            segmentation: Any = [outer.ravel().tolist() for (outer,) in parts]
+        else:
+            segmentation = {"size": list(size), "counts": compress_runs(mask_runs(mask, (top, left), size))}
+        entry = {
+            "category": 0 if classes is None else int(classes[number]),
+            "bbox": [left, top, mask.shape[1], mask.shape[0]],
+            "area": int(mask.sum()),
+            "segmentation": segmentation,
+            "iscrowd": 0,
+            "object_id": number,
+        }
+        yield entry if scores is None else {**entry, "score": _score(scores[number])}
+
+
+def write_coco(
+    path: Path,
+    images: Iterable[tuple[str, tuple[int, int], Iterable[Entry]]],
+    categories: Sequence[tuple[int, str]],
+) -> None:
+    """Write images, as file name with "/", (height, width) and annotations, atomically as COCO JSON.
+
+    categories: id and name of each class index. Raises StorageError.
+    """
+    listed: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, (file, (height, width), entries) in enumerate(images, 1):
+        listed.append({"id": number, "file_name": file, "height": height, "width": width})
+        for entry in entries:
+            category = categories[entry["category"]][0]
+            rest = {key: value for key, value in entry.items() if key != "category"}
+            ids = {"id": len(annotations) + 1, "image_id": number, "category_id": category}
+            annotations.append({**ids, **rest})
+    named = [{"id": number, "name": name} for number, name in categories]
+    data = {"images": listed, "categories": named, "annotations": annotations}
+    write_text(path, json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _score(value: float) -> float | None:
+    return round(float(value), 6) if np.isfinite(value) else None

@@ -1,0 +1,286 @@
+"""COCO JSON: what is written comes back, and whatever is wrong is listed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from reunet.contracts.findings import Findings
+from reunet.contracts.objects import Boxes
+from reunet.io.annotations.coco import read_coco
+from reunet.io.annotations.coco_write import box_entries, object_entries, write_coco
+from reunet.io.annotations.objects import Annotations
+from reunet.io.annotations.rle import compress_runs
+
+CATEGORIES = [(3, "red"), (9, "white")]
+
+
+def sample() -> dict[str, Any]:
+    return {
+        "images": [{"id": 5, "file_name": "a.png", "height": 10, "width": 20}],
+        "categories": [{"id": number, "name": name} for number, name in CATEGORIES],
+        "annotations": [{"id": 1, "image_id": 5, "category_id": 9, "bbox": [2, 3, 4, 5]}],
+    }
+
+
+def read(path: Path, data: Any, **options: Any) -> tuple[Annotations, list[tuple[str, str]]]:
+    """Annotations, and severity and code of each problem."""
+    path = path / "boxes.json"
+    path.write_text(data if isinstance(data, str) else json.dumps(data), encoding="utf-8")
+    problems = Findings(path.parent)
+    found = read_coco(path, options.pop("folder", None), problems, **options)
+    return found, [(problem.severity, problem.code) for problem in problems]
+
+
+def test_boxes_by_hand(tmp_path: Path) -> None:
+    found, problems = read(tmp_path, sample())
+    assert not problems
+    assert found.classes == ("red", "white")
+    (image,) = found.images
+    assert (image.file, image.size) == ("a.png", (10, 20))
+    assert image.boxes.corners.tolist() == [[3, 2, 8, 6]]
+    assert image.boxes.classes.tolist() == [1]
+    assert image.boxes.scores is None
+    assert image.known() is None
+    assert image.objects() is None
+
+
+def test_classes_are_matched_by_name(tmp_path: Path) -> None:
+    found, problems = read(tmp_path, sample(), classes=["white", "blue", "red"])
+    assert not problems
+    assert found.images[0].boxes.classes.tolist() == [0]
+    _, problems = read(tmp_path, sample(), classes=["white"])
+    assert not problems  # a category without objects does not matter
+    found, problems = read(tmp_path, sample(), classes=["red"])
+    assert problems == [("error", "unknown-class")]
+    assert not len(found.images[0].boxes)
+
+
+def test_more_classes_than_a_byte_counts_are_one_error(tmp_path: Path) -> None:
+    categories = [{"id": i, "name": f"class {i}"} for i in range(300)]
+    found, problems = read(tmp_path, {**sample(), "categories": categories})
+    assert problems == [("error", "class-list")]
+    assert not found.images
+
+
+def test_segmentations_make_an_instance_map(tmp_path: Path) -> None:
+    data = sample()
+    ring, hole = [0, 0, 6, 0, 6, 6, 0, 6], [2, 2, 4, 2, 4, 4, 2, 4]
+    inner = {"size": [10, 20], "counts": [10 + 1, 1, 200 - 12]}  # row 1, column 1: on top of the first
+    crowd = {"size": [10, 20], "counts": compress_runs([190, 10])}
+    common = {"image_id": 5, "category_id": 3}
+    data["annotations"] = [
+        {**common, "id": 1, "bbox": [0, 0, 6, 6], "segmentation": [ring, hole]},
+        {**common, "id": 2, "category_id": 9, "segmentation": inner},
+        {**common, "id": 3, "bbox": [0, 0, 20, 10], "segmentation": crowd, "iscrowd": 1},
+        {**common, "id": 4, "bbox": [10, 8, 2, 2]},
+    ]
+    found, problems = read(tmp_path, data)
+    assert not problems
+    (image,) = found.images
+    assert image.boxes.corners.tolist() == [[0, 0, 6, 6], [1, 1, 2, 2], [8, 10, 10, 12]]
+    expected = np.zeros((10, 20), np.int32)
+    expected[:6, :6], expected[2:4, 2:4], expected[1, 1] = 1, 0, 2
+    objects = image.objects()
+    assert objects is not None
+    np.testing.assert_array_equal(objects.ids, expected)
+    assert objects.classes.tolist() == [0, 0, 1, 0]
+    known = np.ones((10, 20), bool)
+    known[:, 19] = False
+    np.testing.assert_array_equal(image.known(), known)
+    known[8:, 10:12] = False  # an object whose pixels are not told
+    np.testing.assert_array_equal(objects.known, known)
+
+
+@pytest.mark.parametrize("polygons", [False, True])
+def test_objects_come_back(tmp_path: Path, polygons: bool) -> None:
+    rng = np.random.default_rng(0)
+    ids = np.kron(rng.integers(0, 6, (5, 6)), np.ones((3, 4), int)).astype(np.int32)
+    ids[rng.random(ids.shape) < 0.1] = 0
+    ids[ids == 4] = 0  # ids need not be dense
+    classes = np.array([0, 1, 0, 1, 0, 1], np.uint8)
+    scores = np.array([np.nan, 0.5, np.nan, 0.25, 0, 1])
+    entries = list(object_entries(ids, classes, polygons=polygons))
+    write_coco(tmp_path / "a.json", [("a.png", ids.shape, entries)], CATEGORIES)
+    problems = Findings(tmp_path)
+    (image,) = read_coco(tmp_path / "a.json", None, problems).images
+    objects = image.objects()
+    assert not problems
+    assert objects is not None
+    names = np.array([0, *(entry["object_id"] for entry in entries)])
+    np.testing.assert_array_equal(names[objects.ids], ids)
+    np.testing.assert_array_equal(objects.classes[1:], classes[names[1:]])
+    assert [entry["area"] for entry in entries] == [(ids == number).sum() for number in names[1:]]
+    told = [entry["score"] for entry in object_entries(ids, classes, scores)]
+    assert told == [0.5, None, 0.25, 1]
+
+
+def test_boxes_come_back(tmp_path: Path) -> None:
+    corners = np.array([[0, 0, 1, 1], [2.5, 3.25, 9, 19.5]], np.float32)
+    boxes = Boxes(corners, np.array([1, 0], np.uint8), np.array([0.25, 1], np.float32))
+    write_coco(tmp_path / "a.json", [("x/ä.png", (10, 20), box_entries(boxes))], CATEGORIES)
+    problems = Findings(tmp_path)
+    (image,) = read_coco(tmp_path / "a.json", None, problems).images
+    assert not problems
+    assert image.file == "x/ä.png"
+    np.testing.assert_array_equal(image.boxes.corners, corners)
+    np.testing.assert_array_equal(image.boxes.classes, boxes.classes)
+    np.testing.assert_array_equal(image.boxes.scores, boxes.scores)
+
+
+def change(**fields: Any) -> dict[str, Any]:
+    data = sample()
+    data["annotations"][0].update(fields)
+    return data
+
+
+def runs(counts: Any, size: Any = (10, 20)) -> dict[str, Any]:
+    return change(segmentation={"size": list(size), "counts": counts})
+
+
+NAN = float("nan")
+ERROR, WARNING = "error", "warning"
+BAD: list[tuple[Any, list[tuple[str, str]], int]] = [
+    # what is read, the problems, the boxes that remain
+    (change(bbox=[2, 3, 0, 5]), [(WARNING, "box-empty")], 0),
+    (change(bbox=[2, 3, -1, 5]), [(ERROR, "box-reversed")], 0),
+    (change(bbox=[30, 3, 4, 5]), [(ERROR, "box-outside")], 0),
+    (change(bbox=[15, 3, 10, 5]), [(WARNING, "box-cut")], 1),
+    (change(bbox=[15, 3, 5.5, 5]), [], 1),
+    (change(bbox=[NAN, 3, 4, 5]), [(ERROR, "annotation")], 0),
+    (change(bbox=[2, 3, 4]), [(ERROR, "annotation")], 0),
+    (change(bbox=["2", 3, 4, 5]), [(ERROR, "annotation")], 0),
+    (change(bbox=None), [(ERROR, "annotation")], 0),
+    (change(segmentation=[[1, 1, 5, 5]]), [(WARNING, "polygon-points")], 1),
+    (change(segmentation=[[1, 1, 5, 5, 9, 9]]), [(WARNING, "shape-empty")], 1),
+    (change(segmentation=[[1, 1, 5, 5, 9]]), [(ERROR, "annotation")], 0),
+    (change(segmentation=[[1, 1, 5, NAN, 9, 9]]), [(ERROR, "annotation")], 0),
+    (change(segmentation=[1, 1, 5, 5, 9, 9]), [(ERROR, "annotation")], 0),
+    (change(segmentation="x"), [(ERROR, "annotation")], 0),
+    (runs([10, 10]), [(ERROR, "annotation")], 0),
+    (runs([210, -10]), [(ERROR, "annotation")], 0),
+    (runs([190.0, 10]), [(ERROR, "annotation")], 0),
+    (runs("~~~"), [(ERROR, "annotation")], 0),
+    (runs(None), [(ERROR, "annotation")], 0),
+    (runs([190, 10], size=(20, 10)), [(ERROR, "annotation")], 0),
+    (runs([200]), [(WARNING, "shape-empty")], 1),
+    (change(category_id=4), [(ERROR, "unknown-class")], 0),
+    (change(category_id=[9]), [(ERROR, "unknown-class")], 0),
+    (change(image_id=6), [(ERROR, "unknown-image")], 0),
+    (change(id=1.5), [(ERROR, "wrong-type")], 1),
+    (change(iscrowd="yes"), [(ERROR, "wrong-type")], 0),
+    (change(score=1.5), [(ERROR, "annotation")], 0),
+    ({**sample(), "annotations": 2 * sample()["annotations"]}, [(WARNING, "doubled-id")], 2),
+    ({**sample(), "annotations": [7]}, [(ERROR, "wrong-type")], 0),
+    ({**sample(), "annotations": None}, [(ERROR, "not-coco")], 0),
+    ({**sample(), "images": 2 * sample()["images"]}, [(ERROR, "doubled-id")], 1),
+    ({**sample(), "categories": 2 * sample()["categories"]}, 2 * [(ERROR, "doubled-id")], 1),
+    ([], 3 * [(ERROR, "not-coco")], 0),
+    ("{", [(ERROR, "annotations-unreadable")], 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "expected", "remaining"), BAD)
+def test_what_is_wrong_is_listed(tmp_path: Path, data: Any, expected: list[Any], remaining: int) -> None:
+    found, problems = read(tmp_path, data)
+    assert problems == expected
+    assert sum(len(image.boxes) for image in found.images) == remaining
+    for image in found.images:
+        image.objects()
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"file_name": "../a.png"}, "file-name"),
+        ({"file_name": "/a.png"}, "file-name"),
+        ({"file_name": "C:\\a.png"}, "file-name"),
+        ({"file_name": 3}, "file-name"),
+        ({"height": 0}, "image-size"),
+        ({"width": 10.5}, "image-size"),
+        ({"width": 10**9}, "image-size"),
+        ({"id": "5"}, "wrong-type"),
+    ],
+)
+def test_images_that_cannot_be_used(tmp_path: Path, fields: dict[str, Any], code: str) -> None:
+    data = sample()
+    data["images"][0].update(fields)
+    _, problems = read(tmp_path, data)
+    assert problems == [("error", code)] + [("error", "unknown-image")] * (code == "wrong-type")
+
+
+def test_all_problems_at_once(tmp_path: Path) -> None:
+    data = sample()
+    data["annotations"] = [case["annotations"][0] for case, _, _ in BAD[:4]]
+    _, problems = read(tmp_path, data)
+    assert [code for _, code in problems if code != "doubled-id"] == [case[1][0][1] for case in BAD[:4]]
+
+
+def test_files_that_are_missing_or_not_listed(tmp_path: Path) -> None:
+    for name in ("a.png", "other.png"):
+        Image.new("L", (20, 10)).save(tmp_path / name)
+    (tmp_path / "notes.txt").touch()
+    data = sample()
+    data["images"].append({**data["images"][0], "id": 6, "file_name": "gone.png"})
+    _, problems = read(tmp_path, data, folder=tmp_path)
+    assert problems == [("error", "image-missing"), ("warning", "image-not-listed")]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just([2, 3, 4, 5]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["size", "counts"]), inner),
+    max_leaves=6,
+)
+FIELDS = ["id", "image_id", "category_id", "bbox", "segmentation", "iscrowd", "score"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.dictionaries(st.sampled_from(FIELDS), JSON, min_size=1), st.dictionaries(st.text(max_size=3), JSON))
+def test_whatever_the_file_holds_there_is_no_traceback(tmp_path: Path, fields: Any, other: Any) -> None:
+    data = change(**fields)
+    data["images"].append(other)
+    data["categories"].append(other)
+    found, _ = read(tmp_path, data)
+    for image in found.images:
+        image.objects()
+        image.known()
+
+
+def test_real_boxes(shared_data: Path) -> None:
+    folder = shared_data / "bccd" / "train"
+    problems = Findings(folder)
+    found = read_coco(folder / "boxes.json", folder, problems)
+    assert not problems
+    assert found.classes == ("RBC", "WBC", "Platelets")
+    data = json.loads((folder / "boxes.json").read_text())
+    assert len(found.images) == 205
+    assert sum(len(image.boxes) for image in found.images) == len(data["annotations"])
+    area = sum(entry["area"] for entry in data["annotations"])
+    corners = np.concatenate([image.boxes.corners for image in found.images])
+    assert np.prod(corners[:, 2:] - corners[:, :2], axis=1).sum() == pytest.approx(area)
+
+
+def test_real_objects_come_back(shared_data: Path, tmp_path: Path) -> None:
+    files = sorted((shared_data / "dsb2018_nuclei" / "test" / "instances").iterdir())[:12]
+    maps = [np.asarray(Image.open(file)).astype(np.int32) for file in files]
+    for polygons in (False, True):
+        images = [
+            (file.name, ids.shape, object_entries(ids, polygons=polygons))
+            for file, ids in zip(files, maps, strict=True)
+        ]
+        write_coco(tmp_path / "a.json", images, [(1, "nucleus")])
+        problems = Findings(tmp_path)
+        found = read_coco(tmp_path / "a.json", None, problems)
+        assert not problems
+        for image, ids in zip(found.images, maps, strict=True):
+            objects = image.objects()
+            assert objects is not None
+            names = np.unique(ids)
+            np.testing.assert_array_equal((names if names[0] == 0 else [0, *names])[objects.ids], ids)

@@ -1,0 +1,137 @@
+"""Folders of the Cell Tracking Challenge: read, checked, written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reunet.contracts.findings import Findings
+from reunet.errors import LabelError
+from reunet.io.annotations.ctc import (
+    Track,
+    check_tracks,
+    find_sequences,
+    read_result,
+    read_tracks,
+    write_result,
+)
+from reunet.io.annotations.instances import read_instances, write_instances
+
+FRAMES = np.zeros((3, 4, 6), np.uint16)
+FRAMES[0, :2, :2] = FRAMES[1, :2, 1:3] = 1
+FRAMES[2, 0, 2], FRAMES[2, 2, 2] = 2, 3
+TRACKS = (Track(1, 0, 1, 0), Track(2, 2, 2, 1), Track(3, 2, 2, 1))
+
+
+def challenge(root: Path, truth: str = "GT") -> Path:
+    """A sequence 01 of three frames with truth of every kind."""
+    for number, ids in enumerate(FRAMES):
+        write_instances(root / "01" / f"t{number:03d}.tif", ids)
+        write_instances(root / f"01_{truth}" / "TRA" / f"man_track{number:03d}.tif", ids)
+    write_instances(root / f"01_{truth}" / "SEG" / "man_seg001.tif", FRAMES[1])
+    lines = "".join(" ".join(map(str, track)) + "\n" for track in TRACKS)
+    (root / f"01_{truth}" / "TRA" / "man_track.txt").write_text(lines)
+    return root
+
+
+@pytest.mark.parametrize("truth", ["GT", "ST"])
+def test_a_sequence_with_its_truth(tmp_path: Path, truth: str) -> None:
+    problems = Findings(tmp_path)
+    (found,) = find_sequences(challenge(tmp_path, truth), problems)
+    assert not problems
+    assert (found.name, sorted(found.frames), sorted(found.segmented)) == ("01", [0, 1, 2], [1])
+    assert found.tracks == TRACKS
+    read = {number: read_instances(path) for number, path in found.tracked.items()}
+    np.testing.assert_array_equal([read[number] for number in range(3)], FRAMES)
+    check_tracks(found.tracks, {t: np.unique(ids) for t, ids in read.items()}, tmp_path, problems)
+    assert not problems
+
+
+def test_annotated_slices_of_volumes(tmp_path: Path) -> None:
+    write_instances(tmp_path / "02" / "t000.tif", np.zeros((3, 4, 5), np.uint16))
+    write_instances(tmp_path / "02_GT" / "SEG" / "man_seg_000_002.tif", FRAMES[0])
+    problems = Findings(tmp_path)
+    (found,) = find_sequences(tmp_path, problems)
+    assert not problems
+    assert list(found.slices) == [(0, 2)]
+    assert read_instances(found.frames[0]).shape == (3, 4, 5)
+
+
+def test_other_folders_are_no_sequences(tmp_path: Path) -> None:
+    (tmp_path / "01").mkdir()
+    (tmp_path / "images").mkdir()
+    assert find_sequences(tmp_path, Findings(tmp_path)) == ()
+
+
+def test_missing_frames_are_listed(tmp_path: Path) -> None:
+    (challenge(tmp_path) / "01" / "t001.tif").unlink()
+    problems = Findings(tmp_path)
+    find_sequences(tmp_path, problems)
+    assert [one.code for one in problems] == 3 * ["frame-missing"]  # the gap, and two files of truth
+
+
+def test_results_come_back(tmp_path: Path) -> None:
+    write_result(tmp_path / "01_RES", (ids for ids in FRAMES), TRACKS)
+    problems = Findings(tmp_path)
+    masks, tracks = read_result(tmp_path / "01_RES", problems)
+    assert not problems
+    assert tracks == TRACKS
+    np.testing.assert_array_equal([read_instances(masks[number]) for number in range(3)], FRAMES)
+    assert sorted(entry.name for entry in (tmp_path / "01_RES").iterdir()) == [
+        "mask000.tif", "mask001.tif", "mask002.tif", "res_track.txt",
+    ]  # fmt: skip
+
+
+def test_results_are_whole_or_absent(tmp_path: Path) -> None:
+    with pytest.raises(LabelError):
+        write_result(tmp_path / "01_RES", [FRAMES[0], np.array([[70_000]])], ())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("1 0 1 0\n2 2 2 1\n", []),
+        ("1 0 1 0\r\n\n2 2 2 1", []),
+        ("1 0 1\n", ["track-line"]),
+        ("1 0 1 x\n", ["track-line"]),
+        ("1 0 1 -1\n", ["track-line"]),
+        ("0 0 1 0\n", ["track-line"]),
+        ("1 2 1 0\n", ["track-line"]),
+        ("1 0 1 0\n1 2 3 0\n", ["track-line"]),
+        ("1 0 1 7\n", ["track-parent"]),
+        ("1 0 1 1\n", ["track-parent"]),
+        ("1 0 2 0\n2 2 3 1\n", ["track-parent"]),
+        ("1 0 1\n2 0 1 9\n", ["track-line", "track-parent"]),
+    ],
+)
+def test_what_is_wrong_with_tracks_is_listed(tmp_path: Path, text: str, codes: list[str]) -> None:
+    path = tmp_path / "man_track.txt"
+    path.write_bytes(text.encode())
+    problems = Findings(tmp_path)
+    read_tracks(path, problems)
+    assert [one.code for one in problems] == codes
+
+
+def test_tracks_that_cannot_be_read(tmp_path: Path) -> None:
+    problems = Findings(tmp_path)
+    assert read_tracks(tmp_path / "none.txt", problems) == ()
+    assert [one.code for one in problems] == ["annotations-unreadable"]
+
+
+def test_tracks_and_frames_that_disagree(tmp_path: Path) -> None:
+    present = {0: [0, 1], 1: [0, 1], 2: [1, 2]}
+    problems = Findings(tmp_path)
+    check_tracks([Track(1, 0, 2, 0), Track(2, 1, 2, 0), Track(3, 0, 0, 0)], present, tmp_path, problems)
+    assert [(one.expected, one.received) for one in problems] == [
+        ("frames 1 to 2", "frames 2 to 2"),
+        ("frames 0 to 0", "nowhere"),
+    ]
+    problems.clear()
+    check_tracks([Track(1, 0, 2, 0)], {0: [1], 1: [0], 2: [1]}, tmp_path, problems)
+    assert [(one.severity, one.code) for one in problems] == [("warning", "track-gap")]
+    problems.clear()
+    check_tracks([], {0: [4]}, tmp_path, problems)
+    assert [(one.expected, one.received) for one in problems] == [("no such track", "frames 0 to 0")]

@@ -1,0 +1,100 @@
+"""Pascal VOC files: boxes by hand, and whatever is wrong listed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reunet.contracts.findings import Findings
+from reunet.io.annotations.objects import Annotations
+from reunet.io.annotations.voc import read_voc
+
+HEAD = "<filename>a.jpg</filename><size><width>20</width><height>10</height><depth>3</depth></size>"
+
+
+def thing(name: str = "cat", box: str = "3,4,7,8", extra: str = "") -> str:
+    sides = zip(("xmin", "ymin", "xmax", "ymax"), box.split(","), strict=False)
+    inner = "".join(f"<{side}>{value}</{side}>" for side, value in sides)
+    return f"<object><name>{name}</name>{extra}<bndbox>{inner}</bndbox></object>"
+
+
+def read(tmp_path: Path, *texts: str) -> tuple[Annotations, list[tuple[str, str]]]:
+    paths = [tmp_path / f"{i}.xml" for i in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text, encoding="utf-8")
+    problems = Findings(tmp_path)
+    return read_voc(paths, problems), [(problem.severity, problem.code) for problem in problems]
+
+
+def annotation(*things: str, head: str = HEAD) -> str:
+    return f"<annotation>{head}{''.join(things)}</annotation>"
+
+
+def test_boxes_by_hand(tmp_path: Path) -> None:
+    part = "<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part>"
+    hard = thing("dog", "1,1,20,10", "<difficult>1</difficult>")
+    second = annotation(thing("bird", "1.0,1.0,1.0,3.0"), head=HEAD.replace("a.jpg", "C:\\x\\b.png"))
+    found, problems = read(tmp_path, annotation(thing(extra=part), hard), second)
+    assert not problems
+    assert found.classes == ("bird", "cat", "dog")
+    first, other = found.images
+    assert (first.file, first.size) == ("a.jpg", (10, 20))
+    assert first.boxes.corners.tolist() == [[3, 2, 8, 7]]
+    assert first.boxes.classes.tolist() == [1]
+    known = first.known()
+    assert known is not None
+    assert not known.any()
+    assert other.file == "b.png"
+    assert other.boxes.corners.tolist() == [[0, 0, 3, 1]]
+    np.testing.assert_array_equal(other.boxes.classes, [0])
+    assert other.objects() is None
+
+
+ENTITIES = '<!DOCTYPE a [<!ENTITY b "x"><!ENTITY c "&b;&b;">]>' + annotation(thing("&c;"))
+EXTERNAL = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]>' + annotation(thing("&b;"))
+ERROR, WARNING = "error", "warning"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "remaining"),
+    [
+        (annotation(thing(box="0,0,0,0")), [(WARNING, "box-empty")], 0),
+        (annotation(thing(box="7,4,3,8")), [(ERROR, "box-reversed")], 0),
+        (annotation(thing(box="30,4,40,8")), [(ERROR, "box-outside")], 0),
+        (annotation(thing(box="3,4,30,8")), [(WARNING, "box-cut")], 1),
+        (annotation(thing(box="0,0,20,10")), [], 1),
+        (annotation(thing(box="3,4,7")), [(ERROR, "annotation")], 0),
+        (annotation(thing(box="3,4,7,nan")), [(ERROR, "annotation")], 0),
+        (annotation(thing(box="3,4,7,inf")), [(ERROR, "annotation")], 0),
+        (annotation(thing(box="3,4,7,x")), [(ERROR, "annotation")], 0),
+        (annotation(thing(name="")), [(ERROR, "unknown-class")], 0),
+        (annotation(thing(), head=""), [(ERROR, "image-size")], 0),
+        (annotation(thing(), head=HEAD.replace("20", "-2")), [(ERROR, "image-size")], 0),
+        ("<html></html>", [(ERROR, "annotations-unreadable")], 0),
+        ("<annotation>", [(ERROR, "annotations-unreadable")], 0),
+        ("", [(ERROR, "annotations-unreadable")], 0),
+        ('<?xml version="1.0" encoding="foo"?>' + annotation(), [(ERROR, "annotations-unreadable")], 0),
+        (ENTITIES, [(ERROR, "annotations-unreadable")], 0),
+        (EXTERNAL, [(ERROR, "annotations-unreadable")], 0),
+    ],
+)
+def test_what_is_wrong_is_listed(
+    tmp_path: Path, text: str, expected: list[tuple[str, str]], remaining: int
+) -> None:
+    found, problems = read(tmp_path, text)
+    assert problems == expected
+    assert sum(len(image.boxes) for image in found.images) == remaining
+
+
+def test_two_files_about_one_image(tmp_path: Path) -> None:
+    found, problems = read(tmp_path, annotation(thing()), annotation(thing()))
+    assert problems == [(ERROR, "doubled-file")]
+    assert len(found.images) == 1
+
+
+def test_a_file_that_is_missing_is_listed(tmp_path: Path) -> None:
+    problems = Findings(tmp_path)
+    assert read_voc([tmp_path / "none.xml"], problems).images == ()
+    assert [problem.code for problem in problems] == ["annotations-unreadable"]
