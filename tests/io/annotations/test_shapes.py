@@ -151,6 +151,7 @@ def test_rings_enclose_exactly_the_pixels(mask: np.ndarray) -> None:
     assert area == mask.sum()
     if rings:
         np.testing.assert_array_equal(paint_rings([ring.astype(float) for ring in rings], mask.shape), mask)
+    assert all(len(np.unique(ring, axis=0)) == len(ring) for ring in rings)  # none meets itself
     for ring in rings:  # only corners: no point lies on the line of its neighbours
         before, after = ring - np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0) - ring
         assert (before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]).all()

@@ -42,8 +42,18 @@ def fill_rings(rings: Sequence[Ring], size: tuple[int, int]) -> tuple[tuple[slic
 def mask_rings(mask: np.ndarray, corner: tuple[int, int] = (0, 0)) -> list[list[NDArray[np.int64]]]:
     """The parts of a mask (h, w) bool, each as its outer ring and its holes, (n, 2) x, y along pixel edges.
 
-    corner: row and column of the first pixel of the mask. Pixels that touch at a corner are one part.
+    corner: row and column of the first pixel of the mask. Pixels that touch only at a corner are different
+    parts, so that no ring meets itself (a valid polygon of the OGC's simple features).
     """
+    import cv2
+
+    count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    shift = np.array(corner[::-1])
+    return [[ring + shift for ring in _trace(parts == part)] for part in range(1, count)]
+
+
+def _trace(mask: np.ndarray) -> list[NDArray[np.int64]]:
+    """The outer ring and the holes of a mask of one part."""
     import cv2
 
     # In an image of twice the size, corners and edges of pixels are pixels of their own; its contours are
@@ -53,12 +63,8 @@ def mask_rings(mask: np.ndarray, corner: tuple[int, int] = (0, 0)) -> list[list[
         for x in range(3):
             fine[y : y + 2 * mask.shape[0] : 2, x : x + 2 * mask.shape[1] : 2] |= mask
     contours, tree = cv2.findContours(fine, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    rings = [_corners(contour[:, 0].astype(np.int64)) + np.array(corner[::-1]) for contour in contours]
-    parts = {i: [ring] for i, ring in enumerate(rings) if tree[0, i, 3] < 0}
-    for i, ring in enumerate(rings):
-        if tree[0, i, 3] >= 0:
-            parts[int(tree[0, i, 3])].append(ring)
-    return list(parts.values())
+    order = np.argsort(tree[0, :, 3] >= 0, kind="stable")  # the outer one has no parent
+    return [_corners(contours[i][:, 0].astype(np.int64)) for i in order]
 
 
 def _corners(contour: NDArray[np.int64]) -> NDArray[np.int64]:
