@@ -56,7 +56,7 @@ def test_never_stale(tmp_path: Path) -> None:
     for seed in range(20):
         case = write(tmp_path, seed)
         arrays = cache.load_case(case, LABELS)
-        image, labels = cache.read_case(case, LABELS)
+        image, labels, _ = cache.read_case(case, LABELS)
         np.testing.assert_array_equal(arrays.image, image)
         np.testing.assert_array_equal(arrays.labels, labels)
         seen.add(arrays.content)

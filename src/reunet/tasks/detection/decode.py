@@ -22,8 +22,10 @@ thresholds of the run."""
 DOUBLES = 0.6
 """Of two boxes of a class with at least this IoU only the better one stays (0.5 or more: `overlapping`)."""
 
-MOST = 200_000
-"""Boxes in one image at most, the best ones."""
+MOST, FEWEST, PIXELS_EACH = 200_000, 100, 100
+"""Boxes in one image at most, the best ones: one for so many pixels, of a tiny image FEWEST and of a huge one
+MOST. A network that has learned little yet sees centres everywhere.
+"""
 
 ROWS = 512
 """Rows that are searched at once, which bounds the memory."""
@@ -83,8 +85,9 @@ def turned_sides(axes: tuple[int, ...]) -> NDArray[np.intp]:
 def peaks(centre: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row, column and channel of the local maxima (3 x 3) of at least `floor`; of a plateau one pixel.
 
-    centre: (H, W, K) float32. At most MOST, the highest.
+    centre: (H, W, K) float32. At most `MOST` and one per PIXELS_EACH, the highest.
     """
+    most = min(MOST, max(FEWEST, centre[..., 0].size // PIXELS_EACH))
     found = np.zeros((3, 0), np.intp)
     for start in range(0, len(centre), ROWS):
         rows = slice(max(start - 1, 0), start + ROWS + 1)  # a row more on both sides
@@ -95,8 +98,8 @@ def peaks(centre: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray, np.
             y, x = _one_per_plateau(top)
             here = np.stack([y + rows.start, x, np.full(len(y), channel)])
             found = np.concatenate([found, here], axis=1)
-        if found.shape[1] > MOST:
-            found = found[:, np.argsort(-centre[tuple(found)], kind="stable")[:MOST]]
+        if found.shape[1] > most:
+            found = found[:, np.argsort(-centre[tuple(found)], kind="stable")[:most]]
     return found[0], found[1], found[2]
 
 
