@@ -12,14 +12,17 @@ import sys
 import time
 from collections.abc import Sequence
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypedDict, Unpack
 
 import typer
+from typer import Argument, Option
 
 from reunet import __version__, console
 from reunet.errors import ReunetError
+from reunet.flows.arguments import spread
 
 _imported = time.monotonic()
 _process_started: float | None = None
@@ -61,60 +64,88 @@ def memory_size(text: str) -> int:
     return size
 
 
-Data = Annotated[Path | None, typer.Argument(metavar="DATA", help="Folder of the dataset.")]
-Images = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Folder of the images, in DATA or anywhere.")
-]
-Masks = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of their masks, likewise.")]
-Axes = Annotated[str | None, typer.Option(metavar="AXES", help="Axes of the image files, such as ZYX.")]
-Classes = Annotated[Path | None, typer.Option(metavar="FILE", help="Class list: JSON, or lines `id,name`.")]
-Colors = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Colour table of RGB masks: lines `name,r,g,b`.")
-]
-Group = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN", help="Column of items.csv or labels.csv whose equal values stay together."
-    ),
-]
-AllowGeometry = Annotated[
-    bool, typer.Option("--allow-geometry-mismatch", help="Accept masks of another pixel size or place.")
-]
+Data = Annotated[Path | None, Argument(metavar="DATA", help="Folder of the dataset.")]
+Axes = Annotated[str | None, Option(metavar="AXES", help="Axes of the image files, such as ZYX.")]
 SequenceOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--sequence",
         metavar="PATTERN",
         help='How names tell sequence and frame: "{sequence}_{frame}"; {slice} for frames in depth.',
     ),
 ]
-Tasks = Annotated[
-    list[Task], typer.Option("--task", metavar="TASK", help="auto or semantic; may be repeated.")
-]
-Preset = Annotated[str, typer.Option(metavar="NAME", help="Network: auto, or a preset by name.")]
-EncoderOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Pretrained encoder: vgg16, resnet50, mobilenet_v2, ...")
-]
-Minutes = Annotated[
-    float | None, typer.Option(metavar="M", help="Budget: minutes from start to final weights.")
-]
-Epochs = Annotated[float | None, typer.Option(metavar="N", help="Budget: passes over the training cases.")]
-Steps = Annotated[
-    int | None, typer.Option(metavar="N", help="Budget: training steps; repeats a run exactly.")
-]
-Seed = Annotated[int, typer.Option(metavar="S", help="Seed of everything random.")]
+Minutes = Annotated[float | None, Option(metavar="M", help="Budget: minutes from start to final weights.")]
+Steps = Annotated[int | None, Option(metavar="N", help="Budget: training steps; repeats a run exactly.")]
+Seed = Annotated[int, Option(metavar="S", help="Seed of everything random.")]
 BackendOption = Annotated[
-    Backend | None, typer.Option("--backend", help="Training framework; else the one that is installed.")
+    Backend | None, Option("--backend", help="Training framework; else the one that is installed.")
 ]
 MaxMemory = Annotated[
-    int | None, typer.Option(metavar="SIZE", parser=memory_size, help="Memory not to exceed, such as 8GB.")
+    int | None, Option(metavar="SIZE", parser=memory_size, help="Memory not to exceed, such as 8GB.")
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")]
-EngineOption = Annotated[Engine, typer.Option("--engine", help="What computes; auto prefers OpenVINO.")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace results that exist.")]
+EngineOption = Annotated[Engine, Option("--engine", help="What computes; auto prefers OpenVINO.")]
 PrecisionOption = Annotated[
-    Precision, typer.Option("--precision", help="auto is bf16 where this processor has it.")
+    Precision, Option("--precision", help="auto is bf16 where this processor has it.")
 ]
-Flips = Annotated[bool, typer.Option("--tta", help="Mean over flips of the image: slower, a bit better.")]
+Flips = Annotated[bool, Option("--tta", help="Mean over flips of the image: slower, a bit better.")]
+
+
+class DataOptions(TypedDict):
+    """About the dataset."""
+
+    images: Annotated[Path | None, Option(metavar="DIR", help="Folder of the images, in DATA or anywhere.")]
+    masks: Annotated[Path | None, Option(metavar="DIR", help="Folder of their masks, likewise.")]
+    axes: Axes
+    classes: Annotated[Path | None, Option(metavar="FILE", help="Class list: JSON, or lines `id,name`.")]
+    colors: Annotated[
+        Path | None, Option(metavar="FILE", help="Colour table of RGB masks: lines `name,r,g,b`.")
+    ]
+    group: Annotated[
+        str | None,
+        Option(metavar="COLUMN", help="Column of items.csv or labels.csv whose equal values stay together."),
+    ]
+    allow_geometry_mismatch: Annotated[
+        bool, Option("--allow-geometry-mismatch", help="Accept masks of another pixel size or place.")
+    ]
+    sequence: SequenceOption
+
+
+class PlanOptions(TypedDict):
+    """About what to train."""
+
+    task: Annotated[list[Task], Option("--task", metavar="TASK", help="auto or semantic; may be repeated.")]
+    preset: Annotated[str, Option(metavar="NAME", help="Network: auto, or a preset by name.")]
+    encoder: Annotated[
+        str | None, Option(metavar="NAME", help="Pretrained encoder: vgg16, resnet50, mobilenet_v2, ...")
+    ]
+    minutes: Minutes
+    epochs: Annotated[float | None, Option(metavar="N", help="Budget: passes over the training cases.")]
+    steps: Steps
+    seed: Seed
+    backend: BackendOption
+    max_memory: MaxMemory
+
+
+class RunOptions(TypedDict):
+    """About how to train it."""
+
+    init: Annotated[Path | None, Option(metavar="RUN", help="Start from the weights of another run.")]
+    freeze: Annotated[Literal["encoder"] | None, Option(help="Part whose given weights stay as they are.")]
+    encoder_weights: Annotated[
+        str, Option(metavar="FILE", help="Weights of --encoder: a file, imagenet or none.")
+    ]
+    resume: Annotated[bool, Option("--resume", help="Continue an interrupted run.")]
+    workers: Annotated[int | None, Option(metavar="N", help="Threads that prepare patches; 0 uses none.")]
+    overwrite: Overwrite
+
+
+class PlanAndDataOptions(PlanOptions, DataOptions):
+    """Of the verb plan."""
+
+
+class TrainOptions(PlanOptions, RunOptions, DataOptions):
+    """Of the verb train."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -126,153 +157,91 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+        bool, Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Print where an unexpected error arose.")] = False,
+    debug: Annotated[bool, Option("--debug", help="Print where an unexpected error arose.")] = False,
 ) -> None:
     """Train a U-Net on a folder of images and masks, predict, evaluate, report."""
 
 
+def _call(verb: str, arguments: dict[str, Any], **more: object) -> Any:
+    """The result of the function of that name, for the arguments of its command."""
+    arguments |= arguments.pop("options", {})
+    with console.progress() as bar:
+        flow = getattr(import_module(f"reunet.flows.{verb}"), verb)
+        return flow(**arguments, **more, on_progress=bar)
+
+
 @app.command()
+@spread
 def check(
     data: Data = None,
-    fix_list: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the problems to a CSV file.")
-    ] = None,
-    images: Images = None,
-    masks: Masks = None,
-    axes: Axes = None,
-    classes: Classes = None,
-    colors: Colors = None,
-    group: Group = None,
-    allow_geometry_mismatch: AllowGeometry = False,
-    sequence: SequenceOption = None,
+    fix_list: Annotated[Path | None, Option(metavar="FILE", help="Write the problems to a CSV file.")] = None,
+    **options: Unpack[DataOptions],
 ) -> int:
     """List every problem of a dataset at once."""
-    arguments = locals()
-    from reunet.flows.check import check as flow
-
-    with console.progress() as bar:
-        result = flow(**arguments, on_progress=bar)
+    result = _call("check", locals())
     console.print_problems(result)
     return 1 if result.errors else 0
 
 
 @app.command()
+@spread
 def plan(
     data: Data = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the plan, for train --plan.")
+        Path | None, Option("-o", "--output", metavar="FILE", help="Write the plan, for train --plan.")
     ] = None,
-    task: Tasks = [Task.auto],  # noqa: B006 - typer copies it
-    preset: Preset = "auto",
-    encoder: EncoderOption = None,
-    minutes: Minutes = None,
-    epochs: Epochs = None,
-    steps: Steps = None,
-    seed: Seed = 0,
-    backend: BackendOption = None,
-    max_memory: MaxMemory = None,
-    images: Images = None,
-    masks: Masks = None,
-    axes: Axes = None,
-    classes: Classes = None,
-    colors: Colors = None,
-    group: Group = None,
-    allow_geometry_mismatch: AllowGeometry = False,
-    sequence: SequenceOption = None,
+    **options: Unpack[PlanAndDataOptions],
 ) -> int:
     """Show what would be trained, and why."""
-    arguments = {**locals(), "task": tuple(map(str, task))}
-    from reunet.flows.plan import plan as flow
-
-    with console.progress() as bar:
-        made = flow(**arguments, on_progress=bar)
+    made = _call("plan", locals())
     console.print_plan(made, output)
     return 0
 
 
 @app.command()
+@spread
 def train(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="Folder of the run.")],
+    output: Annotated[Path, Option("-o", "--output", metavar="RUN", help="Folder of the run.")],
     data: Data = None,
     plan: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Train this plan.json instead of planning.")
+        Path | None, Option(metavar="FILE", help="Train this plan.json instead of planning.")
     ] = None,
-    task: Tasks = [Task.auto],  # noqa: B006
-    preset: Preset = "auto",
-    minutes: Minutes = None,
-    epochs: Epochs = None,
-    steps: Steps = None,
-    init: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Start from the weights of another run.")
-    ] = None,
-    freeze: Annotated[
-        Literal["encoder"] | None, typer.Option(help="Part whose given weights stay as they are.")
-    ] = None,
-    encoder: EncoderOption = None,
-    encoder_weights: Annotated[
-        str, typer.Option(metavar="FILE", help="Weights of --encoder: a file, imagenet or none.")
-    ] = "imagenet",
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
-    seed: Seed = 0,
-    backend: BackendOption = None,
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Threads that prepare patches; 0 uses none.")
-    ] = None,
-    max_memory: MaxMemory = None,
-    overwrite: Overwrite = False,
-    images: Images = None,
-    masks: Masks = None,
-    axes: Axes = None,
-    classes: Classes = None,
-    colors: Colors = None,
-    group: Group = None,
-    allow_geometry_mismatch: AllowGeometry = False,
-    sequence: SequenceOption = None,
+    **options: Unpack[TrainOptions],
 ) -> int:
     """Train a network on a dataset and report how good it is."""
-    arguments = {**locals(), "task": tuple(map(str, task))}
-    from reunet.flows.train import train as flow
-
-    with console.progress() as bar:
-        result = flow(**arguments, on_progress=bar, started=_process_started)
+    result = _call("train", locals(), started=_process_started)
     console.print_training(result)
     return 0
 
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `reunet train` wrote.")],
-    inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT...", help="Image files and folders of them.")
-    ],
+    run: Annotated[Path, Argument(metavar="RUN", help="Folder that `reunet train` wrote.")],
+    inputs: Annotated[list[Path], Argument(metavar="INPUT...", help="Image files and folders of them.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="OUT", help="Results; else RUN-predictions.")
+        Path | None, Option("-o", "--output", metavar="OUT", help="Results; else RUN-predictions.")
     ] = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = "auto",
     tta: Flips = False,
     fov: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Fields of view: outside of them nothing is predicted.")
+        Path | None, Option(metavar="DIR", help="Fields of view: outside of them nothing is predicted.")
     ] = None,
     max_memory: MaxMemory = None,
     probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="Write the class probabilities too.")
+        bool, Option("--probabilities", help="Write the class probabilities too.")
     ] = False,
     overwrite: Overwrite = False,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave out inputs whose results exist.")
+        bool, Option("--skip-existing", help="Leave out inputs whose results exist.")
     ] = False,
     axes: Axes = None,
     sequence: SequenceOption = None,
 ) -> int:
     """Write masks and overlays for images."""
-    arguments = locals()
-    from reunet.flows.predict import predict as flow
-
-    with console.progress() as bar:
-        result = flow(**arguments, on_progress=bar)
+    result = _call("predict", locals())
     console.print_predictions(result)
     if result.failures:
         return 2 if result.predicted or result.skipped else 1
@@ -280,98 +249,73 @@ def predict(
 
 
 @app.command()
+@spread
 def evaluate(
-    run: Annotated[
-        Path | None, typer.Argument(metavar="RUN", help="Folder that `reunet train` wrote.")
-    ] = None,
+    run: Annotated[Path | None, Argument(metavar="RUN", help="Folder that `reunet train` wrote.")] = None,
     data: Data = None,
-    split: Annotated[str, typer.Option(metavar="NAME", help="train, val or test.")] = "test",
+    split: Annotated[str, Option(metavar="NAME", help="train, val or test.")] = "test",
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="DIR", help="Results; else RUN/evaluation/SPLIT."),
+        Option("-o", "--output", metavar="DIR", help="Results; else RUN/evaluation/SPLIT."),
     ] = None,
     pred: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Anybody's masks, to be scored without a run.")
+        Path | None, Option(metavar="DIR", help="Anybody's masks, to be scored without a run.")
     ] = None,
-    truth: Annotated[Path | None, typer.Option(metavar="DIR", help="The true masks for --pred.")] = None,
-    task: Annotated[Task, typer.Option(help="What the masks of --pred mean.")] = Task.auto,
+    truth: Annotated[Path | None, Option(metavar="DIR", help="The true masks for --pred.")] = None,
+    task: Annotated[Task, Option(help="What the masks of --pred mean.")] = Task.auto,
     overwrite: Overwrite = False,
     engine: EngineOption = "auto",
     precision: PrecisionOption = "auto",
     tta: Flips = False,
-    images: Images = None,
-    masks: Masks = None,
-    axes: Axes = None,
-    classes: Classes = None,
-    colors: Colors = None,
-    group: Group = None,
-    allow_geometry_mismatch: AllowGeometry = False,
-    sequence: SequenceOption = None,
+    **options: Unpack[DataOptions],
 ) -> int:
     """Score a run, or any masks, on labelled data.
 
     With --pred and --truth two folders of masks are compared; no run is needed.
     """
-    arguments = {**locals(), "task": str(task)}
-    from reunet.flows.evaluate import evaluate as flow
-
-    with console.progress() as bar:
-        result = flow(**arguments, on_progress=bar)
+    result = _call("evaluate", locals())
     console.print_evaluation(result)
     return 2 if result.failures else 0
 
 
 @app.command()
+@spread
 def compare(
     presets: Annotated[
         str,
-        typer.Option(
+        Option(
             metavar="A,B,...",
             help="Networks; NAME:control is a recurrent one's control, `control` that of the first.",
         ),
     ],
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the comparison; kept, to go on.")
+        Path, Option("-o", "--output", metavar="DIR", help="Folder of the comparison; kept, to go on.")
     ],
     data: Data = None,
     minutes: Minutes = None,
     steps: Steps = None,
-    seeds: Annotated[int, typer.Option(metavar="N", help="Trainings per network.")] = 3,
-    split: Annotated[str, typer.Option(metavar="NAME", help="Score on val or test.")] = "val",
+    seeds: Annotated[int, Option(metavar="N", help="Trainings per network.")] = 3,
+    split: Annotated[str, Option(metavar="NAME", help="Score on val or test.")] = "val",
     backend: BackendOption = None,
     max_memory: MaxMemory = None,
-    images: Images = None,
-    masks: Masks = None,
-    axes: Axes = None,
-    classes: Classes = None,
-    colors: Colors = None,
-    group: Group = None,
-    allow_geometry_mismatch: AllowGeometry = False,
-    sequence: SequenceOption = None,
+    **options: Unpack[DataOptions],
 ) -> int:
     """Train several networks alike and report the race."""
-    arguments = locals()
-    from reunet.flows.compare import compare as flow
-
-    with console.progress() as bar:
-        result = flow(**arguments, on_progress=bar)
+    result = _call("compare", locals())
     console.print_comparison(result)
     return 2 if result.failures else 0
 
 
 @app.command()
 def models(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A preset; else all of them.")] = None,
+    name: Annotated[str | None, Argument(metavar="NAME", help="A preset; else all of them.")] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Draw the network as an SVG file.")
+        Path | None, Option("-o", "--output", metavar="FILE", help="Draw the network as an SVG file.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Annotated[bool, Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """List the networks there are, or tell all about one."""
-    from reunet.flows.models import models as flow
-
-    with console.progress() as bar:
-        results = flow(name, output=output, on_progress=bar)
+    results = _call("models", {"name": name, "output": output})
     if json:
         console.print_json(results)
     elif name is None:
@@ -384,9 +328,9 @@ def models(
 @app.command()
 def demo(
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Results; else reunet-demo.")
+        Path | None, Option("-o", "--output", metavar="DIR", help="Results; else reunet-demo.")
     ] = None,
-    minutes: Annotated[float, typer.Option(metavar="M", min=0.01, help="Minutes of training.")] = 2.0,
+    minutes: Annotated[float, Option(metavar="M", min=0.01, help="Minutes of training.")] = 2.0,
     seed: Seed = 0,
     backend: BackendOption = None,
     overwrite: Overwrite = False,
@@ -395,11 +339,7 @@ def demo(
 
     The images are made with exact truth: touching cells, uneven light, noise, debris.
     """
-    arguments = locals()
-    from reunet.flows.demo import demo as flow
-
-    with console.progress() as bar:
-        result = flow(**arguments, on_progress=bar)
+    result = _call("demo", locals())
     console.print_evaluation(result)
     return 2 if result.failures else 0
 

@@ -7,11 +7,13 @@ import sys
 from collections import deque
 from dataclasses import fields
 from pathlib import Path
+from typing import Unpack
 
 from reunet.backend import choose_backend, use_backend
 from reunet.contracts.results import ComparedRun, CompareResult
 from reunet.datasets.cases import DataOptions
 from reunet.errors import InterruptedRunError, ReunetError, TrainingError
+from reunet.flows.arguments import DataArguments, spread
 from reunet.flows.contest import Contest, Entry, is_scored, make_plans, parse_entries, refuse_occupied
 from reunet.flows.evaluate import evaluate
 from reunet.flows.standings import read_run, summarise, write_standings
@@ -20,6 +22,7 @@ from reunet.progress import NullProgress, Progress
 from reunet.storage import folder_lock
 
 
+@spread
 def compare(
     data: str | Path | None = None,
     *,
@@ -31,15 +34,8 @@ def compare(
     split: str = "val",
     backend: str | None = None,
     max_memory: int | None = None,
-    images: Path | None = None,
-    masks: Path | None = None,
-    axes: str | None = None,
-    classes: Path | None = None,
-    colors: Path | None = None,
-    group: str | None = None,
-    allow_geometry_mismatch: bool = False,
-    sequence: str | None = None,
     on_progress: Progress | None = None,
+    **options: Unpack[DataArguments],
 ) -> CompareResult:
     """Train every preset with every seed for the same time, score them, and say how sure the difference is.
 
@@ -53,7 +49,7 @@ def compare(
     minutes, steps: the budget of each training, one of them; ten minutes when nothing is given.
     seeds: trainings per preset. Each seed has one split of the data, the same for all presets.
     split: what is scored: `val`, held out of each training, or `test`.
-    backend, max_memory: as in `train`. images to sequence: see `DataOptions`.
+    backend, max_memory: as in `train`. options: see `reunet.datasets.cases.DataOptions`.
 
     Each training is a process of its own. One that fails is in `failures` of the result, the others go on.
     Raises UsageError, PlanError, DataError and StorageError before anything is trained, TrainingError when
@@ -63,7 +59,7 @@ def compare(
     chosen = choose_backend(backend)
     contest = Contest(
         data=None if data is None else Path(data),
-        options=DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch, sequence),
+        options=DataOptions(**options),
         entries=parse_entries(presets),
         seeds=seeds,
         request=PlanRequest(minutes=minutes, steps=steps, backend=chosen, max_memory=max_memory),

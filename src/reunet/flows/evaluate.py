@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from reunet.datasets.cases import Case, DataOptions, Dataset
 from reunet.datasets.layouts import open_dataset
 from reunet.datasets.splits import Splits
 from reunet.errors import DataError, ReunetError, UsageError
+from reunet.flows.arguments import DataArguments, spread
 from reunet.flows.evaluate_masks import evaluate_masks
 from reunet.flows.labelled import Labelled, loaders_of
 from reunet.flows.mask_values import labels_of_dataset
@@ -40,6 +41,7 @@ SEEN_ALREADY = (
 )
 
 
+@spread
 def evaluate(
     run: str | Path | None = None,
     data: str | Path | None = None,
@@ -53,15 +55,8 @@ def evaluate(
     engine: str = "auto",
     precision: str = "auto",
     tta: bool = False,
-    images: Path | None = None,
-    masks: Path | None = None,
-    axes: str | None = None,
-    classes: Path | None = None,
-    colors: Path | None = None,
-    group: str | None = None,
-    allow_geometry_mismatch: bool = False,
-    sequence: str | None = None,
     on_progress: Progress | None = None,
+    **options: Unpack[DataArguments],
 ) -> EvaluateResult:
     """Score a run on one split of a dataset; or, with `pred` and `truth`, two folders of masks.
 
@@ -75,19 +70,19 @@ def evaluate(
     pred, truth: masks of the same names, scored without any run. `images` then are only shown.
     task: `auto` or `semantic`.
     engine, precision, tta: as in `reunet.load`.
-    images, masks, axes, classes, colors, group, allow_geometry_mismatch, sequence: see `DataOptions`.
+    options: about the dataset; see `reunet.datasets.cases.DataOptions`.
 
     Images that fail are in `failures` of the result. Raises UsageError, DataError, ModelFileError,
     PlanError, StorageError.
     """
     progress = on_progress or NullProgress()
-    options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch, sequence)
+    described = DataOptions(**options)
     check_tasks((task,))
     target = None if output is None else Path(output)
     if pred is not None or truth is not None:
         pair = _two_folders(pred, truth, run or data)
-        return evaluate_masks(*pair, options, target, progress, overwrite=overwrite)
-    if run is None or (data is None and (images is None or masks is None)):
+        return evaluate_masks(*pair, described, target, progress, overwrite=overwrite)
+    if run is None or (data is None and (described.images is None or described.masks is None)):
         raise UsageError(
             "nothing to evaluate",
             expected="a run and a dataset, or two folders of masks",
@@ -97,10 +92,10 @@ def evaluate(
     target = target or folder.evaluation(split)
     plan = folder.plan()
     refuse_existing(target, overwrite=overwrite)
-    dataset = _open(None if data is None else Path(data), options, plan)
+    dataset = _open(None if data is None else Path(data), described, plan)
     cases = cases_of_split(dataset, split, folder)
     predictor = load(folder.path, engine, precision, tta)
-    return _evaluate_run(folder, predictor, dataset, cases, (split, target, options.axes), progress)
+    return _evaluate_run(folder, predictor, dataset, cases, (split, target, described.axes), progress)
 
 
 def _two_folders(

@@ -2,64 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, Unpack
 
 from reunet.backend import choose_backend, use_backend
 from reunet.contracts.plan import Plan
 from reunet.datasets.cases import DataOptions
+from reunet.flows.arguments import PlanArguments, TrainArguments, spread
 from reunet.flows.prepare import prepare
 from reunet.planning import PlanRequest, make_plan
 from reunet.progress import NullProgress, Progress
 from reunet.tasks import check_tasks
 
 
+@spread
 def plan(
     data: str | Path | None,
     *,
     output: str | Path | None = None,
-    task: Sequence[str] = ("auto",),
-    preset: str = "auto",
-    encoder: str | None = None,
-    minutes: float | None = None,
-    epochs: float | None = None,
-    steps: int | None = None,
-    seed: int = 0,
-    backend: str | None = None,
-    max_memory: int | None = None,
     on_progress: Progress | None = None,
-    images: Path | None = None,
-    masks: Path | None = None,
-    axes: str | None = None,
-    classes: Path | None = None,
-    colors: Path | None = None,
-    group: str | None = None,
-    allow_geometry_mismatch: bool = False,
-    sequence: str | None = None,
+    **options: Unpack[TrainArguments],
 ) -> Plan:
     """Plan a training on the dataset `data` without training.
 
     The plan is returned and, with `output`, written as JSON that a person can read and edit; give it
     back with `reunet train --plan`. Options as for `train`. Raises DataError, UsageError, PlanError.
     """
-    check_tasks(task)
+    request, backend, described = read_options(options)
     chosen = choose_backend(backend)
-    request = PlanRequest(
-        preset=preset,
-        minutes=minutes,
-        steps=steps,
-        epochs=epochs,
-        seed=seed,
-        backend=chosen,
-        max_memory=max_memory,
-        encoder=encoder,
-    )
     use_backend(chosen)
-    options = DataOptions(images, masks, axes, classes, colors, group, allow_geometry_mismatch, sequence)
-    prepared = prepare(
-        None if data is None else Path(data), options, on_progress or NullProgress(), seed=seed
-    )
-    made = make_plan(prepared.fingerprint, request)
+    root = None if data is None else Path(data)
+    prepared = prepare(root, described, on_progress or NullProgress(), seed=request.seed)
+    made = make_plan(prepared.fingerprint, replace(request, backend=chosen))
     if output is not None:
         made.write(Path(output))
     return made
+
+
+def read_options(options: TrainArguments) -> tuple[PlanRequest, str | None, DataOptions]:
+    """What is asked of the plan, of the backend and of the dataset. Raises UsageError for nonsense."""
+    data: dict[str, Any] = dict(options)
+    wishes = {name: data.pop(name) for name in PlanArguments.__annotations__ if name in data}
+    check_tasks(wishes.pop("task", ()))
+    backend = wishes.pop("backend", None)
+    return PlanRequest(**wishes), backend, DataOptions(**data)

@@ -1,0 +1,131 @@
+"""What must hold before a training begins: options that agree, a free folder, a plan for these data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.plan import Plan
+from reunet.contracts.run import RunFolder
+from reunet.errors import CheckpointError, DataError, PlanError, StorageError, UsageError
+from reunet.flows.prepare import Prepared
+from reunet.planning import PlanRequest, needs_sequences
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The wishes of a training that are neither about the plan nor about the data."""
+
+    run: RunFolder
+    plan: Path | None = None
+    init: Path | None = None
+    freeze: Literal["encoder"] | None = None
+    encoder_weights: str = "imagenet"
+    resume: bool = False
+    workers: int | None = None
+    overwrite: bool = False
+
+
+def check_options(options: TrainOptions, request: PlanRequest) -> None:
+    """Raise UsageError for options that contradict each other."""
+    budget_given = any(value is not None for value in (request.minutes, request.steps, request.epochs))
+    wrong = {
+        "--resume with --plan": options.resume and options.plan,
+        "--resume with --init": options.resume and options.init,
+        "--resume with --overwrite": options.resume and options.overwrite,
+        "--resume with a budget": options.resume and budget_given,
+        "--plan with a budget": options.plan and budget_given,
+        "--plan with --init": options.plan and options.init,
+        "--plan with --preset": options.plan and request.preset != "auto",
+        "--plan with --seed": options.plan and request.seed,
+        "--plan with --max-memory": options.plan and request.max_memory,
+        "--plan with --encoder": options.plan and request.encoder,
+        "--init with --preset": options.init and request.preset != "auto",
+        "--init with --encoder": options.init and request.encoder,
+        "--freeze without --init or --encoder": options.freeze and not (options.init or request.encoder),
+    }
+    for text, is_wrong in wrong.items():
+        if is_wrong:
+            raise UsageError("these options contradict each other", where=text, fix="leave one of them out")
+    if options.freeze not in (None, "encoder"):
+        raise UsageError("unknown part", where="--freeze", expected="encoder", received=options.freeze)
+    if options.workers is not None and options.workers < 0:
+        raise UsageError(
+            "not a number of threads", where="--workers", expected="0 or more", received=options.workers
+        )
+
+
+def refuse_occupied(options: TrainOptions) -> None:
+    """See that the run folder is free, or holds what --resume needs. Raises StorageError, CheckpointError."""
+    run = options.run
+    has_checkpoint = run.plan_file.is_file() and any(run.checkpoints.glob("[0-9]*"))
+    if options.resume:
+        if not has_checkpoint:
+            raise CheckpointError(
+                "there is no checkpoint to resume from", where=run.path, fix="train again without --resume"
+            )
+        return
+    if run.path.is_file():
+        raise StorageError("this is a file, not a folder", where=run.path, fix="choose another name with -o")
+    if options.init is not None and options.init.resolve() == run.path.resolve():
+        raise UsageError(
+            "a run cannot start from itself", where="--init", fix="choose another folder with -o"
+        )
+    if not run.path.exists() or all(entry.name == ".lock" for entry in run.path.iterdir()):
+        return  # a lock is the business of `folder_lock`
+    if not options.overwrite or not run.plan_file.is_file():
+        ways = ["choose another folder", *(["add --resume"] if has_checkpoint else [])]
+        ways += ["add --overwrite"] if run.plan_file.is_file() else []
+        raise StorageError(
+            "the output folder exists and is not empty", where=run.path, fix=", or ".join(ways)
+        )
+
+
+def check_plan_fits(plan: Plan, prepared: Prepared) -> None:
+    """Raise PlanError when a plan was made for other data."""
+    seen, again = prepared.fingerprint, "make the plan again with `reunet plan`"
+    if plan.clip is not None:
+        needs_sequences(seen, "clip")
+    if plan.clip is not None and plan.clip.axis != seen.axis:
+        raise PlanError(
+            "the plan was made for sequences of another kind",
+            where="clip.axis",
+            expected=seen.axis,
+            received=plan.clip.axis,
+            fix=f"{again}, or correct clip.axis: T for time, Z for depth",
+        )
+    if plan.labels != seen.labels:
+        raise PlanError(
+            "the plan was made for other classes",
+            where="labels",
+            expected=", ".join(seen.labels.names),
+            received=", ".join(plan.labels.names),
+            fix=again,
+        )
+    if plan.input.channels != seen.channels or (seen.mixed_channels and not plan.input.grey_to_rgb):
+        raise PlanError(
+            "the plan was made for images with other channels",
+            where="input.channels",
+            expected=seen.channels,
+            received=plan.input.channels,
+            fix=again,
+        )
+
+
+def check_same_data(run: RunFolder, prepared: Prepared) -> None:
+    """Raise DataError when the training images are not those the run began with."""
+    begun = Fingerprint.read(run.fingerprint_file)
+    before = {f"{c.split}/{c.id}": c.content for c in begun.cases}
+    now = {f"{c.split}/{c.id}": c.content for c in prepared.fingerprint.cases}
+    changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    if not changed and (list(before), begun.sequences) != (list(now), prepared.fingerprint.sequences):
+        changed = ["the order of the frames"]
+    if changed:
+        raise DataError(
+            "the training images have changed since this training began, so it cannot be resumed exactly",
+            where=run.path,
+            received=f"{len(changed)} difference(s), such as {changed[0]}",
+            fix="restore them and give the same data options, or start a new training with --init",
+        )
