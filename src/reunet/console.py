@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
@@ -68,9 +69,7 @@ def flush_output() -> None:
 
 def print_error(text: str) -> None:
     """An error on stderr."""
-    label = "error:"
-    if sys.stderr.isatty():
-        label = "\033[1;31merror:\033[0m"
+    label = "\033[1;31merror:\033[0m" if sys.stderr.isatty() else "error:"
     print(f"{label} {text}", file=sys.stderr)
 
 
@@ -88,7 +87,7 @@ def print_usage_error(error: Any) -> None:
 def print_system_error(error: OSError, *, with_traceback: bool) -> None:
     """What the system refused, and for which file."""
     if with_traceback:
-        _print_traceback(error)
+        traceback.print_exception(error)
     what = error.strerror or str(error) or type(error).__name__
     print_error(str(ReunetError(what, where=error.filename)))
 
@@ -96,18 +95,12 @@ def print_system_error(error: OSError, *, with_traceback: bool) -> None:
 def print_bug(error: Exception, words: list[str], *, with_traceback: bool) -> None:
     """An error that should not have happened: what to do with it."""
     if with_traceback:
-        _print_traceback(error)
+        traceback.print_exception(error)
     print_error(f"reunet failed unexpectedly: {type(error).__name__}: {error}")
     if not with_traceback:
         command = shlex.join(["reunet", *words, "--debug"])
         print(f"  This is a bug. `{command}` shows where it arose;", file=sys.stderr)
         print("  please report that together with the output of `reunet doctor`.", file=sys.stderr)
-
-
-def _print_traceback(error: Exception) -> None:
-    import traceback
-
-    traceback.print_exception(error)
 
 
 # -- progress ---------------------------------------------------------------------------------------
@@ -270,7 +263,8 @@ def print_plan(plan: Plan, output: Path | None) -> None:
     for name, value in rows.items():
         print(f"{name:<12}{value}")
         for key in [key for key in reasons if key == name or key.startswith(f"{name}.")]:
-            print(f"            {_of_part(key, name)}{reasons.pop(key)}")
+            part = "" if key == name else f"{key.removeprefix(f'{name}.')}: "
+            print(f"            {part}{reasons.pop(key)}")
     for name, reason in reasons.items():
         print(f"{name}\n            {reason}")
     if output is not None:
@@ -280,10 +274,6 @@ def print_plan(plan: Plan, output: Path | None) -> None:
 def _clip(clip: ClipSpec) -> str:
     carried = f", carried through {clip.carry} windows" if clip.carry > 1 else ""
     return f"{clip.frames} {'frames in time' if clip.axis == 'T' else 'slices in depth'}{carried}"
-
-
-def _of_part(key: str, name: str) -> str:
-    return "" if key == name else f"{key.removeprefix(name + '.')}: "
 
 
 def print_training(result: TrainResult) -> None:
@@ -307,10 +297,9 @@ def print_failures(failures: dict[str, str]) -> None:
 def print_predictions(result: PredictResult) -> None:
     """Counts and the output folder; failures on stderr."""
     print_failures(result.failures)
-    counts = {
-        "predicted": len(result.predicted), "skipped": len(result.skipped), "failed": len(result.failures)
-    }  # fmt: skip
-    print(", ".join(f"{name}: {count}" for name, count in counts.items() if count or name == "predicted"))
+    counts = {"skipped": len(result.skipped), "failed": len(result.failures)}
+    others = "".join(f", {name}: {count}" for name, count in counts.items() if count)
+    print(f"predicted: {len(result.predicted)}{others}")
     print(f"output: {result.output}")
 
 
@@ -341,11 +330,9 @@ def print_comparison(result: CompareResult) -> None:
     for run in result.runs:
         print(f"{run.entry:<{width}}  seed {run.seed}  Dice {_number(run.dice)}  {run.steps} steps")
     for pair in result.pairs:
-        ends = (
-            "too little to say how sure"
-            if pair.interval is None
-            else (f"95 % interval {pair.interval[0]:+.4f} to {pair.interval[1]:+.4f}")
-        )
+        ends = "too little to say how sure"
+        if pair.interval is not None:
+            ends = "95 % interval {:+.4f} to {:+.4f}".format(*pair.interval)
         print(f"{pair.entry} - {pair.reference}: {pair.difference:+.4f}  ({ends})")
     print(f"report: {result.report}")
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import hashlib
+import io
 import json
 import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -95,6 +97,15 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def csv_text(heading: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A table as CSV; a cell is empty where the value is None."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(heading)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` atomically as indented JSON; NaN and infinity are refused (undefined is null)."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
@@ -108,6 +119,21 @@ def read_json(path: Path, error: type[ReunetError]) -> Any:
         raise error("could not read a JSON file", where=path, received=cause.strerror) from cause
     except (ValueError, RecursionError) as cause:
         raise error("could not read a JSON file", where=path, received=str(cause)) from cause
+
+
+def refuse_foreign(folder: Path, mark: Path, what: str) -> None:
+    """Raise StorageError for a file, or a folder with something in it but no `mark`, which a `what` has."""
+    if folder.is_file():
+        raise StorageError("this is a file, not a folder", where=folder, fix="choose another name with -o")
+    if folder.is_dir() and not mark.is_file():
+        found = sorted(entry.name for entry in folder.iterdir() if entry.name != ".lock")
+        if found:
+            raise StorageError(
+                f"this folder holds something else than a {what}",
+                where=folder,
+                received=", ".join(found[:5]),
+                fix="choose an empty or new folder with -o",
+            )
 
 
 def publish_folder(path: Path, fill: Callable[[Path], None], *, replace: bool = True) -> None:

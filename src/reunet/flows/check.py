@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Unpack
@@ -13,7 +11,7 @@ from reunet.datasets.cases import DataOptions
 from reunet.datasets.problems import find_problems
 from reunet.flows.arguments import DataArguments, spread
 from reunet.progress import Progress
-from reunet.storage import write_text
+from reunet.storage import csv_text, write_text
 
 
 @spread
@@ -33,14 +31,6 @@ def check(
     root = None if data is None else Path(data)
     problems, counts = find_problems(root, DataOptions(**options), progress=on_progress)
     if fix_list is not None:
-        write_text(Path(fix_list), as_csv(problems))
+        columns = (field.name for field in fields(Problem))
+        write_text(Path(fix_list), csv_text(columns, map(astuple, problems)))
     return CheckResult(tuple(problems), counts)
-
-
-def as_csv(problems: list[Problem]) -> str:
-    """The list as CSV with a heading."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(field.name for field in fields(Problem))
-    writer.writerows(astuple(problem) for problem in problems)
-    return text.getvalue()

@@ -14,12 +14,12 @@ from reunet.contracts.results import ComparedRun, CompareResult
 from reunet.datasets.cases import DataOptions
 from reunet.errors import InterruptedRunError, ReunetError, TrainingError
 from reunet.flows.arguments import DataArguments, spread
-from reunet.flows.contest import Contest, Entry, is_scored, make_plans, parse_entries, refuse_occupied
+from reunet.flows.contest import Contest, Entry, is_scored, make_plans, parse_entries, settings_file
 from reunet.flows.evaluate import evaluate
 from reunet.flows.standings import read_run, summarise, write_standings
 from reunet.planning import PlanRequest
 from reunet.progress import NullProgress, Progress
-from reunet.storage import folder_lock
+from reunet.storage import folder_lock, refuse_foreign
 
 
 @spread
@@ -66,7 +66,7 @@ def compare(
         split=split,
         output=Path(output),
     )
-    refuse_occupied(contest.output)
+    refuse_foreign(contest.output, settings_file(contest.output), "comparison")
     use_backend(chosen)
     with folder_lock(contest.output):
         settings = make_plans(contest, progress)

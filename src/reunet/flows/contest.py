@@ -137,21 +137,6 @@ def parse_entries(presets: str) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
-def refuse_occupied(output: Path) -> None:
-    """Raise StorageError for an output that holds something else than a comparison."""
-    if output.is_file():
-        raise StorageError("this is a file, not a folder", where=output, fix="choose another name with -o")
-    if output.is_dir() and not settings_file(output).is_file():
-        found = sorted(entry.name for entry in output.iterdir() if entry.name != ".lock")
-        if found:
-            raise StorageError(
-                "this folder holds something else than a comparison",
-                where=output,
-                received=", ".join(found[:5]),
-                fix="choose an empty or new folder with -o",
-            )
-
-
 def settings_file(output: Path) -> Path:
     """Where the settings of a comparison are."""
     return output / "settings.json"

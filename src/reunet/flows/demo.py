@@ -10,7 +10,7 @@ from reunet.flows.evaluate import evaluate
 from reunet.flows.predict import predict
 from reunet.flows.train import train
 from reunet.progress import NullProgress, Progress
-from reunet.storage import publish_folder, write_text
+from reunet.storage import publish_folder, refuse_foreign, write_text
 
 DEFAULT_OUTPUT = Path("reunet-demo")
 TRAIN_IMAGES, TEST_IMAGES = 32, 8
@@ -52,17 +52,8 @@ def demo(
 def _claim(folder: Path, *, overwrite: bool) -> None:
     """Take a new, empty or earlier demo folder; the mark in it tells the latter from anybody's folder."""
     mark = folder / ".reunet-demo"
-    if folder.exists() and not folder.is_dir():
-        raise StorageError("this is a file, not a folder", where=folder, fix="choose another name with -o")
-    present = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    if present and not mark.is_file():
-        raise StorageError(
-            "this folder holds something else than a demo",
-            where=folder,
-            received=", ".join(present[:5]),
-            fix="choose an empty or new folder with -o",
-        )
-    if present and not overwrite:
+    refuse_foreign(folder, mark, "demo")
+    if mark.is_file() and not overwrite:
         raise StorageError(
             "the results of a demo are here already", where=folder, fix="use --overwrite, or another -o"
         )

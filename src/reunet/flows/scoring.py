@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +14,7 @@ from reunet.contracts.results import EvaluateResult, Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import DataError, ReunetError, StorageError
 from reunet.progress import Progress
-from reunet.storage import write_json, write_text
+from reunet.storage import csv_text, write_json, write_text
 from reunet.tasks import Scorer, Work, semantic
 
 if TYPE_CHECKING:
@@ -118,7 +116,9 @@ def write_evaluation(
     """
     metrics, page = evaluation.scorer.metrics(), output / "report.html"
     write_json(output / "metrics.json", metrics)
-    write_text(output / "metrics.csv", _table(evaluation.scorer))
+    rows = evaluation.scorer.rows()
+    columns = list(rows[0]) if rows else ["id"]
+    write_text(output / "metrics.csv", csv_text(columns, ([row[name] for name in columns] for row in rows)))
     if isinstance(evaluation.scorer, semantic.Scorer):
         _write_semantic_report(evaluation, evaluation.scorer, context, page)
         if also is not None:
@@ -156,12 +156,3 @@ def _examples(evaluation: Evaluation) -> list[Example]:
             shown = (scored.image, truth, prediction, scored.spacing)
             examples.append(Example(name, group, scores[name] or 0.0, *shown))
     return examples
-
-
-def _table(scorer: Scorer) -> str:
-    rows = scorer.rows()
-    target = io.StringIO()
-    writer = csv.DictWriter(target, fieldnames=list(rows[0]) if rows else ["id"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return target.getvalue()

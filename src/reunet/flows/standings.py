@@ -17,7 +17,7 @@ from reunet.datasets.layouts import open_dataset
 from reunet.errors import ModelFileError
 from reunet.flows.contest import Contest, Entry
 from reunet.metrics.bootstrap import crossed_interval
-from reunet.storage import write_json, write_text
+from reunet.storage import csv_text, write_json, write_text
 
 BLOCK = 10
 """Consecutive frames of a sequence in time that are drawn together: neighbours are nearly the same image."""
@@ -134,11 +134,8 @@ def write_standings(result: CompareResult, settings: dict[str, Any]) -> None:
         "failures": result.failures,
     }
     write_json(result.output / "compare.json", facts)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([getattr(run, name) for name in COLUMNS] for run in result.runs)
-    write_text(result.output / "compare.csv", text.getvalue())
+    rows = ([getattr(run, name) for name in COLUMNS] for run in result.runs)
+    write_text(result.output / "compare.csv", csv_text(COLUMNS, rows))
     write_comparison(result, table(result.runs), settings)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
 from pathlib import Path
 
-from reunet.storage import write_text
+from reunet.storage import csv_text, write_text
 
 COLUMNS = ("step", "epoch", "time_s", "loss", "learning_rate", "val_score")
 
@@ -43,8 +42,4 @@ class History:
             "" if val_score is None else repr(val_score),
         )  # fmt: skip
         self.rows.append(dict(zip(COLUMNS, values, strict=True)))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_text(self.path, text.getvalue())
+        write_text(self.path, csv_text(COLUMNS, (row.values() for row in self.rows)))
