@@ -31,7 +31,7 @@ def test_no_errors(shared_data: Path, name: str) -> None:
 
 def test_drive_is_unlabelled_outside_its_field_of_view(shared_data: Path) -> None:
     dataset = open_dataset(shared_data / "drive")
-    image, labels = read_case(dataset.split("test")[0], dataset.labels)
+    image, labels, _ = read_case(dataset.split("test")[0], dataset.labels)
     assert image.shape == (584, 565, 3)
     assert labels is not None
     assert labels[0, 0] == IGNORE

@@ -22,7 +22,7 @@ def test_is_a_clean_dataset(tmp_path: Path) -> None:
     assert counts == {"train": 3, "test": 2}
     dataset = open_dataset(tmp_path)
     for case in dataset.cases:
-        image, labels = read_case(case, dataset.labels)
+        image, labels, _ = read_case(case, dataset.labels)
         assert image.shape == (96, 120, 1)
         instances = read_image(tmp_path / case.split / "instances" / f"{case.id}.png")[..., 0]
         np.testing.assert_array_equal(labels, instances > 0)
