@@ -117,7 +117,8 @@ def write_evaluation(
     metrics, page = evaluation.scorer.metrics(), output / "report.html"
     write_json(output / "metrics.json", metrics)
     rows = evaluation.scorer.rows()
-    write_text(output / "metrics.csv", csv_text(rows[0] if rows else ("id",), (row.values() for row in rows)))
+    columns = list(rows[0]) if rows else ["id"]
+    write_text(output / "metrics.csv", csv_text(columns, ([row[name] for name in columns] for row in rows)))
     if isinstance(evaluation.scorer, semantic.Scorer):
         _write_semantic_report(evaluation, evaluation.scorer, context, page)
         if also is not None:
