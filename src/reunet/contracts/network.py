@@ -26,7 +26,7 @@ class HeadSpec(Contract):
     """One output of a network: `channels` maps of float32 logits, and what turns them into numbers.
 
     of: `pixels` for an output per pixel, `image` for one per image (or frame), from pooled encoder features.
-    loss: its name in `reunet.losses`. weight: of its loss in the sum.
+    loss: its name in `reunet.losses`. weight: of its loss in the sum. bias: of its logits before training.
     """
 
     name: str = "semantic"
@@ -35,6 +35,7 @@ class HeadSpec(Contract):
     of: Literal["pixels", "image"] = "pixels"
     loss: str = "segmentation"
     weight: float = Field(default=1.0, gt=0)
+    bias: float = 0.0
 
 
 class RecurrenceSpec(Contract):

@@ -16,7 +16,7 @@ from typing import Any
 
 import keras
 
-from reunet.contracts.network import NetworkConfig
+from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.errors import PlanError
 from reunet.networks.blocks import BLOCKS
 from reunet.networks.bottlenecks import BOTTLENECKS
@@ -109,7 +109,7 @@ def assemble(image: Any, scope: Scope) -> dict[str, Any]:
     for head in per_pixel:
         for level, x in enumerate(levels):
             name = f"{head.name}_{level}" if level else head.name
-            outputs[name] = pixelwise_dense(x, head.channels, scope.child(name))
+            outputs[name] = pixelwise_dense(x, head, scope.child(name))
     for head in config.heads:
         if head.of == "image":
             outputs[head.name] = pooled_dense(deepest, head.channels, scope.child(head.name))
@@ -135,11 +135,16 @@ def check_names(config: NetworkConfig) -> None:
     choose(config.recurrence.cell, CELLS, where="network.recurrence.cell")
 
 
-def pixelwise_dense(x: Any, channels: int, scope: Scope) -> Any:
+def pixelwise_dense(x: Any, head: HeadSpec, scope: Scope) -> Any:
     """The final 1x1 convolution: a dense layer at every pixel, W x + b, always in float32."""
     initializer = keras.initializers.GlorotUniform(scope.layer_seed("logits"))
     convolution = CONV[scope.rank](
-        channels, 1, kernel_initializer=initializer, dtype="float32", name=scope.name("logits")
+        head.channels,
+        1,
+        kernel_initializer=initializer,
+        bias_initializer=keras.initializers.Constant(head.bias),
+        dtype="float32",
+        name=scope.name("logits"),
     )
     return convolution(x)
 

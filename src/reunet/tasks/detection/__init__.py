@@ -41,6 +41,11 @@ __all__ = [
     "validation_score",
 ]
 
+RARE = -4.6
+"""Logit of 0.01: before training, centres are expected nowhere. Adam moves a bias by its rate per step: from 0
+it would take thousands of steps to unlearn centres everywhere.
+"""
+
 BOX_WEIGHT = 4.0
 """Of the distances' loss beside that of the centres, which is larger by about so much."""
 
@@ -93,6 +98,8 @@ class Detection:
 def heads(labels: LabelMap) -> tuple[HeadSpec, ...]:
     """Centres with a channel per foreground class, in class order, and the logarithms of four distances."""
     return (
-        HeadSpec(name=CENTRE, channels=len(labels.foreground), activation="sigmoid", loss="centre"),
+        HeadSpec(
+            name=CENTRE, channels=len(labels.foreground), activation="sigmoid", loss="centre", bias=RARE
+        ),
         HeadSpec(name=BOX, channels=4, activation="linear", loss="weighted_smooth_l1", weight=BOX_WEIGHT),
     )
