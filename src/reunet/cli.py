@@ -38,6 +38,9 @@ class Task(StrEnum):
 
     auto = "auto"
     semantic = "semantic"
+    instances = "instances"
+    detection = "detection"
+    classification = "classification"
 
 
 app = typer.Typer(
@@ -114,7 +117,14 @@ class DataOptions(TypedDict):
 class PlanOptions(TypedDict):
     """About what to train."""
 
-    task: Annotated[list[Task], Option("--task", metavar="TASK", help="auto or semantic; may be repeated.")]
+    task: Annotated[
+        list[Task],
+        Option(
+            "--task",
+            metavar="TASK",
+            help="semantic, instances, detection or classification; auto: what is annotated. Repeatable.",
+        ),
+    ]
     preset: Annotated[str, Option(metavar="NAME", help="Network: auto, or a preset by name.")]
     encoder: Annotated[
         str | None, Option(metavar="NAME", help="Pretrained encoder: vgg16, resnet50, mobilenet_v2, ...")

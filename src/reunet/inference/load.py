@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder, read_facts
-from reunet.errors import ModelFileError, UsageError
+from reunet.errors import ModelFileError, PlanError, UsageError
 from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.sequence import SequencePredictor
@@ -109,6 +110,13 @@ def verified_engine(run: RunFolder, plan: Plan) -> dict[str, Any]:
     return facts
 
 
+def _same_network(exported: Any, plan: Plan) -> bool:
+    try:
+        return NetworkConfig.parse(exported, where="network") == plan.network
+    except PlanError:
+        return False
+
+
 def _engine_problem(run: RunFolder, plan: Plan, facts: dict[str, Any]) -> str | None:
     if facts.get("schema_version") != 1 or not isinstance(facts.get("precision"), dict):
         return "the engine was exported by another version of reunet"
@@ -118,7 +126,7 @@ def _engine_problem(run: RunFolder, plan: Plan, facts: dict[str, Any]) -> str | 
         file = run.engine_file.with_name(name)
         if not file.is_file() or hashes.get(name) != sha256_file(file):
             return f"the engine's {name} is damaged or was exchanged"
-    if facts.get("network") != plan.network.model_dump(mode="json"):
+    if not _same_network(facts.get("network"), plan):
         return "plan.json describes another network than the one that was exported"
     weights = run.weights_facts_file
     if weights.is_file() and read_facts(weights).get("sha256") != facts.get("weights_sha256"):

@@ -42,8 +42,8 @@ __all__ = [
 ]
 
 RARE = -4.6
-"""Logit of 0.01: before training, centres are expected nowhere. Adam moves a bias by its rate per step: from 0
-it would take thousands of steps to unlearn centres everywhere.
+"""Logit of 0.01: before training, centres are expected nowhere. Adam moves a bias by its rate per step, so
+from 0 it would take thousands of steps to unlearn centres everywhere.
 """
 
 BOX_WEIGHT = 4.0
