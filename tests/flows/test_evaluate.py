@@ -188,7 +188,7 @@ def test_a_missing_split_is_named(tmp_path: Path, run: Path) -> None:
     with pytest.raises(DataError, match="no such split"):
         evaluate(run, data)
     shutil.copytree(data / "train" / "images", data / "test" / "images")
-    with pytest.raises(DataError, match="no masks"):
+    with pytest.raises(DataError, match="no annotations"):
         evaluate(run, data)
 
 
