@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import reduce
 from typing import TYPE_CHECKING, Any, TextIO
 
 from reunet.errors import ReunetError
@@ -303,15 +304,33 @@ def print_predictions(result: PredictResult) -> None:
     print(f"output: {result.output}")
 
 
+MAIN_SCORES = {
+    "instances": {
+        "AP at IoU 0.5": "ap/pooled/0.50", "AP at IoU 0.7": "ap/pooled/0.70",
+        "AP at IoU 0.9": "ap/pooled/0.90", "panoptic quality": "pq", "error of the count": "count_error",
+    },
+    "detection": {"mAP at IoU 0.5": "map50", "mAP": "map", "error of the count": "count_error/all"},
+    "classification": {"accuracy": "accuracy", "balanced accuracy": "balanced_accuracy"},
+}  # fmt: skip
+"""What a person asks for first: by task, title and place in metrics.json. Semantic has a table."""
+
+
 def print_evaluation(result: EvaluateResult) -> None:
     """The scores a person asks for first, and where the rest is."""
     print_failures(result.failures)
     metrics = result.metrics
     print(f"split: {metrics['split']}, images: {metrics['n_images']}")
+    for title, path in MAIN_SCORES.get(metrics["task"], {}).items():
+        value: Any = reduce(lambda part, name: part[name], path.split("/"), metrics)
+        print(f"{title:<24}{_number(value)}")
     for title, score, way in (
-        ("Dice, mean over images", "dice", "per_image"),
-        ("Dice, all pixels", "dice", "pooled"),
-        ("IoU, all pixels", "iou", "pooled"),
+        ()
+        if metrics["task"] != "semantic"
+        else (
+            ("Dice, mean over images", "dice", "per_image"),
+            ("Dice, all pixels", "dice", "pooled"),
+            ("IoU, all pixels", "iou", "pooled"),
+        )
     ):
         table = metrics[score][way]
         classes = "  ".join(f"{name} {_number(value)}" for name, value in table["per_class"].items())
@@ -320,7 +339,8 @@ def print_evaluation(result: EvaluateResult) -> None:
         if metrics.get(name) is not None:
             print(f"{name:<24}{_number(metrics[name])}")
     print(f"metrics: {result.output / 'metrics.json'}")
-    print(f"report:  {result.report}")
+    if result.report.is_file():
+        print(f"report:  {result.report}")
 
 
 def print_comparison(result: CompareResult) -> None:

@@ -59,7 +59,7 @@ def test_the_bar_draws_and_gives_the_terminal_back(capsys: pytest.CaptureFixture
 def test_undefined_scores_are_shown_as_such(capsys: pytest.CaptureFixture[str]) -> None:
     table = {"per_class": {"cell": None}, "mean_foreground": None}
     metrics = {
-        "split": "test", "n_images": 1,
+        "task": "semantic", "split": "test", "n_images": 1,
         "dice": {"pooled": table, "per_image": table}, "iou": {"pooled": table, "per_image": table},
         "auc": None, "v_rand": 0.5,
     }  # fmt: skip

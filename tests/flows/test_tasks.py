@@ -19,6 +19,7 @@ from reunet.errors import DataError, UsageError
 from reunet.flows.check import check
 from reunet.flows.evaluate import evaluate
 from reunet.flows.plan import plan
+from reunet.flows.predict import predict
 from reunet.flows.train import train
 
 SIDE = 64
@@ -147,6 +148,36 @@ def test_from_folder_to_scores(tmp_path: Path, tasks: tuple[str, ...], backend: 
         np.testing.assert_allclose(fast.category_probabilities, slow.category_probabilities, atol=1e-4)
     if "instances" in tasks:
         np.testing.assert_array_equal(fast.instances, slow.instances)
+    check_outputs(run, data, tmp_path / "out", tasks)
+
+
+def check_outputs(run: Path, data: Path, output: Path, tasks: tuple[str, ...]) -> None:
+    """What `predict` leaves: label images and tables that say what the model says; a second time nothing."""
+    model = reunet.load(run)
+    predict(run, [data / "test" / "images"], output=output)
+    found = {name: model(image) for name, image, _ in scenes("test", 2)}
+    for name, result in found.items():
+        assert (output / "overlays" / f"{name}.png").is_file()
+        if "instances" in tasks:
+            written = np.array(Image.open(output / "instances" / f"{name}.png"))
+            np.testing.assert_array_equal(written, result.instances)
+            features = json.loads((output / "geojson" / f"{name}.geojson").read_text())["features"]
+            assert len(features) == written.max()
+    if tasks != ("classification",):
+        boxes = [0 if r.boxes is None else len(r.boxes) for r in found.values()]
+        objects = [0 if r.instances is None else int(r.instances.max()) for r in found.values()]
+        told = json.loads((output / "predictions.json").read_text())
+        assert [image["file_name"] for image in told["images"]] == ["test0", "test1"]
+        assert len(told["annotations"]) == sum(boxes) + sum(objects)
+        with open(output / "objects.csv", newline="") as file:
+            assert len(list(csv.DictReader(file))) == sum(boxes) + sum(objects)
+    if "classification" in tasks:
+        with open(output / "classes.csv", newline="") as file:
+            rows = {row["image"]: row for row in csv.DictReader(file)}
+        for name, result in found.items():
+            assert rows[name]["class"] == ("dark", "light")[result.category or 0]
+    again = predict(run, [data / "test" / "images"], output=output, skip_existing=True)
+    assert (len(again.predicted), len(again.skipped)) == (0, 2)
 
 
 def test_check_lists_what_is_wrong_with_objects(tmp_path: Path) -> None:

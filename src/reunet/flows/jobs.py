@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from collections import deque
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -20,15 +22,15 @@ from reunet.contracts.results import Prediction
 from reunet.datasets.cache import read_fov
 from reunet.errors import PlanError, ReunetError, StorageError, TooLargeError, UsageError
 from reunet.flows.inputs import Source
+from reunet.flows.outputs import ALWAYS, FOLDERS, Writer
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.io.header import ImageHeader
 from reunet.io.images import UNSTATED, read_channels, read_header, read_image
 from reunet.io.masks import write_mask
-from reunet.io.planes import sheet, telling_planes
-from reunet.io.render import overlay, write_picture
+from reunet.io.render import write_picture
 from reunet.progress import Progress
-from reunet.storage import atomic_path, publish_folder
+from reunet.storage import atomic_path, publish_folder, write_text
 
 WORKERS = 2
 """Images in hand at a time: while the engine predicts one, another is read or written."""
@@ -58,20 +60,15 @@ class Job:
         A name may be too long to exist, such as that of the pages of an image that has one: `os.path` says
         that it does not exist, where `Path` raises.
         """
-        return (
-            self.path("masks", ".png"),
-            self.path("masks", ".tif"),
-            self.path("masks", ".nii.gz"),
-            self.path("overlays", ".png"),
-            self.path("overlays", ".pages"),
-            self.path("probabilities", ".npy"),
-        )
+        kinds = dict.fromkeys([*(kind for kinds in FOLDERS.values() for kind in kinds), *ALWAYS])
+        return tuple(self.path(folder, suffix) for folder, suffix in kinds)
 
-    def is_done(self) -> bool:
-        """The mask is written last, so where it is, the rest is too; probabilities if they were wanted."""
-        *masks, _, _, probabilities = self.results()
-        wanted = os.path.isfile(probabilities) or not self.probabilities
-        return wanted and any(os.path.isfile(path) for path in masks)
+    def is_done(self, tasks: Sequence[str]) -> bool:
+        """What is written last is there for every task; probabilities if they were wanted."""
+        wanted = os.path.isfile(self.path("probabilities", ".npy")) or not self.probabilities
+        return wanted and all(
+            any(os.path.isfile(self.path(*kind)) for kind in FOLDERS[task]) for task in tasks
+        )
 
     def remove_results(self) -> None:
         """Remove what an earlier prediction of this image left."""
@@ -182,40 +179,40 @@ class Worker:
             self._write(job, header, image, result)
 
     def _write(self, job: Job, header: ImageHeader, image: np.ndarray, result: Prediction) -> None:
-        labels = result.labels
-        if labels is None:
-            return
         if job.probabilities and result.probabilities is not None:
             _write_array(job.path("probabilities", ".npy"), result.probabilities)
-        shown, drawn = image, labels
-        if header.is_volume:
-            planes = telling_planes(np.isin(labels, self.labels.foreground), header.spacing or UNSTATED)
-            shown, drawn = sheet(image[..., :1], planes), sheet(labels, planes, IGNORE)
-        write_picture(job.path("overlays", ".png"), overlay(shown, drawn, self.labels))
-        wide = self.labels.to_ids(np.zeros(1, np.uint8)).dtype != np.uint8
-        suffix = ".nii.gz" if header.is_volume else ".tif" if wide else ".png"
-        like = job.source.path if header.is_volume else None
-        write_mask(job.path("masks", suffix), labels, self.labels, like)
+        self._writer(job, header).write(image, result)
+
+    def _writer(self, job: Job, header: ImageHeader) -> Writer:
+        name = job.source.name.as_posix()
+        return Writer(self.predictor.plan, job.path, name, header, job.source.path)
 
     def _stack(self, job: Job, header: ImageHeader) -> None:
-        labels: list[np.ndarray] = []
-        probabilities: list[np.ndarray] = []
+        kept: dict[str, list[np.ndarray]] = {"labels": [], "instances": [], "probabilities": []}
+        told: list[dict[str, Any]] = []
+        writer = self._writer(job, header)
         images = (read_image(job.source.path, page=page, axes=job.axes) for page in range(header.pages))
         where = [f"{job.source.path}, page {page + 1} of {header.pages}" for page in range(header.pages)]
 
         def fill(folder: Path) -> None:
             for page, (image, result) in enumerate(self._predicted(images, where)):
                 self._leave_out(job, result, page)
-                if result.labels is not None:
-                    write_picture(folder / f"{page + 1:04d}.png", overlay(image, result.labels, self.labels))
-                    labels.append(result.labels)
-                if job.probabilities and result.probabilities is not None:
-                    probabilities.append(result.probabilities)
+                write_picture(folder / f"{page + 1:04d}.png", writer.picture(image, result))
+                told.extend(filter(None, [writer.objects(image, result, page)]))
+                for name, arrays in kept.items():
+                    array = getattr(result, name)
+                    if array is not None and (name != "probabilities" or job.probabilities):
+                        arrays.append(array)
 
         publish_folder(job.path("overlays", ".pages"), fill)
-        if job.probabilities:
-            _write_array(job.path("probabilities", ".npy"), np.stack(probabilities))
-        write_mask(job.path("masks", ".tif"), np.stack(labels), self.labels)
+        if kept["probabilities"]:
+            _write_array(job.path("probabilities", ".npy"), np.stack(kept["probabilities"]))
+        if told:
+            write_text(job.path("objects", ".json"), json.dumps({"pages": told}) + "\n")
+        if kept["instances"]:
+            writer.instances(np.stack(kept["instances"]))
+        if kept["labels"]:
+            write_mask(job.path("masks", ".tif"), np.stack(kept["labels"]), self.labels)
 
     def _predicted(
         self,

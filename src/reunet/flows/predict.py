@@ -14,6 +14,7 @@ from reunet.datasets.pairs import FOV_ENDINGS, partners_of, stem_of
 from reunet.errors import DataError, StorageError, UsageError
 from reunet.flows.inputs import Source, find_sources, in_sequences, nearby
 from reunet.flows.jobs import Job, outside_value, predict_all
+from reunet.flows.outputs import write_tables
 from reunet.inference.load import load
 from reunet.progress import NullProgress, Progress
 
@@ -66,13 +67,14 @@ def predict(
     folder = Path(output) if output is not None else _beside(run)
     sources = find_sources([Path(path) for path in given], exclude=folder)
     fields = {} if fov is None else _find_fields(Path(fov), sources)
-    in_time = RunFolder(run).plan().clip is not None
+    plan = RunFolder(run).plan()
+    in_time = plan.clip is not None
     together = in_sequences(sources, sequence, axes) if in_time else [[source] for source in sources]
     groups = [
         [Job(source, folder, fields.get(source), probabilities, axes) for source in group]
         for group in together
     ]
-    done = [skip_existing and all(job.is_done() for job in group) for group in groups]
+    done = [skip_existing and all(job.is_done(plan.tasks) for job in group) for group in groups]
     skipped = [job for group, is_done in zip(groups, done, strict=True) if is_done for job in group]
     groups = [group for group, is_done in zip(groups, done, strict=True) if not is_done]
     todo = [job for group in groups for job in group]
@@ -89,6 +91,7 @@ def predict(
         job.remove_results()
     progress.start("predicting", len(todo))
     failures = predict_all(groups, predictor, max_memory, progress)
+    write_tables(folder, plan)
     return PredictResult(
         output=folder,
         predicted=tuple(job.source.path for job in todo if str(job.source.path) not in failures),
