@@ -139,7 +139,9 @@ def race() -> str:
     """Recurrent networks against their controls."""
     text = (
         "## Does recurrence pay?\n\nRecurrent networks and their controls, the same network without the "
-        "recurrence at equal parameters, with the same data, splits, seeds and minutes, in turns. Dice is "
+        "recurrence at equal parameters, with the same data, splits and seeds, in turns. Each has the number "
+        "of steps that five minutes of the quiet machine give it (timed in turns), so that a busy machine "
+        "changes nothing but the wait; the first two seeds of isbi2012_em ran by the clock. Dice is "
         "the mean over the test images; the difference is that of the pairs of one seed and image, with its "
         "95 % bootstrap interval over seeds and images (frames in time: blocks of ten).\n\n"
         f"`{records.read('recurrence')[-1]['command']}`\n\n"

@@ -25,7 +25,7 @@ def train_and_score(
         shutil.rmtree(run, ignore_errors=True)
         budget = ["--minutes", str(minutes), "--seed", str(seed)]
         if changes:
-            records.reunet("plan", data, "-o", plan, *budget)
+            records.reunet("plan", data, "-o", plan, "--task", "semantic", *budget)
             edit(plan, changes)
             records.reunet("train", data, "-o", run, "--plan", plan)
         else:
