@@ -250,7 +250,7 @@ def predict(
     axes: Axes = None,
     sequence: SequenceOption = None,
 ) -> int:
-    """Write masks and overlays for images."""
+    """Write masks, objects, boxes or classes of images."""
     result = _call("predict", locals())
     console.print_predictions(result)
     if result.failures:

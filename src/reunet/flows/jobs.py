@@ -3,85 +3,33 @@
 from __future__ import annotations
 
 import errno
-import json
-import os
-import shutil
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import numpy as np
 
 from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.objects import Boxes
 from reunet.contracts.results import Prediction
 from reunet.datasets.cache import read_fov
 from reunet.errors import PlanError, ReunetError, StorageError, TooLargeError, UsageError
-from reunet.flows.inputs import Source
-from reunet.flows.outputs import ALWAYS, FOLDERS, Writer
+from reunet.flows.outputs import Job, write_image, write_stack
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.io.header import ImageHeader
 from reunet.io.images import UNSTATED, read_channels, read_header, read_image
-from reunet.io.masks import write_mask
-from reunet.io.render import write_picture
 from reunet.progress import Progress
-from reunet.storage import atomic_path, publish_folder, write_text
 
 WORKERS = 2
 """Images in hand at a time: while the engine predicts one, another is read or written."""
 
 BASE_MEMORY = 300_000_000
 """Bytes the process takes with an engine loaded, before any image."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One image file and where its results go."""
-
-    source: Source
-    output: Path
-    fov: Path | None
-    probabilities: bool
-    axes: str | None
-
-    def path(self, kind: str, suffix: str) -> Path:
-        """Such as OUT/masks/<name>.png."""
-        name = self.source.name
-        return self.output / kind / name.with_name(name.name + suffix)
-
-    def results(self) -> tuple[Path, ...]:
-        """Every file or folder that a prediction of this image may leave.
-
-        A name may be too long to exist, such as that of the pages of an image that has one: `os.path` says
-        that it does not exist, where `Path` raises.
-        """
-        kinds = dict.fromkeys([*(kind for kinds in FOLDERS.values() for kind in kinds), *ALWAYS])
-        return tuple(self.path(folder, suffix) for folder, suffix in kinds)
-
-    def is_done(self, tasks: Sequence[str]) -> bool:
-        """What is written last is there for every task; probabilities if they were wanted."""
-        wanted = os.path.isfile(self.path("probabilities", ".npy")) or not self.probabilities
-        return wanted and all(
-            any(os.path.isfile(self.path(*kind)) for kind in FOLDERS[task]) for task in tasks
-        )
-
-    def remove_results(self) -> None:
-        """Remove what an earlier prediction of this image left."""
-        try:
-            for path in self.results():
-                if os.path.isdir(path):
-                    shutil.rmtree(path)
-                elif os.path.lexists(path):
-                    path.unlink()
-        except OSError as cause:
-            raise StorageError(
-                "could not remove an old result", where=path, received=cause.strerror
-            ) from cause
 
 
 def outside_value(labels: LabelMap) -> int:
@@ -146,7 +94,7 @@ class Worker:
 
     def __init__(self, predictor: Predictor | SequencePredictor, max_memory: int | None) -> None:
         self.predictor, self.max_memory = predictor, max_memory
-        self.labels = predictor.plan.labels
+        self.plan = predictor.plan
         self.unstated: list[Path] = []
         self._engine = Lock()
 
@@ -175,44 +123,15 @@ class Worker:
             self.unstated += [] if headers[0].spacing else [jobs[0].source.path]
         results = self._predicted(images, where, spacing)
         for job, header, (image, result) in zip(jobs, headers, results, strict=True):
-            self._leave_out(job, result, None)
-            self._write(job, header, image, result)
-
-    def _write(self, job: Job, header: ImageHeader, image: np.ndarray, result: Prediction) -> None:
-        if job.probabilities and result.probabilities is not None:
-            _write_array(job.path("probabilities", ".npy"), result.probabilities)
-        self._writer(job, header).write(image, result)
-
-    def _writer(self, job: Job, header: ImageHeader) -> Writer:
-        name = job.source.name.as_posix()
-        return Writer(self.predictor.plan, job.path, name, header, job.source.path)
+            inside = self._without_outside(job, image, result, None)
+            write_image(job, self.plan, header, image, inside)
 
     def _stack(self, job: Job, header: ImageHeader) -> None:
-        kept: dict[str, list[np.ndarray]] = {"labels": [], "instances": [], "probabilities": []}
-        told: list[dict[str, Any]] = []
-        writer = self._writer(job, header)
         images = (read_image(job.source.path, page=page, axes=job.axes) for page in range(header.pages))
         where = [f"{job.source.path}, page {page + 1} of {header.pages}" for page in range(header.pages)]
-
-        def fill(folder: Path) -> None:
-            for page, (image, result) in enumerate(self._predicted(images, where)):
-                self._leave_out(job, result, page)
-                write_picture(folder / f"{page + 1:04d}.png", writer.picture(image, result))
-                told.extend(filter(None, [writer.objects(image, result, page)]))
-                for name, arrays in kept.items():
-                    array = getattr(result, name)
-                    if array is not None and (name != "probabilities" or job.probabilities):
-                        arrays.append(array)
-
-        publish_folder(job.path("overlays", ".pages"), fill)
-        if kept["probabilities"]:
-            _write_array(job.path("probabilities", ".npy"), np.stack(kept["probabilities"]))
-        if told:
-            write_text(job.path("objects", ".json"), json.dumps({"pages": told}) + "\n")
-        if kept["instances"]:
-            writer.instances(np.stack(kept["instances"]))
-        if kept["labels"]:
-            write_mask(job.path("masks", ".tif"), np.stack(kept["labels"]), self.labels)
+        pages = enumerate(self._predicted(images, where))
+        inside = ((image, self._without_outside(job, image, result, page)) for page, (image, result) in pages)
+        write_stack(job, self.plan, inside)
 
     def _predicted(
         self,
@@ -241,10 +160,22 @@ class Worker:
                 result = next(results)
             yield waiting.popleft(), result
 
-    def _leave_out(self, job: Job, result: Prediction, page: int | None) -> None:
-        if job.fov is not None and result.labels is not None:
-            inside = read_fov(job.fov, page, job.axes, result.labels.shape)
-            result.labels[~inside] = outside_value(self.labels)
+    def _without_outside(
+        self, job: Job, image: np.ndarray, result: Prediction, page: int | None
+    ) -> Prediction:
+        """The result within the field of view: what an object has outside is cut off, a box stays where its
+        centre is.
+        """
+        if job.fov is None:
+            return result
+        inside = read_fov(job.fov, page, job.axes, image.shape[:-1])
+        if result.labels is not None:
+            result.labels[~inside] = outside_value(self.plan.labels)
+        if result.instances is not None:
+            result.instances[~inside] = 0
+        if result.boxes is None:
+            return result
+        return replace(result, boxes=_centred(result.boxes, inside))
 
     def _check_axes(self, job: Job, header: ImageHeader) -> None:
         if header.is_volume != (self.predictor.rank == 3):
@@ -276,13 +207,14 @@ def needed_memory(
 ) -> int:
     """Bytes that the process needs at most while predicting one file, estimated from its header.
 
-    Per pixel of a page: the image as stored, normalised, flipped and padded; the probabilities, twice
+    Per pixel of a page: the image as stored, normalised, flipped and padded; the heads' outputs, twice
     with test-time augmentation and once more while decoding; labels and overlay. Per pixel of the
     other pages: the labels, and the probabilities when they are to be written. Of a sequence all frames of a
     window are in memory, or the states of all tiles.
     """
     channels = max(header.channels, predictor.plan.input.channels)
-    maps = len(predictor.plan.labels.classes) * 4
+    heads = predictor.plan.network.heads
+    maps = sum(head.channels for head in heads if head.of == "pixels") * 4
     one_page = channels * (4 + 3 * 4) + maps * (3 if predictor.tta else 2) + 16
     if isinstance(predictor, SequencePredictor):
         one_page = one_page * predictor.window + predictor.state_bytes_per_pixel
@@ -290,6 +222,10 @@ def needed_memory(
     return BASE_MEMORY + prod(header.size) * (one_page + others)
 
 
-def _write_array(path: Path, values: np.ndarray) -> None:
-    with atomic_path(path) as temporary:
-        np.save(temporary, values)
+def _centred(boxes: Boxes, inside: np.ndarray) -> Boxes:
+    """The boxes whose centres lie inside, (H, W) bool."""
+    centres = ((boxes.corners[:, :2] + boxes.corners[:, 2:]) / 2).astype(np.int64)
+    rows, columns = np.clip(centres.T, 0, np.array(inside.shape)[:, None] - 1)
+    kept = inside[rows, columns]
+    scores = None if boxes.scores is None else boxes.scores[kept]
+    return Boxes(boxes.corners[kept], boxes.classes[kept], scores)

@@ -1,20 +1,22 @@
-"""What a prediction leaves: files for each image, and the tables of all images together."""
+"""The files that `predict` writes for one image or stack: which ones, where, and in which order."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reunet.contracts.labels import IGNORE, LabelMap
-from reunet.contracts.plan import Plan
+from reunet.contracts.plan import Plan, Task
 from reunet.contracts.results import Prediction
-from reunet.errors import DataError
-from reunet.io.annotations.coco_write import box_entries, object_entries, write_coco
+from reunet.errors import StorageError
+from reunet.flows.inputs import Source
+from reunet.flows.tables import PARTS, described, has_part, write_part
 from reunet.io.annotations.geojson import write_geojson
 from reunet.io.annotations.imagej import write_rois
 from reunet.io.annotations.instances import write_instances
@@ -22,168 +24,172 @@ from reunet.io.header import ImageHeader
 from reunet.io.images import UNSTATED
 from reunet.io.masks import write_mask
 from reunet.io.planes import sheet, telling_planes
-from reunet.io.render import overlay, to_display, write_picture
+from reunet.io.render import overlay, write_picture
 from reunet.io.render_objects import draw_boxes, outlines
-from reunet.storage import csv_text, read_json, write_text
-from reunet.tasks.instances.objects import object_table
+from reunet.storage import atomic_path, publish_folder
+from reunet.tasks.instances.objects import majority_class
 
-FOLDERS: dict[str, tuple[tuple[str, str], ...]] = {
-    "semantic": (("masks", ".png"), ("masks", ".tif"), ("masks", ".nii.gz")),
-    "instances": (("instances", ".png"), ("instances", ".tif"), ("instances", ".nii.gz")),
-    "detection": (("objects", ".json"),),
-    "classification": (("objects", ".json"),),
-}
-"""By task: folders and endings, one of which an image has once everything of that task is written."""
-
-ALWAYS = (
-    ("overlays", ".png"), ("overlays", ".pages"), ("probabilities", ".npy"), ("objects", ".json"),
-    ("geojson", ".geojson"), ("rois", ".zip"),
-)  # fmt: skip
-"""Further files that an image may have."""
+MOST_PNG_IDS = np.iinfo(np.uint16).max
+SUFFIXES = (".png", ".tif", ".nii.gz")
+"""Of masks and instances; an image leaves one of them."""
 
 
 @dataclass(frozen=True)
-class Writer:
-    """Writes what was found in an image.
+class Job:
+    """One image file and where its results go. tasks: of the run."""
 
-    place: gives the path of a result from the name of its folder and its ending.
-    name: of the image in tables.
-    """
+    source: Source
+    output: Path
+    fov: Path | None
+    probabilities: bool
+    axes: str | None
+    tasks: tuple[Task, ...] = ("semantic",)
 
-    plan: Plan
-    place: Callable[[str, str], Path]
-    name: str
-    header: ImageHeader
-    source: Path
+    def path(self, kind: str, suffix: str) -> Path:
+        """Such as OUT/masks/<name>.png."""
+        name = self.source.name
+        return self.output / kind / name.with_name(name.name + suffix)
 
     @property
-    def labels(self) -> LabelMap:
-        return self.plan.labels
+    def part(self) -> Path | None:
+        """What the tables of the output folder need of this image; a run on masks alone has no tables."""
+        return None if set(self.tasks) == {"semantic"} else self.path(PARTS, ".json")
 
-    def write(self, image: np.ndarray, result: Prediction) -> None:
-        """Everything of one image; what says that it is done comes last."""
-        write_picture(self.place("overlays", ".png"), self.picture(image, result))
-        self.objects(image, result)
-        if result.instances is not None:
-            self.instances(result.instances)
-        if result.labels is not None:
-            wide = self.labels.to_ids(np.zeros(1, np.uint8)).dtype != np.uint8
-            suffix = ".nii.gz" if self.header.is_volume else ".tif" if wide else ".png"
-            write_mask(self.place("masks", suffix), result.labels, self.labels, self._like)
+    def results(self) -> tuple[Path, ...]:
+        """Every file or folder that a prediction of this image may leave.
 
-    def picture(self, image: np.ndarray, result: Prediction) -> np.ndarray:
-        """What was found, drawn over the image: (H, W, 3) uint8; of a volume some of its slices."""
-        labels, ids = result.labels, result.instances
-        found = labels if labels is not None else ids
-        if self.header.is_volume and found is not None:
-            inside = np.isin(found, self.labels.foreground) if labels is not None else found > 0
-            planes = telling_planes(inside, self.header.spacing or UNSTATED)
-            image = sheet(image[..., :1], planes)
-            labels = None if labels is None else sheet(labels, planes, IGNORE)
-            ids = None if ids is None else sheet(ids, planes, 0)
-        shown = image if labels is None else overlay(image, labels, self.labels)
-        if ids is not None:
-            shown = outlines(shown, ids)
-        if result.boxes is not None:
-            shown = draw_boxes(shown, result.boxes, self.labels)
-        return to_display(image) if shown is image else shown
-
-    def instances(self, ids: np.ndarray) -> None:
-        """Object ids (*space), and of an image their outlines for other programs."""
-        if self.header.is_volume:
-            write_instances(self.place("instances", ".nii.gz"), ids, self._like)
-            return
-        if ids.ndim == 2:
-            write_geojson(self.place("geojson", ".geojson"), ids, self.labels)
-        write_rois(self.place("rois", ".zip"), ids)
-        stacked = ids.ndim == 3 or int(ids.max(initial=0)) > np.iinfo(np.uint16).max
-        write_instances(self.place("instances", ".tif" if stacked else ".png"), ids)
-
-    def objects(
-        self, image: np.ndarray, result: Prediction, page: int | None = None
-    ) -> dict[str, Any] | None:
-        """Measures of all objects, and the class of the image, as JSON; None, and no file, without any.
-
-        page: of a stack, whose pages are collected by the caller.
+        A name may be too long to exist, such as that of the pages of an image that has one: `os.path` says
+        that it does not exist, where `Path` raises.
         """
-        told: dict[str, Any] = {"image": self.name, "size": list(image.shape[:-1])}
-        if page is not None:
-            told["page"] = page + 1
-        kind = max(self.labels.foreground, default=0)
-        if result.instances is not None:
-            classes = _classes(result.instances, result.labels, kind)
-            columns = object_table(
-                result.instances, image, spacing=self.header.spacing if self.header.is_volume else None
-            )
-            names = [self.labels.names[index] for index in classes[columns["id"]]]
-            told["table"] = {"class": names} | {key: x.tolist() for key, x in columns.items()}
-            if result.instances.ndim == 2:
-                told["coco"] = list(object_entries(result.instances, classes))
-        elif result.boxes is not None:
-            corners = result.boxes.corners.tolist()
-            names = [self.labels.names[index] for index in result.boxes.classes]
-            scores = [] if result.boxes.scores is None else result.boxes.scores.tolist()
-            told["table"] = {"class": names, "score": scores}
-            for i, side in enumerate(("box_y0", "box_x0", "box_y1", "box_x1")):
-                told["table"][side] = [corner[i] for corner in corners]
-            told["coco"] = list(box_entries(result.boxes))
-        if result.category is not None and result.category_probabilities is not None:
-            names = list(self.plan.categories.names) if self.plan.categories is not None else []
-            told["class"] = names[result.category]
-            shares = map(float, result.category_probabilities)
-            told["probabilities"] = dict(zip(names, shares, strict=True))
-        if len(told) <= 2 + (page is not None):
-            return None
-        if page is None:
-            write_text(self.place("objects", ".json"), json.dumps(told) + "\n")
-        return told
-
-    @property
-    def _like(self) -> Path | None:
-        return self.source if self.header.is_volume else None
-
-
-def write_tables(output: Path, plan: Plan) -> None:
-    """objects.csv, predictions.json (COCO) and classes.csv, from what was written for each image."""
-    folder = output / "objects"
-    parts = [part for file in sorted(folder.rglob("*.json")) for part in _parts(file)]
-    if not parts:
-        return
-    tables = [(part, part["table"]) for part in parts if "table" in part]
-    if tables:
-        columns = list(dict.fromkeys(name for _, table in tables for name in table))
-        rows = (
-            (_title(part), *(table[name][i] if table.get(name) else "" for name in columns))
-            for part, table in tables
-            for i in range(len(table["class"]))
+        return (
+            *(self.path(kind, suffix) for kind in ("masks", "instances") for suffix in SUFFIXES),
+            self.path("overlays", ".png"),
+            self.path("overlays", ".pages"),
+            self.path("geojson", ".geojson"),
+            self.path("rois", ".zip"),
+            self.path("probabilities", ".npy"),
+            self.path(PARTS, ".json"),
         )
-        write_text(output / "objects.csv", csv_text(("image", *columns), rows))
-    if any("coco" in part for part in parts):
-        images = [(_title(part), (part["size"][0], part["size"][1]), part.get("coco", [])) for part in parts]
-        write_coco(
-            output / "predictions.json", images, [(entry.id, entry.name) for entry in plan.labels.classes]
+
+    def is_done(self) -> bool:
+        """Whether all that the tasks tell is there: mask, instances and part are written last, and
+        probabilities, if they were wanted, before them.
+        """
+        kinds = [
+            kind for kind, task in (("masks", "semantic"), ("instances", "instances")) if task in self.tasks
+        ]
+        wanted = self.probabilities and "semantic" in self.tasks
+        return (
+            (not wanted or os.path.isfile(self.path("probabilities", ".npy")))
+            and all(any(os.path.isfile(self.path(kind, suffix)) for suffix in SUFFIXES) for kind in kinds)
+            and (self.part is None or has_part(self.part, self.tasks))
         )
-    named = [part for part in parts if "class" in part]
-    if named:
-        names = list(named[0]["probabilities"])
-        rows = ((_title(part), part["class"], *part["probabilities"].values()) for part in named)
-        write_text(output / "classes.csv", csv_text(("image", "class", *names), rows))
+
+    def remove_results(self) -> None:
+        """Remove what an earlier prediction of this image left."""
+        try:
+            for path in self.results():
+                if os.path.isdir(path):
+                    shutil.rmtree(path)
+                elif os.path.lexists(path):
+                    path.unlink()
+        except OSError as cause:
+            raise StorageError(
+                "could not remove an old result", where=path, received=cause.strerror
+            ) from cause
 
 
-def _title(part: dict[str, Any]) -> str:
-    return str(part["image"]) + (f"#{part['page']:04d}" if "page" in part else "")
+def write_image(job: Job, plan: Plan, header: ImageHeader, image: np.ndarray, result: Prediction) -> None:
+    """Write all results of one image (H, W, C), or of a volume (D, H, W, C)."""
+    ids, like = result.instances, job.source.path if header.is_volume else None
+    if job.probabilities and result.probabilities is not None:
+        _write_array(job.path("probabilities", ".npy"), result.probabilities)
+    shown, drawn = image, result
+    if header.is_volume:
+        shown, drawn = _in_planes(image, result, plan.labels, header.spacing or UNSTATED)
+    picture = _drawn(shown, drawn, plan.labels)
+    if picture is not None:
+        write_picture(job.path("overlays", ".png"), picture)
+    if result.labels is not None:
+        wide = plan.labels.to_ids(np.zeros(1, np.uint8)).dtype != np.uint8
+        suffix = ".nii.gz" if header.is_volume else ".tif" if wide else ".png"
+        write_mask(job.path("masks", suffix), result.labels, plan.labels, like)
+    if ids is not None:
+        if not header.is_volume:
+            classes = majority_class(ids, result.labels, plan.labels)
+            write_geojson(job.path("geojson", ".geojson"), ids, plan.labels, classes)
+            write_rois(job.path("rois", ".zip"), ids)
+        suffix = ".nii.gz" if header.is_volume else ".png" if ids.max(initial=0) <= MOST_PNG_IDS else ".tif"
+        write_instances(job.path("instances", suffix), ids, like)
+    if job.part is not None:
+        name = job.source.name
+        names = name.as_posix(), name.with_name(job.source.path.name).as_posix()
+        spacing = header.spacing if header.is_volume else None
+        write_part(job.part, job.tasks, [described(names, image, result, plan, spacing)])
 
 
-def _parts(file: Path) -> Sequence[dict[str, Any]]:
-    told = read_json(file, DataError)
-    pages: Sequence[dict[str, Any]] = told.get("pages", [told])
-    return pages
+def write_stack(job: Job, plan: Plan, pages: Iterable[tuple[np.ndarray, Prediction]]) -> None:
+    """Write all results of a stack, page after page: masks and instances as stacks, a picture per page."""
+    kept: list[Prediction] = []
+    described_pages: list[dict[str, Any]] = []
+
+    def fill(folder: Path) -> None:
+        for number, (image, result) in enumerate(pages, 1):
+            picture = _drawn(image, result, plan.labels)
+            if picture is not None:
+                write_picture(folder / f"{number:04d}.png", picture)
+            if job.part is not None:
+                name = f"{job.source.name.as_posix()}.pages/{number:04d}"
+                described_pages.append(described((name, name), image, result, plan))
+            kept.append(result if job.probabilities else replace(result, probabilities=None))
+
+    if set(job.tasks) == {"classification"}:  # nothing to draw
+        fill(job.output)
+    else:
+        publish_folder(job.path("overlays", ".pages"), fill)
+    if (probabilities := _stacked([result.probabilities for result in kept])) is not None:
+        _write_array(job.path("probabilities", ".npy"), probabilities)
+    if (labels := _stacked([result.labels for result in kept])) is not None:
+        write_mask(job.path("masks", ".tif"), labels, plan.labels)
+    if (ids := _stacked([result.instances for result in kept])) is not None:
+        write_rois(job.path("rois", ".zip"), ids)
+        write_instances(job.path("instances", ".tif"), ids)
+    if job.part is not None:
+        write_part(job.part, job.tasks, described_pages)
 
 
-def _classes(ids: np.ndarray, labels: np.ndarray | None, kind: int) -> np.ndarray:
-    """Class index of each id, (max id + 1,) uint8: what most of its pixels are, else `kind`."""
-    count = int(ids.max(initial=0)) + 1
-    if labels is None:
-        return np.full(count, kind, np.uint8)
-    votes = np.bincount(ids.ravel().astype(np.int64) * 256 + labels.ravel(), minlength=count * 256)
-    return votes.reshape(count, 256).argmax(axis=1).astype(np.uint8)
+def _drawn(image: np.ndarray, result: Prediction, labels: LabelMap) -> np.ndarray | None:
+    """(H, W, 3) uint8: classes, outlines and boxes over the image; None where there is nothing to draw."""
+    picture = None
+    if result.labels is not None:
+        picture = overlay(image, result.labels, labels)
+    if result.instances is not None:
+        picture = outlines(image if picture is None else picture, result.instances)
+    if result.boxes is not None:
+        picture = draw_boxes(image if picture is None else picture, result.boxes, labels)
+    return picture
+
+
+def _in_planes(
+    image: np.ndarray, result: Prediction, labels: LabelMap, spacing: tuple[float, ...]
+) -> tuple[np.ndarray, Prediction]:
+    """A volume and what is known of its voxels as pictures of the slices that show most objects."""
+    if result.labels is not None:
+        planes = telling_planes(np.isin(result.labels, labels.foreground), spacing)
+    elif result.instances is not None:
+        planes = telling_planes(result.instances > 0, spacing)
+    else:
+        return image, Prediction()
+    classes = None if result.labels is None else sheet(result.labels, planes, IGNORE)
+    ids = None if result.instances is None else sheet(result.instances, planes, 0)
+    return sheet(image[..., :1], planes), Prediction(labels=classes, instances=ids)
+
+
+def _stacked(pages: list[np.ndarray | None]) -> np.ndarray | None:
+    told = [page for page in pages if page is not None]
+    return np.stack(told) if told else None
+
+
+def _write_array(path: Path, values: np.ndarray) -> None:
+    with atomic_path(path) as temporary:
+        np.save(temporary, values)

@@ -1,4 +1,4 @@
-"""The verb `predict`: masks and overlays for images, each result whole or absent."""
+"""The verb `predict`: what the tasks of a run find in images, each result whole or absent."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from reunet.datasets.folders import image_files
 from reunet.datasets.pairs import FOV_ENDINGS, partners_of, stem_of
 from reunet.errors import DataError, StorageError, UsageError
 from reunet.flows.inputs import Source, find_sources, in_sequences, nearby
-from reunet.flows.jobs import Job, outside_value, predict_all
-from reunet.flows.outputs import write_tables
+from reunet.flows.jobs import outside_value, predict_all
+from reunet.flows.outputs import Job
+from reunet.flows.tables import PARTS, TABLES, remove_tables, write_tables
 from reunet.inference.load import load
 from reunet.progress import NullProgress, Progress
 
@@ -36,13 +37,14 @@ def predict(
     sequence: str | None = None,
     on_progress: Progress | None = None,
 ) -> PredictResult:
-    """Predict images and write masks and overlays.
+    """Predict images and write what the tasks of the run find: masks, objects, boxes, classes.
 
     Parameters
     ----------
     run: folder of a finished training.
     inputs: image files, and folders that are searched with everything below.
-    output: folder for `masks/`, `overlays/` and `probabilities/`; `RUN-predictions` when None.
+    output: folder for `masks/`, `instances/`, `overlays/`, objects.csv and so on; `RUN-predictions` when
+        None.
     engine, precision, tta: see `reunet.load`.
     fov: folder of field-of-view masks, named as in a dataset; outside (0) is background.
     max_memory: bytes; an image that needs more is not predicted but listed among the failures.
@@ -52,7 +54,8 @@ def predict(
     axes: names the axes of TIFF stacks that do not say, such as "ZYX".
     sequence: for a run on sequences, how file names tell sequence and frame, such as "{sequence}_{frame}".
 
-    A stack of pages gives a stack of masks, a volume a mask with its geometry. For a run on sequences a
+    A stack of pages gives a stack of masks, a volume a mask with its geometry. objects.csv, classes.csv and
+    predictions.json tell of all images that have results in the folder. For a run on sequences a
     stack is one; of other files those that `sequence` or the dataset's sequences.json joins are, and else
     those of one folder, in the order of the numbers in their names. A sequence is predicted whole: with
     `skip_existing` when one of its results is missing, and not at all when one of its frames is unreadable.
@@ -71,10 +74,10 @@ def predict(
     in_time = plan.clip is not None
     together = in_sequences(sources, sequence, axes) if in_time else [[source] for source in sources]
     groups = [
-        [Job(source, folder, fields.get(source), probabilities, axes) for source in group]
+        [Job(source, folder, fields.get(source), probabilities, axes, plan.tasks) for source in group]
         for group in together
     ]
-    done = [skip_existing and all(job.is_done(plan.tasks) for job in group) for group in groups]
+    done = [skip_existing and all(job.is_done() for job in group) for group in groups]
     skipped = [job for group, is_done in zip(groups, done, strict=True) if is_done for job in group]
     groups = [group for group, is_done in zip(groups, done, strict=True) if not is_done]
     todo = [job for group in groups for job in group]
@@ -83,15 +86,19 @@ def predict(
 
     progress = on_progress or NullProgress()
     predictor = load(run, engine, precision, tta)
-    if fov is not None:
+    if fov is not None and "semantic" in plan.tasks:
         outside_value(predictor.plan.labels)
     if engine == "auto" and predictor.runtime.name == "keras":
         progress.message("this run has no exported engine: predicting with Keras, which is slower")
     for job in todo:  # whatever happens from here on, no old result can be taken for a new one
         job.remove_results()
+    has_tables = plan.tasks != ("semantic",) or (folder / PARTS).is_dir()
+    if has_tables:
+        remove_tables(folder)
     progress.start("predicting", len(todo))
     failures = predict_all(groups, predictor, max_memory, progress)
-    write_tables(folder, plan)
+    if has_tables:
+        write_tables(folder)
     return PredictResult(
         output=folder,
         predicted=tuple(job.source.path for job in todo if str(job.source.path) not in failures),
@@ -107,6 +114,8 @@ def _beside(run: Path) -> Path:
 
 def _check_no_results(jobs: Sequence[Job], folder: Path) -> None:
     existing = [path for job in jobs for path in job.results() if os.path.exists(path)]
+    if not (folder / PARTS).is_dir() and any(job.part for job in jobs):  # else they are made from the parts
+        existing += [path for name in TABLES if (path := folder / name).exists()]
     if existing:
         raise StorageError(
             f"{len(existing)} result(s) exist already",

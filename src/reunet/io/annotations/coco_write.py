@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +64,18 @@ def write_coco(
     path: Path,
     images: Iterable[tuple[str, tuple[int, int], Iterable[Entry]]],
     categories: Sequence[tuple[int, str]],
+    facts: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Write images, as file name with "/", (height, width) and annotations, atomically as COCO JSON.
 
-    categories: id and name of each class index. Raises StorageError.
+    categories: id and name of each class index. facts: more of an image by file name, such as its class.
+    Raises StorageError.
     """
     listed: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, (file, (height, width), entries) in enumerate(images, 1):
-        listed.append({"id": number, "file_name": file, "height": height, "width": width})
+        size = {"height": height, "width": width}
+        listed.append({"id": number, "file_name": file, **size, **(facts or {}).get(file, {})})
         for entry in entries:
             category = categories[entry["category"]][0]
             rest = {key: value for key, value in entry.items() if key != "category"}

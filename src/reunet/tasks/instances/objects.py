@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from reunet.contracts.labels import LabelMap
+
 PIXELS = 2**22
 """About so many pixels are measured at a time."""
 
@@ -76,6 +78,21 @@ def mean_by_object(instances: np.ndarray, values: np.ndarray) -> np.ndarray:
         inside = ids > 0
         sums += [np.bincount(ids[inside], weights, count) for weights in (None, values[part][inside])]
     return np.divide(sums[1], sums[0], out=np.full(count, np.nan), where=sums[0] > 0).astype(np.float32)
+
+
+def majority_class(instances: np.ndarray, labels: np.ndarray | None, label_map: LabelMap) -> np.ndarray:
+    """(max id + 1,) uint8 class index of each object by id: the foreground class of most of its pixels.
+
+    instances, labels: (*space). Where no pixel tells, and without labels, the first foreground class.
+    """
+    foreground = label_map.foreground or (len(label_map.classes) - 1,)
+    count = int(instances.max(initial=0)) + 1
+    best, most = np.full(count, foreground[0], np.uint8), np.zeros(count, np.int64)
+    for index in foreground if labels is not None else ():
+        pixels = np.bincount(instances[labels == index], minlength=count)
+        best[pixels > most] = index
+        most = np.maximum(most, pixels)
+    return best
 
 
 def bounding_boxes(instances: np.ndarray) -> np.ndarray:

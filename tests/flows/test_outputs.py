@@ -1,0 +1,309 @@
+"""What `predict` writes for each task, on a run whose results are made by hand from the image."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from reunet.contracts.labels import LabelMap, default_classes
+from reunet.contracts.objects import Boxes
+from reunet.contracts.plan import Plan
+from reunet.contracts.results import Prediction
+from reunet.contracts.run import RunFolder
+from reunet.errors import StorageError
+from reunet.flows.inputs import Source
+from reunet.flows.outputs import Job, write_image
+from reunet.flows.predict import predict
+from reunet.flows.tables import write_tables
+from reunet.inference.predictor import Predictor
+from reunet.io.annotations.instances import read_instances
+from reunet.io.annotations.rle import decompress_runs, run_pixels
+from reunet.io.images import read_header
+from reunet.tasks import Work
+from reunet.tasks.base import Maps
+
+CATEGORIES = LabelMap(classes=default_classes([0, 1], ["calm", "busy"]))
+Table = list[dict[str, str]]
+
+
+def squares(count: int, size: tuple[int, int] = (40, 50)) -> np.ndarray:
+    """`count` bright objects of 4 x 6 pixels, numbered by their brightness 128 + id."""
+    image = np.full(size, 20, np.uint8)
+    for i in range(count):
+        image[2 + 10 * (i // 4) :, 3 + 11 * (i % 4) :][:4, :6] = 129 + i
+    return image
+
+
+def told(image: np.ndarray, tasks: tuple[str, ...]) -> Prediction:
+    """The result for an image of `squares`."""
+    ids = np.where(image >= 128, image.astype(np.int32) - 128, 0)
+    numbers = np.unique(ids)[1:]
+    places = [np.nonzero(ids == i) for i in numbers]
+    corners = np.array([[y.min(), x.min(), y.max() + 1, x.max() + 1] for y, x in places], np.float32)
+    boxes = Boxes(
+        corners.reshape(-1, 4), np.ones(len(numbers), np.uint8), np.linspace(1, 0.5, len(numbers), dtype="f4")
+    )
+    busy = np.float32(len(numbers) / 8)
+    return Prediction(
+        labels=(ids > 0).astype(np.uint8) if "semantic" in tasks else None,
+        instances=ids if "instances" in tasks else None,
+        boxes=boxes if "detection" in tasks else None,
+        category=int(busy > 0.5) if "classification" in tasks else None,
+        category_probabilities=np.array([1 - busy, busy]) if "classification" in tasks else None,
+    )
+
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture
+def run(make_bright_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """A function that makes a run of any tasks, which finds what `told` says."""
+    base = make_bright_run(tmp_path / "base", ids=(0, 7))
+
+    def make(*tasks: str) -> Path:
+        folder = shutil.copytree(base, tmp_path / "-".join(tasks))
+        plan = RunFolder(folder).plan().model_copy(update={"tasks": tasks, "categories": CATEGORIES})
+        monkeypatch.setattr(RunFolder, "plan", lambda self: plan)
+        monkeypatch.setattr(Predictor, "maps", lambda self, image, **_: Maps({"image": image}, image.shape))
+        monkeypatch.setattr(Work, "decode", lambda self, maps, _: told(maps.heads["image"][..., 0], tasks))
+        return folder
+
+    return make
+
+
+def save(path: Path, image: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+    return path
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def table(path: Path) -> Table:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def predictions(folder: Path) -> Any:
+    return json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
+
+
+def test_instances(run: Callable[..., Path], tmp_path: Path) -> None:
+    image, out = squares(5), tmp_path / "out"
+    save(tmp_path / "in/deep/a.png", image)
+    save(tmp_path / "in/none.png", squares(0))
+    result = predict(run("instances"), tmp_path / "in", output=out)
+    assert not result.failures
+    each = ("instances/{}.png", "overlays/{}.png", "geojson/{}.geojson", "rois/{}.zip", "objects/{}.json")
+    names = {pattern.format(name) for pattern in each for name in ("deep/a", "none")}
+    assert files(out) == names | {"objects.csv", "predictions.json"}
+    ids = read_instances(out / "instances/deep/a.png")
+    np.testing.assert_array_equal(ids, np.where(image >= 128, image.astype(int) - 128, 0))
+    rows = table(out / "objects.csv")
+    assert [(row["image"], row["id"], row["class"], row["area"], row["mean_0"]) for row in rows] == [
+        ("deep/a", str(i), "bright", "24", str(128 + i)) for i in range(1, 6)
+    ]
+    coco = predictions(out)
+    assert [image["file_name"] for image in coco["images"]] == ["deep/a.png", "none.png"]
+    assert {"id": 7, "name": "bright"} in coco["categories"]
+    drawn = np.zeros((40, 50), int)
+    for entry in coco["annotations"]:
+        assert (entry["image_id"], entry["category_id"]) == (1, 7)
+        drawn[run_pixels(decompress_runs(entry["segmentation"]["counts"]), 40)] = entry["object_id"]
+    np.testing.assert_array_equal(drawn, ids)
+    features = json.loads((out / "geojson/deep/a.geojson").read_text())["features"]
+    assert [feature["properties"]["classification"]["name"] for feature in features] == ["bright"] * 5
+    with zipfile.ZipFile(out / "rois/deep/a.zip") as rois:
+        assert rois.namelist() == [f"{i:05d}.roi" for i in range(1, 6)]
+    with Image.open(out / "overlays/deep/a.png") as overlay:
+        changed = (np.asarray(overlay) != image[..., None]).any(axis=-1)
+    assert changed[ids > 0].any()
+    assert not changed[ids == 0].any()
+
+
+def test_boxes(run: Callable[..., Path], tmp_path: Path) -> None:
+    save(tmp_path / "in/b.png", squares(2))
+    save(tmp_path / "in/a.png", squares(1))
+    out = tmp_path / "out"
+    predict(run("detection"), tmp_path / "in", output=out)
+    each = {f"{kind}/{name}" for name in "ab" for kind in ("overlays", "objects")}
+    assert {name.partition(".")[0] for name in files(out)} == each | {"objects", "predictions"}
+    found = [("a", "1", "3", "9"), ("b", "1", "3", "9"), ("b", "0.5", "14", "20")]
+    assert table(out / "objects.csv") == [
+        {"image": image, "class": "bright", "score": score}
+        | {"box_y0": "2", "box_x0": x0, "box_y1": "6", "box_x1": x1}
+        for image, score, x0, x1 in found
+    ]
+    entries = predictions(out)["annotations"]
+    assert [(entry["image_id"], entry["category_id"], entry["score"]) for entry in entries] == [
+        (1, 7, 1.0),
+        (2, 7, 1.0),
+        (2, 7, 0.5),
+    ]
+    assert entries[2]["bbox"] == [14, 2, 6, 4]
+
+
+def test_classes(run: Callable[..., Path], tmp_path: Path) -> None:
+    save(tmp_path / "in/a.png", squares(7))
+    save(tmp_path / "in/b.png", squares(2))
+    out = tmp_path / "out"
+    predict(run("classification"), tmp_path / "in", output=out, probabilities=True)
+    assert files(out) == {"objects/a.json", "objects/b.json", "classes.csv", "predictions.json"}
+    assert table(out / "classes.csv") == [
+        {"image": "a", "class": "busy", "probability_calm": "0.125", "probability_busy": "0.875"},
+        {"image": "b", "class": "calm", "probability_calm": "0.75", "probability_busy": "0.25"},
+    ]
+    first = predictions(out)["images"][0]
+    assert (first["class"], first["probabilities"]) == ("busy", {"calm": 0.125, "busy": 0.875})
+    again = predict(run("classification", "classification"), tmp_path / "in", output=out, skip_existing=True,
+                    probabilities=True)  # fmt: skip
+    assert len(again.skipped) == 2  # no file of probabilities is waited for
+
+
+def test_several_tasks_leave_all_of_it(run: Callable[..., Path], tmp_path: Path) -> None:
+    save(tmp_path / "a.png", squares(3))
+    out = tmp_path / "out"
+    predict(run("semantic", "instances", "detection", "classification"), tmp_path / "a.png", output=out)
+    assert {"masks/a.png", "instances/a.png", "classes.csv"} <= files(out)
+    rows = table(out / "objects.csv")
+    assert [bool(row["id"]) for row in rows] == [True] * 3 + [False] * 3
+    assert [bool(row["score"]) for row in rows] == [False] * 3 + [True] * 3
+    assert len(predictions(out)["annotations"]) == 6
+
+
+def test_skipped_images_stay_in_the_tables(run: Callable[..., Path], tmp_path: Path) -> None:
+    model, out = run("instances"), tmp_path / "out"
+    save(tmp_path / "in/b.png", squares(2))
+    predict(model, tmp_path / "in", output=out)
+    with pytest.raises(StorageError, match="exist already"):
+        predict(model, tmp_path / "in", output=out)
+    save(tmp_path / "in/a.png", squares(1))
+    save(tmp_path / "in/b.png", squares(4))
+    (out / "objects.csv").unlink()
+    result = predict(model, tmp_path / "in", output=out, skip_existing=True)
+    assert [path.name for path in result.skipped] == ["b.png"]
+    assert [row["image"] for row in table(out / "objects.csv")] == ["a", "b", "b"]
+    predict(model, tmp_path / "in", output=out, overwrite=True)
+    assert len(table(out / "objects.csv")) == 5
+    (tmp_path / "in/b.png").write_bytes(b"no image")
+    assert len(predict(model, tmp_path / "in", output=out, overwrite=True).failures) == 1
+    assert [row["image"] for row in table(out / "objects.csv")] == ["a"]
+    assert "instances/b.png" not in files(out)
+
+
+def test_done_means_everything_that_the_tasks_tell(run: Callable[..., Path], tmp_path: Path) -> None:
+    image, out = save(tmp_path / "a.png", squares(2)), tmp_path / "out"
+    predict(run("detection"), image, output=out)
+    both = run("detection", "instances")
+    assert predict(both, image, output=out, skip_existing=True).predicted
+    assert predict(both, image, output=out, skip_existing=True).skipped
+    (out / "objects/a.json").unlink()
+    assert predict(both, image, output=out, skip_existing=True).predicted
+    assert predict(run("instances", "classification"), image, output=out, skip_existing=True).predicted
+
+
+def test_masks_alone_replace_what_an_earlier_run_found(run: Callable[..., Path], tmp_path: Path) -> None:
+    image, out = save(tmp_path / "a.png", squares(2)), tmp_path / "out"
+    predict(run("instances"), image, output=out)
+    predict(run("semantic"), image, output=out, overwrite=True)
+    assert files(out) == {"masks/a.png", "overlays/a.png"}
+
+
+def test_a_table_of_someone_else_is_kept(run: Callable[..., Path], tmp_path: Path) -> None:
+    image, out = save(tmp_path / "a.png", squares(2)), tmp_path / "out"
+    out.mkdir()
+    (out / "objects.csv").write_text("mine")
+    with pytest.raises(StorageError, match="exist already"):
+        predict(run("detection"), image, output=out)
+    assert (out / "objects.csv").read_text() == "mine"
+
+
+def test_pages_are_images_of_their_own(run: Callable[..., Path], tmp_path: Path) -> None:
+    pages = np.stack([squares(count) for count in (2, 0, 3)])
+    tifffile.imwrite(tmp_path / "s.tif", pages, metadata={"axes": "ZYX"}, photometric="minisblack")
+    out = tmp_path / "out"
+    result = predict(run("instances", "classification"), tmp_path / "s.tif", output=out)
+    assert not result.failures
+    ids = read_instances(out / "instances/s.tif")
+    np.testing.assert_array_equal(ids, np.where(pages >= 128, pages.astype(int) - 128, 0))
+    names = [f"s.pages/{page:04d}" for page in (1, 2, 3)]
+    assert [row["image"] for row in table(out / "objects.csv")] == [names[0]] * 2 + [names[2]] * 3
+    assert [row["image"] for row in table(out / "classes.csv")] == names
+    assert {f"overlays/{name}.png" for name in names} <= files(out)
+
+
+def test_nothing_is_found_outside_the_field_of_view(run: Callable[..., Path], tmp_path: Path) -> None:
+    image, out = save(tmp_path / "in/a.png", squares(2)), tmp_path / "out"
+    field = np.zeros((40, 50), np.uint8)
+    field[:5, :16] = 255  # three rows of the first object, a corner of the second without its centre
+    save(tmp_path / "fov/a.png", field)
+    predict(run("instances", "detection"), image, output=out, fov=tmp_path / "fov")
+    rows = [(row["id"], row["area"], row["box_x0"]) for row in table(out / "objects.csv")]
+    assert rows == [("1", "18", "3"), ("2", "6", "14"), ("", "", "3")]
+
+
+def test_volumes(make_bright_run: MakeRun, make_volumes: Callable[..., Path], tmp_path: Path) -> None:
+    data = make_volumes(tmp_path / "data", train=1, test=1)
+    plan: Plan = RunFolder(make_bright_run(tmp_path / "run")).plan()
+    (path,) = (data / "imagesTr").iterdir()
+    header = read_header(path)
+    ids = np.zeros(header.size, np.int32)
+    ids[2:5, 3:6, 4:8], ids[8:10, 3:6, 4:8] = 1, 2
+    volume = np.random.default_rng(0).random((*header.size, 1)).astype(np.float32)
+    job = Job(Source(path, Path("v")), tmp_path / "out", None, False, None, ("instances",))
+    write_image(job, plan, header, volume, Prediction(instances=ids))
+    assert job.is_done()
+    write_tables(tmp_path / "out")
+    np.testing.assert_array_equal(read_instances(tmp_path / "out/instances/v.nii.gz"), ids)
+    rows = table(tmp_path / "out/objects.csv")
+    assert [(row["area"], row["volume_mm3"]) for row in rows] == [("36", "36"), ("24", "24")]
+    assert files(tmp_path / "out") == {
+        "instances/v.nii.gz",
+        "overlays/v.png",
+        "objects/v.json",
+        "objects.csv",
+    }
+
+
+def test_the_class_of_an_object_is_that_of_most_of_its_pixels(
+    make_bright_run: MakeRun, tmp_path: Path
+) -> None:
+    plan = RunFolder(make_bright_run(tmp_path / "run")).plan()
+    three = LabelMap(classes=default_classes([0, 1, 2], ["background", "round", "long"]))
+    plan = plan.model_copy(update={"labels": three})
+    image = save(tmp_path / "a.png", squares(3))
+    ids = np.zeros((40, 50), np.int32)
+    ids[0, :10], ids[2, :10], ids[4, :10] = 1, 2, 3
+    labels = np.zeros((40, 50), np.uint8)
+    labels[0, :4], labels[0, 4:7], labels[2, :6], labels[2, 6:10] = 2, 1, 1, 2
+    job = Job(Source(image, Path("a")), tmp_path / "out", None, False, None, ("semantic", "instances"))
+    result = Prediction(labels=labels, instances=ids)
+    write_image(job, plan, read_header(image), squares(3)[..., None], result)
+    write_tables(tmp_path / "out")
+    assert [row["class"] for row in table(tmp_path / "out/objects.csv")] == ["long", "round", "round"]
+
+
+def test_more_ids_than_a_png_holds_are_a_tiff(make_bright_run: MakeRun, tmp_path: Path) -> None:
+    plan = RunFolder(make_bright_run(tmp_path / "run")).plan()
+    image = save(tmp_path / "a.png", squares(1))
+    ids = np.zeros((40, 50), np.int32)
+    ids[0, 0], ids[0, 2] = 1, 70_000
+    job = Job(Source(image, Path("a")), tmp_path / "out", None, False, None, ("instances",))
+    write_image(job, plan, read_header(image), squares(1)[..., None], Prediction(instances=ids))
+    np.testing.assert_array_equal(read_instances(tmp_path / "out/instances/a.tif"), ids)
+    assert job.is_done()
+    job.remove_results()
+    assert not files(tmp_path / "out")
