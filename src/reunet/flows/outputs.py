@@ -72,16 +72,16 @@ class Job:
         )
 
     def is_done(self) -> bool:
-        """Whether all that the tasks tell is there: mask, instances and part are written last, and
-        probabilities, if they were wanted, before them.
-        """
-        kinds = [
-            kind for kind, task in (("masks", "semantic"), ("instances", "instances")) if task in self.tasks
-        ]
+        """Whether all that the tasks tell is there; of each kind of file the last one that is written."""
+
+        def is_there(kind: str, *suffixes: str) -> bool:
+            return any(os.path.isfile(self.path(kind, suffix)) for suffix in suffixes)
+
         wanted = self.probabilities and "semantic" in self.tasks
         return (
-            (not wanted or os.path.isfile(self.path("probabilities", ".npy")))
-            and all(any(os.path.isfile(self.path(kind, suffix)) for suffix in SUFFIXES) for kind in kinds)
+            (is_there("probabilities", ".npy") or not wanted)
+            and (is_there("masks", *SUFFIXES) or "semantic" not in self.tasks)
+            and (is_there("instances", *SUFFIXES) or "instances" not in self.tasks)
             and (self.part is None or has_part(self.part, self.tasks))
         )
 

@@ -7,6 +7,7 @@ so that they are complete whichever images the last call predicted.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def write_part(path: Path, tasks: Sequence[Task], images: Sequence[Found]) -> No
 
 def has_part(path: Path, tasks: Sequence[Task]) -> bool:
     """Whether there is a part that tells what these tasks find."""
-    return path.is_file() and set(tasks) <= set(_read_part(path)["tasks"])
+    return os.path.isfile(path) and set(tasks) <= set(_read_part(path)["tasks"])
 
 
 def remove_tables(folder: Path) -> None:
