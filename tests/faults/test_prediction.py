@@ -12,7 +12,7 @@ from PIL import Image
 
 from reunet.cli import main
 from reunet.errors import ModelFileError, PlanError, StorageError
-from reunet.flows import jobs
+from reunet.flows import outputs
 from reunet.flows import predict as flow
 from reunet.flows.predict import predict
 from reunet.inference.load import load
@@ -144,7 +144,7 @@ def test_results_are_whole_or_absent(
     def full(*_: object) -> None:
         raise StorageError("could not write a file: no space left on device")
 
-    monkeypatch.setattr(jobs, fails, full)
+    monkeypatch.setattr(outputs, fails, full)
     with pytest.raises(StorageError, match="no space"):
         predict(run, images / "a_good.png", output=tmp_path / "out", probabilities=True)
     assert results(tmp_path / "out") == set()
