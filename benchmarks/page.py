@@ -10,6 +10,7 @@ from typing import Any
 
 import records
 import recurrence
+from quality import ENTRIES
 
 ROOT = records.HERE.parent
 START, END = "<!-- results: written by benchmarks/page.py -->", "<!-- end of results -->"
@@ -24,33 +25,12 @@ Machines are shared and noisy. Where two things are compared they ran in turns, 
 and medians and ratios are quoted.
 """
 
-GOALS: dict[str, list[tuple[str, str, float]]] = {
-    "dsb2018_nuclei": [("dice.per_image.mean_foreground", "Dice, mean over images", 0.90)],
-    "isbi2012_em": [
-        ("dice.pooled.mean_foreground", "membrane Dice, pooled", 0.79),
-        ("v_rand", "V_rand", 0.95),
-    ],
-    "drive": [("dice.pooled.mean_foreground", "vessel Dice, pooled", 0.815), ("auc", "AUC", 0.976)],
-    "hippocampus": [
-        ("dice.per_image.per_class.anterior", "anterior Dice, mean over volumes", 0.85),
-        ("dice.per_image.per_class.posterior", "posterior Dice, mean over volumes", 0.84),
-    ],
-}
-
 
 def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """A Markdown table."""
     head = list(header)
     lines = [head, ["---"] * len(head), *[[str(cell) for cell in row] for row in rows]]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def field(result: dict[str, Any], dotted: str) -> float | None:
-    """A value by its path, such as `dice.pooled.mean_foreground`."""
-    value: Any = result
-    for part in dotted.split("."):
-        value = value[part]
-    return value
 
 
 def spread(values: list[float]) -> str:
@@ -68,20 +48,30 @@ def flat(values: dict[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
             yield name, value
 
 
-def quality_rows() -> list[list[str]]:
-    """One row per set and score: seeds, minutes, the figure and what was asked."""
-    rows = []
-    for name, goals in GOALS.items():
-        lines = [line for line in records.read("quality") if line["key"]["set"] == name]
-        for path, title, goal in goals:
-            values = [v for line in lines if (v := field(line["result"], path)) is not None]
+def quality_rows() -> list[list[object]]:
+    """One row per set, task and score: seeds, minutes, the figure and what was asked."""
+    rows: list[list[object]] = []
+    for entry in ENTRIES:
+        lines = longest(entry.set, entry.task)
+        for score in entry.scores:
+            values = [value for line in lines if (value := score.of(line["result"])) is not None]
             if values:
-                minutes = lines[0]["key"]["minutes"]
-                rows.append([name, f"{minutes}", title, f"{goal}", spread(values), str(len(values))])
+                goal = "" if score.goal is None else f"{score.goal}"
+                figures = [f"{lines[0]['key']['minutes']:g}", score.title, goal, spread(values), len(values)]
+                rows.append([entry.set, entry.task, *figures])
     return rows
 
 
-QUALITY_HEADER = ["set", "minutes", "score on test", "goal", "reached", "seeds"]
+def longest(name: str, task: str) -> list[dict[str, Any]]:
+    """The lines of a set and task with the most minutes, one per seed and label."""
+    lines = [
+        line for line in records.read("quality") if (line["key"]["set"], line["key"]["task"]) == (name, task)
+    ]
+    most = max((line["key"]["minutes"] for line in lines), default=0)
+    return [line for line in lines if line["key"]["minutes"] == most]
+
+
+QUALITY_HEADER = ["set", "task", "minutes", "score on test", "goal", "reached", "seeds"]
 
 
 def quality() -> str:
@@ -91,16 +81,15 @@ def quality() -> str:
     for line in lines:
         key, result = line["key"], line["result"]
         filters, seconds = result["parameters_filters"][0], f"{result['seconds']:.0f}"
-        runs.append(
-            [key["set"], key["seed"], result["steps"], seconds, filters, result["threshold"], line["date"]]
-        )
+        about = [key["set"], key["task"], key["seed"], key["minutes"]]
+        runs.append([*about, result["steps"], seconds, filters, line["date"]])
     return (
         "## Accuracy on real data\n\nFrom scratch, two CPU cores, plan as `reunet plan` makes it, no "
         "test-time augmentation. Thresholds and weights are chosen on held-out training images alone.\n\n"
         f"`{lines[-1]['command']}`\n\n"
         + table(QUALITY_HEADER, quality_rows())
         + "\n"
-        + table(["set", "seed", "steps", "seconds", "filters", "threshold", "date"], runs)
+        + table(["set", "task", "seed", "minutes", "steps", "seconds", "filters", "date"], runs)
     )
 
 
@@ -110,7 +99,8 @@ def normalisation() -> str:
     rows = []
     for line in lines:
         key, result = line["key"], line["result"]
-        scores = [f"{title} {field(result, path):.4f}" for path, title, _ in GOALS[key["set"]]]
+        entry = next(one for one in ENTRIES if (one.set, one.task) == (key["set"], "semantic"))
+        scores = [f"{score.title} {score.of(result):.4f}" for score in entry.scores]
         rows.append(
             [
                 key["set"],

@@ -1,17 +1,115 @@
-"""Accuracy on real data, trained from scratch in minutes on a CPU: one line per set and seed.
+"""Accuracy on real data, trained from scratch in minutes on a CPU: one line per set, task and seed.
 
-python benchmarks/quality.py --sets dsb2018_nuclei isbi2012_em drive --seeds 0
+python benchmarks/quality.py --only dsb2018_nuclei bccd --seeds 0
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import records
 from training_runs import train_and_score
 
-MINUTES = {"dsb2018_nuclei": 10, "isbi2012_em": 10, "drive": 20, "hippocampus": 20}
+
+@dataclass(frozen=True)
+class Score:
+    """A figure of metrics.json, by its path, and what it should reach; None where it is only reported."""
+
+    path: tuple[str, ...]
+    title: str
+    goal: float | None = None
+
+    def of(self, metrics: dict[str, Any]) -> float | None:
+        """Its value, None where undefined."""
+        value: Any = metrics
+        for part in self.path:
+            value = value[part]
+        return value
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A training: a set, a task, minutes."""
+
+    set: str
+    task: str
+    minutes: float
+    scores: tuple[Score, ...]
+
+    def key(self, seed: int, label: str) -> dict[str, Any]:
+        return {"set": self.set, "task": self.task, "minutes": self.minutes, "seed": seed, "label": label}
+
+
+DICE, IOU = ("dice", "per_image", "mean_foreground"), ("iou", "pooled", "per_class")
+POOLED = ("dice", "pooled", "mean_foreground")
+
+ENTRIES = (
+    Entry("dsb2018_nuclei", "semantic", 10, (Score(DICE, "Dice, mean over images", 0.90),)),
+    Entry(
+        "isbi2012_em",
+        "semantic",
+        20,
+        (Score(POOLED, "membrane Dice, pooled", 0.79), Score(("v_rand",), "V_rand", 0.96)),
+    ),
+    Entry(
+        "drive",
+        "semantic",
+        20,
+        (Score(POOLED, "vessel Dice, pooled", 0.815), Score(("auc",), "AUC", 0.976)),
+    ),
+    Entry(
+        "hippocampus",
+        "semantic",
+        20,
+        (
+            Score(("dice", "per_image", "per_class", "anterior"), "anterior Dice, mean over volumes", 0.85),
+            Score(("dice", "per_image", "per_class", "posterior"), "posterior Dice, mean over volumes", 0.84),
+        ),
+    ),
+    Entry(
+        "camvid",
+        "semantic",
+        20,
+        (
+            Score((*IOU, "road"), "IoU of road"),
+            Score((*IOU, "pedestrian"), "IoU of pedestrian"),
+            Score((*IOU, "sign"), "IoU of sign"),
+            Score(("iou", "pooled", "mean"), "mean IoU"),
+        ),
+    ),
+    Entry(
+        "dsb2018_nuclei",
+        "instances",
+        20,
+        (
+            Score(("ap", "pooled", "0.50"), "AP at IoU 0.5, pooled", 0.66),
+            Score(("ap", "pooled", "0.70"), "AP at IoU 0.7, pooled"),
+            Score(("ap", "pooled", "0.90"), "AP at IoU 0.9, pooled"),
+            Score(("pq",), "PQ"),
+        ),
+    ),
+    Entry(
+        "glas",
+        "instances",
+        20,
+        (Score(("object_f1",), "object F1"), Score(("object_dice",), "object Dice")),
+    ),
+    Entry(
+        "bccd",
+        "detection",
+        20,
+        (
+            Score(("map50",), "mAP at IoU 0.5", 0.80),
+            Score(("map",), "mAP"),
+            Score(("count_error", "all"), "error of the counts per image"),
+        ),
+    ),
+    Entry("traffic_light_state", "classification", 5, (Score(("accuracy",), "accuracy", 0.985),)),
+    Entry("glas", "classification", 10, (Score(("balanced_accuracy",), "balanced accuracy"),)),
+)
 
 
 def main() -> None:
@@ -19,18 +117,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=records.DATA)
-    parser.add_argument("--sets", nargs="+", default=list(MINUTES), choices=list(MINUTES))
+    parser.add_argument("--only", nargs="+", default=[entry.set for entry in ENTRIES], help="sets")
+    parser.add_argument("--tasks", nargs="+", default=[entry.task for entry in ENTRIES])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--label", default="", help="names a state of the code, to run the same again")
     arguments = parser.parse_args()
+    chosen = [one for one in ENTRIES if one.set in arguments.only and one.task in arguments.tasks]
     for seed in arguments.seeds:
-        for name in arguments.sets:
-            key = {"set": name, "minutes": MINUTES[name], "seed": seed, "label": arguments.label}
+        for one in chosen:
+            key = one.key(seed, arguments.label)
             if not records.is_done("quality", key):
-                run = f"quality-{name}-{seed}{arguments.label}"
-                records.append(
-                    "quality", key, train_and_score(run, arguments.data / name, MINUTES[name], seed)
-                )
+                run = f"quality-{one.set}-{one.task}-{seed}{arguments.label}"
+                data = arguments.data / one.set
+                records.append("quality", key, train_and_score(run, data, one.minutes, seed, task=one.task))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,17 @@ from typing import Any
 
 import records
 
+LONG = ("schema_version", "task", "split", "classes", "confusion", "calibration")
+"""Parts of metrics.json that no page of figures shows."""
+
 
 def train_and_score(
-    name: str, data: Path, minutes: float, seed: int, changes: dict[str, Any] | None = None
+    name: str,
+    data: Path,
+    minutes: float,
+    seed: int,
+    changes: dict[str, Any] | None = None,
+    task: str = "semantic",
 ) -> dict[str, Any]:
     """Run plan, train, evaluate in a folder of their own; a run that was cut off is resumed.
 
@@ -25,11 +33,11 @@ def train_and_score(
         shutil.rmtree(run, ignore_errors=True)
         budget = ["--minutes", str(minutes), "--seed", str(seed)]
         if changes:
-            records.reunet("plan", data, "-o", plan, "--task", "semantic", *budget)
+            records.reunet("plan", data, "-o", plan, "--task", task, *budget)
             edit(plan, changes)
             records.reunet("train", data, "-o", run, "--plan", plan)
         else:
-            records.reunet("train", data, "-o", run, "--task", "semantic", *budget)
+            records.reunet("train", data, "-o", run, "--task", task, *budget)
     records.reunet("evaluate", run, data, "--overwrite")
     metrics = json.loads((run / "evaluation" / "test" / "metrics.json").read_text())
     history = (run / "history.csv").read_text().splitlines()
@@ -38,10 +46,7 @@ def train_and_score(
         "steps": int(last["step"]),
         "seconds": float(last["time_s"]),
         "parameters_filters": json.loads((run / "plan.json").read_text())["network"]["filters"],
-        **{
-            field: metrics.get(field)
-            for field in ("dice", "iou", "auc", "v_rand", "v_info", "ece", "threshold", "ci95")
-        },
+        **{field: value for field, value in metrics.items() if field not in LONG},
     }
 
 
