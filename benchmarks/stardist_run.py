@@ -80,7 +80,7 @@ def main() -> None:
     held_out = round(HELD_OUT * len(files))
     validation = images[:held_out], objects[:held_out]
 
-    config = Config2D(n_rays=32, grid=(2, 2), n_channel_in=3, train_sample_cache=False)
+    config = Config2D(n_rays=32, grid=(2, 2), n_channel_in=3, train_tensorboard=False)
     model = StarDist2D(config, name="model", basedir=str(arguments.output))
     model.prepare_for_training()
     limit = TimeLimit(60 * arguments.minutes)
