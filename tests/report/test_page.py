@@ -12,7 +12,8 @@ from reunet.contracts.plan import Calibration, Inference, InputSpec, Intensity, 
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.report.examples import Example, choose_examples
-from reunet.report.page import Report, format_score, write_report
+from reunet.report.content import format_score
+from reunet.report.page import Report, write_report
 from reunet.tasks import Classes, Work
 from reunet.tasks.semantic import Scorer, decode
 
@@ -61,7 +62,11 @@ def scorer(names: list[str], images: int, *, probabilities: bool = True) -> tupl
         truth = rng.integers(0, len(names), (16, 16)).astype(np.uint8)
         prediction = decode(p, labels, Calibration())
         result.add(f"image {k}", Truth(truth), Prediction(prediction, p if probabilities else None))
-        kept[f"image {k}"] = (rng.integers(0, 255, (16, 16, 1)).astype(np.uint8), truth, prediction)
+        kept[f"image {k}"] = (
+            rng.integers(0, 255, (16, 16, 1)).astype(np.uint8),
+            Truth(truth),
+            Prediction(prediction),
+        )
     scores = result.image_scores()
     return result, [Example(n, g, scores[n] or 0.0, *kept[n]) for g, n in choose_examples(scores)]
 
@@ -134,7 +139,7 @@ def test_undefined_scores_are_not_available_rather_than_zero(tmp_path: Path) -> 
     p = np.stack([1 - empty, empty], -1).astype(np.float32)
     result.add("empty", Truth(empty), Prediction(empty, p))
     page = written(tmp_path / "report.html", Report("empty", result))
-    assert "n/a" in page.text
+    assert "Dice per image \u2013" in page.text
 
 
 @pytest.mark.parametrize(

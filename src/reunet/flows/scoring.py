@@ -15,7 +15,7 @@ from reunet.contracts.truth import Truth
 from reunet.errors import DataError, ReunetError, StorageError
 from reunet.progress import Progress
 from reunet.storage import csv_text, write_json, write_text
-from reunet.tasks import Scorer, Work, semantic
+from reunet.tasks import Scorer, Work
 
 if TYPE_CHECKING:
     from reunet.report.examples import Example
@@ -119,21 +119,18 @@ def write_evaluation(
     rows = evaluation.scorer.rows()
     columns = list(rows[0]) if rows else ["id"]
     write_text(output / "metrics.csv", csv_text(columns, ([row[name] for name in columns] for row in rows)))
-    if isinstance(evaluation.scorer, semantic.Scorer):
-        _write_semantic_report(evaluation, evaluation.scorer, context, page)
-        if also is not None:
-            write_text(also, page.read_text(encoding="utf-8"))
+    _write_report(evaluation, context, page)
+    if also is not None:
+        write_text(also, page.read_text(encoding="utf-8"))
     return EvaluateResult(output, metrics, page, evaluation.failures)
 
 
-def _write_semantic_report(
-    evaluation: Evaluation, scorer: semantic.Scorer, context: Context, page: Path
-) -> None:
+def _write_report(evaluation: Evaluation, context: Context, page: Path) -> None:
     from reunet.report.page import Report, write_report
 
     report = Report(
         title=context.title,
-        scorer=scorer,
+        scorer=evaluation.scorer,
         facts=context.facts,
         examples=_examples(evaluation),
         failures=evaluation.failures,
@@ -145,14 +142,13 @@ def _write_semantic_report(
 
 
 def _examples(evaluation: Evaluation) -> list[Example]:
-    from reunet.report.examples import Example, choose_examples
+    from reunet.report.examples import Example
+    from reunet.report.tasks import choose
 
     scores = evaluation.scorer.image_scores()
     examples: list[Example] = []
-    for group, name in choose_examples(scores):
+    for group, name in choose(evaluation.scorer):
         scored = evaluation.loaders[name]()
-        truth, prediction = scored.truth.labels, scored.prediction.labels
-        if truth is not None and prediction is not None:
-            shown = (scored.image, truth, prediction, scored.spacing)
-            examples.append(Example(name, group, scores[name] or 0.0, *shown))
+        shown = (scored.image, scored.truth, scored.prediction, scored.spacing)
+        examples.append(Example(name, group, scores[name] or 0.0, *shown))
     return examples

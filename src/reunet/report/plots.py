@@ -72,8 +72,8 @@ def loss_curve(history: dict[str, np.ndarray]) -> str:
     return draw(paint)
 
 
-def validation_curve(history: dict[str, np.ndarray]) -> str:
-    """Validation score over steps, the best one marked."""
+def validation_curve(history: dict[str, np.ndarray], name: str) -> str:
+    """Validation score over steps, the best one marked. name: of the score."""
     step, score = _known(history, "step", "val_score")
 
     def paint(axes: Any) -> None:
@@ -87,7 +87,7 @@ def validation_curve(history: dict[str, np.ndarray]) -> str:
             textcoords="offset points",
             ha="right",
         )
-        axes.set(title="Score on held-out images", xlabel="step", ylabel="mean foreground Dice")
+        axes.set(title="Score on held-out images", xlabel="step", ylabel=name)
 
     return draw(paint)
 
@@ -103,19 +103,22 @@ def rate_curve(history: dict[str, np.ndarray]) -> str:
     return draw(paint)
 
 
-def score_histogram(scores: np.ndarray) -> str:
-    """How many images reach which Dice; (N,) in 0..1 without nan."""
+def spread(images: dict[str, float | None], name: str, title: str) -> list[str]:
+    """How many images reach which score, where there are enough; scores in 0..1 by image."""
+    scores = np.array([score for score in images.values() if score is not None])
+    if len(scores) < 3:
+        return []
 
     def paint(axes: Any) -> None:
         low = 0.0 if scores.min() < 0.5 else 0.5
         axes.hist(scores, bins=np.linspace(low, 1, 26), color=SERIES[0], alpha=0.85)
         for value, name, style in ((np.median(scores), "median", "-"), (scores.mean(), "mean", "--")):
             axes.axvline(value, color=INK, linewidth=1.1, linestyle=style, label=f"{name} {value:.3f}")
-        axes.set(title="Dice of each image", xlabel="mean foreground Dice", ylabel="images", xlim=(low, 1))
+        axes.set(title=title, xlabel=name, ylabel="images", xlim=(low, 1))
         axes.yaxis.get_major_locator().set_params(integer=True)
         axes.legend(loc="upper left")
 
-    return draw(paint)
+    return [draw(paint)]
 
 
 def precision_recall(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
@@ -132,16 +135,45 @@ def precision_recall(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
     return draw(paint)
 
 
-def reliability(confidence: np.ndarray, accuracy: np.ndarray, share: np.ndarray) -> str:
-    """Accuracy against mean confidence per bin; the area of a dot grows with its share of the pixels."""
+def reliability(confidence: np.ndarray, accuracy: np.ndarray, share: np.ndarray, unit: str) -> str:
+    """Accuracy against mean confidence per bin; the area of a dot grows with its share of the `unit`."""
 
     def paint(axes: Any) -> None:
         low = min(0.5, float(confidence.min()))
         axes.plot([low, 1], [low, 1], color=INK, linewidth=0.8, linestyle="--", label="perfectly calibrated")
         axes.plot(confidence, accuracy, color=SERIES[0])
-        axes.scatter(confidence, accuracy, s=14 + 220 * share, color=SERIES[0], alpha=0.8, label="pixels")
+        axes.scatter(confidence, accuracy, s=14 + 220 * share, color=SERIES[0], alpha=0.8, label=unit)
         axes.set(title="Are the probabilities right?", xlabel="confidence", ylabel="share correct")
         axes.set(xlim=(low - 0.02, 1.02), ylim=(min(low, float(accuracy.min())) - 0.02, 1.03))
+        axes.legend(loc="upper left")
+
+    return draw(paint)
+
+
+def by_threshold(series: dict[str, dict[str, float | None]]) -> str:
+    """Scores over the IoU that an object must reach. series: name -> threshold -> score."""
+
+    def paint(axes: Any) -> None:
+        for (name, values), color in zip(series.items(), SERIES, strict=False):
+            known = {float(t): value for t, value in values.items() if value is not None}
+            axes.plot(list(known), list(known.values()), color=color, marker="o", markersize=3.5, label=name)
+        axes.set(title="How exact the outlines are", xlabel="IoU that counts as found", ylabel="score")
+        axes.set(ylim=(0, 1.02))
+        axes.legend(loc="upper right")
+
+    return draw(paint)
+
+
+def sizes(true: np.ndarray, predicted: np.ndarray) -> str:
+    """How many objects have which size; areas (n,) and (m,) in pixels, one of them not empty."""
+
+    def paint(axes: Any) -> None:
+        both = np.concatenate([true, predicted])
+        bins = np.geomspace(both.min(), max(both.max(), both.min() + 1), 26)
+        axes.hist(true, bins=bins, color=SERIES[0], alpha=0.4, label="true")
+        axes.hist(predicted, bins=bins, histtype="step", color=SERIES[1], linewidth=1.6, label="predicted")
+        axes.set(title="Size of the objects", xlabel="pixels", ylabel="objects", xscale="log")
+        axes.yaxis.get_major_locator().set_params(integer=True)
         axes.legend(loc="upper left")
 
     return draw(paint)

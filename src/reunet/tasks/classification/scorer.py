@@ -59,6 +59,13 @@ class Scorer:
         """(classes, classes) images by true and predicted class."""
         return self._stack().sum(axis=0)
 
+    def reliability(self) -> ReliabilityHistogram:
+        """Images by the probability of their most probable class."""
+        histogram = ReliabilityHistogram()
+        for image in self.images:
+            histogram.add(image.probabilities[None], np.array([image.truth]))
+        return histogram
+
     def image_scores(self) -> dict[str, float | None]:
         """1 for each image whose most probable class is right, else 0."""
         return {i.id: float(int(i.probabilities.argmax()) == i.truth) for i in self.images}
@@ -67,9 +74,6 @@ class Scorer:
         """The content of metrics.json; undefined scores are None."""
         counts = self._stack()
         total = counts.sum(axis=0)
-        reliability = ReliabilityHistogram()
-        for image in self.images:
-            reliability.add(image.probabilities[None], np.array([image.truth]))
         right = interval(counts, lambda some: accuracy(some.sum(axis=0)))
         balanced = interval(counts, lambda some: balanced_accuracy(some.sum(axis=0)))
         return {
@@ -86,7 +90,7 @@ class Scorer:
             "balanced_accuracy": _number(balanced_accuracy(total)),
             "per_class": {"recall": self._named(recall(total)), "precision": self._named(precision(total))},
             "confusion": total.tolist(),
-            "ece": _number(reliability.ece()),
+            "ece": _number(self.reliability().ece()),
             "ci95": {"accuracy": _ends(right), "balanced_accuracy": _ends(balanced)},
         }
 

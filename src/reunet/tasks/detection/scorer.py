@@ -71,10 +71,14 @@ class Scorer:
         """F1 over all classes of each image, None where there is neither a true nor a predicted box."""
         return {image.id: _numbers(_f1(image.counts.sum(axis=0))) for image in self.images}
 
+    def curves(self) -> NDArray[np.float64]:
+        """Precision by IoU, recall and foreground class, (10, 101, classes), see `coco_precision`."""
+        truths, predictions = [i.truth for i in self.images], [i.predicted for i in self.images]
+        return coco_precision(truths, predictions, self.labels.foreground)
+
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json; undefined scores are None."""
-        truths, predictions = [i.truth for i in self.images], [i.predicted for i in self.images]
-        by_class = coco_ap(coco_precision(truths, predictions, self.labels.foreground))
+        by_class = coco_ap(self.curves())
         counts = self._stack()
         pooled = counts.sum(axis=0)
         cuts = thresholds(self.labels, self.calibration)[list(self.labels.foreground)]

@@ -34,15 +34,24 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class ImageScore:
-    """One image. counts: (thresholds, 4) as of `match_counts`; numbers of true and predicted objects."""
+    """One image. counts: (thresholds, 4) as of `match_counts`. areas: of true and predicted objects."""
 
     id: str
     counts: NDArray[np.float64]
-    true: int
-    predicted: int
+    areas: tuple[NDArray[np.int64], NDArray[np.int64]]
     aji: float
     object_dice: float
     gland_counts: NDArray[np.int64]
+
+    @property
+    def true(self) -> int:
+        """How many objects there are."""
+        return len(self.areas[0])
+
+    @property
+    def predicted(self) -> int:
+        """How many objects were found."""
+        return len(self.areas[1])
 
 
 class Scorer:
@@ -138,9 +147,9 @@ class Scorer:
 
 
 def _image_score(case: str, overlap: ObjectOverlap) -> ImageScore:
-    true, predicted = len(overlap.true_ids), len(overlap.predicted_ids)
+    areas = overlap.true_areas, overlap.predicted_areas
     scores = aggregated_jaccard(overlap), object_dice(overlap)
-    return ImageScore(case, match_counts(overlap), true, predicted, *scores, detection_counts(overlap))
+    return ImageScore(case, match_counts(overlap), areas, *scores, detection_counts(overlap))
 
 
 def _by_threshold(scores: np.ndarray) -> dict[str, float | None]:

@@ -1,0 +1,182 @@
+"""Instances: objects found, missed and invented."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reunet.io.planes import sheet, telling_planes
+from reunet.io.render import contour
+from reunet.io.render_objects import outlines
+from reunet.metrics.matching import assign
+from reunet.metrics.objects import object_overlap
+from reunet.report import plots
+from reunet.report.content import (
+    Card,
+    Cell,
+    Content,
+    Table,
+    counts,
+    format_count,
+    format_interval,
+    format_score,
+    scores,
+    worst_first,
+)
+from reunet.report.examples import FALSE_ALARM, FOUND, MISSED, UNKNOWN, Example, Picture, display, pale
+from reunet.tasks.instances.scorer import Scorer
+
+RIGHT, LOST, INVENTED = 1, 2, 3
+"""States of an object."""
+
+TERMS = {
+    "Found": "A true and a predicted object are a pair if their IoU (shared pixels / pixels of either) is at "
+    "least the threshold, 0.5 where none is told; each is in one pair at most.",
+    "AP": "TP / (TP + FP + FN) of objects, as in the Data Science Bowl 2018 and StarDist; not the area under "
+    "a curve.",
+    "PQ": "Panoptic quality (Kirillov et al. 2019): sum of the IoU of the pairs / (TP + FP / 2 + FN / 2).",
+    "AJI": "Aggregated Jaccard index (Kumar et al. 2017): pixels that pairs share / pixels of all objects.",
+}
+
+
+def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
+    """The parts of the page."""
+    return Content(
+        task="Single objects (instances)",
+        cards=_cards(metrics),
+        tables=[_thresholds(metrics)],
+        plots=_plots(scorer, metrics),
+        images=_images(scorer),
+        terms=list(TERMS.items()),
+        examples=("Best, median and worst images", "Chosen by AP at IoU 0.5."),
+        draw=lambda example: (f"AP at IoU 0.5 {format_score(example.score)}", panels(example)),
+        errors=[(FOUND, "found"), (MISSED, "missed"), (FALSE_ALARM, "invented"), (UNKNOWN, "unlabelled")],
+    )
+
+
+def _cards(metrics: dict[str, Any]) -> list[Card]:
+    ci, ap, objects = metrics["ci95"], metrics["ap"]["pooled"], metrics["objects"]
+    values = (
+        ("AP at IoU 0.5", "objects found / found, missed and invented", ap["0.50"], ci["ap"]["pooled"]["0.50"]),
+        ("AP at IoU 0.7", "the same, with outlines that must fit better", ap["0.70"], ci["ap"]["pooled"]["0.70"]),
+        ("PQ", "panoptic quality: found, and how exact the outlines are", metrics["pq"], ci["pq"]),
+        ("F1", "of the objects at IoU 0.5", metrics["f1"]["0.50"], None),
+        ("Precision", "share of the predicted objects that are right", metrics["precision"], None),
+        ("Recall", "share of the true objects that were found", metrics["recall"], None),
+        ("AJI", "aggregated Jaccard index, mean over images", metrics["aji"], None),
+    )  # fmt: skip
+    number = f"{format_count(objects['predicted'])} / {format_count(objects['true'])}"
+    text = f"predicted / true; mean error per image {format_score(metrics['count_error'])}"
+    cards = [Card(name, text, format_score(value), ends) for name, text, value, ends in values]
+    return [*cards, Card("Objects", text, number)]
+
+
+def _thresholds(metrics: dict[str, Any]) -> Table:
+    pooled, mean, ends = (
+        metrics["ap"]["pooled"],
+        metrics["ap"]["per_image"],
+        metrics["ci95"]["ap"]["pooled"],
+    )
+    rows = [
+        [
+            Cell(f"IoU {name}"),
+            Cell(format_score(pooled[name]), format_interval(ends[name])),
+            *scores(mean[name], metrics["f1"][name]),
+        ]
+        for name in pooled
+    ]
+    fitted = ", ".join(
+        f"{name.replace('_', ' ')} {value:.2f}" for name, value in metrics["thresholds"].items()
+    )
+    note = f" Fitted on held-out training images: {fitted}." if fitted else ""
+    return Table(
+        "How exact must an outline be",
+        f"Scores by the IoU from which an object counts as found; small: 95 % confidence intervals.{note}",
+        ("found from", "AP, pooled", "AP, mean over images", "F1, pooled"),
+        rows,
+    )
+
+
+def _plots(scorer: Scorer, metrics: dict[str, Any]) -> list[str]:
+    drawn = plots.spread(scorer.image_scores(), "AP at IoU 0.5", "AP of each image")
+    series = {"AP": metrics["ap"]["pooled"], "F1": metrics["f1"]}
+    areas = [
+        np.concatenate([np.zeros(0), *some]) for some in zip(*(i.areas for i in scorer.images), strict=True)
+    ]
+    if areas and sum(map(len, areas)):
+        drawn = [plots.by_threshold(series), plots.sizes(*areas), *drawn]
+    return drawn
+
+
+def _images(scorer: Scorer) -> Table:
+    rows = [
+        [Cell(row["id"]), *scores(row["ap.0.50"], row["ap.0.75"], row["pq"], row["aji"]),
+         *counts(row["true"], row["predicted"])]
+        for row in worst_first(scorer.rows(), "ap.0.50")
+    ]  # fmt: skip
+    columns = ("image", "AP at 0.5", "AP at 0.75", "PQ", "AJI", "true objects", "predicted objects")
+    return Table("All images", "", columns, rows)
+
+
+def panels(example: Example) -> list[tuple[str, Picture]]:
+    """Image, outlines of the true and of the predicted objects, and errors; of a volume three slices."""
+    truth, prediction, known = example.truth.objects, example.prediction.instances, example.truth.told
+    if truth is None or prediction is None:
+        return []
+    known = np.ones(truth.shape, np.bool_) if known is None else known
+    maps = [truth, prediction, *states(truth, prediction, known), known.astype(np.uint8)]
+    picture = example.image
+    if truth.ndim == 3:
+        planes = telling_planes((truth > 0) | (prediction > 0), example.spacing)
+        picture = None if picture is None else sheet(picture[..., :1], planes)
+        maps = [sheet(part, planes, 0) for part in maps]
+    image, (truth, prediction, *rest) = display(picture, *maps)
+    shown = [
+        ("truth", outlines(image, truth)),
+        ("prediction", outlines(image, prediction)),
+        ("errors", error_picture(image, (truth, prediction), (rest[0], rest[1]), rest[2] > 0)),
+    ]
+    return shown if example.image is None else [("image", image), *shown]
+
+
+def states(
+    truth: np.ndarray, prediction: np.ndarray, known: np.ndarray
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """What became of the true objects (RIGHT or LOST) and of the predicted ones (RIGHT or INVENTED).
+
+    Two (*space) maps, 0 outside of objects and of what is known; pairs at an IoU of 0.5 as in the scores.
+    """
+    overlap = object_overlap(truth, prediction, known)
+    found = overlap.pairs[assign(overlap, 0.5)]
+    maps = []
+    for side, (ids, objects, wrong) in enumerate(
+        ((overlap.true_ids, truth, LOST), (overlap.predicted_ids, prediction, INVENTED))
+    ):
+        table = np.zeros(int(objects.max(initial=0)) + 1, np.uint8)
+        table[ids] = wrong
+        table[ids[found[:, side]]] = RIGHT
+        maps.append(np.where(known, table[objects], 0).astype(np.uint8))
+    return maps[0], maps[1]
+
+
+def error_picture(
+    image: Picture,
+    ids: tuple[np.ndarray, np.ndarray],
+    kinds: tuple[np.ndarray, np.ndarray],
+    known: NDArray[np.bool_],
+) -> Picture:
+    """Found (as predicted), missed and invented objects on the pale image, filled and outlined.
+
+    image: (H, W, 3) uint8. ids, kinds: of true and predicted objects, (H, W) each, see `states`.
+    """
+    shown = pale(image)
+    parts = ((1, RIGHT, FOUND, 0.35), (0, LOST, MISSED, 0.6), (1, INVENTED, FALSE_ALARM, 0.6))
+    for side, kind, color, strength in parts:
+        where = kinds[side] == kind
+        shown[where] = (1 - strength) * shown[where] + strength * np.array(color)
+    for side, kind, color, _ in parts:
+        shown[(kinds[side] == kind) & contour(ids[side], 1)] = color
+    shown[~known] = UNKNOWN
+    return np.clip(shown, 0, 255).astype(np.uint8)
