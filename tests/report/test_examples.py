@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from reunet.contracts.labels import IGNORE, LabelMap, default_classes
-from reunet.contracts.results import Prediction
+from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
-from reunet.report.examples import FALSE_ALARM, FOUND, MISSED, Example, choose_examples, data_uri
+from reunet.report.examples import FALSE_ALARM, FOUND, MISSED, choose_examples, data_uri
 from reunet.report.tasks.semantic import error_picture, panels
 
 TWO = LabelMap(classes=default_classes([0, 1], ["background", "cell"]))
@@ -48,7 +48,7 @@ def test_pictures_have_a_sensible_size_whatever_the_image(size: tuple[int, int])
     rng = np.random.default_rng(0)
     image = rng.integers(0, 4000, (*size, 1)).astype(np.uint16)
     truth = rng.integers(0, 2, size).astype(np.uint8)
-    shown = panels(Example("a", "best", 0.5, image, Truth(truth), Prediction(1 - truth)), TWO)
+    shown = panels(Scored(image, Truth(truth), Prediction(1 - truth)), TWO)
     assert [caption for caption, _ in shown] == ["image", "truth", "prediction", "errors"]
     sizes = {opened(data_uri(picture)).size for _, picture in shown}
     assert len(sizes) == 1
@@ -59,7 +59,7 @@ def test_pictures_have_a_sensible_size_whatever_the_image(size: tuple[int, int])
 def test_without_the_image_masks_are_still_shown() -> None:
     truth = np.zeros((30, 20), np.uint8)
     truth[:10] = 1
-    shown = panels(Example("a", "worst", 0.0, None, Truth(truth), Prediction(truth)), TWO)
+    shown = panels(Scored(None, Truth(truth), Prediction(truth)), TWO)
     assert [caption for caption, _ in shown] == ["truth", "prediction", "errors"]
     picture = np.asarray(opened(data_uri(shown[0][1])))
     assert np.ptp(picture.reshape(-1, 3).astype(int), axis=0).max() > 30

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from reunet.report.examples import Example, Picture
+from reunet.contracts.results import Scored
+from reunet.report.examples import Picture, choose_examples
 
 Color = tuple[int, int, int]
 
@@ -52,11 +53,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Matrix:
-    """(classes, classes) counts of `unit` by true and predicted class."""
+    """(classes, classes) counts of `unit` by true and predicted class.
+
+    open: the last row and column stand for nothing there at all. note: what else there is to say.
+    """
 
     names: Sequence[str]
     counts: np.ndarray
     unit: str
+    note: str = ""
+    open: bool = False
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -68,36 +74,60 @@ class Matrix:
                 "name": name,
                 "total": int(row.sum()),
                 "cells": [
-                    {"count": int(cell), "share": cell / max(int(row.sum()), 1), "right": i == j}
+                    {"count": int(cell), "share": cell / max(int(row.sum()), 1), "right": self._right(i, j)}
                     for j, cell in enumerate(row)
                 ],
             }
             for i, (name, row) in enumerate(zip(self.names, self.counts, strict=True))
         ]
 
+    def _right(self, i: int, j: int) -> bool | None:
+        """Whether a cell is as it should be; None for one that cannot be filled."""
+        return None if self.open and i == j == len(self.counts) - 1 else i == j
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """Something to see in one image.
+
+    group: the heading it stands under. id: of the image. text: what is to be said of it. draw: pictures with
+    captions.
+    """
+
+    group: str
+    id: str
+    text: str
+    draw: Callable[[Scored], list[tuple[str, Picture]]]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures under a heading. legend: colours, and words without one. small: many side by side."""
+
+    title: str
+    note: str
+    exhibits: Sequence[Exhibit]
+    legend: Sequence[tuple[Color | None, str]] = ()
+    small: bool = False
+
 
 @dataclass(frozen=True)
 class Content:
     """The parts of a page.
 
-    task: what was done, in words. plots: SVG. images: a row per image, the worst first. terms: definitions.
-    examples: heading and note of the pictures. legend: their colours. errors: colours of the error pictures.
-    draw: of an example its score in words and pictures with captions. gallery: many small examples side by
-    side, rather than one below the other.
+    name: of the task. task: what was done, in words. plots: SVG. images: a row per image, the worst first.
+    terms: definitions.
     """
 
+    name: str
     task: str
     cards: Sequence[Card]
     tables: Sequence[Table]
     plots: Sequence[str]
     images: Table
     terms: Sequence[tuple[str, str]]
-    examples: tuple[str, str]
-    draw: Callable[[Example], tuple[str, list[tuple[str, Picture]]]]
-    legend: Sequence[tuple[Color, str]] = ()
-    errors: Sequence[tuple[Color, str]] = ()
+    galleries: Sequence[Gallery]
     matrix: Matrix | None = None
-    gallery: bool = False
 
 
 def format_score(value: float | None) -> str:
@@ -123,6 +153,16 @@ def scores(*values: float | None) -> list[Cell]:
 def counts(*values: int) -> list[Cell]:
     """Cells of numbers."""
     return [Cell(format_count(value)) for value in values]
+
+
+def typical(
+    values: dict[str, float | None], score: str, panels: Callable[[Scored], list[tuple[str, Picture]]]
+) -> list[Exhibit]:
+    """The best, median and worst images by a score that is named `score`."""
+    return [
+        Exhibit(group, name, f"{score} {format_score(values[name])}", panels)
+        for group, name in choose_examples(values)
+    ]
 
 
 def worst_first(rows: list[dict[str, Any]], score: str) -> list[dict[str, Any]]:

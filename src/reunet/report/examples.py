@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.contracts.results import Prediction
-from reunet.contracts.truth import Truth
 from reunet.io.render import to_display
 
 Picture = NDArray[np.uint8]
@@ -20,22 +17,14 @@ LARGEST_SIDE, SMALLEST_SIDE = 480, 240
 MISSED, FALSE_ALARM, FOUND, UNKNOWN = (0, 114, 178), (213, 94, 0), (0, 158, 115), (128, 128, 128)
 """Colours of the error pictures, safe for colour-blind readers (Okabe and Ito 2008)."""
 
-
-@dataclass(frozen=True)
-class Example:
-    """One image of the report.
-
-    group: heading it is shown under. score: the main score of its task. image: (*space, C) as read, or None
-    when only results are known. spacing: of a volume.
-    """
-
-    id: str
-    group: str
-    score: float
-    image: np.ndarray | None
-    truth: Truth
-    prediction: Prediction
-    spacing: tuple[float, ...] | None = None
+ERRORS: list[tuple[tuple[int, int, int] | None, str]] = [
+    (None, "errors:"),
+    (FOUND, "found"),
+    (MISSED, "missed"),
+    (FALSE_ALARM, "false alarm"),
+    (UNKNOWN, "unlabelled"),
+]
+"""Legend of the error pictures."""
 
 
 def choose_examples(scores: dict[str, float | None]) -> list[tuple[str, str]]:

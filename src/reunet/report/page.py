@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -13,9 +13,10 @@ import numpy as np
 
 from reunet import __version__
 from reunet.contracts.plan import Plan
+from reunet.contracts.results import Scored
 from reunet.report import plots
-from reunet.report.content import MOST_ROWS, Content, format_count, format_interval, format_score
-from reunet.report.examples import Example, data_uri
+from reunet.report.content import MOST_ROWS, Content, Exhibit, format_count, format_interval, format_score
+from reunet.report.examples import data_uri
 from reunet.report.tasks import content
 from reunet.storage import write_text
 from reunet.tasks import TASKS, Scorer
@@ -23,20 +24,24 @@ from reunet.tasks import TASKS, Scorer
 SIZES = ("patch", "tile", "spacing")
 """Fields of the plan with one number per axis."""
 
+View = dict[str, Any]
+"""What the page shows of something."""
+
 
 @dataclass(frozen=True)
 class Report:
     """What a report shows.
 
-    title: heading, such as the name of the dataset. scorer: the scores. facts: name -> text, shown
-    under the heading. examples: pictures. failures: image -> why it could not be scored. warnings: what a
-    reader must know about the data. plan: its choices and their reasons. history: history.csv.
+    title: heading, such as the name of the dataset. scores: scorer and metrics of each task, the main one
+    first. facts: name -> text, shown under the heading. images: what reads the images that are shown, by id.
+    failures: image -> why it could not be scored. warnings: what a reader must know about the data. plan: its
+    choices and their reasons. history: history.csv.
     """
 
     title: str
-    scorer: Scorer
+    scores: Sequence[tuple[Scorer, dict[str, Any]]]
     facts: Mapping[str, str] = field(default_factory=dict)
-    examples: Sequence[Example] = ()
+    images: Mapping[str, Callable[[], Scored]] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     plan: Plan | None = None
@@ -45,18 +50,17 @@ class Report:
 
 def write_report(path: Path, report: Report) -> None:
     """Write the report atomically as one HTML file, pictures and plots inside. Raises StorageError."""
-    metrics = report.scorer.metrics()
-    parts = content(report.scorer, metrics)
+    contents = [content(scorer, metrics) for scorer, metrics in report.scores]
+    (main, metrics), *_ = report.scores
     page = render(
         "report.html",
         report=report,
         metrics=metrics,
-        content=parts,
-        rows=parts.images.rows[:MOST_ROWS],
-        rows_left_out=max(0, len(parts.images.rows) - MOST_ROWS),
-        curves=_curves(report.history, TASKS[metrics["task"]].score),
-        groups=_groups(report, parts),
+        contents=list(zip(contents, _galleries(report.images, contents), strict=True)),
+        most_rows=MOST_ROWS,
+        curves=_curves(report.history, TASKS[main.task].score),
         choices=_choices(report.plan),
+        terms={name: text for parts in contents for name, text in parts.terms},
     )
     write_text(path, page)
 
@@ -86,14 +90,26 @@ def _curves(history: Path | None, score: str) -> list[str]:
     return [draw(columns) for name, draw in drawings if {name, "step"} <= usable]
 
 
-def _groups(report: Report, parts: Content) -> list[tuple[str, list[dict[str, Any]]]]:
-    """The examples under their headings."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for example in report.examples:
-        text, pictures = parts.draw(example)
-        panels = [(caption, data_uri(picture)) for caption, picture in pictures]
-        groups.setdefault(example.group, []).append({"id": example.id, "text": text, "panels": panels})
-    return list(groups.items())
+def _galleries(images: Mapping[str, Callable[[], Scored]], contents: Sequence[Content]) -> list[list[View]]:
+    """The galleries of each task with their pictures drawn; each image is read once, whoever shows it."""
+    waiting: dict[str, list[tuple[Exhibit, View]]] = {}
+    found: list[list[View]] = []
+    for parts in contents:
+        found.append([])
+        for gallery in parts.galleries:
+            groups: dict[str, list[View]] = {}
+            for exhibit in gallery.exhibits:
+                if exhibit.id in images:
+                    view: View = {"id": exhibit.id, "text": exhibit.text}
+                    groups.setdefault(exhibit.group, []).append(view)
+                    waiting.setdefault(exhibit.id, []).append((exhibit, view))
+            if groups:
+                found[-1].append({"gallery": gallery, "groups": groups})
+    for name, some in waiting.items():
+        scored = images[name]()
+        for exhibit, view in some:
+            view["panels"] = [(caption, data_uri(picture)) for caption, picture in exhibit.draw(scored)]
+    return found
 
 
 def _choices(plan: Plan | None) -> list[tuple[str, str, str]]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from reunet.report.examples import FALSE_ALARM, FOUND, MISSED
+
 INK = "#010203"
 """Drawn in this colour, then replaced by the CSS `currentColor`."""
 
@@ -112,11 +114,11 @@ def spread(images: dict[str, float | None], name: str, title: str) -> list[str]:
     def paint(axes: Any) -> None:
         low = 0.0 if scores.min() < 0.5 else 0.5
         axes.hist(scores, bins=np.linspace(low, 1, 26), color=SERIES[0], alpha=0.85)
-        for value, name, style in ((np.median(scores), "median", "-"), (scores.mean(), "mean", "--")):
-            axes.axvline(value, color=INK, linewidth=1.1, linestyle=style, label=f"{name} {value:.3f}")
+        for value, what, style in ((np.median(scores), "median", "-"), (scores.mean(), "mean", "--")):
+            axes.axvline(value, color=INK, linewidth=1.1, linestyle=style, label=f"{what} {value:.3f}")
         axes.set(title=title, xlabel=name, ylabel="images", xlim=(low, 1))
         axes.yaxis.get_major_locator().set_params(integer=True)
-        axes.legend(loc="upper left")
+        axes.legend(loc="best")
 
     return [draw(paint)]
 
@@ -164,19 +166,22 @@ def by_threshold(series: dict[str, dict[str, float | None]]) -> str:
     return draw(paint)
 
 
-def sizes(true: np.ndarray, predicted: np.ndarray) -> str:
-    """How many objects have which size; areas (n,) and (m,) in pixels, one of them not empty."""
+def sizes(found: np.ndarray, missed: np.ndarray, invented: np.ndarray, unit: str) -> list[str]:
+    """How many objects of which size were found, missed and invented, if there are any; sizes in `unit`."""
+    known = np.concatenate([found, missed, invented]).astype(np.float64)
+    if not known.size:
+        return []
 
     def paint(axes: Any) -> None:
-        both = np.concatenate([true, predicted])
-        bins = np.geomspace(both.min(), max(both.max(), both.min() + 1), 26)
-        axes.hist(true, bins=bins, color=SERIES[0], alpha=0.4, label="true")
-        axes.hist(predicted, bins=bins, histtype="step", color=SERIES[1], linewidth=1.6, label="predicted")
-        axes.set(title="Size of the objects", xlabel="pixels", ylabel="objects", xscale="log")
+        bins = np.geomspace(known.min(), max(known.max(), 2 * known.min()), 22)
+        colors = ["#{:02x}{:02x}{:02x}".format(*color) for color in (FOUND, MISSED, FALSE_ALARM)]
+        axes.hist([found, missed], bins=bins, stacked=True, color=colors[:2], label=["found", "missed"])
+        axes.hist(invented, bins=bins, histtype="step", color=colors[2], linewidth=1.6, label="false alarms")
+        axes.set(title="Size of the objects", xlabel=unit, ylabel="objects", xscale="log")
         axes.yaxis.get_major_locator().set_params(integer=True)
         axes.legend(loc="upper left")
 
-    return draw(paint)
+    return [draw(paint)]
 
 
 def _known(history: dict[str, np.ndarray], *names: str) -> list[np.ndarray]:

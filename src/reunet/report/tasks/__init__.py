@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from reunet.report.content import Content
-from reunet.report.examples import choose_examples
 from reunet.report.tasks import classification, detection, instances, semantic
 from reunet.tasks import Scorer
 
@@ -20,11 +19,4 @@ PAGES: dict[str, Callable[[Any, dict[str, Any]], Content]] = {
 
 def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
     """The parts of the page of a scorer. metrics: what it says, computed once."""
-    return PAGES[metrics["task"]](scorer, metrics)
-
-
-def choose(scorer: Scorer) -> list[tuple[str, str]]:
-    """Group and id of the images whose pictures are shown."""
-    if isinstance(scorer, classification.Scorer):
-        return classification.choose(scorer)
-    return choose_examples(scorer.image_scores())
+    return PAGES[scorer.task](scorer, metrics)

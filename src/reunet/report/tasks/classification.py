@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from reunet.contracts.results import Scored
 from reunet.io.planes import sheet, telling_planes
 from reunet.report import plots
-from reunet.report.content import Card, Cell, Content, Matrix, Table, counts, format_score, scores
-from reunet.report.examples import Example, Picture, display
+from reunet.report.content import (
+    Card,
+    Cell,
+    Content,
+    Exhibit,
+    Gallery,
+    Matrix,
+    Table,
+    counts,
+    format_score,
+    scores,
+)
+from reunet.report.examples import Picture, display
 from reunet.tasks.classification.scorer import ImageScore, Scorer
 
-MOST_SHOWN = 24
+MOST_SHOWN = 25
 
 TERMS = {
     "Accuracy": "Share of the images whose most probable class is the true one.",
@@ -30,26 +43,24 @@ def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
     wrong = sum(not _right(image) for image in scorer.images)
     note = f"{wrong} of {len(scorer.images)} images are wrong; the surest mistakes first."
     return Content(
+        name=scorer.task,
         task="Classification",
         cards=_cards(metrics),
         tables=[_classes(scorer, metrics)],
         plots=_plots(scorer),
         images=_images(scorer),
         terms=list(TERMS.items()),
-        examples=("Images", note),
-        draw=lambda example: (_caption(example, scorer), panels(example)),
+        galleries=[Gallery("Mistakes" if wrong else "Images", note, _exhibits(scorer), small=True)],
         matrix=Matrix(scorer.labels.names, scorer.confusion, "images"),
-        gallery=True,
     )
 
 
-def choose(scorer: Scorer) -> list[tuple[str, str]]:
+def _exhibits(scorer: Scorer) -> list[Exhibit]:
     """The wrong images, the surest first; where there is none, the right ones that were least sure."""
-    wrong = sorted((i for i in scorer.images if not _right(i)), key=_sureness, reverse=True)
-    if wrong:
-        return [("wrong", image.id) for image in wrong[:MOST_SHOWN]]
-    unsure = sorted(scorer.images, key=_sureness)[: MOST_SHOWN // 4]
-    return [("right, but least sure", image.id) for image in unsure]
+    group, shown = "wrong", sorted((i for i in scorer.images if not _right(i)), key=_sureness, reverse=True)
+    if not shown:
+        group, shown = "right, but least sure", sorted(scorer.images, key=_sureness)[: MOST_SHOWN // 5]
+    return [Exhibit(group, i.id, _caption(i, scorer.labels.names), panels) for i in shown[:MOST_SHOWN]]
 
 
 def _right(image: ImageScore) -> bool:
@@ -104,15 +115,12 @@ def _images(scorer: Scorer) -> Table:
     return Table("All images", "", columns, rows)
 
 
-def _caption(example: Example, scorer: Scorer) -> str:
-    probabilities, truth = example.prediction.category_probabilities, example.truth.category
-    if probabilities is None or truth is None:
-        return ""
-    names, best = scorer.labels.names, int(np.argmax(probabilities))
-    return f"true {names[truth]}, predicted {names[best]} ({probabilities[best]:.2f})"
+def _caption(image: ImageScore, names: Sequence[str]) -> str:
+    best = int(image.probabilities.argmax())
+    return f"true {names[image.truth]}, predicted {names[best]} ({image.probabilities[best]:.2f})"
 
 
-def panels(example: Example) -> list[tuple[str, Picture]]:
+def panels(example: Scored) -> list[tuple[str, Picture]]:
     """The image; of a volume its three middle slices."""
     image = example.image
     if image is None:

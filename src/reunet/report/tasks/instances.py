@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reunet.contracts.labels import class_color
+from reunet.contracts.results import Scored
 from reunet.io.planes import sheet, telling_planes
 from reunet.io.render import contour
-from reunet.io.render_objects import outlines
 from reunet.metrics.matching import assign
 from reunet.metrics.objects import object_overlap
 from reunet.report import plots
@@ -17,19 +18,25 @@ from reunet.report.content import (
     Card,
     Cell,
     Content,
+    Gallery,
     Table,
     counts,
     format_count,
     format_interval,
     format_score,
     scores,
+    typical,
     worst_first,
 )
-from reunet.report.examples import FALSE_ALARM, FOUND, MISSED, UNKNOWN, Example, Picture, display, pale
-from reunet.tasks.instances.scorer import Scorer
+from reunet.report.examples import ERRORS, FALSE_ALARM, FOUND, MISSED, UNKNOWN, Picture, display, pale
+from reunet.report.tasks.mistaken_objects import mistakes
+from reunet.tasks.instances.scorer import Objects, Scorer
 
 RIGHT, LOST, INVENTED = 1, 2, 3
 """States of an object."""
+
+MISFIT = (204, 121, 167)
+"""Colour of what is in a missed and in an invented object; of the same palette as the others."""
 
 TERMS = {
     "Found": "A true and a predicted object are a pair if their IoU (shared pixels / pixels of either) is at "
@@ -44,32 +51,40 @@ TERMS = {
 def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
     """The parts of the page."""
     return Content(
+        name=scorer.task,
         task="Single objects (instances)",
         cards=_cards(metrics),
         tables=[_thresholds(metrics)],
         plots=_plots(scorer, metrics),
         images=_images(scorer),
         terms=list(TERMS.items()),
-        examples=("Best, median and worst images", "Chosen by AP at IoU 0.5."),
-        draw=lambda example: (f"AP at IoU 0.5 {format_score(example.score)}", panels(example)),
-        errors=[(FOUND, "found"), (MISSED, "missed"), (FALSE_ALARM, "invented"), (UNKNOWN, "unlabelled")],
+        galleries=[
+            Gallery(
+                "Best, median and worst images",
+                "Chosen by AP at IoU 0.5.",
+                typical(scorer.image_scores(), "AP", panels),
+                [*ERRORS, (MISFIT, "missed and false alarm at once: the outlines do not fit")],
+            ),
+            mistakes(scorer),
+        ],
     )
 
 
 def _cards(metrics: dict[str, Any]) -> list[Card]:
     ci, ap, objects = metrics["ci95"], metrics["ap"]["pooled"], metrics["objects"]
+    ends = ci["ap"]["pooled"]
     values = (
-        ("AP at IoU 0.5", "objects found / found, missed and invented", ap["0.50"], ci["ap"]["pooled"]["0.50"]),
-        ("AP at IoU 0.7", "the same, with outlines that must fit better", ap["0.70"], ci["ap"]["pooled"]["0.70"]),
+        ("AP at IoU 0.5", "objects found / found, missed and invented", ap["0.50"], ends["0.50"]),
+        ("AP at IoU 0.7", "the same, with outlines that must fit better", ap["0.70"], ends["0.70"]),
         ("PQ", "panoptic quality: found, and how exact the outlines are", metrics["pq"], ci["pq"]),
-        ("F1", "of the objects at IoU 0.5", metrics["f1"]["0.50"], None),
-        ("Precision", "share of the predicted objects that are right", metrics["precision"], None),
-        ("Recall", "share of the true objects that were found", metrics["recall"], None),
-        ("AJI", "aggregated Jaccard index, mean over images", metrics["aji"], None),
+        ("F1", "of the objects at IoU 0.5", metrics["f1"]["0.50"], ci["f1"]["0.50"]),
+        ("Precision", "share of the predicted objects that are right", metrics["precision"], ci["precision"]),
+        ("Recall", "share of the true objects that were found", metrics["recall"], ci["recall"]),
+        ("AJI", "aggregated Jaccard index, mean over images", metrics["aji"], ci["aji"]),
     )  # fmt: skip
     number = f"{format_count(objects['predicted'])} / {format_count(objects['true'])}"
     text = f"predicted / true; mean error per image {format_score(metrics['count_error'])}"
-    cards = [Card(name, text, format_score(value), ends) for name, text, value, ends in values]
+    cards = [Card(name, text, format_score(value), interval) for name, text, value, interval in values]
     return [*cards, Card("Objects", text, number)]
 
 
@@ -82,7 +97,8 @@ def _thresholds(metrics: dict[str, Any]) -> Table:
     rows = [
         [
             Cell(f"IoU {name}"),
-            Cell(format_score(pooled[name]), format_interval(ends[name])),
+            Cell(format_score(pooled[name])),
+            Cell(format_interval(ends[name])),
             *scores(mean[name], metrics["f1"][name]),
         ]
         for name in pooled
@@ -93,21 +109,34 @@ def _thresholds(metrics: dict[str, Any]) -> Table:
     note = f" Fitted on held-out training images: {fitted}." if fitted else ""
     return Table(
         "How exact must an outline be",
-        f"Scores by the IoU from which an object counts as found; small: 95 % confidence intervals.{note}",
-        ("found from", "AP, pooled", "AP, mean over images", "F1, pooled"),
+        f"Scores by the IoU from which an object counts as found.{note}",
+        ("found from", "AP, pooled", "its 95 % CI", "AP, mean over images", "F1, pooled"),
         rows,
     )
 
 
 def _plots(scorer: Scorer, metrics: dict[str, Any]) -> list[str]:
-    drawn = plots.spread(scorer.image_scores(), "AP at IoU 0.5", "AP of each image")
-    series = {"AP": metrics["ap"]["pooled"], "F1": metrics["f1"]}
-    areas = [
-        np.concatenate([np.zeros(0), *some]) for some in zip(*(i.areas for i in scorer.images), strict=True)
-    ]
-    if areas and sum(map(len, areas)):
-        drawn = [plots.by_threshold(series), plots.sizes(*areas), *drawn]
-    return drawn
+    true, predicted = [i.true for i in scorer.images], [i.predicted for i in scorer.images]
+    drawn = [*_curve(predicted, sum(map(len, true))), *plots.sizes(
+        *(np.concatenate([one.areas[one.paired == hit] for one in some])
+          for some, hit in ((true, True), (true, False), (predicted, False))),
+        unit="pixels",
+    )]  # fmt: skip
+    if drawn:
+        drawn.insert(0, plots.by_threshold({"AP": metrics["ap"]["pooled"], "F1": metrics["f1"]}))
+    return drawn + plots.spread(scorer.image_scores(), "AP at IoU 0.5", "AP of each image")
+
+
+def _curve(predicted: list[Objects], true: int) -> list[str]:
+    """Precision and recall of the surest objects, down to all of them; where their scores are known."""
+    scores, right = (
+        np.concatenate(parts) for parts in zip(*((one.scores, one.paired) for one in predicted), strict=True)
+    )
+    if not true or not len(scores) or np.isnan(scores).any():
+        return []
+    hits = np.cumsum(right[np.argsort(-scores, kind="stable")])
+    thin = np.unique(np.linspace(0, len(hits) - 1, 300).astype(int))
+    return [plots.precision_recall({"objects at IoU 0.5": (hits[thin] / true, hits[thin] / (thin + 1))})]
 
 
 def _images(scorer: Scorer) -> Table:
@@ -120,7 +149,7 @@ def _images(scorer: Scorer) -> Table:
     return Table("All images", "", columns, rows)
 
 
-def panels(example: Example) -> list[tuple[str, Picture]]:
+def panels(example: Scored) -> list[tuple[str, Picture]]:
     """Image, outlines of the true and of the predicted objects, and errors; of a volume three slices."""
     truth, prediction, known = example.truth.objects, example.prediction.instances, example.truth.told
     if truth is None or prediction is None:
@@ -134,11 +163,18 @@ def panels(example: Example) -> list[tuple[str, Picture]]:
         maps = [sheet(part, planes, 0) for part in maps]
     image, (truth, prediction, *rest) = display(picture, *maps)
     shown = [
-        ("truth", outlines(image, truth)),
-        ("prediction", outlines(image, prediction)),
+        ("truth", _tinted(image, truth)),
+        ("prediction", _tinted(image, prediction)),
         ("errors", error_picture(image, (truth, prediction), (rest[0], rest[1]), rest[2] > 0)),
     ]
     return shown if example.image is None else [("image", image), *shown]
+
+
+def _tinted(image: Picture, ids: np.ndarray) -> Picture:
+    """Objects filled and outlined, neighbouring ids in other hues. image: (H, W, 3) uint8; ids: (H, W)."""
+    hues = np.array([class_color(10 + i) for i in range(64)], np.uint8)[ids % 64]
+    strength = np.where(contour(ids, 1), 1.0, 0.35)[..., None] * (ids > 0)[..., None]
+    return np.round(image + strength * (hues - image.astype(np.float64))).astype(np.uint8)
 
 
 def states(
@@ -172,11 +208,16 @@ def error_picture(
     image: (H, W, 3) uint8. ids, kinds: of true and predicted objects, (H, W) each, see `states`.
     """
     shown = pale(image)
-    parts = ((1, RIGHT, FOUND, 0.35), (0, LOST, MISSED, 0.6), (1, INVENTED, FALSE_ALARM, 0.6))
-    for side, kind, color, strength in parts:
-        where = kinds[side] == kind
+    lost, invented = kinds[0] == LOST, kinds[1] == INVENTED
+    parts = (
+        (kinds[1] == RIGHT, FOUND, 0.35),
+        (lost & ~invented, MISSED, 0.6),
+        (invented & ~lost, FALSE_ALARM, 0.6),
+        (lost & invented, MISFIT, 0.5),
+    )
+    for where, color, strength in parts:
         shown[where] = (1 - strength) * shown[where] + strength * np.array(color)
-    for side, kind, color, _ in parts:
-        shown[(kinds[side] == kind) & contour(ids[side], 1)] = color
+    for side, where, color in ((1, kinds[1] == RIGHT, FOUND), (0, lost, MISSED), (1, invented, FALSE_ALARM)):
+        shown[where & contour(ids[side], 1)] = color
     shown[~known] = UNKNOWN
     return np.clip(shown, 0, 255).astype(np.uint8)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.results import Scored
 from reunet.io.planes import sheet, telling_planes
 from reunet.io.render import overlay, overlay_colors
 from reunet.metrics.overlap import precision, recall
@@ -15,15 +16,17 @@ from reunet.report.content import (
     Card,
     Cell,
     Content,
+    Gallery,
     Matrix,
     Table,
     counts,
     format_interval,
     format_score,
     scores,
+    typical,
     worst_first,
 )
-from reunet.report.examples import FALSE_ALARM, FOUND, MISSED, UNKNOWN, Example, Picture, display, pale
+from reunet.report.examples import ERRORS, FALSE_ALARM, FOUND, MISSED, UNKNOWN, Picture, display, pale
 from reunet.tasks.semantic import Scorer
 
 TEXTS = {
@@ -48,12 +51,29 @@ COLUMNS = {
 }  # fmt: skip
 
 TERMS = {
-    "Dice (F1) and IoU": "Dice = 2 TP / (2 TP + FP + FN), IoU = TP / (TP + FP + FN), from pixels of one class; 1 is perfect. Means run over the foreground classes. Unlabelled pixels, and those outside a field of view, never count.",
-    "Mean over images and pooled": "The mean over images gives every image the same weight; pooled counts the pixels of all images together, so large objects weigh more.",
-    "AUC and average precision": "How well the probabilities rank foreground over background pixels, whatever the threshold; each foreground class against the rest, then the mean.",
-    "Calibration error": "Expected calibration error over 15 bins of the probability of the most probable class (Guo et al. 2017).",
-    "V_rand and V_info": "Arganda-Carreras et al. 2015, alpha 0.5, per image: the components of the interior, grown by a watershed on the boundary probability, against the true regions; true boundary pixels are left out. V_rand is 1 minus the adapted Rand error.",
-}  # fmt: skip
+    "Dice (F1) and IoU": (
+        "Dice = 2 TP / (2 TP + FP + FN), IoU = TP / (TP + FP + FN), from pixels of one class; 1 is "
+        "perfect. Means run over the foreground classes. Unlabelled pixels, and those outside a field of "
+        "view, never count."
+    ),
+    "Mean over images and pooled": (
+        "The mean over images gives every image the same weight; pooled counts the pixels of all images "
+        "together, so large objects weigh more."
+    ),
+    "AUC and average precision": (
+        "How well the probabilities rank foreground over background pixels, whatever the threshold; each "
+        "foreground class against the rest, then the mean."
+    ),
+    "Calibration error": (
+        "Expected calibration error over 15 bins of the probability of the most probable class (Guo et "
+        "al. 2017)."
+    ),
+    "V_rand and V_info": (
+        "Arganda-Carreras et al. 2015, alpha 0.5, per image: the components of the interior, grown by a "
+        "watershed on the boundary probability, against the true regions; true boundary pixels are left "
+        "out. V_rand is 1 minus the adapted Rand error."
+    ),
+}
 
 ONLY_WITH = {
     "AUC and average precision": "auc", "Calibration error": "ece", "V_rand and V_info": "v_rand",
@@ -67,16 +87,21 @@ def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
     colors = [(red, green, blue) for red, green, blue in overlay_colors(labels).tolist()]
     absent = {name for name, key in ONLY_WITH.items() if metrics[key] is None}
     return Content(
+        name=scorer.task,
         task="Semantic segmentation",
         cards=_cards(metrics),
         tables=[_classes(scorer, metrics)],
         plots=_plots(scorer),
         images=_images(scorer, metrics),
         terms=[(name, text) for name, text in TERMS.items() if name not in absent],
-        examples=("Best, median and worst images", "Chosen by mean foreground Dice."),
-        draw=lambda example: (f"Dice {format_score(example.score)}", panels(example, labels)),
-        legend=[(colors[i], labels.names[i]) for i in labels.foreground],
-        errors=[(FOUND, "found"), (MISSED, "missed"), (FALSE_ALARM, "false alarm"), (UNKNOWN, "unlabelled")],
+        galleries=[
+            Gallery(
+                "Best, median and worst images",
+                "Chosen by mean foreground Dice.",
+                typical(scorer.image_scores(), "Dice", lambda scored: panels(scored, labels)),
+                [(colors[i], labels.names[i]) for i in labels.foreground] + ERRORS,
+            )
+        ],
         matrix=Matrix(labels.names, scorer.confusion, "pixels"),
     )
 
@@ -159,7 +184,7 @@ def _plots(scorer: Scorer) -> list[str]:
     return drawn
 
 
-def panels(example: Example, labels: LabelMap) -> list[tuple[str, Picture]]:
+def panels(example: Scored, labels: LabelMap) -> list[tuple[str, Picture]]:
     """Captions and pictures of one example, side by side in this order.
 
     Of a volume, three slices through most of its foreground are shown.
