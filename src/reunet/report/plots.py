@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,9 +166,10 @@ def by_threshold(series: dict[str, dict[str, float | None]]) -> str:
     return draw(paint)
 
 
-def sizes(found: np.ndarray, missed: np.ndarray, invented: np.ndarray, unit: str) -> list[str]:
+def sizes(fates: Sequence[np.ndarray], unit: str) -> list[str]:
     """How many objects of which size were found, missed and invented, if there are any; sizes in `unit`."""
-    known = np.concatenate([found, missed, invented]).astype(np.float64)
+    found, missed, invented = fates
+    known = np.concatenate(fates).astype(np.float64)
     if not known.size:
         return []
 

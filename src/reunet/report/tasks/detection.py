@@ -143,7 +143,7 @@ def _plots(scorer: Scorer) -> list[str]:
     if histogram.count.any():
         drawn.append(plots.reliability(*histogram.curve(), "boxes"))
     fates = zip(*(_by_fate(image) for image in scorer.images), strict=True)
-    drawn += plots.sizes(*map(np.concatenate, fates), unit="area of the box in pixels")
+    drawn += plots.sizes([np.concatenate(some) for some in fates], "area of the box in pixels")
     return drawn + plots.spread(scorer.image_scores(), "F1", "F1 of each image")
 
 

@@ -117,11 +117,11 @@ def _thresholds(metrics: dict[str, Any]) -> Table:
 
 def _plots(scorer: Scorer, metrics: dict[str, Any]) -> list[str]:
     true, predicted = [i.true for i in scorer.images], [i.predicted for i in scorer.images]
-    drawn = [*_curve(predicted, sum(map(len, true))), *plots.sizes(
-        *(np.concatenate([one.areas[one.paired == hit] for one in some])
-          for some, hit in ((true, True), (true, False), (predicted, False))),
-        unit="pixels",
-    )]  # fmt: skip
+    fates = [
+        np.concatenate([objects.areas[objects.paired == found] for objects in some])
+        for some, found in ((true, True), (true, False), (predicted, False))
+    ]
+    drawn = _curve(predicted, sum(map(len, true))) + plots.sizes(fates, "pixels")
     if drawn:
         drawn.insert(0, plots.by_threshold({"AP": metrics["ap"]["pooled"], "F1": metrics["f1"]}))
     return drawn + plots.spread(scorer.image_scores(), "AP at IoU 0.5", "AP of each image")

@@ -199,13 +199,17 @@ class Scorer:
 
 def _confusion(truth: Boxes, seen: Boxes, n: int) -> NDArray[np.int64]:
     """(n + 1, n + 1) by true and predicted class, n for none, of boxes paired whatever their class."""
-    one_kind = [Boxes(boxes.corners, np.zeros_like(boxes.classes), boxes.scores) for boxes in (truth, seen)]
-    found = matched(*one_kind)
-    counts = np.zeros((n + 1, n + 1), np.int64)
-    np.add.at(counts, (np.where(found < 0, n, np.append(truth.classes, n)[found]), seen.classes), 1)
+    found = matched(_of_one_kind(truth), _of_one_kind(seen))
+    classes = np.append(truth.classes, n).astype(np.intp)
     missed = np.setdiff1d(np.arange(len(truth)), found)
-    np.add.at(counts, (truth.classes[missed], n), 1)
+    counts = np.zeros((n + 1, n + 1), np.int64)
+    np.add.at(counts, (classes[found], seen.classes.astype(np.intp)), 1)  # -1, nothing found, is the last
+    np.add.at(counts, (classes[missed], np.full(len(missed), n)), 1)
     return counts
+
+
+def _of_one_kind(boxes: Boxes) -> Boxes:
+    return Boxes(boxes.corners, np.zeros_like(boxes.classes), boxes.scores)
 
 
 def _scores(boxes: Boxes) -> np.ndarray:

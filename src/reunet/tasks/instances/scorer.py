@@ -168,19 +168,27 @@ class Scorer:
 
 
 def _image_score(case: str, overlap: ObjectOverlap, sure: np.ndarray | None) -> ImageScore:
-    scores = np.full(len(overlap.predicted_ids), np.nan) if sure is None else sure[overlap.predicted_ids]
     pairs = overlap.pairs[assign(overlap, 0.5)]
-    objects = []
-    for side, ids, areas in (
-        (0, overlap.true_ids, overlap.true_areas),
-        (1, overlap.predicted_ids, overlap.predicted_areas),
-    ):
-        iou, paired = np.zeros(len(ids)), np.zeros(len(ids), np.bool_)
-        np.maximum.at(iou, overlap.pairs[:, side], overlap.iou)
-        paired[pairs[:, side]] = True
-        objects.append(Objects(ids, areas, iou, paired, scores if side else np.full(len(ids), np.nan)))
-    means = aggregated_jaccard(overlap), object_dice(overlap)
-    return ImageScore(case, match_counts(overlap), *objects, *means, detection_counts(overlap))
+    unknown = np.full(len(overlap.true_ids), np.nan)
+    scores = np.full(len(overlap.predicted_ids), np.nan) if sure is None else sure[overlap.predicted_ids]
+    return ImageScore(
+        case,
+        match_counts(overlap),
+        _objects(overlap, 0, pairs, overlap.true_ids, overlap.true_areas, unknown),
+        _objects(overlap, 1, pairs, overlap.predicted_ids, overlap.predicted_areas, scores),
+        aggregated_jaccard(overlap),
+        object_dice(overlap),
+        detection_counts(overlap),
+    )
+
+
+def _objects(overlap: ObjectOverlap, side: int, pairs: np.ndarray, *known: np.ndarray) -> Objects:
+    """One side of an image. known: ids, areas and scores."""
+    ids, areas, scores = known
+    iou, paired = np.zeros(len(ids)), np.zeros(len(ids), np.bool_)
+    np.maximum.at(iou, overlap.pairs[:, side], overlap.iou)
+    paired[pairs[:, side]] = True
+    return Objects(ids, areas, iou, paired, scores)
 
 
 def _count_error(image: ImageScore) -> float:
