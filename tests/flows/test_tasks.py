@@ -136,7 +136,14 @@ def test_from_folder_to_scores(tmp_path: Path, tasks: tuple[str, ...], backend: 
     assert set(wanted) <= set(metrics)
     assert (run / "engine" / "model.xml").is_file()
     with open(run / "evaluation" / "test" / "metrics.csv", newline="") as file:
-        assert [row["id"] for row in csv.DictReader(file)] == ["test0", "test1"]
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == ["test0", "test1"]
+    for name in tasks[1:]:
+        assert (metrics[name]["task"], metrics[name]["n_images"]) == (name, 2)
+        assert [row[f"{name}.true"] for row in rows] == ["light", "dark"]
+    page = (run / "evaluation" / "test" / "report.html").read_text(encoding="utf-8")
+    for name in tasks:
+        assert (f'id="{name}"' in page) is (len(tasks) > 1)
 
     image = scenes("test", 1)[0][1]
     fast, slow = (reunet.load(run, engine, "f32")(image) for engine in ("openvino", "keras"))

@@ -8,7 +8,10 @@ import pytest
 from PIL import Image
 
 from reunet.contracts.labels import IGNORE, LabelMap, default_classes
-from reunet.report.examples import FALSE_ALARM, FOUND, MISSED, Example, choose_examples, error_picture, panels
+from reunet.contracts.results import Prediction, Scored
+from reunet.contracts.truth import Truth
+from reunet.report.examples import FALSE_ALARM, FOUND, MISSED, choose_examples, data_uri
+from reunet.report.tasks.semantic import error_picture, panels
 
 TWO = LabelMap(classes=default_classes([0, 1], ["background", "cell"]))
 THREE = LabelMap(classes=default_classes([0, 1, 2], ["background", "cell", "vessel"]))
@@ -45,20 +48,20 @@ def test_pictures_have_a_sensible_size_whatever_the_image(size: tuple[int, int])
     rng = np.random.default_rng(0)
     image = rng.integers(0, 4000, (*size, 1)).astype(np.uint16)
     truth = rng.integers(0, 2, size).astype(np.uint8)
-    shown = panels(Example("a", "best", 0.5, image, truth, 1 - truth), TWO)
+    shown = panels(Scored(image, Truth(truth), Prediction(1 - truth)), TWO)
     assert [caption for caption, _ in shown] == ["image", "truth", "prediction", "errors"]
-    sizes = {opened(uri).size for _, uri in shown}
+    sizes = {opened(data_uri(picture)).size for _, picture in shown}
     assert len(sizes) == 1
     assert max(sizes.pop()) <= 480
-    assert sum(len(uri) for _, uri in shown) < 2_000_000
+    assert sum(len(data_uri(picture)) for _, picture in shown) < 2_000_000
 
 
 def test_without_the_image_masks_are_still_shown() -> None:
     truth = np.zeros((30, 20), np.uint8)
     truth[:10] = 1
-    shown = panels(Example("a", "worst", 0.0, None, truth, truth), TWO)
+    shown = panels(Scored(None, Truth(truth), Prediction(truth)), TWO)
     assert [caption for caption, _ in shown] == ["truth", "prediction", "errors"]
-    picture = np.asarray(opened(shown[0][1]))
+    picture = np.asarray(opened(data_uri(shown[0][1])))
     assert np.ptp(picture.reshape(-1, 3).astype(int), axis=0).max() > 30
 
 

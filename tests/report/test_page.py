@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,13 +12,15 @@ import pytest
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Calibration, Inference, InputSpec, Intensity, Plan, Schedule
-from reunet.contracts.results import Prediction
+from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
-from reunet.report.examples import Example, choose_examples
-from reunet.report.page import Report, format_score, write_report
+from reunet.report.content import format_score
+from reunet.report.examples import choose_examples
+from reunet.report.page import Report, write_report
 from reunet.tasks import Classes, Work
 from reunet.tasks.semantic import Scorer, decode
 
+Images = dict[str, Callable[[], Scored]]
 VOID = {"meta", "img", "br", "link"}
 
 
@@ -51,7 +56,7 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def scorer(names: list[str], images: int, *, probabilities: bool = True) -> tuple[Scorer, list[Example]]:
+def scorer(names: list[str], images: int, *, probabilities: bool = True) -> tuple[Scorer, Images]:
     rng = np.random.default_rng(0)
     labels = LabelMap(classes=default_classes(list(range(len(names))), names))
     result = Scorer(labels, Calibration(), "test")
@@ -59,11 +64,14 @@ def scorer(names: list[str], images: int, *, probabilities: bool = True) -> tupl
     for k in range(images):
         p = rng.dirichlet([0.4] * len(names), (16, 16)).astype(np.float32)
         truth = rng.integers(0, len(names), (16, 16)).astype(np.uint8)
-        prediction = decode(p, labels, Calibration())
-        result.add(f"image {k}", Truth(truth), Prediction(prediction, p if probabilities else None))
-        kept[f"image {k}"] = (rng.integers(0, 255, (16, 16, 1)).astype(np.uint8), truth, prediction)
-    scores = result.image_scores()
-    return result, [Example(n, g, scores[n] or 0.0, *kept[n]) for g, n in choose_examples(scores)]
+        found = Prediction(decode(p, labels, Calibration()), p if probabilities else None)
+        result.add(f"image {k}", Truth(truth), found)
+        kept[f"image {k}"] = Scored(rng.integers(0, 255, (16, 16, 1)).astype(np.uint8), Truth(truth), found)
+    return result, {name: partial(kept.__getitem__, name) for name in kept}
+
+
+def scores(*scorers: Any) -> list[tuple[Any, dict[str, Any]]]:
+    return [(one, one.metrics()) for one in scorers]
 
 
 def written(path: Path, report: Report) -> Page:
@@ -75,7 +83,7 @@ def test_a_full_report_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
     history = tmp_path / "history.csv"
     rows = [f"{k},{k / 9},{k},{1 / k},{0.001},{0.5 + k / 200 if k % 10 == 0 else ''}" for k in range(1, 60)]
     history.write_text("step,epoch,time_s,loss,learning_rate,val_score\n" + "\n".join(rows) + "\n")
-    result, examples = scorer(["background", "cell", "vessel"], 7)
+    result, images = scorer(["background", "cell", "vessel"], 7)
     head = Work(("semantic",), Classes(result.labels)).heads
     plan = Plan(
         dataset="x", labels=result.labels, patch=(64, 64), batch=4, inference=Inference(tile=(64, 64)),
@@ -87,9 +95,9 @@ def test_a_full_report_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
         tmp_path / "report.html",
         Report(
             "Nuclei",
-            result,
+            scores(result),
             {"Run": "my-run"},
-            examples,
+            images,
             {"broken": "truncated"},
             ["a warning"],
             plan,
@@ -104,7 +112,7 @@ def test_a_full_report_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
     ):  # fmt: skip
         assert expected in page.text, expected
     assert page.tags.count("svg") == 6
-    assert page.tags.count("img") == 4 * len(examples)
+    assert page.tags.count("img") == 4 * len(choose_examples(result.image_scores()))
     assert all(address.startswith(("data:", "#")) for address in page.addresses)
     assert not {"script", "link", "iframe"} & set(page.tags)
 
@@ -112,7 +120,8 @@ def test_a_full_report_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
 def test_names_from_outside_are_escaped(tmp_path: Path) -> None:
     result, _ = scorer(["background", "<script>alert(1)</script>"], 3)
     page = written(
-        tmp_path / "report.html", Report("<b>x</b>", result, {"a": "<i>"}, failures={"<u>": "</main><s>"})
+        tmp_path / "report.html",
+        Report("<b>x</b>", scores(result), {"a": "<i>"}, failures={"<u>": "</main><s>"}),
     )
     assert not {"script", "b", "i", "u", "s"} & (set(page.tags) - {"b"})
     assert "<script>alert(1)</script>" in page.text
@@ -120,8 +129,8 @@ def test_names_from_outside_are_escaped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("images", [1, 2, 3])
 def test_few_images_without_probabilities(tmp_path: Path, images: int) -> None:
-    result, examples = scorer(["background", "cell"], images, probabilities=False)
-    page = written(tmp_path / "report.html", Report("masks", result, examples=examples))
+    result, shown = scorer(["background", "cell"], images, probabilities=False)
+    page = written(tmp_path / "report.html", Report("masks", scores(result), images=shown))
     assert "AUC" not in page.text
     assert "Calibration error" not in page.text
     assert "Training" not in page.text
@@ -133,8 +142,8 @@ def test_undefined_scores_are_not_available_rather_than_zero(tmp_path: Path) -> 
     empty = np.zeros((8, 8), np.uint8)
     p = np.stack([1 - empty, empty], -1).astype(np.float32)
     result.add("empty", Truth(empty), Prediction(empty, p))
-    page = written(tmp_path / "report.html", Report("empty", result))
-    assert "n/a" in page.text
+    page = written(tmp_path / "report.html", Report("empty", scores(result)))
+    assert "Dice per image \u2013" in page.text
 
 
 @pytest.mark.parametrize(
@@ -144,11 +153,13 @@ def test_a_history_without_usable_rows_draws_nothing(tmp_path: Path, text: str) 
     history = tmp_path / "history.csv"
     history.write_text(text)
     result, _ = scorer(["background", "cell"], 1)
-    assert "Training loss" not in written(tmp_path / "r.html", Report("x", result, history=history)).text
+    assert (
+        "Training loss" not in written(tmp_path / "r.html", Report("x", scores(result), history=history)).text
+    )
 
 
 def test_long_plans_many_classes_and_many_images(tmp_path: Path) -> None:
-    result, examples = scorer([f"class number {k}" for k in range(30)], 320, probabilities=False)
-    page = written(tmp_path / "report.html", Report("many", result, examples=examples))
+    result, images = scorer([f"class number {k}" for k in range(30)], 320, probabilities=False)
+    page = written(tmp_path / "report.html", Report("many", scores(result), images=images))
     assert "20 more in metrics.csv" in page.text
     assert (tmp_path / "report.html").stat().st_size < 6_000_000

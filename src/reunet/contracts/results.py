@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from reunet.contracts.objects import Boxes
+from reunet.contracts.truth import Truth
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Prediction:
 
     labels: (H, W) uint8 class indices, (D, H, W) of a volume, (T, H, W) of a sequence. probabilities:
     (*space, classes) float32 in 0..1, summing to 1; with T in front of a sequence.
-    instances: int32 like `labels`, 0 outside of objects and 1 .. n for single objects.
+    instances: int32 like `labels`, 0 outside of objects and 1 .. n for single objects. instance_scores:
+    (n + 1,) float32 by id, how sure these are.
     boxes: of objects, with classes and scores; candidates: these and those of scores below the thresholds.
     category: index of the class of the image. category_probabilities: (classes,) float32.
     """
@@ -51,10 +53,24 @@ class Prediction:
     labels: np.ndarray | None = None
     probabilities: np.ndarray | None = None
     instances: np.ndarray | None = None
+    instance_scores: np.ndarray | None = None
     boxes: Boxes | None = None
     candidates: Boxes | None = None
     category: int | None = None
     category_probabilities: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One image with what is compared on it.
+
+    image: (*space, C) as read, or None. spacing: of a volume, in mm per axis.
+    """
+
+    image: np.ndarray | None
+    truth: Truth
+    prediction: Prediction
+    spacing: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

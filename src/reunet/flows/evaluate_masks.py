@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.plan import Calibration
-from reunet.contracts.results import EvaluateResult, Prediction, Problem
+from reunet.contracts.results import EvaluateResult, Prediction, Problem, Scored
 from reunet.contracts.truth import Truth
 from reunet.datasets.cache import read_fov
 from reunet.datasets.cases import Case, DataOptions, raise_errors
@@ -17,7 +17,7 @@ from reunet.datasets.folders import SplitFolders, image_files
 from reunet.datasets.pairs import pair_files, stem_of
 from reunet.errors import DataError
 from reunet.flows.mask_values import read_any_mask
-from reunet.flows.scoring import Context, Scored, refuse_existing, score_images, write_evaluation
+from reunet.flows.scoring import Context, refuse_existing, score_images, write_evaluation
 from reunet.io.images import read_image, volume_spacing
 from reunet.io.masks import read_mask
 from reunet.progress import Progress

@@ -9,10 +9,10 @@ from functools import partial
 
 import numpy as np
 
-from reunet.contracts.results import Prediction
+from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
 from reunet.errors import DataError, LabelError
-from reunet.flows.scoring import Loaders, Scored
+from reunet.flows.scoring import Loaders
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.sampling.windows import sequences

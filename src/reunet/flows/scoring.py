@@ -5,36 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import Any
 
 from reunet.contracts.plan import Calibration, Plan
-from reunet.contracts.results import EvaluateResult, Prediction
-from reunet.contracts.truth import Truth
+from reunet.contracts.results import EvaluateResult, Scored
 from reunet.errors import DataError, ReunetError, StorageError
 from reunet.progress import Progress
 from reunet.storage import csv_text, write_json, write_text
-from reunet.tasks import Scorer, Work, semantic
-
-if TYPE_CHECKING:
-    from reunet.report.examples import Example
+from reunet.tasks import Scorer, Work
 
 FILES = ("metrics.json", "metrics.csv", "report.html")
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One image with what is compared on it.
-
-    image: (*space, C) as read, or None. spacing: of a volume, in mm per axis.
-    """
-
-    image: np.ndarray | None
-    truth: Truth
-    prediction: Prediction
-    spacing: tuple[float, ...] | None = None
-
 
 Loaders = Mapping[str, Callable[[], Scored]]
 """Image id -> a function that reads and predicts it; called again for the pictures of the report."""
@@ -42,9 +22,9 @@ Loaders = Mapping[str, Callable[[], Scored]]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The scores of one split, and the images that could not be scored with the reason."""
+    """The scores of one split by task, the main one first, and why some images could not be scored."""
 
-    scorer: Scorer
+    scorers: Sequence[Scorer]
     failures: dict[str, str]
     loaders: Loaders
 
@@ -65,15 +45,17 @@ def score_images(
 ) -> Evaluation:
     """Score every image; one that cannot be read or scored is kept in `failures`, the others go on.
 
-    Raises DataError when there is no image, or none could be scored.
+    An image counts for the tasks whose annotation it has. Raises DataError when there is no image, or none
+    could be scored for the main task; another task without images is left out.
     """
-    scorer = work.main.scorer(work.classes, calibration, split)
+    scorers = [one.scorer(work.classes, calibration, split) for one in work.tasks]
     failures: dict[str, str] = {}
     progress.start(f"evaluating {split}", len(loaders))
     for name, load in loaders.items():
         try:
             scored = load()
-            scorer.add(name, scored.truth, scored.prediction)
+            for scorer in scorers:
+                scorer.add(name, scored.truth, scored.prediction)
         except ReunetError as error:
             failures[name] = _reason(error)
             progress.message(f"{name}: {failures[name]}")
@@ -81,7 +63,13 @@ def score_images(
     if len(failures) == len(loaders):
         first = "\n" + next(iter(failures.values())) if failures else ""
         raise DataError(f"none of the {len(loaders)} images could be scored{first}", where=f"split {split}")
-    return Evaluation(scorer, failures, loaders)
+    if not scorers[0].image_scores():
+        raise DataError(
+            "no image has the annotation that its task is scored by",
+            where=f"split {split}",
+            expected=f"annotations for the task {work.main.name}",
+        )
+    return Evaluation([scorer for scorer in scorers if scorer.image_scores()], failures, loaders)
 
 
 def _reason(error: ReunetError) -> str:
@@ -112,47 +100,48 @@ def write_evaluation(
 ) -> EvaluateResult:
     """Write metrics.json, metrics.csv and report.html into `output`, each atomically.
 
+    In metrics.json, scores of another than the main task stand under its name.
     also: a second place for the same report. Raises StorageError.
     """
-    metrics, page = evaluation.scorer.metrics(), output / "report.html"
+    scores = [(scorer, scorer.metrics()) for scorer in evaluation.scorers]
+    (_, metrics), *others = scores
+    metrics = metrics | {scorer.task: own for scorer, own in others}
+    page = output / "report.html"
     write_json(output / "metrics.json", metrics)
-    rows = evaluation.scorer.rows()
-    columns = list(rows[0]) if rows else ["id"]
-    write_text(output / "metrics.csv", csv_text(columns, ([row[name] for name in columns] for row in rows)))
-    if isinstance(evaluation.scorer, semantic.Scorer):
-        _write_semantic_report(evaluation, evaluation.scorer, context, page)
-        if also is not None:
-            write_text(also, page.read_text(encoding="utf-8"))
+    rows = _rows(evaluation.scorers)
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    write_text(
+        output / "metrics.csv", csv_text(columns, ([row.get(name) for name in columns] for row in rows))
+    )
+    _report(evaluation, scores, context, page)
+    if also is not None:
+        write_text(also, page.read_text(encoding="utf-8"))
     return EvaluateResult(output, metrics, page, evaluation.failures)
 
 
-def _write_semantic_report(
-    evaluation: Evaluation, scorer: semantic.Scorer, context: Context, page: Path
+def _rows(scorers: Sequence[Scorer]) -> list[dict[str, Any]]:
+    """A row per image; columns of the other tasks begin with the name of the task."""
+    rows = {row["id"]: row for row in scorers[0].rows()}
+    for scorer in scorers[1:]:
+        for row in scorer.rows():
+            own = {f"{scorer.task}.{name}": value for name, value in row.items() if name != "id"}
+            rows[row["id"]] = rows.get(row["id"], {"id": row["id"]}) | own
+    return list(rows.values())
+
+
+def _report(
+    evaluation: Evaluation, scores: Sequence[tuple[Scorer, dict[str, Any]]], context: Context, page: Path
 ) -> None:
     from reunet.report.page import Report, write_report
 
     report = Report(
         title=context.title,
-        scorer=scorer,
+        scores=scores,
         facts=context.facts,
-        examples=_examples(evaluation),
+        images=evaluation.loaders,
         failures=evaluation.failures,
         warnings=context.warnings,
         plan=context.plan,
         history=context.history,
     )
     write_report(page, report)
-
-
-def _examples(evaluation: Evaluation) -> list[Example]:
-    from reunet.report.examples import Example, choose_examples
-
-    scores = evaluation.scorer.image_scores()
-    examples: list[Example] = []
-    for group, name in choose_examples(scores):
-        scored = evaluation.loaders[name]()
-        truth, prediction = scored.truth.labels, scored.prediction.labels
-        if truth is not None and prediction is not None:
-            shown = (scored.image, truth, prediction, scored.spacing)
-            examples.append(Example(name, group, scores[name] or 0.0, *shown))
-    return examples

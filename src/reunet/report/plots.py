@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from reunet.report.examples import FALSE_ALARM, FOUND, MISSED
 
 INK = "#010203"
 """Drawn in this colour, then replaced by the CSS `currentColor`."""
@@ -72,8 +74,8 @@ def loss_curve(history: dict[str, np.ndarray]) -> str:
     return draw(paint)
 
 
-def validation_curve(history: dict[str, np.ndarray]) -> str:
-    """Validation score over steps, the best one marked."""
+def validation_curve(history: dict[str, np.ndarray], name: str) -> str:
+    """Validation score over steps, the best one marked. name: of the score."""
     step, score = _known(history, "step", "val_score")
 
     def paint(axes: Any) -> None:
@@ -87,7 +89,7 @@ def validation_curve(history: dict[str, np.ndarray]) -> str:
             textcoords="offset points",
             ha="right",
         )
-        axes.set(title="Score on held-out images", xlabel="step", ylabel="mean foreground Dice")
+        axes.set(title="Score on held-out images", xlabel="step", ylabel=name)
 
     return draw(paint)
 
@@ -103,19 +105,22 @@ def rate_curve(history: dict[str, np.ndarray]) -> str:
     return draw(paint)
 
 
-def score_histogram(scores: np.ndarray) -> str:
-    """How many images reach which Dice; (N,) in 0..1 without nan."""
+def spread(images: dict[str, float | None], name: str, title: str) -> list[str]:
+    """How many images reach which score, where there are enough; scores in 0..1 by image."""
+    scores = np.array([score for score in images.values() if score is not None])
+    if len(scores) < 3:
+        return []
 
     def paint(axes: Any) -> None:
         low = 0.0 if scores.min() < 0.5 else 0.5
         axes.hist(scores, bins=np.linspace(low, 1, 26), color=SERIES[0], alpha=0.85)
-        for value, name, style in ((np.median(scores), "median", "-"), (scores.mean(), "mean", "--")):
-            axes.axvline(value, color=INK, linewidth=1.1, linestyle=style, label=f"{name} {value:.3f}")
-        axes.set(title="Dice of each image", xlabel="mean foreground Dice", ylabel="images", xlim=(low, 1))
+        for value, what, style in ((np.median(scores), "median", "-"), (scores.mean(), "mean", "--")):
+            axes.axvline(value, color=INK, linewidth=1.1, linestyle=style, label=f"{what} {value:.3f}")
+        axes.set(title=title, xlabel=name, ylabel="images", xlim=(low, 1))
         axes.yaxis.get_major_locator().set_params(integer=True)
-        axes.legend(loc="upper left")
+        axes.legend(loc="best")
 
-    return draw(paint)
+    return [draw(paint)]
 
 
 def precision_recall(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
@@ -132,19 +137,52 @@ def precision_recall(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
     return draw(paint)
 
 
-def reliability(confidence: np.ndarray, accuracy: np.ndarray, share: np.ndarray) -> str:
-    """Accuracy against mean confidence per bin; the area of a dot grows with its share of the pixels."""
+def reliability(confidence: np.ndarray, accuracy: np.ndarray, share: np.ndarray, unit: str) -> str:
+    """Accuracy against mean confidence per bin; the area of a dot grows with its share of the `unit`."""
 
     def paint(axes: Any) -> None:
         low = min(0.5, float(confidence.min()))
         axes.plot([low, 1], [low, 1], color=INK, linewidth=0.8, linestyle="--", label="perfectly calibrated")
         axes.plot(confidence, accuracy, color=SERIES[0])
-        axes.scatter(confidence, accuracy, s=14 + 220 * share, color=SERIES[0], alpha=0.8, label="pixels")
+        axes.scatter(confidence, accuracy, s=14 + 220 * share, color=SERIES[0], alpha=0.8, label=unit)
         axes.set(title="Are the probabilities right?", xlabel="confidence", ylabel="share correct")
         axes.set(xlim=(low - 0.02, 1.02), ylim=(min(low, float(accuracy.min())) - 0.02, 1.03))
         axes.legend(loc="upper left")
 
     return draw(paint)
+
+
+def by_threshold(series: dict[str, dict[str, float | None]]) -> str:
+    """Scores over the IoU that an object must reach. series: name -> threshold -> score."""
+
+    def paint(axes: Any) -> None:
+        for (name, values), color in zip(series.items(), SERIES, strict=False):
+            known = {float(t): value for t, value in values.items() if value is not None}
+            axes.plot(list(known), list(known.values()), color=color, marker="o", markersize=3.5, label=name)
+        axes.set(title="How exact the outlines are", xlabel="IoU that counts as found", ylabel="score")
+        axes.set(ylim=(0, 1.02))
+        axes.legend(loc="upper right")
+
+    return draw(paint)
+
+
+def sizes(fates: Sequence[np.ndarray], unit: str) -> list[str]:
+    """How many objects of which size were found, missed and invented, if there are any; sizes in `unit`."""
+    found, missed, invented = fates
+    known = np.concatenate(fates).astype(np.float64)
+    if not known.size:
+        return []
+
+    def paint(axes: Any) -> None:
+        bins = np.geomspace(known.min(), max(known.max(), 2 * known.min()), 22)
+        colors = ["#{:02x}{:02x}{:02x}".format(*color) for color in (FOUND, MISSED, FALSE_ALARM)]
+        axes.hist([found, missed], bins=bins, stacked=True, color=colors[:2], label=["found", "missed"])
+        axes.hist(invented, bins=bins, histtype="step", color=colors[2], linewidth=1.6, label="false alarms")
+        axes.set(title="Size of the objects", xlabel=unit, ylabel="objects", xscale="log")
+        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.legend(loc="upper left")
+
+    return [draw(paint)]
 
 
 def _known(history: dict[str, np.ndarray], *names: str) -> list[np.ndarray]:

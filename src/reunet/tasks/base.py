@@ -46,10 +46,9 @@ Pairs = Iterable[tuple[Truth, Maps]]
 
 
 class Scorer(Protocol):
-    """Collects the images of one split.
+    """Collects the images of one split. task: what is scored."""
 
-    images: their ids, in order.
-    """
+    task: TaskName
 
     def add(self, case: str, truth: Truth, prediction: Prediction) -> None:
         """Score one image. Raises LabelError where truth and prediction do not belong together."""

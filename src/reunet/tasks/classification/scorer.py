@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.plan import Calibration
+from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import LabelError
@@ -33,6 +34,8 @@ class ImageScore:
 
 class Scorer:
     """Scores of image classification over one split."""
+
+    task: TaskName = "classification"
 
     def __init__(self, labels: LabelMap, calibration: Calibration, split: str) -> None:
         self.labels, self.calibration, self.split = labels, calibration, split
@@ -59,6 +62,16 @@ class Scorer:
         """(classes, classes) images by true and predicted class."""
         return self._stack().sum(axis=0)
 
+    def reliability(self) -> ReliabilityHistogram:
+        """Images by the probability of their most probable class."""
+        return _reliability(*self._arrays())
+
+    def _arrays(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Probabilities (images, classes) and true classes (images,)."""
+        probabilities = np.array([image.probabilities for image in self.images], np.float64)
+        truth = np.array([image.truth for image in self.images], np.int64)
+        return probabilities.reshape(len(truth), len(self.labels.classes)), truth
+
     def image_scores(self) -> dict[str, float | None]:
         """1 for each image whose most probable class is right, else 0."""
         return {i.id: float(int(i.probabilities.argmax()) == i.truth) for i in self.images}
@@ -67,14 +80,16 @@ class Scorer:
         """The content of metrics.json; undefined scores are None."""
         counts = self._stack()
         total = counts.sum(axis=0)
-        reliability = ReliabilityHistogram()
-        for image in self.images:
-            reliability.add(image.probabilities[None], np.array([image.truth]))
         right = interval(counts, lambda some: accuracy(some.sum(axis=0)))
         balanced = interval(counts, lambda some: balanced_accuracy(some.sum(axis=0)))
+        probabilities, truth = self._arrays()
+        ece = interval(
+            np.arange(len(truth)),
+            lambda drawn: np.array(_reliability(probabilities[drawn], truth[drawn]).ece()),
+        )
         return {
             "schema_version": SCHEMA_VERSION,
-            "task": "classification",
+            "task": self.task,
             "split": self.split,
             "n_images": len(self.images),
             "classes": [
@@ -86,8 +101,8 @@ class Scorer:
             "balanced_accuracy": _number(balanced_accuracy(total)),
             "per_class": {"recall": self._named(recall(total)), "precision": self._named(precision(total))},
             "confusion": total.tolist(),
-            "ece": _number(reliability.ece()),
-            "ci95": {"accuracy": _ends(right), "balanced_accuracy": _ends(balanced)},
+            "ece": _number(self.reliability().ece()),
+            "ci95": {"accuracy": _ends(right), "balanced_accuracy": _ends(balanced), "ece": _ends(ece)},
         }
 
     def rows(self) -> list[dict[str, Any]]:
@@ -116,6 +131,12 @@ class Scorer:
 
     def _named(self, values: np.ndarray) -> dict[str, float | None]:
         return {name: _number(value) for name, value in zip(self.labels.names, values, strict=True)}
+
+
+def _reliability(probabilities: np.ndarray, truth: np.ndarray) -> ReliabilityHistogram:
+    histogram = ReliabilityHistogram()
+    histogram.add(probabilities, truth)
+    return histogram
 
 
 def _number(value: Any) -> float | None:

@@ -46,18 +46,24 @@ def overlapping(
 
 
 def hits(truth: Boxes, predicted: Boxes, at: float = 0.5) -> NDArray[np.bool_]:
-    """Which predicted boxes are right: (n,) bool.
+    """Which predicted boxes are right: (n,) bool, see `matched`."""
+    right: NDArray[np.bool_] = matched(truth, predicted, at) >= 0
+    return right
+
+
+def matched(truth: Boxes, predicted: Boxes, at: float = 0.5) -> NDArray[np.intp]:
+    """The true box that each predicted box finds, (n,) positions in `truth`, -1 where it is wrong.
 
     As COCO counts: from the highest score down, each takes the best true box of its class that is still
     free, if their IoU is at least `at` >= 0.5. What is found at a score is so for any threshold below it.
     """
     mine, true, iou = overlapping(predicted, truth, at)
     scores = np.ones(len(predicted)) if predicted.scores is None else predicted.scores
-    right, free = np.zeros(len(predicted), np.bool_), np.ones(len(truth), np.bool_)
+    taken, free = np.full(len(predicted), -1, np.intp), np.ones(len(truth), np.bool_)
     for pair in np.lexsort((-iou, mine, -scores[mine])):
-        if free[true[pair]] and not right[mine[pair]]:
-            right[mine[pair]], free[true[pair]] = True, False
-    return right
+        if free[true[pair]] and taken[mine[pair]] < 0:
+            taken[mine[pair]], free[true[pair]] = true[pair], False
+    return taken
 
 
 def _octave(boxes: Boxes) -> NDArray[np.intp]:

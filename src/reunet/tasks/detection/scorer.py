@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Calibration
+from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.metrics.bootstrap import interval
 from reunet.metrics.boxes import coco_ap, coco_precision
 from reunet.metrics.overlap import mean_defined
 from reunet.tasks.detection.decode import confident, thresholds
-from reunet.tasks.detection.overlap import hits
+from reunet.tasks.detection.overlap import hits, matched
 from reunet.tasks.detection.precision import average_precision
 from reunet.tasks.detection.targets import check
 
@@ -26,13 +27,21 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class ImageScore:
-    """The boxes of one image. counts: (classes, 3) true, predicted and right ones above the thresholds."""
+    """The boxes of one image.
+
+    predicted: all, and which are right. seen: those above the thresholds; found: (n,) the true box that each
+    of these finds, -1 where it is wrong. counts: (classes, 3) true, seen and right ones. confusion: see
+    `Scorer.confusion`.
+    """
 
     id: str
     truth: Boxes
     predicted: Boxes
     right: NDArray[np.bool_]
+    seen: Boxes
+    found: NDArray[np.intp]
     counts: NDArray[np.int64]
+    confusion: NDArray[np.int64]
 
 
 class Scorer:
@@ -41,6 +50,8 @@ class Scorer:
     Average precision takes all predicted boxes, from their low floor on; precision, recall, F1 (at an IoU of
     0.5) and the error of the counts take those that reach the calibrated thresholds, as users see them.
     """
+
+    task: TaskName = "detection"
 
     def __init__(self, labels: LabelMap, calibration: Calibration, split: str) -> None:
         self.labels, self.calibration, self.split = labels, calibration, split
@@ -61,26 +72,44 @@ class Scorer:
         for boxes in (truth, predicted):
             check(boxes, self.labels, where=case)
         seen = confident(predicted, self.labels, self.calibration)
-        right = hits(truth, seen)
-        n = len(self.labels.classes)
-        columns = [np.bincount(c, minlength=n) for c in (truth.classes, seen.classes, seen.classes[right])]
-        counts = np.stack(columns, axis=1)[list(self.labels.foreground)]
-        self.images.append(ImageScore(case, truth, predicted, hits(truth, predicted), counts))
+        found = matched(truth, seen)
+        n, kept = len(self.labels.classes), list(self.labels.foreground)
+        columns = [
+            np.bincount(c, minlength=n) for c in (truth.classes, seen.classes, seen.classes[found >= 0])
+        ]
+        counts = np.stack(columns, axis=1)[kept]
+        confusion = _confusion(truth, seen, n)[np.ix_([*kept, n], [*kept, n])]
+        right = hits(truth, predicted)
+        self.images.append(ImageScore(case, truth, predicted, right, seen, found, counts, confusion))
 
     def image_scores(self) -> dict[str, float | None]:
         """F1 over all classes of each image, None where there is neither a true nor a predicted box."""
         return {image.id: _numbers(_f1(image.counts.sum(axis=0))) for image in self.images}
 
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """(classes + 1, classes + 1) boxes above the thresholds by true and predicted foreground class.
+
+        Boxes are paired at an IoU of 0.5 whatever their classes. The last row are predicted boxes without a
+        true one, the last column true boxes without a predicted one.
+        """
+        n = len(self.names) + 1
+        return np.array([image.confusion for image in self.images], np.int64).reshape(-1, n, n).sum(axis=0)
+
+    def curves(self) -> NDArray[np.float64]:
+        """Precision by IoU, recall and foreground class, (10, 101, classes), see `coco_precision`."""
+        truths, predictions = [i.truth for i in self.images], [i.predicted for i in self.images]
+        return coco_precision(truths, predictions, self.labels.foreground)
+
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json; undefined scores are None."""
-        truths, predictions = [i.truth for i in self.images], [i.predicted for i in self.images]
-        by_class = coco_ap(coco_precision(truths, predictions, self.labels.foreground))
+        by_class = coco_ap(self.curves())
         counts = self._stack()
         pooled = counts.sum(axis=0)
         cuts = thresholds(self.labels, self.calibration)[list(self.labels.foreground)]
         return {
             "schema_version": SCHEMA_VERSION,
-            "task": "detection",
+            "task": self.task,
             "split": self.split,
             "n_images": len(self.images),
             "classes": [
@@ -101,6 +130,7 @@ class Scorer:
                 "predicted": self._named(pooled[:, 1]),
             },
             "f1": _numbers(_f1(pooled.sum(axis=0))),
+            "confusion": self.confusion.tolist(),
             "count_error": {
                 "per_class": self._named(_count_error(counts)),
                 "all": _numbers(_count_error(counts.sum(axis=1))),
@@ -133,7 +163,12 @@ class Scorer:
 
     def _intervals(self, counts: NDArray[np.int64]) -> dict[str, Any]:
         error = interval(counts, lambda some: _count_error(some.sum(axis=1)))
-        return {"map50": _numbers(self._map50_interval()), "count_error": {"all": _numbers(error)}}
+        f1 = interval(counts, lambda some: _f1(some.sum(axis=(0, 1))))
+        return {
+            "map50": _numbers(self._map50_interval()),
+            "f1": _numbers(f1),
+            "count_error": {"all": _numbers(error)},
+        }
 
     def _map50_interval(self) -> NDArray[np.float64]:
         """The mean over classes of the average precision at 0.5, over resampled images."""
@@ -160,6 +195,21 @@ class Scorer:
             )
 
         return interval(np.arange(len(self.images)), map50)
+
+
+def _confusion(truth: Boxes, seen: Boxes, n: int) -> NDArray[np.int64]:
+    """(n + 1, n + 1) by true and predicted class, n for none, of boxes paired whatever their class."""
+    found = matched(_of_one_kind(truth), _of_one_kind(seen))
+    classes = np.append(truth.classes, n).astype(np.intp)
+    missed = np.setdiff1d(np.arange(len(truth)), found)
+    counts = np.zeros((n + 1, n + 1), np.int64)
+    np.add.at(counts, (classes[found], seen.classes.astype(np.intp)), 1)  # -1, nothing found, is the last
+    np.add.at(counts, (classes[missed], np.full(len(missed), n)), 1)
+    return counts
+
+
+def _of_one_kind(boxes: Boxes) -> Boxes:
+    return Boxes(boxes.corners, np.zeros_like(boxes.classes), boxes.scores)
 
 
 def _scores(boxes: Boxes) -> np.ndarray:

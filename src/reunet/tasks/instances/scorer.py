@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.plan import Calibration
+from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import LabelError
@@ -19,6 +20,7 @@ from reunet.metrics.bootstrap import interval
 from reunet.metrics.glands import detection_counts, object_dice, object_f1
 from reunet.metrics.matching import (
     THRESHOLDS,
+    assign,
     average_precision,
     f1,
     match_counts,
@@ -33,13 +35,31 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
+class Objects:
+    """The true or the predicted objects of one image, (n,) each.
+
+    areas: in pixels. iou: the highest with any object of the other map. paired: with one, at an IoU of 0.5.
+    scores: how sure a predicted one is, nan where unknown.
+    """
+
+    ids: NDArray[np.int64]
+    areas: NDArray[np.int64]
+    iou: NDArray[np.float64]
+    paired: NDArray[np.bool_]
+    scores: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
 class ImageScore:
-    """One image. counts: (thresholds, 4) as of `match_counts`; numbers of true and predicted objects."""
+    """One image. counts: (thresholds, 4) as of `match_counts`. true, predicted: its objects."""
 
     id: str
     counts: NDArray[np.float64]
-    true: int
-    predicted: int
+    true: Objects
+    predicted: Objects
     aji: float
     object_dice: float
     gland_counts: NDArray[np.int64]
@@ -50,6 +70,8 @@ class Scorer:
 
     Pooled scores count the objects of all images together; per-image scores are means over images.
     """
+
+    task: TaskName = "instances"
 
     def __init__(self, labels: LabelMap, calibration: Calibration, split: str) -> None:
         self.labels, self.calibration, self.split = labels, calibration, split
@@ -68,7 +90,7 @@ class Scorer:
                 fix="give both at the original size of the image",
             )
         overlap = object_overlap(truth.objects, prediction.instances, truth.told)
-        self.images.append(_image_score(case, overlap))
+        self.images.append(_image_score(case, overlap, prediction.instance_scores))
 
     def image_scores(self) -> dict[str, float | None]:
         """Average precision at IoU 0.5 of each image, None where there is no object."""
@@ -78,11 +100,10 @@ class Scorer:
         """The content of metrics.json; undefined scores are None."""
         counts = self._stack()
         pooled, per_image = counts.sum(axis=0), average_precision(counts)
-        errors = np.array([abs(image.predicted - image.true) for image in self.images], np.float64)
         glands = np.sum([image.gland_counts for image in self.images], axis=0)
         return {
             "schema_version": SCHEMA_VERSION,
-            "task": "instances",
+            "task": self.task,
             "split": self.split,
             "n_images": len(self.images),
             "classes": [
@@ -91,8 +112,8 @@ class Scorer:
             ],
             "thresholds": dict(self.calibration.instance_thresholds),
             "objects": {
-                "true": sum(image.true for image in self.images),
-                "predicted": sum(image.predicted for image in self.images),
+                "true": sum(len(image.true) for image in self.images),
+                "predicted": sum(len(image.predicted) for image in self.images),
             },
             "ap": {
                 "pooled": _by_threshold(average_precision(pooled)),
@@ -105,7 +126,7 @@ class Scorer:
             "aji": _mean([image.aji for image in self.images]),
             "object_f1": _number(object_f1(glands)),
             "object_dice": _mean([image.object_dice for image in self.images]),
-            "count_error": _mean(list(errors)),
+            "count_error": _mean([_count_error(image) for image in self.images]),
             "ci95": self._intervals(counts),
         }
 
@@ -114,7 +135,7 @@ class Scorer:
         rows = []
         for image in self.images:
             scores = average_precision(image.counts)
-            row: dict[str, Any] = {"id": image.id, "true": image.true, "predicted": image.predicted}
+            row: dict[str, Any] = {"id": image.id, "true": len(image.true), "predicted": len(image.predicted)}
             row |= {f"ap.{name}": value for name, value in _by_threshold(scores).items()}
             row |= {"pq": _number(panoptic_quality(image.counts)[0]), "aji": _number(image.aji)}
             rows.append(row)
@@ -125,22 +146,53 @@ class Scorer:
         return np.array(counts, np.float64).reshape(-1, len(THRESHOLDS), 4)
 
     def _intervals(self, counts: NDArray[np.float64]) -> dict[str, Any]:
-        def pooled(some: np.ndarray) -> np.ndarray:
-            return np.concatenate(
-                [average_precision(some.sum(axis=0)), panoptic_quality(some.sum(axis=0))[:1]]
-            )
+        pooled = (average_precision, f1, precision, recall, panoptic_quality)
 
-        ends = interval(counts, pooled)
+        def at_each_threshold(some: np.ndarray) -> np.ndarray:
+            return np.stack([score(some.sum(axis=0)) for score in pooled])
+
+        ap, harmonic, *rest = interval(counts, at_each_threshold).swapaxes(0, 1)
+        means = [(i.aji, i.object_dice, _count_error(i)) for i in self.images]
+        per_image = interval(
+            np.array(means, np.float64).reshape(-1, 3), lambda some: mean_defined(some, axis=0)
+        )
         return {
-            "ap": {"pooled": {_name(t): _ends(ends[:, i]) for i, t in enumerate(THRESHOLDS)}},
-            "pq": _ends(ends[:, -1]),
+            "ap": {"pooled": {_name(t): _ends(ap[:, i]) for i, t in enumerate(THRESHOLDS)}},
+            "f1": {_name(t): _ends(harmonic[:, i]) for i, t in enumerate(THRESHOLDS)},
+            **{
+                name: _ends(ends[:, 0])
+                for name, ends in zip(("precision", "recall", "pq"), rest, strict=True)
+            },
+            **{name: _ends(per_image[:, i]) for i, name in enumerate(("aji", "object_dice", "count_error"))},
         }
 
 
-def _image_score(case: str, overlap: ObjectOverlap) -> ImageScore:
-    true, predicted = len(overlap.true_ids), len(overlap.predicted_ids)
-    scores = aggregated_jaccard(overlap), object_dice(overlap)
-    return ImageScore(case, match_counts(overlap), true, predicted, *scores, detection_counts(overlap))
+def _image_score(case: str, overlap: ObjectOverlap, sure: np.ndarray | None) -> ImageScore:
+    pairs = overlap.pairs[assign(overlap, 0.5)]
+    unknown = np.full(len(overlap.true_ids), np.nan)
+    scores = np.full(len(overlap.predicted_ids), np.nan) if sure is None else sure[overlap.predicted_ids]
+    return ImageScore(
+        case,
+        match_counts(overlap),
+        _objects(overlap, 0, pairs, overlap.true_ids, overlap.true_areas, unknown),
+        _objects(overlap, 1, pairs, overlap.predicted_ids, overlap.predicted_areas, scores),
+        aggregated_jaccard(overlap),
+        object_dice(overlap),
+        detection_counts(overlap),
+    )
+
+
+def _objects(overlap: ObjectOverlap, side: int, pairs: np.ndarray, *known: np.ndarray) -> Objects:
+    """One side of an image. known: ids, areas and scores."""
+    ids, areas, scores = known
+    iou, paired = np.zeros(len(ids)), np.zeros(len(ids), np.bool_)
+    np.maximum.at(iou, overlap.pairs[:, side], overlap.iou)
+    paired[pairs[:, side]] = True
+    return Objects(ids, areas, iou, paired, scores)
+
+
+def _count_error(image: ImageScore) -> float:
+    return float(abs(len(image.predicted) - len(image.true)))
 
 
 def _by_threshold(scores: np.ndarray) -> dict[str, float | None]:

@@ -17,6 +17,7 @@ from reunet.metrics.overlap import mean_defined
 from reunet.tasks.base import Classes, Maps, Pairs
 from reunet.tasks.instances import boundary
 from reunet.tasks.instances.fit import fit
+from reunet.tasks.instances.objects import mean_by_object
 from reunet.tasks.instances.representation import Instances as InstanceMap
 from reunet.tasks.instances.representation import Representation
 from reunet.tasks.instances.scorer import Scorer
@@ -53,7 +54,10 @@ class Instances:
         return {}
 
     def decode(self, maps: Maps, classes: Classes, calibration: Calibration) -> Prediction:
-        return Prediction(instances=self._objects(maps, calibration.instance_thresholds))
+        heads = self._full(maps)
+        found = _objects(heads, calibration.instance_thresholds)
+        scores = mean_by_object(found, 1 - heads["instances"][..., 0])  # channel 0 is the background
+        return Prediction(instances=found, instance_scores=scores)
 
     def decided(self, maps: Maps, classes: Classes, calibration: Calibration) -> np.ndarray:
         """The most probable of background, inside and boundary."""
@@ -64,7 +68,7 @@ class Instances:
 
     def validation_score(self, pairs: Pairs, classes: Classes) -> float:
         scores = [
-            precision_of(truth.objects, self._objects(maps, {}), truth.told)
+            precision_of(truth.objects, _objects(self._full(maps), {}), truth.told)
             for truth, maps in pairs
             if truth.objects is not None
         ]
@@ -81,8 +85,9 @@ class Instances:
     def _full(self, maps: Maps) -> dict[str, np.ndarray]:
         return {name: maps.full(name) for name in REPRESENTATION.losses}
 
-    def _objects(self, maps: Maps, thresholds: Mapping[str, float]) -> InstanceMap:
-        return REPRESENTATION.decode(self._full(maps), {**REPRESENTATION.defaults, **thresholds})
+
+def _objects(heads: Mapping[str, np.ndarray], thresholds: Mapping[str, float]) -> InstanceMap:
+    return REPRESENTATION.decode(heads, {**REPRESENTATION.defaults, **thresholds})
 
 
 def precision_of(truth: np.ndarray, found: np.ndarray, told: np.ndarray | None) -> float:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.plan import Calibration
+from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import LabelError
@@ -47,6 +48,8 @@ class Scorer:
     AUC and average precision are pooled over pixels, each foreground class against the rest, then
     averaged over those classes. V_rand and V_info are means over images.
     """
+
+    task: TaskName = "semantic"
 
     def __init__(self, labels: LabelMap, calibration: Calibration, split: str) -> None:
         self.labels, self.calibration, self.split = labels, calibration, split
@@ -94,7 +97,7 @@ class Scorer:
         per_image = self._named(mean_defined(columns, axis=0))
         return {
             "schema_version": SCHEMA_VERSION,
-            "task": "semantic",
+            "task": self.task,
             "split": self.split,
             "n_images": len(self.images),
             "classes": [

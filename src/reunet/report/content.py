@@ -1,0 +1,170 @@
+"""What a report shows of one task: the same parts for every task, ready to be laid out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reunet.contracts.results import Scored
+from reunet.report.examples import Picture, choose_examples
+
+Color = tuple[int, int, int]
+
+UNDEFINED = "\u2013"
+
+MOST_ROWS = 300
+"""Images listed in the page; metrics.csv has them all."""
+
+MOST_MATRIX_CLASSES = 24
+
+
+@dataclass(frozen=True)
+class Card:
+    """A headline number. interval: its 95 % confidence interval, None where unknown."""
+
+    name: str
+    text: str
+    value: str
+    interval: Sequence[float] | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text of a table, small text below it, and a patch of colour in front."""
+
+    text: str
+    small: str = ""
+    color: Color | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of as many cells as there are columns; the first column names the row."""
+
+    title: str
+    note: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """(classes, classes) counts of `unit` by true and predicted class.
+
+    open: the last row and column stand for nothing there at all. note: what else there is to say.
+    """
+
+    names: Sequence[str]
+    counts: np.ndarray
+    unit: str
+    note: str = ""
+    open: bool = False
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Counts, and shares of the true class; nothing where there are too many classes to show."""
+        if len(self.counts) > MOST_MATRIX_CLASSES:
+            return []
+        return [
+            {
+                "name": name,
+                "total": int(row.sum()),
+                "cells": [
+                    {"count": int(cell), "share": cell / max(int(row.sum()), 1), "right": self._right(i, j)}
+                    for j, cell in enumerate(row)
+                ],
+            }
+            for i, (name, row) in enumerate(zip(self.names, self.counts, strict=True))
+        ]
+
+    def _right(self, i: int, j: int) -> bool | None:
+        """Whether a cell is as it should be; None for one that cannot be filled."""
+        return None if self.open and i == j == len(self.counts) - 1 else i == j
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """Something to see in one image.
+
+    group: the heading it stands under. id: of the image. text: what is to be said of it. draw: pictures with
+    captions.
+    """
+
+    group: str
+    id: str
+    text: str
+    draw: Callable[[Scored], list[tuple[str, Picture]]]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures under a heading. legend: colours, and words without one. small: many side by side."""
+
+    title: str
+    note: str
+    exhibits: Sequence[Exhibit]
+    legend: Sequence[tuple[Color | None, str]] = ()
+    small: bool = False
+
+
+@dataclass(frozen=True)
+class Content:
+    """The parts of a page.
+
+    name: of the task. task: what was done, in words. plots: SVG. images: a row per image, the worst first.
+    terms: definitions.
+    """
+
+    name: str
+    task: str
+    cards: Sequence[Card]
+    tables: Sequence[Table]
+    plots: Sequence[str]
+    images: Table
+    terms: Sequence[tuple[str, str]]
+    galleries: Sequence[Gallery]
+    matrix: Matrix | None = None
+
+
+def format_score(value: float | None) -> str:
+    """Three decimals, or a dash where undefined."""
+    return UNDEFINED if value is None or math.isnan(value) else f"{value:.3f}"
+
+
+def format_interval(ends: Sequence[float] | None) -> str:
+    """A confidence interval, or nothing where unknown."""
+    return "" if ends is None else f"{ends[0]:.3f}\u2013{ends[1]:.3f}"
+
+
+def format_count(value: int) -> str:
+    """Thousands apart by thin spaces."""
+    return f"{int(value):,}".replace(",", "\u2009")
+
+
+def scores(*values: float | None) -> list[Cell]:
+    """Cells of scores."""
+    return [Cell(format_score(value)) for value in values]
+
+
+def counts(*values: int) -> list[Cell]:
+    """Cells of numbers."""
+    return [Cell(format_count(value)) for value in values]
+
+
+def typical(
+    values: dict[str, float | None], score: str, panels: Callable[[Scored], list[tuple[str, Picture]]]
+) -> list[Exhibit]:
+    """The best, median and worst images by a score that is named `score`."""
+    return [
+        Exhibit(group, name, f"{score} {format_score(values[name])}", panels)
+        for group, name in choose_examples(values)
+    ]
+
+
+def worst_first(rows: list[dict[str, Any]], score: str) -> list[dict[str, Any]]:
+    """By a score, those without it last."""
+    return sorted(rows, key=lambda row: (row[score] is None, row[score] or 0.0))

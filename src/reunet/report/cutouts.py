@@ -1,0 +1,54 @@
+"""Single objects, cut out of their image: which ones are shown, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+MOST_SHOWN, MOST_PER_IMAGE = 15, 3
+
+SIDE = 192
+"""Of the pictures, in pixels."""
+
+LEAST = 24
+"""Pixels of the image that are shown at least: a dot alone tells nothing."""
+
+
+def worst(badness: Sequence[np.ndarray]) -> list[tuple[int, int]]:
+    """Image and position of the objects that are shown, the worst first, few of each image.
+
+    badness: (n,) of the objects of each image, the higher the worse; those with nan are not shown.
+    """
+    found = []
+    for image, values in enumerate(badness):
+        order = np.argsort(-values, kind="stable")[:MOST_PER_IMAGE]  # nan come last
+        found += [(float(values[i]), image, int(i)) for i in order if not np.isnan(values[i])]
+    found.sort(key=lambda one: -one[0])
+    return [(image, i) for _, image, i in found[:MOST_SHOWN]]
+
+
+def window(box: Sequence[float], size: Sequence[int]) -> tuple[slice, slice]:
+    """A square around a box y0, x0, y1, x1, twice as large, moved into an image of `size` (H, W).
+
+    Where the image is too small for that, all of that axis.
+    """
+    side = int(max(LEAST, 2 * (box[2] - box[0]), 2 * (box[3] - box[1])))
+    slices = []
+    for axis, length in enumerate(size[:2]):
+        start = int((box[axis] + box[axis + 2] - side) / 2)
+        start = max(0, min(start, length - side))
+        slices.append(slice(start, min(start + side, length)))
+    return slices[0], slices[1]
+
+
+def enlarge(*pictures: np.ndarray) -> list[np.ndarray]:
+    """Pictures (h, w, 3) uint8, or label images (h, w), of one window at the size that is shown."""
+    import cv2
+
+    height, width = pictures[0].shape[:2]
+    factor = SIDE / max(height, width)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    smooth = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    ways = [smooth if picture.ndim == 3 else cv2.INTER_NEAREST for picture in pictures]
+    return [cv2.resize(p, size, interpolation=way) for p, way in zip(pictures, ways, strict=True)]

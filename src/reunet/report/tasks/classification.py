@@ -1,0 +1,130 @@
+"""Classification: images by true and predicted class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from reunet.contracts.results import Scored
+from reunet.io.planes import sheet, telling_planes
+from reunet.report import plots
+from reunet.report.content import (
+    Card,
+    Cell,
+    Content,
+    Exhibit,
+    Gallery,
+    Matrix,
+    Table,
+    counts,
+    format_score,
+    scores,
+)
+from reunet.report.examples import Picture, display
+from reunet.tasks.classification.scorer import ImageScore, Scorer
+
+MOST_SHOWN = 25
+
+TERMS = {
+    "Accuracy": "Share of the images whose most probable class is the true one.",
+    "Balanced accuracy": "Mean of the recall of the classes that occur, so that frequent classes do not hide "
+    "rare ones.",
+    "Recall and precision": "Share of the images of a class that are called so, and share of the images "
+    "called so that are of the class.",
+    "Calibration error": "Expected calibration error over 15 bins of the probability of the most probable "
+    "class (Guo et al. 2017).",
+}
+
+
+def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
+    """The parts of the page."""
+    wrong = sum(not _right(image) for image in scorer.images)
+    note = f"{wrong} of {len(scorer.images)} images are wrong; the surest mistakes first."
+    return Content(
+        name=scorer.task,
+        task="Classification",
+        cards=_cards(metrics),
+        tables=[_classes(scorer, metrics)],
+        plots=_plots(scorer),
+        images=_images(scorer),
+        terms=list(TERMS.items()),
+        galleries=[Gallery("Mistakes" if wrong else "Images", note, _exhibits(scorer), small=True)],
+        matrix=Matrix(scorer.labels.names, scorer.confusion, "images"),
+    )
+
+
+def _exhibits(scorer: Scorer) -> list[Exhibit]:
+    """The wrong images, the surest first; where there is none, the right ones that were least sure."""
+    group, shown = "wrong", sorted((i for i in scorer.images if not _right(i)), key=_sureness, reverse=True)
+    if not shown:
+        group, shown = "right, but least sure", sorted(scorer.images, key=_sureness)[: MOST_SHOWN // 5]
+    return [Exhibit(group, i.id, _caption(i, scorer.labels.names), panels) for i in shown[:MOST_SHOWN]]
+
+
+def _right(image: ImageScore) -> bool:
+    return int(image.probabilities.argmax()) == image.truth
+
+
+def _sureness(image: ImageScore) -> float:
+    return float(image.probabilities.max())
+
+
+def _cards(metrics: dict[str, Any]) -> list[Card]:
+    texts = {
+        "accuracy": ("Accuracy", "share of the images that are right"),
+        "balanced_accuracy": ("Balanced accuracy", "mean of the recall of the classes"),
+        "ece": ("Calibration error", "mean gap between confidence and accuracy (ECE); lower is better"),
+    }
+    ci = metrics["ci95"]
+    return [Card(*text, format_score(metrics[key]), ci.get(key)) for key, text in texts.items()]
+
+
+def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
+    totals = scorer.confusion
+    named = metrics["per_class"]
+    rows = [
+        [
+            Cell(name),
+            *scores(named["recall"][name], named["precision"][name]),
+            *counts(int(totals[i].sum()), int(totals[:, i].sum())),
+        ]
+        for i, name in enumerate(scorer.labels.names)
+    ]
+    columns = ("class", "recall", "precision", "true images", "predicted images")
+    return Table("Classes", "Each image counts for its most probable class.", columns, rows)
+
+
+def _plots(scorer: Scorer) -> list[str]:
+    histogram = scorer.reliability()
+    return [plots.reliability(*histogram.curve(), "images")] if histogram.count.any() else []
+
+
+def _images(scorer: Scorer) -> Table:
+    rows = [
+        [
+            Cell(image.id),
+            Cell(scorer.labels.names[image.truth]),
+            Cell(scorer.labels.names[int(image.probabilities.argmax())]),
+            *scores(_sureness(image), float(image.probabilities[image.truth])),
+        ]
+        for image in sorted(scorer.images, key=lambda image: float(image.probabilities[image.truth]))
+    ]
+    columns = ("image", "true class", "predicted class", "its probability", "probability of the true class")
+    return Table("All images", "", columns, rows)
+
+
+def _caption(image: ImageScore, names: Sequence[str]) -> str:
+    best = int(image.probabilities.argmax())
+    return f"true {names[image.truth]}, predicted {names[best]} ({image.probabilities[best]:.2f})"
+
+
+def panels(example: Scored) -> list[tuple[str, Picture]]:
+    """The image; of a volume its three middle slices."""
+    image = example.image
+    if image is None:
+        return []
+    if image.ndim == 4:
+        image = sheet(image[..., :1], telling_planes(np.zeros(image.shape[:3], np.bool_), example.spacing))
+    return [("image", display(image)[0])]

@@ -1,0 +1,203 @@
+"""Detection: boxes by class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.objects import Boxes
+from reunet.contracts.results import Scored
+from reunet.io.render import overlay_colors
+from reunet.io.render_objects import draw_boxes
+from reunet.metrics.boxes import RECALLS
+from reunet.metrics.calibration import ReliabilityHistogram
+from reunet.report import plots
+from reunet.report.content import (
+    Card,
+    Cell,
+    Color,
+    Content,
+    Gallery,
+    Matrix,
+    Table,
+    counts,
+    format_score,
+    scores,
+    typical,
+    worst_first,
+)
+from reunet.report.examples import (
+    ERRORS,
+    FALSE_ALARM,
+    FOUND,
+    MISSED,
+    Picture,
+    display,
+    display_factor,
+    pale,
+)
+from reunet.report.tasks.mistaken_boxes import areas, found, mistakes, size_of, sureness
+from reunet.tasks.detection.overlap import matched
+from reunet.tasks.detection.scorer import ImageScore, Scorer
+
+NOTHING = "nothing"
+"""Stands for the class of what is not there."""
+
+TERMS = {
+    "Right": "A predicted box is right if its IoU with a true box of its class is at least 0.5; each true "
+    "box is taken once, by the surest one.",
+    "mAP50 and mAP": "Area under the precision-recall curve of each class as COCO computes it, at an IoU of "
+    "0.5 and as the mean over 0.50, 0.55 to 0.95, then the mean over classes. All boxes count, whatever "
+    "their score.",
+    "Precision, recall and F1": "Of the boxes whose score reaches the threshold of their class, at an IoU of "
+    "0.5, all images together.",
+    "Count error": "Mean over images of |predicted - true| boxes.",
+}
+
+
+def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
+    """The parts of the page."""
+    labels = scorer.labels
+    return Content(
+        name=scorer.task,
+        task="Detection",
+        cards=_cards(metrics),
+        tables=[_classes(scorer, metrics)],
+        plots=_plots(scorer),
+        images=_images(scorer),
+        terms=list(TERMS.items()),
+        galleries=[
+            Gallery(
+                "Best, median and worst images",
+                "Chosen by F1; of the predicted boxes those that reach the threshold.",
+                typical(scorer.image_scores(), "F1", lambda scored: panels(scored, labels)),
+                [(_color(labels, i), labels.names[i]) for i in labels.foreground] + ERRORS[:-1],
+            ),
+            mistakes(scorer),
+        ],
+        matrix=Matrix(
+            [*scorer.names, NOTHING],
+            scorer.confusion,
+            "boxes",
+            "Boxes are paired at an IoU of 0.5, whatever their classes. The last row are predicted boxes "
+            "without a true one, the last column true boxes that were missed.",
+            open=True,
+        ),
+    )
+
+
+def _color(labels: LabelMap, index: int) -> Color:
+    red, green, blue = overlay_colors(labels)[index].tolist()
+    return red, green, blue
+
+
+def _cards(metrics: dict[str, Any]) -> list[Card]:
+    ci = metrics["ci95"]
+    texts = {
+        "map50": ("mAP50", "mean average precision at IoU 0.5, as COCO computes it"),
+        "map": ("mAP", "the same, mean over IoU 0.50 to 0.95"),
+        "f1": ("F1", "of the boxes above the thresholds, all classes together"),
+    }
+    cards = [Card(*text, format_score(metrics[key]), ci.get(key)) for key, text in texts.items()]
+    error = format_score(metrics["count_error"]["all"])
+    text = "boxes too many or too few per image; lower is better"
+    return [*cards, Card("Count error", text, error, ci["count_error"]["all"])]
+
+
+def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
+    named = metrics["per_class"]
+    rows = [
+        [
+            Cell(name, f"from a score of {metrics['threshold'][name]:.2f}", _color(scorer.labels, index)),
+            *scores(*(named[key][name] for key in ("map50", "map", "precision", "recall", "f1"))),
+            *counts(named["true"][name], named["predicted"][name]),
+            *scores(metrics["count_error"]["per_class"][name]),
+        ]
+        for index, name in zip(scorer.labels.foreground, scorer.names, strict=True)
+    ]
+    return Table(
+        "Classes",
+        "Precision, recall, F1 and numbers are those of the boxes from the score below the name on.",
+        ("class", "AP50", "mAP", "precision", "recall", "F1", "true boxes", "predicted boxes", "count error"),
+        rows,
+    )
+
+
+def _plots(scorer: Scorer) -> list[str]:
+    at_half = scorer.curves()[0]
+    known = {
+        name: (RECALLS, at_half[:, k])
+        for k, name in enumerate(scorer.names)
+        if not np.isnan(at_half[:, k]).any()
+    }
+    drawn = [plots.precision_recall(known)] if known else []
+    histogram = ReliabilityHistogram()
+    scores, right = (
+        np.concatenate([np.zeros(0), *parts])
+        for parts in zip(*((sureness(i.predicted), i.right) for i in scorer.images), strict=True)
+    )
+    histogram.add(scores[:, None], np.where(right, 0, 1))  # a box is right, or it is not
+    if histogram.count.any():
+        drawn.append(plots.reliability(*histogram.curve(), "boxes"))
+    fates = zip(*(_by_fate(image) for image in scorer.images), strict=True)
+    drawn += plots.sizes([np.concatenate(some) for some in fates], "area of the box in pixels")
+    return drawn + plots.spread(scorer.image_scores(), "F1", "F1 of each image")
+
+
+def _by_fate(image: ImageScore) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Areas of the boxes found, missed and invented."""
+    hit, sizes = found(image), areas(image.truth)
+    return sizes[hit], sizes[~hit], areas(image.seen)[image.found < 0]
+
+
+def _images(scorer: Scorer) -> Table:
+    rows = [
+        [
+            Cell(row["id"]),
+            *scores(row["f1"], row["precision"], row["recall"]),
+            *counts(*(sum(row[f"{kind}.{name}"] for name in scorer.names) for kind in ("true", "predicted"))),
+        ]
+        for row in worst_first(scorer.rows(), "f1")
+    ]
+    columns = ("image", "F1", "precision", "recall", "true boxes", "predicted boxes")
+    return Table("All images", "", columns, rows)
+
+
+def panels(example: Scored, labels: LabelMap) -> list[tuple[str, Picture]]:
+    """Image, true boxes, predicted boxes, and errors, with the boxes at the size that is shown."""
+    truth, predicted = example.truth.boxes, example.prediction.boxes
+    if truth is None or predicted is None:
+        return []
+    size = size_of(example.image, (truth, predicted))
+    image, _ = display(example.image, np.full(size, IGNORE, np.uint8))
+    factor = display_factor(size)
+    shown = [
+        ("truth", draw_boxes(image, _scaled(truth, factor), labels)),
+        ("prediction", draw_boxes(image, _scaled(predicted, factor), labels)),
+        ("errors", error_picture(image, truth, predicted, factor)),
+    ]
+    return shown if example.image is None else [("image", image), *shown]
+
+
+def _scaled(boxes: Boxes, factor: float) -> Boxes:
+    return Boxes((boxes.corners * factor).astype(np.float32), boxes.classes, boxes.scores)
+
+
+def error_picture(image: Picture, truth: Boxes, predicted: Boxes, factor: float) -> Picture:
+    """Right, missed and invented boxes on the pale image (H, W, 3) uint8, shown `factor` times as large."""
+    import cv2
+
+    taken = matched(truth, predicted)
+    missed = np.setdiff1d(np.arange(len(truth)), taken)
+    shown = np.ascontiguousarray(np.clip(pale(image), 0, 255).astype(np.uint8))
+    for corners, color in (
+        (predicted.corners[taken >= 0], FOUND),
+        (truth.corners[missed], MISSED),
+        (predicted.corners[taken < 0], FALSE_ALARM),
+    ):
+        for y0, x0, y1, x1 in np.round(corners * factor).astype(int).tolist():
+            cv2.rectangle(shown, (x0, y0), (max(x1 - 1, x0), max(y1 - 1, y0)), color, 2)
+    return shown

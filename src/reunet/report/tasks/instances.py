@@ -1,0 +1,223 @@
+"""Instances: objects found, missed and invented."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reunet.contracts.labels import class_color
+from reunet.contracts.results import Scored
+from reunet.io.planes import sheet, telling_planes
+from reunet.io.render import contour
+from reunet.metrics.matching import assign
+from reunet.metrics.objects import object_overlap
+from reunet.report import plots
+from reunet.report.content import (
+    Card,
+    Cell,
+    Content,
+    Gallery,
+    Table,
+    counts,
+    format_count,
+    format_interval,
+    format_score,
+    scores,
+    typical,
+    worst_first,
+)
+from reunet.report.examples import ERRORS, FALSE_ALARM, FOUND, MISSED, UNKNOWN, Picture, display, pale
+from reunet.report.tasks.mistaken_objects import mistakes
+from reunet.tasks.instances.scorer import Objects, Scorer
+
+RIGHT, LOST, INVENTED = 1, 2, 3
+"""States of an object."""
+
+MISFIT = (204, 121, 167)
+"""Colour of what is in a missed and in an invented object; of the same palette as the others."""
+
+TERMS = {
+    "Found": "A true and a predicted object are a pair if their IoU (shared pixels / pixels of either) is at "
+    "least the threshold, 0.5 where none is told; each is in one pair at most.",
+    "AP": "TP / (TP + FP + FN) of objects, as in the Data Science Bowl 2018 and StarDist; not the area under "
+    "a curve.",
+    "PQ": "Panoptic quality (Kirillov et al. 2019): sum of the IoU of the pairs / (TP + FP / 2 + FN / 2).",
+    "AJI": "Aggregated Jaccard index (Kumar et al. 2017): pixels that pairs share / pixels of all objects.",
+}
+
+
+def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
+    """The parts of the page."""
+    return Content(
+        name=scorer.task,
+        task="Single objects (instances)",
+        cards=_cards(metrics),
+        tables=[_thresholds(metrics)],
+        plots=_plots(scorer, metrics),
+        images=_images(scorer),
+        terms=list(TERMS.items()),
+        galleries=[
+            Gallery(
+                "Best, median and worst images",
+                "Chosen by AP at IoU 0.5.",
+                typical(scorer.image_scores(), "AP", panels),
+                [*ERRORS, (MISFIT, "missed and false alarm at once: the outlines do not fit")],
+            ),
+            mistakes(scorer),
+        ],
+    )
+
+
+def _cards(metrics: dict[str, Any]) -> list[Card]:
+    ci, ap, objects = metrics["ci95"], metrics["ap"]["pooled"], metrics["objects"]
+    ends = ci["ap"]["pooled"]
+    values = (
+        ("AP at IoU 0.5", "objects found / found, missed and invented", ap["0.50"], ends["0.50"]),
+        ("AP at IoU 0.7", "the same, with outlines that must fit better", ap["0.70"], ends["0.70"]),
+        ("PQ", "panoptic quality: found, and how exact the outlines are", metrics["pq"], ci["pq"]),
+        ("F1", "of the objects at IoU 0.5", metrics["f1"]["0.50"], ci["f1"]["0.50"]),
+        ("Precision", "share of the predicted objects that are right", metrics["precision"], ci["precision"]),
+        ("Recall", "share of the true objects that were found", metrics["recall"], ci["recall"]),
+        ("AJI", "aggregated Jaccard index, mean over images", metrics["aji"], ci["aji"]),
+    )  # fmt: skip
+    number = f"{format_count(objects['predicted'])} / {format_count(objects['true'])}"
+    text = f"predicted / true; mean error per image {format_score(metrics['count_error'])}"
+    cards = [Card(name, text, format_score(value), interval) for name, text, value, interval in values]
+    return [*cards, Card("Objects", text, number)]
+
+
+def _thresholds(metrics: dict[str, Any]) -> Table:
+    pooled, mean, ends = (
+        metrics["ap"]["pooled"],
+        metrics["ap"]["per_image"],
+        metrics["ci95"]["ap"]["pooled"],
+    )
+    rows = [
+        [
+            Cell(f"IoU {name}"),
+            Cell(format_score(pooled[name])),
+            Cell(format_interval(ends[name])),
+            *scores(mean[name], metrics["f1"][name]),
+        ]
+        for name in pooled
+    ]
+    fitted = ", ".join(
+        f"{name.replace('_', ' ')} {value:.2f}" for name, value in metrics["thresholds"].items()
+    )
+    note = f" Fitted on held-out training images: {fitted}." if fitted else ""
+    return Table(
+        "How exact must an outline be",
+        f"Scores by the IoU from which an object counts as found.{note}",
+        ("found from", "AP, pooled", "its 95 % CI", "AP, mean over images", "F1, pooled"),
+        rows,
+    )
+
+
+def _plots(scorer: Scorer, metrics: dict[str, Any]) -> list[str]:
+    true, predicted = [i.true for i in scorer.images], [i.predicted for i in scorer.images]
+    fates = [
+        np.concatenate([objects.areas[objects.paired == found] for objects in some])
+        for some, found in ((true, True), (true, False), (predicted, False))
+    ]
+    drawn = _curve(predicted, sum(map(len, true))) + plots.sizes(fates, "pixels")
+    if drawn:
+        drawn.insert(0, plots.by_threshold({"AP": metrics["ap"]["pooled"], "F1": metrics["f1"]}))
+    return drawn + plots.spread(scorer.image_scores(), "AP at IoU 0.5", "AP of each image")
+
+
+def _curve(predicted: list[Objects], true: int) -> list[str]:
+    """Precision and recall of the surest objects, down to all of them; where their scores are known."""
+    scores, right = (
+        np.concatenate(parts) for parts in zip(*((one.scores, one.paired) for one in predicted), strict=True)
+    )
+    if not true or not len(scores) or np.isnan(scores).any():
+        return []
+    hits = np.cumsum(right[np.argsort(-scores, kind="stable")])
+    thin = np.unique(np.linspace(0, len(hits) - 1, 300).astype(int))
+    return [plots.precision_recall({"objects at IoU 0.5": (hits[thin] / true, hits[thin] / (thin + 1))})]
+
+
+def _images(scorer: Scorer) -> Table:
+    rows = [
+        [Cell(row["id"]), *scores(row["ap.0.50"], row["ap.0.75"], row["pq"], row["aji"]),
+         *counts(row["true"], row["predicted"])]
+        for row in worst_first(scorer.rows(), "ap.0.50")
+    ]  # fmt: skip
+    columns = ("image", "AP at 0.5", "AP at 0.75", "PQ", "AJI", "true objects", "predicted objects")
+    return Table("All images", "", columns, rows)
+
+
+def panels(example: Scored) -> list[tuple[str, Picture]]:
+    """Image, outlines of the true and of the predicted objects, and errors; of a volume three slices."""
+    truth, prediction, known = example.truth.objects, example.prediction.instances, example.truth.told
+    if truth is None or prediction is None:
+        return []
+    known = np.ones(truth.shape, np.bool_) if known is None else known
+    maps = [truth, prediction, *states(truth, prediction, known), known.astype(np.uint8)]
+    picture = example.image
+    if truth.ndim == 3:
+        planes = telling_planes((truth > 0) | (prediction > 0), example.spacing)
+        picture = None if picture is None else sheet(picture[..., :1], planes)
+        maps = [sheet(part, planes, 0) for part in maps]
+    image, (truth, prediction, *rest) = display(picture, *maps)
+    shown = [
+        ("truth", _tinted(image, truth)),
+        ("prediction", _tinted(image, prediction)),
+        ("errors", error_picture(image, (truth, prediction), (rest[0], rest[1]), rest[2] > 0)),
+    ]
+    return shown if example.image is None else [("image", image), *shown]
+
+
+def _tinted(image: Picture, ids: np.ndarray) -> Picture:
+    """Objects filled and outlined, neighbouring ids in other hues. image: (H, W, 3) uint8; ids: (H, W)."""
+    hues = np.array([class_color(10 + i) for i in range(64)], np.uint8)[ids % 64]
+    strength = np.where(contour(ids, 1), 1.0, 0.35)[..., None] * (ids > 0)[..., None]
+    return np.round(image + strength * (hues - image.astype(np.float64))).astype(np.uint8)
+
+
+def states(
+    truth: np.ndarray, prediction: np.ndarray, known: np.ndarray
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """What became of the true objects (RIGHT or LOST) and of the predicted ones (RIGHT or INVENTED).
+
+    Two (*space) maps, 0 outside of objects and of what is known; pairs at an IoU of 0.5 as in the scores.
+    """
+    overlap = object_overlap(truth, prediction, known)
+    found = overlap.pairs[assign(overlap, 0.5)]
+    maps = []
+    for side, (ids, objects, wrong) in enumerate(
+        ((overlap.true_ids, truth, LOST), (overlap.predicted_ids, prediction, INVENTED))
+    ):
+        table = np.zeros(int(objects.max(initial=0)) + 1, np.uint8)
+        table[ids] = wrong
+        table[ids[found[:, side]]] = RIGHT
+        maps.append(np.where(known, table[objects], 0).astype(np.uint8))
+    return maps[0], maps[1]
+
+
+def error_picture(
+    image: Picture,
+    ids: tuple[np.ndarray, np.ndarray],
+    kinds: tuple[np.ndarray, np.ndarray],
+    known: NDArray[np.bool_],
+) -> Picture:
+    """Found (as predicted), missed and invented objects on the pale image, filled and outlined.
+
+    image: (H, W, 3) uint8. ids, kinds: of true and predicted objects, (H, W) each, see `states`.
+    """
+    shown = pale(image)
+    lost, invented = kinds[0] == LOST, kinds[1] == INVENTED
+    parts = (
+        (kinds[1] == RIGHT, FOUND, 0.35),
+        (lost & ~invented, MISSED, 0.6),
+        (invented & ~lost, FALSE_ALARM, 0.6),
+        (lost & invented, MISFIT, 0.5),
+    )
+    for where, color, strength in parts:
+        shown[where] = (1 - strength) * shown[where] + strength * np.array(color)
+    for side, where, color in ((1, kinds[1] == RIGHT, FOUND), (0, lost, MISSED), (1, invented, FALSE_ALARM)):
+        shown[where & contour(ids[side], 1)] = color
+    shown[~known] = UNKNOWN
+    return np.clip(shown, 0, 255).astype(np.uint8)

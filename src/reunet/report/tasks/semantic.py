@@ -1,0 +1,230 @@
+"""Semantic segmentation: scores of pixels per class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.results import Scored
+from reunet.io.planes import sheet, telling_planes
+from reunet.io.render import overlay, overlay_colors
+from reunet.metrics.overlap import precision, recall
+from reunet.report import plots
+from reunet.report.content import (
+    Card,
+    Cell,
+    Content,
+    Gallery,
+    Matrix,
+    Table,
+    counts,
+    format_interval,
+    format_score,
+    scores,
+    typical,
+    worst_first,
+)
+from reunet.report.examples import ERRORS, FALSE_ALARM, FOUND, MISSED, UNKNOWN, Picture, display, pale
+from reunet.tasks.semantic import Scorer
+
+TEXTS = {
+    "dice_image": ("Dice per image", "mean foreground Dice of each image, then the mean over images"),
+    "dice_pooled": ("Dice pooled", "all pixels of all images counted together"),
+    "iou_pooled": ("IoU pooled", "intersection over union of the foreground, all pixels counted together"),
+    "iou_mean": ("Mean IoU", "over all classes, all pixels of all images counted together"),
+    "auc": ("AUC", "area under the ROC curve over all labelled pixels"),
+    "average_precision": (
+        "Average precision",
+        "area under the precision-recall curve over all labelled pixels",
+    ),
+    "v_rand": ("V_rand", "agreement of the separated regions, mean over images"),
+    "v_info": ("V_info", "information shared by the separated regions, mean over images"),
+    "pixel_error": ("Pixel error", "share of the labelled pixels with a wrong class; lower is better"),
+    "ece": ("Calibration error", "mean gap between confidence and accuracy (ECE); lower is better"),
+}
+
+COLUMNS = {
+    "dice.mean_foreground": "Dice", "iou.mean_foreground": "IoU", "pixel_error": "pixel error",
+    "auc": "AUC", "v_rand": "V_rand",
+}  # fmt: skip
+
+TERMS = {
+    "Dice (F1) and IoU": (
+        "Dice = 2 TP / (2 TP + FP + FN), IoU = TP / (TP + FP + FN), from pixels of one class; 1 is "
+        "perfect. Means run over the foreground classes. Unlabelled pixels, and those outside a field of "
+        "view, never count."
+    ),
+    "Mean over images and pooled": (
+        "The mean over images gives every image the same weight; pooled counts the pixels of all images "
+        "together, so large objects weigh more."
+    ),
+    "AUC and average precision": (
+        "How well the probabilities rank foreground over background pixels, whatever the threshold; each "
+        "foreground class against the rest, then the mean."
+    ),
+    "Calibration error": (
+        "Expected calibration error over 15 bins of the probability of the most probable class (Guo et "
+        "al. 2017)."
+    ),
+    "V_rand and V_info": (
+        "Arganda-Carreras et al. 2015, alpha 0.5, per image: the components of the interior, grown by a "
+        "watershed on the boundary probability, against the true regions; true boundary pixels are left "
+        "out. V_rand is 1 minus the adapted Rand error."
+    ),
+}
+
+ONLY_WITH = {
+    "AUC and average precision": "auc", "Calibration error": "ece", "V_rand and V_info": "v_rand",
+}  # fmt: skip
+"""Terms that are explained only where the score is defined."""
+
+
+def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
+    """The parts of the page."""
+    labels = scorer.labels
+    colors = [(red, green, blue) for red, green, blue in overlay_colors(labels).tolist()]
+    absent = {name for name, key in ONLY_WITH.items() if metrics[key] is None}
+    return Content(
+        name=scorer.task,
+        task="Semantic segmentation",
+        cards=_cards(metrics),
+        tables=[_classes(scorer, metrics)],
+        plots=_plots(scorer),
+        images=_images(scorer, metrics),
+        terms=[(name, text) for name, text in TERMS.items() if name not in absent],
+        galleries=[
+            Gallery(
+                "Best, median and worst images",
+                "Chosen by mean foreground Dice.",
+                typical(scorer.image_scores(), "Dice", lambda scored: panels(scored, labels)),
+                [(colors[i], labels.names[i]) for i in labels.foreground] + ERRORS,
+            )
+        ],
+        matrix=Matrix(labels.names, scorer.confusion, "pixels"),
+    )
+
+
+def _cards(metrics: dict[str, Any]) -> list[Card]:
+    """The headline numbers that are defined; the first two always are shown."""
+    ci = metrics["ci95"]
+    values = {
+        f"{score}_{short}": (metrics[score][kind][mean], ci[score][kind][mean])
+        for score, short, kind, mean in (
+            ("dice", "image", "per_image", "mean_foreground"),
+            ("dice", "pooled", "pooled", "mean_foreground"),
+            ("iou", "pooled", "pooled", "mean_foreground"),
+            ("iou", "mean", "pooled", "mean"),
+        )
+    } | {name: (metrics[name], ci.get(name)) for name in TEXTS if name in metrics}
+    values.pop("iou_mean" if len(metrics["classes"]) == 2 else "iou_pooled")
+    return [
+        Card(*TEXTS[key], format_score(value), ends)
+        for key, (value, ends) in values.items()
+        if value is not None or key in ("dice_image", "dice_pooled")
+    ]
+
+
+def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
+    confusion, cut = scorer.confusion, metrics["threshold"]
+    share = 100 * confusion.sum(axis=1) / max(int(confusion.sum()), 1)
+    exact, found = precision(confusion), recall(confusion)
+    colors = overlay_colors(scorer.labels).tolist()
+    rows = []
+    for i, entry in enumerate(scorer.labels.classes):
+        cells = [
+            Cell(format_score(metrics[score][kind]["per_class"][entry.name]),
+                 format_interval(metrics["ci95"][score][kind]["per_class"][entry.name]))
+            for score, kind in (("dice", "per_image"), ("dice", "pooled"), ("iou", "pooled"))
+        ]  # fmt: skip
+        small = "" if entry.foreground else "background, not in the means"
+        absent = metrics["undefined"]["per_class"][entry.name]
+        rows.append([
+            Cell(entry.name, small, tuple(colors[i])), *cells, *scores(exact[i], found[i]),
+            Cell(f"{share[i]:.2f} %"), Cell(str(absent)),
+        ])  # fmt: skip
+    fitted = "fitted on held-out training images" if scorer.calibration.threshold else "the default"
+    note = "" if cut is None else f"A pixel is foreground from a probability of {cut:.2f}, {fitted}. "
+    return Table(
+        "Classes",
+        note + "The small figures are 95 % confidence intervals.",
+        ("class", "Dice, mean over images", "Dice, pooled", "IoU, pooled", "precision", "recall",
+         "share of true pixels", "images without it"),
+        rows,
+    )  # fmt: skip
+
+
+def _images(scorer: Scorer, metrics: dict[str, Any]) -> Table:
+    shown = {key: name for key, name in COLUMNS.items() if metrics.get(key, 0) is not None}
+    rows = [
+        [Cell(row["id"]), *scores(*(row[key] for key in shown)), *counts(row["labelled_pixels"])]
+        for row in worst_first(scorer.rows(), "dice.mean_foreground")
+    ]
+    return Table("All images", "", ("image", *shown.values(), "labelled pixels"), rows)
+
+
+def _plots(scorer: Scorer) -> list[str]:
+    drawn = plots.spread(scorer.image_scores(), "mean foreground Dice", "Dice of each image")
+    if not scorer.has_probabilities:
+        return drawn
+    curves: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for index, histogram in scorer.ranking.items():
+        true, false = histogram.curve()
+        if true.size and true[-1] and len(curves) < len(plots.SERIES):
+            thin = np.unique(np.linspace(0, true.size - 1, 300).astype(int))
+            curves[scorer.labels.names[index]] = (
+                (true / true[-1])[thin],
+                (true / (true + false))[thin],
+            )
+    if curves:
+        drawn.append(plots.precision_recall(curves))
+    if scorer.reliability.count.any():
+        drawn.append(plots.reliability(*scorer.reliability.curve(), "pixels"))
+    return drawn
+
+
+def panels(example: Scored, labels: LabelMap) -> list[tuple[str, Picture]]:
+    """Captions and pictures of one example, side by side in this order.
+
+    Of a volume, three slices through most of its foreground are shown.
+    """
+    truth, prediction = example.truth.labels, example.prediction.labels
+    if truth is None or prediction is None:
+        return []
+    picture = example.image
+    if truth.ndim == 3:
+        foreground = np.isin(truth, labels.foreground) | np.isin(prediction, labels.foreground)
+        planes = telling_planes(foreground, example.spacing)
+        picture = None if picture is None else sheet(picture[..., :1], planes)
+        truth, prediction = sheet(truth, planes, IGNORE), sheet(prediction, planes, 0)
+    image, (truth, prediction) = display(picture, truth, prediction)
+    seen = prediction.copy()
+    seen[truth == IGNORE] = IGNORE  # where nothing is known there is nothing to compare
+    shown = [
+        ("truth", overlay(image, truth, labels)),
+        ("prediction", overlay(image, seen, labels)),
+        ("errors", error_picture(image, truth, prediction, labels)),
+    ]
+    return shown if example.image is None else [("image", image), *shown]
+
+
+def error_picture(image: Picture, truth: np.ndarray, prediction: np.ndarray, labels: LabelMap) -> Picture:
+    """Where the prediction is right and wrong, on the pale image.
+
+    Foreground that is found, missed, or a false alarm; a foreground class taken for another one counts
+    as missed. image: (H, W, 3) uint8; truth, prediction: (H, W). Unlabelled pixels stay grey.
+    """
+    foreground = np.zeros(256, bool)
+    foreground[list(labels.foreground)] = True
+    labelled, wrong = truth != IGNORE, truth != prediction
+    shown = pale(image)
+    regions = (
+        (labelled & ~wrong & foreground[truth], FOUND, 0.45),
+        (labelled & wrong & foreground[prediction], FALSE_ALARM, 0.9),
+        (labelled & wrong & foreground[truth], MISSED, 0.9),
+    )
+    for where, color, strength in regions:
+        shown[where] = (1 - strength) * shown[where] + strength * np.array(color)
+    shown[~labelled] = UNKNOWN
+    return np.clip(shown, 0, 255).astype(np.uint8)
