@@ -112,6 +112,10 @@ class DataOptions(TypedDict):
         bool, Option("--allow-geometry-mismatch", help="Accept masks of another pixel size or place.")
     ]
     sequence: SequenceOption
+    boxes_from_masks: Annotated[
+        str | None,
+        Option(metavar="A,B,...", help="Classes of the masks to put boxes around, one per connected part."),
+    ]
 
 
 class PlanOptions(TypedDict):

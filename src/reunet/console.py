@@ -232,6 +232,7 @@ def print_problems(result: CheckResult) -> None:
             print(f"  ... and {len(problems) - SHOWN_PER_CODE} more: --fix-list FILE writes them all")
         for fix in dict.fromkeys(problem.fix for problem in problems if problem.fix):
             print(f"  fix: {fix}")
+    print(f"layout: {result.layout}")
     cases = ", ".join(f"{name} {count}" for name, count in result.counts.items())
     warnings = len(result.problems) - len(result.errors)
     print(f"cases: {cases or 'none'}; errors: {len(result.errors)}; warnings: {warnings}")

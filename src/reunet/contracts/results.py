@@ -27,10 +27,11 @@ class Problem:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """All problems of a dataset, and how many cases each split has."""
+    """All problems of a dataset, how many cases each split has, and the layout it was recognised by."""
 
     problems: tuple[Problem, ...]
     counts: dict[str, int]
+    layout: str = ""
 
     @property
     def errors(self) -> tuple[Problem, ...]:

@@ -2,55 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reunet.contracts.findings import Findings
-from reunet.contracts.labels import LabelMap, default_classes
+from reunet.contracts.labels import BACKGROUND_NAMES, LabelMap, default_classes
 from reunet.datasets.cases import Case
-from reunet.datasets.folders import SplitFolders
+from reunet.datasets.folders import SplitFolders, stem_of
 from reunet.io.annotations.coco import read_coco
-from reunet.io.annotations.image_labels import ImageLabels, read_labels
-from reunet.io.annotations.objects import AnnotatedImage, Annotations
+from reunet.io.annotations.image_labels import ImageLabels, class_folders, read_labels
+from reunet.io.annotations.objects import AnnotatedImage
+from reunet.io.annotations.voc import read_voc
+
+
+@dataclass(frozen=True)
+class ToldObjects:
+    """Objects by the file of their image, with classes that are indices into `classes`."""
+
+    classes: tuple[str, ...]
+    images: dict[Path, AnnotatedImage]
 
 
 def read_objects(
-    folders: Sequence[SplitFolders], problems: Findings, classes: Sequence[str] | None
-) -> dict[str, Annotations]:
-    """The objects that COCO files tell, by split. classes: their names; those of the first file when None."""
-    found: dict[str, Annotations] = {}
+    folders: Sequence[SplitFolders],
+    cases: Sequence[Case],
+    problems: Findings,
+    classes: Sequence[str] | None,
+    *,
+    background: bool = False,
+) -> ToldObjects | None:
+    """The objects that COCO and VOC files tell; None without such files.
+
+    classes: their names, those of the first split when None; then, where shapes are told or `background` is
+    wanted, what lies outside of all objects becomes the first class, unless one is named background.
+    """
+    images: dict[Path, AnnotatedImage] = {}
+    given, any_file = classes, False
     for entry in folders:
+        told = None
         if entry.objects is not None:
-            base = entry.objects.parent
-            within = base if _names_folder(entry) else entry.images
-            found[entry.split] = read_coco(entry.objects, within, problems, classes)
-            classes = classes or found[entry.split].classes
-    return found
+            base = entry.objects.parent if _names_folder(entry) else entry.images
+            told = read_coco(entry.objects, base, problems, classes)
+            images |= {(base / image.file).absolute(): image for image in told.images}
+        elif entry.xml is not None:
+            here = {case.id: case.image for case in cases if case.split == entry.split}
+            told = read_voc(_xml_files(entry, here, problems), problems, classes)
+            images |= {here[image.file].absolute(): image for image in told.images}
+        if told is not None:
+            classes, any_file = classes or told.classes, True
+    if not any_file:
+        return None
+    shaped = any(image.shaped for image in images.values())
+    images = {file: replace(image, shaped=shaped) for file, image in images.items()}
+    names = tuple(classes or ())
+    if (shaped or background) and given is None and not {name.lower() for name in names} & BACKGROUND_NAMES:
+        moved = {file: replace(one.boxes, classes=one.boxes.classes + 1) for file, one in images.items()}
+        images = {file: replace(image, boxes=moved[file]) for file, image in images.items()}
+        names = ("background", *names)
+    return ToldObjects(names, images)
+
+
+def _xml_files(entry: SplitFolders, images: Mapping[str, Path], problems: Findings) -> dict[str, Path]:
+    """The VOC file of each image, which has its name; images without one are left out."""
+    folder = entry.xml or entry.images
+    files = {
+        stem_of(path.with_suffix(""), folder): path for path in sorted(folder.rglob("*")) if path.suffix.lower() == ".xml"
+    }
+    for name in sorted(files.keys() - images.keys() if entry.names is None else ()):
+        problems.error("image-missing", files[name], "there is no image of its name")
+    for name in sorted(images.keys() - files.keys()):
+        message = "there is no XML file about this image: it is left out"
+        problems.warning("image-not-listed", images[name], message)
+    return {name: files[name] for name in images if name in files}
 
 
 def read_categories(
     folders: Sequence[SplitFolders], problems: Findings, classes: Sequence[str] | None = None
 ) -> dict[str, ImageLabels]:
-    """The classes of images that tables tell, by split; with the names of the first table."""
+    """The classes of images that tables or folders tell, by split; with the names of the first split."""
     found: dict[str, ImageLabels] = {}
     for entry in folders:
-        if entry.table is not None:
+        if entry.parts == "class folders":
+            found[entry.split] = class_folders(entry.images, problems, classes)
+        elif entry.table is not None:
             found[entry.split] = read_labels(entry.table, entry.images, problems, classes)
-            classes = classes or found[entry.split].classes
+        classes = classes or (found[entry.split].classes if entry.split in found else None)
     return found
 
 
-def with_objects(
-    cases: Sequence[Case], folders: Sequence[SplitFolders], found: dict[str, Annotations]
-) -> list[Case]:
-    """The cases with their objects; an image that the file of its split does not list has none."""
-    by_file: dict[Path, AnnotatedImage] = {}
-    for entry in folders:
-        if entry.objects is not None and entry.split in found:
-            base = entry.objects.parent if _names_folder(entry) else entry.images
-            by_file |= {(base / image.file).absolute(): image for image in found[entry.split].images}
-    return [replace(case, annotated=by_file.get(case.image.absolute())) for case in cases]
+def with_objects(cases: Sequence[Case], found: ToldObjects | None) -> list[Case]:
+    """The cases with their objects."""
+    images = {} if found is None else found.images
+    return [replace(case, annotated=images.get(case.image.absolute())) for case in cases]
 
 
 def with_categories(
@@ -66,9 +110,12 @@ def with_categories(
 
 
 def object_classes(names: Sequence[str]) -> LabelMap:
-    """The class list of boxes: every class is one of objects."""
-    entries = default_classes(list(range(1, len(names) + 1)), list(names))
-    return LabelMap(classes=tuple(entry.model_copy(update={"foreground": True}) for entry in entries))
+    """The class list of objects: every class is one of objects but a first one that is named background."""
+    is_background = names[0].lower() in BACKGROUND_NAMES and len(names) > 1
+    first = 0 if is_background else 1
+    entries = default_classes(list(range(first, len(names) + first)), list(names))
+    told = [entry.model_copy(update={"foreground": entry.id > 0}) for entry in entries]
+    return LabelMap(classes=tuple(told))
 
 
 def category_classes(names: Sequence[str]) -> LabelMap:

@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from reunet.contracts.findings import Findings
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.objects import Boxes
 from reunet.contracts.truth import Truth
-from reunet.datasets.cases import Axis, Case
+from reunet.datasets.cases import Axis, Case, raise_errors
 from reunet.errors import DataError, ImageReadError, LabelError, StorageError
-from reunet.io.annotations.instances import read_instances
+from reunet.io.annotations.ctc import with_identities
+from reunet.io.annotations.instances import read_instances, read_object_masks
 from reunet.io.images import read_channels, volume_spacing
 from reunet.io.masks import is_coloured, read_mask, read_raw_mask
 from reunet.storage import publish_folder, sha256_file
@@ -135,8 +137,19 @@ def load_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> CaseA
     entry = Entry(key, case.id, content, volume_spacing(case.image), has_labels, has_objects)
     arrays = cached(entry, lambda: read_case(case, labels, axes=axes))
     arrays.sequence, arrays.axis, arrays.category = case.sequence, case.axis, case.category
-    arrays.boxes = None if case.annotated is None else case.annotated.boxes
+    arrays.boxes = boxes_of(case, labels, arrays.labels)
     return arrays
+
+
+def boxes_of(case: Case, labels: LabelMap, encoded: np.ndarray | None) -> Boxes | None:
+    """The boxes of a case: those that are told, or derived from `encoded`, its labels (H, W) uint8."""
+    if case.annotated is not None:
+        return case.annotated.boxes
+    if not case.boxed or encoded is None:
+        return None
+    from reunet.datasets.derived_boxes import boxes_from_masks
+
+    return boxes_from_masks(encoded, [labels.names.index(name) for name in case.boxed])
 
 
 @dataclass(frozen=True)
@@ -204,9 +217,10 @@ def read_objects(
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Objects (*space) int32 and the labels that follow from them, (*space) uint8; None where not told."""
     background = next((i for i in range(len(labels.classes)) if i not in labels.foreground), 0)
-    if case.instances is not None:
-        ids = read_instances(case.instances, case.page, axes)
-        check_shape(case.instances, ids.shape, size, "instances")
+    problems = Findings(case.image.parent)
+    ids = read_ids(case, size, axes, problems)
+    raise_errors(problems, case.image)
+    if ids is not None:
         return ids, np.where(ids > 0, labels.foreground[0], background).astype(np.uint8)
     told = None if case.annotated is None else case.annotated.objects()
     if told is None:
@@ -217,6 +231,31 @@ def read_objects(
     if told.known is not None:
         encoded[~told.known] = IGNORE
     return told.ids, encoded
+
+
+def read_ids(case: Case, size: tuple[int, ...], axes: str | None, problems: Findings) -> np.ndarray | None:
+    """Object ids (*space) int32 from files of their own, None without any; of tracked objects their tracks'.
+
+    Adds what is wrong with masks of single objects, and raises DataError for other files.
+    """
+    if case.object_masks is not None:
+        ids = read_object_masks(case.object_masks, problems)
+        if ids is None:
+            return np.zeros(size, np.int32)
+        check_shape(case.object_masks[0].parent, ids.shape, size, "object masks")
+        return ids
+    if case.instances is None:
+        return None
+    ids = read_instances(case.instances, case.page, axes)
+    check_shape(case.instances, ids.shape, size, "instances")
+    if case.markers is not None:
+        markers = read_instances(case.markers, case.page, axes)
+        check_shape(case.markers, markers.shape, size, "tracks")
+        ids, missing = with_identities(ids, markers)
+        if missing:
+            message = f"{missing} object(s) are marked by no track"
+            problems.warning("object-untracked", case.instances, message, "", "", "mark them in TRA/")
+    return ids
 
 
 def read_fov(path: Path, page: int | None, axes: str | None, size: tuple[int, ...]) -> np.ndarray:
@@ -250,8 +289,12 @@ def content_hash(case: Case) -> str:
     hashes = [str(case.page)]
     for path in (case.image, case.mask, case.fov):
         hashes.append("" if path is None else _file_hash(path, many=case.page is not None))
-    if case.instances is not None:
-        hashes.append(_file_hash(case.instances, many=case.page is not None))
+    for ids in (case.instances, case.markers):
+        if ids is not None:
+            hashes.append(_file_hash(ids, many=case.page is not None))
+    if case.object_masks is not None:
+        hashes.append(f"{len(case.object_masks)} objects")
+        hashes += [_file_hash(path, many=False) for path in case.object_masks]
     if case.annotated is not None:
         hashes.append(case.annotated.content())
     if case.category is not None:

@@ -28,7 +28,10 @@ class Case:
     fov: file whose non-zero pixels are the field of view; outside of it nothing is learned or scored.
     page: page of a stack file, or None for a file with one image or one volume.
     channels: files of its further channels, where each channel has its own.
-    instances: file of object ids. annotated: its objects as a file of many images tells them.
+    instances: file of object ids. object_masks: instead of it, a mask file per object; empty for no objects.
+    markers: file of object ids that are identities over time, under which `instances` are known.
+    annotated: its objects as a file of many images tells them.
+    boxed: classes of its mask whose connected components are to be boxes.
     category: index of the class of the image.
     group: cases of one group (a patient, an experiment) stay together when cases are held out.
     sequence, axis: name of the ordered sequence it belongs to, and whether that is time or depth.
@@ -45,17 +48,20 @@ class Case:
     axis: Axis | None = None
     channels: tuple[Path, ...] = ()
     instances: Path | None = None
+    object_masks: tuple[Path, ...] | None = None
+    markers: Path | None = None
     annotated: AnnotatedImage | None = None
+    boxed: tuple[str, ...] = ()
     category: int | None = None
 
     @property
     def kinds(self) -> frozenset[str]:
         """What it is annotated with: `instances`, `boxes`, `masks`, `categories`."""
         annotated = self.annotated
-        shaped = annotated is not None and any(annotated.shapes)
+        shaped = annotated is not None and annotated.shaped
         told = {
-            "instances": self.instances is not None or shaped,
-            "boxes": annotated is not None,
+            "instances": self.instances is not None or self.object_masks is not None or shaped,
+            "boxes": annotated is not None or (self.mask is not None and bool(self.boxed)),
             "masks": self.mask is not None,
             "categories": self.category is not None,
         }
@@ -101,6 +107,7 @@ class DataOptions:
     classes: file with the class list. colors: file with the class colours of RGB masks.
     group: column of items.csv or labels.csv.
     sequence: how file names tell sequence and frame, such as "{sequence}_{frame}"; see `sequences.py`.
+    boxes_from_masks: classes of the masks, separated by commas; boxes are put around their connected parts.
     """
 
     images: Path | None = None
@@ -111,6 +118,7 @@ class DataOptions:
     group: str | None = None
     allow_geometry_mismatch: bool = False
     sequence: str | None = None
+    boxes_from_masks: str | None = None
 
 
 _LABEL_CODES = frozenset(

@@ -11,7 +11,7 @@ import numpy as np
 
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import IGNORE
-from reunet.datasets.cache import check_shape, read_fov, read_objects
+from reunet.datasets.cache import check_shape, read_fov, read_ids, read_objects
 from reunet.datasets.cases import Case, DataOptions
 from reunet.datasets.layouts import Scan
 from reunet.errors import DataError, LabelError, TooLargeError
@@ -26,7 +26,8 @@ SAME_PLACE = 0.1
 @dataclass
 class CaseFacts:
     """What reading one case gave. header: of its image; None when unreadable. pixels: hash of its decoded
-    image; None when unreadable or constant.
+    image; None when unreadable or constant. class_counts: (256,) pixels of each class, or objects where only
+    boxes tell the classes.
     """
 
     case: Case
@@ -34,7 +35,7 @@ class CaseFacts:
     header: ImageHeader | None = None
     pixels: str | None = None
     dtype: str | None = None
-    class_pixels: np.ndarray | None = None
+    class_counts: np.ndarray | None = None
 
 
 def examine(case: Case, scan: Scan, options: DataOptions) -> CaseFacts:
@@ -46,12 +47,14 @@ def examine(case: Case, scan: Scan, options: DataOptions) -> CaseFacts:
     derived = _objects(facts, header, scan, options)
     encoded = derived if encoded is None else encoded
     if case.mask is None and encoded is not None:
-        facts.class_pixels = np.bincount(encoded.ravel(), minlength=256)
+        facts.class_counts = np.bincount(encoded.ravel(), minlength=256)
+    elif case.mask is None and case.annotated is not None:
+        facts.class_counts = np.bincount(case.annotated.boxes.classes, minlength=256)
     if encoded is not None and case.mask is not None:
         if inside is not None and inside.shape == encoded.shape:
             encoded[~inside] = IGNORE
-        facts.class_pixels = np.bincount(encoded.ravel(), minlength=256)
-        if facts.class_pixels[IGNORE] == encoded.size:
+        facts.class_counts = np.bincount(encoded.ravel(), minlength=256)
+        if facts.class_counts[IGNORE] == encoded.size:
             facts.problems.warning("mask-unlabelled", case.mask, "no pixel of the mask is labelled")
     return facts
 
@@ -131,15 +134,18 @@ def _objects(
         sizes = [" x ".join(map(str, size)) for size in (header.size, case.annotated.size)]
         problems.error("shape-mismatch", case.image, message, f"{sizes[0]} as the image", sizes[1])
         return None
+    where = case.instances or (case.object_masks[0].parent if case.object_masks else case.image)
     try:
-        ids, encoded = read_objects(case, scan.labels, header.size, options.axes)
+        ids = read_ids(case, header.size, options.axes, problems)
+        if ids is not None:
+            check_instances(ids, where, problems)
+        if any(problem.severity == "error" for problem in problems):
+            return None
+        return read_objects(case, scan.labels, header.size, options.axes)[1]
     except DataError as cause:
         code = "shape-mismatch" if "sizes" in cause.what else "instances-unreadable"
-        problems.caught(code, case.instances or case.image, cause)
+        problems.caught(code, where, cause)
         return None
-    if ids is not None and case.instances is not None:
-        check_instances(ids, case.instances, problems)
-    return encoded
 
 
 def _geometry(

@@ -1,11 +1,12 @@
-"""Which folders of a dataset hold images, masks and fields of view, split by split."""
+"""The folder convention: which folders hold images, masks and other annotations, split by split."""
 
 from __future__ import annotations
 
 import difflib
-import re
+import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from reunet.datasets.cases import SPLITS, DataOptions
 from reunet.errors import DataError
@@ -13,7 +14,7 @@ from reunet.io.images import IMAGE_SUFFIXES, image_suffix, without_suffix
 
 SPLIT_NAMES = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
-    "test": "test", "testing": "test",
+    "test": "test", "testing": "test", "stage1_train": "train", "stage1_test": "test",
 }  # fmt: skip
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "inputs")
 MASK_FOLDERS = (
@@ -28,85 +29,79 @@ MASK_FOLDERS = (
     "targets",
 )
 OBJECT_FILES = ("boxes.json", "annotations.json", "_annotations.coco.json")
-NNUNET = {"train": ("imagesTr", "labelsTr"), "test": ("imagesTs", "labelsTs")}
-"""The folders of nnU-Net and of the Medical Segmentation Decathlon."""
+
+Parts = Literal["images", "class folders", "object folders", "tracked frames"]
+"""What a split consists of: image files and what lies beside them, or a layout that puts them elsewhere."""
 
 
 @dataclass(frozen=True)
 class SplitFolders:
     """The folders of one split; `base` is where items.csv and labels.csv may lie.
 
-    instances: images of object ids. objects: a COCO file. table: labels.csv with a class per image.
+    instances: images of object ids. object_masks: holds a folder of masks for each image, one per object.
+    objects: a COCO file. xml: holds a Pascal VOC file for each image. table: labels.csv, a class per image.
     channel_files: each channel of an image has a file of its own, numbered `_0000`, `_0001` ...
+    names: only the images of these names belong to the split; None for all.
     """
 
     split: str
     base: Path
     images: Path
-    masks: Path | None
-    fov: Path | None
+    masks: Path | None = None
+    fov: Path | None = None
     instances: Path | None = None
+    object_masks: Path | None = None
     objects: Path | None = None
+    xml: Path | None = None
     table: Path | None = None
     channel_files: bool = False
+    names: frozenset[str] | None = None
+    parts: Parts = "images"
+
+    @property
+    def listed(self) -> bool:
+        """Whether something lists what is annotated: images that it leaves out are no cases."""
+        return any((self.objects, self.xml, self.table))
+
+    def describe(self) -> str:
+        """What annotates the images, for people."""
+        told = [
+            f"{part.name}/{ending}"
+            for part, ending in (
+                (self.masks, ""),
+                (self.instances, ""),
+                (self.object_masks, "<image>/"),
+                (self.xml, "*.xml"),
+            )
+            if part is not None
+        ]
+        told += [part.name for part in (self.objects, self.table) if part is not None]
+        return f"{self.images.name}/ with {', '.join(told) or 'nothing'}"
 
 
-def locate(root: Path | None, options: DataOptions) -> tuple[Path, tuple[SplitFolders, ...], frozenset[str]]:
-    """The dataset's folder, its split folders, and the splits that are given.
+Located = tuple[tuple[SplitFolders, ...], frozenset[str]]
+"""The split folders of a dataset, and the splits that are given."""
+
+
+def by_convention(root: Path, options: DataOptions) -> Located:
+    """The split folders by the names of the options, else by the usual ones.
 
     Raises DataError for a folder that is missing, empty, or not understood.
     """
-    if root is None:
-        if options.images is None or options.masks is None:
-            raise DataError("no dataset was named", fix="give its folder, or --images DIR --masks DIR")
-        root = options.images.parent
-    elif not root.is_dir():
-        raise DataError(
-            "this dataset folder does not exist"
-            if not root.exists()
-            else "a dataset is a folder, this is a file",
-            where=root,
-            received=_similar(root),
-        )
-    if options.images is None and (root / NNUNET["train"][0]).is_dir():
-        return root, *_nnunet(root)
-    splits = _split_folders(root)
+    splits = split_folders(root)
     if options.images is not None and (not splits or _exists_outside_splits(root, options.images)):
-        return root, (_named(root, "train", root, options),), frozenset()
+        return (_named(root, "train", root, options),), frozenset()
     if splits:
-        return (
-            root,
-            tuple(_named(root, split, base, options) for split, base in splits.items()),
-            frozenset(splits),
-        )
+        return tuple(_named(root, split, base, options) for split, base in splits.items()), frozenset(splits)
     return _inner_splits(root, _named(root, "train", root, options))
 
 
-def _nnunet(root: Path) -> tuple[tuple[SplitFolders, ...], frozenset[str]]:
-    """The splits of nnU-Net: imagesTr and labelsTr, beside them perhaps imagesTs, and labelsTs."""
-    found = []
-    for split, (images, masks) in NNUNET.items():
-        if (root / images).is_dir():
-            given = DataOptions(images=Path(images), masks=Path(masks) if (root / masks).is_dir() else None)
-            found.append(_named(root, split, root, given))
-    stems = [{without_suffix(path).name for path in image_files(root / name)} for name in NNUNET["train"]]
-    channel_files = all(map(channel_of, stems[0])) and not stems[0] & stems[1]
-    splits = tuple(replace(one, channel_files=channel_files) for one in found)
-    return splits, frozenset(one.split for one in splits)
-
-
-def channel_of(stem: str) -> tuple[str, int] | None:
-    """The name of the image and the number of the channel that a file `name_0000` holds, or None."""
-    found = re.fullmatch(r"(.+)_([0-9]{4})", stem)
-    return (found[1], int(found[2])) if found else None
-
-
-def _inner_splits(root: Path, flat: SplitFolders) -> tuple[Path, tuple[SplitFolders, ...], frozenset[str]]:
+def _inner_splits(root: Path, flat: SplitFolders) -> Located:
     """images/train, images/test, masks/train and so on; never one mixed bag of training and test images."""
     inner = {folder.name: folder for folder in sorted(flat.images.iterdir()) if folder.is_dir()}
     splits = {SPLIT_NAMES[name.lower()]: name for name in inner if name.lower() in SPLIT_NAMES}
     if not splits:
-        return root, (flat,), frozenset()
+        return (flat,), frozenset()
     if len(splits) != len(inner) or any(path.parent == flat.images for path in image_files(flat.images)):
         raise DataError(
             "the images folder holds split folders and other images",
@@ -121,7 +116,7 @@ def _inner_splits(root: Path, flat: SplitFolders) -> tuple[Path, tuple[SplitFold
         if masks is None and split != "test":
             raise DataError("no masks folder found", where=root, expected=str(parts[0]))
         found.append(SplitFolders(split, inner[splits[split]], inner[splits[split]], masks, fov))
-    return root, tuple(found), frozenset(splits)
+    return tuple(found), frozenset(splits)
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -132,7 +127,13 @@ def image_files(folder: Path) -> list[Path]:
     )
 
 
-def _split_folders(root: Path) -> dict[str, Path]:
+def stem_of(path: Path, folder: Path) -> str:
+    """Path below the folder without suffix; composed Unicode, since macOS stores names decomposed."""
+    return unicodedata.normalize("NFC", without_suffix(path.relative_to(folder)).as_posix())
+
+
+def split_folders(root: Path) -> dict[str, Path]:
+    """The folders of a dataset that are named like a split. Raises DataError where two are the same one."""
     found: dict[str, Path] = {}
     for folder in sorted(root.iterdir()):
         split = SPLIT_NAMES.get(folder.name.lower())
@@ -160,12 +161,14 @@ def _named(root: Path, split: str, base: Path, options: DataOptions) -> SplitFol
         base, IMAGE_FOLDERS, "images", "--images"
     )
     masks = _given(root, base, options.masks, "--masks") or _only(base, MASK_FOLDERS, "masks", "--masks")
+    if images is None and _lies_beside_images(base):
+        images = base
     if images is None:
         raise DataError(
             "no images folder found",
             where=base,
             expected=f"a folder named {' or '.join(IMAGE_FOLDERS)}, or train/images",
-            received=_nearest(base),
+            received=nearest(base),
             fix="name the folders with --images DIR --masks DIR",
         )
     if not image_files(images):
@@ -173,29 +176,60 @@ def _named(root: Path, split: str, base: Path, options: DataOptions) -> SplitFol
             "the images folder contains no images",
             where=images,
             expected=f"files ending in {' '.join(sorted(IMAGE_SUFFIXES))}",
-            received=_nearest(images),
+            received=nearest(images),
         )
-    parts = _annotations(images)
-    if masks is None and not any(parts) and split != "test":
+    beside = images if images == base else images.parent
+    found = SplitFolders(
+        split,
+        base,
+        images,
+        masks,
+        fov=_folder(beside / "fov") if masks is None or masks.parent == beside else None,
+        instances=_folder(beside / "instances"),
+        objects=next((beside / name for name in OBJECT_FILES if (beside / name).is_file()), None),
+        xml=next(
+            (one for one in (beside / "annotations", beside / "Annotations", images) if has_xml(one)), None
+        ),
+        table=beside / "labels.csv" if has_labels(beside / "labels.csv") else None,
+    )
+    if masks is not None and _has_object_masks(images, masks):
+        found = replace(found, masks=None, object_masks=masks)
+    if not any((found.masks, found.instances, found.object_masks, found.listed)) and split != "test":
         raise DataError(
             "no masks folder found",
             where=base,
             expected=f"a folder named {' or '.join(MASK_FOLDERS)} beside {images.name}/, or instances/, "
-            "boxes.json or labels.csv",
-            received=_nearest(base),
+            "boxes.json, annotations/*.xml or labels.csv",
+            received=nearest(base),
             fix="name the folders with --images DIR --masks DIR",
         )
-    fov = images.parent / "fov"
-    beside = fov.is_dir() and (masks is None or masks.parent == images.parent)
-    return SplitFolders(split, base, images, masks, fov if beside else None, *parts)
+    return found
 
 
-def _annotations(images: Path) -> tuple[Path | None, Path | None, Path | None]:
-    """What lies beside the images: object ids, a COCO file, a table with a class per image."""
-    base = images.parent
-    instances, table = base / "instances", base / "labels.csv"
-    objects = next((base / name for name in OBJECT_FILES if (base / name).is_file()), None)
-    return instances if instances.is_dir() else None, objects, table if has_labels(table) else None
+def _folder(path: Path) -> Path | None:
+    return path if path.is_dir() else None
+
+
+def _lies_beside_images(base: Path) -> bool:
+    """Whether a folder without images/ holds images itself and, beside them, files about their objects."""
+    is_told = any((base / name).is_file() for name in OBJECT_FILES) or has_xml(base)
+    return is_told and has_images(base)
+
+
+def has_images(folder: Path) -> bool:
+    """Whether there are images in a folder itself."""
+    return any(image_suffix(path) and path.is_file() for path in visible(folder))
+
+
+def has_xml(folder: Path) -> bool:
+    """Whether there are XML files in a folder itself."""
+    return folder.is_dir() and any(path.suffix.lower() == ".xml" for path in visible(folder))
+
+
+def _has_object_masks(images: Path, masks: Path) -> bool:
+    """Whether there is a folder of masks for each image, which is named like it, and no mask of that name."""
+    folders = {entry.name for entry in visible(masks) if entry.is_dir()}
+    return bool(folders & {stem_of(path, images) for path in image_files(images)}) and not has_images(masks)
 
 
 def has_labels(table: Path) -> bool:
@@ -213,12 +247,13 @@ def _given(root: Path, base: Path, folder: Path | None, option: str) -> Path | N
     for candidate in candidates:
         if candidate.is_dir():
             return candidate
-    raise DataError(f"the folder given with {option} does not exist", where=folder, received=_similar(folder))
+    raise DataError(f"the folder given with {option} does not exist", where=folder, received=similar(folder))
 
 
 def _only(base: Path, names: tuple[str, ...], preferred: str, option: str) -> Path | None:
     """The one folder with one of the names; the convention's own name wins over the others."""
-    found = [folder for folder in sorted(base.iterdir()) if folder.is_dir() and folder.name.lower() in names]
+    named = [entry for entry in sorted(base.iterdir()) if entry.is_dir() and entry.name.lower() in names]
+    found = [folder for folder in named if not has_xml(folder)]
     exact = [folder for folder in found if folder.name == preferred]
     if len(found) > 1 and not exact:
         raise DataError(
@@ -230,7 +265,12 @@ def _only(base: Path, names: tuple[str, ...], preferred: str, option: str) -> Pa
     return next(iter(exact or found), None)
 
 
-def _nearest(folder: Path) -> str:
+def visible(folder: Path) -> list[Path]:
+    """What is in a folder itself, sorted; hidden files and folders are left out."""
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def nearest(folder: Path) -> str:
     """Five things that are there instead."""
     entries = sorted(
         folder.rglob("*"), key=lambda path: (len(path.relative_to(folder).parts), path.as_posix())
@@ -239,7 +279,7 @@ def _nearest(folder: Path) -> str:
     return "it contains " + ", ".join(names) if names else "an empty folder"
 
 
-def _similar(path: Path) -> str | None:
+def similar(path: Path) -> str | None:
     """Entries of the parent folder with a similar name."""
     if not path.parent.is_dir():
         return f"{path.parent} does not exist either"

@@ -1,14 +1,17 @@
-"""Open a folder as a dataset: the data-pack convention, nnU-Net's, or a plain pair of folders."""
+"""Open a folder as a dataset: its cases with all that annotates them, and its classes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.datasets.annotated import (
+    ToldObjects,
     category_classes,
     object_classes,
     read_categories,
@@ -16,43 +19,56 @@ from reunet.datasets.annotated import (
     with_categories,
     with_objects,
 )
-from reunet.datasets.cases import Case, DataOptions, Dataset, raise_errors
-from reunet.datasets.classes import class_list
-from reunet.datasets.folders import SplitFolders, locate
-from reunet.datasets.pairs import pair_files
+from reunet.datasets.cases import SPLITS, Case, DataOptions, Dataset, raise_errors
+from reunet.datasets.classes import class_list, read_classes
+from reunet.datasets.folders import Located, Parts, SplitFolders
+from reunet.datasets.object_cases import object_folders, tracked_frames
+from reunet.datasets.pairs import Found, pair_files
+from reunet.datasets.recognise import locate
 from reunet.datasets.sequences import with_sequences
 from reunet.datasets.tables import read_json, with_groups
-from reunet.errors import DataError, LabelError
-from reunet.io.annotations.objects import Annotations
+from reunet.errors import DataError, LabelError, UsageError
 from reunet.io.tiff import check_axes
 
 
 def open_dataset(
-    root: Path | None, options: DataOptions | None = None, labels: LabelMap | None = None
+    root: Path | None,
+    options: DataOptions | None = None,
+    labels: LabelMap | None = None,
+    categories: LabelMap | None = None,
 ) -> Dataset:
     """A dataset with all its cases; images are not decoded, masks only to find the class list in them.
 
-    Understood are `<split>/images` + `<split>/masks` (+ `fov`), the same without split folders,
-    `images/<split>` + `masks/<split>`, `imagesTr` + `labelsTr` (+ `imagesTs`, `labelsTs`) with a file per
-    channel (`_0000`), and any two folders named with options. Masks match images by their
-    path without suffix; `_mask`, `_label`, `_seg`, `_segmentation` may follow it.
+    `recognise.py` knows which layouts are understood. Masks match images by their path without suffix;
+    `_mask`, `_label`, `_seg`, `_segmentation` may follow it.
 
-    labels: the class list when it is known already (that of a run); else that of dataset.json, of the
-    options, or the one the masks of train and val speak for. Masks of test are not opened.
+    labels, categories: the class lists of pixels and objects, and of images, when they are known already
+    (those of a run); else those of dataset.json, of the options, or what the annotations of train and val
+    speak for. Masks of test are not opened.
     Raises DataError (LabelError) that lists every problem of the structure at once.
     """
-    return scan_dataset(root, options or DataOptions(), labels).dataset()
+    return scan_dataset(root, options or DataOptions(), labels, categories).dataset()
 
 
 class Scan:
-    """What a look at the folders gave: usable cases and the problems of the others."""
+    """What a look at the folders gave: usable cases and the problems of the others.
 
-    def __init__(self, root: Path, folders: Sequence[SplitFolders], given: frozenset[str]) -> None:
-        self.root, self.folders, self.given = root, folders, given
+    layout: what the folder was recognised as, for people.
+    """
+
+    def __init__(self, root: Path, located: Located, layout: str) -> None:
+        self.root, self.layout = root, layout
+        self.folders, self.given = located
         self.cases: list[Case] = []
         self.problems = Findings(root)
         self.labels: LabelMap | None = None
         self.categories: LabelMap | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of cases per split."""
+        counts = Counter(case.split for case in self.cases)
+        return {split: counts[split] for split in SPLITS if counts[split]}
 
     def dataset(self) -> Dataset:
         """The dataset. Raises DataError (LabelError) that lists every problem of the structure at once."""
@@ -65,54 +81,138 @@ class Scan:
         return Dataset(name, self.root, self.labels, cases, self.given, channels, self.categories)
 
 
-def scan_dataset(root: Path | None, options: DataOptions, labels: LabelMap | None = None) -> Scan:
+CASES: dict[Parts, Callable[[SplitFolders, Path, str | None], Found]] = {
+    "images": pair_files,
+    "class folders": pair_files,
+    "object folders": object_folders,
+    "tracked frames": tracked_frames,
+}
+
+
+def scan_dataset(
+    root: Path | None,
+    options: DataOptions,
+    labels: LabelMap | None = None,
+    categories: LabelMap | None = None,
+) -> Scan:
     """Look at the folders. Raises DataError only when there is nothing to look at."""
     if options.axes is not None:
         check_axes(options.axes)
     scan = Scan(*locate(root, options))
     for folders in scan.folders:
-        found = pair_files(folders, scan.root, options.axes)
+        found = CASES[folders.parts](folders, scan.root, options.axes)
         scan.cases.extend(found.cases)
         scan.problems.extend(found.problems)
-        if not any((folders.masks, folders.instances, folders.objects, folders.table)):
-            message = "the split has no annotations and cannot be scored"
-            scan.problems.warning("split-without-masks", folders.split, message)
     scan.cases, found_in_order = with_sequences(scan.cases, scan.folders, scan.root, options.sequence)
     scan.problems.extend(found_in_order)
     if options.group is not None:
         scan.cases, problems = with_groups(scan.cases, options.group, scan.folders, scan.root)
         scan.problems.extend(problems)
-    given = class_names(scan.root)
-    objects = read_objects(scan.folders, scan.problems, given)
-    scan.cases = with_objects(scan.cases, scan.folders, objects)
-    masks = any(case.mask is not None for case in scan.cases)
-    only_table = not masks and not objects and all(case.instances is None for case in scan.cases)
-    categories = read_categories(scan.folders, scan.problems, given if only_table else None)
-    scan.cases = with_categories(scan.cases, scan.folders, categories)
-    if categories:
-        scan.categories = category_classes(next(iter(categories.values())).classes)
-    if labels is None and not masks and options.classes is None and options.colors is None:
-        labels = _without_masks(scan, objects)
-    known = [case for case in scan.cases if case.split != "test"] or scan.cases
-    wrong = any(problem.severity == "error" for problem in scan.problems)
-    try:
-        scan.labels = labels or class_list(scan.root, options, known)
-    except DataError as cause:
-        if not wrong and not isinstance(cause, LabelError):
-            raise
-        if known or not wrong:  # without a usable case, what is wrong is said already
-            scan.problems.caught("class-list", str(scan.root), cause)
+    names = list(read_classes(options.classes).names) if options.classes else class_names(scan.root)
+    scan.labels = labels or _classes_of_masks(scan, options)
+    objects = _read_objects(scan, names, is_known=labels is not None)
+    told = read_categories(
+        scan.folders,
+        scan.problems,
+        categories.names if categories else names if scan.labels is None and objects is None else None,
+    )
+    scan.cases = with_categories(scan.cases, scan.folders, told)
+    if told:
+        scan.categories = categories or category_classes(next(iter(told.values())).classes)
+    if scan.labels is None and not any(case.mask for case in scan.cases):
+        _classes_without_masks(scan, options, objects, names)
+    if options.boxes_from_masks is not None:
+        _derive_boxes(scan, options.boxes_from_masks)
+    _leave_out(scan)
     return scan
 
 
-def _without_masks(scan: Scan, objects: dict[str, Annotations]) -> LabelMap | None:
+def _classes_of_masks(scan: Scan, options: DataOptions) -> LabelMap | None:
+    """The class list of a dataset with masks; None without any, or where it cannot be told."""
+    known = [case for case in scan.cases if case.split != "test"] or scan.cases
+    if not any(case.mask for case in known):
+        return None
+    return _class_list(scan, options, known)
+
+
+def _class_list(scan: Scan, options: DataOptions, cases: Sequence[Case]) -> LabelMap | None:
+    wrong = any(problem.severity == "error" for problem in scan.problems)
+    try:
+        return class_list(scan.root, options, cases)
+    except DataError as cause:
+        if not wrong and not isinstance(cause, LabelError):
+            raise
+        if cases or not wrong:  # without a usable case, what is wrong is said already
+            scan.problems.caught("class-list", str(scan.root), cause)
+    return None
+
+
+def _read_objects(scan: Scan, names: Sequence[str] | None, *, is_known: bool) -> ToldObjects | None:
+    """Give the cases their objects, whose classes are those of the masks where there are masks.
+
+    Masks of two classes that nobody named take the name of the one class of the objects.
+    """
+    nameless = scan.labels is not None and not is_known and names is None
+    classes = scan.labels.names if scan.labels is not None and not nameless else names
+    objects = read_objects(scan.folders, scan.cases, scan.problems, classes, background=nameless)
+    scan.cases = with_objects(scan.cases, objects)
+    if nameless and objects is not None and scan.labels is not None:
+        if len(objects.classes) == len(scan.labels.classes) == 2:
+            first, second = scan.labels.classes
+            named = (first, second.model_copy(update={"name": objects.classes[1]}))
+            scan.labels = scan.labels.model_copy(update={"classes": named})
+        else:
+            message = "masks and objects tell different classes"
+            received = f"{', '.join(objects.classes[1:])} of objects"
+            expected = f"{', '.join(scan.labels.names)} of masks"
+            fix = 'list the classes of both in dataset.json: {"classes": [{"id": 0, "name": "..."}, ...]}'
+            scan.problems.error("class-list", str(scan.root), message, expected, received, fix)
+    return objects
+
+
+def _classes_without_masks(
+    scan: Scan, options: DataOptions, objects: ToldObjects | None, names: Sequence[str] | None
+) -> None:
     """The class list of a dataset that has no masks: of its objects, else of its images."""
-    if objects:
-        return object_classes(next(iter(objects.values())).classes)
-    if any(case.instances is not None for case in scan.cases):
-        names = class_names(scan.root)
-        return LabelMap(classes=default_classes([0, 1], ["background", "object"])) if names is None else None
-    return scan.categories
+    if objects is not None and objects.classes:
+        scan.labels = object_classes(objects.classes)
+    elif any("instances" in case.kinds for case in scan.cases):
+        if names is None:
+            scan.labels = LabelMap(classes=default_classes([0, 1], ["background", "object"]))
+        else:
+            scan.labels = _class_list(scan, options, ())
+    elif scan.categories is not None:
+        scan.labels = scan.categories
+    elif not any(problem.severity == "error" for problem in scan.problems):
+        raise DataError(
+            "nothing in this dataset is annotated", where=scan.root, received=f"{len(scan.cases)} images"
+        )
+
+
+def _derive_boxes(scan: Scan, listed: str) -> None:
+    """Let boxes be put around the connected parts of some classes. Raises UsageError for unknown classes."""
+    wanted = tuple(name.strip() for name in listed.split(",") if name.strip())
+    names = scan.labels.names if scan.labels is not None else wanted
+    unknown = [name for name in wanted if name not in names]
+    if unknown or not wanted:
+        raise UsageError(
+            "boxes can only be derived from classes of the masks",
+            where="--boxes-from-masks",
+            expected=f"some of: {', '.join(names)}",
+            received=", ".join(unknown) or listed,
+        )
+    scan.cases = [replace(case, boxed=wanted) for case in scan.cases]
+
+
+def _leave_out(scan: Scan) -> None:
+    """Leave out the images that the list of their split does not name; its reader has warned of them."""
+    for folders in scan.folders:
+        cases = [case for case in scan.cases if case.split == folders.split]
+        if cases and not folders.listed and not any(case.kinds for case in cases):
+            message = "the split has no annotations and cannot be scored"
+            scan.problems.warning("split-without-masks", folders.split, message)
+    left_out = {folders.split for folders in scan.folders if folders.listed}
+    scan.cases = [case for case in scan.cases if case.kinds or case.split not in left_out]
 
 
 def class_names(root: Path) -> list[str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +10,10 @@ from typing import Literal
 
 from reunet.contracts.findings import Findings, relative
 from reunet.datasets.cases import Case
-from reunet.datasets.folders import SplitFolders, channel_of, image_files
+from reunet.datasets.folders import SplitFolders, image_files, stem_of, visible
+from reunet.datasets.recognise import channel_of
 from reunet.errors import ReunetError
-from reunet.io.images import read_header, without_suffix
+from reunet.io.images import read_header
 
 MASK_ENDINGS = ("_mask", "_label", "_seg", "_segmentation")
 FOV_ENDINGS = (*MASK_ENDINGS, "_fov")
@@ -31,12 +31,13 @@ def pair_files(folders: SplitFolders, root: Path, axes: str | None) -> Found:
     """Cases of one split, and a problem for every image without mask, mask without image, or doubled stem."""
     cases: list[Case] = []
     problems = Findings(root)
-    files = _by_stem(folders.images, problems)
+    files = _named(_by_stem(folders.images, problems), folders, problems)
     images = join_channels(files) if folders.channel_files else {stem: (files[stem],) for stem in files}
     _missing_channels(images, problems)
     masks = _Partners(folders.masks, problems, MASK_ENDINGS)
     objects = _Partners(folders.instances, problems, MASK_ENDINGS)
     fields = _Partners(folders.fov, problems, FOV_ENDINGS)
+    single = _object_masks(folders, images, problems)
     for stem, (image, *others) in images.items():
         mask, fov, instances = masks.take(stem), fields.take(stem), objects.take(stem)
         if folders.masks is not None and mask is None:
@@ -45,12 +46,15 @@ def pair_files(folders: SplitFolders, root: Path, axes: str | None) -> Found:
         if folders.instances is not None and instances is None:
             expected = f"{relative(folders.instances, root)}/{stem}.png or another image format"
             problems.error("image-without-instances", image, "the image has no object ids", expected)
+        if folders.object_masks is not None and stem not in single:
+            expected = f"{relative(folders.object_masks, root)}/{stem}/ with a mask per object, or none"
+            problems.error("image-without-instances", image, "the image has no folder of masks", expected)
         if folders.fov is not None and fov is None:
             expected = f"{relative(folders.fov, root)}/{stem}.png or another image format"
             problems.error("image-without-fov", image, "the image has no field-of-view file", expected)
         if (mask is not None or folders.masks is None) and (fov is not None or folders.fov is None):
             case = Case(stem, folders.split, image, mask, fov, channels=tuple(others), instances=instances)
-            cases.extend(_pages(case, axes, problems))
+            cases.extend(pages(replace(case, object_masks=single.get(stem)), axes, problems))
     for path in masks.unused():
         problems.error("mask-without-image", path, "the mask has no image of its name")
     for path in objects.unused():
@@ -59,11 +63,6 @@ def pair_files(folders: SplitFolders, root: Path, axes: str | None) -> Found:
         problems.error("fov-without-image", path, "the field-of-view file has no image of its name")
     _collisions(cases, problems, root)
     return Found(cases, problems)
-
-
-def stem_of(path: Path, folder: Path) -> str:
-    """Path below the folder without suffix; composed Unicode, since macOS stores names decomposed."""
-    return unicodedata.normalize("NFC", without_suffix(path.relative_to(folder)).as_posix())
 
 
 def partners_of(stem: str, known: Container[str], endings: Sequence[str]) -> list[str]:
@@ -87,6 +86,30 @@ def _missing_channels(images: Mapping[str, tuple[Path, ...]], problems: Findings
             message = "the image has fewer channels than others"
             received = ", ".join(path.name for path in files)
             problems.error("channel-count", files[0], message, f"{most} files", received)
+
+
+def _named(files: dict[str, Path], folders: SplitFolders, problems: Findings) -> dict[str, Path]:
+    """The files that belong to the split; an error for names that it lists and that are no images."""
+    if folders.names is None:
+        return files
+    for name in sorted(folders.names - files.keys()):
+        message = f"{name}: the {folders.split} split lists this image, which does not exist"
+        problems.error("image-missing", folders.images, message, "", "", "add the image, or correct the list")
+    return {stem: path for stem, path in files.items() if stem in folders.names}
+
+
+def _object_masks(
+    folders: SplitFolders, images: Container[str], problems: Findings
+) -> dict[str, tuple[Path, ...]]:
+    """The masks of single objects by the name of their image, in whose folder they lie."""
+    if folders.object_masks is None:
+        return {}
+    found = {one.name: tuple(image_files(one)) for one in visible(folders.object_masks) if one.is_dir()}
+    for name in found:
+        if name not in images:
+            where = folders.object_masks / name
+            problems.error("instances-without-image", where, "the masks have no image of their name")
+    return found
 
 
 def _by_stem(folder: Path, problems: Findings) -> dict[str, Path]:
@@ -122,7 +145,7 @@ class _Partners:
         return [path for stem, path in self._files.items() if stem not in self._used]
 
 
-def _pages(case: Case, axes: str | None, problems: Findings) -> list[Case]:
+def pages(case: Case, axes: str | None, problems: Findings) -> list[Case]:
     """The case itself, or one case per page of a TIFF stack."""
     if case.image.suffix.lower() not in (".tif", ".tiff"):
         return [case]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from reunet.contracts.findings import Findings, relative
-from reunet.contracts.labels import IGNORE
+from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.results import Problem
 from reunet.datasets.cases import SPLITS, Case, DataOptions, Dataset
 from reunet.datasets.examine import CaseFacts, examine
@@ -28,8 +28,7 @@ def find_problems(
     Raises DataError only when there is nothing to look at (no such folder, no images).
     """
     scan, problems = examine_dataset(root, options or DataOptions(), progress=progress)
-    counts = Counter(case.split for case in scan.cases)
-    return problems, {split: counts[split] for split in SPLITS if counts[split]}
+    return problems, scan.counts
 
 
 def examine_dataset(
@@ -97,24 +96,34 @@ def _frame_sizes(facts: Iterable[CaseFacts], problems: Findings) -> None:
 
 
 def _classes(facts: Iterable[CaseFacts], scan: Scan, problems: Findings) -> None:
-    """Classes without a pixel in a split: their scores there are undefined."""
-    if scan.labels is None:
-        return
-    totals: dict[str, np.ndarray] = {}
+    """Classes that a split lacks: their scores there are undefined."""
+    pixels: dict[str, np.ndarray] = {}
+    images: dict[str, np.ndarray] = {}
     for fact in facts:
-        if fact.class_pixels is not None:
-            totals[fact.case.split] = totals.get(fact.case.split, 0) + fact.class_pixels
-    for split, pixels in totals.items():
-        foreground = list(scan.labels.foreground)
-        absent = [scan.labels.names[i] for i in range(len(scan.labels.classes)) if pixels[i] == 0]
-        if foreground and pixels[foreground].sum() == 0:
-            received = f"only {scan.labels.names[int(pixels[:IGNORE].argmax())]}"
-            message = "no mask of this split has a foreground pixel"
-            problems.warning("no-foreground", split, message, "", received)
-        elif absent:
-            effect = "it cannot be learned" if split == "train" else "its score there is undefined"
-            message = f"a class has no pixel in this split: {effect}"
-            problems.warning("class-absent", split, message, "", ", ".join(absent))
+        split = fact.case.split
+        if fact.class_counts is not None:
+            pixels[split] = pixels.get(split, 0) + fact.class_counts
+        if fact.case.category is not None:
+            images[split] = images.get(split, 0) + np.bincount([fact.case.category], minlength=256)
+    for labels, totals in ((scan.labels, pixels), (scan.categories, images)):
+        for split, counts in totals.items():
+            if labels is not None:
+                _absent_classes(split, labels, counts, problems)
+
+
+def _absent_classes(split: str, labels: LabelMap, counts: np.ndarray, problems: Findings) -> None:
+    foreground = list(labels.foreground)
+    absent = [
+        name for name, count in zip(labels.names, counts[: len(labels.classes)], strict=True) if not count
+    ]
+    if foreground and counts[foreground].sum() == 0:
+        received = f"only {labels.names[int(counts[:IGNORE].argmax())]}" if counts[:IGNORE].any() else ""
+        problems.warning("no-foreground", split, "no image of this split shows any foreground", "", received)
+    elif absent:
+        effect = "it cannot be learned" if split == "train" else "its score there is undefined"
+        problems.warning(
+            "class-absent", split, f"a class is nowhere in this split: {effect}", "", ", ".join(absent)
+        )
 
 
 def _whole_set(facts: list[CaseFacts], scan: Scan, problems: Findings) -> None:

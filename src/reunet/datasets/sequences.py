@@ -11,8 +11,7 @@ from pathlib import Path
 
 from reunet.contracts.findings import Findings
 from reunet.datasets.cases import Axis, Case
-from reunet.datasets.folders import SplitFolders, image_files
-from reunet.datasets.pairs import stem_of
+from reunet.datasets.folders import SplitFolders, image_files, stem_of
 from reunet.errors import DataError, UsageError
 from reunet.storage import read_json
 

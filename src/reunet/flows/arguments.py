@@ -24,6 +24,7 @@ class DataArguments(TypedDict, total=False):
     group: str | None
     allow_geometry_mismatch: bool
     sequence: str | None
+    boxes_from_masks: str | None
 
 
 class PlanArguments(TypedDict, total=False):

@@ -8,7 +8,7 @@ from typing import Unpack
 
 from reunet.contracts.results import CheckResult, Problem
 from reunet.datasets.cases import DataOptions
-from reunet.datasets.problems import find_problems
+from reunet.datasets.problems import examine_dataset
 from reunet.flows.arguments import DataArguments, spread
 from reunet.progress import Progress
 from reunet.storage import csv_text, write_text
@@ -29,8 +29,8 @@ def check(
     Raises DataError when there is nothing to look at: no such folder, or no images in it.
     """
     root = None if data is None else Path(data)
-    problems, counts = find_problems(root, DataOptions(**options), progress=on_progress)
+    scan, problems = examine_dataset(root, DataOptions(**options), progress=on_progress)
     if fix_list is not None:
         columns = (field.name for field in fields(Problem))
         write_text(Path(fix_list), csv_text(columns, map(astuple, problems)))
-    return CheckResult(tuple(problems), counts)
+    return CheckResult(tuple(problems), scan.counts, scan.layout)

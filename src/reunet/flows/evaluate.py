@@ -16,7 +16,7 @@ from reunet.contracts.plan import Plan
 from reunet.contracts.results import EvaluateResult
 from reunet.contracts.run import RunFolder
 from reunet.contracts.truth import Truth
-from reunet.datasets.cache import CaseArrays, content_hash, read_case
+from reunet.datasets.cache import CaseArrays, boxes_of, content_hash, read_case
 from reunet.datasets.cases import Case, DataOptions, Dataset
 from reunet.datasets.layouts import open_dataset
 from reunet.datasets.splits import Splits
@@ -171,7 +171,7 @@ def _open(data: Path | None, options: DataOptions, plan: Plan) -> Dataset:
     described = options.classes is not None or options.colors is not None
     if data is not None and (data / "dataset.json").is_file():
         described = True
-    dataset = open_dataset(data, options, labels=None if described else plan.labels)
+    dataset = open_dataset(data, options, None if described else plan.labels, plan.categories)
     labels = labels_of_dataset(plan.labels, dataset.labels, dataset.cases, options.axes)
     return replace(dataset, labels=labels)
 
@@ -209,8 +209,7 @@ def _arrays(case: CaseArrays) -> tuple[np.ndarray, Truth]:
 
 def _read(case: Case, labels: LabelMap, axes: str | None) -> tuple[np.ndarray, Truth]:
     image, encoded, objects = read_case(case, labels, axes=axes)
-    boxes = None if case.annotated is None else case.annotated.boxes
-    return image, Truth(encoded, objects, boxes, case.category)
+    return image, Truth(encoded, objects, boxes_of(case, labels, encoded), case.category)
 
 
 def _seen_in_training(run: RunFolder, cases: Sequence[Case], split: str) -> list[str]:

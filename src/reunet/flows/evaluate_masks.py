@@ -13,8 +13,8 @@ from reunet.contracts.truth import Truth
 from reunet.datasets.cache import read_fov
 from reunet.datasets.cases import Case, DataOptions, raise_errors
 from reunet.datasets.classes import class_list
-from reunet.datasets.folders import SplitFolders, image_files
-from reunet.datasets.pairs import pair_files, stem_of
+from reunet.datasets.folders import SplitFolders, image_files, stem_of
+from reunet.datasets.pairs import pair_files
 from reunet.errors import DataError
 from reunet.flows.mask_values import read_any_mask
 from reunet.flows.scoring import Context, refuse_existing, score_images, write_evaluation

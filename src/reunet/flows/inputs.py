@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from reunet.contracts.findings import Findings
-from reunet.datasets.folders import IMAGE_FOLDERS, MASK_FOLDERS, NNUNET, SPLIT_NAMES, channel_of
+from reunet.datasets.folders import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_NAMES
+from reunet.datasets.recognise import NNUNET, channel_of
 from reunet.datasets.sequences import FILE, Place, SequencePattern, natural_order, read_places
 from reunet.errors import DataError, ReunetError, UsageError
 from reunet.io.images import IMAGE_SUFFIXES, image_suffix, read_header, without_suffix

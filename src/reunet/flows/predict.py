@@ -9,8 +9,8 @@ from pathlib import Path
 
 from reunet.contracts.results import PredictResult
 from reunet.contracts.run import RunFolder
-from reunet.datasets.folders import image_files
-from reunet.datasets.pairs import FOV_ENDINGS, partners_of, stem_of
+from reunet.datasets.folders import image_files, stem_of
+from reunet.datasets.pairs import FOV_ENDINGS, partners_of
 from reunet.errors import DataError, StorageError, UsageError
 from reunet.flows.inputs import Source, find_sources, in_sequences, nearby
 from reunet.flows.jobs import outside_value, predict_all

@@ -77,7 +77,7 @@ class _Reader:
         images = tuple(one[0].build() for one in builders.values() if one is not None)
         if folder is not None:
             match_files(self._path, folder, [image.file for image in images], self._problems)
-        return Annotations(names, images)
+        return Annotations.of(names, images)
 
     def _table(self, data: Any, name: str) -> list[dict[str, Any]]:
         table = data.get(name) if isinstance(data, dict) else None

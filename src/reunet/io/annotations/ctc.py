@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reunet.contracts.findings import Findings
 from reunet.errors import LabelError
 from reunet.io.annotations.instances import write_instances
 from reunet.storage import publish_folder
+
+UNTRACKED = 1 << 15
+"""Ids above it are of objects that no track marks; they mean nothing from frame to frame."""
 
 
 class Track(NamedTuple):
@@ -36,7 +40,8 @@ class CtcSequence:
     """The files of one sequence by frame number; truth is gold, else silver.
 
     segmented: whole frames. slices: single annotated slices, by frame and slice. tracked: frames in which
-    every object is marked under its track's id, perhaps not to its full extent. tracks: their lineage.
+    every object is marked under its track's id, perhaps not to its full extent. tracks: their lineage, and
+    lineage: its file.
     """
 
     name: str
@@ -45,6 +50,7 @@ class CtcSequence:
     slices: dict[tuple[int, int], Path] = field(default_factory=dict)
     tracked: dict[int, Path] = field(default_factory=dict)
     tracks: tuple[Track, ...] = ()
+    lineage: Path | None = None
 
 
 def find_sequences(root: Path, problems: Findings) -> tuple[CtcSequence, ...]:
@@ -63,7 +69,8 @@ def find_sequences(root: Path, problems: Findings) -> tuple[CtcSequence, ...]:
                 "frame-missing", folder, "frames are missing", "", ", ".join(map(str, missing[:20]))
             )
         truths = [root / f"{folder.name}_{kind}" for kind in ("GT", "ST")]
-        segmented = _first(_numbered(truth / "SEG", r"man_seg([0-9]{3,})\.tif") for truth in truths)
+        gold, silver = (_numbered(truth / "SEG", r"man_seg([0-9]{3,})\.tif") for truth in truths)
+        segmented = silver | gold
         slices = {}
         for path in sorted((truths[0] / "SEG").glob("man_seg_*.tif")):
             if match := re.fullmatch(r"man_seg_([0-9]+)_([0-9]+)\.tif", path.name):
@@ -85,7 +92,7 @@ def find_sequences(root: Path, problems: Findings) -> tuple[CtcSequence, ...]:
                     "there is no image of this frame",
                     f"{folder.name}/t{number:03d}.tif",
                 )
-        found.append(CtcSequence(folder.name, frames, segmented, slices, tracked, tracks))
+        found.append(CtcSequence(folder.name, frames, segmented, slices, tracked, tracks, lineage))
     return tuple(found)
 
 
@@ -131,6 +138,24 @@ def read_tracks(path: Path, problems: Findings) -> tuple[Track, ...]:
                 "track-parent", path, message, end, "" if parent is None else f"frame {parent.end}"
             )
     return tuple(tracks.values())
+
+
+def with_identities(ids: NDArray[np.int32], markers: NDArray[np.int32]) -> tuple[NDArray[np.int32], int]:
+    """Objects under the ids of their tracks, and how many have none: those get ids above UNTRACKED.
+
+    ids, markers: (*space) segmented objects, and marks of the tracks. As in the challenge, a mark belongs to
+    the object that covers more than half of it; of several, an object takes the one it covers most of.
+    """
+    inside = markers > 0
+    marks, areas = np.unique(markers[inside], return_counts=True)
+    pairs, counts = np.unique(np.stack([ids[inside], markers[inside]]), axis=1, return_counts=True)
+    table = np.arange(int(ids.max(initial=0)) + 1, dtype=np.int32) + UNTRACKED
+    table[0] = 0
+    for i in np.argsort(counts, kind="stable"):
+        one, mark = pairs[:, i]
+        if one > 0 and 2 * counts[i] > areas[np.searchsorted(marks, mark)]:
+            table[one] = mark
+    return table[ids], int((table[np.unique(ids)] > UNTRACKED).sum())
 
 
 def check_tracks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,7 @@ class AnnotatedImage:
 
     file: name of the image in the file, with "/". size: (height, width) as the file states it.
     boxes: of the objects, inside the image. shapes: for each box its pixels, where they are told.
+    shaped: whether its file tells pixels of objects at all, so that an image without shapes has no objects.
     unknown: boxes (m, 4) float32 of areas where objects are not told one by one (crowds) or are no fair
     question (`difficult`), unknown_shapes: their pixels where told.
     """
@@ -84,10 +85,11 @@ class AnnotatedImage:
     shapes: tuple[Shape | None, ...]
     unknown: NDArray[np.float32]
     unknown_shapes: tuple[Shape | None, ...]
+    shaped: bool = False
 
     def content(self) -> str:
         """SHA-256 of what is told."""
-        digest = hashlib.sha256(f"{self.size}".encode())
+        digest = hashlib.sha256(f"{self.size} {self.shaped}".encode())
         for array in (self.boxes.corners, self.boxes.classes, self.unknown):
             digest.update(np.ascontiguousarray(array).tobytes())
         for shape in (*self.shapes, *self.unknown_shapes):
@@ -100,12 +102,12 @@ class AnnotatedImage:
         return self._without(self.unknown, self.unknown_shapes)
 
     def objects(self) -> ObjectMap | None:
-        """The instance map, ids 1 .. n in the order of the boxes; None where no object has a shape.
+        """The instance map, ids 1 .. n in the order of the boxes; None where the file tells no shapes.
 
         Where objects overlap, the smaller one lies on top. An object without a pixel, or with all of them
         hidden, is missing from the map; the box of one without a shape is unknown.
         """
-        if len(self.shapes) and not any(self.shapes):
+        if not self.shaped:
             return None
         ids = np.zeros(self.size, np.int32)
         drawn = [(i + 1, shape) for i, shape in enumerate(self.shapes) if shape is not None]
@@ -136,6 +138,12 @@ class Annotations:
 
     classes: tuple[str, ...]
     images: tuple[AnnotatedImage, ...]
+
+    @classmethod
+    def of(cls, classes: Sequence[str], images: Sequence[AnnotatedImage]) -> Annotations:
+        """With every image marked as shaped when one of them is."""
+        shaped = any(shape is not None for image in images for shape in image.shapes)
+        return cls(tuple(classes), tuple(replace(image, shaped=shaped) for image in images))
 
 
 class ImageBuilder:

@@ -7,7 +7,7 @@ evaluation leaves them out.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
@@ -22,31 +22,32 @@ _MOST_BYTES = 64 << 20
 _SIDES = ("ymin", "xmin", "ymax", "xmax")
 
 
-def read_voc(paths: Sequence[Path], problems: Findings, classes: Sequence[str] | None = None) -> Annotations:
+def read_voc(
+    paths: Mapping[str, Path], problems: Findings, classes: Sequence[str] | None = None
+) -> Annotations:
     """The objects of the images that VOC files tell; the classes are all names in them unless given.
 
-    `AnnotatedImage.file` is `filename` of the XML, or the name of the XML without suffix where it has none.
-    Adds errors and warnings as `read_coco` does.
+    paths: the file about each image, by the name that `AnnotatedImage.file` gets; what the XML has for
+    `filename` is often of another copy of the data. Adds errors and warnings as `read_coco` does.
     """
-    trees = [(path, tree) for path in paths if (tree := _read(path, problems)) is not None]
+    trees = {name: tree for name, path in paths.items() if (tree := _read(path, problems)) is not None}
     if classes is None:
         names = {
-            name.strip() for _, tree in trees for one in tree.iter("object") if (name := one.findtext("name"))
+            name.strip()
+            for tree in trees.values()
+            for one in tree.iter("object")
+            if (name := one.findtext("name"))
         }
         classes = sorted(names - {""})
     if len(classes) > MOST_CLASSES:
         message = "the files name too many classes"
-        problems.error("class-list", paths[0], message, f"at most {MOST_CLASSES}", str(len(classes)))
+        problems.error(
+            "class-list", next(iter(paths.values())), message, f"at most {MOST_CLASSES}", str(len(classes))
+        )
         return Annotations(tuple(classes), ())
     index = {name: i for i, name in enumerate(classes)}
-    images: dict[str, AnnotatedImage] = {}
-    for path, tree in trees:
-        image = _image(path, tree, index, problems)
-        if image is not None and image.file in images:
-            problems.error("doubled-file", path, "another file is about the same image", "", image.file)
-        elif image is not None:
-            images[image.file] = image
-    return Annotations(tuple(classes), tuple(images.values()))
+    images = (_image(name, paths[name], tree, index, problems) for name, tree in trees.items())
+    return Annotations(tuple(classes), tuple(image for image in images if image is not None))
 
 
 def _read(path: Path, problems: Findings) -> Element | None:
@@ -81,14 +82,15 @@ def _parse(path: Path) -> Element:
     return builder.close()
 
 
-def _image(path: Path, tree: Element, index: dict[str, int], problems: Findings) -> AnnotatedImage | None:
+def _image(
+    file: str, path: Path, tree: Element, index: dict[str, int], problems: Findings
+) -> AnnotatedImage | None:
     sides = [_number(tree.find(f"size/{side}")) for side in ("height", "width")]
     height, width = (int(side) if side is not None and side == int(side) else 0 for side in sides)
     if height < 1 or width < 1 or height * width > MAX_PIXELS:
         expected = f"whole numbers above 0, at most {MAX_PIXELS:,} pixels"
         problems.error("image-size", path, "its size cannot be used", expected, f"{height} x {width}")
         return None
-    file = (tree.findtext("filename") or "").strip().replace("\\", "/").rsplit("/", 1)[-1] or path.stem
     image = ImageBuilder(path, file, (height, width), problems)
     for position, one in enumerate(tree.iter("object")):
         told = f"object {position + 1}"
