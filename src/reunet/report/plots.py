@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ def validation_curve(history: dict[str, np.ndarray], name: str) -> str:
             textcoords="offset points",
             ha="right",
         )
-        axes.set(title="Score on held-out images", xlabel="step", ylabel=name)
+        axes.set(title="Score on held-out images", xlabel="step", ylabel=fill(name, 30))
 
     return draw(paint)
 
@@ -132,7 +133,7 @@ def precision_recall(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
         axes.set(
             title="Precision and recall", xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02)
         )
-        axes.legend(loc="lower left")
+        axes.legend(loc="best")
 
     return draw(paint)
 
@@ -147,7 +148,7 @@ def reliability(confidence: np.ndarray, accuracy: np.ndarray, share: np.ndarray,
         axes.scatter(confidence, accuracy, s=14 + 220 * share, color=SERIES[0], alpha=0.8, label=unit)
         axes.set(title="Are the probabilities right?", xlabel="confidence", ylabel="share correct")
         axes.set(xlim=(low - 0.02, 1.02), ylim=(min(low, float(accuracy.min())) - 0.02, 1.03))
-        axes.legend(loc="upper left")
+        axes.legend(loc="best")
 
     return draw(paint)
 
@@ -180,7 +181,7 @@ def sizes(fates: Sequence[np.ndarray], unit: str) -> list[str]:
         axes.hist(invented, bins=bins, histtype="step", color=colors[2], linewidth=1.6, label="false alarms")
         axes.set(title="Size of the objects", xlabel=unit, ylabel="objects", xscale="log")
         axes.yaxis.get_major_locator().set_params(integer=True)
-        axes.legend(loc="upper left")
+        axes.legend(loc="best")
 
     return [draw(paint)]
 

@@ -11,7 +11,6 @@ from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.objects import Boxes
 from reunet.contracts.results import Scored
 from reunet.io.render import overlay_colors
-from reunet.io.render_objects import draw_boxes
 from reunet.metrics.boxes import RECALLS
 from reunet.metrics.calibration import ReliabilityHistogram
 from reunet.report import plots
@@ -39,7 +38,7 @@ from reunet.report.examples import (
     display_factor,
     pale,
 )
-from reunet.report.tasks.mistaken_boxes import areas, found, mistakes, size_of, sureness
+from reunet.report.tasks.mistaken_boxes import areas, draw_frames, found, mistakes, size_of, sureness
 from reunet.tasks.detection.overlap import matched
 from reunet.tasks.detection.scorer import ImageScore, Scorer
 
@@ -175,21 +174,23 @@ def panels(example: Scored, labels: LabelMap) -> list[tuple[str, Picture]]:
     image, _ = display(example.image, np.full(size, IGNORE, np.uint8))
     factor = display_factor(size)
     shown = [
-        ("truth", draw_boxes(image, _scaled(truth, factor), labels)),
-        ("prediction", draw_boxes(image, _scaled(predicted, factor), labels)),
+        ("truth", _by_class(image, truth, labels, factor)),
+        ("prediction", _by_class(image, predicted, labels, factor)),
         ("errors", error_picture(image, truth, predicted, factor)),
     ]
     return shown if example.image is None else [("image", image), *shown]
 
 
-def _scaled(boxes: Boxes, factor: float) -> Boxes:
-    return Boxes((boxes.corners * factor).astype(np.float32), boxes.classes, boxes.scores)
+def _by_class(image: Picture, boxes: Boxes, labels: LabelMap, factor: float) -> Picture:
+    """Boxes in the colours of their classes, which the legend tells: their names would hide the image."""
+    picture = image.copy()
+    for index in labels.foreground:
+        draw_frames(picture, boxes.corners[boxes.classes == index] * factor, _color(labels, index), 2)
+    return picture
 
 
 def error_picture(image: Picture, truth: Boxes, predicted: Boxes, factor: float) -> Picture:
     """Right, missed and invented boxes on the pale image (H, W, 3) uint8, shown `factor` times as large."""
-    import cv2
-
     taken = matched(truth, predicted)
     missed = np.setdiff1d(np.arange(len(truth)), taken)
     shown = np.ascontiguousarray(np.clip(pale(image), 0, 255).astype(np.uint8))
@@ -198,6 +199,5 @@ def error_picture(image: Picture, truth: Boxes, predicted: Boxes, factor: float)
         (truth.corners[missed], MISSED),
         (predicted.corners[taken < 0], FALSE_ALARM),
     ):
-        for y0, x0, y1, x1 in np.round(corners * factor).astype(int).tolist():
-            cv2.rectangle(shown, (x0, y0), (max(x1 - 1, x0), max(y1 - 1, y0)), color, 2)
+        draw_frames(shown, corners * factor, color, 2)
     return shown

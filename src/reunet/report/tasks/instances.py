@@ -103,9 +103,7 @@ def _thresholds(metrics: dict[str, Any]) -> Table:
         ]
         for name in pooled
     ]
-    fitted = ", ".join(
-        f"{name.replace('_', ' ')} {value:.2f}" for name, value in metrics["thresholds"].items()
-    )
+    fitted = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in metrics["thresholds"].items())
     note = f" Fitted on held-out training images: {fitted}." if fitted else ""
     return Table(
         "How exact must an outline be",

@@ -11,7 +11,7 @@ from reunet.contracts.labels import LabelMap
 from reunet.contracts.objects import Boxes
 from reunet.contracts.results import Scored
 from reunet.io.render import to_display
-from reunet.report.content import Exhibit, Gallery
+from reunet.report.content import Color, Exhibit, Gallery
 from reunet.report.cutouts import MOST_PER_IMAGE, enlarge, window, worst
 from reunet.report.examples import FALSE_ALARM, MISSED, Picture
 from reunet.tasks.detection.overlap import box_iou
@@ -61,21 +61,25 @@ def _cutout(group: str, scorer: Scorer, place: tuple[int, int], side: int) -> Ex
 
 def _cut(scored: Scored, sides: tuple[Boxes, Boxes], side: int, i: int) -> list[tuple[str, Picture]]:
     """The surroundings of box `i` of one side, with the boxes of both."""
-    import cv2
-
     size = size_of(scored.image, sides)
     whole = np.full((*size, 3), 200, np.uint8) if scored.image is None else to_display(scored.image)
     rows, columns = window(sides[side].corners[i].tolist(), size)
-    part = whole[rows, columns]
-    (picture,) = enlarge(part)
-    picture = np.ascontiguousarray(picture)
-    factor = picture.shape[0] / part.shape[0]
-    for number, (boxes, color) in enumerate(zip(sides, (MISSED, FALSE_ALARM), strict=True)):
-        moved = (boxes.corners - [rows.start, columns.start] * 2) * factor
-        for j, (y0, x0, y1, x1) in enumerate(np.round(moved).astype(int).tolist()):
-            thick = 3 if (number, j) == (side, i) else 1
-            cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), color, thick)
+    (picture,) = enlarge(whole[rows, columns])
+    picture = picture.copy()
+    factor = picture.shape[0] / (rows.stop - rows.start)
+    moved = [(boxes.corners - [rows.start, columns.start] * 2) * factor for boxes in sides]
+    draw_frames(picture, moved[LOST], MISSED, 1)
+    draw_frames(picture, moved[MISTAKEN], FALSE_ALARM, 1)
+    draw_frames(picture, moved[side][i : i + 1], (MISSED, FALSE_ALARM)[side], 3)
     return [("cutout", picture)]
+
+
+def draw_frames(picture: Picture, corners: np.ndarray, color: Color, width: int) -> None:
+    """Draw boxes (n, 4) onto a picture (H, W, 3) uint8."""
+    import cv2
+
+    for y0, x0, y1, x1 in np.round(corners).astype(int).tolist():
+        cv2.rectangle(picture, (x0, y0), (max(x1 - 1, x0), max(y1 - 1, y0)), color, width)
 
 
 def _named(boxes: Boxes, i: int, labels: LabelMap) -> str:
