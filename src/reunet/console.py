@@ -321,6 +321,17 @@ def print_evaluation(result: EvaluateResult) -> None:
     print_failures(result.failures)
     metrics = result.metrics
     print(f"split: {metrics['split']}, images: {metrics['n_images']}")
+    _print_scores(metrics)
+    for name in ("semantic", *MAIN_SCORES):
+        if name in metrics:  # another task of the same run
+            print(f"{name}, images: {metrics[name]['n_images']}")
+            _print_scores(metrics[name])
+    print(f"metrics: {result.output / 'metrics.json'}")
+    if result.report.is_file():
+        print(f"report:  {result.report}")
+
+
+def _print_scores(metrics: dict[str, Any]) -> None:
     for title, path in MAIN_SCORES.get(metrics["task"], {}).items():
         value: Any = reduce(lambda part, name: part[name], path.split("/"), metrics)
         print(f"{title:<24}{_number(value)}")
@@ -339,9 +350,6 @@ def print_evaluation(result: EvaluateResult) -> None:
     for name in ("auc", "average_precision", "v_rand", "v_info", "ece"):
         if metrics.get(name) is not None:
             print(f"{name:<24}{_number(metrics[name])}")
-    print(f"metrics: {result.output / 'metrics.json'}")
-    if result.report.is_file():
-        print(f"report:  {result.report}")
 
 
 def print_comparison(result: CompareResult) -> None:

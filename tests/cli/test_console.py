@@ -71,3 +71,16 @@ def test_undefined_scores_are_shown_as_such(capsys: pytest.CaptureFixture[str]) 
     assert "auc" not in captured.out
     assert "0.5000" in captured.out
     assert "a.png: broken" in captured.err
+
+
+def test_scores_of_every_task_of_a_run_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    classes = {"task": "classification", "n_images": 2, "accuracy": 0.75, "balanced_accuracy": None}
+    boxes = {
+        "task": "detection", "split": "test", "n_images": 3, "map50": 0.25, "map": 0.125,
+        "count_error": {"all": 1.5}, "classification": classes,
+    }  # fmt: skip
+    console.print_evaluation(EvaluateResult(Path("out"), boxes, Path("out/report.html")))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[-1] == "0.2500"
+    assert "classification, images: 2" in lines
+    assert any(line.startswith("accuracy") and line.endswith("0.7500") for line in lines)
