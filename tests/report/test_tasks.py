@@ -188,3 +188,18 @@ def test_a_window_lies_in_the_image_and_holds_the_box(
         assert high <= part.stop
     (shown,) = enlarge(np.zeros((rows.stop - rows.start, columns.stop - columns.start, 3), np.uint8))
     assert max(shown.shape[:2]) == SIDE
+
+
+@pytest.mark.parametrize("pixels", [None, np.full((4, 60, 80, 1), 120, np.uint8)])
+def test_of_a_volume_the_slice_is_shown_where_the_object_is_largest(pixels: np.ndarray | None) -> None:
+    truth = np.stack([ids(), ids((30, 30, 34, 34)), ids((20, 20, 50, 50)), ids()])
+    scored = Scored(pixels, Truth(objects=truth), Prediction(instances=np.zeros_like(truth)))
+    scorer = TASKS["instances"].scorer(Classes(LABELS), Calibration(), "test")
+    scorer.add("v", scored.truth, scored.prediction)
+    galleries = content(scorer, scorer.metrics()).galleries
+    for gallery in galleries:
+        for exhibit in gallery.exhibits:
+            assert exhibit.draw(scored)
+    ((_, picture),) = galleries[-1].exhibits[0].draw(scored)
+    width = np.ptp(np.nonzero((picture == MISSED).all(axis=-1))[1])
+    assert width > SIDE / 3  # 30 of 60 pixels, not 4
