@@ -7,7 +7,7 @@ from reunet.contracts.fingerprint import Fingerprint
 ENOUGH_PIXELS = 20
 """Pixels across an object that tell all of its outline that a network draws."""
 
-ENOUGH_FOR_BOXES = 12
+ENOUGH_FOR_BOXES = 10
 
 MOST_SHRUNK = 4
 SMALLEST_SIDE = 96
