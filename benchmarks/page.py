@@ -199,8 +199,8 @@ def instances() -> str:
     return (
         "## Objects: against StarDist\n\ndsb2018_nuclei, both trained from scratch for the same "
         f"{lines[0]['key']['minutes']:g} minutes on the same images, in turns; StarDist 0.9.2 with 32 rays, "
-        "grid 2 and its other defaults. Average precision, TP / (TP + FP + FN), by IoU threshold over the objects "
-        f"of all test images; the same code scores both.\n\n`{lines[-1]['command']}`\n\n"
+        "grid 2 and its other defaults. Average precision, TP / (TP + FP + FN), over the objects by IoU "
+        f"threshold; the same code scores both.\n\n`{lines[-1]['command']}`\n\n"
         + table(["tool", "images", "seeds", "AP 0.5", "0.6", "0.7", "0.8", "0.9", "PQ"], rows)
     )
 
