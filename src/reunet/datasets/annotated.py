@@ -109,6 +109,19 @@ def with_categories(
     return [replace(case, category=by_file.get(case.image.absolute())) for case in cases]
 
 
+def with_tracks(cases: Sequence[Case], folders: Sequence[SplitFolders]) -> list[Case]:
+    """The cases with the lineages of their sequences: `tracks/<sequence>.txt` beside the images folder."""
+    base = {entry.split: entry.images.parent / "tracks" for entry in folders}
+
+    def tracks(case: Case) -> Path | None:
+        if case.instances is None or case.sequence is None or case.split not in base:
+            return None
+        file = base[case.split] / f"{case.sequence}.txt"
+        return file if file.is_file() else None
+
+    return [replace(case, tracks=tracks(case)) for case in cases]
+
+
 def object_classes(names: Sequence[str]) -> LabelMap:
     """The class list of objects: every class is one of objects but a first one that is named background."""
     is_background = names[0].lower() in BACKGROUND_NAMES and len(names) > 1
