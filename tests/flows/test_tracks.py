@@ -24,8 +24,8 @@ from reunet.errors import DataError, UsageError
 from reunet.flows.check import check
 from reunet.flows.evaluate import evaluate
 from reunet.flows.predict import predict
-from reunet.io.annotations.ctc import read_result
-from reunet.io.annotations.instances import read_instances
+from reunet.io.annotations.ctc import Track, read_result, write_tracks
+from reunet.io.annotations.instances import read_instances, write_instances
 
 # Five divisions; with this seed every track is found exactly.
 CULTURE, SEED = Culture(size=(96, 96), cells=10, frames=8, radius=8, division=0.05, speed=1.5), 34
@@ -118,7 +118,7 @@ def test_a_stack_in_time_and_names_by_a_pattern_are_sequences_other_files_are_no
     predict(run, folder, output=tmp_path / "alone")
     assert not (tmp_path / "alone/tracks").exists()
     predict(run, folder, output=tmp_path / "named", sequence="t{frame}")
-    check_tracks(tmp_path / "named/tracks/all_RES", movie)
+    check_tracks(tmp_path / "named/tracks/01_RES", movie)
     stack = tmp_path / "walk.tif"
     tifffile.imwrite(stack, movie.frames[..., 0], photometric="minisblack", metadata={"axes": "TYX"})
     predict(run, stack, output=tmp_path / "stack")
@@ -160,6 +160,19 @@ def test_check_compares_tracks_with_frames(data: Path, tmp_path: Path) -> None:
     lineage.write_text("\n".join(["1 0 0 0", *lines[1:], "99 0 1 0", "no track"]))
     found = [(Path(p.file).name, p.code) for p in check(folder).problems if p.code.startswith("track")]
     assert sorted(found) == [("test0.txt", "track-frames")] * 2 + [("test0.txt", "track-line")]
+
+
+def test_a_folder_of_the_challenge_tells_the_lineage(run: Path, movie: Movie, tmp_path: Path) -> None:
+    for film in ("01", "02"):
+        write_tracks(tmp_path / f"data/{film}_GT/TRA/man_track.txt", map(Track._make, movie.lineage.tolist()))
+        for t, ids in enumerate(movie.maps):
+            write_instances(tmp_path / f"data/{film}/t{t:03d}.tif", ids)
+            write_instances(tmp_path / f"data/{film}_GT/TRA/man_track{t:03d}.tif", ids)
+            counted = np.unique(ids, return_inverse=True)[1].reshape(ids.shape)
+            write_instances(tmp_path / f"data/{film}_GT/SEG/man_seg{t:03d}.tif", counted)
+    metrics = evaluate(run, tmp_path / "data", output=tmp_path / "out").metrics["tracking"]
+    assert (metrics["seg"], metrics["tra"]) == (1, 1)
+    assert list(metrics["sequences"]) == ["01", "02"]
 
 
 def test_evaluation_reports_seg_and_tra(run: Path, data: Path, tmp_path: Path) -> None:

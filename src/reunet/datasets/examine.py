@@ -27,8 +27,7 @@ SAME_PLACE = 0.1
 class CaseFacts:
     """What reading one case gave. header: of its image; None when unreadable. pixels: hash of its decoded
     image; None when unreadable or constant. class_counts: (256,) pixels of each class, or objects where only
-    boxes tell the classes. ids: of its objects, where its sequence tells
-    their tracks.
+    boxes tell the classes. ids: of its objects, where its sequence tells their tracks.
     """
 
     case: Case

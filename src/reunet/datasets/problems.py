@@ -101,7 +101,7 @@ def _tracks(facts: Iterable[CaseFacts], problems: Findings) -> None:
     """Files of tracks that are damaged or disagree with the objects of the frames."""
     films: dict[Path, list[CaseFacts]] = defaultdict(list)
     for fact in facts:
-        if fact.case.tracks is not None:
+        if fact.case.tracks is not None and fact.case.markers is None:  # not every mark is segmented
             films[fact.case.tracks].append(fact)
     for path, frames in films.items():
         tracks = read_tracks(path, problems)

@@ -182,7 +182,9 @@ def in_sequences(sources: Sequence[Source], pattern: str | None, axes: str | Non
                 raise UsageError(
                     "a name does not fit the pattern", where="--sequence", expected=pattern, received=name
                 )
-            key, order = ("named", rule.axis, found[0]), found[1]
+            tells = "{sequence}" in rule.text or "/" in name  # else the folder that was given tells
+            key = "named", rule.axis, found[0] if tells else source.path.resolve().parent.name
+            order = found[1]
         elif (told := _listed_place(source.path, listed)) is not None:
             split, place = told
             key, order = ("listed", split, place.axis, place.sequence), place.order
