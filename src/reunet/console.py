@@ -309,6 +309,7 @@ MAIN_SCORES = {
     "instances": {
         "AP at IoU 0.5": "ap/pooled/0.50", "AP at IoU 0.7": "ap/pooled/0.70",
         "AP at IoU 0.9": "ap/pooled/0.90", "panoptic quality": "pq", "error of the count": "count_error",
+        "SEG": "tracking/seg", "TRA": "tracking/tra",
     },
     "detection": {"mAP at IoU 0.5": "map50", "mAP": "map", "error of the count": "count_error/all"},
     "classification": {"accuracy": "accuracy", "balanced accuracy": "balanced_accuracy"},
@@ -350,6 +351,10 @@ def _print_scores(metrics: dict[str, Any]) -> None:
     for name in ("auc", "average_precision", "v_rand", "v_info", "ece"):
         if metrics.get(name) is not None:
             print(f"{name:<24}{_number(metrics[name])}")
+    video = metrics.get("video", {})
+    for title, name in (("J", "j"), ("F", "f"), ("J&F", "j_and_f")):
+        if video.get(name) is not None:
+            print(f"{title:<24}{_number(video[name])}")
 
 
 def print_comparison(result: CompareResult) -> None:

@@ -22,7 +22,7 @@ from reunet.contracts.results import Prediction
 from reunet.contracts.run import RunFolder
 from reunet.errors import StorageError
 from reunet.flows.inputs import Source
-from reunet.flows.outputs import Job, write_image
+from reunet.flows.outputs import Job, Kinds, write_image
 from reunet.flows.predict import predict
 from reunet.flows.tables import write_tables
 from reunet.inference.predictor import Predictor
@@ -263,7 +263,7 @@ def test_volumes(make_bright_run: MakeRun, make_volumes: Callable[..., Path], tm
     ids = np.zeros(header.size, np.int32)
     ids[2:5, 3:6, 4:8], ids[8:10, 3:6, 4:8] = 1, 2
     volume = np.random.default_rng(0).random((*header.size, 1)).astype(np.float32)
-    job = Job(Source(path, Path("v")), tmp_path / "out", None, False, None, ("instances",))
+    job = Job(Source(path, Path("v")), tmp_path / "out", None, None, Kinds(("instances",)))
     write_image(job, plan, header, volume, Prediction(instances=ids))
     assert job.is_done()
     write_tables(tmp_path / "out")
@@ -289,7 +289,7 @@ def test_the_class_of_an_object_is_that_of_most_of_its_pixels(
     ids[0, :10], ids[2, :10], ids[4, :10] = 1, 2, 3
     labels = np.zeros((40, 50), np.uint8)
     labels[0, :4], labels[0, 4:7], labels[2, :6], labels[2, 6:10] = 2, 1, 1, 2
-    job = Job(Source(image, Path("a")), tmp_path / "out", None, False, None, ("semantic", "instances"))
+    job = Job(Source(image, Path("a")), tmp_path / "out", None, None, Kinds(("semantic", "instances")))
     result = Prediction(labels=labels, instances=ids)
     write_image(job, plan, read_header(image), squares(3)[..., None], result)
     write_tables(tmp_path / "out")
@@ -301,7 +301,7 @@ def test_more_ids_than_a_png_holds_are_a_tiff(make_bright_run: MakeRun, tmp_path
     image = save(tmp_path / "a.png", squares(1))
     ids = np.zeros((40, 50), np.int32)
     ids[0, 0], ids[0, 2] = 1, 70_000
-    job = Job(Source(image, Path("a")), tmp_path / "out", None, False, None, ("instances",))
+    job = Job(Source(image, Path("a")), tmp_path / "out", None, None, Kinds(("instances",)))
     write_image(job, plan, read_header(image), squares(1)[..., None], Prediction(instances=ids))
     np.testing.assert_array_equal(read_instances(tmp_path / "out/instances/a.tif"), ids)
     assert job.is_done()

@@ -12,14 +12,18 @@ import tifffile
 from PIL import Image
 
 import reunet
+from reunet.contracts.findings import Findings
 from reunet.contracts.plan import Plan
+from reunet.datasets.synthetic_cells import Culture, make_movie, write_movies
 from reunet.errors import DataError, PlanError, UsageError
 from reunet.flows.evaluate import evaluate
 from reunet.flows.plan import plan
 from reunet.flows.predict import predict
 from reunet.flows.train import train
 from reunet.inference.sequence import SequencePredictor
-from reunet.metrics.overlap import confusion, dice
+from reunet.io.annotations.ctc import check_tracks, read_result
+from reunet.io.annotations.instances import read_instances
+from reunet.metrics.overlap import confusion, dice, iou
 
 pytestmark = pytest.mark.keras
 
@@ -157,6 +161,43 @@ def test_evaluation_predicts_sequences(run: Path, films: Path, tmp_path: Path) -
     found = result.metrics["dice"]["pooled"]["per_class"]
     np.testing.assert_allclose(list(found.values()), dice(counts), atol=1e-9)
     assert (run / "evaluation/val/metrics.json").is_file()
+
+
+def test_evaluation_gives_j_and_f_of_each_sequence(run: Path, films: Path, tmp_path: Path) -> None:
+    video, model = evaluate(run, films, output=tmp_path / "out").metrics["video"], reunet.load(run)
+    assert list(video["sequences"]) == ["walk0", "walk1"]
+    for name, scores in video["sequences"].items():
+        files = sorted((films / "test/masks").glob(f"{name}_*"))
+        truth = np.stack([np.array(Image.open(path)) for path in files])[1:-1]
+        found = model(stack(films, name)).labels[1:-1]
+        each = [confusion(*pair, 2) for pair in zip(truth, found, strict=True)]
+        assert scores["j"] == pytest.approx(np.mean([iou(counts)[1] for counts in each]))
+    assert video["j_and_f"] == pytest.approx((video["j"] + video["f"]) / 2)
+
+
+@pytest.mark.parametrize("preset", ["conv_gru_unet", "unet"])
+def test_objects_of_a_movie_are_learned_and_tracked(preset: str, tmp_path: Path, backend: str) -> None:
+    culture = Culture(size=(48, 48), cells=4, frames=5, radius=6)
+    movies = [make_movie(culture, seed) for seed in (1, 2, 3)]
+    write_movies(tmp_path / "data", {"train": movies[:2], "test": movies[2:]})
+    made = plan(tmp_path / "data", steps=3, backend=backend, preset=preset).model_dump()
+    assert (made["tasks"], made["clip"] is None) == (("instances",), preset == "unet")
+    made["network"].update(filters=(4, 8), strides=made["network"]["strides"][:1], kernels=())
+    made["schedule"].update(validations=1)
+    made.update(patch=(32, 32), inference={"tile": (32, 32)}, batch=2)
+    Plan.parse(made, where="test").write(tmp_path / "plan.json")
+    train(tmp_path / "data", output=tmp_path / "run", plan=tmp_path / "plan.json")
+    for split in ("val", "test"):
+        output = tmp_path / split
+        tracking = evaluate(tmp_path / "run", tmp_path / "data", split=split, output=output).metrics[
+            "tracking"
+        ]
+        assert all(0 <= tracking[score] <= 1 for score in ("seg", "tra"))
+    predict(tmp_path / "run", tmp_path / "data/test/images", output=tmp_path / "out")
+    masks, tracks = read_result(tmp_path / "out/tracks/test0_RES", problems := Findings(tmp_path))
+    assert len(masks) == culture.frames
+    check_tracks(tracks, {t: np.unique(read_instances(masks[t])) for t in masks}, tmp_path, problems)
+    assert not list(problems)
 
 
 def test_a_dataset_of_single_images_says_what_is_missing(

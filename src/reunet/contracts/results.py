@@ -47,6 +47,8 @@ class Prediction:
     (*space, classes) float32 in 0..1, summing to 1; with T in front of a sequence.
     instances: int32 like `labels`, 0 outside of objects and 1 .. n for single objects. instance_scores:
     (n + 1,) float32 by id, how sure these are.
+    parents: (max id + 1,) the id that each instance came from, 0 for none, where ids are identities from
+    frame to frame; else None.
     boxes: of objects, with classes and scores; candidates: these and those of scores below the thresholds.
     category: index of the class of the image. category_probabilities: (classes,) float32.
     """
@@ -55,6 +57,7 @@ class Prediction:
     probabilities: np.ndarray | None = None
     instances: np.ndarray | None = None
     instance_scores: np.ndarray | None = None
+    parents: np.ndarray | None = None
     boxes: Boxes | None = None
     candidates: Boxes | None = None
     category: int | None = None

@@ -18,6 +18,9 @@ class Truth:
     labels: (*space) uint8 class indices, IGNORE where unlabelled. objects: (*space) int32 ids of single
     objects, 0 outside of all. boxes: of objects. category: index of the class of the whole image.
     known: (*space) bool, where objects and boxes are told; None for wherever `labels` is not IGNORE.
+    sequence, frame: name of the sequence in time that the image is a frame of, and its number from 0.
+    parents: (max id + 1,) the id that each of `objects` came from, 0 for none, where ids are identities from
+    frame to frame; else None.
     """
 
     labels: NDArray[np.uint8] | None = None
@@ -25,6 +28,9 @@ class Truth:
     boxes: Boxes | None = None
     category: int | None = None
     known: NDArray[np.bool_] | None = None
+    sequence: str | None = None
+    frame: int = 0
+    parents: NDArray[np.int32] | None = None
 
     @property
     def told(self) -> NDArray[np.bool_] | None:

@@ -67,7 +67,9 @@ def _xml_files(entry: SplitFolders, images: Mapping[str, Path], problems: Findin
     """The VOC file of each image, which has its name; images without one are left out."""
     folder = entry.xml or entry.images
     files = {
-        stem_of(path.with_suffix(""), folder): path for path in sorted(folder.rglob("*")) if path.suffix.lower() == ".xml"
+        stem_of(path.with_suffix(""), folder): path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() == ".xml"
     }
     for name in sorted(files.keys() - images.keys() if entry.names is None else ()):
         problems.error("image-missing", files[name], "there is no image of its name")
@@ -107,6 +109,19 @@ def with_categories(
             labelled = found[entry.split].images
             by_file |= {(entry.images / file).absolute(): index for file, index in labelled.items()}
     return [replace(case, category=by_file.get(case.image.absolute())) for case in cases]
+
+
+def with_tracks(cases: Sequence[Case], folders: Sequence[SplitFolders]) -> list[Case]:
+    """The cases with the lineages of their sequences: `tracks/<sequence>.txt` beside the images folder."""
+    base = {entry.split: entry.images.parent / "tracks" for entry in folders}
+
+    def tracks(case: Case) -> Path | None:
+        if case.tracks is not None or case.instances is None or case.sequence is None:
+            return case.tracks
+        file = base[case.split] / f"{case.sequence}.txt"
+        return file if file.is_file() else None
+
+    return [replace(case, tracks=tracks(case)) for case in cases]
 
 
 def object_classes(names: Sequence[str]) -> LabelMap:

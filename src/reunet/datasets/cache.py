@@ -71,7 +71,7 @@ class CaseArrays:
     content: SHA-256 of the image's, mask's and field of view's content.
     spacing: of a volume, mm per axis of space; None for images.
     key: where the arrays lie in the cache.
-    sequence, axis, boxes, category: as of the `Case`.
+    sequence, axis, tracks, boxes, category: as of the `Case`.
     objects: (*space) int32 ids of single objects, 0 outside; None where none are told.
     """
 
@@ -88,9 +88,11 @@ class CaseArrays:
         objects: np.ndarray | Stored | None = None,
         boxes: Boxes | None = None,
         category: int | None = None,
+        tracks: Path | None = None,
     ) -> None:
         self.id, self.content, self.spacing, self.key = id, content, spacing, key
         self.sequence, self.axis, self.boxes, self.category = sequence, axis, boxes, category
+        self.tracks = tracks
         self._objects = None if objects is None else _frozen(objects)
         self._image = _frozen(image)
         self._labels = None if labels is None else _frozen(labels)
@@ -137,6 +139,7 @@ def load_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> CaseA
     entry = Entry(key, case.id, content, volume_spacing(case.image), has_labels, has_objects)
     arrays = cached(entry, lambda: read_case(case, labels, axes=axes))
     arrays.sequence, arrays.axis, arrays.category = case.sequence, case.axis, case.category
+    arrays.tracks = case.tracks
     arrays.boxes = boxes_of(case, labels, arrays.labels)
     return arrays
 

@@ -35,6 +35,7 @@ class Case:
     category: index of the class of the image.
     group: cases of one group (a patient, an experiment) stay together when cases are held out.
     sequence, axis: name of the ordered sequence it belongs to, and whether that is time or depth.
+    tracks: file of the lineage of its sequence, in which ids of objects are identities.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Case:
     annotated: AnnotatedImage | None = None
     boxed: tuple[str, ...] = ()
     category: int | None = None
+    tracks: Path | None = None
 
     @property
     def kinds(self) -> frozenset[str]:

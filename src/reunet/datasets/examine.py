@@ -27,7 +27,7 @@ SAME_PLACE = 0.1
 class CaseFacts:
     """What reading one case gave. header: of its image; None when unreadable. pixels: hash of its decoded
     image; None when unreadable or constant. class_counts: (256,) pixels of each class, or objects where only
-    boxes tell the classes.
+    boxes tell the classes. ids: of its objects, where its sequence tells their tracks.
     """
 
     case: Case
@@ -36,6 +36,7 @@ class CaseFacts:
     pixels: str | None = None
     dtype: str | None = None
     class_counts: np.ndarray | None = None
+    ids: np.ndarray | None = None
 
 
 def examine(case: Case, scan: Scan, options: DataOptions) -> CaseFacts:
@@ -139,6 +140,7 @@ def _objects(
         ids = read_ids(case, header.size, options.axes, problems)
         if ids is not None:
             check_instances(ids, where, problems)
+            facts.ids = None if case.tracks is None else np.unique(ids)
         if any(problem.severity == "error" for problem in problems):
             return None
         return read_objects(case, scan.labels, header.size, options.axes)[1]

@@ -18,6 +18,7 @@ from reunet.datasets.annotated import (
     read_objects,
     with_categories,
     with_objects,
+    with_tracks,
 )
 from reunet.datasets.cases import SPLITS, Case, DataOptions, Dataset, raise_errors
 from reunet.datasets.classes import class_list, read_classes
@@ -105,6 +106,7 @@ def scan_dataset(
         scan.problems.extend(found.problems)
     scan.cases, found_in_order = with_sequences(scan.cases, scan.folders, scan.root, options.sequence)
     scan.problems.extend(found_in_order)
+    scan.cases = with_tracks(scan.cases, scan.folders)
     if options.group is not None:
         scan.cases, problems = with_groups(scan.cases, options.group, scan.folders, scan.root)
         scan.problems.extend(problems)

@@ -58,6 +58,7 @@ def tracked_frames(folders: SplitFolders, root: Path, axes: str | None) -> Found
                 markers=marks if sequence.segmented and segmented else None,
                 sequence=sequence.name,
                 axis="T",
+                tracks=sequence.lineage if 0 in sequence.frames else None,
             )
             found.cases.extend(pages(case, axes, found.problems))
     return found

@@ -17,6 +17,7 @@ from reunet.datasets.cases import SPLITS, Case, DataOptions, Dataset
 from reunet.datasets.examine import CaseFacts, examine
 from reunet.datasets.layouts import Scan, scan_dataset
 from reunet.datasets.splits import shared_notes
+from reunet.io.annotations.ctc import check_tracks, read_tracks
 from reunet.progress import NullProgress, Progress
 
 
@@ -49,6 +50,7 @@ def examine_dataset(
     problems += [*scan.problems, *(problem for fact in facts for problem in fact.problems)]
     _repeated_images(facts, scan.root, problems)
     _frame_sizes(facts, problems)
+    _tracks(facts, problems)
     _classes(facts, scan, problems)
     _whole_set(facts, scan, problems)
     problems.sort(key=lambda problem: problem.severity != "error")  # stable: the order of the files stays
@@ -93,6 +95,19 @@ def _frame_sizes(facts: Iterable[CaseFacts], problems: Findings) -> None:
             fix = "crop them to one size, or make sequences of one size each"
             expected = f"{sizes[0]} as {first.case.id}"
             problems.error("frame-size", fact.case.image, message, expected, sizes[1], fix)
+
+
+def _tracks(facts: Iterable[CaseFacts], problems: Findings) -> None:
+    """Files of tracks that are damaged or disagree with the objects of the frames."""
+    films: dict[Path, list[CaseFacts]] = defaultdict(list)
+    for fact in facts:
+        if fact.case.tracks is not None and fact.case.markers is None:  # not every mark is segmented
+            films[fact.case.tracks].append(fact)
+    for path, frames in films.items():
+        tracks = read_tracks(path, problems)
+        present = {frame: fact.ids.tolist() for frame, fact in enumerate(frames) if fact.ids is not None}
+        if len(present) == len(frames):  # else an unreadable frame is reported already
+            check_tracks(tracks, present, path, problems)
 
 
 def _classes(facts: Iterable[CaseFacts], scan: Scan, problems: Findings) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reunet.errors import UsageError
+from reunet.io.annotations.ctc import Track, write_tracks
+from reunet.io.annotations.instances import write_instances
+from reunet.io.render import write_picture
+from reunet.storage import write_json
 
 MARGIN = 4  # cells are simulated this many radii beyond the view, so that they enter and leave it
 PERSISTENCE = 0.7  # share of its velocity that a cell keeps from frame to frame
@@ -80,6 +85,25 @@ def make_movie(culture: Culture, seed: int = 0) -> Movie:
         images.append(_photograph(shown, depth, dish, culture, rng))
     maps, lineage = _tracks(np.stack(raw), dish.parents)
     return Movie(np.stack(images), maps, lineage)
+
+
+def write_movies(folder: Path, movies: dict[str, list[Movie]]) -> None:
+    """Write movies of splits as a dataset: images, instances under the ids of their tracks, lineages.
+
+    Raises StorageError.
+    """
+    listed = []
+    for split, some in movies.items():
+        for number, movie in enumerate(some):
+            name = f"{split}{number}"
+            stems = [f"{name}_{t:03d}" for t in range(len(movie.frames))]
+            listed.append({"split": split, "sequence": name, "axis": "T", "frames": stems})
+            for stem, image, ids in zip(stems, movie.frames, movie.maps, strict=True):
+                write_picture(folder / split / "images" / f"{stem}.png", image[..., 0])
+                write_instances(folder / split / "instances" / f"{stem}.png", ids)
+            write_tracks(folder / split / "tracks" / f"{name}.txt", map(Track._make, movie.lineage.tolist()))
+    write_json(folder / "sequences.json", listed)
+    write_json(folder / "dataset.json", {"name": "synthetic_movies"})
 
 
 def _seed_dish(culture: Culture, rng: np.random.Generator) -> _Dish:

@@ -124,8 +124,7 @@ def evaluate_split(
     """
     plan, predictor = run.plan(), load(run.path)
     images = [
-        Labelled(case.id, case.sequence, partial(_arrays, case), case.id, partial(getattr, case, "spacing"))
-        for case in prepared.val
+        Labelled.of(case, partial(_arrays, case), partial(getattr, case, "spacing")) for case in prepared.val
     ]
     loaders = loaders_of(predictor, images)
     evaluation = score_images(loaders, Work.of(plan), predictor.calibration, split, progress)
@@ -187,13 +186,7 @@ def _evaluate_run(
     split, output, axes = where
 
     images = [
-        Labelled(
-            case.id,
-            case.sequence,
-            partial(_read, case, dataset.labels, axes),
-            case.image,
-            partial(volume_spacing, case.image),
-        )
+        Labelled.of(case, partial(_read, case, dataset.labels, axes), partial(volume_spacing, case.image))
         for case in cases
     ]
     loaders = loaders_of(predictor, images)

@@ -33,6 +33,18 @@ class Source:
     channels: tuple[Path, ...] = ()
 
 
+@dataclass(frozen=True)
+class Film:
+    """Files that are frames of one sequence, in its order, or one stack.
+
+    axes: what it runs through: T for time, Z for depth; other letters, or none, where that is not told.
+    """
+
+    name: str
+    axes: str
+    sources: tuple[Source, ...]
+
+
 def find_sources(inputs: Sequence[Path], *, exclude: Path) -> tuple[Source, ...]:
     """The image files named by `inputs`: files as they are, folders with everything below, sorted.
 
@@ -148,8 +160,8 @@ def _ignores_case(folder: Path) -> bool:
     return other != existing and other.exists() and other.samefile(existing)
 
 
-def in_sequences(sources: Sequence[Source], pattern: str | None, axes: str | None) -> list[list[Source]]:
-    """The files by the sequence that they are frames of, in its order.
+def in_sequences(sources: Sequence[Source], pattern: str | None, axes: str | None) -> list[Film]:
+    """The files by the sequence that they are frames of.
 
     A stack is a sequence by itself. Others are ordered by `pattern`, or by the sequences.json of the dataset
     they lie in; where neither says, the files of one folder are a sequence, by the numbers in their names.
@@ -158,29 +170,38 @@ def in_sequences(sources: Sequence[Source], pattern: str | None, axes: str | Non
     """
     rule = None if pattern is None else SequencePattern(pattern)
     listed: dict[Path, dict[tuple[str, str], Place]] = {}
-    groups: dict[tuple[str, str], list[tuple[Any, Source]]] = {}
+    groups: dict[tuple[str, ...], list[tuple[Any, Source]]] = {}
     for source in sources:
         name = unicodedata.normalize("NFC", source.name.as_posix())
-        key: tuple[str, str]
+        key: tuple[str, ...]  # ends in what the sequence runs through and its name
         order: Any = None
-        if _is_stack(source.path, axes):
-            key = "stack", str(source.path)
+        if (pages := _page_axes(source.path, axes)) is not None:
+            key = "stack", str(source.path), pages, name
         elif rule is not None:
             if (found := rule.place(name)) is None:
                 raise UsageError(
                     "a name does not fit the pattern", where="--sequence", expected=pattern, received=name
                 )
-            key, order = ("named", found[0]), found[1]
-        elif (place := _listed_place(source.path, listed)) is not None:
-            key, order = ("listed", place.sequence), place.order
+            tells = "{sequence}" in rule.text or "/" in name  # else the folder that was given tells
+            key = "named", rule.axis, found[0] if tells else source.path.resolve().parent.name
+            order = found[1]
+        elif (told := _listed_place(source.path, listed)) is not None:
+            split, place = told
+            key, order = ("listed", split, place.axis, place.sequence), place.order
         else:
-            key, order = ("folder", str(source.path.parent)), natural_order(name)
+            folder = source.path.parent
+            key, order = ("folder", str(folder), "", folder.resolve().name), natural_order(name)
         groups.setdefault(key, []).append((order, source))
-    return [[source for _, source in sorted(group, key=lambda item: item[0])] for group in groups.values()]
+    return [
+        Film(key[-1], key[-2], tuple(source for _, source in sorted(group, key=lambda item: item[0])))
+        for key, group in groups.items()
+    ]
 
 
-def _listed_place(image: Path, listed: dict[Path, dict[tuple[str, str], Place]]) -> Place | None:
-    """What the sequences.json of a dataset says about an image in it; `listed` remembers the files read."""
+def _listed_place(image: Path, listed: dict[Path, dict[tuple[str, str], Place]]) -> tuple[str, Place] | None:
+    """What the sequences.json of a dataset says about an image in it, after the split in which it says so;
+    `listed` remembers the files read.
+    """
     folder = image.absolute().parent
     for root in (folder, *folder.parents[:2]):
         if not (root / FILE).is_file():
@@ -192,12 +213,15 @@ def _listed_place(image: Path, listed: dict[Path, dict[tuple[str, str], Place]])
         names = [
             "/".join((*parts[i:], unicodedata.normalize("NFC", image.stem))) for i in range(len(parts) + 1)
         ]
-        return next((listed[root][split, name] for name in names if (split, name) in listed[root]), None)
+        places = (listed[root].get((split, name)) for name in names)
+        return next(((split, place) for place in places if place is not None), None)
     return None
 
 
-def _is_stack(path: Path, axes: str | None) -> bool:
+def _page_axes(path: Path, axes: str | None) -> str | None:
+    """What the pages of a stack run through; None for other files."""
     try:
-        return read_header(path, axes).pages > 1
+        header = read_header(path, axes)
     except ReunetError:
-        return False  # told when its sequence is predicted
+        return None  # told when its sequence is predicted
+    return "".join(axis for axis in header.axes if axis not in "YXC") if header.pages > 1 else None

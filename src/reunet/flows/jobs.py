@@ -19,11 +19,13 @@ from reunet.contracts.results import Prediction
 from reunet.datasets.cache import read_fov
 from reunet.errors import PlanError, ReunetError, StorageError, TooLargeError, UsageError
 from reunet.flows.outputs import Job, write_image, write_stack
+from reunet.flows.tracks import TrackWriter
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.io.header import ImageHeader
 from reunet.io.images import UNSTATED, read_channels, read_header, read_image
 from reunet.progress import Progress
+from reunet.tasks.instances.tracks import linked
 
 WORKERS = 2
 """Images in hand at a time: while the engine predicts one, another is read or written."""
@@ -121,17 +123,38 @@ class Worker:
         if headers[0].is_volume:
             spacing = headers[0].spacing or UNSTATED
             self.unstated += [] if headers[0].spacing else [jobs[0].source.path]
-        results = self._predicted(images, where, spacing)
-        for job, header, (image, result) in zip(jobs, headers, results, strict=True):
-            inside = self._without_outside(job, image, result, None)
-            write_image(job, self.plan, header, image, inside)
+        results = zip(jobs, self._predicted(images, where, spacing), strict=True)
+        inside = (
+            (image, self._without_outside(job, image, result, None)) for job, (image, result) in results
+        )
+        shown = self._in_time(jobs[0], inside, spacing)
+        for job, header, (image, result) in zip(jobs, headers, shown, strict=True):
+            write_image(job, self.plan, header, image, result)
 
     def _stack(self, job: Job, header: ImageHeader) -> None:
         images = (read_image(job.source.path, page=page, axes=job.axes) for page in range(header.pages))
         where = [f"{job.source.path}, page {page + 1} of {header.pages}" for page in range(header.pages)]
         pages = enumerate(self._predicted(images, where))
         inside = ((image, self._without_outside(job, image, result, page)) for page, (image, result) in pages)
-        write_stack(job, self.plan, inside)
+        write_stack(job, self.plan, self._in_time(job, inside))
+
+    def _in_time(
+        self,
+        job: Job,
+        found: Iterator[tuple[np.ndarray, Prediction]],
+        spacing: tuple[float, ...] | None = None,
+    ) -> Iterator[tuple[np.ndarray, Prediction]]:
+        """Images with their predictions; where objects get identities, these, and their tracks are written
+        at the end.
+        """
+        if job.place is None:
+            yield from found
+            return
+        tracks = TrackWriter()
+        for image, result in linked(found, spacing):
+            tracks.add(image, result)
+            yield image, result
+        tracks.write(job.tracks)
 
     def _predicted(
         self,
@@ -191,7 +214,7 @@ class Worker:
     def _check_memory(self, job: Job, header: ImageHeader) -> None:
         if self.max_memory is None:
             return
-        needed = needed_memory(header, self.predictor, keep_probabilities=job.probabilities)
+        needed = needed_memory(header, self.predictor, keep_probabilities=job.kinds.probabilities)
         if needed > self.max_memory:
             raise TooLargeError(
                 "predicting this image would take more than the memory allowed",

@@ -6,16 +6,22 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
+from reunet.contracts.findings import Findings
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
+from reunet.datasets.cache import CaseArrays
+from reunet.datasets.cases import Axis, Case, raise_errors
 from reunet.errors import DataError, LabelError
 from reunet.flows.scoring import Loaders
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
+from reunet.io.annotations.ctc import read_tracks
 from reunet.sampling.windows import sequences
+from reunet.tasks.instances.tracks import linked
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class Labelled:
     """An image with its truth, still to be read.
 
     read: gives the image (*space, C) and what is known of it. where: the file, for errors.
-    sequence: the sequence it is a frame of, if any. spacing: of a volume, to be read too.
+    sequence, axis, tracks: as of the `Case`. spacing: of a volume, to be read too.
     """
 
     id: str
@@ -31,18 +37,57 @@ class Labelled:
     read: Callable[[], tuple[np.ndarray, Truth]]
     where: object
     spacing: Callable[[], tuple[float, ...] | None] = lambda: None
+    axis: Axis | None = None
+    tracks: Path | None = None
+
+    @classmethod
+    def of(
+        cls,
+        case: Case | CaseArrays,
+        read: Callable[[], tuple[np.ndarray, Truth]],
+        spacing: Callable[[], tuple[float, ...] | None],
+    ) -> Labelled:
+        """A case, read in some way."""
+        where = case.image if isinstance(case, Case) else case.id
+        return cls(case.id, case.sequence, read, where, spacing, case.axis, case.tracks)
 
 
 def loaders_of(predictor: Predictor | SequencePredictor, images: Sequence[Labelled]) -> Loaders:
-    """What reads and predicts each image; of sequences, frames without truth are seen but not scored."""
-    if isinstance(predictor, Predictor):
-        return {image.id: partial(_load, predictor, image) for image in images}
+    """What reads and predicts each image; of sequences, frames without truth are seen but not scored.
+
+    In time, objects get identities. Raises DataError for a file of tracks that is not understood.
+    """
     loaders: dict[str, Callable[[], Scored]] = {}
     for numbers in sequences(images):
         frames = [images[number] for number in numbers]
-        run = _SequenceRun(predictor, frames)
-        loaders |= {frame.id: partial(run.load, number) for number, frame in enumerate(frames)}
+        in_time = frames[0].sequence is not None and frames[0].axis == "T"
+        if in_time:
+            frames = _placed(frames)
+        has_identities = in_time and "instances" in predictor.plan.tasks
+        if isinstance(predictor, SequencePredictor) or has_identities:
+            run = _SequenceRun(predictor, frames, has_identities=has_identities)
+            loaders |= {frame.id: partial(run.load, number) for number, frame in enumerate(frames)}
+        else:
+            loaders |= {frame.id: partial(_load, predictor, frame) for frame in frames}
     return loaders
+
+
+def _placed(frames: Sequence[Labelled]) -> list[Labelled]:
+    """The frames of a sequence, whose truth then tells which one it is and where its objects came from."""
+    parents = None
+    if (file := frames[0].tracks) is not None:
+        problems = Findings(file.parent)
+        tracks = read_tracks(file, problems)
+        raise_errors(problems, file)
+        parents = np.zeros(1 + max((track.id for track in tracks), default=0), np.int32)
+        for track in tracks:
+            parents[track.id] = track.parent
+
+    def read(frame: Labelled, number: int) -> tuple[np.ndarray, Truth]:
+        pixels, truth = frame.read()
+        return pixels, replace(truth, sequence=frame.sequence, frame=number, parents=parents)
+
+    return [replace(frame, read=partial(read, frame, number)) for number, frame in enumerate(frames)]
 
 
 def _load(predictor: Predictor, image: Labelled) -> Scored:
@@ -70,10 +115,15 @@ def _packed_array(array: np.ndarray | None) -> Callable[[], np.ndarray | None]:
 class _SequenceRun:
     """One sequence, predicted as far as its frames are asked for; results are kept for a second time."""
 
-    def __init__(self, predictor: SequencePredictor, frames: Sequence[Labelled]) -> None:
+    def __init__(
+        self, predictor: Predictor | SequencePredictor, frames: Sequence[Labelled], *, has_identities: bool
+    ) -> None:
         self._frames = frames
         self._found: list[Callable[[], Prediction]] = []
         self._results = self._predict(predictor)
+        if has_identities:
+            found = ((None, result) for result in self._predict(predictor))
+            self._results = (result for _, result in linked(found, frames[0].spacing()))
 
     def load(self, number: int) -> Scored:
         """Frame `number`; its probabilities only the first time."""
@@ -89,6 +139,10 @@ class _SequenceRun:
             probabilities = result.probabilities
         return Scored(pixels, truth, replace(self._found[number](), probabilities=probabilities))
 
-    def _predict(self, predictor: SequencePredictor) -> Iterator[Prediction]:
-        pixels = (frame.read()[0] for frame in self._frames)
-        yield from predictor.predictions(pixels, len(self._frames), where=self._frames[0].where)
+    def _predict(self, predictor: Predictor | SequencePredictor) -> Iterator[Prediction]:
+        if isinstance(predictor, SequencePredictor):
+            pixels = (frame.read()[0] for frame in self._frames)
+            yield from predictor.predictions(pixels, len(self._frames), where=self._frames[0].where)
+        else:
+            for frame in self._frames:
+                yield predictor(frame.read()[0], where=frame.where, spacing=frame.spacing())

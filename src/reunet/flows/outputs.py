@@ -17,6 +17,7 @@ from reunet.contracts.results import Prediction
 from reunet.errors import StorageError
 from reunet.flows.inputs import Source
 from reunet.flows.tables import PARTS, described, has_part, write_part
+from reunet.flows.tracks import Place, track_files
 from reunet.io.annotations.geojson import write_geojson
 from reunet.io.annotations.imagej import write_rois
 from reunet.io.annotations.instances import write_instances
@@ -35,15 +36,35 @@ SUFFIXES = (".png", ".tif", ".nii.gz")
 
 
 @dataclass(frozen=True)
+class Kinds:
+    """What is written. tasks: of the run."""
+
+    tasks: tuple[Task, ...] = ("semantic",)
+    probabilities: bool = False
+
+
+@dataclass(frozen=True)
 class Job:
-    """One image file and where its results go. tasks: of the run."""
+    """One image file and where its results go. place: of a frame whose objects have identities, or of the
+    first page of such a stack.
+    """
 
     source: Source
     output: Path
     fov: Path | None
-    probabilities: bool
     axes: str | None
-    tasks: tuple[Task, ...] = ("semantic",)
+    kinds: Kinds
+    place: Place | None = None
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Of the run."""
+        return self.kinds.tasks
+
+    @property
+    def tracks(self) -> tuple[Path, ...]:
+        """What tells the tracks of its sequence: the folder of results, and their animation."""
+        return () if self.place is None else track_files(self.output, self.place.sequence)
 
     def path(self, kind: str, suffix: str) -> Path:
         """Such as OUT/masks/<name>.png."""
@@ -69,6 +90,7 @@ class Job:
             self.path("rois", ".zip"),
             self.path("probabilities", ".npy"),
             self.path(PARTS, ".json"),
+            *self.tracks,
         )
 
     def is_done(self) -> bool:
@@ -77,12 +99,13 @@ class Job:
         def is_there(kind: str, *suffixes: str) -> bool:
             return any(os.path.isfile(self.path(kind, suffix)) for suffix in suffixes)
 
-        wanted = self.probabilities and "semantic" in self.tasks
+        wanted = self.kinds.probabilities and "semantic" in self.tasks
         return (
             (is_there("probabilities", ".npy") or not wanted)
             and (is_there("masks", *SUFFIXES) or "semantic" not in self.tasks)
             and (is_there("instances", *SUFFIXES) or "instances" not in self.tasks)
             and (self.part is None or has_part(self.part, self.tasks))
+            and (not self.tracks or os.path.isdir(self.tracks[0]))
         )
 
     def remove_results(self) -> None:
@@ -102,7 +125,7 @@ class Job:
 def write_image(job: Job, plan: Plan, header: ImageHeader, image: np.ndarray, result: Prediction) -> None:
     """Write all results of one image (H, W, C), or of a volume (D, H, W, C)."""
     ids, like = result.instances, job.source.path if header.is_volume else None
-    if job.probabilities and result.probabilities is not None:
+    if job.kinds.probabilities and result.probabilities is not None:
         _write_array(job.path("probabilities", ".npy"), result.probabilities)
     shown, drawn = image, result
     if header.is_volume:
@@ -125,7 +148,7 @@ def write_image(job: Job, plan: Plan, header: ImageHeader, image: np.ndarray, re
         name = job.source.name
         names = name.as_posix(), name.with_name(job.source.path.name).as_posix()
         spacing = header.spacing if header.is_volume else None
-        write_part(job.part, job.tasks, [described(names, image, result, plan, spacing)])
+        write_part(job.part, job.tasks, [described(names, image, result, plan, spacing, job.place)])
 
 
 def write_stack(job: Job, plan: Plan, pages: Iterable[tuple[np.ndarray, Prediction]]) -> None:
@@ -140,8 +163,9 @@ def write_stack(job: Job, plan: Plan, pages: Iterable[tuple[np.ndarray, Predicti
                 write_picture(folder / f"{number:04d}.png", picture)
             if job.part is not None:
                 name = f"{job.source.name.as_posix()}.pages/{number:04d}"
-                described_pages.append(described((name, name), image, result, plan))
-            kept.append(result if job.probabilities else replace(result, probabilities=None))
+                place = None if job.place is None else Place(job.place.sequence, number - 1)
+                described_pages.append(described((name, name), image, result, plan, place=place))
+            kept.append(result if job.kinds.probabilities else replace(result, probabilities=None))
 
     if set(job.tasks) == {"classification"}:  # nothing to draw
         fill(job.output)

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
+from reunet.contracts.plan import Plan
 from reunet.contracts.results import PredictResult
 from reunet.contracts.run import RunFolder
 from reunet.datasets.folders import image_files, stem_of
@@ -14,8 +15,9 @@ from reunet.datasets.pairs import FOV_ENDINGS, partners_of
 from reunet.errors import DataError, StorageError, UsageError
 from reunet.flows.inputs import Source, find_sources, in_sequences, nearby
 from reunet.flows.jobs import outside_value, predict_all
-from reunet.flows.outputs import Job
+from reunet.flows.outputs import Job, Kinds
 from reunet.flows.tables import PARTS, TABLES, remove_tables, write_tables
+from reunet.flows.tracks import Place, track_name
 from reunet.inference.load import load
 from reunet.progress import NullProgress, Progress
 
@@ -71,11 +73,10 @@ def predict(
     sources = find_sources([Path(path) for path in given], exclude=folder)
     fields = {} if fov is None else _find_fields(Path(fov), sources)
     plan = RunFolder(run).plan()
-    in_time = plan.clip is not None
-    together = in_sequences(sources, sequence, axes) if in_time else [[source] for source in sources]
+    kinds = Kinds(plan.tasks, probabilities)
     groups = [
-        [Job(source, folder, fields.get(source), probabilities, axes, plan.tasks) for source in group]
-        for group in together
+        [Job(source, folder, fields.get(source), axes, kinds, place) for source, place in group]
+        for group in _together(sources, plan, sequence, axes)
     ]
     done = [skip_existing and all(job.is_done() for job in group) for group in groups]
     skipped = [job for group, is_done in zip(groups, done, strict=True) if is_done for job in group]
@@ -107,13 +108,46 @@ def predict(
     )
 
 
+def _together(
+    sources: Sequence[Source], plan: Plan, pattern: str | None, axes: str | None
+) -> list[list[tuple[Source, Place | None]]]:
+    """What is predicted together: images, or the frames of a sequence, with their places where objects get
+    identities: in time, which a network for sequences in time takes for granted.
+
+    Raises UsageError where the tracks of two sequences would have one name.
+    """
+    clip, has_objects = plan.clip, "instances" in plan.tasks
+    if clip is None and not has_objects:
+        return [[(source, None)] for source in sources]
+    groups: list[list[tuple[Source, Place | None]]] = []
+    names: list[str] = []
+    for film in in_sequences(sources, pattern, axes):
+        assumed = clip is not None and clip.axis == "T" and film.axes != "Z" and len(film.axes) < 2
+        if has_objects and (film.axes == "T" or assumed):
+            names.append(film.name)
+            groups.append([(one, Place(film.name, i)) for i, one in enumerate(film.sources)])
+        elif clip is None:
+            groups += [[(source, None)] for source in film.sources]
+        else:
+            groups.append([(source, None) for source in film.sources])
+    files = [track_name(name).casefold() for name in names]
+    if doubled := [name for name, file in zip(names, files, strict=True) if files.count(file) > 1]:
+        raise UsageError(
+            "the tracks of several sequences would have one name",
+            received=", ".join(doubled[:5]),
+            fix="predict them into folders of their own with -o",
+        )
+    return groups
+
+
 def _beside(run: Path) -> Path:
     run = run.resolve()
     return run.with_name(f"{run.name}-predictions")
 
 
 def _check_no_results(jobs: Sequence[Job], folder: Path) -> None:
-    existing = [path for job in jobs for path in job.results() if os.path.exists(path)]
+    files = dict.fromkeys(path for job in jobs for path in job.results())
+    existing = [path for path in files if os.path.exists(path)]
     if not (folder / PARTS).is_dir() and any(job.part for job in jobs):  # else they are made from the parts
         existing += [path for name in TABLES if (path := folder / name).exists()]
     if existing:

@@ -18,6 +18,7 @@ from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Plan, Task
 from reunet.contracts.results import Prediction
 from reunet.errors import StorageError
+from reunet.flows.tracks import Place
 from reunet.io.annotations.coco_write import box_entries, object_entries, write_coco
 from reunet.io.annotations.table import write_table
 from reunet.storage import read_json, write_text
@@ -39,10 +40,12 @@ def described(
     result: Prediction,
     plan: Plan,
     spacing: tuple[float, ...] | None = None,
+    place: Place | None = None,
 ) -> Found:
     """What the tables tell of one image (*space, C), as JSON values.
 
     names: of the image as of its other results, and of its file. spacing: of a volume's voxels in mm.
+    place: of a frame whose objects have identities.
     COCO has no volumes: their objects are in objects.csv only.
     """
     labels, ids = plan.labels, result.instances
@@ -51,7 +54,12 @@ def described(
     if ids is not None:
         classes = majority_class(ids, result.labels, labels)
         table = object_table(ids, image, spacing=spacing, classes=classes)
-        tables.append(_listed({**table, "class": np.array(labels.names, object)[table["class"]]}))
+        table["class"] = np.array(labels.names, object)[table["class"]]
+        if place is not None and result.parents is not None:
+            count, track = len(table["id"]), table["id"]
+            table["sequence"], table["frame"] = np.full(count, place.sequence), np.full(count, place.frame)
+            table["track"], table["parent"] = track, result.parents[track]
+        tables.append(_listed(table))
         entries += object_entries(ids, classes) if ids.ndim == 2 else ()
     if result.boxes is not None:
         tables.append(_listed(_box_table(result.boxes, labels.names)))

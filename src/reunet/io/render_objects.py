@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from reunet.contracts.labels import LabelMap, class_color
+from reunet.contracts.labels import LabelMap
 from reunet.contracts.objects import Boxes
 from reunet.io.render import contour, overlay_colors, to_display
 
 _HUES = 64
-_FIRST_HUE = 10  # of `class_color`, whose first colours are named ones, some of them black and grey
 
 
 def outlines(image: np.ndarray, ids: np.ndarray, colors: np.ndarray | None = None) -> np.ndarray:
@@ -21,11 +20,19 @@ def outlines(image: np.ndarray, ids: np.ndarray, colors: np.ndarray | None = Non
     shown = to_display(image).copy()
     edge = contour(ids, width=1 if max(ids.shape) < 1200 else 2) & (ids > 0)
     if colors is None:
-        hues = np.array([class_color(_FIRST_HUE + i) for i in range(_HUES)], np.uint8)
-        shown[edge] = hues[ids[edge] % _HUES]
+        shown[edge] = identity_colors(ids[edge])
     else:
         shown[edge] = colors[ids[edge]]
     return shown
+
+
+def identity_colors(ids: np.ndarray) -> np.ndarray:
+    """(..., 3) uint8: a bright colour for each id; ids that follow each other differ in hue."""
+    from colorsys import hsv_to_rgb
+
+    # Steps of the golden ratio: however many hues there are, they are spread evenly.
+    rgb = [hsv_to_rgb(i * 0.618034 % 1, (0.55, 0.85)[i % 2], 1.0) for i in range(_HUES)]
+    return (255 * np.array(rgb)).round().astype(np.uint8)[ids % _HUES]
 
 
 def draw_boxes(image: np.ndarray, boxes: Boxes, labels: LabelMap) -> np.ndarray:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -116,7 +116,7 @@ class Content:
     """The parts of a page.
 
     name: of the task. task: what was done, in words. plots: SVG. images: a row per image, the worst first.
-    terms: definitions.
+    terms: definitions. sequences: those shown in motion, with the ids of their images.
     """
 
     name: str
@@ -128,6 +128,7 @@ class Content:
     terms: Sequence[tuple[str, str]]
     galleries: Sequence[Gallery]
     matrix: Matrix | None = None
+    sequences: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def format_score(value: float | None) -> str:

@@ -18,6 +18,7 @@ from reunet.report import plots
 from reunet.report.content import MOST_ROWS, Content, Exhibit, format_count, format_interval, format_score
 from reunet.report.examples import data_uri
 from reunet.report.tasks import content
+from reunet.report.tasks.tracks import moving
 from reunet.storage import write_text
 from reunet.tasks import TASKS, Scorer
 
@@ -57,6 +58,7 @@ def write_report(path: Path, report: Report) -> None:
         report=report,
         metrics=metrics,
         contents=list(zip(contents, _galleries(report.images, contents), strict=True)),
+        films={c.name: _films(report.images, c) for c in contents},
         most_rows=MOST_ROWS,
         curves=_curves(report.history, TASKS[main.task].score),
         choices=_choices(report.plan),
@@ -110,6 +112,12 @@ def _galleries(images: Mapping[str, Callable[[], Scored]], contents: Sequence[Co
         for exhibit, view in some:
             view["panels"] = [(caption, data_uri(picture)) for caption, picture in exhibit.draw(scored)]
     return found
+
+
+def _films(images: Mapping[str, Callable[[], Scored]], content: Content) -> dict[str, str]:
+    """The sequences of a task in motion, by name."""
+    films = {name: moving(ids, images) for name, ids in content.sequences.items()}
+    return {name: source for name, source in films.items() if source}
 
 
 def _choices(plan: Plan | None) -> list[tuple[str, str, str]]:

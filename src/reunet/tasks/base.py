@@ -45,6 +45,13 @@ Pairs = Iterable[tuple[Truth, Maps]]
 """Held-out images, one by one."""
 
 
+def as_json(scores: Any) -> Any:
+    """Scores in nested dictionaries with None for those that are nan."""
+    if isinstance(scores, Mapping):
+        return {name: as_json(value) for name, value in scores.items()}
+    return None if isinstance(scores, float) and scores != scores else scores
+
+
 class Scorer(Protocol):
     """Collects the images of one split. task: what is scored."""
 

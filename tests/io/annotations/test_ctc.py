@@ -86,8 +86,10 @@ def test_results_come_back(tmp_path: Path) -> None:
 
 def test_results_are_whole_or_absent(tmp_path: Path) -> None:
     with pytest.raises(LabelError):
-        write_result(tmp_path / "01_RES", [FRAMES[0], np.array([[70_000]])], ())
+        write_result(tmp_path / "01_RES", [FRAMES[0], np.array([[-1]])], ())
     assert not list(tmp_path.iterdir())
+    write_result(tmp_path / "01_RES", [np.array([[70_000]])], ())
+    assert read_instances(tmp_path / "01_RES" / "mask000.tif").item() == 70_000
 
 
 @pytest.mark.parametrize(

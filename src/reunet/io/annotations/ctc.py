@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reunet.contracts.findings import Findings
-from reunet.errors import LabelError
 from reunet.io.annotations.instances import write_instances
-from reunet.storage import publish_folder
+from reunet.storage import publish_folder, write_text
 
 UNTRACKED = 1 << 15
 """Ids above it are of objects that no track marks; they mean nothing from frame to frame."""
@@ -193,19 +192,20 @@ def write_result(folder: Path, masks: Iterable[np.ndarray], tracks: Iterable[Tra
     """Write the folder `NN_RES` in one step: mask000.tif ... and res_track.txt.
 
     masks: per frame (H, W) or (D, H, W) track ids. digits: of the frame numbers, as in the names of the
-    images. Raises LabelError for ids above 65,535, which the format cannot hold, StorageError.
+    images. Ids above 65,535, which the challenge does not take, make 32-bit files. Raises StorageError.
     """
 
     def fill(temporary: Path) -> None:
         for number, ids in enumerate(masks):
-            if int(ids.max(initial=0)) > np.iinfo(np.uint16).max:
-                what, expected = "the challenge's format cannot hold these ids", "ids up to 65,535"
-                raise LabelError(what, where=folder, expected=expected, received=int(ids.max()))
             write_instances(temporary / f"mask{number:0{digits}d}.tif", ids)
-        lines = [" ".join(map(str, track)) for track in sorted(tracks)]
-        (temporary / "res_track.txt").write_text("".join(line + "\n" for line in lines), encoding="ascii")
+        write_tracks(temporary / "res_track.txt", tracks)
 
     publish_folder(folder, fill)
+
+
+def write_tracks(path: Path, tracks: Iterable[Track]) -> None:
+    """Write a lineage atomically, lines "id begin end parent". Raises StorageError."""
+    write_text(path, "".join(" ".join(map(str, track)) + "\n" for track in sorted(tracks)))
 
 
 def _numbered(folder: Path, pattern: str) -> dict[int, Path]:

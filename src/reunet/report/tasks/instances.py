@@ -30,6 +30,8 @@ from reunet.report.content import (
 )
 from reunet.report.examples import ERRORS, FALSE_ALARM, FOUND, MISSED, UNKNOWN, Picture, display, pale
 from reunet.report.tasks.mistaken_objects import mistakes
+from reunet.report.tasks.tracks import TERMS as TRACK_TERMS
+from reunet.report.tasks.tracks import shown_sequences, track_cards, track_tables
 from reunet.tasks.instances.scorer import Objects, Scorer
 
 RIGHT, LOST, INVENTED = 1, 2, 3
@@ -53,11 +55,12 @@ def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
     return Content(
         name=scorer.task,
         task="Single objects (instances)",
-        cards=_cards(metrics),
-        tables=[_thresholds(metrics)],
+        cards=[*_cards(metrics), *track_cards(metrics)],
+        tables=[_thresholds(metrics), *track_tables(metrics)],
         plots=_plots(scorer, metrics),
         images=_images(scorer),
-        terms=list(TERMS.items()),
+        terms=[*TERMS.items(), *(TRACK_TERMS.items() if metrics["tracking"]["sequences"] else ())],
+        sequences=shown_sequences(metrics, scorer.tracks.images),
         galleries=[
             Gallery(
                 "Best, median and worst images",

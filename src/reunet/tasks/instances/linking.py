@@ -111,6 +111,11 @@ class Linker:
         ]
         return np.array(rows, np.int32).reshape(-1, 4)
 
+    def parents(self) -> NDArray[np.int32]:
+        """(tracks so far + 1,) by id: the parents of the lineage, 0 for none."""
+        table = self.lineage()
+        return np.concatenate([np.zeros(1, np.int32), table[np.argsort(table[:, 0]), 3]])
+
     def _spacing(self, axes: int) -> np.ndarray:
         spacing = self.settings.spacing or (1.0,) * axes
         if len(spacing) != axes:

@@ -30,6 +30,8 @@ from reunet.metrics.matching import (
 )
 from reunet.metrics.objects import ObjectOverlap, object_overlap
 from reunet.metrics.overlap import mean_defined
+from reunet.tasks.base import as_json
+from reunet.tasks.instances.tracks import TrackScores
 
 SCHEMA_VERSION = 1
 
@@ -76,6 +78,7 @@ class Scorer:
     def __init__(self, labels: LabelMap, calibration: Calibration, split: str) -> None:
         self.labels, self.calibration, self.split = labels, calibration, split
         self.images: list[ImageScore] = []
+        self.tracks = TrackScores()
 
     def add(self, case: str, truth: Truth, prediction: Prediction) -> None:
         """Score one image, known as `case`. Raises LabelError when the sizes differ."""
@@ -91,6 +94,7 @@ class Scorer:
             )
         overlap = object_overlap(truth.objects, prediction.instances, truth.told)
         self.images.append(_image_score(case, overlap, prediction.instance_scores))
+        self.tracks.add(case, truth, prediction, overlap)
 
     def image_scores(self) -> dict[str, float | None]:
         """Average precision at IoU 0.5 of each image, None where there is no object."""
@@ -127,6 +131,7 @@ class Scorer:
             "object_f1": _number(object_f1(glands)),
             "object_dice": _mean([image.object_dice for image in self.images]),
             "count_error": _mean([_count_error(image) for image in self.images]),
+            "tracking": as_json(self.tracks.metrics()),
             "ci95": self._intervals(counts),
         }
 

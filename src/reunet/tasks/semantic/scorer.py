@@ -20,8 +20,10 @@ from reunet.metrics.calibration import ReliabilityHistogram
 from reunet.metrics.overlap import confusion, dice, iou, mean_defined, pixel_error
 from reunet.metrics.ranking import RankingHistogram
 from reunet.metrics.regions import rand_scores, regions_from_boundary
+from reunet.tasks.base import as_json
 from reunet.tasks.semantic.decode import threshold
 from reunet.tasks.semantic.fit import true_regions
+from reunet.tasks.semantic.video import VideoScores
 
 SCHEMA_VERSION = 1
 
@@ -57,6 +59,7 @@ class Scorer:
         self.ranking = {index: RankingHistogram() for index in labels.foreground}
         self.reliability = ReliabilityHistogram()
         self.has_probabilities = False
+        self.video = VideoScores(labels)
 
     def add(self, case: str, truth: Truth, prediction: Prediction) -> None:
         """Score one image, known as `case`: its labels, and the probabilities where there are any.
@@ -65,6 +68,7 @@ class Scorer:
         """
         if truth.labels is not None and prediction.labels is not None:
             self._add(case, truth.labels, prediction.labels, prediction.probabilities)
+            self.video.add(truth, prediction.labels)
 
     def _add(
         self, case: str, truth: np.ndarray, prediction: np.ndarray, probabilities: np.ndarray | None
@@ -113,6 +117,7 @@ class Scorer:
             "v_rand": _number(_mean([image.v_rand for image in self.images])),
             "v_info": _number(_mean([image.v_info for image in self.images])),
             "ece": _number(self.reliability.ece()),
+            "video": as_json(self.video.metrics()),
             "undefined": self._undefined(columns),
             "ci95": self._intervals(counts, columns),
         }

@@ -1,0 +1,73 @@
+"""What `predict` leaves of a sequence whose objects have identities: tracks, and an animation of them."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from reunet.contracts.results import Prediction
+from reunet.io.annotations.ctc import Track, write_result
+from reunet.io.render_tracks import Trails, animation
+from reunet.storage import write_bytes
+from reunet.tasks.instances.tracks import Lineage
+
+FOLDER = "tracks"
+MOST_FRAMES = 150
+"""Of an animation; of longer sequences every second frame is shown, every third, and so on."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Frame number `frame`, from 0, of a sequence."""
+
+    sequence: str
+    frame: int
+
+
+def track_name(sequence: str) -> str:
+    """The name of a sequence as that of a file."""
+    return re.sub(r"[^\w.-]+", "_", sequence).lstrip(".") or "_"
+
+
+def track_files(output: Path, sequence: str) -> tuple[Path, Path]:
+    """The folder of results, named as the Cell Tracking Challenge does, and the animation."""
+    name = track_name(sequence)
+    return output / FOLDER / f"{name}_RES", output / FOLDER / f"{name}.webp"
+
+
+class TrackWriter:
+    """Gathers the frames of a sequence; ids are kept compressed, pictures as small as they will be."""
+
+    def __init__(self) -> None:
+        self._lineage, self._trails = Lineage(), Trails()
+        self._maps: list[tuple[bytes, tuple[int, ...]]] = []
+        self._pictures: list[np.ndarray] = []
+        self._every = 1
+
+    def add(self, image: np.ndarray, result: Prediction) -> None:
+        """The next frame: image (*space, C), and what was found in it. Raises nothing."""
+        ids, parents = result.instances, result.parents
+        if ids is None or parents is None:
+            return
+        frame = len(self._maps)
+        self._lineage.add(frame, np.setdiff1d(np.unique(ids), 0), parents)
+        self._maps.append((zlib.compress(ids.tobytes(), 1), ids.shape))
+        if ids.ndim == 2:
+            picture = self._trails.paint(image, ids, parents)
+            if frame % self._every == 0:
+                self._pictures.append(picture)
+            if len(self._pictures) > MOST_FRAMES:
+                self._pictures, self._every = self._pictures[::2], 2 * self._every
+
+    def write(self, files: tuple[Path, ...]) -> None:
+        """Write the files of `track_files`. Raises StorageError."""
+        folder, shown = files
+        tracks = [Track(*row) for row in self._lineage.table().tolist()]
+        maps = (np.frombuffer(zlib.decompress(data), np.int32).reshape(shape) for data, shape in self._maps)
+        if self._pictures:
+            write_bytes(shown, animation(self._pictures))
+        write_result(folder, maps, tracks, digits=max(3, len(str(len(self._maps) - 1))))
