@@ -50,7 +50,7 @@ def read_objects(
             told = read_voc(_xml_files(entry, here, problems), problems, classes)
             images |= {here[image.file].absolute(): image for image in told.images}
         if told is not None:
-            classes, any_file = classes or told.classes, True
+            classes, any_file = classes or told.classes or None, True
     if not any_file:
         return None
     shaped = any(image.shaped for image in images.values())
@@ -74,7 +74,7 @@ def _xml_files(entry: SplitFolders, images: Mapping[str, Path], problems: Findin
     for name in sorted(files.keys() - images.keys() if entry.names is None else ()):
         problems.error("image-missing", files[name], "there is no image of its name")
     for name in sorted(images.keys() - files.keys()):
-        message = "there is no XML file about this image: it is left out"
+        message = "there is no XML file about this image: it counts as not annotated"
         problems.warning("image-not-listed", images[name], message)
     return {name: files[name] for name in images if name in files}
 

@@ -145,11 +145,16 @@ def load_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> CaseA
 
 
 def boxes_of(case: Case, labels: LabelMap, encoded: np.ndarray | None) -> Boxes | None:
-    """The boxes of a case: those that are told, or derived from `encoded`, its labels (H, W) uint8."""
+    """The boxes of a case: those that are told, or derived from `encoded`, its labels (H, W) uint8.
+
+    Raises LabelError for volumes.
+    """
     if case.annotated is not None:
         return case.annotated.boxes
     if not case.boxed or encoded is None:
         return None
+    if encoded.ndim != 2:
+        raise LabelError("boxes are derived from masks of images, not of volumes", where=case.mask)
     from reunet.datasets.derived_boxes import boxes_from_masks
 
     return boxes_from_masks(encoded, [labels.names.index(name) for name in case.boxed])
@@ -245,7 +250,7 @@ def read_ids(case: Case, size: tuple[int, ...], axes: str | None, problems: Find
         ids = read_object_masks(case.object_masks, problems)
         if ids is None:
             return np.zeros(size, np.int32)
-        check_shape(case.object_masks[0].parent, ids.shape, size, "object masks")
+        check_shape(case.object_masks[0].parent, ids.shape, size, "object mask")
         return ids
     if case.instances is None:
         return None
@@ -279,7 +284,7 @@ def check_shape(path: Path, received: tuple[int, ...], expected: tuple[int, ...]
             where=path,
             expected=f"{_sides(expected)} ({'depth x ' * (len(expected) == 3)}height x width) as the image",
             received=_sides(received),
-            fix=f"find the {what} that belongs to this image; nothing is resized silently",
+            fix=f"find the {what} of this image; nothing is resized silently",
         )
 
 

@@ -235,6 +235,17 @@ def _colour_error(coloured: list[_Content]) -> LabelError:
     )
 
 
+def not_understood(where: Path, received: object) -> DataError:
+    """The error for a class list of another form."""
+    return DataError(
+        "the class list is not understood",
+        where=where,
+        expected='[{"id": 0, "name": "background", "color": [0, 0, 0]}, ...]',
+        received=str(received)[:100],
+        fix="list the classes as docs/data.md shows",
+    )
+
+
 def _from_facts(facts: dict[str, Any], where: Path) -> LabelMap:
     """A LabelMap from `classes`, a list of {id, name, color, foreground, boundary} of which only id and
     name are required, and the optional `ignore_index` and `ignore_color`.
@@ -243,12 +254,7 @@ def _from_facts(facts: dict[str, Any], where: Path) -> LabelMap:
         entries = facts["classes"]
         classes = [_entry(entry, position, len(entries)) for position, entry in enumerate(entries)]
     except (TypeError, KeyError, ValueError, AttributeError) as cause:
-        raise DataError(
-            "the class list is not understood",
-            where=where,
-            expected='[{"id": 0, "name": "background", "color": [0, 0, 0]}, ...]',
-            received=f"{type(cause).__name__}: {str(cause)[:100]}",
-        ) from cause
+        raise not_understood(where, f"{type(cause).__name__}: {cause}") from cause
     data = {
         "classes": classes,
         "ignore": facts.get("ignore_index"),
@@ -259,7 +265,12 @@ def _from_facts(facts: dict[str, Any], where: Path) -> LabelMap:
     except PlanError as cause:
         raise DataError("the class list is not valid", where=where, received=cause.received) from cause
     if len(labels.classes) < 2:
-        raise DataError("the class list needs at least two classes, background included", where=where)
+        raise DataError(
+            "the class list needs at least two classes, background included",
+            where=where,
+            received=labels.names[0],
+            fix='list the background too, as the first: {"id": 0, "name": "background"}',
+        )
     return labels
 
 

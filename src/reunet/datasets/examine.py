@@ -15,7 +15,7 @@ from reunet.datasets.cache import check_shape, read_fov, read_ids, read_objects
 from reunet.datasets.cases import Case, DataOptions
 from reunet.datasets.layouts import Scan
 from reunet.errors import DataError, LabelError, TooLargeError
-from reunet.io.annotations.instances import check_instances
+from reunet.io.annotations.instances import check_instances, read_instances
 from reunet.io.images import ImageHeader, read_channels, read_header
 from reunet.io.masks import encode_mask, is_coloured, lossy_mask, read_raw_mask
 
@@ -27,7 +27,7 @@ SAME_PLACE = 0.1
 class CaseFacts:
     """What reading one case gave. header: of its image; None when unreadable. pixels: hash of its decoded
     image; None when unreadable or constant. class_counts: (256,) pixels of each class, or objects where only
-    boxes tell the classes. ids: of its objects, where its sequence tells their tracks.
+    boxes tell the classes. n_objects: where they are told. track_ids: of objects, where tracks are told.
     """
 
     case: Case
@@ -36,7 +36,8 @@ class CaseFacts:
     pixels: str | None = None
     dtype: str | None = None
     class_counts: np.ndarray | None = None
-    ids: np.ndarray | None = None
+    n_objects: int | None = None
+    track_ids: tuple[int, ...] | None = None
 
 
 def examine(case: Case, scan: Scan, options: DataOptions) -> CaseFacts:
@@ -128,7 +129,7 @@ def _objects(
 ) -> np.ndarray | None:
     """Class indices (*space) that follow from objects with pixels; None without any, or with wrong ones."""
     case, problems = facts.case, facts.problems
-    if scan.labels is None or header is None or not case.kinds & {"instances", "boxes"}:
+    if scan.labels is None or header is None or not (case.kinds & {"instances", "boxes"} or case.markers):
         return None
     if case.annotated is not None and case.annotated.size != header.size:
         message = "the annotations are for an image of another size"
@@ -140,7 +141,13 @@ def _objects(
         ids = read_ids(case, header.size, options.axes, problems)
         if ids is not None:
             check_instances(ids, where, problems)
-            facts.ids = None if case.tracks is None else np.unique(ids)
+            facts.n_objects = len(np.unique(ids[ids > 0]))
+            _highest_id(case, ids, facts)
+        elif case.annotated is not None:
+            facts.n_objects = len(case.annotated.boxes)
+        if case.tracks is not None:
+            marks = read_instances(case.markers, case.page, options.axes) if case.markers else ids
+            facts.track_ids = None if marks is None else tuple(np.unique(marks).tolist())
         if any(problem.severity == "error" for problem in problems):
             return None
         return read_objects(case, scan.labels, header.size, options.axes)[1]
@@ -148,6 +155,17 @@ def _objects(
         code = "shape-mismatch" if "sizes" in cause.what else "instances-unreadable"
         problems.caught(code, where, cause)
         return None
+
+
+def _highest_id(case: Case, ids: np.ndarray, facts: CaseFacts) -> None:
+    """Warn of a file in which every id that its sample type can hold is taken."""
+    dtype = None if case.instances is None else read_header(case.instances).dtype
+    if case.instances is not None and dtype in ("uint8", "uint16"):
+        limit = int(np.iinfo(dtype).max)
+        if facts.n_objects == limit:
+            message = f"all ids that {dtype} can hold are taken: further objects may have begun at 0 again"
+            expected, received = f"fewer than {limit} objects, or a larger type", f"{limit} ids"
+            facts.problems.warning("ids-full", case.instances, message, expected, received)
 
 
 def _geometry(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reunet.contracts.findings import Findings
-from reunet.contracts.labels import LabelMap, default_classes
+from reunet.contracts.labels import LabelMap
 from reunet.datasets.annotated import (
     ToldObjects,
     category_classes,
@@ -21,7 +21,7 @@ from reunet.datasets.annotated import (
     with_tracks,
 )
 from reunet.datasets.cases import SPLITS, Case, DataOptions, Dataset, raise_errors
-from reunet.datasets.classes import class_list, read_classes
+from reunet.datasets.classes import class_list, not_understood, read_classes
 from reunet.datasets.folders import Located, Parts, SplitFolders
 from reunet.datasets.object_cases import object_folders, tracked_frames
 from reunet.datasets.pairs import Found, pair_files
@@ -179,8 +179,8 @@ def _classes_without_masks(
     if objects is not None and objects.classes:
         scan.labels = object_classes(objects.classes)
     elif any("instances" in case.kinds for case in scan.cases):
-        if names is None:
-            scan.labels = LabelMap(classes=default_classes([0, 1], ["background", "object"]))
+        if names is None or len(names) == 1:
+            scan.labels = object_classes(("background", *(names or ("object",))))
         else:
             scan.labels = _class_list(scan, options, ())
     elif scan.categories is not None:
@@ -192,17 +192,31 @@ def _classes_without_masks(
 
 
 def _derive_boxes(scan: Scan, listed: str) -> None:
-    """Let boxes be put around the connected parts of some classes. Raises UsageError for unknown classes."""
-    wanted = tuple(name.strip() for name in listed.split(",") if name.strip())
-    names = scan.labels.names if scan.labels is not None else wanted
-    unknown = [name for name in wanted if name not in names]
+    """Let boxes be put around the connected parts of some classes, which become the foreground.
+
+    Raises UsageError for unknown classes, and where boxes are told or there are no masks.
+    """
+    if any(case.annotated for case in scan.cases) or not any(case.mask for case in scan.cases):
+        raise UsageError(
+            "boxes are derived where a dataset has masks and no boxes of its own",
+            where="--boxes-from-masks",
+            received=scan.layout,
+            fix="leave the option out",
+        )
+    wanted = tuple(dict.fromkeys(name.strip() for name in listed.split(",") if name.strip()))
+    if scan.labels is None:  # what is wrong with the masks is said already
+        return
+    unknown = [name for name in wanted if name not in scan.labels.names]
     if unknown or not wanted:
         raise UsageError(
             "boxes can only be derived from classes of the masks",
             where="--boxes-from-masks",
-            expected=f"some of: {', '.join(names)}",
+            expected=f"some of: {', '.join(scan.labels.names)}",
             received=", ".join(unknown) or listed,
         )
+    entries = scan.labels.classes
+    chosen = tuple(one.model_copy(update={"foreground": one.name in wanted}) for one in entries)
+    scan.labels = scan.labels.model_copy(update={"classes": chosen})
     scan.cases = [replace(case, boxed=wanted) for case in scan.cases]
 
 
@@ -218,12 +232,15 @@ def _leave_out(scan: Scan) -> None:
 
 
 def class_names(root: Path) -> list[str] | None:
-    """The names of the classes in dataset.json, None where it has none."""
+    """The names of the classes in dataset.json, None where it has none. Raises DataError."""
     entries = _description(root).get("classes")
-    if not isinstance(entries, list) or not entries:
+    if entries is None:
         return None
-    names = [entry.get("name") if isinstance(entry, dict) else None for entry in entries]
-    return [str(name) for name in names] if all(isinstance(name, str) and name for name in names) else None
+    listed = entries if isinstance(entries, list) else []
+    names = [entry.get("name") if isinstance(entry, dict) else None for entry in listed]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise not_understood(root / "dataset.json", entries)
+    return [str(name) for name in names]
 
 
 def _description(root: Path) -> dict[str, Any]:

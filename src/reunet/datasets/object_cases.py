@@ -55,7 +55,7 @@ def tracked_frames(folders: SplitFolders, root: Path, axes: str | None) -> Found
                 image,
                 None,
                 instances=segmented,
-                markers=marks if sequence.segmented and segmented else None,
+                markers=marks if sequence.segmented else None,
                 sequence=sequence.name,
                 axis="T",
                 tracks=sequence.lineage if 0 in sequence.frames else None,
@@ -72,7 +72,7 @@ def _say_what_is_used(sequence: CtcSequence, folder: Path, problems: Findings) -
         message = "no frame is segmented: the marks of the tracks are taken for the objects"
         fix = "add SEG/ where marks do not show objects to their full extent"
         problems.warning("marks-only", folder, message, "SEG/man_seg000.tif", "", fix)
-    elif 0 < len(sequence.segmented) < len(sequence.frames):
+    elif len(sequence.segmented) < len(sequence.frames):
         message = "frames without a segmentation are seen, but not learned from or scored"
         received = f"{len(sequence.segmented)} of {len(sequence.frames)} frames are segmented"
         problems.warning("frames-unsegmented", folder, message, "", received)

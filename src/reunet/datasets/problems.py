@@ -15,6 +15,7 @@ from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.results import Problem
 from reunet.datasets.cases import SPLITS, Case, DataOptions, Dataset
 from reunet.datasets.examine import CaseFacts, examine
+from reunet.datasets.fixes import with_fixes
 from reunet.datasets.layouts import Scan, scan_dataset
 from reunet.datasets.splits import shared_notes
 from reunet.io.annotations.ctc import check_tracks, read_tracks
@@ -52,9 +53,10 @@ def examine_dataset(
     _frame_sizes(facts, problems)
     _tracks(facts, problems)
     _classes(facts, scan, problems)
+    _objects(facts, problems)
     _whole_set(facts, scan, problems)
     problems.sort(key=lambda problem: problem.severity != "error")  # stable: the order of the files stays
-    return scan, problems
+    return scan, with_fixes(dict.fromkeys(problems))  # a file of tracks may be read twice
 
 
 def _examine_all(cases: list[Case], scan: Scan, options: DataOptions, progress: Progress) -> list[CaseFacts]:
@@ -101,11 +103,11 @@ def _tracks(facts: Iterable[CaseFacts], problems: Findings) -> None:
     """Files of tracks that are damaged or disagree with the objects of the frames."""
     films: dict[Path, list[CaseFacts]] = defaultdict(list)
     for fact in facts:
-        if fact.case.tracks is not None and fact.case.markers is None:  # not every mark is segmented
+        if fact.case.tracks is not None:
             films[fact.case.tracks].append(fact)
     for path, frames in films.items():
         tracks = read_tracks(path, problems)
-        present = {frame: fact.ids.tolist() for frame, fact in enumerate(frames) if fact.ids is not None}
+        present = {frame: one.track_ids for frame, one in enumerate(frames) if one.track_ids is not None}
         if len(present) == len(frames):  # else an unreadable frame is reported already
             check_tracks(tracks, present, path, problems)
 
@@ -124,6 +126,18 @@ def _classes(facts: Iterable[CaseFacts], scan: Scan, problems: Findings) -> None
         for split, counts in totals.items():
             if labels is not None:
                 _absent_classes(split, labels, counts, problems)
+
+
+def _objects(facts: Iterable[CaseFacts], problems: Findings) -> None:
+    """Images that show no object."""
+    empty: dict[str, list[str]] = defaultdict(list)
+    for fact in facts:
+        if fact.n_objects == 0:
+            empty[fact.case.split].append(fact.case.id)
+    for split, names in empty.items():
+        message = f"{len(names)} image(s) show no object, and are learned from as such"
+        received = ", ".join(names[:10]) + ", ..." * (len(names) > 10)
+        problems.warning("no-objects", split, message, "", received)
 
 
 def _absent_classes(split: str, labels: LabelMap, counts: np.ndarray, problems: Findings) -> None:

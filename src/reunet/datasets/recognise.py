@@ -203,9 +203,9 @@ def _object_folders(root: Path) -> list[SplitFolders]:
     """A folder per image with images/ and masks/, where some image has several masks."""
     bases = _bases(root)
     entries = {split: [one for one in visible(base) if one.is_dir()] for split, base in bases.items()}
-    if not all(some and all((one / "images").is_dir() for one in some) for some in entries.values()):
-        return []
     inside = [one for some in entries.values() for one in some]
+    if not all((one / "images").is_dir() or (one / "masks").is_dir() for one in inside):
+        return []
     if any(len(image_files(one / "images")) > 1 for one in inside):
         return []
     if not any((one / "masks").is_dir() and len(image_files(one / "masks")) > 1 for one in inside):
@@ -225,11 +225,12 @@ def _class_folders(root: Path) -> list[SplitFolders]:
     base = bases["train"]
     folders = [one for one in visible(base) if one.is_dir()]
     names = {one.name for one in folders}
-    if len(folders) < 2 or {name.lower() for name in names} & _NO_CLASSES or has_images(base):
+    if {name.lower() for name in names} & _NO_CLASSES or (base == root and has_images(base)):
         return []
-    if not all(has_images(one) for one in folders):
+    filled = [one for one in folders if visible(one)]
+    if len(filled) < 2 or not all(has_images(one) for one in filled):
         return []
-    stems = [{stem_of(path, one) for path in image_files(one)} for one in folders]
+    stems = [{stem_of(path, one) for path in image_files(one)} for one in filled]
     if all(one == stems[0] for one in stems) and not names <= _class_names(root):
         raise DataError(
             "each folder holds files of the same names: they may be classes, or images and their masks",

@@ -30,6 +30,7 @@ class Labelled:
 
     read: gives the image (*space, C) and what is known of it. where: the file, for errors.
     sequence, axis, tracks: as of the `Case`. spacing: of a volume, to be read too.
+    scored: False of a frame that nobody annotated.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Labelled:
     spacing: Callable[[], tuple[float, ...] | None] = lambda: None
     axis: Axis | None = None
     tracks: Path | None = None
+    scored: bool = True
 
     @classmethod
     def of(
@@ -49,7 +51,8 @@ class Labelled:
     ) -> Labelled:
         """A case, read in some way."""
         where = case.image if isinstance(case, Case) else case.id
-        return cls(case.id, case.sequence, read, where, spacing, case.axis, case.tracks)
+        scored = bool(case.kinds if isinstance(case, Case) else case.truth)
+        return cls(case.id, case.sequence, read, where, spacing, case.axis, case.tracks, scored)
 
 
 def loaders_of(predictor: Predictor | SequencePredictor, images: Sequence[Labelled]) -> Loaders:
@@ -66,9 +69,9 @@ def loaders_of(predictor: Predictor | SequencePredictor, images: Sequence[Labell
         has_identities = in_time and "instances" in predictor.plan.tasks
         if isinstance(predictor, SequencePredictor) or has_identities:
             run = _SequenceRun(predictor, frames, has_identities=has_identities)
-            loaders |= {frame.id: partial(run.load, number) for number, frame in enumerate(frames)}
+            loaders |= {one.id: partial(run.load, number) for number, one in enumerate(frames) if one.scored}
         else:
-            loaders |= {frame.id: partial(_load, predictor, frame) for frame in frames}
+            loaders |= {one.id: partial(_load, predictor, one) for one in frames if one.scored}
     return loaders
 
 

@@ -12,7 +12,6 @@ from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Plan
 from reunet.contracts.truth import Truth
 from reunet.datasets.cache import CaseArrays
-from reunet.errors import DataError
 from reunet.sampling.appearance import change_appearance
 from reunet.sampling.boxes import boxes_in_patch, shown
 from reunet.sampling.geometry import coordinate_map, resample
@@ -33,10 +32,10 @@ IGNORE; of sequences with an axis T after B."""
 class PatchSampler:
     """Draws augmented training batches.
 
-    Every case is shown once per epoch in an order of its own; a share of the patches is centred on
-    foreground, its class drawn evenly among those the case has. With `plan.clip` a patch is a window of
-    frames, see `windows.py`; all frames of it, and of the windows that carry on from it in the next batches,
-    are read along the same coordinates and change their appearance in the same way.
+    Every case that is annotated is shown once per epoch in an order of its own; a share of the patches is
+    centred on foreground, its class drawn evenly among those the case has. With `plan.clip` a patch is a
+    window of frames, see `windows.py`; all frames of it, and of the windows that carry on from it in the next
+    batches, are read along the same coordinates and change their appearance in the same way.
 
     targets: of the run's tasks; the labels for a head `semantic` by default.
     margin: pixels per side that the network's output lacks, per axis; its targets lack them too.
@@ -55,7 +54,9 @@ class PatchSampler:
         self.cases, self.plan, self.targets = tuple(cases), plan, targets or _labels
         self.margin = margin or (0,) * len(plan.patch)
         self.augmentation = plan.augmentation if augment else None
-        self.windows = all_windows(self.cases, plan.clip)
+        annotated = [bool(case.truth) for case in self.cases]
+        windows = all_windows(self.cases, plan.clip)
+        self.windows = tuple(one for one in windows if any(annotated[frame] for frame in one.anchors))
         self.carry = plan.clip.carry if plan.clip else 1
         self._affine = lru_cache(maxsize=None)(self._compute_affine)
         self._positions = lru_cache(maxsize=None)(self._find_positions)
@@ -99,11 +100,12 @@ class PatchSampler:
             case = self.cases[number]
             images.append(scaled(resample(case.image, coordinates), intensity, *self._affine(number)))
             truth = case.truth if counts else Truth()
-            if not truth and not self.plan.clip:
-                raise DataError("a case without a mask cannot be trained on", where=case.id)
             shape = tuple(part.stop - part.start for part in inside)
             size = case.image.shape[:-1]
-            targets.append(self.targets(_in_patch(truth, coordinates[inside], size) or _unknown(shape)))
+            told = self.targets(_in_patch(truth, coordinates[inside], size))
+            if len(told) < len(self.plan.network.heads):  # what is not told of this frame is not learned
+                told = self.targets(_unknown(shape)) | told
+            targets.append(told)
         return images, targets
 
     def _order(self, epoch: int) -> np.ndarray:

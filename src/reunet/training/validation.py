@@ -13,7 +13,6 @@ import numpy as np
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.truth import Truth
 from reunet.datasets.cache import CaseArrays
-from reunet.errors import DataError
 from reunet.inference.keras_runtime import KerasRuntime, copy_weights
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
@@ -73,13 +72,11 @@ class Validator:
         for case, maps in self._maps(cases):
             if case.truth:
                 yield case.truth, maps
-            elif self.plan.clip is None:
-                raise DataError("a case without a mask cannot be scored", where=case.id)
 
     def _maps(self, cases: Sequence[CaseArrays]) -> Iterator[tuple[CaseArrays, Maps]]:
         if self.plan.clip is None:
-            single = Predictor(self.plan, self.runtime)
-            yield from ((case, single.maps(np.asarray(case.image), spacing=case.spacing)) for case in cases)
+            single, told = Predictor(self.plan, self.runtime), (case for case in cases if case.truth)
+            yield from ((case, single.maps(np.asarray(case.image), spacing=case.spacing)) for case in told)
             return
         predictor = SequencePredictor(self.plan, self.runtime)
         for numbers in sequences(cases):

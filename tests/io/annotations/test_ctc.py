@@ -10,11 +10,13 @@ import pytest
 from reunet.contracts.findings import Findings
 from reunet.errors import LabelError
 from reunet.io.annotations.ctc import (
+    UNTRACKED,
     Track,
     check_tracks,
     find_sequences,
     read_result,
     read_tracks,
+    with_identities,
     write_result,
 )
 from reunet.io.annotations.instances import read_instances, write_instances
@@ -57,6 +59,29 @@ def test_annotated_slices_of_volumes(tmp_path: Path) -> None:
     assert not problems
     assert list(found.slices) == [(0, 2)]
     assert read_instances(found.frames[0]).shape == (3, 4, 5)
+
+
+def test_objects_take_the_ids_of_the_marks_that_they_cover() -> None:
+    ids = np.zeros((8, 12), np.int32)
+    ids[0:4, 0:4], ids[0:4, 5:9], ids[5:8, 0:6] = 1, 2, 3
+    marks = np.zeros_like(ids)
+    marks[1:3, 1:3] = 40
+    marks[0:2, 8:12] = 41  # a quarter of it inside: of another object
+    marks[6, 0:5], marks[7, 0:2] = 43, 42  # two in one: the larger one
+    found, missing = with_identities(ids, marks)
+    expected = np.select([ids == 1, ids == 2, ids == 3], [40, UNTRACKED + 2, 43], 0)
+    np.testing.assert_array_equal(found, expected)
+    assert missing == 1
+    found, missing = with_identities(ids * 0, marks)
+    assert (found.any(), missing) == (False, 0)
+
+
+def test_gold_truth_goes_before_silver(tmp_path: Path) -> None:
+    for truth in ("ST", "GT"):
+        challenge(tmp_path, truth)
+    write_instances(tmp_path / "01_ST" / "SEG" / "man_seg002.tif", FRAMES[2])
+    (found,) = find_sequences(tmp_path, Findings(tmp_path))
+    assert [path.relative_to(tmp_path).parts[0] for path in found.segmented.values()] == ["01_GT", "01_ST"]
 
 
 def test_other_folders_are_no_sequences(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ page on annotations: `NN/tTTT.tif`, `NN_GT/SEG/man_segTTT.tif` (a slice: `man_se
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -158,7 +158,7 @@ def with_identities(ids: NDArray[np.int32], markers: NDArray[np.int32]) -> tuple
 
 
 def check_tracks(
-    tracks: Sequence[Track], present: dict[int, Iterable[int]], path: Path, problems: Findings
+    tracks: Sequence[Track], present: Mapping[int, Iterable[int]], path: Path, problems: Findings
 ) -> None:
     """Add an error where frames and lineage disagree, a warning for tracks that are gone in between.
 

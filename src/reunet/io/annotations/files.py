@@ -28,5 +28,5 @@ def match_files(source: Path, folder: Path, listed: Iterable[str], problems: Fin
         entries = sorted((folder / parent).iterdir()) if (folder / parent).is_dir() else []
         for path in entries:
             if image_suffix(path) and path.is_file() and parent / path.name not in known:
-                message = f"{source.name} does not name this image: it is left out"
+                message = f"{source.name} does not name this image: it counts as not annotated"
                 problems.warning("image-not-listed", path, message)
