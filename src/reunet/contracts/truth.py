@@ -18,6 +18,8 @@ class Truth:
     labels: (*space) uint8 class indices, IGNORE where unlabelled. objects: (*space) int32 ids of single
     objects, 0 outside of all. boxes: of objects. category: index of the class of the whole image.
     known: (*space) bool, where objects and boxes are told; None for wherever `labels` is not IGNORE.
+    classes: indices of the classes that this image is annotated with; what is background in `labels` may be
+    one of the others. None for all. spacing: size of a voxel in mm per axis; None of images.
     """
 
     labels: NDArray[np.uint8] | None = None
@@ -25,6 +27,8 @@ class Truth:
     boxes: Boxes | None = None
     category: int | None = None
     known: NDArray[np.bool_] | None = None
+    classes: tuple[int, ...] | None = None
+    spacing: tuple[float, ...] | None = None
 
     @property
     def told(self) -> NDArray[np.bool_] | None:

@@ -28,10 +28,12 @@ class Case:
     fov: file whose non-zero pixels are the field of view; outside of it nothing is learned or scored.
     page: page of a stack file, or None for a file with one image or one volume.
     channels: files of its further channels, where each channel has its own.
+    layers: masks of its further regions, where each region has a mask of its own.
     instances: file of object ids. annotated: its objects as a file of many images tells them.
     category: index of the class of the image.
     group: cases of one group (a patient, an experiment) stay together when cases are held out.
     sequence, axis: name of the ordered sequence it belongs to, and whether that is time or depth.
+    classes: indices of the classes that it is annotated with; None for all.
     """
 
     id: str
@@ -47,6 +49,8 @@ class Case:
     instances: Path | None = None
     annotated: AnnotatedImage | None = None
     category: int | None = None
+    classes: tuple[int, ...] | None = None
+    layers: tuple[Path, ...] = ()
 
     @property
     def kinds(self) -> frozenset[str]:

@@ -37,6 +37,7 @@ class SplitFolders:
     """The folders of one split; `base` is where items.csv and labels.csv may lie.
 
     instances: images of object ids. objects: a COCO file. table: labels.csv with a class per image.
+    layers: folders in `masks`, each with the masks of one region; empty where the masks are there themselves.
     channel_files: each channel of an image has a file of its own, numbered `_0000`, `_0001` ...
     """
 
@@ -49,6 +50,7 @@ class SplitFolders:
     objects: Path | None = None
     table: Path | None = None
     channel_files: bool = False
+    layers: tuple[str, ...] = ()
 
 
 def locate(root: Path | None, options: DataOptions) -> tuple[Path, tuple[SplitFolders, ...], frozenset[str]]:

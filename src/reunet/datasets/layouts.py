@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from reunet.datasets.cases import Case, DataOptions, Dataset, raise_errors
 from reunet.datasets.classes import class_list
 from reunet.datasets.folders import SplitFolders, locate
 from reunet.datasets.pairs import pair_files
+from reunet.datasets.regions import layer_names, with_partial
 from reunet.datasets.sequences import with_sequences
 from reunet.datasets.tables import read_json, with_groups
 from reunet.errors import DataError, LabelError
@@ -70,6 +72,8 @@ def scan_dataset(root: Path | None, options: DataOptions, labels: LabelMap | Non
     if options.axes is not None:
         check_axes(options.axes)
     scan = Scan(*locate(root, options))
+    layers = layer_names(_description(scan.root))
+    scan.folders = tuple(replace(folders, layers=layers) for folders in scan.folders)
     for folders in scan.folders:
         found = pair_files(folders, scan.root, options.axes)
         scan.cases.extend(found.cases)
@@ -97,6 +101,7 @@ def scan_dataset(root: Path | None, options: DataOptions, labels: LabelMap | Non
     wrong = any(problem.severity == "error" for problem in scan.problems)
     try:
         scan.labels = labels or class_list(scan.root, options, known)
+        scan.cases, scan.labels = with_partial(scan.cases, scan.labels, scan.root, scan.problems)
     except DataError as cause:
         if not wrong and not isinstance(cause, LabelError):
             raise

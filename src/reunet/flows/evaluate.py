@@ -210,7 +210,7 @@ def _arrays(case: CaseArrays) -> tuple[np.ndarray, Truth]:
 def _read(case: Case, labels: LabelMap, axes: str | None) -> tuple[np.ndarray, Truth]:
     image, encoded, objects = read_case(case, labels, axes=axes)
     boxes = None if case.annotated is None else case.annotated.boxes
-    return image, Truth(encoded, objects, boxes, case.category)
+    return image, Truth(encoded, objects, boxes, case.category, classes=case.classes)
 
 
 def _seen_in_training(run: RunFolder, cases: Sequence[Case], split: str) -> list[str]:
