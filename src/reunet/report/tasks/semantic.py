@@ -152,7 +152,9 @@ def _regions(scorer: Scorer, metrics: dict[str, Any]) -> Table:
         absent = metrics["undefined"]["per_region"][region.name]
         rows.append([Cell(region.name, made_of, region.color), *cells, Cell(str(absent))])
     columns = ("region", "Dice, mean over images", "Dice, pooled", "IoU, pooled", "images without it")
-    return Table("Regions", "Classes taken together; they may overlap, and the means are theirs.", columns, rows)
+    return Table(
+        "Regions", "Classes taken together; they may overlap, and the means are theirs.", columns, rows
+    )
 
 
 def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
@@ -185,7 +187,7 @@ def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
 
 
 def _images(scorer: Scorer, metrics: dict[str, Any]) -> Table:
-    shown = {key: name for key, name in COLUMNS.items() if metrics.get(key, 0) is not None}
+    shown = {key: name for key, name in COLUMNS.items() if _mean(metrics.get(key, 0)) is not None}
     rows = [
         [Cell(row["id"]), *scores(*(row[key] for key in shown)), *counts(row["labelled_pixels"])]
         for row in worst_first(scorer.rows(), "dice.mean_foreground")
