@@ -133,6 +133,9 @@ class PlanOptions(TypedDict):
     encoder: Annotated[
         str | None, Option(metavar="NAME", help="Pretrained encoder: vgg16, resnet50, mobilenet_v2, ...")
     ]
+    loss: Annotated[
+        str, Option(metavar="NAME", help="auto, or cl_dice for vessels and other thin structures.")
+    ]
     minutes: Minutes
     epochs: Annotated[float | None, Option(metavar="N", help="Budget: passes over the training cases.")]
     steps: Steps

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reunet.contracts.plan import Calibration
+from reunet.contracts.objects import Boxes
+from reunet.contracts.plan import Calibration, Inference, InputSpec, Intensity
+from reunet.contracts.truth import Truth
 from reunet.errors import DataError, PlanError, ReunetError
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor, as_image
+from reunet.tasks import Classes, Work
 
 
 class RampRuntime:
@@ -83,6 +86,48 @@ def test_test_time_augmentation_is_the_mean_over_the_mirrorings(run: Path) -> No
     views = [np.flip(plain(np.flip(image, axes)).probabilities, axes) for axes in [(), (0,), (1,), (0, 1)]]
     np.testing.assert_allclose(augmented, np.mean(views, axis=0), atol=1e-6)
     assert np.abs(augmented - views[0]).max() > 0.01
+
+
+class OracleRuntime:
+    """Says of a tile whose pixels are object ids what a perfect network would say."""
+
+    name, precision = "oracle", "f32"
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+
+    def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        return size
+
+    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        (ids,) = batch[..., 0].round().astype(np.int32)
+        found = [np.nonzero(ids == i) for i in np.unique(ids)[1:]]
+        corners = [[y.min(), x.min(), y.max() + 1, x.max() + 1] for y, x in found]
+        boxes = Boxes(np.array(corners, np.float32), np.ones(len(corners), np.uint8))
+        told = self.work.targets(Truth((ids > 0).astype(np.uint8), ids, boxes))
+        maps = {"box": told["box"][..., :4], "centre": told["centre"], "distance": told["distance"]}
+        maps["instances"] = np.eye(3, dtype=np.float32)[told["instances"]]
+        return {name: values[None] for name, values in maps.items()}
+
+
+def test_mirrored_objects_and_boxes_are_turned_back(run: Path) -> None:
+    """A perfect network is as perfect with test-time augmentation: nothing is left mirrored in the mean."""
+    ids = np.zeros((48, 64), np.uint8)
+    ids[3:14, 5:28], ids[20:45, 8:17], ids[20:35, 17:24], ids[9:16, 50:63] = 1, 2, 3, 4
+    plan = load(run).plan
+    work = Work(("detection", "instances"), Classes(plan.labels))
+    plain_input = InputSpec(channels=1, intensity=Intensity(method="fixed", offset=(0.0,), scale=(1.0,)))
+    network = plan.network.model_copy(update={"heads": work.heads})
+    changes = {"tasks": ("detection", "instances"), "network": network, "input": plain_input}
+    changes["inference"] = Inference(tile=ids.shape)
+    plan = plan.model_copy(update=changes)
+    plain, augmented = (Predictor(plan, OracleRuntime(work), tta=tta)(ids) for tta in (False, True))
+    for found in (plain, augmented):
+        order = np.argsort(found.boxes.corners[:, 0] * 100 + found.boxes.corners[:, 1])
+        expected = [[3, 5, 14, 28], [9, 50, 16, 63], [20, 8, 45, 17], [20, 17, 35, 24]]
+        np.testing.assert_allclose(found.boxes.corners[order], expected, atol=1e-3)
+        pairs = np.unique(np.stack([found.instances.ravel(), ids.ravel()]), axis=1)
+        assert len(pairs.T) == len(set(pairs[0])) == len(set(pairs[1])) == 5
 
 
 def test_grey_is_repeated_only_when_the_plan_says_so(

@@ -166,3 +166,27 @@ def test_plan_file_round_trip_and_typos(tmp_path: Path) -> None:
     file.write_text(json.dumps(content))
     with pytest.raises(PlanError, match="newer reunet"):
         Plan.read(file)
+
+
+def test_a_rare_class_is_looked_for_more_often() -> None:
+    names = LabelMap(classes=default_classes([0, 1, 2], ["background", "road", "sign"]))
+    for side, weights in ((40, ()), (5, (1.0, 1.0, 2.0))):  # 16 % and a quarter of a percent of the pixels
+        cases = []
+        for i in range(4):
+            labels = np.zeros((100, 100), np.uint8)
+            labels[60:, :], labels[:side, i : i + side] = 1, 2
+            cases.append(CaseArrays(str(i), np.full((100, 100, 1), i, np.uint8), labels, str(i)))
+        made = make_plan(fingerprint_of(cases, names), PlanRequest(steps=1))
+        assert made.class_sampling == weights
+        assert ("class_sampling" in made.reasons) is bool(weights)
+    with pytest.raises(PlanError, match="class_sampling"):
+        Plan.parse(made.model_dump() | {"class_sampling": (1.0, 2.0)}, where="test")
+
+
+def test_centre_lines_are_thinned_by_what_the_widest_line_needs() -> None:
+    labels = np.zeros((100, 120), np.uint8)
+    labels[50:56] = 1
+    cases = [CaseArrays(str(i), labels[..., None] + np.uint8(i), labels, str(i)) for i in range(4)]
+    made = make_plan(fingerprint_of(cases), PlanRequest(steps=1, loss="cl_dice"))
+    assert made.loss.cl_dice == 0.5
+    assert 3 <= made.loss.thinning <= 8

@@ -168,6 +168,21 @@ def test_unlabelled_regions_are_avoided_and_kept_unlabelled() -> None:
     assert set(np.unique(drawn)) <= {0, IGNORE}
 
 
+def test_classes_are_looked_for_as_often_as_their_weights_say() -> None:
+    """Of three classes, one is not in the image: the two others share its patches."""
+    names = LabelMap(classes=default_classes([0, 1, 2, 3]))
+    labels = np.zeros((400, 400), np.uint8)
+    labels[10:14, 10:390], labels[200:204, 200:204] = 1, 3
+    case = CaseArrays("a", np.zeros((400, 400, 1), np.uint8), labels, "")
+    for weights, share in (((), 0.5), ((1.0, 1.0, 9.0, 3.0), 0.75)):
+        changes = {"augmentation": STILL, "foreground_sampling": 1.0, "class_sampling": weights}
+        plan = make_plan().model_copy(update={**changes, "labels": names, "batch": 200})
+        _, drawn = labelled(PatchSampler([case], plan).batch(0))
+        rare = (drawn == 3).any(axis=(1, 2)).mean()
+        assert rare == pytest.approx(share, abs=0.09)
+        assert ((drawn > 0).any(axis=(1, 2))).all()
+
+
 @pytest.mark.parametrize("method", ["image_zscore", "image_percentile"])
 def test_constant_and_huge_images_stay_finite(method: str) -> None:
     intensity = Intensity(method=method)

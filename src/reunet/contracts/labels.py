@@ -6,6 +6,7 @@ import colorsys
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from reunet.contracts.base import Contract
@@ -41,6 +42,19 @@ class ClassInfo(Contract):
     boundary: bool = False
 
 
+class Region(Contract):
+    """Several classes taken as one thing, such as a whole tumour; regions may overlap.
+
+    classes: indices of those it is made of. paints: index of the class that a pixel gets in a label image
+    where this region is the last one there and no class lies in just the regions that are there.
+    """
+
+    name: str = Field(min_length=1)
+    color: Color
+    classes: tuple[int, ...] = Field(min_length=1)
+    paints: int
+
+
 class LabelMap(Contract):
     """The class list of a dataset.
 
@@ -48,9 +62,13 @@ class LabelMap(Contract):
     `binary_255` (0 and 255 for the two classes) or `rgb` (pixel colour = class colour).
     ignore: pixel value in mask files that means unlabelled, or None.
     ignore_color: the same for `rgb` masks.
+    regions: what is learned and scored instead of the classes, where there are any.
+    partial: class indices that some images are annotated with, where these are not all; see `Truth.classes`.
     """
 
     classes: tuple[ClassInfo, ...] = Field(min_length=1, max_length=254)
+    regions: tuple[Region, ...] = Field(default=(), max_length=8)
+    partial: tuple[tuple[int, ...], ...] = ()
     ignore: int | None = None
     ignore_color: Color | None = None
     encoding: Literal["index", "binary_255", "rgb"] = "index"
@@ -67,6 +85,22 @@ class LabelMap(Contract):
             raise ValueError("the ignore colour is also the colour of a class")
         return self
 
+    @model_validator(mode="after")
+    def _indices(self) -> LabelMap:
+        names = [*self.names, *(region.name for region in self.regions)]
+        if len(set(names)) != len(names):
+            raise ValueError("two regions, or a region and a class, share one name")
+        made_of = [index for region in self.regions for index in (*region.classes, region.paints)]
+        if any(
+            not 0 <= i < len(self.classes) for i in [*made_of, *(i for some in self.partial for i in some)]
+        ):
+            raise ValueError("a region, or a partial annotation, names a class that is not there")
+        if self.regions and self.partial:
+            raise ValueError("regions cannot be annotated partially")
+        if len(self.classes) + len(self.partial) > 254:
+            raise ValueError("too many classes and partial annotations: 254 in all")
+        return self
+
     @property
     def names(self) -> tuple[str, ...]:
         """Class names, in class order."""
@@ -78,8 +112,33 @@ class LabelMap(Contract):
         return tuple(i for i, entry in enumerate(self.classes) if entry.foreground)
 
     @property
+    def background(self) -> int | None:
+        """Index of the first class that is not foreground, or None."""
+        return next((i for i, entry in enumerate(self.classes) if not entry.foreground), None)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What a network tells at each pixel, a channel each: the regions by name, or else the classes."""
+        return tuple(region.name for region in self.regions) or self.names
+
+    @property
+    def counted(self) -> tuple[int, ...]:
+        """Indices of those of `outputs` that enter mean scores."""
+        return tuple(range(len(self.regions))) or self.foreground
+
+    @property
+    def membership(self) -> NDArray[np.bool_]:
+        """(classes, outputs) whether a class lies in a region; the identity without regions."""
+        if not self.regions:
+            return np.eye(len(self.classes), dtype=bool)
+        inside = [[i in region.classes for region in self.regions] for i in range(len(self.classes))]
+        return np.array(inside, bool)
+
+    @property
     def boundary(self) -> int | None:
-        """Index of the boundary class, or None."""
+        """Index of the boundary class, or None; there is none where regions are told apart."""
+        if self.regions:
+            return None
         return next((i for i, entry in enumerate(self.classes) if entry.boundary), None)
 
     @property

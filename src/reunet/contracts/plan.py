@@ -99,16 +99,20 @@ class Augmentation(Contract):
 class LossSpec(Contract):
     """Weighted sum of losses on the logits of classes of pixels.
 
+    cl_dice: of centre line Dice, for thin branching structures. thinning: steps of its soft skeleton, each
+    takes a pixel off both sides: at least half of the width of the widest lines.
     category_weights: of the classes of whole images; 1 for each when empty.
     """
 
     cross_entropy: float = Field(default=1.0, ge=0)
     dice: float = Field(default=1.0, ge=0)
+    cl_dice: float = Field(default=0.0, ge=0)
+    thinning: int = Field(default=10, ge=1)
     category_weights: tuple[float, ...] = ()
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> LossSpec:
-        if self.cross_entropy + self.dice <= 0:
+        if self.cross_entropy + self.dice + self.cl_dice <= 0:
             raise ValueError("one of the weights must be positive")
         return self
 
@@ -170,6 +174,8 @@ class Plan(Contract):
     spacing: size of the pixels that the network sees, per axis: of volumes in mm (depth, height, width), of
     images in pixels of the file, so that (2, 2) is an image half as large. Images are resampled to it and
     predictions back from it. None takes them as they are.
+    foreground_sampling: share of the patches that are centred on foreground. class_sampling: how often each
+    class is chosen for that among those that an image shows, relative to each other; evenly when empty.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -184,6 +190,7 @@ class Plan(Contract):
     clip: ClipSpec | None = None
     batch: int = Field(ge=1)
     foreground_sampling: float = Field(default=0.33, ge=0, le=1)
+    class_sampling: tuple[float, ...] = ()
     augmentation: Augmentation = Augmentation()
     loss: LossSpec = LossSpec()
     schedule: Schedule
@@ -201,8 +208,11 @@ class Plan(Contract):
                 f"network.in_channels is {self.network.in_channels}, input.channels {self.input.channels}"
             )
         semantic = [head for head in self.network.heads if head.name == "semantic"]
-        if "semantic" in self.tasks and [head.channels for head in semantic] != [len(self.labels.classes)]:
-            raise ValueError(f"the semantic head needs {len(self.labels.classes)} channels, one per class")
+        if "semantic" in self.tasks and [head.channels for head in semantic] != [len(self.labels.outputs)]:
+            raise ValueError(f"the semantic head needs {len(self.labels.outputs)} channels, one per class")
+        weights = self.class_sampling
+        if weights and (len(weights) != len(self.labels.classes) or min(weights) <= 0):
+            raise ValueError(f"class_sampling needs {len(self.labels.classes)} positive numbers, or none")
         if (self.clip is None) != (self.network.time == "none"):
             raise ValueError("clip belongs to networks with time, and only to them")
         if self.clip is not None:

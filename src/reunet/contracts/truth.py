@@ -21,6 +21,8 @@ class Truth:
     sequence, frame: name of the sequence in time that the image is a frame of, and its number from 0.
     parents: (max id + 1,) the id that each of `objects` came from, 0 for none, where ids are identities from
     frame to frame; else None.
+    classes: indices of the classes that this image is annotated with; what is background in `labels` may be
+    one of the others. None for all. spacing: size of a voxel in mm per axis; None of images.
     """
 
     labels: NDArray[np.uint8] | None = None
@@ -31,6 +33,8 @@ class Truth:
     sequence: str | None = None
     frame: int = 0
     parents: NDArray[np.int32] | None = None
+    classes: tuple[int, ...] | None = None
+    spacing: tuple[float, ...] | None = None
 
     @property
     def told(self) -> NDArray[np.bool_] | None:

@@ -25,7 +25,7 @@ from reunet.errors import DataError, ImageReadError, LabelError, StorageError
 from reunet.io.annotations.ctc import with_identities
 from reunet.io.annotations.instances import read_instances, read_object_masks
 from reunet.io.images import read_channels, volume_spacing
-from reunet.io.masks import is_coloured, read_mask, read_raw_mask
+from reunet.io.masks import encode_mask, is_coloured, read_mask, read_raw_layers, read_raw_mask
 from reunet.storage import publish_folder, sha256_file
 
 _FORMAT = "1"
@@ -71,7 +71,7 @@ class CaseArrays:
     content: SHA-256 of the image's, mask's and field of view's content.
     spacing: of a volume, mm per axis of space; None for images.
     key: where the arrays lie in the cache.
-    sequence, axis, tracks, boxes, category: as of the `Case`.
+    sequence, axis, tracks, boxes, category, classes: as of the `Case`.
     objects: (*space) int32 ids of single objects, 0 outside; None where none are told.
     """
 
@@ -89,10 +89,11 @@ class CaseArrays:
         boxes: Boxes | None = None,
         category: int | None = None,
         tracks: Path | None = None,
+        classes: tuple[int, ...] | None = None,
     ) -> None:
         self.id, self.content, self.spacing, self.key = id, content, spacing, key
         self.sequence, self.axis, self.boxes, self.category = sequence, axis, boxes, category
-        self.tracks = tracks
+        self.tracks, self.classes = tracks, classes
         self._objects = None if objects is None else _frozen(objects)
         self._image = _frozen(image)
         self._labels = None if labels is None else _frozen(labels)
@@ -114,7 +115,13 @@ class CaseArrays:
     @property
     def truth(self) -> Truth:
         """What is known of it."""
-        return Truth(self.labels, self.objects, self.boxes, self.category)
+        told = self.labels, self.objects, self.boxes, self.category
+        return Truth(*told, classes=self.classes)
+
+    def described_as(self, other: Case | CaseArrays) -> None:
+        """Take over what is known of another version of the case beside its arrays."""
+        self.sequence, self.axis = other.sequence, other.axis
+        self.category, self.classes, self.tracks = other.category, other.classes, other.tracks
 
     def _mark_used(self) -> None:
         now = time.monotonic()
@@ -138,8 +145,7 @@ def load_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> CaseA
     has_labels = has_objects or case.mask is not None
     entry = Entry(key, case.id, content, volume_spacing(case.image), has_labels, has_objects)
     arrays = cached(entry, lambda: read_case(case, labels, axes=axes))
-    arrays.sequence, arrays.axis, arrays.category = case.sequence, case.axis, case.category
-    arrays.tracks = case.tracks
+    arrays.described_as(case)
     arrays.boxes = boxes_of(case, labels, arrays.labels)
     return arrays
 
@@ -213,7 +219,11 @@ def read_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> Array
     size = image.shape[:-1]
     objects, encoded = read_objects(case, labels, size, axes)
     if case.mask is not None:
-        encoded = read_mask(case.mask, labels, case.page, axes)
+        if case.layers:
+            layers = read_raw_layers((case.mask, *case.layers), case.page, axes)
+            encoded = encode_mask(layers, labels, case.mask)
+        else:
+            encoded = read_mask(case.mask, labels, case.page, axes)
         check_shape(case.mask, encoded.shape, size)
     if case.fov is not None and encoded is not None:
         encoded[~read_fov(case.fov, case.page, axes, size)] = IGNORE
@@ -307,7 +317,7 @@ def content_hash(case: Case) -> str:
         hashes.append(case.annotated.content())
     if case.category is not None:
         hashes.append(f"category {case.category}")
-    hashes += [_file_hash(path, many=False) for path in case.channels]
+    hashes += [_file_hash(path, many=False) for path in (*case.channels, *case.layers)]
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 

@@ -28,6 +28,7 @@ class Case:
     fov: file whose non-zero pixels are the field of view; outside of it nothing is learned or scored.
     page: page of a stack file, or None for a file with one image or one volume.
     channels: files of its further channels, where each channel has its own.
+    layers: masks of its further regions, where each region has a mask of its own.
     instances: file of object ids. object_masks: instead of it, a mask file per object; empty for no objects.
     markers: file of object ids that are identities over time, under which `instances` are known.
     annotated: its objects as a file of many images tells them.
@@ -36,6 +37,7 @@ class Case:
     group: cases of one group (a patient, an experiment) stay together when cases are held out.
     sequence, axis: name of the ordered sequence it belongs to, and whether that is time or depth.
     tracks: file of the lineage of its sequence, in which ids of objects are identities.
+    classes: indices of the classes that it is annotated with; None for all.
     """
 
     id: str
@@ -55,6 +57,8 @@ class Case:
     boxed: tuple[str, ...] = ()
     category: int | None = None
     tracks: Path | None = None
+    classes: tuple[int, ...] | None = None
+    layers: tuple[Path, ...] = ()
 
     @property
     def kinds(self) -> frozenset[str]:

@@ -21,6 +21,7 @@ from reunet.contracts.labels import (
     is_foreground,
 )
 from reunet.datasets.cases import Case, DataOptions
+from reunet.datasets.regions import layer_names, layered_facts, nnunet_facts, read_regions
 from reunet.datasets.tables import read_json
 from reunet.errors import DataError, LabelError, PlanError, ReunetError, UsageError
 from reunet.io.images import read_header
@@ -51,10 +52,14 @@ def class_list(root: Path, options: DataOptions, cases: Sequence[Case]) -> Label
     description = root / "dataset.json"
     if description.is_file():
         data = read_json(description)
+        if isinstance(data, dict) and layer_names(data):
+            return from_facts(layered_facts(layer_names(data)), description)
         if isinstance(data, dict) and data.get("classes") is not None:
-            return with_encoding(_from_facts(data, description), cases, options.axes)
+            return with_encoding(from_facts(data, description), cases, options.axes)
         if isinstance(data, dict) and isinstance(data.get("labels"), dict):
-            return with_encoding(_from_nnunet(data["labels"], description), cases, options.axes)
+            return with_encoding(
+                from_facts(nnunet_facts(data, description), description), cases, options.axes
+            )
     return guess_classes(cases, options)
 
 
@@ -65,7 +70,7 @@ def read_classes(path: Path) -> LabelMap:
     text = _read_text(path, "--classes")
     if text.lstrip()[:1] in ("[", "{"):
         data = read_json(path)
-        return _from_facts(data if isinstance(data, dict) else {"classes": data}, path)
+        return from_facts(data if isinstance(data, dict) else {"classes": data}, path)
     ids, names, ignore = [], [], None
     for number, row in _rows(text):
         if len(row) != 2 or not _NUMBER.fullmatch(row[0]):
@@ -78,7 +83,7 @@ def read_classes(path: Path) -> LabelMap:
             ids.append(int(row[0]))
             names.append(row[1])
     entries = [{"id": i, "name": name} for i, name in zip(ids, names, strict=True)]
-    return _from_facts({"classes": entries, "ignore_index": ignore}, path)
+    return from_facts({"classes": entries, "ignore_index": ignore}, path)
 
 
 def read_colors(path: Path) -> LabelMap:
@@ -108,7 +113,7 @@ def read_colors(path: Path) -> LabelMap:
         raise UsageError("two classes share one colour", where=path)
     entries = [{"id": i, "name": name, "color": color} for i, (name, color) in enumerate(classes)]
     ignored = next((color for name, color in table if name.lower() == "ignore"), None)
-    labels = _from_facts({"classes": entries, "ignore_color": ignored}, path)
+    labels = from_facts({"classes": entries, "ignore_color": ignored}, path)
     return labels.model_copy(update={"encoding": "rgb"})
 
 
@@ -246,9 +251,9 @@ def not_understood(where: Path, received: object) -> DataError:
     )
 
 
-def _from_facts(facts: dict[str, Any], where: Path) -> LabelMap:
+def from_facts(facts: dict[str, Any], where: Path) -> LabelMap:
     """A LabelMap from `classes`, a list of {id, name, color, foreground, boundary} of which only id and
-    name are required, and the optional `ignore_index` and `ignore_color`.
+    name are required, and the optional `ignore_index`, `ignore_color` and `regions`.
     """
     try:
         entries = facts["classes"]
@@ -259,6 +264,7 @@ def _from_facts(facts: dict[str, Any], where: Path) -> LabelMap:
         "classes": classes,
         "ignore": facts.get("ignore_index"),
         "ignore_color": facts.get("ignore_color"),
+        "regions": read_regions(facts.get("regions", ()), classes, where),
     }
     try:
         labels: LabelMap = LabelMap.parse(data, where=where)
@@ -272,28 +278,6 @@ def _from_facts(facts: dict[str, Any], where: Path) -> LabelMap:
             fix='list the background too, as the first: {"id": 0, "name": "background"}',
         )
     return labels
-
-
-def _from_nnunet(labels: dict[str, Any], where: Path) -> LabelMap:
-    """nnU-Net's {"background": 0, "tumour": 1, "ignore": 2}, or the Decathlon's {"0": "background", ...}."""
-    numbered = {
-        str(value) if _NUMBER.fullmatch(name) else name: int(name) if _NUMBER.fullmatch(name) else value
-        for name, value in labels.items()
-    }
-    regions = [name for name, value in numbered.items() if not isinstance(value, int)]
-    if regions:
-        raise DataError(
-            "classes that are made of several labels are not supported",
-            where=where,
-            expected="one number per class",
-            received=", ".join(regions),
-            fix="give each class one number, in the masks and under labels",
-        )
-    ignore = numbered.pop("ignore", None)
-    entries = [
-        {"id": value, "name": name} for name, value in sorted(numbered.items(), key=lambda item: item[1])
-    ]
-    return _from_facts({"classes": entries, "ignore_index": ignore}, where)
 
 
 def _entry(entry: Any, position: int, count: int) -> dict[str, Any]:

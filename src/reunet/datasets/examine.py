@@ -17,7 +17,7 @@ from reunet.datasets.layouts import Scan
 from reunet.errors import DataError, LabelError, TooLargeError
 from reunet.io.annotations.instances import check_instances, read_instances
 from reunet.io.images import ImageHeader, read_channels, read_header
-from reunet.io.masks import encode_mask, is_coloured, lossy_mask, read_raw_mask
+from reunet.io.masks import encode_mask, is_coloured, lossy_mask, read_raw_layers, read_raw_mask
 
 SAME_PLACE = 0.1
 """Voxels by which the corners of a mask may lie off those of its image: files round their geometry."""
@@ -58,7 +58,20 @@ def examine(case: Case, scan: Scan, options: DataOptions) -> CaseFacts:
         facts.class_counts = np.bincount(encoded.ravel(), minlength=256)
         if facts.class_counts[IGNORE] == encoded.size:
             facts.problems.warning("mask-unlabelled", case.mask, "no pixel of the mask is labelled")
+        _not_annotated(facts, case.mask, scan)
     return facts
+
+
+def _not_annotated(facts: CaseFacts, mask: Path, scan: Scan) -> None:
+    """Pixels of classes that the image is said not to be annotated with."""
+    if facts.case.classes is None or scan.labels is None or facts.class_counts is None:
+        return
+    names, told = scan.labels.names, facts.case.classes
+    found = [name for i, name in enumerate(names) if facts.class_counts[i] and i not in told]
+    if found:
+        message = "the mask has classes that `annotated` in dataset.json leaves out for this image"
+        expected = ", ".join(names[i] for i in told)
+        facts.problems.error("annotated", mask, message, expected, ", ".join(found))
 
 
 def _image(facts: CaseFacts, options: DataOptions) -> ImageHeader | None:
@@ -96,7 +109,10 @@ def _mask(
         return None
     try:
         mask_header = read_header(case.mask, options.axes)
-        raw = read_raw_mask(case.mask, case.page, options.axes)
+        if case.layers:
+            raw = read_raw_layers((case.mask, *case.layers), case.page, options.axes)
+        else:
+            raw = read_raw_mask(case.mask, case.page, options.axes)
     except LabelError as cause:
         problems.caught("mask-fractional", case.mask, cause)
         return None

@@ -40,6 +40,7 @@ class SplitFolders:
 
     instances: images of object ids. object_masks: holds a folder of masks for each image, one per object.
     objects: a COCO file. xml: holds a Pascal VOC file for each image. table: labels.csv, a class per image.
+    layers: folders in `masks`, each with the masks of one region; empty where the masks are there themselves.
     channel_files: each channel of an image has a file of its own, numbered `_0000`, `_0001` ...
     names: only the images of these names belong to the split; None for all.
     """
@@ -57,6 +58,7 @@ class SplitFolders:
     channel_files: bool = False
     names: frozenset[str] | None = None
     parts: Parts = "images"
+    layers: tuple[str, ...] = ()
 
     @property
     def listed(self) -> bool:

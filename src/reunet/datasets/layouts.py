@@ -26,6 +26,7 @@ from reunet.datasets.folders import Located, Parts, SplitFolders
 from reunet.datasets.object_cases import object_folders, tracked_frames
 from reunet.datasets.pairs import Found, pair_files
 from reunet.datasets.recognise import locate
+from reunet.datasets.regions import layer_names, with_partial
 from reunet.datasets.sequences import with_sequences
 from reunet.datasets.tables import read_json, with_groups
 from reunet.errors import DataError, LabelError, UsageError
@@ -100,6 +101,8 @@ def scan_dataset(
     if options.axes is not None:
         check_axes(options.axes)
     scan = Scan(*locate(root, options))
+    layers = layer_names(_description(scan.root))
+    scan.folders = tuple(replace(folders, layers=layers) for folders in scan.folders)
     for folders in scan.folders:
         found = CASES[folders.parts](folders, scan.root, options.axes)
         scan.cases.extend(found.cases)
@@ -125,6 +128,8 @@ def scan_dataset(
         _classes_without_masks(scan, options, objects, names)
     if options.boxes_from_masks is not None:
         _derive_boxes(scan, options.boxes_from_masks)
+    if scan.labels is not None:
+        scan.cases, scan.labels = with_partial(scan.cases, scan.labels, scan.root, scan.problems)
     _leave_out(scan)
     return scan
 

@@ -34,15 +34,17 @@ def pair_files(folders: SplitFolders, root: Path, axes: str | None) -> Found:
     files = _named(_by_stem(folders.images, problems), folders, problems)
     images = join_channels(files) if folders.channel_files else {stem: (files[stem],) for stem in files}
     _missing_channels(images, problems)
-    masks = _Partners(folders.masks, problems, MASK_ENDINGS)
+    masks = [_Partners(folder, problems, MASK_ENDINGS) for folder in _mask_folders(folders)]
     objects = _Partners(folders.instances, problems, MASK_ENDINGS)
     fields = _Partners(folders.fov, problems, FOV_ENDINGS)
     single = _object_masks(folders, images, problems)
     for stem, (image, *others) in images.items():
-        mask, fov, instances = masks.take(stem), fields.take(stem), objects.take(stem)
-        if folders.masks is not None and mask is None:
-            expected = f"{relative(folders.masks, root)}/{stem}.png or another image format"
-            problems.error("image-without-mask", image, "the image has no mask", expected)
+        told, fov, instances = [one.take(stem) for one in masks], fields.take(stem), objects.take(stem)
+        mask = None if None in told else told[0]
+        for one, folder in zip(told, _mask_folders(folders), strict=True):
+            if folder is not None and one is None:
+                expected = f"{relative(folder, root)}/{stem}.png or another image format"
+                problems.error("image-without-mask", image, "the image has no mask", expected)
         if folders.instances is not None and instances is None:
             expected = f"{relative(folders.instances, root)}/{stem}.png or another image format"
             problems.error("image-without-instances", image, "the image has no object ids", expected)
@@ -54,8 +56,10 @@ def pair_files(folders: SplitFolders, root: Path, axes: str | None) -> Found:
             problems.error("image-without-fov", image, "the image has no field-of-view file", expected)
         if (mask is not None or folders.masks is None) and (fov is not None or folders.fov is None):
             case = Case(stem, folders.split, image, mask, fov, channels=tuple(others), instances=instances)
-            cases.extend(pages(replace(case, object_masks=single.get(stem)), axes, problems))
-    for path in masks.unused():
+            layers = tuple(path for path in told[1:] if path is not None)
+            case = replace(case, layers=layers, object_masks=single.get(stem))
+            cases.extend(pages(case, axes, problems))
+    for path in [path for one in masks for path in one.unused()]:
         problems.error("mask-without-image", path, "the mask has no image of its name")
     for path in objects.unused():
         problems.error("instances-without-image", path, "the object ids have no image of their name")
@@ -63,6 +67,13 @@ def pair_files(folders: SplitFolders, root: Path, axes: str | None) -> Found:
         problems.error("fov-without-image", path, "the field-of-view file has no image of its name")
     _collisions(cases, problems, root)
     return Found(cases, problems)
+
+
+def _mask_folders(folders: SplitFolders) -> list[Path | None]:
+    """The folder of the masks, or that of each region."""
+    if folders.masks is None or not folders.layers:
+        return [folders.masks]
+    return [folders.masks / name for name in folders.layers]
 
 
 def partners_of(stem: str, known: Container[str], endings: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, TypeVar, get_args, get_type_hints
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-DEFAULTS = {"task": ("auto",), "preset": "auto", "seed": 0, "encoder_weights": "imagenet"}
+DEFAULTS = {"task": ("auto",), "preset": "auto", "loss": "auto", "seed": 0, "encoder_weights": "imagenet"}
 """Of shared options; others are False where they are bool, and else None."""
 
 
@@ -31,6 +31,7 @@ class PlanArguments(TypedDict, total=False):
     """What the user wants trained, where the rules of planning do not decide.
 
     preset: the network by name. encoder: a pretrained encoder by name, for images with two axes.
+    loss: `cl_dice` for thin branching structures, such as vessels; else cross-entropy and Dice.
     minutes, epochs, steps: the budget, one of them; minutes are wall time from the start of the process
     to the final weights. Ten minutes when nothing is given.
     seed: of everything random. backend: the training framework; else the one that is installed.
@@ -40,6 +41,7 @@ class PlanArguments(TypedDict, total=False):
     task: Sequence[str]
     preset: str
     encoder: str | None
+    loss: str
     minutes: float | None
     epochs: float | None
     steps: int | None

@@ -202,7 +202,8 @@ def _arrays(case: CaseArrays) -> tuple[np.ndarray, Truth]:
 
 def _read(case: Case, labels: LabelMap, axes: str | None) -> tuple[np.ndarray, Truth]:
     image, encoded, objects = read_case(case, labels, axes=axes)
-    return image, Truth(encoded, objects, boxes_of(case, labels, encoded), case.category)
+    boxes = boxes_of(case, labels, encoded)
+    return image, Truth(encoded, objects, boxes, case.category, classes=case.classes)
 
 
 def _seen_in_training(run: RunFolder, cases: Sequence[Case], split: str) -> list[str]:

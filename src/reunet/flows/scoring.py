@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,9 @@ def score_images(
     for name, load in loaders.items():
         try:
             scored = load()
+            truth = replace(scored.truth, spacing=scored.spacing)
             for scorer in scorers:
-                scorer.add(name, scored.truth, scored.prediction)
+                scorer.add(name, truth, scored.prediction)
         except ReunetError as error:
             failures[name] = _reason(error)
             progress.message(f"{name}: {failures[name]}")

@@ -42,6 +42,7 @@ def check_options(options: TrainOptions, request: PlanRequest) -> None:
         "--plan with --seed": options.plan and request.seed,
         "--plan with --max-memory": options.plan and request.max_memory,
         "--plan with --encoder": options.plan and request.encoder,
+        "--plan with --loss": options.plan and request.loss != "auto",
         "--init with --preset": options.init and request.preset != "auto",
         "--init with --encoder": options.init and request.encoder,
         "--freeze without --init or --encoder": options.freeze and not (options.init or request.encoder),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,26 @@ def read_raw_mask(path: Path, page: int | None = None, axes: str | None = None) 
             )
         raw = raw.astype(np.int32)
     return np.ascontiguousarray(raw)
+
+
+def read_raw_layers(paths: Sequence[Path], page: int | None = None, axes: str | None = None) -> np.ndarray:
+    """Masks of regions, a file for each, as one: (*space) uint8, the sum of 1, 2, 4 ... for those, in order,
+    that are not 0 at a pixel. Raises LabelError for other sizes and lossy files, ImageReadError.
+    """
+    layers = []
+    for path in paths:
+        raw = read_raw_mask(path, page, axes)
+        if read_header(path, axes).lossy:
+            raise lossy_mask(path)
+        layers.append((raw.max(axis=-1) if is_coloured(raw) else raw) != 0)
+        if layers[-1].shape != layers[0].shape:
+            raise LabelError(
+                "the masks of two regions have different sizes",
+                where=path,
+                expected=layers[0].shape,
+                received=layers[-1].shape,
+            )
+    return np.asarray(sum(layer.astype(np.uint8) << bit for bit, layer in enumerate(layers)), np.uint8)
 
 
 def is_coloured(raw: np.ndarray) -> bool:

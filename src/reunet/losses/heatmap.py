@@ -12,6 +12,9 @@ from reunet.losses.regression import check_maps
 BETA = 4.0
 """How much less a pixel near a centre counts as one that should be empty."""
 
+UNKNOWN = -1.0
+"""Stands for nan, which has no maximum."""
+
 
 class CentreLoss(keras.losses.Loss):
     """Penalty-reduced focal loss on logits (Zhou et al. 2019, arXiv 1904.07850, equation 1).
@@ -20,17 +23,24 @@ class CentreLoss(keras.losses.Loss):
     summed and divided by the number of ones (at least one). Logarithms are taken of the logits, so no
     probability is ever clipped.
 
-    Called with targets (B, *space, K) in 0..1, nan where nothing counts, and logits of the same shape; raises
-    TrainingError for other shapes.
+    stride: per axis, the step between the pixels of the targets that the logits stand for. They have the
+    largest target from there to the next one, so that no centre is lost.
+
+    Called with targets (B, *space, K) in 0..1, nan where nothing counts, and logits (B, *space / stride, K);
+    raises TrainingError for other shapes.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, stride: tuple[int, ...] = (), **kwargs: Any) -> None:
         super().__init__(name="centre_loss", **kwargs)
+        self.stride = stride
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        check_maps(tuple(y_true.shape), tuple(y_pred.shape))
         target, logits = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
-        known = ops.logical_not(ops.isnan(target))
+        target = ops.where(ops.isnan(target), UNKNOWN, target)
+        if max(self.stride, default=1) > 1:
+            target = ops.max_pool(target, self.stride, self.stride)
+        check_maps(tuple(target.shape), tuple(logits.shape))
+        known = target > UNKNOWN
         target = ops.where(known, target, 0.0)
         positive = ops.cast(target >= 1.0, "float32")
         counted = ops.cast(known, "float32")

@@ -33,6 +33,16 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, n: int) -> Counts:
     return np.bincount(true * n + predicted, minlength=n * n).reshape(n, n).astype(np.int64)
 
 
+def grouped(counts: np.ndarray, groups: np.ndarray) -> Counts:
+    """Pixels outside and inside of groups of classes, from those by class.
+
+    counts: (..., n, n). groups: (n, G) bool, whether a class belongs to a group. Returns (..., G, 2, 2),
+    True last: such as dice(...)[..., 1] is of the groups.
+    """
+    sides = np.stack([~groups, groups]).astype(np.int64)
+    return np.einsum("aig,...ij,bjg->...gab", sides, counts, sides, optimize=True)
+
+
 def dice(counts: np.ndarray) -> Scores:
     """Dice coefficient (F1) per class: 2 TP / (2 TP + FP + FN).
 

@@ -10,6 +10,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from reunet.metrics.distance import distance_to_outside
+
 Floats = NDArray[np.float64]
 
 
@@ -43,17 +45,12 @@ def surface_distances(
     spacing = (1.0,) * truth.ndim if spacing is None else tuple(map(float, spacing))
     if truth.shape != prediction.shape or len(spacing) != truth.ndim or truth.ndim not in (2, 3):
         raise ValueError(f"shapes {truth.shape} and {prediction.shape} with the spacing {spacing}")
-    from scipy import ndimage
-
     box = _bounds((truth != 0) | (prediction != 0))  # no distance is longer than that
     codes = [_codes(mask[box] != 0) for mask in (truth, prediction)]
     areas = [_areas(spacing)[code] for code in codes]
     surfaces = [(code > 0) & (code < len(_areas(spacing)) - 1) for code in codes]
-    fields = [
-        ndimage.distance_transform_edt(~s, sampling=spacing) if s.any() else np.full(s.shape, np.inf)
-        for s in surfaces
-    ]
-    sides = [np.stack([fields[1 - k][surfaces[k]], areas[k][surfaces[k]]]) for k in (0, 1)]
+    fields = [distance_to_outside(~s, spacing) if s.any() else np.full(s.shape, np.inf) for s in surfaces]
+    sides = [np.stack([fields[1 - k][surfaces[k]].astype(np.float64), areas[k][surfaces[k]]]) for k in (0, 1)]
     return SurfaceDistances(*sides)
 
 

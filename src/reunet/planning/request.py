@@ -19,7 +19,7 @@ class PlanRequest:
 
     minutes, steps, epochs: at most one of them. max_memory: bytes. network: that of the run to start from.
     encoder: name of a pretrained one. tasks: what is to be learned, the main one
-    first; `auto` for the one of the most specific annotation.
+    first; `auto` for the one of the most specific annotation. loss: `auto`, or `cl_dice` for centre lines.
     Raises UsageError for numbers that make no sense and for two budgets.
     """
 
@@ -33,6 +33,7 @@ class PlanRequest:
     network: NetworkConfig | None = None
     encoder: str | None = None
     tasks: tuple[str, ...] = ("auto",)
+    loss: str = "auto"
 
     def __post_init__(self) -> None:
         for name in ("minutes", "steps", "epochs", "max_memory"):
@@ -44,6 +45,8 @@ class PlanRequest:
                     expected="a number above 0",
                     received=value,
                 )
+        if self.loss not in ("auto", "cl_dice"):
+            raise UsageError("unknown loss", where="--loss", expected="auto or cl_dice", received=self.loss)
         if self.seed < 0:
             raise UsageError("not a seed", where="--seed", expected="0 or more", received=self.seed)
         if len(self.budget) > 1:

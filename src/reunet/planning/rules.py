@@ -15,7 +15,6 @@ from reunet.contracts.plan import (
     Inference,
     InputSpec,
     Intensity,
-    LossSpec,
     Plan,
     Precision,
     Schedule,
@@ -23,7 +22,7 @@ from reunet.contracts.plan import (
 from reunet.errors import UsageError
 from reunet.machine import cores, has_cpu_bfloat16
 from reunet.networks.presets import PRESETS, configure
-from reunet.planning.balance import balanced_weights
+from reunet.planning.balance import choose_loss, choose_sampling
 from reunet.planning.cost import multiplications, training_bytes
 from reunet.planning.request import PlanRequest
 from reunet.planning.resolution import choose_resolution
@@ -90,13 +89,14 @@ def make_plan(
             "tasks": tasks,
             "labels": fingerprint.labels,
             "categories": fingerprint.categories,
-            "loss": LossSpec(category_weights=balanced_weights(fingerprint.category_counts)),
+            "loss": choose_loss(fingerprint, request.loss, spacing, reasons),
             "input": choose_input(fingerprint, patch if whole else None, reasons),
             "network": network,
             "spacing": spacing,
             "patch": patch,
             "clip": ClipSpec(frames=frames[0], axis=fingerprint.axis or "T") if frames else None,
             "batch": batch,
+            "class_sampling": () if whole else choose_sampling(fingerprint, reasons),
             "augmentation": choose_whole_augmentation(reasons)
             if whole
             else choose_augmentation(fingerprint, spacing, reasons),

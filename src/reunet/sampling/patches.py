@@ -33,9 +33,10 @@ class PatchSampler:
     """Draws augmented training batches.
 
     Every case that is annotated is shown once per epoch in an order of its own; a share of the patches is
-    centred on foreground, its class drawn evenly among those the case has. With `plan.clip` a patch is a
-    window of frames, see `windows.py`; all frames of it, and of the windows that carry on from it in the next
-    batches, are read along the same coordinates and change their appearance in the same way.
+    centred on foreground, its class drawn among those the case has, by `plan.class_sampling` or evenly. With
+    `plan.clip` a patch is a window of frames, see `windows.py`; all frames of it, and of the windows that
+    carry on from it in the next batches, are read along the same coordinates and change their appearance in
+    the same way.
 
     targets: of the run's tasks; the labels for a head `semantic` by default.
     margin: pixels per side that the network's output lacks, per axis; its targets lack them too.
@@ -115,7 +116,7 @@ class PatchSampler:
         case, (foreground, labelled) = self.cases[number], self._positions(number)
         wanted: np.ndarray
         if rng.random() < self.plan.foreground_sampling and foreground:
-            positions = foreground[int(rng.integers(len(foreground)))]
+            positions = foreground[self._class(sorted(foreground), rng)]
             # The chosen pixel is anywhere in the middle half of the patch, not always at its centre.
             shift = rng.uniform(-0.25, 0.25, len(self.plan.patch)) * self.plan.patch
             wanted = positions[int(rng.integers(len(positions)))] + shift
@@ -124,6 +125,13 @@ class PatchSampler:
         else:
             wanted = rng.uniform(0, case.image.shape[:-1])
         return self._inside(case, wanted)
+
+    def _class(self, present: list[int], rng: np.random.Generator) -> int:
+        """One of the classes that a case shows."""
+        weights = np.array([self.plan.class_sampling[index] for index in present if self.plan.class_sampling])
+        if not weights.size:
+            return present[int(rng.integers(len(present)))]
+        return present[int(rng.choice(len(present), p=weights / weights.sum()))]
 
     def _inside(self, case: CaseArrays, wanted: np.ndarray) -> tuple[float, ...]:
         """Move a centre so that the unrotated patch shows as much of the image as it can."""
@@ -134,9 +142,9 @@ class PatchSampler:
     def _compute_affine(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         return affine(self.cases[number].image, self.plan.input.intensity)
 
-    def _find_positions(self, number: int) -> tuple[list[np.ndarray], np.ndarray | None]:
-        """Some pixels of each foreground class that the case has, and, where a part of it is unlabelled,
-        some of the labelled ones; each (n, rank) int (z,) y, x.
+    def _find_positions(self, number: int) -> tuple[dict[int, np.ndarray], np.ndarray | None]:
+        """Some pixels of each foreground class that the case has, by its index, and, where a part of it is
+        unlabelled, some of the labelled ones; each (n, rank) int (z,) y, x.
         """
         case = self.cases[number]
         rng = np.random.default_rng((self.plan.seed, 2, number))
@@ -149,13 +157,14 @@ class PatchSampler:
         labels, boxes = case.labels, case.boxes
         if labels is None and boxes is not None:
             centers = boxes.corners.reshape(-1, 2, 2).mean(axis=1)
-            return [centers[boxes.classes == index] for index in np.unique(boxes.classes)], None
+            return {int(index): centers[boxes.classes == index] for index in np.unique(boxes.classes)}, None
         if labels is None:
-            return [], None
-        masks = [labels == index for index in self.plan.labels.foreground]
+            return {}, None
+        masks = {index: labels == index for index in self.plan.labels.foreground}
         known = labels != IGNORE
         partly = known.any() and not known.all()
-        return [some(mask) for mask in masks if mask.any()], some(known) if partly else None
+        found = {index: some(mask) for index, mask in masks.items() if mask.any()}
+        return found, some(known) if partly else None
 
 
 def _labels(truth: Truth) -> dict[str, np.ndarray]:
@@ -171,7 +180,8 @@ def _in_patch(truth: Truth, coordinates: np.ndarray, size: tuple[int, ...]) -> T
     boxes = known = None
     if truth.boxes is not None:
         boxes, known = boxes_in_patch(truth.boxes, coordinates), shown(coordinates, (size[0], size[1]))
-    return Truth(read(truth.labels), read(truth.objects), boxes, truth.category, known)
+    told = read(truth.labels), read(truth.objects), boxes, truth.category, known
+    return Truth(*told, classes=truth.classes)
 
 
 def _unknown(shape: tuple[int, ...]) -> Truth:

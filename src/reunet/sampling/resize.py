@@ -82,7 +82,7 @@ def at_size(case: CaseArrays, size: tuple[int, ...], spacing: tuple[float, ...] 
 
     known = (labels is not None, objects is not None)
     found = cached(Entry(key, case.id, case.content, spacing, *known), make)
-    found.sequence, found.axis, found.category = case.sequence, case.axis, case.category
+    found.described_as(case)
     if case.boxes is not None:
         factors = [new / old for new, old in zip(size, case.image.shape[:-1], strict=True)]
         found.boxes = resized(case.boxes, (factors[0], factors[1]))

@@ -56,8 +56,8 @@ class Work:
 
     @property
     def heads(self) -> tuple[HeadSpec, ...]:
-        """The outputs that the network needs."""
-        return tuple(head for one in self.tasks for head in one.heads(self.classes))
+        """The outputs that the network needs; one that two tasks need is there once."""
+        return tuple({head.name: head for one in self.tasks for head in one.heads(self.classes)}.values())
 
     def targets(self, truth: Truth) -> dict[str, np.ndarray]:
         """What each head should say of a patch."""

@@ -41,13 +41,16 @@ TEXTS = {
     ),
     "v_rand": ("V_rand", "agreement of the separated regions, mean over images"),
     "v_info": ("V_info", "information shared by the separated regions, mean over images"),
+    "cl_dice": ("clDice", "Dice of the centre lines of thin structures, mean over images"),
+    "hd95": ("HD95", "within which distance 95 % of a surface lies, in pixels or mm; lower is better"),
+    "nsd": ("Surface distance", "share of the surfaces that are within a pixel of each other"),
     "pixel_error": ("Pixel error", "share of the labelled pixels with a wrong class; lower is better"),
     "ece": ("Calibration error", "mean gap between confidence and accuracy (ECE); lower is better"),
 }
 
 COLUMNS = {
     "dice.mean_foreground": "Dice", "iou.mean_foreground": "IoU", "pixel_error": "pixel error",
-    "auc": "AUC", "v_rand": "V_rand",
+    "auc": "AUC", "v_rand": "V_rand", "cl_dice": "clDice", "hd95": "HD95",
 }  # fmt: skip
 
 TERMS = {
@@ -73,10 +76,15 @@ TERMS = {
         "watershed on the boundary probability, against the true regions; true boundary pixels are left "
         "out. V_rand is 1 minus the adapted Rand error."
     ),
+    "clDice": (
+        "Shit et al. 2021, of classes that are thin in the truth: the share of the predicted skeleton inside "
+        "the true mask and of the true skeleton inside the predicted one, their harmonic mean."
+    ),
 }
 
 ONLY_WITH = {
     "AUC and average precision": "auc", "Calibration error": "ece", "V_rand and V_info": "v_rand",
+    "clDice": "cl_dice",
 }  # fmt: skip
 """Terms that are explained only where the score is defined."""
 
@@ -85,12 +93,12 @@ def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
     """The parts of the page."""
     labels = scorer.labels
     colors = [(red, green, blue) for red, green, blue in overlay_colors(labels).tolist()]
-    absent = {name for name, key in ONLY_WITH.items() if metrics[key] is None}
+    absent = {name for name, key in ONLY_WITH.items() if _mean(metrics[key]) is None}
     return Content(
         name=scorer.task,
         task="Semantic segmentation",
         cards=_cards(metrics),
-        tables=[_classes(scorer, metrics)],
+        tables=[*([_regions(scorer, metrics)] if labels.regions else []), _classes(scorer, metrics)],
         plots=_plots(scorer),
         images=_images(scorer, metrics),
         terms=[(name, text) for name, text in TERMS.items() if name not in absent],
@@ -117,13 +125,36 @@ def _cards(metrics: dict[str, Any]) -> list[Card]:
             ("iou", "pooled", "pooled", "mean_foreground"),
             ("iou", "mean", "pooled", "mean"),
         )
-    } | {name: (metrics[name], ci.get(name)) for name in TEXTS if name in metrics}
+    } | {name: (_mean(metrics[name]), ci.get(name)) for name in TEXTS if name in metrics}
     values.pop("iou_mean" if len(metrics["classes"]) == 2 else "iou_pooled")
     return [
         Card(*TEXTS[key], format_score(value), ends)
         for key, (value, ends) in values.items()
         if value is not None or key in ("dice_image", "dice_pooled")
     ]
+
+
+def _mean(score: Any) -> float | None:
+    """The score itself, or its mean where it is told by class."""
+    found: float | None = score["mean_foreground"] if isinstance(score, dict) else score
+    return found
+
+
+def _regions(scorer: Scorer, metrics: dict[str, Any]) -> Table:
+    rows = []
+    for region in scorer.labels.regions:
+        cells = [
+            Cell(format_score(metrics[score][kind]["per_region"][region.name]),
+                 format_interval(metrics["ci95"][score][kind]["per_region"][region.name]))
+            for score, kind in (("dice", "per_image"), ("dice", "pooled"), ("iou", "pooled"))
+        ]  # fmt: skip
+        made_of = ", ".join(scorer.labels.names[i] for i in region.classes)
+        absent = metrics["undefined"]["per_region"][region.name]
+        rows.append([Cell(region.name, made_of, region.color), *cells, Cell(str(absent))])
+    columns = ("region", "Dice, mean over images", "Dice, pooled", "IoU, pooled", "images without it")
+    return Table(
+        "Regions", "Classes taken together; they may overlap, and the means are theirs.", columns, rows
+    )
 
 
 def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
@@ -156,7 +187,7 @@ def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
 
 
 def _images(scorer: Scorer, metrics: dict[str, Any]) -> Table:
-    shown = {key: name for key, name in COLUMNS.items() if metrics.get(key, 0) is not None}
+    shown = {key: name for key, name in COLUMNS.items() if _mean(metrics.get(key, 0)) is not None}
     rows = [
         [Cell(row["id"]), *scores(*(row[key] for key in shown)), *counts(row["labelled_pixels"])]
         for row in worst_first(scorer.rows(), "dice.mean_foreground")
@@ -173,7 +204,7 @@ def _plots(scorer: Scorer) -> list[str]:
         true, false = histogram.curve()
         if true.size and true[-1] and len(curves) < len(plots.SERIES):
             thin = np.unique(np.linspace(0, true.size - 1, 300).astype(int))
-            curves[scorer.labels.names[index]] = (
+            curves[scorer.labels.outputs[index]] = (
                 (true / true[-1])[thin],
                 (true / (true + false))[thin],
             )

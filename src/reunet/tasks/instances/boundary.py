@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from reunet.contracts.network import HeadSpec
+from reunet.metrics.distance import distance_to_outside
 from reunet.tasks.instances.parts import CHUNK, Box, blocks, boxes, components, connected_parts, dense
 from reunet.tasks.instances.representation import Instances, Maps, Thresholds, hide_unknown
 
@@ -78,7 +79,7 @@ def relative_distance(parts: np.ndarray) -> np.ndarray:
         if own.all():  # fills the patch: no edge to be seen
             result[box] = 1
             continue
-        distance = _distance(own)
+        distance = distance_to_outside(own)
         distance -= 0.5
         np.divide(distance, distance.max(), out=result[box], where=own)
     return result
@@ -134,16 +135,6 @@ def _drop_small(labels: np.ndarray, count: int, least: int) -> None:
         sizes = np.sum([np.bincount(part, minlength=count + 1) for part in chunks], axis=0)
         for part in chunks:
             part *= (sizes >= least)[part]
-
-
-def _distance(mask: np.ndarray) -> np.ndarray:
-    if mask.ndim == 2:
-        distance = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        # Its square root differs in the last bit from call to call; a batch must not.
-        return np.sqrt(np.rint(np.square(distance)))
-    from scipy import ndimage
-
-    return np.asarray(ndimage.distance_transform_edt(mask), np.float32)
 
 
 def _edges(parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

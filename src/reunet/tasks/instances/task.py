@@ -21,10 +21,14 @@ from reunet.tasks.instances.objects import mean_by_object
 from reunet.tasks.instances.representation import Instances as InstanceMap
 from reunet.tasks.instances.representation import Representation
 from reunet.tasks.instances.scorer import Scorer
+from reunet.tasks.semantic import Semantic
 
 REPRESENTATION = Representation(
     boundary.targets, boundary.heads, boundary.LOSSES, boundary.decode, boundary.GRID
 )
+
+CLASSES = Semantic()
+"""Tells the class at each pixel of an object, where there are several."""
 
 FITTED_IMAGES = 40
 """So many held-out images decide the thresholds: each is decoded with every combination of them."""
@@ -34,7 +38,9 @@ IOU = np.array([0.5, 0.6, 0.7, 0.8, 0.9])
 
 
 class Instances:
-    """Objects 1 .. n without classes of their own; a mask of classes comes from the task `semantic`."""
+    """Objects 1 .. n. Where these are of several classes, the head of the task `semantic` is learned too, and
+    an object has the class of most of its pixels.
+    """
 
     name: TaskName = "instances"
     score = "mean average precision over IoU 0.5 to 0.9"
@@ -42,13 +48,17 @@ class Instances:
 
     def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
         losses = {"segmentation": "segmentation", "l1": "smooth_l1"}
-        return tuple(
+        own = tuple(
             head.model_copy(update={"loss": losses[REPRESENTATION.losses[head.name]]})
             for head in REPRESENTATION.heads(2)
         )
+        return (*own, *(CLASSES.heads(classes) if _has_classes(classes) else ()))
 
     def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
-        return {} if truth.objects is None else REPRESENTATION.targets(truth.objects, truth.told)
+        if truth.objects is None:
+            return {}
+        own = REPRESENTATION.targets(truth.objects, truth.told)
+        return own | (CLASSES.targets(truth, classes) if _has_classes(classes) else {})
 
     def turned(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
         return {}
@@ -57,7 +67,8 @@ class Instances:
         heads = self._full(maps)
         found = _objects(heads, calibration.instance_thresholds)
         scores = mean_by_object(found, 1 - heads["instances"][..., 0])  # channel 0 is the background
-        return Prediction(instances=found, instance_scores=scores)
+        labels = CLASSES.decode(maps, classes, calibration).labels if _has_classes(classes) else None
+        return Prediction(labels, instances=found, instance_scores=scores)
 
     def decided(self, maps: Maps, classes: Classes, calibration: Calibration) -> np.ndarray:
         """The most probable of background, inside and boundary."""
@@ -88,6 +99,10 @@ class Instances:
 
 def _objects(heads: Mapping[str, np.ndarray], thresholds: Mapping[str, float]) -> InstanceMap:
     return REPRESENTATION.decode(heads, {**REPRESENTATION.defaults, **thresholds})
+
+
+def _has_classes(classes: Classes) -> bool:
+    return len(classes.labels.foreground) > 1
 
 
 def precision_of(truth: np.ndarray, found: np.ndarray, told: np.ndarray | None) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
 from reunet.contracts.plan import Task as TaskName
@@ -14,6 +15,7 @@ from reunet.contracts.truth import Truth
 from reunet.tasks.base import Classes, Maps, Pairs
 from reunet.tasks.semantic.decode import decode, positive_class, threshold
 from reunet.tasks.semantic.fit import fit_calibration, validation_score
+from reunet.tasks.semantic.partial import merged_probabilities, target
 from reunet.tasks.semantic.scorer import Scorer
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "Semantic",
     "decode",
     "fit_calibration",
+    "head",
     "positive_class",
     "threshold",
     "validation_score",
@@ -28,17 +31,21 @@ __all__ = [
 
 
 class Semantic:
-    """The task: one softmax head with a channel per class, cross-entropy and Dice."""
+    """The task: one softmax head with a channel per class, cross-entropy and Dice; where the dataset has
+    regions, a sigmoid head with a channel per region.
+    """
 
     name: TaskName = "semantic"
     score = "mean foreground Dice"
     needs: tuple[str, ...] = ("labels",)
 
     def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
-        return (HeadSpec(name=self.name, channels=len(classes.labels.classes)),)
+        return (head(classes.labels),)
 
     def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
-        return {} if truth.labels is None else {self.name: truth.labels}
+        return (
+            {} if truth.labels is None else {self.name: target(truth.labels, truth.classes, classes.labels)}
+        )
 
     def turned(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
         return {}
@@ -54,10 +61,20 @@ class Semantic:
         return Scorer(classes.labels, calibration, split)
 
     def validation_score(self, pairs: Pairs, classes: Classes) -> float:
-        return validation_score(self._arrays(pairs), classes.labels)
+        return validation_score(self._arrays(pairs, classes.labels), classes.labels)
 
     def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
-        return fit_calibration(self._arrays(pairs), classes.labels)
+        return fit_calibration(self._arrays(pairs, classes.labels), classes.labels)
 
-    def _arrays(self, pairs: Pairs) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        return ((truth.labels, maps.full(self.name)) for truth, maps in pairs if truth.labels is not None)
+    def _arrays(self, pairs: Pairs, labels: LabelMap) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return (
+            (truth.labels, merged_probabilities(maps.full(self.name), truth.classes, labels))
+            for truth, maps in pairs
+            if truth.labels is not None
+        )
+
+
+def head(labels: LabelMap) -> HeadSpec:
+    """The head that tells the classes of pixels, or their regions."""
+    kind = {"activation": "sigmoid", "loss": "regions"} if labels.regions else {}
+    return HeadSpec.parse({"name": "semantic", "channels": len(labels.outputs), **kind}, where="semantic")

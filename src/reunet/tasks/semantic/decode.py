@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,8 @@ from reunet.contracts.plan import Calibration
 
 def positive_class(labels: LabelMap) -> int | None:
     """Index of the foreground class when there are two classes and one is background, else None."""
+    if labels.regions:
+        return None
     return labels.foreground[0] if len(labels.classes) == 2 and len(labels.foreground) == 1 else None
 
 
@@ -25,11 +29,32 @@ def decode(probabilities: np.ndarray, labels: LabelMap, calibration: Calibration
     """Classes from probabilities.
 
     With one foreground and one background class, foreground is where its probability reaches the
-    calibrated threshold (0.5 without one); otherwise the most probable class.
+    calibrated threshold (0.5 without one); otherwise the most probable class. Of regions, those of a
+    probability of at least 0.5 are there, and `painted` says which class that is.
 
-    probabilities: (H, W, classes) float32, summing to 1. Returns (H, W) uint8 class indices.
+    probabilities: (*space, classes) float32, summing to 1; (*space, regions) of regions. Returns (*space)
+    uint8 class indices.
     """
+    if labels.regions:
+        return painted(labels)[np.packbits(probabilities >= 0.5, axis=-1, bitorder="little")[..., 0]]
     cut, positive = threshold(labels, calibration), positive_class(labels)
     if cut is None or positive is None:
         return probabilities.argmax(axis=-1).astype(np.uint8)
     return np.where(probabilities[..., positive] >= np.float32(cut), positive, 1 - positive).astype(np.uint8)
+
+
+@lru_cache
+def painted(labels: LabelMap) -> NDArray[np.uint8]:
+    """The class of a pixel by the regions that are there, bit k for region k: (2 ** regions,) uint8.
+
+    That which lies in just these; of several such, or without any, the one that the last region paints.
+    """
+    codes = labels.membership @ (1 << np.arange(len(labels.regions)))
+    table = np.full(1 << len(labels.regions), labels.background or 0, np.uint8)
+    for code in range(len(table)):
+        if code:
+            table[code] = labels.regions[code.bit_length() - 1].paints
+        fitting = np.flatnonzero(codes == code)
+        if fitting.size and table[code] not in fitting:
+            table[code] = fitting[0]
+    return table

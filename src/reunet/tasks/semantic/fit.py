@@ -8,10 +8,10 @@ import numpy as np
 
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.plan import Calibration
-from reunet.metrics.overlap import confusion, dice, mean_defined
+from reunet.metrics.overlap import confusion, dice, grouped, mean_defined
 from reunet.metrics.ranking import best_threshold, dice_by_threshold
 from reunet.metrics.regions import Regions, components, rand_scores, regions_from_boundary
-from reunet.tasks.semantic.decode import positive_class
+from reunet.tasks.semantic.decode import decode, positive_class
 
 THRESHOLDS = np.arange(1, 100) / 100
 
@@ -23,17 +23,19 @@ Arrays = Iterable[tuple[np.ndarray, np.ndarray]]
 
 
 def validation_score(pairs: Arrays, labels: LabelMap) -> float:
-    """Mean over images of the mean foreground Dice at the most probable class, in 0..1.
+    """Mean over images of the mean Dice of foreground classes, or regions, without thresholds, in 0..1.
 
-    pairs: per image the truth (H, W) uint8 class indices or IGNORE, and the probabilities
-    (H, W, classes) float32. Classes absent from truth and prediction of an image are left out;
+    pairs: per image the truth (*space) uint8 class indices or IGNORE, and the probabilities
+    (*space, classes) float32. Classes absent from truth and prediction of an image are left out;
     nan when no image has any.
     """
-    foreground = list(labels.foreground)
-    scores = [
-        mean_defined(dice(confusion(truth, probabilities.argmax(axis=-1), len(labels.classes)))[foreground])
-        for truth, probabilities in pairs
-    ]
+    scores = []
+    for truth, probabilities in pairs:
+        counts = confusion(truth, decode(probabilities, labels, Calibration()), len(labels.classes))
+        if labels.regions:
+            scores.append(mean_defined(dice(grouped(counts, labels.membership))[..., 1]))
+        else:
+            scores.append(mean_defined(dice(counts)[list(labels.foreground)]))
     return float(mean_defined(np.array(scores, np.float64)))
 
 

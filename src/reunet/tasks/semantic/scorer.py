@@ -17,12 +17,14 @@ from reunet.contracts.truth import Truth
 from reunet.errors import LabelError
 from reunet.metrics.bootstrap import interval
 from reunet.metrics.calibration import ReliabilityHistogram
-from reunet.metrics.overlap import confusion, dice, iou, mean_defined, pixel_error
+from reunet.metrics.overlap import confusion, dice, grouped, iou, mean_defined, pixel_error
 from reunet.metrics.ranking import RankingHistogram
 from reunet.metrics.regions import rand_scores, regions_from_boundary
 from reunet.tasks.base import as_json
 from reunet.tasks.semantic.decode import threshold
 from reunet.tasks.semantic.fit import true_regions
+from reunet.tasks.semantic.partial import merged_labels, merged_probabilities
+from reunet.tasks.semantic.shapes import Shapes, ends, number
 from reunet.tasks.semantic.video import VideoScores
 
 SCHEMA_VERSION = 1
@@ -48,7 +50,8 @@ class Scorer:
 
     Pooled scores count the pixels of all images together; per-image scores are means over images.
     AUC and average precision are pooled over pixels, each foreground class against the rest, then
-    averaged over those classes. V_rand and V_info are means over images.
+    averaged over those classes. V_rand and V_info are means over images. Where there are regions, they are
+    what counts, beside the classes of the label images.
     """
 
     task: TaskName = "semantic"
@@ -56,7 +59,10 @@ class Scorer:
     def __init__(self, labels: LabelMap, calibration: Calibration, split: str) -> None:
         self.labels, self.calibration, self.split = labels, calibration, split
         self.images: list[ImageScore] = []
-        self.ranking = {index: RankingHistogram() for index in labels.foreground}
+        self.names = (*labels.names, *(region.name for region in labels.regions))
+        self.counted = [i + len(labels.names) * bool(labels.regions) for i in labels.counted]
+        self.shapes = Shapes(labels)
+        self.ranking = {index: RankingHistogram() for index in labels.counted}
         self.reliability = ReliabilityHistogram()
         self.has_probabilities = False
         self.video = VideoScores(labels)
@@ -66,14 +72,20 @@ class Scorer:
 
         Raises LabelError when the sizes differ or labelled pixels have no predicted class.
         """
-        if truth.labels is not None and prediction.labels is not None:
-            self._add(case, truth.labels, prediction.labels, prediction.probabilities)
-            self.video.add(truth, prediction.labels)
+        if truth.labels is None or prediction.labels is None:
+            return
+        labels, classes = merged_labels(prediction.labels, truth.classes, self.labels), truth.classes
+        probabilities = prediction.probabilities
+        if probabilities is not None:
+            probabilities = merged_probabilities(probabilities, classes, self.labels)
+        self._check(case, truth.labels, labels)
+        self._add(case, truth.labels, labels, probabilities)
+        self.shapes.add(truth.labels, labels, truth.spacing)
+        self.video.add(truth, labels)
 
     def _add(
         self, case: str, truth: np.ndarray, prediction: np.ndarray, probabilities: np.ndarray | None
     ) -> None:
-        self._check(case, truth, prediction)
         counts = confusion(truth, prediction, len(self.labels.classes))
         auc = precision = ece = NAN
         if probabilities is not None:
@@ -90,8 +102,8 @@ class Scorer:
 
     def image_scores(self) -> dict[str, float | None]:
         """Mean foreground Dice of each image, None where no foreground class is present."""
-        scores = self._columns(self._stack())[:, len(self.labels.classes)]
-        return {image.id: _number(score) for image, score in zip(self.images, scores, strict=True)}
+        scores = self._columns(self._stack())[:, len(self.names)]
+        return {image.id: number(score) for image, score in zip(self.images, scores, strict=True)}
 
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json; undefined scores are None and counted under `undefined`."""
@@ -108,15 +120,17 @@ class Scorer:
                 {"id": entry.id, "name": entry.name, "foreground": entry.foreground}
                 for entry in self.labels.classes
             ],
+            "regions": [region.name for region in self.labels.regions],
             "threshold": threshold(self.labels, self.calibration) if self.has_probabilities else None,
             "dice": {"pooled": pooled["dice"], "per_image": per_image["dice"]},
             "iou": {"pooled": pooled["iou"], "per_image": per_image["iou"]},
             "pixel_error": pooled["pixel_error"],
-            "auc": _number(_mean([h.auc() for h in self.ranking.values()])),
-            "average_precision": _number(_mean([h.average_precision() for h in self.ranking.values()])),
-            "v_rand": _number(_mean([image.v_rand for image in self.images])),
-            "v_info": _number(_mean([image.v_info for image in self.images])),
-            "ece": _number(self.reliability.ece()),
+            "auc": number(_mean([h.auc() for h in self.ranking.values()])),
+            "average_precision": number(_mean([h.average_precision() for h in self.ranking.values()])),
+            "v_rand": number(_mean([image.v_rand for image in self.images])),
+            "v_info": number(_mean([image.v_info for image in self.images])),
+            "ece": number(self.reliability.ece()),
+            **self.shapes.metrics(),
             "video": as_json(self.video.metrics()),
             "undefined": self._undefined(columns),
             "ci95": self._intervals(counts, columns),
@@ -125,16 +139,18 @@ class Scorer:
     def rows(self) -> list[dict[str, Any]]:
         """One row per image for metrics.csv: id, labelled pixels, scores; None where undefined."""
         rows = []
-        for image, values in zip(self.images, self._columns(self._stack()), strict=True):
+        columns = self._columns(self._stack())
+        for image, values, shape in zip(self.images, columns, self.shapes.rows(), strict=True):
             row: dict[str, Any] = {"id": image.id, "labelled_pixels": int(image.counts.sum())}
             named = self._named(values)
             for score in ("dice", "iou"):
-                row |= {f"{score}.{name}": value for name, value in named[score]["per_class"].items()}
+                for kind in ("per_class", "per_region"):
+                    row |= {f"{score}.{name}": x for name, x in named[score].get(kind, {}).items()}
                 row[f"{score}.mean_foreground"] = named[score]["mean_foreground"]
             row |= {"iou.mean": named["iou"]["mean"], "pixel_error": named["pixel_error"]}
             for score in ("auc", "average_precision", "v_rand", "v_info", "ece"):
-                row[score] = _number(getattr(image, score))
-            rows.append(row)
+                row[score] = number(getattr(image, score))
+            rows.append(row | shape)
         return rows
 
     def _check(self, case: str, truth: np.ndarray, prediction: np.ndarray) -> None:
@@ -160,14 +176,16 @@ class Scorer:
         """AUC, average precision and ECE of one image, which are also added to the pooled ones."""
         areas: list[float] = []
         precisions: list[float] = []
+        membership = self.labels.membership
         for index, pooled in self.ranking.items():
             histogram = RankingHistogram()
-            histogram.add(probabilities[:, index], truth == index)
+            histogram.add(probabilities[:, index], membership[truth, index])
             areas.append(histogram.auc())
             precisions.append(histogram.average_precision())
             pooled.merge(histogram)
         reliability = ReliabilityHistogram()
-        reliability.add(probabilities, truth)
+        if not self.labels.regions:
+            reliability.add(probabilities, truth)
         self.reliability.merge(reliability)
         return _mean(areas), _mean(precisions), reliability.ece()
 
@@ -189,58 +207,63 @@ class Scorer:
         return np.array([image.counts for image in self.images], np.int64).reshape(-1, n, n)
 
     def _columns(self, counts: np.ndarray) -> NDArray[np.float64]:
-        """Counts (..., n, n) to (..., 2n + 4): Dice per class, its mean, IoU per class, its means, error."""
-        foreground = list(self.labels.foreground)
+        """Counts (..., n, n) to (..., 2G + 4): Dice of the G classes and regions, its mean over those that
+        count, IoU likewise with the means over those and over the classes, and the pixel error.
+        """
         overlap, union = dice(counts), iou(counts)
-        means = [mean_defined(x, axis=-1) for x in (overlap[..., foreground], union[..., foreground], union)]
-        parts = [overlap, means[0][..., None], union, means[1][..., None], means[2][..., None]]
+        means = [mean_defined(union, axis=-1)]
+        if self.labels.regions:
+            regions = grouped(counts, self.labels.membership)
+            overlap = np.concatenate([overlap, dice(regions)[..., 1]], axis=-1)
+            union = np.concatenate([union, iou(regions)[..., 1]], axis=-1)
+        means += [mean_defined(x[..., self.counted], axis=-1) for x in (overlap, union)]
+        parts = [overlap, means[1][..., None], union, means[2][..., None], means[0][..., None]]
         return np.concatenate([*parts, np.asarray(pixel_error(counts))[..., None]], axis=-1)
 
     def _named(self, columns: NDArray[np.float64]) -> dict[str, Any]:
-        """Columns (2n + 4,), or interval ends (2, 2n + 4), under the names of metrics.json."""
-        n, names = len(self.labels.classes), self.labels.names
-        cells = [_number(column) if columns.ndim == 1 else _ends(column) for column in columns.T]
+        """Columns (2G + 4,), or interval ends (2, 2G + 4), under the names of metrics.json."""
+        n = len(self.names)
+        cells = [number(column) if columns.ndim == 1 else ends(column) for column in columns.T]
         return {
-            "dice": {"per_class": dict(zip(names, cells[:n], strict=True)), "mean_foreground": cells[n]},
+            "dice": {**self._by_name(cells[:n]), "mean_foreground": cells[n]},
             "iou": {
-                "per_class": dict(zip(names, cells[n + 1 : 2 * n + 1], strict=True)),
+                **self._by_name(cells[n + 1 : 2 * n + 1]),
                 "mean_foreground": cells[2 * n + 1],
                 "mean": cells[2 * n + 2],
             },
             "pixel_error": cells[2 * n + 3],
         }
 
+    def _by_name(self, cells: list[Any]) -> dict[str, Any]:
+        n = len(self.labels.names)
+        found = {"per_class": dict(zip(self.labels.names, cells[:n], strict=True))}
+        if self.labels.regions:
+            found["per_region"] = dict(zip(self.names[n:], cells[n:], strict=True))
+        return found
+
     def _undefined(self, columns: NDArray[np.float64]) -> dict[str, Any]:
         """In how many images a score is undefined, since the class is in neither truth nor prediction."""
         missing = [int(count) for count in np.isnan(columns).sum(axis=0)]
-        n = len(self.labels.classes)
-        undefined: dict[str, Any] = {
-            "per_class": dict(zip(self.labels.names, missing[:n], strict=True)),
-            "mean_foreground": missing[n],
-        }
+        n = len(self.names)
+        undefined: dict[str, Any] = {**self._by_name(missing[:n]), "mean_foreground": missing[n]}
         if self.labels.boundary is not None:
             undefined["v_rand"] = sum(math.isnan(image.v_rand) for image in self.images)
-        return undefined
+        return undefined | self.shapes.undefined()
 
     def _intervals(self, counts: NDArray[np.int64], columns: NDArray[np.float64]) -> dict[str, Any]:
         pooled = self._named(interval(counts, lambda some: self._columns(some.sum(axis=0))))
         per_image = self._named(interval(columns, lambda some: mean_defined(some, axis=0)))
-        regions = interval(np.array([image.v_rand for image in self.images]), mean_defined)
+        of_regions = np.array([(image.v_rand, image.v_info) for image in self.images]).reshape(-1, 2)
+        regions = interval(of_regions, lambda some: mean_defined(some, axis=0))
         return {
             "dice": {"pooled": pooled["dice"], "per_image": per_image["dice"]},
             "iou": {"pooled": pooled["iou"], "per_image": per_image["iou"]},
             "pixel_error": pooled["pixel_error"],
-            "v_rand": _ends(regions),
+            "v_rand": ends(regions[:, 0]),
+            "v_info": ends(regions[:, 1]),
+            **self.shapes.intervals(),
         }
 
 
 def _mean(values: list[float]) -> float:
     return float(mean_defined(np.array(values, np.float64)))
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-def _ends(pair: np.ndarray) -> list[float] | None:
-    return None if np.isnan(pair).any() else [float(pair[0]), float(pair[1])]

@@ -1,0 +1,112 @@
+"""Scores of the shape of masks: distances between surfaces, centre lines of thin structures."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.metrics.bootstrap import interval
+from reunet.metrics.overlap import mean_defined
+from reunet.metrics.skeleton import elongation, lines_dice, skeleton, skeleton_length
+from reunet.metrics.surface import hd95, normalised_surface_distance, surface_distances
+
+THIN = 10.0
+"""Elongation from which a mask has centre lines worth scoring: a line ten times as long as wide."""
+
+SCORES = ("hd95", "nsd", "cl_dice")
+LENGTHS = ("truth", "prediction")
+MOST_PIXELS = 2**25
+"""Of larger images shapes are not scored: distances there take minutes and gigabytes."""
+
+
+class Shapes:
+    """Collects the images of one split; per image and class (or region) that counts, nan where undefined.
+
+    Distances are in millimetres where the truth tells the spacing, else in pixels. The tolerance of the
+    normalised surface distance is one pixel, the longest side of a voxel. Centre lines are scored where the
+    truth is thin.
+    """
+
+    def __init__(self, labels: LabelMap) -> None:
+        self.labels = labels
+        self.names = [labels.outputs[i] for i in labels.counted]
+        self._images: list[NDArray[np.float64]] = []
+
+    def add(self, truth: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...] | None) -> None:
+        """Score one image. truth, prediction: (*space) uint8 class indices, IGNORE in the truth."""
+        found = np.full((len(self.names), len(SCORES) + len(LENGTHS)), np.nan)
+        self._images.append(found)
+        if truth.ndim not in (2, 3) or truth.size > MOST_PIXELS:
+            return
+        known, membership = truth != IGNORE, self.labels.membership
+        for row, index in zip(found, self.labels.counted, strict=True):
+            inside = np.append(membership[:, index], np.zeros(256 - len(membership), bool))
+            row[:] = shape_scores(inside[truth] & known, inside[prediction] & known, spacing)
+
+    def metrics(self) -> dict[str, Any]:
+        """Fields of metrics.json: means over images; lengths are sums over the images with thin truth."""
+        images = self._stack()
+        means, lengths = mean_defined(images, axis=0), np.nansum(images, axis=0)
+        found: dict[str, Any] = {name: self._named(means[:, i]) for i, name in enumerate(SCORES)}
+        thin = np.any(~np.isnan(images[..., -1:]), axis=0)
+        cells = np.where(thin, lengths[:, -len(LENGTHS) :], np.nan).T
+        found["skeleton_length"] = {
+            side: dict(zip(self.names, map(number, cell), strict=True))
+            for side, cell in zip(LENGTHS, cells, strict=True)
+        }
+        return found
+
+    def undefined(self) -> dict[str, int]:
+        """In how many images no class has the score."""
+        missing = np.isnan(self._stack()).all(axis=1).sum(axis=0)
+        return {name: int(missing[i]) for i, name in enumerate(SCORES)}
+
+    def intervals(self) -> dict[str, Any]:
+        """95 % intervals of the means over classes."""
+        images = self._stack()[..., : len(SCORES)]
+        found = interval(images, lambda some: mean_defined(mean_defined(some, axis=0), axis=0))
+        return {name: ends(found[:, i]) for i, name in enumerate(SCORES)}
+
+    def rows(self) -> list[dict[str, float | None]]:
+        """Per image the means over classes, for metrics.csv."""
+        means = mean_defined(self._stack(), axis=1)
+        return [{name: number(row[i]) for i, name in enumerate(SCORES)} for row in means]
+
+    def _stack(self) -> NDArray[np.float64]:
+        return np.array(self._images).reshape(-1, len(self.names), len(SCORES) + len(LENGTHS))
+
+    def _named(self, means: NDArray[np.float64]) -> dict[str, Any]:
+        by_name = dict(zip(self.names, map(number, means), strict=True))
+        return {"per_class": by_name, "mean_foreground": number(float(mean_defined(means)))}
+
+
+def shape_scores(
+    truth: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...] | None
+) -> tuple[float, float, float, float, float]:
+    """HD95, normalised surface distance, centre line Dice, true and predicted length of the centre lines of
+    one mask, (*space) bool; nan where undefined, the last three where the truth is not thin.
+    """
+    nan = float("nan")
+    if not truth.any() and not prediction.any():
+        return nan, nan, nan, nan, nan
+    distances = surface_distances(truth, prediction, spacing)
+    near = normalised_surface_distance(distances, max(spacing or (1.0,)))
+    if elongation(truth) < THIN:
+        return hd95(distances), near, nan, nan, nan
+    lines = skeleton(truth), skeleton(prediction)
+    lengths = [skeleton_length(one, spacing) for one in lines]
+    return hd95(distances), near, lines_dice(truth, prediction, *lines), lengths[0], lengths[1]
+
+
+def number(value: float) -> float | None:
+    """None for nan."""
+    return None if math.isnan(value) else float(value)
+
+
+def ends(pair: np.ndarray) -> list[float] | None:
+    """The ends of an interval, None where it is undefined."""
+    return None if np.isnan(pair).any() else [float(pair[0]), float(pair[1])]
