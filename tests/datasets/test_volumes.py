@@ -17,7 +17,7 @@ from reunet.datasets.cases import DataOptions
 from reunet.datasets.layouts import open_dataset
 from reunet.datasets.problems import find_problems
 from reunet.datasets.splits import make_splits
-from reunet.errors import DataError, ImageReadError, LabelError
+from reunet.errors import ImageReadError, LabelError
 from reunet.sampling.resize import at_spacing
 
 Maker = Callable[..., Path]
@@ -107,8 +107,8 @@ def test_regions_and_unlabelled_voxels(root: Path) -> None:
     (root / "dataset.json").write_text(json.dumps(facts))
     assert open_dataset(root).labels.ignore == 2
     (root / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "whole": [1, 2], "left": 2}}))
-    with pytest.raises(DataError, match="whole"):
-        open_dataset(root)
+    labels = open_dataset(root).labels
+    assert [(region.name, region.classes) for region in labels.regions] == [("whole", (1, 2)), ("left", (2,))]
 
 
 def test_the_folder_convention_with_volumes(root: Path, tmp_path: Path) -> None:
