@@ -118,7 +118,8 @@ def test_any_volume_in_any_strips(size: tuple[int, int, int], across: int) -> No
     predictor = Predictor(plan, Channels(plan))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks_module, "ACROSS", across)
-        probabilities = assembled(Blocks(predictor, lazy(image), where="image"), "probabilities")
+        found = Blocks(predictor, lazy(image), where="image", keep_probabilities=True)
+        probabilities = assembled(found, "probabilities")
     np.testing.assert_allclose(probabilities, image, atol=1e-6)
 
 
@@ -143,7 +144,9 @@ def networks() -> dict[str, tuple[NetworkConfig, Callable[..., dict[str, np.ndar
         model = build_network(config)
         for variable in model.weights:
             spread = rng.normal(0, 0.3, variable.shape).astype(np.float32)
-            values = np.abs(spread) + 0.5 if "variance" in variable.path or "gamma" in variable.path else spread
+            values = (
+                np.abs(spread) + 0.5 if "variance" in variable.path or "gamma" in variable.path else spread
+            )
             variable.assign(values)
         size = tuple(64 + 2 * edge for edge in (8, 8)) if name == "valid" else (64, 64)
         from reunet.networks.geometry import valid_size
@@ -166,7 +169,9 @@ def eager(model: object) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
 @pytest.mark.parametrize("name", NETWORKS)
 @settings(deadline=None, max_examples=8)
 @given(data=st.data())
-def test_tiles_of_any_size_give_what_the_whole_image_gives(networks: dict, name: str, data: st.DataObject) -> None:
+def test_tiles_of_any_size_give_what_the_whole_image_gives(
+    networks: dict, name: str, data: st.DataObject
+) -> None:
     from reunet.contracts.geometry import margin, valid_size
 
     config, runtime, half = networks[name]
@@ -175,7 +180,12 @@ def test_tiles_of_any_size_give_what_the_whole_image_gives(networks: dict, name:
     size = tuple(data.draw(st.integers(50, 110)) for _ in range(2))
     least = tuple(2 * (h + s + m) for h, s, m in zip(halo, stride, lost, strict=True))
     tile = valid_size(config, tuple(data.draw(st.integers(n, n + 30)) for n in least))
-    tile = tuple(min(t, v) for t, v in zip(tile, valid_size(config, tuple(s + 2 * m for s, m in zip(size, lost, strict=True))), strict=True))
+    tile = tuple(
+        min(t, v)
+        for t, v in zip(
+            tile, valid_size(config, tuple(s + 2 * m for s, m in zip(size, lost, strict=True))), strict=True
+        )
+    )
     image = np.random.default_rng(data.draw(st.integers(0, 99))).normal(0, 1, (*size, 2)).astype(np.float32)
     whole = valid_size(config, tuple(s + 2 * m for s, m in zip(size, lost, strict=True)))
     expected = predict_tiled(runtime, image, Tiling(whole, 0.25, lost, (), stride))["semantic"]
@@ -204,11 +214,16 @@ def discs(size: tuple[int, ...], count: int, rng: np.random.Generator, radius: t
 def same_objects(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether two instance maps show the same objects under other ids."""
     pairs = np.unique(np.stack([one.ravel(), other.ravel()]), axis=1)
-    return all(len(np.unique(ids)) == pairs.shape[1] for ids in pairs) and ((pairs[0] == 0) == (pairs[1] == 0)).all()
+    return (
+        all(len(np.unique(ids)) == pairs.shape[1] for ids in pairs)
+        and ((pairs[0] == 0) == (pairs[1] == 0)).all()
+    )
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_objects_across_blocks_are_those_of_the_whole_image(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_across_blocks_are_those_of_the_whole_image(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = np.random.default_rng(seed)
     monkeypatch.setattr(blocks_module, "ACROSS", 2)
     monkeypatch.setattr(blocks_module, "ROWS", {2: 40})
@@ -242,7 +257,7 @@ def test_objects_across_blocks_of_a_volume(monkeypatch: pytest.MonkeyPatch) -> N
     plan = plan_of(("instances",), (16, 16, 16), 4)
     predictor = Predictor(plan, Channels(plan))
     monkeypatch.setattr(type(predictor.work.main), "reach", {3: 16})
-    image = discs((50, 44, 60), 60, np.random.default_rng(0), (2, 6))
+    image = discs((34, 30, 40), 30, np.random.default_rng(0), (2, 6))
     found = Blocks(predictor, lazy(image), where="image")
     ids = assembled(found, "instances")
     assert same_objects(found.ids[ids], predictor(image).instances)
@@ -274,11 +289,13 @@ def test_boxes_across_blocks_are_those_of_the_whole_image(seed: int, monkeypatch
 @pytest.mark.parametrize("method", ["image_zscore", "image_percentile"])
 def test_intensities_are_measured_over_the_whole_image(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reunet.sampling.intensity.MAX_SAMPLES", 1000)
-    plan = plan_of(("semantic",), (32, 32), 3, input=InputSpec(channels=3, intensity=Intensity(method=method)))
+    plan = plan_of(
+        ("semantic",), (32, 32), 3, input=InputSpec(channels=3, intensity=Intensity(method=method))
+    )
     predictor = Predictor(plan, Channels(plan))
     image = (np.random.default_rng(0).normal(40000, 50, (120, 130, 3))).astype(np.uint16)
     monkeypatch.setattr(blocks_module, "ACROSS", 2)
-    found = assembled(Blocks(predictor, lazy(image), where="image"), "probabilities")
+    found = assembled(Blocks(predictor, lazy(image), where="image", keep_probabilities=True), "probabilities")
     np.testing.assert_allclose(found, predictor(image).probabilities, atol=1e-4)
 
 
@@ -311,7 +328,9 @@ def test_stopping_early_ends_the_threads() -> None:
 
     plan = plan_of(("semantic",), (32, 32), 3)
     before = threading.active_count()
-    blocks = iter(Blocks(Predictor(plan, Channels(plan)), lazy(np.zeros((900, 900, 3), np.float32)), where="x"))
+    blocks = iter(
+        Blocks(Predictor(plan, Channels(plan)), lazy(np.zeros((900, 900, 3), np.float32)), where="x")
+    )
     next(blocks)
     assert threading.active_count() == before + 2
     del blocks

@@ -99,7 +99,9 @@ def test_a_seam_is_a_slope_not_a_step() -> None:
     def network(tiles: np.ndarray) -> dict[str, np.ndarray]:
         return {"semantic": np.stack([np.full_like(tile, next(count) % 2) for tile in tiles])}
 
-    result = predict_tiled(network, np.zeros((64, 208, 1), np.float32), Tiling((64, 64), 0.25))["semantic"][0, :, 0]
+    result = predict_tiled(network, np.zeros((64, 208, 1), np.float32), Tiling((64, 64), 0.25))["semantic"][
+        0, :, 0
+    ]
     assert result.min() < 0.01
     assert result.max() > 0.99
     assert np.abs(np.diff(result)).max() < 0.3

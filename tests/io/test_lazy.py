@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +73,9 @@ def test_npy_in_both_orders(tmp_path: Path) -> None:
                 np.testing.assert_array_equal(lazy.read(box), np.atleast_3d(array)[box])
     np.save(tmp_path / "volume.npy", RGB)
     with open_lazily(tmp_path / "volume.npy", rank=3) as lazy:
-        np.testing.assert_array_equal(lazy.read((slice(3, 9), slice(0, 170), slice(1, 3)))[..., 0], RGB[3:9, :, 1:3])
+        np.testing.assert_array_equal(
+            lazy.read((slice(3, 9), slice(0, 170), slice(1, 3)))[..., 0], RGB[3:9, :, 1:3]
+        )
 
 
 def test_hdf5(tmp_path: Path) -> None:
@@ -106,14 +107,18 @@ def write_ome_zarr(path: Path, version: int, fill_value: int | None = 0) -> Path
     zarr = pytest.importorskip("zarr")
     group = zarr.create_group(str(path), zarr_format=version)
     data = np.moveaxis(RGB, -1, 0)[None, :, None]
-    array = group.create_array("0", shape=data.shape, chunks=(1, 1, 1, 64, 64), dtype="u1", fill_value=fill_value)
+    array = group.create_array(
+        "0", shape=data.shape, chunks=(1, 1, 1, 64, 64), dtype="u1", fill_value=fill_value
+    )
     array[:] = data
     micro = {"type": "space", "unit": "micrometer"}
     axes = [{"name": "t", "type": "time"}, {"name": "c", "type": "channel"}]
     axes += [{"name": name, **micro} for name in "zyx"]
     scale = [{"type": "scale", "scale": [1, 1, 1, 0.5, 0.25]}]
     facts = [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}]
-    group.attrs.update({"multiscales": facts} if version == 2 else {"ome": {"version": "0.5", "multiscales": facts}})
+    group.attrs.update(
+        {"multiscales": facts} if version == 2 else {"ome": {"version": "0.5", "multiscales": facts}}
+    )
     return path
 
 
@@ -128,7 +133,9 @@ def test_missing_chunks_of_zarr_are_its_fill_value(tmp_path: Path, version: int)
 
 
 def chunks(path: Path) -> list[Path]:
-    return sorted(p for p in (path / "0").rglob("*") if p.is_file() and p.name[0] != "." and p.suffix != ".json")
+    return sorted(
+        p for p in (path / "0").rglob("*") if p.is_file() and p.name[0] != "." and p.suffix != ".json"
+    )
 
 
 def test_missing_chunks_without_a_fill_value_are_an_error(tmp_path: Path) -> None:
@@ -145,11 +152,13 @@ def test_a_damaged_chunk_is_an_error(tmp_path: Path, version: int) -> None:
     path = write_ome_zarr(tmp_path / "a.zarr", version)
     chunk = chunks(path)[0]
     chunk.write_bytes(chunk.read_bytes()[:100])
-    with open_lazily(path, rank=2) as lazy, pytest.raises(ImageReadError, match="a.zarr"):
+    with open_lazily(path, rank=2) as lazy, pytest.raises(ImageReadError, match=r"a\.zarr"):
         lazy.read(BOXES[0])
 
 
-@pytest.mark.parametrize("options", [{"tile": (32, 32), "compression": "zlib"}, {"tile": (32, 32)}, {}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"tile": (32, 32), "compression": "zlib"}, {"tile": (32, 32)}, {}], ids=str
+)
 def test_a_truncated_tiff_is_an_error(tmp_path: Path, options: dict[str, object]) -> None:
     file = tmp_path / "a.tif"
     tifffile.imwrite(file, RGB, **options)
@@ -184,9 +193,8 @@ def test_nifti_in_any_orientation(tmp_path: Path, suffix: str, scaled: bool, ori
 def test_what_is_no_image_is_named(tmp_path: Path, name: str, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    open_it: Callable[[], object] = lambda: lazy_header(tmp_path / name, rank=3 if "nii" in name else 2)
     with pytest.raises(ImageReadError, match=name):
-        open_it()
+        lazy_header(tmp_path / name, rank=3 if "nii" in name else 2)
 
 
 def test_axes_that_do_not_fit_are_named(tmp_path: Path) -> None:

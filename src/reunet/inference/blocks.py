@@ -7,7 +7,7 @@ around it. What several tasks see across blocks is put together at the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from math import ceil, prod
@@ -60,14 +60,22 @@ class Blocks:
     ----------
     predictor: of the run. image: open, of the plan's spacing. where: names it in errors.
     max_memory: bytes that may be used on top of what the engine takes; None for as much as ACROSS tiles need.
+    keep_probabilities: give them along with the labels.
 
     Raises what calling the predictor does, and TooLargeError when not even a strip of single tiles fits.
     """
 
     def __init__(
-        self, predictor: Predictor, image: LazyImage, *, where: object, max_memory: int | None = None
+        self,
+        predictor: Predictor,
+        image: LazyImage,
+        *,
+        where: object,
+        max_memory: int | None = None,
+        keep_probabilities: bool = False,
     ) -> None:
         self.predictor, self.image, self.where = predictor, image, where
+        self._keep_probabilities = keep_probabilities
         self.size = image.header.size
         tasks = [name for name in predictor.plan.tasks if name != "classification"]
         self._work = Work(tasks, predictor.work.classes)
@@ -78,7 +86,7 @@ class Blocks:
         self._whole: Outputs = {}
         self.strips = self._strips(max_memory)
 
-    def __iter__(self) -> Iterator[Block]:
+    def __iter__(self) -> Generator[Block, None, None]:
         pixels = self._pixels()
         for strip in self.strips:
             core = (slice(0, self.size[0]), *strip)
@@ -177,10 +185,11 @@ class Blocks:
             corner = np.array([part.start for part in window] * 2, np.float32)
             moved = replace(found.candidates, corners=found.candidates.corners + corner)
             self._candidates = best([*self._candidates, _centred(moved, box)])
+        keep = self._keep_probabilities and found.probabilities is not None
         return Block(
             box,
             None if found.labels is None else found.labels[inside],
-            None if found.probabilities is None else found.probabilities[inside],
+            found.probabilities[inside].copy() if keep and found.probabilities is not None else None,
             None if found.instances is None else self._stitcher.add(found.instances, window, box),
         )
 
@@ -188,7 +197,10 @@ class Blocks:
         """The parts of all axes but the first, each with its tiles."""
         counts = [min(len(axis.starts), ACROSS) for axis in self._axes[1:]]
         while True:
-            sides = [_spread(axis, n, side) for axis, n, side in zip(self._axes[1:], counts, self.size[1:], strict=True)]
+            sides = [
+                _spread(axis, n, side)
+                for axis, n, side in zip(self._axes[1:], counts, self.size[1:], strict=True)
+            ]
             strips: list[Box] = list(product(*sides))
             needed = max(self.memory(strip) for strip in strips)
             if max_memory is None or needed <= max_memory:
@@ -214,10 +226,19 @@ class Blocks:
         read = min(rows + 2 * self.image.chunk[0], height + self.image.chunk[0])
         across = prod(
             min(part.stop - part.start + 2 * side, n)
-            for part, side, n in zip(self._wide((slice(0, height), *strip))[1:], tiling.tile[1:], self.size[1:], strict=True)
+            for part, side, n in zip(
+                self._wide((slice(0, height), *strip))[1:], tiling.tile[1:], self.size[1:], strict=True
+            )
         )
         reading = 2 * read * across * channels * item
-        tiles = QUEUED * tiling.batch * 4 * prod(tiling.tile) * (channels + maps) * (2 if self.predictor.tta else 1)
+        tiles = (
+            QUEUED
+            * tiling.batch
+            * 4
+            * prod(tiling.tile)
+            * (channels + maps)
+            * (2 if self.predictor.tta else 1)
+        )
         band = rows * wide * maps * 4
         if self._reach:
             window = min(ROWS[len(self.size)] + 2 * self._reach + rows, height)

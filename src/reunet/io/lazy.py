@@ -62,7 +62,9 @@ def open_lazily(path: Path, *, rank: int, page: int = 0, axes: str | None = None
     are an error. Raises ImageReadError for what is missing, damaged or no image, TooLargeError when a single
     chunk is larger than MAX_PIXELS, BackendError without the package that reads the format.
     """
-    kind = "".join(path.suffixes[-2:]).lower() if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
+    kind = (
+        "".join(path.suffixes[-2:]).lower() if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
+    )
     openers: dict[str, Callable[..., LazyImage]] = {
         ".zarr": _zarr,
         ".npy": _npy,
@@ -164,7 +166,7 @@ def _npy(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage
 
 
 def _hdf5(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage:
-    h5py = _package("h5py", "hdf5")
+    h5py = package("h5py", "hdf5")
     file = stack.enter_context(h5py.File(path, "r"))
     found: list[Any] = []
 
@@ -188,7 +190,7 @@ def _hdf5(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImag
 
 
 def _zarr(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage:
-    zarr = _package("zarr", "zarr")
+    zarr = package("zarr", "zarr")
     group = zarr.open(str(path), mode="r")
     spacing = None
     if isinstance(group, zarr.Group):
@@ -278,7 +280,8 @@ def _nifti(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyIma
     return LazyImage(header, (1, 1, 1), read)
 
 
-def _package(name: str, extra: str) -> Any:
+def package(name: str, extra: str) -> Any:
+    """An optional package. Raises BackendError naming the extra of reunet that installs it."""
     from importlib import import_module
 
     try:

@@ -97,7 +97,11 @@ def open_tiff_page(path: Path, page: int, axes: str | None) -> Iterator[tuple[Im
         if planar or "S" not in series.axes and shape[2] > 1 or keyframe.shape[:2] != header.size:
             # Not stored as interleaved pixels of one page: read as a whole.
             check_size(path, *shape)
-            yield header, header.size, lambda box: _samples(read_tiff(path, page, axes, palette_values=False))[box]
+            yield (
+                header,
+                header.size,
+                lambda box: _samples(read_tiff(path, page, axes, palette_values=False))[box],
+            )
             return
         contiguous = series.dataoffset is not None
         stored = keyframe if contiguous else series.pages[page]
@@ -151,7 +155,9 @@ def _decoded(keyframe: Any, page: Any, file: Any, box: tuple[slice, ...]) -> np.
                 for part, first, side in zip(box, corner, pixels.shape, strict=False)
             ]
             inside = tuple(slice(a - first, b - first) for (a, b), first in zip(spans, corner, strict=True))
-            into = tuple(slice(a - part.start, b - part.start) for (a, b), part in zip(spans, box, strict=True))
+            into = tuple(
+                slice(a - part.start, b - part.start) for (a, b), part in zip(spans, box, strict=True)
+            )
             result[into] = pixels[inside]
     return result
 
@@ -194,9 +200,7 @@ def _series(path: Path, file: Any) -> Any:
     return file.series[0]
 
 
-def _header(
-    path: Path, file: Any, series: Any, axes: str | None, *, whole: bool = True
-) -> ImageHeader:
+def _header(path: Path, file: Any, series: Any, axes: str | None, *, whole: bool = True) -> ImageHeader:
     layout = _layout(path, series, axes)
     if whole:  # else it is read in parts
         check_size(path, layout.length("Y"), layout.length("X"))

@@ -68,7 +68,9 @@ def streamed_affine(
         for some in np.split(pixels, range(CHUNK, len(pixels), CHUNK)):
             n, own = len(some), some.mean(0, dtype=np.float64)
             # Chan et al. 1979: means and sums of squares of parts are put together without cancellation.
-            squares = squares + some.var(0, dtype=np.float64) * n + (own - mean) ** 2 * count * n / (count + n)
+            squares = (
+                squares + some.var(0, dtype=np.float64) * n + (own - mean) ** 2 * count * n / (count + n)
+            )
             mean = mean + (own - mean) * n / (count + n)
             count += n
     if intensity.method == "image_percentile":

@@ -101,7 +101,9 @@ class Stitcher:
             sums = np.bincount(local[inside], places, len(areas))[present]
             columns.append(sums + areas[present] * part.start)
         corners = bounding_boxes(local)[present] + [part.start for part in block]
-        self._sums.append(np.stack([*columns, *corners.reshape(len(present), -1).T], axis=1).astype(np.float64))
+        self._sums.append(
+            np.stack([*columns, *corners.reshape(len(present), -1).T], axis=1).astype(np.float64)
+        )
 
     def table(self) -> NDArray[np.int32]:
         """The final id of each id that was given, (ids + 1,) int32: 1 .. n without gaps, 0 for the background
