@@ -1,4 +1,4 @@
-"""Images in blocks give what they give as a whole: labels, objects, boxes, classes; whatever tile and memory."""
+"""Images in blocks give what they give as a whole: labels, objects, boxes; whatever tile and memory."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_tiles_of_any_size_give_what_the_whole_image_gives(
     lost, stride = margin(config), config.total_stride
     halo = (0, 0) if any(lost) else half
     size = tuple(data.draw(st.integers(50, 110)) for _ in range(2))
-    least = tuple(2 * (h + s + m) for h, s, m in zip(halo, stride, lost, strict=True))
+    least = tuple(2 * (h + 2 * s + m) for h, s, m in zip(halo, stride, lost, strict=True))
     tile = valid_size(config, tuple(data.draw(st.integers(n, n + 30)) for n in least))
     tile = tuple(
         min(t, v)
@@ -194,7 +194,7 @@ def test_tiles_of_any_size_give_what_the_whole_image_gives(
 
 
 def discs(size: tuple[int, ...], count: int, rng: np.random.Generator, radius: tuple[int, int]) -> np.ndarray:
-    """Maps of an instance network: background, inside, boundary, distance; with noise, so that no two are equal."""
+    """Maps of an instance network: background, inside, boundary, distance; with noise."""
     ids = np.zeros(size, np.int32)
     grid = np.indices(size)
     for number in range(1, count + 1):

@@ -40,7 +40,7 @@ BOXES = [
 )
 def test_tiff(tmp_path: Path, image: np.ndarray, options: dict[str, object]) -> None:
     options = dict(options)
-    if image.ndim == 2 and "planarconfig" in options or image.ndim == 3 and "photometric" in options:
+    if (image.ndim == 2 and "planarconfig" in options) or (image.ndim == 3 and "photometric" in options):
         pytest.skip("not for this image")
     if image.dtype in (bool, np.float32):
         options.pop("predictor", None)

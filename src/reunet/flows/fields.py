@@ -31,8 +31,8 @@ def outside_value(labels: LabelMap) -> int:
 
 
 def within(result: Prediction, inside: np.ndarray | None, labels: LabelMap) -> Prediction:
-    """The result within the field of view, bool (*space), None for everywhere: what an object has outside is cut
-    off in place, a box stays where its centre is.
+    """The result within the field of view, bool (*space), None for everywhere: what an object has outside is
+    cut off in place, a box stays where its centre is.
     """
     if inside is None:
         return result

@@ -114,7 +114,7 @@ class Worker:
         return lazy_header(path, rank=self.predictor.rank, axes=job.axes)
 
     def _in_blocks(self, jobs: Sequence[Job], header: ImageHeader) -> bool:
-        """Whether a file is predicted block by block: because of its format, its size or the memory allowed."""
+        """Whether a file is predicted block by block: for its format, its size or the memory allowed."""
         job, predictor = jobs[0], self.predictor
         if is_array(job.source.path):
             return True
@@ -128,7 +128,7 @@ class Worker:
     def _large(self, job: Job, header: ImageHeader) -> None:
         if isinstance(self.predictor, SequencePredictor):
             raise PlanError(
-                "this run predicts sequences, and the file is a single image", where=job.source.path
+                "this run is for sequences, the file is a single image", where=job.source.path
             )
         allowed = None if self.max_memory is None else self.max_memory - BASE_MEMORY
         with self._engine:

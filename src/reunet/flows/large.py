@@ -1,4 +1,4 @@
-"""Images predicted block by block: what is found goes to disk as it comes, and is published when it is whole."""
+"""Images predicted block by block: what is found goes to disk as it comes, and is published when whole."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def predict_large(
 ) -> None:
     """Predict one file block by block and write its results. Reading, the engine and writing overlap.
 
-    max_memory: bytes beside the engine. inside: field of view, bool (*space), or None. Until all is done, blocks
-    lie in a folder that is removed in any case. Raises PlanError for a plan that sees images at another
-    resolution, StorageError when the disk is full, and what `Blocks` raises.
+    max_memory: bytes beside the engine. inside: field of view, bool (*space), or None. Until all is done,
+    blocks lie in a folder that is removed in any case. Raises PlanError for a plan that sees images
+    at another resolution, StorageError when the disk is full, and what `Blocks` raises.
     """
     plan, source = predictor.plan, job.source.path
     if seen_resampled(plan, header):

@@ -50,16 +50,16 @@ def predict(
         None.
     engine, precision, tta: see `reunet.load`.
     fov: folder of field-of-view masks, named as in a dataset; outside (0) is background.
-    max_memory: bytes; an image that needs more is predicted block by block where its format allows that (TIFF,
-        OME-Zarr, NIfTI, .npy, HDF5), else listed among the failures.
+    max_memory: bytes; an image that needs more is predicted block by block where its format allows that
+        (TIFF, OME-Zarr, NIfTI, .npy, HDF5), else listed among the failures.
     probabilities: write them as .npy too, (H, W, classes), (pages, H, W, classes) or (D, H, W, classes)
         float32.
     overwrite: replace results that exist. skip_existing: leave out images whose results exist.
     axes: names the axes of TIFF stacks that do not say, such as "ZYX".
     sequence: for a run on sequences, how file names tell sequence and frame, such as "{sequence}_{frame}".
 
-    Images above 67 million pixels are predicted block by block in any case: their masks are OME-Zarr where they
-    are, else tiled TIFF; overlays and outlines are left out.
+    Images above 67 million pixels are predicted block by block in any case: their masks are OME-Zarr where
+    they are, else tiled TIFF; overlays and outlines are left out.
     A stack of pages gives a stack of masks, a volume a mask with its geometry. objects.csv, classes.csv and
     predictions.json tell of all images that have results in the folder. For a run on sequences a
     stack is one; of other files those that `sequence` or the dataset's sequences.json joins are, and else

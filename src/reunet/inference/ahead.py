@@ -1,4 +1,4 @@
-"""Work done ahead by a thread: while one stage computes, the one before it already prepares what comes next."""
+"""Work done ahead by a thread: while one stage computes, the one before it prepares what comes next."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
 """Images of any size in bounded memory: predicted and decoded block by block.
 
-A block is a part of a strip of the image, as wide as memory allows; the first axis runs through it. Only the rows
-that a tile covers are held of what the network says, and where objects are decoded, those of a block with what is
-around it. What several tasks see across blocks is put together at the end.
+A block is a part of a strip of the image, as wide as memory allows; the first axis runs through it. Only the
+rows that a tile covers are held of what the network says, and where objects are decoded, those of a block and
+around it. What belongs together across blocks is put together at the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 from math import ceil, prod
 
 import numpy as np
@@ -43,8 +43,8 @@ DECODING = 40
 class Block:
     """The result for a part of an image.
 
-    box: the part. labels: (*box) uint8 class indices. probabilities: (*box, classes) float32. instances: (*box)
-    int32 ids, to be looked up in `Blocks.ids` afterwards. None is what the tasks of the run do not tell.
+    box: the part. labels: (*box) uint8 class indices. probabilities: (*box, classes) float32. instances:
+    (*box) int32 ids, to be looked up in `Blocks.ids` afterwards. None is what the tasks do not tell.
     """
 
     box: Box
@@ -252,11 +252,11 @@ def _spread(axis: Axis, tiles: int, size: int) -> list[slice]:
     """The axis in parts of about `tiles` tiles."""
     parts = ceil(len(axis.starts) / tiles)
     edges = [max(axis.starts[round(i * len(axis.starts) / parts)], 0) for i in range(parts)] + [size]
-    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 def _centred(boxes: Boxes, part: Box) -> Boxes:
     """The boxes whose middle lies in a part of the image."""
     low, high = (np.array([getattr(side, end) for side in part]) for end in ("start", "stop"))
     middle = (boxes.corners[:, : len(part)].astype(np.float64) + boxes.corners[:, len(part) :]) / 2
-    return chosen(boxes, ((middle >= low) & (middle < high)).all(axis=1))
+    return chosen(boxes, np.all((middle >= low) & (middle < high), axis=1))

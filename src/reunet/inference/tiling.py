@@ -1,4 +1,4 @@
-"""A whole image from overlapping tiles, blended so that no seam shows, a few rows of it in memory at a time."""
+"""A whole image from overlapping tiles, blended so that no seam shows, a few rows in memory at a time."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ class Tiling:
 
     def cut(self, size: Size) -> list[Axis]:
         """Tiles along each axis of an image. Raises PlanError for a halo that leaves nothing of a tile."""
-        sides = zip(size, self.outputs, self.halo, self.stride, strict=True)
+        # Pixels see further to one side than to the other, by their place among those that are pooled.
+        halos = [halo and halo + stride // 2 for halo, stride in zip(self.halo, self.stride, strict=True)]
+        sides = zip(size, self.outputs, halos, self.stride, strict=True)
         return [cut_axis(n, tile, self.overlap, halo, stride) for n, tile, halo, stride in sides]
 
 
@@ -332,7 +334,7 @@ def _check_finite(output: np.ndarray, start: Size, size: Size) -> None:
         place = zip(("slice", "row", "column")[-len(start) :], start, strict=True)
         raise ModelFileError(
             "the network's output is not finite",
-            where=f"tile at {', '.join(f'{name} {first}' for name, first in place)}, "
+            where=f"tile at {', '.join(f'{name} {max(first, 0)}' for name, first in place)}, "
             f"{' x '.join(map(str, size))} pixels",
             expected="numbers",
             received=f"{np.count_nonzero(~np.isfinite(output))} values that are NaN or infinite",

@@ -32,8 +32,9 @@ SMALLEST = 512
 class LargeMask:
     """A mask to be written.
 
-    size: of (H, W) or (D, H, W). read: a box to its values, (*box) of dtype. spacing: size of a pixel per axis, in
-    micrometres (volumes: millimetres) or None. labels: the classes whose ids the values are; None for objects.
+    size: of (H, W) or (D, H, W). read: a box to its values, (*box) of dtype. spacing: size of a pixel per
+    axis, in micrometres (volumes: millimetres) or None. labels: the classes whose ids the values are; None of
+    objects.
     """
 
     size: tuple[int, ...]
@@ -44,7 +45,7 @@ class LargeMask:
 
 
 def write_tiled_tiff(path: Path, mask: LargeMask) -> None:
-    """A tiled BigTIFF, atomically: tiles of 512 x 512, one page per slice, colours of the classes in its palette."""
+    """A tiled BigTIFF, atomically: a page per slice, the colours of the classes in its palette."""
     import tifffile
 
     pages = mask.size[:-2]
@@ -79,8 +80,8 @@ def _square(i: int, j: int, size: tuple[int, ...]) -> Box:
 
 
 def write_ome_zarr(path: Path, mask: LargeMask) -> None:
-    """An OME-Zarr label image (version 0.4), published in one step: a pyramid whose levels are half as large each,
-    with every second pixel of the one before, and the colours of the classes.
+    """An OME-Zarr label image (version 0.4), published in one step: a pyramid whose levels have every second
+    pixel of the one before, and the colours of the classes.
     """
     zarr = package("zarr", "zarr")
     rank = len(mask.size)

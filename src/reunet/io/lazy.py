@@ -1,7 +1,7 @@
 """Images and volumes of which only the part that is asked for is read, behind one small interface.
 
-Tiled TIFF, OME-Zarr (versions 2 and 3 of Zarr), NIfTI, NumPy's .npy and HDF5. Whatever the format, a part that
-is truncated or damaged raises ImageReadError when it is read, never before and never silently.
+TIFF, OME-Zarr (versions 2 and 3 of Zarr), NIfTI, NumPy's .npy and HDF5. Whatever the format, a part that is
+truncated or damaged raises ImageReadError, when the file is opened or when the part is read.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def is_array(path: Path) -> bool:
 def open_lazily(path: Path, *, rank: int, page: int = 0, axes: str | None = None) -> Iterator[LazyImage]:
     """An image or volume to be read in parts.
 
-    rank: axes of space, 2 or 3. axes: names those of a file that does not name them, of Z, C, Y and X, such as
-    "ZYX"; in .npy and HDF5 the last axis counts as channels where there is one more than those of space.
+    rank: axes of space, 2 or 3. axes: names those of a file that does not name them, of Z, C, Y and X, such
+    as "ZYX"; in .npy and HDF5 the last axis counts as channels where there is one more than those of space.
     Missing chunks of Zarr and HDF5 are the array's fill value, as the formats say; without one (null) they
     are an error. Raises ImageReadError for what is missing, damaged or no image, TooLargeError when a single
     chunk is larger than MAX_PIXELS, BackendError without the package that reads the format.

@@ -89,7 +89,7 @@ def read_nifti(path: Path) -> np.ndarray:
 
 
 def lazy_nifti(path: Path) -> tuple[ImageHeader, Callable[[tuple[slice, ...]], np.ndarray]]:
-    """Header of a volume that is not compressed, and a function that reads a part of it, as `read_nifti` does.
+    """Header of a volume that is not compressed, and a function that reads a part as `read_nifti` does.
 
     The part is a slice with start and stop for each of (depth, height, width).
     """

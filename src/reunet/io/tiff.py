@@ -83,8 +83,8 @@ def read_tiff(path: Path, page: int, axes: str | None, *, palette_values: bool) 
 
 @contextmanager
 def open_tiff_page(path: Path, page: int, axes: str | None) -> Iterator[tuple[ImageHeader, Size, ReadBox]]:
-    """A page to be read in parts: its header, the size of the pieces that it is stored in, and a function from
-    (rows, columns) to (h, w, samples) in the file's sample type. Raises as `tiff_header` does.
+    """A page to be read in parts: its header, the size of the pieces that it is stored in, and a function
+    from (rows, columns) to (h, w, samples) in the file's sample type. Raises as `tiff_header` does.
     """
     with _tifffile().TiffFile(path) as file:
         series = _series(path, file)
@@ -94,7 +94,7 @@ def open_tiff_page(path: Path, page: int, axes: str | None) -> Iterator[tuple[Im
         shape = (*header.size, layout.length("C"))
         planar = keyframe.planarconfig == 2  # each channel on its own
         kind = keyframe.photometric.name if keyframe.photometric is not None else ""
-        if planar or "S" not in series.axes and shape[2] > 1 or keyframe.shape[:2] != header.size:
+        if planar or ("S" not in series.axes and shape[2] > 1) or keyframe.shape[:2] != header.size:
             # Not stored as interleaved pixels of one page: read as a whole.
             check_size(path, *shape)
             yield (

@@ -55,7 +55,7 @@ def streamed_affine(
         return affine(np.zeros(0), intensity)
     step = max(1, prod(size) // MAX_SAMPLES)
     sampled: list[np.ndarray] = []
-    count, mean, squares = 0, np.float64(0), np.float64(0)
+    count, mean, squares = 0, np.zeros(1), np.zeros(1)
     for part in parts:
         pixels = read(part)
         if intensity.method == "image_percentile":

@@ -74,8 +74,8 @@ class Task(Protocol):
     """The functions of one task, NumPy only.
 
     name: as in `--task`. score: what its validation score is, in words. needs: fields of `Truth` that it
-    learns from. reach: by the number of axes of space, how many pixels around a block the decoding of the block
-    must see: more than the largest object has.
+    learns from. reach: by the number of axes of space, how many pixels around a block its decoding must see:
+    more than the largest object has.
     """
 
     @property

@@ -135,7 +135,7 @@ def suppressed(boxes: Boxes, at: float = DOUBLES) -> Boxes:
 
 
 def best(found: Sequence[Boxes]) -> list[Boxes]:
-    """The MOST best of several lots of boxes with scores, as one lot; once there are twice as many or more."""
+    """Several lots of boxes with scores as one; the MOST best once there are twice as many."""
     corners, classes = (np.concatenate([getattr(b, name) for b in found]) for name in ("corners", "classes"))
     scores = np.concatenate([b.scores for b in found if b.scores is not None])
     boxes = Boxes(corners, classes, scores)

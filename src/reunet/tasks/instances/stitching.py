@@ -13,7 +13,7 @@ from reunet.tasks.instances.objects import bounding_boxes
 Box = tuple[slice, ...]
 
 SHARED = 0.5
-"""Two objects are one when they share this part of the smaller one's pixels at the face between two blocks."""
+"""Two objects are one when they share this part of the smaller one's pixels at a face between blocks."""
 
 MOST_IDS = np.iinfo(np.int32).max
 
@@ -21,9 +21,9 @@ MOST_IDS = np.iinfo(np.int32).max
 class Stitcher:
     """Gives the objects of overlapping windows ids of their own, and finds which of them are the same.
 
-    Each block is decoded in a window that reaches beyond it, so at the face between two blocks both see the same
-    pixels, one layer on each side. Objects of the two that cover each other there are joined (union-find). An
-    object smaller than the reach of the windows looks the same in both, so it is found as in the whole image.
+    Each block is decoded in a window that reaches beyond it, so at the face between two blocks both see the
+    same pixels, one layer on each side. Objects that cover each other there are joined (union-find).
+    An object smaller than the reach of the windows looks the same in both, and as in the whole image.
 
     >>> core = stitcher.add(ids, window, block)     # of every block, in any order
     >>> final = stitcher.table()[core]              # afterwards
@@ -40,8 +40,8 @@ class Stitcher:
     def add(self, ids: NDArray[np.int32], window: Box, block: Box) -> NDArray[np.int32]:
         """The block's part of an instance map (*window) int32, under ids that are unique in the image.
 
-        block: lies within window, with a pixel or more around it where the image goes on; blocks are those of a
-        grid. Raises TooLargeError beyond 2 ** 31 objects.
+        block: lies within window, with a pixel or more around it where the image goes on; blocks are those of
+        a grid. Raises TooLargeError beyond 2 ** 31 objects.
         """
         before, count = len(self._parents) - 1, int(ids.max(initial=0))
         if before + count > MOST_IDS:
@@ -59,7 +59,7 @@ class Stitcher:
         # One pixel around the face belongs to it: objects may meet at the corner of four blocks.
         sides = zip(block, self._size, strict=True)
         around = [slice(max(part.start - 1, 0), min(part.stop + 1, side)) for part, side in sides]
-        for at, seen_before in ((block[axis].start, True), (block[axis].stop, False)):
+        for at in (block[axis].start, block[axis].stop):
             if not 0 < at < self._size[axis]:
                 continue
             around[axis] = slice(at - 1, at + 1)
@@ -74,7 +74,7 @@ class Stitcher:
     def _join(self, one: np.ndarray, other: np.ndarray) -> None:
         both = (one > 0) & (other > 0)
         pairs, shared = np.unique(np.stack([one[both], other[both]]), axis=1, return_counts=True)
-        areas = {}
+        areas: dict[int, int] = {}
         for face in (one, other):
             found, pixels = np.unique(face, return_counts=True)
             areas |= dict(zip(found.tolist(), pixels.tolist(), strict=True))
