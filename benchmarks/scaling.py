@@ -23,7 +23,6 @@ import numpy as np
 from records import RUNS, append, is_done
 
 NAME = "scaling"
-CLASSES = {"image": 2, "volume": 26}
 BLOCK = 1024
 SMALL = {"image": (300, 300), "volume": (64, 128, 128)}
 """What the engine is measured on: a tile or a few, so that all is loaded and nothing is large."""
@@ -108,52 +107,13 @@ def write_image(path: Path, size: tuple[int, ...], channels: int) -> None:
 
 
 def make_run(kind: str) -> Path:
-    """A run with random weights: what it finds does not matter here."""
+    """A run with random weights: what it finds does not matter here. Normalisation is fixed once trained."""
     folder = RUNS / f"scaling_{kind}"
-    if (folder / "engine" / "engine.json").is_file():
-        return folder
-    code = "import sys; from scaling import build; build(sys.argv[1], sys.argv[2])"
-    subprocess.run([sys.executable, "-c", code, kind, str(folder)], check=True, cwd=Path(__file__).parent)
+    if not (folder / "engine" / "engine.json").is_file():
+        arguments = ["volume"] if kind == "volume" else ["0", "batch"]
+        script = Path(__file__).with_name("standard_run.py")
+        subprocess.run([sys.executable, str(script), str(folder), *arguments], check=True)
     return folder
-
-
-def build(kind: str, folder: str) -> None:
-    """Plan, weights and engine: 16 base filters for images, the preset `unet3d` for volumes."""
-    from reunet.backend import use_any_backend
-    from reunet.contracts.labels import LabelMap, default_classes
-    from reunet.contracts.network import HeadSpec
-    from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
-    from reunet.contracts.run import RunFolder
-    from reunet.export.openvino import export_engine
-    from reunet.storage import write_json
-    from reunet.networks.presets import configure
-
-    use_any_backend("tensorflow")
-    from reunet.networks import build_network
-
-    channels, classes = (3 if kind == "image" else 1), CLASSES[kind]
-    tile = (256, 256) if kind == "image" else (64, 128, 128)
-    fields = {"in_channels": channels, "heads": (HeadSpec(channels=classes),)}
-    if kind == "image":
-        fields |= {"filters": (16, 32, 64, 128, 256), "strides": ((2, 2),) * 4}
-    network = configure("unet" if kind == "image" else "unet3d", **fields)
-    plan = Plan(
-        dataset="scaling",
-        labels=LabelMap(classes=default_classes(list(range(classes)))),
-        input=InputSpec(
-            channels=channels,
-            intensity=Intensity(method="fixed", offset=(110.0,) * channels, scale=(60.0,) * channels),
-        ),
-        network=network,
-        patch=tile,
-        batch=1,
-        schedule=Schedule(steps=1),
-        inference=Inference(tile=tile),
-    )
-    run = RunFolder(Path(folder))
-    run.path.mkdir(parents=True, exist_ok=True)
-    plan.write(run.path / "plan.json")
-    make_engine(run, plan, build_network(network), export_engine, write_json)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ from reunet.flows.jobs import predict_all
 from reunet.flows.outputs import Job, Kinds
 from reunet.flows.tables import PARTS, TABLES, remove_tables, write_tables
 from reunet.flows.tracks import Place, track_name
+from reunet.inference.agreement import changed_tile
 from reunet.inference.load import load
+from reunet.inference.predictor import Predictor
 from reunet.progress import NullProgress, Progress
 
 
@@ -95,6 +97,8 @@ def predict(
         outside_value(predictor.plan.labels)
     if engine == "auto" and predictor.runtime.name == "keras":
         progress.message("this run has no exported engine: predicting with Keras, which is slower")
+    if isinstance(predictor, Predictor) and (warning := changed_tile(RunFolder(run), predictor)):
+        progress.message(warning)
     for job in todo:  # whatever happens from here on, no old result can be taken for a new one
         job.remove_results()
     has_tables = plan.tasks != ("semantic",) or (folder / PARTS).is_dir()
