@@ -1,8 +1,8 @@
 """Prediction of images of growing size: peak memory above the engine's own, and time per pixel.
 
 The images are made here, block by block: compressed OME-Zarr (needs the extra `zarr`), and a volume with 26
-classes. Each prediction is a process of its own, whose peak of resident memory the system tells. A line per case
-goes to results/scaling.jsonl; cases that have one are left out, so it may be interrupted.
+classes. Each prediction is a process of its own, whose peak of resident memory the system tells. A line per
+case goes to results/scaling.jsonl; cases that have one are left out, so it may be interrupted.
 
     python benchmarks/scaling.py                     # 10,000 and 40,000 pixels a side, 512 x 512 x 800 voxels
     python benchmarks/scaling.py --sides 2000 4000 --volume 0
@@ -42,7 +42,9 @@ print(json.dumps({"seconds": time.monotonic() - started, "peak_bytes": peak}))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sides", type=int, nargs="*", default=[10_000, 40_000], help="of square RGB images")
     parser.add_argument("--volume", type=int, nargs="*", default=[800, 512, 512], help="depth height width")
     parser.add_argument("--max-memory", type=float, help="GB, of the process")
@@ -95,7 +97,8 @@ def write_image(path: Path, size: tuple[int, ...], channels: int) -> None:
     rng = np.random.default_rng(0)
     for start in np.ndindex(*(-(-side // step) for side, step in zip(size, chunk, strict=True))):
         box = tuple(
-            slice(i * step, min((i + 1) * step, side)) for i, step, side in zip(start, chunk, size, strict=True)
+            slice(i * step, min((i + 1) * step, side))
+            for i, step, side in zip(start, chunk, size, strict=True)
         )
         waves = sum(np.sin(axis / 17.0) for axis in np.ogrid[box])
         noise = rng.integers(0, 16, (*waves.shape, channels), np.uint8)

@@ -122,14 +122,12 @@ class Worker:
             return False
         if isinstance(predictor, SequencePredictor) or seen_resampled(self.plan, header):
             return False
-        needed = needed_memory(header, predictor, keep_probabilities=job.probabilities)
+        needed = needed_memory(header, predictor, keep_probabilities=job.kinds.probabilities)
         return prod(header.size) > MOST_AT_ONCE or (self.max_memory is not None and needed > self.max_memory)
 
     def _large(self, job: Job, header: ImageHeader) -> None:
         if isinstance(self.predictor, SequencePredictor):
-            raise PlanError(
-                "this run is for sequences, the file is a single image", where=job.source.path
-            )
+            raise PlanError("this run is for sequences, the file is a single image", where=job.source.path)
         allowed = None if self.max_memory is None else self.max_memory - BASE_MEMORY
         with self._engine:
             predict_large(job, self.predictor, header, allowed, field_of_view(job, header))

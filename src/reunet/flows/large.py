@@ -84,7 +84,7 @@ def predict_large(
     ):
         header = image.header
         blocks = Blocks(
-            predictor, image, where=source, max_memory=max_memory, keep_probabilities=job.probabilities
+            predictor, image, where=source, max_memory=max_memory, keep_probabilities=job.kinds.probabilities
         )
         results = _Results(job, scratch, header, plan.labels)
         for block in ahead(iter(blocks)):

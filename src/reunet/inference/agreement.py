@@ -12,8 +12,8 @@ from reunet.tasks import Maps
 
 
 def changed_tile(run: RunFolder, predictor: Predictor) -> str | None:
-    """A warning when the plan's tile is not the one that the engine was exported and measured at, and the outputs
-    of the network depend on it: how many labels differ on the run's own test image. None otherwise.
+    """A warning when the plan's tile is not the one that the engine was exported and measured at, and the
+    outputs of the network depend on it: how many labels differ on the run's own test image. None otherwise.
     """
     plan, test = predictor.plan, run.self_test / "input.npy"
     if not plan.network.depends_on_tile or not run.engine_facts_file.is_file() or not test.is_file():

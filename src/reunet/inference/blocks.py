@@ -35,6 +35,12 @@ ACROSS = 32
 QUEUED = 4
 """Batches of tiles in hand at a time: being read, waiting, in the engine, being blended."""
 
+DECODED_AT_ONCE = 10
+"""Chunks that a format's library may decode at a time."""
+
+WAITING = 2**27
+"""Bytes of results that wait to be written, for classes and for objects."""
+
 DECODING = 40
 """Bytes per pixel that decoding objects takes beside the maps."""
 
@@ -245,7 +251,8 @@ class Blocks:
             decoding = window * wide * (2 * maps * 4 + DECODING)
         else:
             decoding = rows * wide * 16
-        return reading + tiles + band + decoding
+        chunk = DECODED_AT_ONCE * prod(self.image.chunk) * channels * item
+        return reading + chunk + tiles + band + decoding + WAITING
 
 
 def _spread(axis: Axis, tiles: int, size: int) -> list[slice]:
