@@ -24,6 +24,7 @@ from reunet.inference.sequence import SequencePredictor
 from reunet.io.header import ImageHeader
 from reunet.io.images import UNSTATED, read_channels, read_header, read_image
 from reunet.io.lazy import is_array, lazy_header
+from reunet.machine import resident_bytes
 from reunet.progress import Progress
 from reunet.tasks.instances.tracks import linked
 
@@ -125,12 +126,19 @@ class Worker:
         needed = needed_memory(header, predictor, keep_probabilities=job.kinds.probabilities)
         return prod(header.size) > MOST_AT_ONCE or (self.max_memory is not None and needed > self.max_memory)
 
+    def _engine_memory(self, predictor: Predictor) -> int:
+        """Bytes that the process takes with the engine at work; for volumes it may be more than the image."""
+        tiling, channels = predictor.tiling, self.plan.input.channels
+        predictor.runtime(np.zeros((tiling.batch, *tiling.tile, channels), np.float32))
+        return max(BASE_MEMORY, resident_bytes() or 0)
+
     def _large(self, job: Job, header: ImageHeader) -> None:
-        if isinstance(self.predictor, SequencePredictor):
+        predictor = self.predictor
+        if isinstance(predictor, SequencePredictor):
             raise PlanError("this run is for sequences, the file is a single image", where=job.source.path)
-        allowed = None if self.max_memory is None else self.max_memory - BASE_MEMORY
         with self._engine:
-            predict_large(job, self.predictor, header, allowed, field_of_view(job, header))
+            allowed = None if self.max_memory is None else self.max_memory - self._engine_memory(predictor)
+            predict_large(job, predictor, header, allowed, field_of_view(job, header))
 
     def _files(self, jobs: Sequence[Job], headers: Sequence[ImageHeader]) -> None:
         images = (read_channels((job.source.path, *job.source.channels), axes=job.axes) for job in jobs)
