@@ -10,6 +10,7 @@ from reunet.contracts.network import HeadSpec, NetworkConfig, Normalisation
 from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.contracts.run import RunFolder
 from reunet.export.openvino import export_engine
+from reunet.networks.presets import configure
 
 FILTERS = (16, 32, 64, 128, 256)
 SIZE = 256
@@ -37,19 +38,41 @@ def standard_plan(seed: int, normalisation: Normalisation) -> Plan:
     )
 
 
+def volume_plan(classes: int = 26, tile: tuple[int, int, int] = (64, 128, 128)) -> Plan:
+    """The preset for volumes on tiles of one channel; intensities as fixed as those of CT."""
+    return Plan(
+        dataset="none",
+        labels=LabelMap(classes=default_classes(list(range(classes)))),
+        input=InputSpec(channels=1, intensity=Intensity(method="fixed", offset=(110.0,), scale=(60.0,))),
+        network=configure("unet3d", in_channels=1, heads=(HeadSpec(channels=classes),)),
+        patch=tile,
+        batch=1,
+        schedule=Schedule(steps=1),
+        inference=Inference(tile=tile),
+    )
+
+
 def write_standard_run(
     folder: Path, seed: int, normalisation: Normalisation = "instance"
 ) -> tuple[RunFolder, int]:
     """Write and export it. Returns the run and the number of its parameters."""
+    return write_run(folder, standard_plan(seed, normalisation))
+
+
+def write_run(folder: Path, plan: Plan) -> tuple[RunFolder, int]:
+    """A run of any plan, with random weights."""
     from reunet.networks import build_network
 
-    run, plan = RunFolder(folder), standard_plan(seed, normalisation)
+    run = RunFolder(folder)
     plan.write(run.plan_file)
-    network = build_network(plan.network, seed=seed)
+    network = build_network(plan.network, seed=plan.seed)
     run.publish_weights(plan, network.save_weights)
     export_engine(run)
     return run, network.count_params()
 
 
 if __name__ == "__main__":
-    write_standard_run(Path(sys.argv[1]), int(sys.argv[2]))
+    if sys.argv[2] == "volume":
+        write_run(Path(sys.argv[1]), volume_plan())
+    else:
+        write_standard_run(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])  # type: ignore[arg-type]

@@ -40,6 +40,15 @@ def memory_bytes() -> int | None:
     return min(limits, default=None)
 
 
+def resident_bytes() -> int | None:
+    """Memory that this process has now; None where the system does not tell (other than Linux)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 @cache
 def cpu_flags() -> frozenset[str]:
     """Instruction-set flags as Linux names them; empty elsewhere."""

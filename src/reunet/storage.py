@@ -86,6 +86,31 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Yield a new folder in `parent`, for what is not finished; it is removed in any case.
+
+    Raises StorageError when the system refuses something meanwhile, such as to write onto a full disk.
+    """
+    folder = _temporary_beside(parent / "scratch")
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+    except OSError as cause:
+        raise _storage_error(parent, cause) from cause
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish_file(file: Path, path: Path) -> None:
+    """Move a finished file, on the same disk, to `path` in one step. Raises OSError."""
+    with open(file, "rb+") as handle:
+        os.fsync(handle.fileno())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(file, path)
+    sync_folder(path.parent)
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` atomically."""
     with atomic_path(path) as temporary:

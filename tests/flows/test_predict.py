@@ -13,7 +13,7 @@ from PIL import Image
 
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.errors import DataError, StorageError, UsageError
-from reunet.flows.jobs import outside_value
+from reunet.flows.fields import outside_value
 from reunet.flows.predict import predict
 
 MakeRun = Callable[..., Path]

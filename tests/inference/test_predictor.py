@@ -245,3 +245,37 @@ def test_images_and_volumes_are_not_mistaken_for_each_other(run: Path, predictor
     assert "depth, height, width" in str(caught.value)
     with pytest.raises(DataError, match="not an image"):
         predictor(np.zeros((4, 5, 5, 1)))
+
+
+def test_a_changed_tile_is_told_with_what_it_changes(
+    make_bright_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    """An engine that subtracts the mean of its tile: what it says depends on the tile."""
+    import json
+
+    from reunet.contracts.run import RunFolder
+    from reunet.inference.agreement import changed_tile
+
+    run = RunFolder(make_bright_run(tmp_path / "run", tile=(64, 64)))
+    run.self_test.mkdir()
+    ramp = np.linspace(-100, 100, 64, dtype=np.float32) + np.zeros((64, 1), np.float32)
+    np.save(run.self_test / "input.npy", ramp[None, ..., None])
+    facts = json.loads(run.engine_facts_file.read_text())
+    run.engine_facts_file.write_text(json.dumps(facts | {"tile": [64, 64]}))
+
+    class Relative(BrightRuntime):
+        def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+            return super().__call__(batch - batch.mean((1, 2), keepdims=True))
+
+    def predictor(tile: tuple[int, int], normalisation: str) -> Predictor:
+        plan = run.plan()
+        network = plan.network.model_copy(update={"normalisation": normalisation})
+        inference = plan.inference.model_copy(update={"tile": tile})
+        return Predictor(plan.model_copy(update={"network": network, "inference": inference}), Relative())
+
+    assert changed_tile(run, predictor((64, 64), "instance")) is None
+    assert changed_tile(run, predictor((32, 32), "batch")) is None
+    told = changed_tile(run, predictor((32, 32), "instance"))
+    assert told is not None
+    assert "from 64 x 64 to 32 x 32" in told
+    assert int(told.split(": ")[1].split()[0]) > 100_000

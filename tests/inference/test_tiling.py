@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reunet.errors import ModelFileError
-from reunet.inference.tiling import cut_axis, gaussian_window, predict_tiled, tile_positions
+from reunet.inference.tiling import Tiling, cut_axis, gaussian_window, predict_tiled, tile_positions
 
 SIDES = st.integers(1, 67)
 OVERLAPS = st.sampled_from([0.0, 0.25, 0.5, 0.75])
@@ -41,9 +41,10 @@ def test_tiles_cover_an_axis_and_overlap_enough(size: int, tile: int, overlap: f
 def test_weights_of_every_pixel_are_positive_and_sum_to_one(size: int, tile: int, overlap: float) -> None:
     axis = cut_axis(size, tile, overlap)
     assert (axis.weights > 0).all()
-    total = np.zeros(max(size, tile))
+    before = -axis.starts[0]
+    total = np.zeros(axis.starts[-1] + before + tile)
     for start, weights in zip(axis.starts, axis.weights, strict=True):
-        total[start : start + tile] += weights
+        total[start + before : start + before + tile] += weights
     np.testing.assert_allclose(total, 1, atol=1e-5)
 
 
@@ -59,7 +60,7 @@ def test_the_window_is_the_gaussian_of_an_eighth() -> None:
 @given(height=SIDES, width=SIDES, overlap=OVERLAPS, batch=st.integers(1, 9))
 def test_any_size_comes_back_as_it_was(height: int, width: int, overlap: float, batch: int) -> None:
     image = np.random.default_rng(height * 100 + width).random((height, width, 2), np.float32)
-    result = predict_tiled(identity, image, (16, 24), overlap, batch=batch)["semantic"]
+    result = predict_tiled(identity, image, Tiling((16, 24), overlap, batch=batch))["semantic"]
     assert result.shape == image.shape
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, image, atol=1e-6)
@@ -72,7 +73,7 @@ def test_unpadded_networks_give_what_they_would_give_on_the_whole_image(
 ) -> None:
     """The reference blurs the whole image once, with the border mirrored by OpenCV."""
     image = np.random.default_rng(height * 100 + width).random((height, width, 1), np.float32)
-    tiled = predict_tiled(blur_valid, image, (20, 16), overlap, margin=(2, 1))["semantic"]
+    tiled = predict_tiled(blur_valid, image, Tiling((20, 16), overlap, margin=(2, 1)))["semantic"]
     if min(height, width) > 2:  # OpenCV cannot mirror a border wider than the image
         whole = cv2.blur(image[..., 0], (3, 5), borderType=cv2.BORDER_REFLECT_101)
         np.testing.assert_allclose(tiled[..., 0], whole, atol=1e-5)
@@ -86,7 +87,7 @@ def test_tiles_of_the_asked_size_reach_the_network() -> None:
         seen.append(tiles.shape)
         return identity(tiles)
 
-    predict_tiled(network, np.zeros((50, 90, 3), np.float32), (32, 48), 0.25, batch=4)
+    predict_tiled(network, np.zeros((50, 90, 3), np.float32), Tiling((32, 48), 0.25, batch=4))
     assert {shape[1:] for shape in seen} == {(32, 48, 3)}
     assert [shape[0] for shape in seen] == [4, 2]
 
@@ -98,7 +99,9 @@ def test_a_seam_is_a_slope_not_a_step() -> None:
     def network(tiles: np.ndarray) -> dict[str, np.ndarray]:
         return {"semantic": np.stack([np.full_like(tile, next(count) % 2) for tile in tiles])}
 
-    result = predict_tiled(network, np.zeros((64, 208, 1), np.float32), (64, 64), 0.25)["semantic"][0, :, 0]
+    result = predict_tiled(network, np.zeros((64, 208, 1), np.float32), Tiling((64, 64), 0.25))["semantic"][
+        0, :, 0
+    ]
     assert result.min() < 0.01
     assert result.max() > 0.99
     assert np.abs(np.diff(result)).max() < 0.3
@@ -106,7 +109,7 @@ def test_a_seam_is_a_slope_not_a_step() -> None:
 
 def test_all_heads_are_blended() -> None:
     image = np.random.default_rng(0).random((40, 40, 1), np.float32)
-    heads = predict_tiled(lambda tiles: {"a": tiles, "b": 2 * tiles}, image, (16, 16), 0.5)
+    heads = predict_tiled(lambda tiles: {"a": tiles, "b": 2 * tiles}, image, Tiling((16, 16), 0.5))
     np.testing.assert_allclose(heads["b"], 2 * heads["a"], rtol=1e-6)
 
 
@@ -115,14 +118,14 @@ def test_a_tile_that_is_not_finite_is_named(value: float) -> None:
     image = np.zeros((32, 64, 1), np.float32)
     image[5, 50] = value
     with pytest.raises(ModelFileError, match="tile at row 0, column 32"):
-        predict_tiled(identity, image, (32, 32), 0.0)
+        predict_tiled(identity, image, Tiling((32, 32), 0.0))
 
 
 @settings(deadline=None, max_examples=40)
 @given(size=st.tuples(*[st.integers(1, 40)] * 3), overlap=OVERLAPS, batch=st.integers(1, 9))
 def test_any_volume_comes_back_as_it_was(size: tuple[int, ...], overlap: float, batch: int) -> None:
     volume = np.random.default_rng(sum(size)).random((*size, 2), np.float32)
-    result = predict_tiled(identity, volume, (8, 16, 12), overlap, batch=batch)["semantic"]
+    result = predict_tiled(identity, volume, Tiling((8, 16, 12), overlap, batch=batch))["semantic"]
     assert result.shape == volume.shape
     np.testing.assert_allclose(result, volume, atol=1e-6)
 
@@ -134,7 +137,7 @@ def test_unpadded_networks_see_the_volume_around_their_tile() -> None:
     def shifted(tiles: np.ndarray) -> dict[str, np.ndarray]:
         return {"semantic": tiles[:, 2:, 4:, 6:]}
 
-    result = predict_tiled(shifted, volume, (12, 16, 20), 0.25, margin=(1, 2, 3))["semantic"]
+    result = predict_tiled(shifted, volume, Tiling((12, 16, 20), 0.25, margin=(1, 2, 3)))["semantic"]
     np.testing.assert_allclose(result[:-1, :-2, :-3], volume[1:, 2:, 3:], atol=1e-6)
 
 
@@ -142,4 +145,4 @@ def test_a_tile_of_a_volume_that_is_not_finite_is_named() -> None:
     volume = np.zeros((16, 16, 32, 1), np.float32)
     volume[9, 5, 25] = np.nan
     with pytest.raises(ModelFileError, match="tile at slice 8, row 0, column 16, 8 x 16 x 16"):
-        predict_tiled(identity, volume, (8, 16, 16), 0.0)
+        predict_tiled(identity, volume, Tiling((8, 16, 16), 0.0))

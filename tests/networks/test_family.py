@@ -270,7 +270,7 @@ def test_the_textbook_signature_for_every_preset() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_images_of_any_size_come_back_at_their_size(case: str) -> None:
     """1 to 67 pixels a side, through the padding and cropping that predictions go through."""
-    from reunet.inference.tiling import predict_tiled
+    from reunet.inference.tiling import Tiling, predict_tiled
     from reunet.networks import build_network, margin
     from reunet.networks.geometry import valid_size
 
@@ -290,7 +290,7 @@ def test_images_of_any_size_come_back_at_their_size(case: str) -> None:
         size = tuple(int(side) for side in sides)
         image = rng.normal(size=(*size, config.in_channels)).astype("float32")
         tile = valid_size(config, tuple(side + 2 * edge for side, edge in zip(size, lost, strict=True)))
-        found = predict_tiled(predict, image, tile, 0.25, lost)["semantic"]
+        found = predict_tiled(predict, image, Tiling(tile, 0.25, lost))["semantic"]
         assert found.shape == (*size, 3)
         assert np.isfinite(found).all()
 

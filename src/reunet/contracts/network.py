@@ -18,6 +18,9 @@ LOST_PER_AXIS = {"double_conv": 4}
 SWEEPS = ("sweep", "raster")
 """Bottlenecks that carry context across the whole map."""
 
+POOLING_ENCODERS = ("efficientnet_v2_b0",)
+"""Encoders that weigh their channels by means over the whole map."""
+
 ACROSS_FRAMES = ("recurrence", "half_recurrence")
 """Bottlenecks that carry context from frame to frame."""
 
@@ -158,7 +161,8 @@ class NetworkConfig(Contract):
     @property
     def depends_on_tile(self) -> bool:
         """Whether an output pixel depends on the whole tile (its statistics, sweeps), not on a window."""
-        return self.normalisation in ("instance", "group") or self.bottleneck in SWEEPS
+        pools = self.encoder in POOLING_ENCODERS
+        return self.normalisation in ("instance", "group") or self.bottleneck in SWEEPS or pools
 
     @property
     def fixed_when_exported(self) -> bool:

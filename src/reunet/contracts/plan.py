@@ -147,10 +147,14 @@ class Schedule(Contract):
 class Inference(Contract):
     """How an image is tiled: the tile the network sees, one side per axis of space, finest axis last, and
     the share two tiles overlap.
+
+    halo: pixels at the inner sides of a tile that do not count, per axis of space; none when empty. With half
+    the receptive field or more, a network whose normalisation is fixed gives the same at any size of tile.
     """
 
     tile: tuple[int, ...]
     overlap: float = Field(default=0.25, ge=0, lt=1)
+    halo: tuple[int, ...] = ()
 
 
 class ClipSpec(Contract):
@@ -232,6 +236,9 @@ class Plan(Contract):
             nearest = valid_size(self.network, size)
             if nearest != size:
                 raise ValueError(f"{name} {size} does not fit the network's poolings; {nearest} would")
+        halo = self.inference.halo
+        if halo and (len(halo) != axes or min(halo) < 0):
+            raise ValueError(f"inference.halo needs {axes} numbers of at least 0, one per axis of space")
         return self
 
     @property

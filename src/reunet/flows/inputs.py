@@ -15,6 +15,7 @@ from reunet.datasets.recognise import NNUNET, channel_of
 from reunet.datasets.sequences import FILE, Place, SequencePattern, natural_order, read_places
 from reunet.errors import DataError, ReunetError, UsageError
 from reunet.io.images import IMAGE_SUFFIXES, image_suffix, read_header, without_suffix
+from reunet.io.lazy import is_array
 
 CHANNEL_FOLDERS = frozenset(images for images, _ in NNUNET.values())
 IMAGES = frozenset({*IMAGE_FOLDERS, *(images.lower() for images in CHANNEL_FOLDERS)})
@@ -63,9 +64,8 @@ def find_sources(inputs: Sequence[Path], *, exclude: Path) -> tuple[Source, ...]
 
 
 def _sources_of(given: Path, exclude: Path) -> list[Source]:
-    if given.is_file():
-        stem = without_suffix(given).name if image_suffix(given) else given.stem
-        return _join_channels([Source(given, Path(stem))])
+    if given.is_file() or (is_array(given) and given.is_dir()):
+        return _join_channels([Source(given, Path(_result_name(given).name))])
     if not given.is_dir():
         raise DataError(
             "the input does not exist",
@@ -74,7 +74,7 @@ def _sources_of(given: Path, exclude: Path) -> list[Source]:
             fix=nearby(given),
         )
     files = [path for path in _walk(given) if not path.resolve().is_relative_to(exclude)]
-    images = sorted(path for path in files if image_suffix(path))
+    images = sorted(path for path in files if image_suffix(path) or path.suffix.lower() == ".zarr")
     if not images:
         found = ", ".join(sorted(path.name for path in files)[:5])
         raise DataError(
@@ -84,7 +84,14 @@ def _sources_of(given: Path, exclude: Path) -> list[Source]:
             received=found or "no files",
         )
     _check_no_dataset(given, images)
-    return _join_channels([Source(path, without_suffix(path.relative_to(given))) for path in images])
+    return _join_channels([Source(path, _result_name(path.relative_to(given))) for path in images])
+
+
+def _result_name(path: Path) -> Path:
+    """The path without the suffix of its format; that of .ome.zarr too."""
+    if image_suffix(path):
+        return without_suffix(path)
+    return path.with_name(path.stem.removesuffix(".ome") if is_array(path) else path.stem)
 
 
 def _join_channels(sources: list[Source]) -> list[Source]:
@@ -108,8 +115,9 @@ def _join_channels(sources: list[Source]) -> list[Source]:
 
 def _walk(folder: Path) -> Iterable[Path]:
     for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(parent, name) for name in files if not name.startswith("."))
+        stores = [name for name in folders if name.lower().endswith(".zarr")]  # an image is such a folder
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in stores)
+        yield from (Path(parent, name) for name in [*files, *stores] if not name.startswith("."))
 
 
 def _check_no_dataset(given: Path, images: Iterable[Path]) -> None:

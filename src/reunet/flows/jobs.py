@@ -6,24 +6,25 @@ import errno
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import replace
 from math import prod
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 
-from reunet.contracts.labels import IGNORE, LabelMap
-from reunet.contracts.objects import Boxes
 from reunet.contracts.results import Prediction
 from reunet.datasets.cache import read_fov
-from reunet.errors import PlanError, ReunetError, StorageError, TooLargeError, UsageError
+from reunet.errors import PlanError, ReunetError, StorageError, TooLargeError
+from reunet.flows.fields import within
+from reunet.flows.large import MOST_AT_ONCE, can_stream, predict_large, seen_resampled
 from reunet.flows.outputs import Job, write_image, write_stack
 from reunet.flows.tracks import TrackWriter
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.io.header import ImageHeader
 from reunet.io.images import UNSTATED, read_channels, read_header, read_image
+from reunet.io.lazy import is_array, lazy_header
+from reunet.machine import resident_bytes
 from reunet.progress import Progress
 from reunet.tasks.instances.tracks import linked
 
@@ -32,24 +33,6 @@ WORKERS = 2
 
 BASE_MEMORY = 300_000_000
 """Bytes the process takes with an engine loaded, before any image."""
-
-
-def outside_value(labels: LabelMap) -> int:
-    """The class index written outside the field of view: the background, else unlabelled.
-
-    Raises UsageError when the classes have neither.
-    """
-    for i in range(len(labels.classes)):
-        if i not in labels.foreground:
-            return i
-    if labels.ignore is None:
-        raise UsageError(
-            "this run has no background class to write outside the field of view",
-            where="--fov",
-            received=f"classes {', '.join(labels.names)}",
-            fix="predict without --fov",
-        )
-    return IGNORE
 
 
 def predict_all(
@@ -103,9 +86,13 @@ class Worker:
     def predict(self, jobs: Sequence[Job]) -> None:
         """All pages of one file, or the files of one sequence. After a failure none has results."""
         try:
-            headers = [read_header(job.source.path, job.axes) for job in jobs]
+            headers = [self._header(job) for job in jobs]
             for job, header in zip(jobs, headers, strict=True):
                 self._check_axes(job, header)
+            if self._in_blocks(jobs, headers[0]):
+                self._large(jobs[0], headers[0])
+                return
+            for job, header in zip(jobs, headers, strict=True):
                 self._check_memory(job, header)
             if headers[0].pages > 1:
                 self._stack(jobs[0], headers[0])
@@ -116,6 +103,43 @@ class Worker:
                 job.remove_results()
             raise
 
+    def _header(self, job: Job) -> ImageHeader:
+        """Of an image that is too large to be decoded too, if parts of it can be read."""
+        path = job.source.path
+        if not is_array(path):
+            try:
+                return read_header(path, job.axes)
+            except TooLargeError:
+                if not can_stream(path):
+                    raise
+        return lazy_header(path, rank=self.predictor.rank, axes=job.axes)
+
+    def _in_blocks(self, jobs: Sequence[Job], header: ImageHeader) -> bool:
+        """Whether a file is predicted block by block: for its format, its size or the memory allowed."""
+        job, predictor = jobs[0], self.predictor
+        if is_array(job.source.path):
+            return True
+        if len(jobs) > 1 or header.pages > 1 or job.source.channels or not can_stream(job.source.path):
+            return False
+        if isinstance(predictor, SequencePredictor) or seen_resampled(self.plan, header):
+            return False
+        needed = needed_memory(header, predictor, keep_probabilities=job.kinds.probabilities)
+        return prod(header.size) > MOST_AT_ONCE or (self.max_memory is not None and needed > self.max_memory)
+
+    def _engine_memory(self, predictor: Predictor) -> int:
+        """Bytes that the process takes with the engine at work; for volumes it may be more than the image."""
+        tiling, channels = predictor.tiling, self.plan.input.channels
+        predictor.runtime(np.zeros((tiling.batch, *tiling.tile, channels), np.float32))
+        return max(BASE_MEMORY, resident_bytes() or 0)
+
+    def _large(self, job: Job, header: ImageHeader) -> None:
+        predictor = self.predictor
+        if isinstance(predictor, SequencePredictor):
+            raise PlanError("this run is for sequences, the file is a single image", where=job.source.path)
+        with self._engine:
+            allowed = None if self.max_memory is None else self.max_memory - self._engine_memory(predictor)
+            predict_large(job, predictor, header, allowed, field_of_view(job, header))
+
     def _files(self, jobs: Sequence[Job], headers: Sequence[ImageHeader]) -> None:
         images = (read_channels((job.source.path, *job.source.channels), axes=job.axes) for job in jobs)
         where = [job.source.path for job in jobs]
@@ -123,9 +147,10 @@ class Worker:
         if headers[0].is_volume:
             spacing = headers[0].spacing or UNSTATED
             self.unstated += [] if headers[0].spacing else [jobs[0].source.path]
-        results = zip(jobs, self._predicted(images, where, spacing), strict=True)
+        results = zip(jobs, headers, self._predicted(images, where, spacing), strict=True)
         inside = (
-            (image, self._without_outside(job, image, result, None)) for job, (image, result) in results
+            (image, within(result, field_of_view(job, header), self.plan.labels))
+            for job, header, (image, result) in results
         )
         shown = self._in_time(jobs[0], inside, spacing)
         for job, header, (image, result) in zip(jobs, headers, shown, strict=True):
@@ -135,7 +160,10 @@ class Worker:
         images = (read_image(job.source.path, page=page, axes=job.axes) for page in range(header.pages))
         where = [f"{job.source.path}, page {page + 1} of {header.pages}" for page in range(header.pages)]
         pages = enumerate(self._predicted(images, where))
-        inside = ((image, self._without_outside(job, image, result, page)) for page, (image, result) in pages)
+        inside = (
+            (image, within(result, field_of_view(job, header, page), self.plan.labels))
+            for page, (image, result) in pages
+        )
         write_stack(job, self.plan, self._in_time(job, inside))
 
     def _in_time(
@@ -183,30 +211,13 @@ class Worker:
                 result = next(results)
             yield waiting.popleft(), result
 
-    def _without_outside(
-        self, job: Job, image: np.ndarray, result: Prediction, page: int | None
-    ) -> Prediction:
-        """The result within the field of view: what an object has outside is cut off, a box stays where its
-        centre is.
-        """
-        if job.fov is None:
-            return result
-        inside = read_fov(job.fov, page, job.axes, image.shape[:-1])
-        if result.labels is not None:
-            result.labels[~inside] = outside_value(self.plan.labels)
-        if result.instances is not None:
-            result.instances[~inside] = 0
-        if result.boxes is None:
-            return result
-        return replace(result, boxes=_centred(result.boxes, inside))
-
     def _check_axes(self, job: Job, header: ImageHeader) -> None:
         if header.is_volume != (self.predictor.rank == 3):
             kinds = ("images", "volumes") if header.is_volume else ("volumes", "images")
             raise PlanError(
                 f"this run was trained on {kinds[0]}",
                 where=job.source.path,
-                expected="NIfTI volumes" if kinds[0] == "volumes" else "images with two axes",
+                expected="volumes" if kinds[0] == "volumes" else "images with two axes",
                 received=f"{' x '.join(map(str, header.size))} (axes {header.axes})",
                 fix=f"use a run that was trained on {kinds[1]}",
             )
@@ -223,6 +234,11 @@ class Worker:
                 received=f"about {needed / 1e9:.1f} GB for {' x '.join(map(str, header.size))} pixels",
                 fix="allow more memory, or cut the image into parts",
             )
+
+
+def field_of_view(job: Job, header: ImageHeader, page: int | None = None) -> np.ndarray | None:
+    """Where the image of a job is seen, bool (*space); None for everywhere."""
+    return None if job.fov is None else read_fov(job.fov, page, job.axes, header.size)
 
 
 def needed_memory(
@@ -243,12 +259,3 @@ def needed_memory(
         one_page = one_page * predictor.window + predictor.state_bytes_per_pixel
     others = (header.pages - 1) * 2 * (1 + (maps if keep_probabilities else 0))
     return BASE_MEMORY + prod(header.size) * (one_page + others)
-
-
-def _centred(boxes: Boxes, inside: np.ndarray) -> Boxes:
-    """The boxes whose centres lie inside, (H, W) bool."""
-    centres = ((boxes.corners[:, :2] + boxes.corners[:, 2:]) / 2).astype(np.int64)
-    rows, columns = np.clip(centres.T, 0, np.array(inside.shape)[:, None] - 1)
-    kept = inside[rows, columns]
-    scores = None if boxes.scores is None else boxes.scores[kept]
-    return Boxes(boxes.corners[kept], boxes.classes[kept], scores)

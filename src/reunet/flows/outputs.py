@@ -31,7 +31,7 @@ from reunet.storage import atomic_path, publish_folder
 from reunet.tasks.instances.objects import majority_class
 
 MOST_PNG_IDS = np.iinfo(np.uint16).max
-SUFFIXES = (".png", ".tif", ".nii.gz")
+SUFFIXES = (".png", ".tif", ".nii.gz", ".ome.zarr")
 """Of masks and instances; an image leaves one of them."""
 
 
@@ -97,7 +97,7 @@ class Job:
         """Whether all that the tasks tell is there; of each kind of file the last one that is written."""
 
         def is_there(kind: str, *suffixes: str) -> bool:
-            return any(os.path.isfile(self.path(kind, suffix)) for suffix in suffixes)
+            return any(os.path.exists(self.path(kind, suffix)) for suffix in suffixes)
 
         wanted = self.kinds.probabilities and "semantic" in self.tasks
         return (

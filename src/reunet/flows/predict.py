@@ -13,12 +13,15 @@ from reunet.contracts.run import RunFolder
 from reunet.datasets.folders import image_files, stem_of
 from reunet.datasets.pairs import FOV_ENDINGS, partners_of
 from reunet.errors import DataError, StorageError, UsageError
+from reunet.flows.fields import outside_value
 from reunet.flows.inputs import Source, find_sources, in_sequences, nearby
-from reunet.flows.jobs import outside_value, predict_all
+from reunet.flows.jobs import predict_all
 from reunet.flows.outputs import Job, Kinds
 from reunet.flows.tables import PARTS, TABLES, remove_tables, write_tables
 from reunet.flows.tracks import Place, track_name
+from reunet.inference.agreement import changed_tile
 from reunet.inference.load import load
+from reunet.inference.predictor import Predictor
 from reunet.progress import NullProgress, Progress
 
 
@@ -49,13 +52,16 @@ def predict(
         None.
     engine, precision, tta: see `reunet.load`.
     fov: folder of field-of-view masks, named as in a dataset; outside (0) is background.
-    max_memory: bytes; an image that needs more is not predicted but listed among the failures.
+    max_memory: bytes; an image that needs more is predicted block by block where its format allows that
+        (TIFF, OME-Zarr, NIfTI, .npy, HDF5), else listed among the failures.
     probabilities: write them as .npy too, (H, W, classes), (pages, H, W, classes) or (D, H, W, classes)
         float32.
     overwrite: replace results that exist. skip_existing: leave out images whose results exist.
     axes: names the axes of TIFF stacks that do not say, such as "ZYX".
     sequence: for a run on sequences, how file names tell sequence and frame, such as "{sequence}_{frame}".
 
+    Images above 67 million pixels are predicted block by block in any case: their masks are OME-Zarr where
+    they are, else tiled TIFF; overlays and outlines are left out.
     A stack of pages gives a stack of masks, a volume a mask with its geometry. objects.csv, classes.csv and
     predictions.json tell of all images that have results in the folder. For a run on sequences a
     stack is one; of other files those that `sequence` or the dataset's sequences.json joins are, and else
@@ -91,6 +97,8 @@ def predict(
         outside_value(predictor.plan.labels)
     if engine == "auto" and predictor.runtime.name == "keras":
         progress.message("this run has no exported engine: predicting with Keras, which is slower")
+    if isinstance(predictor, Predictor) and (warning := changed_tile(RunFolder(run), predictor)):
+        progress.message(warning)
     for job in todo:  # whatever happens from here on, no old result can be taken for a new one
         job.remove_results()
     has_tables = plan.tasks != ("semantic",) or (folder / PARTS).is_dir()

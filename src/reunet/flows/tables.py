@@ -69,11 +69,37 @@ def described(
     if tables and image.ndim == 3:
         found["annotations"] = entries
         found["categories"] = [[entry.id, entry.name] for entry in labels.classes]
-    if result.category is not None and plan.categories is not None:
-        found["class"] = plan.categories.names[result.category]
-        if result.category_probabilities is not None:
-            chances = _listed({"": result.category_probabilities})[""]
-            found["probabilities"] = dict(zip(plan.categories.names, chances, strict=True))
+    return found | _described_class(result, plan)
+
+
+def described_blocks(
+    names: tuple[str, str],
+    size: tuple[int, ...],
+    result: Prediction,
+    objects: Mapping[str, np.ndarray] | None,
+    plan: Plan,
+) -> Found:
+    """The same of an image that was predicted block by block; its outlines are not in COCO.
+
+    objects: what is known of them, see `Blocks.objects`.
+    """
+    tables = [] if objects is None else [_listed(dict(objects))]
+    if result.boxes is not None:
+        tables.append(_listed(_box_table(result.boxes, plan.labels.names)))
+    found: Found = {"image": names[0], "file": names[1], "size": list(size), "tables": tables}
+    if result.boxes is not None:
+        found["annotations"] = box_entries(result.boxes)
+        found["categories"] = [[entry.id, entry.name] for entry in plan.labels.classes]
+    return found | _described_class(result, plan)
+
+
+def _described_class(result: Prediction, plan: Plan) -> Found:
+    if result.category is None or plan.categories is None:
+        return {}
+    found: Found = {"class": plan.categories.names[result.category]}
+    if result.category_probabilities is not None:
+        chances = _listed({"": result.category_probabilities})[""]
+        found["probabilities"] = dict(zip(plan.categories.names, chances, strict=True))
     return found
 
 

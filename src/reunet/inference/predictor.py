@@ -14,7 +14,7 @@ from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
 from reunet.errors import DataError
 from reunet.inference.runtime import Runtime
-from reunet.inference.tiling import predict_tiled
+from reunet.inference.tiling import Tiling, predict_tiled
 from reunet.io.channels import fit_channels
 from reunet.sampling.intensity import normalise
 from reunet.sampling.resize import own_spacing, resampled, size_at
@@ -50,10 +50,7 @@ class Predictor:
         self.plan, self.runtime = plan, runtime
         self.calibration = calibration or Calibration()
         self.tta, self.rank = tta, plan.network.spatial_dims
-        tile = plan.inference.tile
-        self.batch = min(TILES, max(1, MOST_PIXELS // prod(tile)))
-        self._margin = margin(plan.network)
-        self._work = Work.of(plan)
+        self.tiling, self.work = tiling_of(plan), Work.of(plan)
 
     def __call__(self, image: Any, *, where: object = "image", spacing: Spacing | None = None) -> Prediction:
         """Predict one image, of any size and real dtype, as it was read.
@@ -64,20 +61,36 @@ class Predictor:
         Raises DataError when it is not an image, PlanError when its channels do not fit the plan,
         ModelFileError when the network's output is not finite.
         """
-        return self._work.decode(self.maps(image, where=where, spacing=spacing), self.calibration)
+        return self.work.decode(self.maps(image, where=where, spacing=spacing), self.calibration)
 
     def maps(self, image: Any, *, where: object = "image", spacing: Spacing | None = None) -> Maps:
         """What the network says, before it is decoded. Raises as calling does."""
         pixels, size = network_input(image, self.plan, where, spacing)
-        views = views_of(self.rank) if self.tta else [()]
-        return Maps(mean_of(self._flipped(pixels, axes) for axes in views), size)
+        return Maps(predict_tiled(self.network, pixels, self.tiling), size)
 
-    def _flipped(self, pixels: np.ndarray, axes: tuple[int, ...]) -> Heads:
-        inference = self.plan.inference
-        heads = predict_tiled(
-            self.runtime, np.flip(pixels, axes), inference.tile, inference.overlap, self._margin, self.batch
-        )
-        return self._work.flipped(heads, axes)
+    def network(self, tiles: np.ndarray) -> Heads:
+        """What the engine says of tiles (B, *tile, C): {head: (B, *output, K)}, the mean over their views."""
+        return mean_of(self._view(tiles, axes) for axes in (views_of(self.rank) if self.tta else [()]))
+
+    def _view(self, tiles: np.ndarray, axes: tuple[int, ...]) -> Heads:
+        if not axes:
+            return self.runtime(tiles)
+        shifted = tuple(axis + 1 for axis in axes)  # after the axis of the batch
+        heads = self.runtime(np.flip(tiles, shifted))
+        return self.work.turned({h: np.flip(x, shifted) if x.ndim > 2 else x for h, x in heads.items()}, axes)
+
+
+def tiling_of(plan: Plan, batch: int | None = None) -> Tiling:
+    """How a plan cuts images into tiles; `batch` tiles per call, or as many as are not too large."""
+    inference, network = plan.inference, plan.network
+    return Tiling(
+        inference.tile,
+        inference.overlap,
+        margin(network),
+        inference.halo,
+        network.total_stride[-network.spatial_dims :],
+        batch or min(TILES, max(1, MOST_PIXELS // prod(inference.tile))),
+    )
 
 
 def network_input(

@@ -12,7 +12,7 @@ import numpy as np
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
 from reunet.errors import DataError, PlanError
-from reunet.inference.predictor import Heads, mean_of, network_input, views_of
+from reunet.inference.predictor import Heads, mean_of, network_input, tiling_of, views_of
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.tiling import Network, cut_axis, predict_tiled
 from reunet.tasks import Maps, Work
@@ -133,7 +133,7 @@ class SequencePredictor:
 
     def _in_windows(self, inputs: Iterator[np.ndarray], count: int, where: object) -> Iterator[Heads]:
         """Windows blended in time; a frame is given once no further window shows it."""
-        cut = cut_axis(count, self.window, OVERLAP)
+        cut = cut_axis(max(count, self.window), self.window, OVERLAP)
         held: list[np.ndarray] = []  # the frames of the window
         sums: list[Heads] = []  # of those frames, as far as windows were predicted
         ends = (*cut.starts[1:], count)
@@ -174,9 +174,7 @@ class SequencePredictor:
 
     def tiled(self, network: Network, image: np.ndarray, batch: int) -> Heads:
         """A frame, or the frames of a window as channels, tile by tile through `network`."""
-        inference = self.plan.inference
-        margin = (0,) * self.rank  # convolutions of networks with time are padded
-        return predict_tiled(network, image, inference.tile, inference.overlap, margin, batch)
+        return predict_tiled(network, image, tiling_of(self.plan, batch))
 
 
 class Stream:

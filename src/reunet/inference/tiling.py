@@ -1,43 +1,118 @@
-"""A whole image from overlapping tiles, blended so that no seam shows."""
+"""A whole image from overlapping tiles, blended so that no seam shows, a few rows in memory at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
 from itertools import product
+from math import prod
 
 import numpy as np
 
-from reunet.errors import ModelFileError
+from reunet.errors import ModelFileError, PlanError
+from reunet.inference.ahead import ahead
 
 Network = Callable[[np.ndarray], dict[str, np.ndarray]]
 """Tiles (B, *tile, C) float32 to {head: (B, *output, K) float32}."""
+
+Size = tuple[int, ...]
+Box = tuple[slice, ...]
+"""A part of an image: a slice with start and stop for each axis of space."""
+
+Outputs = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Axis:
     """How one axis of an image is cut: where the tiles' outputs begin, and how they are weighted.
 
-    starts: first output pixel of each tile. weights: (tiles, tile output) float32; over all tiles the
-    weights of a pixel sum to 1.
+    starts: first output pixel of each tile, negative where an image is smaller than a tile. weights:
+    (tiles, tile output) float32; over all tiles the weights of a pixel sum to 1.
     """
 
     starts: tuple[int, ...]
     weights: np.ndarray
 
+    def touching(self, part: slice) -> list[int]:
+        """The tiles that count for some pixel of a part of the axis."""
+        side = self.weights.shape[1]
+        return [i for i, first in enumerate(self.starts) if first < part.stop and first + side > part.start]
 
-def tile_positions(size: int, tile: int, overlap: float) -> tuple[int, ...]:
-    """First pixels of the tiles that cover `size` pixels, evenly spread.
 
-    Two neighbours share at least `overlap` of a tile. The last tile ends exactly at `size`; a `size`
-    of at most one tile gives (0,).
+@dataclass(frozen=True)
+class Tiling:
+    """How images are cut into tiles; one entry per axis of space, zeros (strides of one) when empty.
+
+    tile: the size that the network gets. overlap: share of a tile's output that two tiles have in common.
+    margin: pixels per side by which the output is smaller than the tile.
+    halo: pixels at a side of a tile that do not count where the image goes on there. With at least half the
+    receptive field, an output does not depend on where tiles begin and end.
+    stride: of the network. Tiles begin at its multiples, so that its poolings see the same pixels together.
+    batch: tiles per call of the network.
+    """
+
+    tile: Size
+    overlap: float = 0.25
+    margin: Size = ()
+    halo: Size = ()
+    stride: Size = ()
+    batch: int = 8
+    outputs: Size = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name, usual in (("margin", 0), ("halo", 0), ("stride", 1)):
+            object.__setattr__(self, name, getattr(self, name) or (usual,) * len(self.tile))
+        outputs = tuple(side - 2 * edge for side, edge in zip(self.tile, self.margin, strict=True))
+        object.__setattr__(self, "outputs", outputs)
+
+    def cut(self, size: Size) -> list[Axis]:
+        """Tiles along each axis of an image. Raises PlanError for a halo that leaves nothing of a tile."""
+        # Pixels see further to one side than to the other, by their place among those that are pooled.
+        halos = [halo and halo + stride // 2 for halo, stride in zip(self.halo, self.stride, strict=True)]
+        sides = zip(size, self.outputs, halos, self.stride, strict=True)
+        return [cut_axis(n, tile, self.overlap, halo, stride) for n, tile, halo, stride in sides]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """An image that tiles are cut from.
+
+    read: a box to its pixels (*box, C). rows: it is best read in so many rows of the first axis at a time.
+    prepare: pixels (*any, C) as read to float32 as the network sees them.
+    """
+
+    size: Size
+    read: Callable[[Box], np.ndarray]
+    rows: int = 1
+    prepare: Callable[[np.ndarray], np.ndarray] = np.asarray
+
+
+@dataclass(frozen=True)
+class Slab:
+    """Rows of the first axis of an image or a part of it, done with.
+
+    first: the row they begin with. heads: (rows, *others, K) float32, to be used before the next slab comes.
+    whole: of heads that speak of whole images, the share of the tiles that begin in these rows, (K,).
+    """
+
+    first: int
+    heads: Outputs
+    whole: Outputs
+
+
+def tile_positions(size: int, tile: int, overlap: float, halo: int = 0, stride: int = 1) -> tuple[int, ...]:
+    """First pixels of the tiles that cover `size` pixels, multiples of `stride`, evenly spread.
+
+    Two neighbours share at least `overlap` of a tile, its halos not counted. The last tile ends at `size`,
+    or less than a stride later; a `size` of at most one tile gives (0,).
     """
     if size <= tile:
         return (0,)
-    step = max(int(tile * (1 - overlap)), 1)
-    count = -(-(size - tile) // step) + 1
-    return tuple(round(i * (size - tile) / (count - 1)) for i in range(count))
+    step = max(int((tile - 2 * halo) * (1 - overlap)) // stride, 1)
+    last = -(-(size - tile) // stride)
+    count = -(-last // step) + 1
+    return tuple(round(i * last / (count - 1)) * stride for i in range(count))
 
 
 def gaussian_window(tile: int) -> np.ndarray:
@@ -51,85 +126,215 @@ def gaussian_window(tile: int) -> np.ndarray:
     return np.maximum(window, 1e-3).astype(np.float32)
 
 
-def cut_axis(size: int, tile: int, overlap: float) -> Axis:
-    """Tiles along one axis with weights that sum to 1 at every pixel."""
-    starts = tile_positions(size, tile, overlap)
-    window = gaussian_window(tile)
-    total = np.zeros(max(size, tile), np.float64)
-    for start in starts:
+def cut_axis(size: int, tile: int, overlap: float, halo: int = 0, stride: int = 1) -> Axis:
+    """Tiles along one axis with weights that sum to 1 at every pixel; see `Tiling`.
+
+    An image smaller than a tile lies in its middle, or less than a stride beside it. Raises PlanError when
+    the halos leave less than a stride of a tile.
+    """
+    if halo and tile - 2 * halo < stride:
+        raise PlanError(
+            "the halo leaves nothing of a tile",
+            where="inference.halo",
+            expected=f"at most {max((tile - stride) // 2, 0)} pixels for tiles with an output of {tile}",
+            received=halo,
+            fix="use larger tiles (inference.tile) or a smaller halo",
+        )
+    starts = tile_positions(size, tile, overlap, halo, stride)
+    windows = np.tile(gaussian_window(tile), (len(starts), 1))
+    windows[1:, :halo] = 0
+    windows[:-1, tile - halo :] = 0
+    total = np.zeros(starts[-1] + tile, np.float64)
+    for start, window in zip(starts, windows, strict=True):
         total[start : start + tile] += window
-    weights = np.stack([window / total[start : start + tile] for start in starts])
-    return Axis(starts, weights.astype(np.float32))
+    weights = np.stack([w / total[start : start + tile] for start, w in zip(starts, windows, strict=True)])
+    before = max(tile - size, 0) // 2 // stride * stride
+    return Axis(tuple(start - before for start in starts), weights.astype(np.float32))
 
 
-def pad_axis(size: int, tile: int, margin: int) -> tuple[int, int]:
-    """Pixels to add before and after an axis: up to one tile, centred, and `margin` on each side."""
-    missing = max(tile - size, 0)
-    return margin + missing // 2, margin + missing - missing // 2
+def predict_tiled(network: Network, image: np.ndarray, tiling: Tiling) -> Outputs:
+    """Predict an image or a volume of any size that is in memory.
+
+    image: (*space, C) float32, every axis at least 1. Returns {head: (*space, K) float32}, and of a head that
+    speaks of whole images the mean over the tiles, {head: (K,)}. Raises as `predict_slabs` does.
+    """
+    return predict_whole(network, Pixels(image.shape[:-1], lambda box: image[box]), tiling)
 
 
-def predict_tiled(
-    network: Network,
-    image: np.ndarray,
-    tile: tuple[int, ...],
-    overlap: float,
-    margin: tuple[int, ...] | None = None,
-    batch: int = 8,
-) -> dict[str, np.ndarray]:
-    """Predict an image or a volume of any size.
+def predict_whole(network: Network, image: Pixels, tiling: Tiling) -> Outputs:
+    """The same of any image, its heads put together."""
+    heads: Outputs = {}
+    whole: Outputs = {}
+    for slab in predict_slabs(network, image, tiling, tuple(slice(0, side) for side in image.size)):
+        for head, x in slab.heads.items():
+            if head not in heads:
+                heads[head] = np.empty((*image.size, x.shape[-1]), np.float32)
+            heads[head][slab.first : slab.first + len(x)] = x
+        add_up(whole, slab.whole)
+    return heads | whole
 
-    Parameters
-    ----------
-    network: tiles (B, *tile, C) float32 to {head: (B, *output, K) float32}.
-    image: (*space, C) float32, every axis at least 1.
-    tile: the size that the network gets. overlap: share of a tile's output that two tiles have in common.
-    margin: pixels per side by which the output is smaller than the tile, per axis; none by default.
-    batch: tiles per call of the network.
+
+def add_up(total: Outputs, more: Outputs) -> None:
+    """Add to the values under each name, in place."""
+    for head, x in more.items():
+        total[head] = total.get(head, np.float32(0)) + x
+
+
+def predict_slabs(
+    network: Network, image: Pixels, tiling: Tiling, box: Box, core: Box | None = None
+) -> Iterator[Slab]:
+    """Predict a box of an image, rows after rows of its first axis: a tile's height of it is in memory.
 
     The image is mirrored at its borders where a tile reaches beyond it (the overlap-tile strategy of
-    Ronneberger et al. 2015). Returns {head: (*space, K) float32}, and of a head that speaks of whole images
-    the mean over the tiles, {head: (K,)}. Raises ModelFileError, naming the tile, when the network gives NaN
-    or infinity.
+    Ronneberger et al. 2015). Reading, the network and blending overlap, each in a thread of its own.
+    core: the part of the box whose tiles count for heads of whole images; all of it by default. Raises
+    ModelFileError, naming the tile, when the network gives NaN or infinity.
     """
-    size, margin = image.shape[:-1], margin or (0,) * len(tile)
-    inner = tuple(side - 2 * edge for side, edge in zip(tile, margin, strict=True))
-    pads = [pad_axis(*sides) for sides in zip(size, inner, margin, strict=True)]
-    padded = np.pad(image, (*pads, (0, 0)), mode="reflect") if any(map(any, pads)) else image
-    axes = [cut_axis(length, side, overlap) for length, side in zip(size, inner, strict=True)]
-    full = tuple(max(length, side) for length, side in zip(size, inner, strict=True))
+    axes = tiling.cut(image.size)
+    grid = list(product(*(axis.touching(part) for axis, part in zip(axes, box, strict=True))))
+    groups = _groups(image, axes, grid, tiling)
+    if len(grid) <= tiling.batch:  # nothing to overlap
+        outputs: Iterator[list[tuple[Size, Outputs]]] = _outputs(network, groups)
+    else:
+        outputs = ahead(_outputs(network, ahead(groups)))
+    return _blended(outputs, axes, tiling.outputs, box, core or box, image.size)
 
-    sums: dict[str, np.ndarray] = {}
-    grid = list(product(*(range(len(axis.starts)) for axis in axes)))
-    for first in range(0, len(grid), batch):
-        group = grid[first : first + batch]
-        starts = [tuple(axis.starts[i] for axis, i in zip(axes, place, strict=True)) for place in group]
-        tiles = np.stack([padded[_window(start, tile)] for start in starts])
-        for head, outputs in network(tiles).items():
-            if outputs.ndim == 2:
-                sums[head] = sums.get(head, np.float32(0)) + outputs.sum(axis=0) / np.float32(len(grid))
+
+def _groups(
+    image: Pixels, axes: Sequence[Axis], grid: Sequence[Size], tiling: Tiling
+) -> Generator[tuple[list[Size], np.ndarray], None, None]:
+    """Batches of tiles, (B, *tile, C) float32, with their places in the grid."""
+    rows = _Rows(image, axes, grid, tiling)
+    for first in range(0, len(grid), tiling.batch):
+        group = list(grid[first : first + tiling.batch])
+        yield group, np.stack([rows.tile(place) for place in group])
+
+
+def _outputs(
+    network: Network, groups: Iterator[tuple[list[Size], np.ndarray]]
+) -> Generator[list[tuple[Size, Outputs]], None, None]:
+    for group, tiles in groups:
+        found = network(tiles)
+        yield [(place, {head: x[i] for head, x in found.items()}) for i, place in enumerate(group)]
+
+
+class _Rows:
+    """Cuts tiles in the order of the grid; holds the rows that the current tiles need, each read once."""
+
+    def __init__(self, image: Pixels, axes: Sequence[Axis], grid: Sequence[Size], tiling: Tiling) -> None:
+        self._image, self._axes, self._tiling = image, axes, tiling
+        self._first = 0
+        self._held: np.ndarray | None = None
+        ends = [(min(place), max(place)) for place in list(zip(*grid, strict=True))[1:]]
+        self._others = []
+        for axis, (low, high) in enumerate(ends, 1):
+            positions = np.concatenate([self._positions(axis, low), self._positions(axis, high)])
+            self._others.append(slice(int(positions.min()), int(positions.max()) + 1))
+
+    def _positions(self, axis: int, place: int) -> np.ndarray:
+        first = self._axes[axis].starts[place] - self._tiling.margin[axis]
+        return mirrored(first, first + self._tiling.tile[axis], self._image.size[axis])
+
+    def tile(self, place: Size) -> np.ndarray:
+        positions = [self._positions(axis, i) for axis, i in enumerate(place)]
+        rows = self._rows(int(positions[0].min()), int(positions[0].max()) + 1)
+        corner = [self._first, *(part.start for part in self._others)]
+        local = [p - first for p, first in zip(positions, corner, strict=True)]
+        if all(p[-1] - p[0] == len(p) - 1 for p in local):  # nothing is mirrored: one piece
+            pixels = rows[tuple(slice(p[0], p[-1] + 1) for p in local)]
+        else:
+            pixels = rows[np.ix_(*local)]
+        return self._image.prepare(pixels)
+
+    def _rows(self, low: int, high: int) -> np.ndarray:
+        step, length = self._image.rows, self._image.size[0]
+        end = self._first + len(self._held) if self._held is not None else 0
+        if self._held is None or low < self._first or low > end:
+            self._first = end = low // step * step
+            self._held = None
+        if high > end:
+            stop = min(-(-high // step) * step, length)
+            new = self._image.read((slice(end, stop), *self._others))
+            kept = [] if self._held is None else [self._held[low - self._first :]]
+            self._first = low if kept else self._first
+            self._held = np.concatenate([*kept, new]) if kept else new
+        return np.asarray(self._held)
+
+
+def mirrored(first: int, stop: int, size: int) -> np.ndarray:
+    """The pixels 0 .. size - 1 that stand for the positions first .. stop - 1 of an axis that is mirrored at
+    both ends, again and again.
+    """
+    if size == 1:
+        return np.zeros(stop - first, np.intp)
+    positions = np.arange(first, stop) % (2 * (size - 1))
+    return np.where(positions < size, positions, 2 * (size - 1) - positions)
+
+
+def _blended(
+    outputs: Iterator[list[tuple[Size, Outputs]]],
+    axes: Sequence[Axis],
+    side: Size,
+    box: Box,
+    core: Box,
+    size: Size,
+) -> Iterator[Slab]:
+    sums: Outputs = {}
+    whole: Outputs = {}
+    first, row = box[0].start, -1
+    shape = (min(side[0], box[0].stop - first), *(part.stop - part.start for part in box[1:]))
+    tiles = prod(len(axis.starts) for axis in axes)
+
+    def done(up_to: int) -> Iterator[Slab]:
+        nonlocal first
+        count = min(up_to, box[0].stop) - first
+        if count <= 0:
+            return
+        yield Slab(first, {head: x[:count] for head, x in sums.items()}, dict(whole))
+        whole.clear()
+        first += count
+        for x in sums.values():
+            for i in range(len(x) - count):  # one by one, since NumPy copies what overlaps
+                x[i] = x[i + count]
+            x[len(x) - count :] = 0
+
+    for place, heads in (one for group in outputs for one in group):
+        start = tuple(axis.starts[i] for axis, i in zip(axes, place, strict=True))
+        if place[0] != row:
+            yield from done(start[0])
+            row = place[0]
+        corner = (first, *(part.start for part in box[1:]))
+        spans = [
+            (max(at, low), min(at + length, part.stop))
+            for at, length, low, part in zip(start, side, corner, box, strict=True)
+        ]
+        local = tuple(slice(a - at, b - at) for (a, b), at in zip(spans, start, strict=True))
+        into = tuple(slice(a - low, b - low) for (a, b), low in zip(spans, corner, strict=True))
+        weights = [axis.weights[i][part] for axis, i, part in zip(axes, place, local, strict=True)]
+        for head, output in heads.items():
+            if output.ndim == 1:
+                if _begins_in(start, core, size):
+                    add_up(whole, {head: output / np.float32(tiles)})
                 continue
+            _check_finite(output, start, side)
             if head not in sums:
-                sums[head] = np.zeros((*full, outputs.shape[-1]), np.float32)
-            for place, start, output in zip(group, starts, outputs, strict=True):
-                _check_finite(output, start, inner)
-                along = [axis.weights[i] for axis, i in zip(axes, place, strict=True)]
-                sums[head][_window(start, inner)] += output * reduce(np.multiply.outer, along)[..., None]
-
-    corner = [before - edge for (before, _), edge in zip(pads, margin, strict=True)]
-    return {head: x if x.ndim == 1 else x[_window(corner, size)] for head, x in sums.items()}
+                sums[head] = np.zeros((*shape, output.shape[-1]), np.float32)
+            sums[head][into] += output[local] * reduce(np.multiply.outer, weights)[..., None]
+    yield from done(box[0].stop)
 
 
-def _window(start: Sequence[int], size: Sequence[int]) -> tuple[slice, ...]:
-    return tuple(slice(first, first + side) for first, side in zip(start, size, strict=True))
+def _begins_in(start: Size, part: Box, size: Size) -> bool:
+    places = zip(start, size, part, strict=True)
+    return all(side.start <= min(max(at, 0), n - 1) < side.stop for at, n, side in places)
 
 
-def _check_finite(output: np.ndarray, start: tuple[int, ...], size: tuple[int, ...]) -> None:
+def _check_finite(output: np.ndarray, start: Size, size: Size) -> None:
     # The sum of a tile is finite exactly when its values are: probabilities cannot overflow it.
     if not np.isfinite(output.sum(dtype=np.float64)):
         place = zip(("slice", "row", "column")[-len(start) :], start, strict=True)
         raise ModelFileError(
             "the network's output is not finite",
-            where=f"tile at {', '.join(f'{name} {first}' for name, first in place)}, "
+            where=f"tile at {', '.join(f'{name} {max(first, 0)}' for name, first in place)}, "
             f"{' x '.join(map(str, size))} pixels",
             expected="numbers",
             received=f"{np.count_nonzero(~np.isfinite(output))} values that are NaN or infinite",

@@ -19,6 +19,7 @@ __all__ = [
     "MAX_PIXELS",
     "ImageHeader",
     "drop_alpha",
+    "explained",
     "image_suffix",
     "read_channels",
     "read_header",
@@ -56,7 +57,7 @@ def read_header(path: Path, axes: str | None = None) -> ImageHeader:
     axes: names the axes of a TIFF stack that does not name them itself, such as "ZYX".
     Raises ImageReadError for a file that is missing, damaged or no image, TooLargeError above MAX_PIXELS.
     """
-    with _explained(path):
+    with explained(path):
         start = _start(path)
         if is_nifti(start):
             return nifti_header(path)
@@ -119,7 +120,7 @@ def read_pixels(path: Path, *, page: int | None, axes: str | None, palette_value
             expected=f"page 1 to {header.pages}",
             received=f"page {(page or 0) + 1}",
         )
-    with _explained(path):
+    with explained(path):
         if header.is_volume:
             return read_nifti(path)
         if is_tiff(_start(path)):
@@ -186,7 +187,7 @@ def _start(path: Path) -> bytes:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Turn whatever a decoder raises on a damaged file into ImageReadError."""
     try:
         yield

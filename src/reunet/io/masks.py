@@ -168,7 +168,7 @@ def write_mask(path: Path, indices: np.ndarray, labels: LabelMap, like: Path | N
     like: the NIfTI volume that (D, H, W) indices belong to; the mask gets its geometry, and no colours.
     IGNORE pixels become the ignore value of the class list. Raises LabelError, StorageError.
     """
-    values = _to_values(indices, labels, path)
+    values = to_values(indices, labels, path)
     if like is not None:
         write_nifti(path, values, like)
     elif path.suffix.lower() == ".png":
@@ -234,7 +234,8 @@ def _describe(labels: LabelMap) -> str:
     return ", ".join(parts[:12]) + (f" and {len(parts) - 12} more" if len(parts) > 12 else "")
 
 
-def _to_values(indices: np.ndarray, labels: LabelMap, path: Path) -> np.ndarray:
+def to_values(indices: np.ndarray, labels: LabelMap, path: Path) -> np.ndarray:
+    """Class indices as the ids that mask files hold, IGNORE as the ignore value. Raises LabelError."""
     unlabelled = indices == IGNORE
     if not bool(unlabelled.any()):
         return labels.to_ids(indices)
@@ -250,8 +251,8 @@ def _to_values(indices: np.ndarray, labels: LabelMap, path: Path) -> np.ndarray:
     return values
 
 
-def _palette(labels: LabelMap) -> np.ndarray:
-    """All 256 entries, so that PNG writers keep 8 bits per pixel."""
+def palette(labels: LabelMap) -> np.ndarray:
+    """Colours by id, (256, 3) uint8: all 256 entries, so that PNG writers keep 8 bits per pixel."""
     table = np.zeros((256, 3), np.uint8)
     for entry in labels.classes:
         if entry.id < 256:
@@ -263,7 +264,7 @@ def _write_png(path: Path, values: np.ndarray, labels: LabelMap) -> None:
     from PIL import Image
 
     image = Image.fromarray(values)
-    image.putpalette(_palette(labels).tobytes(), "RGB")
+    image.putpalette(palette(labels).tobytes(), "RGB")
     with atomic_path(path) as temporary:
         image.save(temporary, format="PNG", compress_level=4)
 
@@ -273,6 +274,6 @@ def _write_tiff(path: Path, values: np.ndarray, labels: LabelMap) -> None:
 
     colour: dict[str, object] = {"photometric": "minisblack"}
     if values.dtype == np.uint8:
-        colour = {"photometric": "palette", "colormap": _palette(labels).T.astype(np.uint16) * 257}
+        colour = {"photometric": "palette", "colormap": palette(labels).T.astype(np.uint16) * 257}
     with atomic_path(path) as temporary:
         tifffile.imwrite(temporary, values, compression="zlib", metadata=None, **colour)

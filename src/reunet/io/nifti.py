@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import gzip
 import logging
+from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,37 @@ def read_nifti(path: Path) -> np.ndarray:
     voxels = np.asarray(image.dataobj, np.float32 if scaled else None)
     voxels = voxels.reshape(*size, channels, order="F")
     return np.asarray(apply_orientation(voxels, _to_array(image.affine)))
+
+
+def lazy_nifti(path: Path) -> tuple[ImageHeader, Callable[[tuple[slice, ...]], np.ndarray]]:
+    """Header of a volume that is not compressed, and a function that reads a part as `read_nifti` does.
+
+    The part is a slice with start and stop for each of (depth, height, width).
+    """
+    from nibabel.orientations import apply_orientation
+
+    header = nifti_header(path)
+    stored, channels = _shape(path, _raw_header(path))
+    image = _nibabel().load(path, mmap=False)
+    if path.stat().st_size < image.dataobj.offset + prod(image.shape) * image.get_data_dtype().itemsize:
+        raise ImageReadError("the volume is truncated", where=path, fix="copy or export the file again")
+    scaled = (image.dataobj.slope, image.dataobj.inter) != (1, 0)
+    turns = _to_array(image.affine)
+
+    def read(box: tuple[slice, ...]) -> np.ndarray:
+        index = []
+        for length, (to, direction) in zip(stored, turns.astype(int), strict=True):
+            part = box[to]
+            index.append(part if direction > 0 else slice(length - part.stop, length - part.start))
+        index += [slice(None)] * (len(image.shape) - 3)
+        voxels = np.asarray(image.dataobj[tuple(index[: len(image.shape)])])
+        if scaled:
+            voxels = voxels.astype(np.float32)
+        sides = [part.stop - part.start for part in index[:3]]
+        voxels = voxels.reshape(*sides, channels, order="F")
+        return np.asarray(apply_orientation(voxels, turns))
+
+    return header, read
 
 
 def write_nifti(path: Path, values: np.ndarray, like: Path) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,9 @@ import numpy as np
 
 from reunet.errors import ImageReadError, UsageError
 from reunet.io.header import ImageHeader, check_size
+
+Size = tuple[int, ...]
+ReadBox = Callable[[tuple[slice, ...]], np.ndarray]
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MICROMETRES = {
@@ -75,6 +81,100 @@ def read_tiff(path: Path, page: int, axes: str | None, *, palette_values: bool) 
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
+@contextmanager
+def open_tiff_page(path: Path, page: int, axes: str | None) -> Iterator[tuple[ImageHeader, Size, ReadBox]]:
+    """A page to be read in parts: its header, the size of the pieces that it is stored in, and a function
+    from (rows, columns) to (h, w, samples) in the file's sample type. Raises as `tiff_header` does.
+    """
+    with _tifffile().TiffFile(path) as file:
+        series = _series(path, file)
+        header = _header(path, file, series, axes, whole=False)
+        layout = _layout(path, series, axes)
+        keyframe = series.keyframe
+        shape = (*header.size, layout.length("C"))
+        planar = keyframe.planarconfig == 2  # each channel on its own
+        kind = keyframe.photometric.name if keyframe.photometric is not None else ""
+        if planar or ("S" not in series.axes and shape[2] > 1) or keyframe.shape[:2] != header.size:
+            # Not stored as interleaved pixels of one page: read as a whole.
+            check_size(path, *shape)
+            yield (
+                header,
+                header.size,
+                lambda box: _samples(read_tiff(path, page, axes, palette_values=False))[box],
+            )
+            return
+        contiguous = series.dataoffset is not None
+        stored = keyframe if contiguous else series.pages[page]
+        if stored is None:
+            raise ImageReadError("a page of the TIFF is missing", where=path)
+        if not contiguous:
+            _check_whole(path, file, stored)
+
+        def read(box: tuple[slice, ...]) -> np.ndarray:
+            if contiguous:
+                dtype = np.dtype(file.byteorder + np.dtype(series.dtype).char)
+                offset = series.dataoffset + page * prod(shape) * dtype.itemsize
+                pixels = np.array(np.memmap(path, dtype, "r", offset, shape)[box])
+            else:
+                pixels = _decoded(keyframe, stored, file, box)
+            if kind == "MINISWHITE" and pixels.dtype.kind in "bu":
+                pixels = ~pixels
+            if kind == "PALETTE" and not file.is_imagej:
+                pixels = _samples(_apply_palette(pixels[..., 0], keyframe.colormap))
+            if pixels.dtype == bool:
+                pixels = pixels.astype(np.uint8) * np.uint8(255)
+            return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+
+        piece = (1, 1) if contiguous else _piece(keyframe)
+        yield header, (min(piece[0], shape[0]), min(piece[1], shape[1])), read
+
+
+def _samples(pixels: np.ndarray) -> np.ndarray:
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def _decoded(keyframe: Any, page: Any, file: Any, box: tuple[slice, ...]) -> np.ndarray:
+    """A box from the tiles or strips of a page that it touches; `keyframe` tells how they are stored."""
+    height, width = _piece(keyframe)
+    across = -(-keyframe.imagewidth // width)
+    rows, columns = box
+    shape = rows.stop - rows.start, columns.stop - columns.start, keyframe.samplesperpixel
+    result = np.zeros(shape, keyframe.dtype)
+    tables = {"jpegtables": keyframe.jpegtables} if keyframe.jpegtables is not None else {}
+    for i in range(rows.start // height, -(-rows.stop // height)):
+        for j in range(columns.start // width, -(-columns.stop // width)):
+            number = i * across + j
+            if not page.databytecounts[number]:  # a sparse file: nothing is stored for this tile
+                continue
+            file.filehandle.seek(page.dataoffsets[number])
+            data = file.filehandle.read(page.databytecounts[number])
+            pixels = keyframe.decode(data, number, **tables)[0][0]
+            corner = i * height, j * width
+            spans = [
+                (max(part.start, first), min(part.stop, first + side))
+                for part, first, side in zip(box, corner, pixels.shape, strict=False)
+            ]
+            inside = tuple(slice(a - first, b - first) for (a, b), first in zip(spans, corner, strict=True))
+            into = tuple(
+                slice(a - part.start, b - part.start) for (a, b), part in zip(spans, box, strict=True)
+            )
+            result[into] = pixels[inside]
+    return result
+
+
+def _piece(keyframe: Any) -> tuple[int, int]:
+    """Rows and columns of the tiles or strips of a page."""
+    if keyframe.is_tiled:
+        return keyframe.tilelength, keyframe.tilewidth
+    return keyframe.rowsperstrip, keyframe.imagewidth
+
+
+def _check_whole(path: Path, file: Any, page: Any) -> None:
+    ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
+    if not ends or max(ends) > file.filehandle.size:
+        raise ImageReadError("the TIFF is truncated", where=path, fix="copy or export the file again")
+
+
 def _tifffile() -> Any:
     import tifffile
 
@@ -100,9 +200,10 @@ def _series(path: Path, file: Any) -> Any:
     return file.series[0]
 
 
-def _header(path: Path, file: Any, series: Any, axes: str | None) -> ImageHeader:
+def _header(path: Path, file: Any, series: Any, axes: str | None, *, whole: bool = True) -> ImageHeader:
     layout = _layout(path, series, axes)
-    check_size(path, layout.length("Y"), layout.length("X"))
+    if whole:  # else it is read in parts
+        check_size(path, layout.length("Y"), layout.length("X"))
     keyframe = series.keyframe
     palette = keyframe.photometric is not None and keyframe.photometric.name == "PALETTE"
     channels = layout.length("C")
@@ -191,9 +292,7 @@ def _select(path: Path, file: Any, series: Any, layout: _Layout, page: int) -> n
 def _read_page(path: Path, file: Any, page: Any) -> np.ndarray:
     if page is None:
         raise ImageReadError("a page of the TIFF is missing", where=path)
-    ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
-    if not ends or max(ends) > file.filehandle.size:
-        raise ImageReadError("the TIFF is truncated", where=path, fix="copy or export the file again")
+    _check_whole(path, file, page)
     return np.asarray(page.asarray())
 
 

@@ -67,9 +67,13 @@ class Work:
     def flipped(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
         """What the heads say of an image, from what they said of it mirrored along `axes` of space."""
         pixels = {name: np.flip(x, axes) if x.ndim > 1 else x for name, x in heads.items()}
-        for one in self.tasks if axes else []:
-            pixels |= one.turned(pixels, axes)
-        return pixels
+        return self.turned(pixels, axes) if axes else pixels
+
+    def turned(self, heads: dict[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
+        """Heads mirrored along `axes`, and the channels of those that have a direction along with them."""
+        for one in self.tasks:
+            heads |= one.turned(heads, axes)
+        return heads
 
     def decode(self, maps: Maps, calibration: Calibration) -> Prediction:
         """The result for one image, what all tasks found."""

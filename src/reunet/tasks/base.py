@@ -74,7 +74,8 @@ class Task(Protocol):
     """The functions of one task, NumPy only.
 
     name: as in `--task`. score: what its validation score is, in words. needs: fields of `Truth` that it
-    learns from.
+    learns from. reach: by the number of axes of space, how many pixels around a block its decoding must see:
+    more than the largest object has.
     """
 
     @property
@@ -85,6 +86,9 @@ class Task(Protocol):
 
     @property
     def needs(self) -> tuple[str, ...]: ...
+
+    @property
+    def reach(self) -> Mapping[int, int]: ...
 
     def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
         """The outputs of the network that it needs, with their losses."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -63,7 +63,7 @@ def confident(boxes: Boxes, labels: LabelMap, calibration: Calibration) -> Boxes
     """The boxes whose score reaches the calibrated threshold of their class, 0.5 without one."""
     scores = np.ones(len(boxes)) if boxes.scores is None else boxes.scores
     cuts = thresholds(labels, calibration).astype(np.float32)
-    return _some(boxes, scores >= cuts[boxes.classes])
+    return chosen(boxes, scores >= cuts[boxes.classes])
 
 
 def thresholds(labels: LabelMap, calibration: Calibration) -> NDArray[np.float64]:
@@ -109,8 +109,8 @@ def _one_per_plateau(top: NDArray[np.bool_]) -> tuple[np.ndarray, np.ndarray]:
     y, x = np.nonzero(top)
     order = np.argsort(parts[y, x], kind="stable")
     _, first, count = np.unique(parts[y, x][order], return_index=True, return_counts=True)
-    chosen = order[first + count // 2]
-    return y[chosen], x[chosen]
+    middle = order[first + count // 2]
+    return y[middle], x[middle]
 
 
 def suppressed(boxes: Boxes, at: float = DOUBLES) -> Boxes:
@@ -118,7 +118,7 @@ def suppressed(boxes: Boxes, at: float = DOUBLES) -> Boxes:
     one stays. boxes: with scores. Exactly the sequential rule, in rounds over the pairs that overlap.
     """
     if boxes.scores is not None:
-        boxes = _some(boxes, np.argsort(-boxes.scores, kind="stable"))
+        boxes = chosen(boxes, np.argsort(-boxes.scores, kind="stable"))
     better, worse, _ = overlapping(boxes, boxes, at)
     better, worse = better[better < worse], worse[better < worse]
     kept, open_ = np.zeros(len(boxes), np.bool_), np.ones(len(boxes), np.bool_)
@@ -131,9 +131,25 @@ def suppressed(boxes: Boxes, at: float = DOUBLES) -> Boxes:
         open_[worse[new[better]]] = False
         rest = open_[better] & open_[worse]
         better, worse = better[rest], worse[rest]
-    return _some(boxes, kept)
+    return chosen(boxes, kept)
 
 
-def _some(boxes: Boxes, chosen: np.ndarray) -> Boxes:
-    scores = None if boxes.scores is None else boxes.scores[chosen]
-    return Boxes(boxes.corners[chosen], boxes.classes[chosen], scores)
+def best(found: Sequence[Boxes]) -> list[Boxes]:
+    """Several lots of boxes with scores as one; the MOST best once there are twice as many."""
+    corners, classes = (np.concatenate([getattr(b, name) for b in found]) for name in ("corners", "classes"))
+    scores = np.concatenate([b.scores for b in found if b.scores is not None])
+    boxes = Boxes(corners, classes, scores)
+    if len(boxes) < 2 * MOST:
+        return [boxes]
+    return [chosen(boxes, np.sort(np.argsort(-scores, kind="stable")[:MOST]))]
+
+
+def no_boxes() -> Boxes:
+    """None at all, with scores."""
+    return Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.uint8), np.zeros(0, np.float32))
+
+
+def chosen(boxes: Boxes, which: np.ndarray) -> Boxes:
+    """Some of the boxes, by a mask or by their numbers."""
+    scores = None if boxes.scores is None else boxes.scores[which]
+    return Boxes(boxes.corners[which], boxes.classes[which], scores)

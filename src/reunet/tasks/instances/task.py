@@ -45,6 +45,7 @@ class Instances:
     name: TaskName = "instances"
     score = "mean average precision over IoU 0.5 to 0.9"
     needs: tuple[str, ...] = ("objects",)
+    reach: Mapping[int, int] = {2: 128, 3: 32}
 
     def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
         losses = {"segmentation": "segmentation", "l1": "smooth_l1"}

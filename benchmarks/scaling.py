@@ -1,0 +1,124 @@
+"""Prediction of images of growing size: peak memory above the engine's own, and time per pixel.
+
+The images are made here, block by block: compressed OME-Zarr (needs the extra `zarr`), and a volume with 26
+classes. Each prediction is a process of its own, whose peak of resident memory the system tells. A line per
+case goes to results/scaling.jsonl; cases that have one are left out, so it may be interrupted.
+
+    python benchmarks/scaling.py                     # 10,000 and 40,000 pixels a side, 512 x 512 x 800 voxels
+    python benchmarks/scaling.py --sides 2000 4000 --volume 0
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from records import RUNS, append, is_done
+
+NAME = "scaling"
+BLOCK = 1024
+SMALL = {"image": (300, 300), "volume": (64, 128, 128)}
+"""What the engine is measured on: a tile or a few, so that all is loaded and nothing is large."""
+
+CHILD = """
+import json, resource, sys, time
+from reunet.flows.predict import predict
+
+run, images, output, max_memory = json.loads(sys.argv[1])
+started = time.monotonic()
+result = predict(run, images, output=output, overwrite=True, max_memory=max_memory)
+if result.failures:
+    sys.exit(str(result.failures))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+print(json.dumps({"seconds": time.monotonic() - started, "peak_bytes": peak}))
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sides", type=int, nargs="*", default=[10_000, 40_000], help="of square RGB images")
+    parser.add_argument("--volume", type=int, nargs="*", default=[800, 512, 512], help="depth height width")
+    parser.add_argument("--max-memory", type=float, help="GB, of the process")
+    options = parser.parse_args()
+    allowed = None if options.max_memory is None else int(options.max_memory * 1e9)
+    cases = [("image", (side, side)) for side in options.sides]
+    cases += [("volume", tuple(options.volume))] if len(options.volume) == 3 else []
+    for kind, size in cases:
+        key = {"kind": kind, "size": list(size), "max_memory": allowed}
+        if is_done(NAME, key):
+            continue
+        run = make_run(kind)
+        with tempfile.TemporaryDirectory(dir=RUNS) as folder:
+            base = measured(run, kind, SMALL[kind], None, Path(folder) / "small")
+            full = measured(run, kind, size, allowed, Path(folder) / "full")
+        above = full["peak_bytes"] - base["peak_bytes"]
+        pixels = float(np.prod(size))
+        result = {
+            **full,
+            "engine_peak_bytes": base["peak_bytes"],
+            "above_engine_bytes": above,
+            "megapixels_per_second": pixels / 1e6 / full["seconds"],
+        }
+        append(NAME, key, result)
+        print(f"{kind} {size}: {above / 1e6:.0f} MB above the engine, {full['seconds']:.0f} s")
+
+
+def measured(
+    run: Path, kind: str, size: tuple[int, ...], allowed: int | None, folder: Path
+) -> dict[str, Any]:
+    """Peak memory and time of predicting one image of that size; image and results are removed afterwards."""
+    image = folder / "image.ome.zarr"
+    write_image(image, size, 3 if kind == "image" else 1)
+    arguments = json.dumps([str(run), str(image), str(folder / "out"), allowed])
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, arguments], check=True, stdout=subprocess.PIPE, text=True
+    )
+    shutil.rmtree(folder)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def write_image(path: Path, size: tuple[int, ...], channels: int) -> None:
+    """Soft blobs with noise, block by block; (*space, C) uint8, chunks of 1024 x 1024 or 64 x 128 x 128."""
+    import zarr
+
+    rank = len(size)
+    chunk = (BLOCK, BLOCK) if rank == 2 else (64, 128, 128)
+    group = zarr.create_group(str(path), zarr_format=3)
+    array = group.create_array("0", shape=(*size, channels), chunks=(*chunk, channels), dtype="u1")
+    rng = np.random.default_rng(0)
+    for start in np.ndindex(*(-(-side // step) for side, step in zip(size, chunk, strict=True))):
+        box = tuple(
+            slice(i * step, min((i + 1) * step, side))
+            for i, step, side in zip(start, chunk, size, strict=True)
+        )
+        waves = sum(np.sin(axis / 17.0) for axis in np.ogrid[box])
+        noise = rng.integers(0, 16, (*waves.shape, channels), np.uint8)
+        array[box] = (noise + (waves[..., None] / rank * 100 + 110)).astype(np.uint8)
+    axes = [{"name": name, "type": "space"} for name in "zyx"[-rank:]] + [{"name": "c", "type": "channel"}]
+    scale = [{"type": "scale", "scale": [1.0] * (rank + 1)}]
+    facts = [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": facts}
+
+
+def make_run(kind: str) -> Path:
+    """A run with random weights: what it finds does not matter here. Normalisation is fixed once trained."""
+    folder = RUNS / f"scaling_{kind}"
+    if not (folder / "engine" / "engine.json").is_file():
+        arguments = ["volume"] if kind == "volume" else ["0", "batch"]
+        script = Path(__file__).with_name("standard_run.py")
+        subprocess.run([sys.executable, str(script), str(folder), *arguments], check=True)
+    return folder
+
+
+if __name__ == "__main__":
+    RUNS.mkdir(exist_ok=True)
+    main()

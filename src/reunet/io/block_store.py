@@ -1,0 +1,92 @@
+"""An array too large for memory, kept in a folder while it is being made: written and read box by box."""
+
+from __future__ import annotations
+
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator
+from itertools import product
+from math import ceil, prod
+from pathlib import Path
+
+import numpy as np
+
+Box = tuple[slice, ...]
+
+HELD = 2**26
+"""Bytes of chunks that wait in memory for the rest of their values."""
+
+
+class BlockStore:
+    """Zeros until written. Chunks are compressed files; those last used are in memory.
+
+    Parameters
+    ----------
+    folder: is made, and is the caller's to remove. shape, dtype, chunk: of the array.
+
+    Raises OSError where the disk is full.
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, ...], dtype: np.dtype, chunk: tuple[int, ...]) -> None:
+        folder.mkdir(parents=True)
+        self.folder, self.shape, self.dtype = folder, shape, np.dtype(dtype)
+        self.chunk = tuple(min(side, length) for side, length in zip(chunk, shape, strict=True))
+        self._held: OrderedDict[tuple[int, ...], np.ndarray] = OrderedDict()
+        self._changed: set[tuple[int, ...]] = set()
+        self._most = max(HELD // (prod(self.chunk) * self.dtype.itemsize), 1)
+
+    def boxes(self) -> Iterator[Box]:
+        """The chunks, cut at the end of the array, the last axis fastest."""
+        for place in product(
+            *(range(ceil(n / side)) for n, side in zip(self.shape, self.chunk, strict=True))
+        ):
+            yield tuple(
+                slice(i * side, min((i + 1) * side, n))
+                for i, side, n in zip(place, self.chunk, self.shape, strict=True)
+            )
+
+    def write(self, box: Box, values: np.ndarray) -> None:
+        """Set a box, a slice with start and stop per axis, to `values` (*box)."""
+        for place, inside, part in self._touched(box):
+            self._get(place)[inside] = values[part]
+            self._changed.add(place)
+
+    def read(self, box: Box) -> np.ndarray:
+        """The values of a box."""
+        result = np.empty([part.stop - part.start for part in box], self.dtype)
+        for place, inside, part in self._touched(box):
+            result[part] = self._get(place)[inside]
+        return result
+
+    def _touched(self, box: Box) -> Iterator[tuple[tuple[int, ...], Box, Box]]:
+        """Each chunk that a box touches: its place, the part in the chunk, the part in the box."""
+        ranges = [range(p.start // n, ceil(p.stop / n)) for p, n in zip(box, self.chunk, strict=True)]
+        for place in product(*ranges):
+            inside, part = [], []
+            for i, side, span in zip(place, self.chunk, box, strict=True):
+                low, high = max(i * side, span.start), min((i + 1) * side, span.stop)
+                inside.append(slice(low - i * side, high - i * side))
+                part.append(slice(low - span.start, high - span.start))
+            yield place, tuple(inside), tuple(part)
+
+    def _get(self, place: tuple[int, ...]) -> np.ndarray:
+        if place in self._held:
+            self._held.move_to_end(place)
+            return self._held[place]
+        file = self._file(place)
+        if file.is_file():
+            values = np.frombuffer(bytearray(zlib.decompress(file.read_bytes())), self.dtype).reshape(
+                self.chunk
+            )
+        else:
+            values = np.zeros(self.chunk, self.dtype)
+        self._held[place] = values
+        while len(self._held) > self._most:
+            other, values_of_other = self._held.popitem(last=False)
+            if other in self._changed:
+                self._changed.remove(other)
+                self._file(other).write_bytes(zlib.compress(values_of_other.tobytes(), 1))
+        return values
+
+    def _file(self, place: tuple[int, ...]) -> Path:
+        return self.folder / ".".join(map(str, place))

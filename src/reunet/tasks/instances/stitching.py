@@ -1,0 +1,148 @@
+"""Objects found block by block, put together: the parts of one object get one id, whatever the blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reunet.errors import TooLargeError
+from reunet.tasks.instances.objects import bounding_boxes
+
+Box = tuple[slice, ...]
+
+SHARED = 0.5
+"""Two objects are one when they share this part of the smaller one's pixels at a face between blocks."""
+
+MOST_IDS = np.iinfo(np.int32).max
+
+
+class Stitcher:
+    """Gives the objects of overlapping windows ids of their own, and finds which of them are the same.
+
+    Each block is decoded in a window that reaches beyond it, so at the face between two blocks both see the
+    same pixels, one layer on each side. Objects that cover each other there are joined (union-find).
+    An object smaller than the reach of the windows looks the same in both, and as in the whole image.
+
+    >>> core = stitcher.add(ids, window, block)     # of every block, in any order
+    >>> final = stitcher.table()[core]              # afterwards
+
+    size: of the image.
+    """
+
+    def __init__(self, size: tuple[int, ...]) -> None:
+        self._size = size
+        self._parents = np.zeros(1, np.int32)
+        self._faces: dict[tuple[object, ...], np.ndarray] = {}
+        self._sums: list[np.ndarray] = []  # per block: id, area, sums of coordinates, corners
+
+    def add(self, ids: NDArray[np.int32], window: Box, block: Box) -> NDArray[np.int32]:
+        """The block's part of an instance map (*window) int32, under ids that are unique in the image.
+
+        block: lies within window, with a pixel or more around it where the image goes on; blocks are those of
+        a grid. Raises TooLargeError beyond 2 ** 31 objects.
+        """
+        before, count = len(self._parents) - 1, int(ids.max(initial=0))
+        if before + count > MOST_IDS:
+            raise TooLargeError("the image has more objects than ids", expected=f"at most {MOST_IDS:,}")
+        numbers = np.arange(before + 1, before + count + 1, dtype=np.int32)
+        self._parents = np.concatenate([self._parents, numbers])
+        unique = np.where(ids > 0, ids + np.int32(before), 0).astype(np.int32)
+        for axis in range(len(block)):
+            self._join_faces(unique, window, block, axis)
+        core = unique[_within(block, window)]
+        self._measure(core, block, before)
+        return core
+
+    def _join_faces(self, ids: np.ndarray, window: Box, block: Box, axis: int) -> None:
+        # One pixel around the face belongs to it: objects may meet at the corner of four blocks.
+        sides = zip(block, self._size, strict=True)
+        around = [slice(max(part.start - 1, 0), min(part.stop + 1, side)) for part, side in sides]
+        for at in (block[axis].start, block[axis].stop):
+            if not 0 < at < self._size[axis]:
+                continue
+            around[axis] = slice(at - 1, at + 1)
+            face = ids[_within(tuple(around), window)]
+            others = tuple((part.start, part.stop) for i, part in enumerate(block) if i != axis)
+            key = (axis, at, others)
+            if key in self._faces:
+                self._join(self._faces.pop(key), face)
+            else:
+                self._faces[key] = face.copy()
+
+    def _join(self, one: np.ndarray, other: np.ndarray) -> None:
+        both = (one > 0) & (other > 0)
+        pairs, shared = np.unique(np.stack([one[both], other[both]]), axis=1, return_counts=True)
+        areas: dict[int, int] = {}
+        for face in (one, other):
+            found, pixels = np.unique(face, return_counts=True)
+            areas |= dict(zip(found.tolist(), pixels.tolist(), strict=True))
+        for (a, b), n in zip(pairs.T.tolist(), shared.tolist(), strict=True):
+            if n >= SHARED * min(areas[a], areas[b]):
+                a, b = self._root(a), self._root(b)
+                self._parents[max(a, b)] = min(a, b)
+
+    def _root(self, number: int) -> int:
+        while (parent := int(self._parents[number])) != number:
+            self._parents[number] = self._parents[parent]
+            number = parent
+        return number
+
+    def _measure(self, core: np.ndarray, block: Box, before: int) -> None:
+        local = np.where(core > 0, core - before, 0)
+        areas = np.bincount(local.ravel())
+        present = np.flatnonzero(areas[1:]) + 1 if len(areas) > 1 else np.zeros(0, np.intp)
+        if not len(present):
+            return
+        columns = [present + before, areas[present]]
+        inside = np.nonzero(local)
+        for places, part in zip(inside, block, strict=True):
+            sums = np.bincount(local[inside], places, len(areas))[present]
+            columns.append(sums + areas[present] * part.start)
+        corners = bounding_boxes(local)[present] + [part.start for part in block]
+        self._sums.append(
+            np.stack([*columns, *corners.reshape(len(present), -1).T], axis=1).astype(np.float64)
+        )
+
+    def table(self) -> NDArray[np.int32]:
+        """The final id of each id that was given, (ids + 1,) int32: 1 .. n without gaps, 0 for the background
+        and for what no block has a pixel of.
+        """
+        roots = self._roots()
+        used = np.zeros(len(roots), np.bool_)
+        for rows in self._sums:
+            used[roots[rows[:, 0].astype(np.intp)]] = True
+        return np.where(used[roots], np.cumsum(used, dtype=np.int32)[roots], 0).astype(np.int32)
+
+    def _roots(self) -> NDArray[np.int32]:
+        roots = self._parents.copy()
+        while not np.array_equal(roots[roots], roots):
+            roots = roots[roots]
+        return roots
+
+    def objects(self) -> Mapping[str, np.ndarray]:
+        """id, area, centroid and box of each object, as `object_table` names them."""
+        rank, final = len(self._size), self.table()
+        rows = np.concatenate([np.zeros((0, 2 + 3 * rank)), *self._sums])
+        ids = final[rows[:, 0].astype(np.intp)] - 1
+        count = int(final.max(initial=0))
+        sums = np.zeros((1 + rank, count))
+        for values, column in zip(sums, rows.T[1:], strict=False):
+            values += np.bincount(ids, column, count)
+        low, high = np.full((rank, count), np.inf), np.zeros((rank, count))
+        for axis in range(rank):
+            np.minimum.at(low[axis], ids, rows[:, 2 + rank + axis])
+            np.maximum.at(high[axis], ids, rows[:, 2 + 2 * rank + axis])
+        names = "zyx"[-rank:]
+        table = {"id": np.arange(1, count + 1), "area": sums[0].astype(np.int64)}
+        table |= {f"centroid_{name}": sums[1 + i] / sums[0] for i, name in enumerate(names)}
+        return table | {
+            f"box_{name}{side}": corners[i].astype(np.int64)
+            for side, corners in enumerate((low, high))
+            for i, name in enumerate(names)
+        }
+
+
+def _within(part: Box, window: Box) -> Box:
+    return tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(part, window, strict=True))

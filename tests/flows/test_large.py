@@ -1,0 +1,151 @@
+"""Predict on images that come in blocks: the same masks as in one piece, published whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from reunet.errors import StorageError
+from reunet.flows import large
+from reunet.flows.predict import predict
+from reunet.inference import blocks as blocks_module
+from reunet.io.masks import read_raw_mask
+
+RNG = np.random.default_rng(0)
+IMAGE = RNG.integers(0, 256, (1300, 1100), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def run(make_bright_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bright_run(tmp_path_factory.mktemp("run"), tile=(256, 256))
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large, "MOST_AT_ONCE", 1000)
+    monkeypatch.setattr("reunet.flows.jobs.MOST_AT_ONCE", 1000)
+    monkeypatch.setattr(blocks_module, "ACROSS", 2)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.name.startswith(".tmp-")]
+
+
+def test_a_tiff_becomes_a_tiled_bigtiff(run: Path, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", IMAGE, tile=(128, 128), compression="zlib")
+    result = predict(run, tmp_path / "a.tif", output=tmp_path / "out", precision="f32", probabilities=True)
+    assert not result.failures
+    mask = tmp_path / "out" / "masks" / "a.tif"
+    np.testing.assert_array_equal(read_raw_mask(mask), IMAGE >= 128)
+    with tifffile.TiffFile(mask) as file:
+        assert file.is_bigtiff
+        assert file.pages[0].tile == (512, 512)
+        assert file.pages[0].colormap is not None
+    found = np.load(tmp_path / "out" / "probabilities" / "a.npy")
+    np.testing.assert_allclose(found[..., 1], 1 / (1 + np.exp(-0.05 * (IMAGE - 127.5))), atol=1e-5)
+    assert leftovers(tmp_path) == []
+    again = predict(run, tmp_path / "a.tif", output=tmp_path / "out", probabilities=True, skip_existing=True)
+    assert len(again.skipped) == 1
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_an_ome_zarr_becomes_one(run: Path, tmp_path: Path, version: int) -> None:
+    zarr = pytest.importorskip("zarr")
+    folder = tmp_path / "in"
+    group = zarr.create_group(str(folder / "slide.ome.zarr"), zarr_format=version)
+    array = group.create_array("0", shape=IMAGE.shape, chunks=(300, 256), dtype="u1")
+    array[:] = IMAGE
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    scale = [{"type": "scale", "scale": [0.5, 0.5]}]
+    facts = [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}]
+    group.attrs.update({"multiscales": facts} if version == 2 else {"ome": {"multiscales": facts}})
+    result = predict(run, folder, output=tmp_path / "out", precision="f32")
+    assert not result.failures
+    mask = zarr.open(str(tmp_path / "out" / "masks" / "slide.ome.zarr"), mode="r")
+    np.testing.assert_array_equal(mask["0"][:], IMAGE >= 128)
+    np.testing.assert_array_equal(mask["1"][:], (IMAGE >= 128)[::2, ::2])
+    np.testing.assert_array_equal(mask["2"][:], (IMAGE >= 128)[::4, ::4])
+    assert max(mask["2"].shape) <= 512
+    facts = mask.attrs["multiscales"][0]
+    assert facts["datasets"][1]["coordinateTransformations"][0]["scale"] == [1.0, 1.0]
+    assert mask.attrs["image-label"]["properties"][1] == {"label-value": 1, "class": "bright"}
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".h5"])
+def test_arrays(run: Path, tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"a{suffix}"
+    if suffix == ".npy":
+        np.save(file, IMAGE)
+    else:
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(file, "w") as store:
+            store["image"] = IMAGE
+    assert not predict(run, file, output=tmp_path / "out", precision="f32").failures
+    np.testing.assert_array_equal(read_raw_mask(tmp_path / "out" / "masks" / "a.tif"), IMAGE >= 128)
+
+
+def test_a_field_of_view_counts(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "fov").mkdir()
+    inside = np.zeros(IMAGE.shape, np.uint8)
+    inside[200:900, 300:] = 255
+    tifffile.imwrite(tmp_path / "in" / "a.tif", IMAGE)
+    tifffile.imwrite(tmp_path / "fov" / "a.tif", inside)
+    predict(run, tmp_path / "in", output=tmp_path / "out", fov=tmp_path / "fov", precision="f32")
+    found = read_raw_mask(tmp_path / "out" / "masks" / "a.tif")
+    np.testing.assert_array_equal(found, (IMAGE >= 128) & (inside > 0))
+
+
+def test_a_damaged_image_leaves_nothing_and_the_others_are_predicted(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b", "c"):
+        tifffile.imwrite(tmp_path / "in" / f"{name}.tif", IMAGE, tile=(128, 128), compression="zlib")
+    with open(tmp_path / "in" / "b.tif", "rb+") as file:
+        file.truncate((tmp_path / "in" / "b.tif").stat().st_size // 2)
+    with tifffile.TiffFile(tmp_path / "in" / "c.tif") as file:
+        place, length = file.pages[0].dataoffsets[40], file.pages[0].databytecounts[40]
+    with open(tmp_path / "in" / "c.tif", "rb+") as file:  # only a tile far from the first is damaged
+        file.seek(place)
+        file.write(bytes(length))
+    result = predict(run, tmp_path / "in", output=tmp_path / "out", precision="f32")
+    assert sorted(Path(name).name for name in result.failures) == ["b.tif", "c.tif"]
+    assert "damaged" in result.failures[str(tmp_path / "in" / "c.tif")]
+    assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == ["a.tif"]
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("moment", ["block", "publish"])
+def test_a_full_disk_leaves_nothing_that_looks_whole(
+    run: Path, tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", IMAGE)
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, os.strerror(28))
+
+    if moment == "block":
+        monkeypatch.setattr("reunet.io.block_store.BlockStore.write", full)
+    else:
+        monkeypatch.setattr("tifffile.TiffWriter.write", full)
+    with pytest.raises(StorageError, match="No space left"):
+        predict(run, tmp_path / "a.tif", output=tmp_path / "out", precision="f32")
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+def test_a_wrong_number_of_channels_is_named(run: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((300, 300, 2), np.uint8))
+    result = predict(run, tmp_path / "a.npy", output=tmp_path / "out")
+    assert "channel" in next(iter(result.failures.values()))
+
+
+def test_too_little_memory_is_named_and_enough_is_kept_to(run: Path, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", IMAGE)
+    result = predict(run, tmp_path / "a.tif", output=tmp_path / "out", max_memory=301_000_000)
+    assert "--max-memory" in next(iter(result.failures.values()))
+    assert not predict(run, tmp_path / "a.tif", output=tmp_path / "out", max_memory=2_000_000_000).failures

@@ -1,0 +1,349 @@
+"""Images in blocks give what they give as a whole: labels, objects, boxes; whatever tile and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reunet.contracts.labels import LabelMap, default_classes
+from reunet.contracts.network import HeadSpec, NetworkConfig
+from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
+from reunet.errors import DataError, ModelFileError, PlanError, TooLargeError
+from reunet.inference import blocks as blocks_module
+from reunet.inference.blocks import Blocks
+from reunet.inference.predictor import Predictor
+from reunet.inference.tiling import Tiling, predict_tiled
+from reunet.io.header import ImageHeader
+from reunet.io.lazy import LazyImage
+from reunet.tasks import Classes, Work
+from reunet.tasks.detection.overlap import overlapping
+
+CLASSES = Classes(LabelMap(classes=default_classes([0, 1, 2])))
+
+
+def lazy(image: np.ndarray, chunk: int = 7) -> LazyImage:
+    rank = image.ndim - 1
+    header = ImageHeader(image.shape[:-1], image.shape[-1], str(image.dtype), 1, "", None, False, False)
+    return LazyImage(header, (chunk,) * rank, lambda box: image[box])
+
+
+def plan_of(tasks: tuple[str, ...], tile: tuple[int, ...], channels: int, **changes: object) -> Plan:
+    rank = len(tile)
+    fixed = Intensity(method="fixed", offset=(0.0,) * channels, scale=(1.0,) * channels)
+    network = NetworkConfig(
+        in_channels=channels,
+        spatial_dims=rank,
+        filters=(4, 8),
+        strides=((2,) * rank,),
+        heads=Work(tasks, CLASSES).heads,
+    )
+    given = {
+        "dataset": "blocks",
+        "tasks": tasks,
+        "labels": CLASSES.labels,
+        "input": InputSpec(channels=channels, intensity=fixed),
+        "network": network,
+        "patch": tile,
+        "batch": 1,
+        "schedule": Schedule(steps=1),
+        "inference": Inference(tile=tile),
+    }
+    return Plan.model_validate(given | changes)
+
+
+class Channels:
+    """An engine whose heads are the channels of the image, one after the other."""
+
+    name, precision = "channels", "f32"
+
+    def __init__(self, plan: Plan) -> None:
+        self.heads = plan.network.heads
+
+    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        return size
+
+    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        found, first = {}, 0
+        for head in self.heads:
+            found[head.name] = batch[..., first : first + head.channels]
+            first += head.channels
+        return found
+
+
+def assembled(blocks: Blocks, kind: str) -> np.ndarray:
+    """All blocks put together; each pixel must come exactly once."""
+    result, seen = None, np.zeros(blocks.size, np.uint8)
+    for block in blocks:
+        values = getattr(block, kind)
+        if result is None:
+            result = np.zeros((*blocks.size, *values.shape[len(blocks.size) :]), values.dtype)
+        result[block.box] = values
+        seen[block.box] += 1
+    assert (seen == 1).all()
+    assert result is not None
+    return result
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    size=st.tuples(*[st.integers(1, 150)] * 2),
+    tile=st.sampled_from([(16, 16), (16, 32), (64, 16)]),
+    across=st.integers(1, 4),
+    chunk=st.integers(1, 40),
+)
+def test_any_image_in_any_strips(
+    size: tuple[int, int], tile: tuple[int, int], across: int, chunk: int
+) -> None:
+    plan = plan_of(("semantic",), tile, 3)
+    image = np.random.default_rng(sum(size)).dirichlet((1, 1, 1), size).astype(np.float32)
+    predictor = Predictor(plan, Channels(plan))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks_module, "ACROSS", across)
+        found = Blocks(predictor, lazy(image, chunk), where="image")
+        assert len(found.strips) == 1 or across < 40
+        labels = assembled(found, "labels")
+    np.testing.assert_array_equal(labels, predictor(image).labels)
+
+
+@settings(deadline=None, max_examples=20)
+@given(size=st.tuples(*[st.integers(1, 40)] * 3), across=st.integers(1, 3))
+def test_any_volume_in_any_strips(size: tuple[int, int, int], across: int) -> None:
+    plan = plan_of(("semantic",), (8, 16, 8), 3)
+    image = np.random.default_rng(sum(size)).dirichlet((1, 1, 1), size).astype(np.float32)
+    predictor = Predictor(plan, Channels(plan))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks_module, "ACROSS", across)
+        found = Blocks(predictor, lazy(image), where="image", keep_probabilities=True)
+        probabilities = assembled(found, "probabilities")
+    np.testing.assert_allclose(probabilities, image, atol=1e-6)
+
+
+NETWORKS = {
+    "unet": {"filters": (3, 4, 6), "strides": ((2, 2), (2, 2))},
+    "strided": {"filters": (3, 4), "strides": ((4, 2),), "downsampling": "stride"},
+    "valid": {"filters": (3, 4), "strides": ((2, 2),), "padding": "valid"},
+    "linear": {"filters": (3, 4), "strides": ((2, 2),), "upsampling": "linear", "block": "residual"},
+}
+
+
+@pytest.fixture(scope="module")
+def networks() -> dict[str, tuple[NetworkConfig, Callable[..., dict[str, np.ndarray]], tuple[int, ...]]]:
+    """Small networks with random weights and statistics, and half their receptive fields."""
+    from reunet.networks import build_network, probability_model
+    from reunet.networks.facts import measure
+
+    found = {}
+    rng = np.random.default_rng(0)
+    for name, fields in NETWORKS.items():
+        config = NetworkConfig(in_channels=2, heads=(HeadSpec(channels=3),), **fields)
+        model = build_network(config)
+        for variable in model.weights:
+            spread = rng.normal(0, 0.3, variable.shape).astype(np.float32)
+            values = (
+                np.abs(spread) + 0.5 if "variance" in variable.path or "gamma" in variable.path else spread
+            )
+            variable.assign(values)
+        size = tuple(64 + 2 * edge for edge in (8, 8)) if name == "valid" else (64, 64)
+        from reunet.networks.geometry import valid_size
+
+        half = measure(config, valid_size(config, size)).receptive_field
+        found[name] = config, eager(probability_model(model, config)), tuple(-(-side // 2) for side in half)
+    return found
+
+
+def eager(model: object) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """A Keras model without compiling it for every size."""
+    import keras
+
+    def network(tiles: np.ndarray) -> dict[str, np.ndarray]:
+        return {head: keras.ops.convert_to_numpy(x) for head, x in model(tiles, training=False).items()}
+
+    return network
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@settings(deadline=None, max_examples=8)
+@given(data=st.data())
+def test_tiles_of_any_size_give_what_the_whole_image_gives(
+    networks: dict, name: str, data: st.DataObject
+) -> None:
+    from reunet.contracts.geometry import margin, valid_size
+
+    config, runtime, half = networks[name]
+    lost, stride = margin(config), config.total_stride
+    halo = (0, 0) if any(lost) else half
+    size = tuple(data.draw(st.integers(50, 110)) for _ in range(2))
+    least = tuple(2 * (h + 2 * s + m) for h, s, m in zip(halo, stride, lost, strict=True))
+    tile = valid_size(config, tuple(data.draw(st.integers(n, n + 30)) for n in least))
+    tile = tuple(
+        min(t, v)
+        for t, v in zip(
+            tile, valid_size(config, tuple(s + 2 * m for s, m in zip(size, lost, strict=True))), strict=True
+        )
+    )
+    image = np.random.default_rng(data.draw(st.integers(0, 99))).normal(0, 1, (*size, 2)).astype(np.float32)
+    whole = valid_size(config, tuple(s + 2 * m for s, m in zip(size, lost, strict=True)))
+    expected = predict_tiled(runtime, image, Tiling(whole, 0.25, lost, (), stride))["semantic"]
+    found = predict_tiled(runtime, image, Tiling(tile, 0.25, lost, halo, stride, batch=4))["semantic"]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def discs(size: tuple[int, ...], count: int, rng: np.random.Generator, radius: tuple[int, int]) -> np.ndarray:
+    """Maps of an instance network: background, inside, boundary, distance; with noise."""
+    ids = np.zeros(size, np.int32)
+    grid = np.indices(size)
+    for number in range(1, count + 1):
+        centre = [rng.integers(0, side) for side in size]
+        reach = rng.integers(*radius)
+        ids[sum((axis - at) ** 2 for axis, at in zip(grid, centre, strict=True)) <= reach**2] = number
+    from reunet.tasks.instances.boundary import targets
+
+    found = targets(ids)
+    classes = np.eye(3, dtype=np.float32)[found["instances"]] * 0.8
+    classes += rng.random(classes.shape, np.float32) * 0.2
+    classes /= classes.sum(-1, keepdims=True)
+    distance = found["distance"] + rng.random((*size, 1), np.float32) * 0.1
+    return np.concatenate([classes, distance], axis=-1).astype(np.float32)
+
+
+def same_objects(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two instance maps show the same objects under other ids."""
+    pairs = np.unique(np.stack([one.ravel(), other.ravel()]), axis=1)
+    return (
+        all(len(np.unique(ids)) == pairs.shape[1] for ids in pairs)
+        and ((pairs[0] == 0) == (pairs[1] == 0)).all()
+    )
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_objects_across_blocks_are_those_of_the_whole_image(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(seed)
+    monkeypatch.setattr(blocks_module, "ACROSS", 2)
+    monkeypatch.setattr(blocks_module, "ROWS", {2: 40})
+    plan = plan_of(("instances",), (32, 32), 4)
+    predictor = Predictor(plan, Channels(plan))
+    monkeypatch.setattr(type(predictor.work.main), "reach", {2: 40})
+    image = discs((211, 187), 90, rng, (3, 12))
+    found = Blocks(predictor, lazy(image), where="image")
+    assert len(found.strips) > 2
+    ids = assembled(found, "instances")
+    ids = found.ids[ids]
+    whole = predictor(image).instances
+    assert whole.max() > 40
+    assert same_objects(ids, whole)
+    assert ids.dtype == np.int32
+    assert sorted(np.unique(ids)) == list(range(whole.max() + 1))
+    check_table(found, ids)
+
+
+def check_table(found: Blocks, ids: np.ndarray) -> None:
+    from reunet.tasks.instances.objects import object_table
+
+    expected = object_table(ids, np.zeros((*ids.shape, 1)))
+    for name, values in found.objects.items():
+        np.testing.assert_allclose(values, expected[name], err_msg=name)
+
+
+def test_objects_across_blocks_of_a_volume(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks_module, "ACROSS", 2)
+    monkeypatch.setattr(blocks_module, "ROWS", {3: 16})
+    plan = plan_of(("instances",), (16, 16, 16), 4)
+    predictor = Predictor(plan, Channels(plan))
+    monkeypatch.setattr(type(predictor.work.main), "reach", {3: 16})
+    image = discs((34, 30, 40), 30, np.random.default_rng(0), (2, 6))
+    found = Blocks(predictor, lazy(image), where="image")
+    ids = assembled(found, "instances")
+    assert same_objects(found.ids[ids], predictor(image).instances)
+    check_table(found, found.ids[ids])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_boxes_across_blocks_are_those_of_the_whole_image(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(seed)
+    monkeypatch.setattr(blocks_module, "ACROSS", 2)
+    monkeypatch.setattr(blocks_module, "ROWS", {2: 40})
+    plan = plan_of(("detection",), (32, 32), 6)
+    predictor = Predictor(plan, Channels(plan))
+    monkeypatch.setattr(type(predictor.work.main), "reach", {2: 40})
+    image = np.zeros((180, 170, 6), np.float32)
+    for y, x in rng.integers(0, 170, (150, 2)):
+        image[y, x, rng.integers(2)] = rng.uniform(0.3, 1)
+    image[..., 2:] = rng.normal(-0.5, 0.2, (180, 170, 4))
+    found = Blocks(predictor, lazy(image), where="image")
+    assert sum(1 for _ in found) > 10
+    whole = predictor(image).boxes
+    assert len(whole) > 30
+    assert len(found.boxes) == len(whole)
+    one, other, overlap = overlapping(found.boxes, whole, 0.5)
+    same = overlap > 0.999
+    assert len(np.unique(one[same])) == len(np.unique(other[same])) == len(whole)
+
+
+@pytest.mark.parametrize("method", ["image_zscore", "image_percentile"])
+def test_intensities_are_measured_over_the_whole_image(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reunet.sampling.intensity.MAX_SAMPLES", 1000)
+    plan = plan_of(
+        ("semantic",), (32, 32), 3, input=InputSpec(channels=3, intensity=Intensity(method=method))
+    )
+    predictor = Predictor(plan, Channels(plan))
+    image = (np.random.default_rng(0).normal(40000, 50, (120, 130, 3))).astype(np.uint16)
+    monkeypatch.setattr(blocks_module, "ACROSS", 2)
+    found = assembled(Blocks(predictor, lazy(image), where="image", keep_probabilities=True), "probabilities")
+    np.testing.assert_allclose(found, predictor(image).probabilities, atol=1e-4)
+
+
+def test_less_memory_means_narrower_strips_and_too_little_is_refused() -> None:
+    plan = plan_of(("semantic",), (32, 32), 3)
+    predictor = Predictor(plan, Channels(plan))
+    image = lazy(np.zeros((64, 2000, 3), np.float32), chunk=1)
+    wide = Blocks(predictor, image, where="image")
+    needed = max(wide.memory(strip) for strip in wide.strips)
+    allowed = blocks_module.WAITING + (needed - blocks_module.WAITING) * 2 // 3
+    narrow = Blocks(predictor, image, where="image", max_memory=allowed)
+    assert len(narrow.strips) > len(wide.strips)
+    assert max(narrow.memory(strip) for strip in narrow.strips) <= allowed
+    with pytest.raises(TooLargeError, match="max-memory"):
+        Blocks(predictor, image, where="image", max_memory=1000)
+
+
+def test_bad_pixels_and_wrong_channels_are_named() -> None:
+    plan = plan_of(("semantic",), (32, 32), 3)
+    predictor = Predictor(plan, Channels(plan))
+    image = np.zeros((100, 100, 3), np.float32)
+    image[90, 90] = np.nan
+    with pytest.raises(DataError, match="cell"):
+        assembled(Blocks(predictor, lazy(image), where="cell"), "labels")
+    with pytest.raises(PlanError, match="channels"):
+        assembled(Blocks(predictor, lazy(image[..., :2]), where="cell"), "labels")
+
+
+def test_stopping_early_ends_the_threads() -> None:
+    import threading
+
+    plan = plan_of(("semantic",), (32, 32), 3)
+    before = threading.active_count()
+    blocks = iter(
+        Blocks(Predictor(plan, Channels(plan)), lazy(np.zeros((900, 900, 3), np.float32)), where="x")
+    )
+    next(blocks)
+    assert threading.active_count() == before + 2
+    del blocks
+    assert threading.active_count() == before
+
+
+def test_what_the_engine_raises_arrives(tmp_path: Path) -> None:
+    plan = plan_of(("semantic",), (32, 32), 3)
+
+    class Broken(Channels):
+        def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+            return {"semantic": batch * np.nan}
+
+    with pytest.raises(ModelFileError, match="not finite"):
+        list(Blocks(Predictor(plan, Broken(plan)), lazy(np.zeros((900, 900, 3), np.float32)), where="x"))
