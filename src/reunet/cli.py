@@ -324,6 +324,22 @@ def compare(
 
 
 @app.command()
+def export(
+    run: Annotated[Path, Argument(metavar="RUN", help="Folder that `reunet train` wrote.")],
+    format: Annotated[  # noqa: A002 - the name of the option
+        str,
+        Option("--format", metavar="NAME", help="onnx, openvino, saved_model, litert or bioimageio."),
+    ],
+    output: Annotated[Path, Option("-o", "--output", metavar="OUT", help="File, or folder, to write.")],
+    overwrite: Overwrite = False,
+) -> int:
+    """Write a run as a file that predicts without reunet."""
+    result = _call("export", locals())
+    console.print_export(result)
+    return 0
+
+
+@app.command()
 def models(
     name: Annotated[str | None, Argument(metavar="NAME", help="A preset; else all of them.")] = None,
     output: Annotated[

@@ -17,7 +17,7 @@ from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.contracts.run import RunFolder
 from reunet.errors import BackendError, ModelFileError
-from reunet.export import openvino as export
+from reunet.export import child
 from reunet.export.openvino import export_engine, synthetic_tile
 from reunet.inference.keras_runtime import load_keras
 from reunet.inference.load import load
@@ -175,7 +175,7 @@ def test_a_wrong_export_is_refused_and_the_old_engine_stays(
 
     with pytest.raises(BackendError, match="does not compute"):
         export_engine(run, reference=different)
-    monkeypatch.setattr(export.sys, "executable", "false")
+    monkeypatch.setattr(child.sys, "executable", "false")
     with pytest.raises(BackendError, match="failed"):
         export_engine(run, reference=real)
     assert [path.name for path in run.engine_file.parent.iterdir()] == ["model.xml"]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ from reunet.backend import import_openvino
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.run import RunFolder, read_facts
 from reunet.errors import BackendError
+from reunet.export.child import run_child
 from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.sequence import over_windows
@@ -54,7 +52,11 @@ def export_engine(
 
     def fill(folder: Path) -> None:
         model = folder / run.engine_file.name
-        _run_child(run.plan_file, weights, model)
+        run_child(
+            "openvino", "openvino_child", run.plan_file, weights, model,
+            task="the export to OpenVINO",
+            fix="predict with --engine keras, and report this with the output of `reunet doctor`",
+        )  # fmt: skip
         facts.update(_facts(run, plan, model))
         tiles = image if samples is None else samples
         facts["precision"] = _measure(model, plan, run.calibration(), (image, expected), tiles)
@@ -67,37 +69,22 @@ def export_engine(
 
 def synthetic_tile(plan: Plan) -> np.ndarray:
     """A fixed input with structure at every scale: (1, [T,] *tile, C) float32, mean 0, deviation 1."""
-    random = np.random.default_rng(0)
-    tile, channels = plan.inference.tile, plan.input.channels
-    image = np.zeros((*tile, channels), np.float32)
-    for scale in (1, 4, 16, 64):
-        small = random.standard_normal((*(side // scale + 1 for side in tile), channels))
-        image += resize(small.astype(np.float32), tile)
-    image = (image - image.mean()) / image.std()
+    image = synthetic_image(plan.inference.tile, plan.input.channels)
     if plan.clip is None:
         return image[None]
     moved = [np.roll(image, 3 * t, axis=(0, 1)) for t in range(plan.clip.frames)]  # the same scene, in motion
     return np.stack(moved)[None]
 
 
-def _run_child(plan: Path, weights: Path, model: Path) -> None:
-    package_root = str(Path(reunet.__file__).parents[1])
-    path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "reunet.export.openvino_child", str(plan), str(weights), str(model)],
-        env={**os.environ, "KERAS_BACKEND": "openvino", "PYTHONPATH": path},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
-    if done.returncode != 0 or not model.is_file():
-        raise BackendError(
-            "the export to OpenVINO failed",
-            where=plan.parent,
-            received="; ".join(done.stderr.strip().splitlines()[-3:]) or f"exit code {done.returncode}",
-            fix="predict with --engine keras, and report this with the output of `reunet doctor`",
-        )
+def synthetic_image(size: tuple[int, ...], channels: int) -> np.ndarray:
+    """(*size, channels) float32 with structure at every scale, mean 0, deviation 1; always the same."""
+    random = np.random.default_rng(0)
+    image = np.zeros((*size, channels), np.float32)
+    for scale in (1, 4, 16, 64):
+        small = random.standard_normal((*(side // scale + 1 for side in size), channels))
+        image += resize(small.astype(np.float32), size)
+    normalised: np.ndarray = (image - image.mean()) / image.std()
+    return normalised
 
 
 def _facts(run: RunFolder, plan: Plan, model: Path) -> dict[str, Any]:

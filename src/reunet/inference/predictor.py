@@ -53,7 +53,7 @@ class Predictor:
         tile = plan.inference.tile
         self.batch = min(TILES, max(1, MOST_PIXELS // prod(tile)))
         self._margin = margin(plan.network)
-        self._work = Work.of(plan)
+        self.work = Work.of(plan)
 
     def __call__(self, image: Any, *, where: object = "image", spacing: Spacing | None = None) -> Prediction:
         """Predict one image, of any size and real dtype, as it was read.
@@ -64,7 +64,7 @@ class Predictor:
         Raises DataError when it is not an image, PlanError when its channels do not fit the plan,
         ModelFileError when the network's output is not finite.
         """
-        return self._work.decode(self.maps(image, where=where, spacing=spacing), self.calibration)
+        return self.work.decode(self.maps(image, where=where, spacing=spacing), self.calibration)
 
     def maps(self, image: Any, *, where: object = "image", spacing: Spacing | None = None) -> Maps:
         """What the network says, before it is decoded. Raises as calling does."""
@@ -77,7 +77,7 @@ class Predictor:
         heads = predict_tiled(
             self.runtime, np.flip(pixels, axes), inference.tile, inference.overlap, self._margin, self.batch
         )
-        return self._work.flipped(heads, axes)
+        return self.work.flipped(heads, axes)
 
 
 def network_input(
