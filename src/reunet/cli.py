@@ -29,8 +29,8 @@ _process_started: float | None = None
 """From when the minutes of a training count: set by `run`, so that other callers of `main` start afresh."""
 
 Backend = Literal["tensorflow", "jax", "torch"]
-Engine = Literal["auto", "openvino", "keras"]
-Precision = Literal["auto", "f32", "bf16"]
+Engine = Literal["auto", "openvino", "onnx", "keras"]
+Precision = Literal["auto", "f32", "bf16", "int8"]
 
 
 class Task(StrEnum):
@@ -87,9 +87,11 @@ MaxMemory = Annotated[
     int | None, Option(metavar="SIZE", parser=memory_size, help="Memory not to exceed, such as 8GB.")
 ]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace results that exist.")]
-EngineOption = Annotated[Engine, Option("--engine", help="What computes; auto prefers OpenVINO.")]
+EngineOption = Annotated[
+    Engine, Option("--engine", help="What computes; auto: the fastest when it was exported.")
+]
 PrecisionOption = Annotated[
-    Precision, Option("--precision", help="auto is bf16 where this processor has it.")
+    Precision, Option("--precision", help="auto: the fastest that was harmless at export.")
 ]
 Flips = Annotated[bool, Option("--tta", help="Mean over flips of the image: slower, a bit better.")]
 

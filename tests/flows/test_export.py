@@ -133,7 +133,7 @@ def test_an_operation_that_a_format_lacks_leaves_nothing(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("onnx")
-    from reunet.export import onnx_graph
+    from reunet.inference import onnx_graph
 
     monkeypatch.delitem(onnx_graph.RULES, "MaxPool")
     with pytest.raises(BackendError, match="MaxPool"):

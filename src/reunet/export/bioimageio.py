@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reunet.export.formats import Example
-from reunet.export.onnx_graph import OPSET
+from reunet.inference.onnx_graph import OPSET
 
 SPACE = {"D": "z", "H": "y", "W": "x"}
 

@@ -16,7 +16,7 @@ from reunet.backend import import_openvino
 from reunet.errors import BackendError
 from reunet.export.child import run_child
 from reunet.export.describe import readme
-from reunet.export.onnx_graph import import_onnx, onnx_model
+from reunet.inference.onnx_graph import import_onnx, onnx_model
 from reunet.storage import sha256_file
 
 Arrays = Mapping[str, np.ndarray]

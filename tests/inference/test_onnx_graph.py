@@ -12,7 +12,7 @@ import pytest
 from openvino import opset16
 
 from reunet.errors import BackendError
-from reunet.export.onnx_graph import onnx_model
+from reunet.inference.onnx_graph import onnx_model
 
 ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
