@@ -17,7 +17,7 @@ def description(facts: dict[str, Any], example: Example, hashes: dict[str, str])
     """The content of rdf.yaml.
 
     facts: see `describe`. example: arrays that were put in and came out. hashes: sha256 of the files of the
-    package by name.
+    package by name. Authors, licence and citations are for those who publish it to add.
     """
     outputs = {name: entry["axes"] for name, entry in facts["outputs"].items()}
     inputs = {"image": facts["input"]["axes"]}
@@ -26,9 +26,6 @@ def description(facts: dict[str, Any], example: Example, hashes: dict[str, str])
         "type": "model",
         "name": f"{facts['dataset']} {facts['network']}"[:128],
         "description": f"{', '.join(facts['tasks'])} with a {facts['network']} for {facts['dataset']}",
-        "authors": [{"name": "unknown"}],
-        "license": "CC0-1.0",
-        "cite": [{"text": "trained with reunet", "url": "https://arxiv.org/abs/1505.04597"}],
         "tags": ["unet", *facts["tasks"]],
         "documentation": "README.md",
         "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
