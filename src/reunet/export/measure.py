@@ -23,7 +23,7 @@ from reunet.tasks import Maps, Work
 TOLERANCE = 1e-4
 """Largest difference of a probability between the Keras network and its export in float32."""
 
-SECONDS = 1.0
+SECONDS = 0.3
 """How long each engine is timed."""
 
 
