@@ -11,6 +11,7 @@ import pytest
 
 from reunet.contracts.run import RunFolder
 from reunet.errors import ModelFileError
+from reunet.export import int8
 from reunet.export.measure import Trial
 from reunet.export.openvino import export_engine, synthetic_image, synthetic_tile
 from reunet.inference.load import load
@@ -18,8 +19,11 @@ from reunet.inference.load import load
 pytestmark = pytest.mark.keras
 
 
-def test_a_run_gets_an_engine_in_int8_that_is_measured(tiny_run: Path, tmp_path: Path) -> None:
+def test_a_run_gets_an_engine_in_int8_that_is_measured(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("nncf")
+    monkeypatch.setattr(int8, "is_installed", lambda: True)
     run = RunFolder(tmp_path / "run")
     shutil.copytree(tiny_run, run.path)
     tile = synthetic_tile(run.plan())

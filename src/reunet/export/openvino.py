@@ -11,9 +11,8 @@ import reunet
 from reunet.backend import import_openvino
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder, read_facts
+from reunet.export import int8
 from reunet.export.child import run_child
-from reunet.export.int8 import is_installed as can_quantise
-from reunet.export.int8 import quantise
 from reunet.export.measure import SelfTest, Trial, measure
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.sequence import over_windows
@@ -54,9 +53,9 @@ def export_engine(
             fix="predict with --engine keras, and report this with the output of `reunet doctor`",
         )  # fmt: skip
         quantised = None
-        if tried.crops is not None and can_quantise() and not plan.network.causal:
+        if tried.crops is not None and int8.is_installed() and not plan.network.causal:
             quantised = folder / run.int8_file.name
-            quantise(model, quantised, tried.crops)
+            int8.quantise(model, quantised, tried.crops)
         facts.update(_facts(run, plan, folder))
         facts.update(measure(model, quantised, plan, run.calibration(), test, tried))
         write_json(folder / run.engine_facts_file.name, facts)

@@ -9,7 +9,7 @@ import numpy as np
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
 from reunet.datasets.cache import CaseArrays
-from reunet.export.int8 import CROPS, is_installed
+from reunet.export import int8
 from reunet.export.measure import Trial
 from reunet.export.openvino import export_engine
 from reunet.flows.prepare import Prepared, as_planned
@@ -29,7 +29,7 @@ def finish(
     progress.start("fitting thresholds on the held-out images", None)
     validator.calibrate().write(run.calibration_file)
     progress.start("exporting the engine", None)
-    crops = tiles_of(prepared.train, plan, CROPS) if is_installed() else None
+    crops = tiles_of(prepared.train, plan, int8.CROPS) if int8.is_installed() else None
     trial = Trial(tiles_of(prepared.val, plan), crops, validator.score)
     told = export_engine(run, trial, validator.runtime)
     for choice in choices(told):
