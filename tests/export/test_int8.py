@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import openvino as ov
 import pytest
 
 from reunet.contracts.run import RunFolder
@@ -37,6 +38,10 @@ def test_a_run_gets_an_engine_in_int8_that_is_measured(
     assert 0 < told["max_difference"] < 0.5, "rounded, but the same network"
     assert told["labels_differ_ppm"] < 50_000
     assert b"FakeQuantize" in run.int8_file.read_bytes()
+    compiled = ov.Core().compile_model(ov.Core().read_model(run.int8_file), "CPU")
+    kinds = [operation.get_rt_info() for operation in compiled.get_runtime_model().get_ops()]
+    ways = [kind["runtimePrecision"].astype(str) for kind in kinds if "Conv" in kind["layerType"].astype(str)]
+    assert {way for way in ways if way not in ("i8", "u8")} == set(), "each convolution is in int8"
     engine = load(run.path, precision="int8")
     assert engine.runtime.precision == "int8"
     image = 120 + 40 * synthetic_image((80, 70), 1)

@@ -31,10 +31,14 @@ def quantise(model: Path, output: Path, crops: np.ndarray) -> None:
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # it draws a bar of its own
         warnings.simplefilter("ignore")  # its own, about packages that are not used here
         import nncf
+        from openvino.passes import ConstantFolding, Manager
 
         nncf.set_log_level(40)
         graph = ov.Core().read_model(model)
         graph.reshape([1, *crops.shape[1:]])  # else transposed convolutions stay as they are
+        folding = Manager()  # only convolutions whose kernels are constants become int8
+        folding.register_pass(ConstantFolding())
+        folding.run_passes(graph)
         samples = nncf.Dataset([crop[None] for crop in crops])
         quantised = nncf.quantize(graph, samples, subset_size=len(crops))
     ov.save_model(quantised, output, compress_to_fp16=False)
