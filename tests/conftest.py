@@ -63,6 +63,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_quantised() -> None:
+    """It would take longer than the trainings of the tests; `tests/export/test_int8.py` is about it."""
+    from reunet.export import int8
+
+    int8.is_installed = lambda: False
+
+
 @pytest.fixture(scope="session")
 def backend() -> str:
     """Name of the framework under Keras in this test process."""

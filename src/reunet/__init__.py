@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from reunet.flows.demo import demo as demo
     from reunet.flows.doctor import doctor as doctor
     from reunet.flows.evaluate import evaluate as evaluate
+    from reunet.flows.export import export as export
     from reunet.flows.models import models as models
     from reunet.flows.plan import plan as plan
     from reunet.flows.predict import predict as predict
@@ -31,6 +32,7 @@ _HOMES = {
     "predict": "reunet.flows.predict",
     "evaluate": "reunet.flows.evaluate",
     "compare": "reunet.flows.compare",
+    "export": "reunet.flows.export",
     "models": "reunet.flows.models",
     "demo": "reunet.flows.demo",
     "doctor": "reunet.flows.doctor",
@@ -45,6 +47,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "predict",
     "evaluate",
     "compare",
+    "export",
     "models",
     "load",
     "unet_model",

@@ -29,8 +29,8 @@ _process_started: float | None = None
 """From when the minutes of a training count: set by `run`, so that other callers of `main` start afresh."""
 
 Backend = Literal["tensorflow", "jax", "torch"]
-Engine = Literal["auto", "openvino", "keras"]
-Precision = Literal["auto", "f32", "bf16"]
+Engine = Literal["auto", "openvino", "onnx", "keras"]
+Precision = Literal["auto", "f32", "bf16", "int8"]
 
 
 class Task(StrEnum):
@@ -87,9 +87,11 @@ MaxMemory = Annotated[
     int | None, Option(metavar="SIZE", parser=memory_size, help="Memory not to exceed, such as 8GB.")
 ]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace results that exist.")]
-EngineOption = Annotated[Engine, Option("--engine", help="What computes; auto prefers OpenVINO.")]
+EngineOption = Annotated[
+    Engine, Option("--engine", help="What computes; auto: the fastest when it was exported.")
+]
 PrecisionOption = Annotated[
-    Precision, Option("--precision", help="auto is bf16 where this processor has it.")
+    Precision, Option("--precision", help="auto: the fastest that was harmless at export.")
 ]
 Flips = Annotated[bool, Option("--tta", help="Mean over flips of the image: slower, a bit better.")]
 
@@ -321,6 +323,22 @@ def compare(
     result = _call("compare", locals())
     console.print_comparison(result)
     return 2 if result.failures else 0
+
+
+@app.command()
+def export(
+    run: Annotated[Path, Argument(metavar="RUN", help="Folder that `reunet train` wrote.")],
+    format: Annotated[  # noqa: A002 - the name of the option
+        str,
+        Option("--format", metavar="NAME", help="onnx, openvino, saved_model, litert or bioimageio."),
+    ],
+    output: Annotated[Path, Option("-o", "--output", metavar="OUT", help="File, or folder, to write.")],
+    overwrite: Overwrite = False,
+) -> int:
+    """Write a run as a file that predicts without reunet."""
+    result = _call("export", locals())
+    console.print_export(result)
+    return 0
 
 
 @app.command()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         CheckResult,
         CompareResult,
         EvaluateResult,
+        ExportResult,
         ModelResult,
         PredictResult,
         TrainResult,
@@ -303,6 +304,17 @@ def print_predictions(result: PredictResult) -> None:
     others = "".join(f", {name}: {count}" for name, count in counts.items() if count)
     print(f"predicted: {len(result.predicted)}{others}")
     print(f"output: {result.output}")
+
+
+def print_export(result: ExportResult) -> None:
+    """Where it is, how exact it is, and what is left to the caller."""
+    print(f"output: {result.output}")
+    print(
+        f"against reunet predict: {result.differ_ppm:g} of a million decisions differ, "
+        f"numbers by {result.max_difference:.2g} at most"
+    )
+    for step in result.caller_must:
+        print(f"whoever runs it must: {step}")
 
 
 MAIN_SCORES = {

@@ -17,7 +17,8 @@ from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.contracts.run import RunFolder
 from reunet.errors import BackendError, ModelFileError
-from reunet.export import openvino as export
+from reunet.export import child
+from reunet.export.measure import Trial
 from reunet.export.openvino import export_engine, synthetic_tile
 from reunet.inference.keras_runtime import load_keras
 from reunet.inference.load import load
@@ -149,7 +150,7 @@ def test_bf16_is_compared_on_the_samples_given(tmp_path: Path) -> None:
         calls.append(len(tiles))
         return reference(tiles)
 
-    facts = export_engine(run, samples, counting)
+    facts = export_engine(run, Trial(samples), counting)
     assert calls == [1]
     assert facts["precision"]["bf16"]["pixels"] == 3 * 36 * 44
     engines = [OpenVINORuntime(run.engine_file, (36, 44), precision) for precision in ("bf16", "f32")]
@@ -175,7 +176,7 @@ def test_a_wrong_export_is_refused_and_the_old_engine_stays(
 
     with pytest.raises(BackendError, match="does not compute"):
         export_engine(run, reference=different)
-    monkeypatch.setattr(export.sys, "executable", "false")
+    monkeypatch.setattr(child.sys, "executable", "false")
     with pytest.raises(BackendError, match="failed"):
         export_engine(run, reference=real)
     assert [path.name for path in run.engine_file.parent.iterdir()] == ["model.xml"]

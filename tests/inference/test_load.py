@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from reunet.errors import BackendError, ModelFileError, PlanError, UsageError
-from reunet.inference import openvino_runtime
+from reunet.inference import onnx_runtime, openvino_runtime
+from reunet.inference.choice import choose
 from reunet.inference.load import load
 from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
 
@@ -23,7 +24,7 @@ def run(make_bright_run: MakeRun, tmp_path: Path) -> Path:
     return make_bright_run(tmp_path / "run")
 
 
-@pytest.mark.parametrize(("option", "value"), [("engine", "onnx"), ("engine", ""), ("precision", "int8")])
+@pytest.mark.parametrize(("option", "value"), [("engine", "tensorrt"), ("engine", ""), ("precision", "int4")])
 def test_an_unknown_name_lists_the_known_ones(run: Path, option: str, value: str) -> None:
     with pytest.raises(UsageError, match="auto") as caught:
         load(run, **{option: value})
@@ -132,3 +133,65 @@ def test_a_plan_of_another_version_is_refused(run: Path) -> None:
 def test_a_moved_run_loads(run: Path) -> None:
     moved = run.rename(run.with_name("moved ü"))
     assert load(str(moved))(np.full((3, 3), 200, np.uint8)).labels.all()
+
+
+def facts_of(**measured: dict[str, float | None]) -> dict[str, object]:
+    """engine.json of a run where these engines were measured."""
+    precision = {name: measured.get(name) for name in ("f32", "bf16", "int8")}
+    return {"precision": precision, "onnx": measured.get("onnx")}
+
+
+def entry(speed: float, ppm: float | None = 0.0, drop: float | None = 0.0) -> dict[str, float | None]:
+    return {"tiles_per_second": speed, "labels_differ_ppm": ppm, "score_drop": drop}
+
+
+@pytest.mark.parametrize(
+    ("int8", "bf16", "expected"),
+    [
+        (entry(200), entry(130), "int8"),
+        (entry(100), entry(130), "bf16"),
+        (entry(200, ppm=5000), entry(130), "bf16"),
+        (entry(200, drop=0.005), entry(130, drop=0.002), "f32"),
+        (entry(200, drop=0.0049), entry(130), "int8"),
+        (entry(200, ppm=None), entry(130, drop=None), "bf16"),
+        (entry(200, drop=-0.1), entry(50), "int8"),
+        (None, None, "f32"),
+    ],
+)
+def test_auto_takes_the_fastest_that_is_harmless(
+    int8: dict[str, float | None] | None,
+    bf16: dict[str, float | None] | None,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(openvino_runtime, "native_bf16", lambda: True)
+    facts = facts_of(f32=entry(70), int8=int8, bf16=bf16)
+    assert choose(facts, "auto", "auto").precision == expected
+    assert choose(facts, "openvino", "auto").precision == expected
+
+
+def test_onnx_is_taken_where_it_is_faster_and_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = facts_of(f32=entry(70), onnx=entry(90))
+    for installed, expected in ((True, "onnx"), (False, "openvino")):
+        monkeypatch.setattr(onnx_runtime, "is_installed", lambda installed=installed: installed)
+        assert choose(facts, "auto", "auto").engine == expected
+        assert choose(facts, "openvino", "auto").engine == "openvino"
+    with pytest.raises(UsageError, match="f32"):
+        choose(facts, "onnx", "bf16")
+    with pytest.raises(ModelFileError, match="int8"):
+        choose(facts, "auto", "int8")
+
+
+def test_the_onnx_engine_gives_what_openvino_gives(run: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    image = np.random.default_rng(0).integers(0, 256, (50, 41), np.uint8)
+    one, other = load(run, engine="onnx"), load(run, engine="openvino", precision="f32")
+    assert one.runtime.name == "onnx"
+    assert one.runtime.output_size((32, 32)) == (32, 32)
+    np.testing.assert_allclose(one(image).probabilities, other(image).probabilities, atol=1e-5)
+
+
+def test_a_missing_onnx_runtime_names_its_extra(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_runtime, "is_installed", lambda: False)
+    with pytest.raises(BackendError, match=r"reunet\[onnx\]"):
+        load(run, engine="onnx")

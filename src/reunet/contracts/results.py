@@ -98,6 +98,21 @@ class PredictResult:
 
 
 @dataclass(frozen=True)
+class ExportResult:
+    """What was exported, where it is, and how far it agrees with `reunet predict`.
+
+    differ_ppm: decisions (pixels of masks, classes of images) per million that differ. max_difference: of a
+    number. caller_must: what the format could not hold and whoever runs it has to do.
+    """
+
+    output: Path
+    format: str
+    differ_ppm: float
+    max_difference: float
+    caller_must: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class EvaluateResult:
     """The content of metrics.json, where it lies, and the report beside it."""
 

@@ -59,6 +59,10 @@ class RunFolder:
         return self.path / "engine" / "model.xml"
 
     @property
+    def int8_file(self) -> Path:
+        return self.path / "engine" / "int8.xml"
+
+    @property
     def engine_facts_file(self) -> Path:
         return self.path / "engine" / "engine.json"
 

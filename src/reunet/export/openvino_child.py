@@ -7,11 +7,12 @@ and without TensorFlow. The backend of a process is fixed once, hence the proces
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reunet.backend import import_openvino
-from reunet.contracts.plan import Plan
+from reunet.contracts.plan import Calibration, Plan
 
 if TYPE_CHECKING:
     import keras
@@ -34,41 +35,65 @@ def build_graph(plan: Plan, weights: Path) -> Any:
     return trace(model, plan.engine_input if plan.network.fixed_when_exported else None)
 
 
+def build_pipeline(plan: Plan, weights: Path, calibration: Calibration) -> Any:
+    """The whole prediction as an `openvino.Model`, see `pipeline`, for images of any size."""
+    from reunet.export.pipeline import whole_prediction
+
+    whole = whole_prediction(plan, weights, calibration)
+    return graph_of(whole.function, whole.shapes, plan.network.preset)
+
+
 def trace(model: keras.Model, size: tuple[int, ...] | None = None) -> Any:
     """A Keras network as an `openvino.Model`. size: of the image between batch and channels if fixed."""
+    single = not isinstance(model.input, dict)
+    wanted = {"image": model.inputs[0]} if single else model.input
+    sides: dict[str, tuple[int | None, ...]] = {name: tensor.shape for name, tensor in wanted.items()}
+    if size is not None:
+        sides["image"] = (None, *size, sides["image"][-1])
+    return graph_of(
+        lambda inputs: model(inputs["image"] if single else inputs, training=False), sides, model.name
+    )
+
+
+def graph_of(
+    function: Callable[[dict[str, Any]], Mapping[str, Any]],
+    sides: Mapping[str, tuple[int | None, ...]],
+    name: str,
+) -> Any:
+    """What `function` computes with Keras, from float32 inputs of these shapes by name to outputs by name."""
     from keras.src.backend.openvino.core import OpenVINOKerasTensor
     from openvino import opset16
 
     from reunet.export.layout import sink_transpositions
     from reunet.inference.openvino_runtime import AFTER
 
-    wanted = model.input if isinstance(model.input, dict) else {"image": model.inputs[0]}
-    sides: dict[str, tuple[int | None, ...]] = {name: tensor.shape for name, tensor in wanted.items()}
-    if size is not None:
-        sides["image"] = (None, *size, sides["image"][-1])
     parameters = {}
-    for name, shape in sides.items():
+    for port, shape in sides.items():
         parameter = opset16.parameter(
-            [-1 if side is None else side for side in shape], ov.Type.f32, name=name
+            [-1 if side is None else side for side in shape], ov.Type.f32, name=port
         )
-        parameter.output(0).tensor.set_names({name})
-        parameters[name] = parameter
-    inputs = {name: OpenVINOKerasTensor(parameter.output(0)) for name, parameter in parameters.items()}
-    outputs: dict[str, Any] = model(
-        inputs if isinstance(model.input, dict) else inputs["image"], training=False
-    )
-    results = [opset16.result(output.output, name=name) for name, output in outputs.items()]
-    graph = ov.Model(results, list(parameters.values()), model.name)
+        parameter.output(0).tensor.set_names({port})
+        parameters[port] = parameter
+    outputs = function({port: OpenVINOKerasTensor(entry.output(0)) for port, entry in parameters.items()})
+    results = [opset16.result(output.output, name=port) for port, output in outputs.items()]
+    graph = ov.Model(results, list(parameters.values()), name)
     sink_transpositions(graph)
-    for name, output in zip(outputs, graph.outputs, strict=True):
-        output.tensor.set_names({name + AFTER if name in parameters else name})
+    for port, output in zip(outputs, graph.outputs, strict=True):
+        output.tensor.set_names({port + AFTER if port in parameters else port})
     return graph
 
 
-def main(plan: Path, weights: Path, output: Path) -> None:
-    """Write the engine: `output` (.xml) and the .bin beside it, in float32."""
-    ov.save_model(build_graph(Plan.read(plan), weights), output, compress_to_fp16=False)
+def main(plan: Path, weights: Path, output: Path, calibration: Path | None = None) -> None:
+    """Write `output` (.xml) and the .bin beside it, in float32: the engine, which predicts tiles, or with a
+    file of calibration the whole prediction.
+    """
+    read = Plan.read(plan)
+    if calibration is None:
+        graph = build_graph(read, weights)
+    else:
+        graph = build_pipeline(read, weights, Calibration.read(calibration))
+    ov.save_model(graph, output, compress_to_fp16=False)
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]))
+    main(*map(Path, sys.argv[1:]))

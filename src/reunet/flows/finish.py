@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
+from reunet.datasets.cache import CaseArrays
+from reunet.export import int8
+from reunet.export.measure import Trial
 from reunet.export.openvino import export_engine
 from reunet.flows.prepare import Prepared, as_planned
+from reunet.inference.choice import choices
 from reunet.progress import Progress
 from reunet.sampling.patches import PatchSampler
 from reunet.storage import write_text
@@ -23,15 +29,19 @@ def finish(
     progress.start("fitting thresholds on the held-out images", None)
     validator.calibrate().write(run.calibration_file)
     progress.start("exporting the engine", None)
-    export_engine(run, held_out_tiles(plan, prepared), validator.runtime)
+    crops = tiles_of(prepared.train, plan, int8.CROPS) if int8.is_installed() else None
+    trial = Trial(tiles_of(prepared.val, plan), crops, validator.score)
+    told = export_engine(run, trial, validator.runtime)
+    for choice in choices(told):
+        progress.message(choice.summary)
     write_text(run.path / "model_card.md", model_card(plan, prepared, outcome))
     report(run, prepared, progress)
 
 
-def held_out_tiles(plan: Plan, prepared: Prepared, count: int = 8) -> np.ndarray:
-    """Tiles of the held-out images, (count, *tile, C) float32 normalised, to compare precisions on."""
+def tiles_of(cases: Sequence[CaseArrays], plan: Plan, count: int = 8) -> np.ndarray:
+    """Tiles of images, (count, *tile, C) float32 normalised, to compare precisions on."""
     crops = plan.model_copy(update={"patch": plan.inference.tile, "batch": count})
-    cases = as_planned(prepared.val, plan)
+    cases = as_planned(cases, plan)
     images, _ = PatchSampler(cases, crops, targets=Work.of(plan).targets, augment=False).batch(0)
     return images
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import PredictResult
-from reunet.contracts.run import RunFolder
+from reunet.contracts.run import RunFolder, read_facts
 from reunet.datasets.folders import image_files, stem_of
 from reunet.datasets.pairs import FOV_ENDINGS, partners_of
 from reunet.errors import DataError, StorageError, UsageError
@@ -20,8 +20,10 @@ from reunet.flows.outputs import Job, Kinds
 from reunet.flows.tables import PARTS, TABLES, remove_tables, write_tables
 from reunet.flows.tracks import Place, track_name
 from reunet.inference.agreement import changed_tile
+from reunet.inference.choice import Choice, choices
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
+from reunet.inference.runtime import Runtime
 from reunet.progress import NullProgress, Progress
 
 
@@ -97,6 +99,7 @@ def predict(
         outside_value(predictor.plan.labels)
     if engine == "auto" and predictor.runtime.name == "keras":
         progress.message("this run has no exported engine: predicting with Keras, which is slower")
+    progress.message(measured_of(RunFolder(run), predictor.runtime))
     if isinstance(predictor, Predictor) and (warning := changed_tile(RunFolder(run), predictor)):
         progress.message(warning)
     for job in todo:  # whatever happens from here on, no old result can be taken for a new one
@@ -114,6 +117,14 @@ def predict(
         skipped=tuple(job.source.path for job in skipped),
         failures=failures,
     )
+
+
+def measured_of(run: RunFolder, runtime: Runtime) -> str:
+    """The engine in use, and what was measured of it at export."""
+    used = Choice(runtime.name, runtime.precision, {})
+    known = [] if runtime.name == "keras" else choices(read_facts(run.engine_facts_file))
+    same = [choice for choice in known if (choice.engine, choice.precision) == (used.engine, used.precision)]
+    return (same or [used])[0].summary
 
 
 def _together(

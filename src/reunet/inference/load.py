@@ -9,15 +9,14 @@ from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder, read_facts
 from reunet.errors import ModelFileError, PlanError, UsageError
+from reunet.inference.choice import choose
 from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.sequence import SequencePredictor
 from reunet.storage import sha256_file
 
-ENGINES = ("auto", "openvino", "keras")
-PRECISIONS = ("auto", "f32", "bf16")
-BF16_LIMIT_PPM = 5000
-"""`auto` uses bfloat16 only when it changed the label of fewer pixels per million at export."""
+ENGINES = ("auto", "openvino", "onnx", "keras")
+PRECISIONS = ("auto", "f32", "bf16", "int8")
 
 
 def load(
@@ -31,10 +30,11 @@ def load(
     Parameters
     ----------
     run: a run folder.
-    engine: `openvino` (exported at the end of training), `keras`, or `auto`: openvino where the run
-        has an exported engine, otherwise keras if the training has finished.
-    precision: `f32`, `bf16`, or `auto`: bf16 where the CPU computes it in hardware and the labels were
-        found to hardly change at export.
+    engine: `openvino` (exported at the end of training), `onnx` for the same graph in ONNX Runtime,
+        `keras`, or `auto`: the fastest of the first two where the run has an exported engine, otherwise
+        keras if the training has finished.
+    precision: `f32`, `bf16`, `int8` where the run has that, or `auto`: the fastest that can be used here and
+        was found harmless at export, see `inference.choice`.
     tta: average over the mirrorings of each image.
 
     Raises UsageError for an unknown name, ModelFileError for an incomplete or damaged run, PlanError
@@ -47,38 +47,38 @@ def load(
             )
     folder = RunFolder(Path(run))
     plan = folder.plan()
-    if engine == "auto":
-        engine = _chosen_engine(folder)
-    runtime = _openvino(folder, plan, precision) if engine == "openvino" else _keras(folder, plan, precision)
+    runtime = _runtime(folder, plan, engine, precision)
     kind = Predictor if plan.clip is None else SequencePredictor
     return kind(plan, runtime, folder.calibration(), tta=tta)
 
 
-def _chosen_engine(run: RunFolder) -> str:
+def _runtime(run: RunFolder, plan: Plan, engine: str, precision: str) -> StepRuntime:
+    if engine == "keras" or (engine == "auto" and not _has_engine(run)):
+        return _keras(run, plan, precision)
+    from reunet.inference.onnx_runtime import ONNXRuntime
+    from reunet.inference.openvino_runtime import OpenVINORuntime
+
+    chosen = choose(verified_engine(run, plan), engine, precision)
+    if chosen.engine == "onnx":
+        return ONNXRuntime(run.engine_file)
+    file = run.int8_file if chosen.precision == "int8" else run.engine_file
+    return OpenVINORuntime(file, plan.engine_input, chosen.precision)
+
+
+def _has_engine(run: RunFolder) -> bool:
     if run.engine_file.is_file():
-        return "openvino"
+        return True
     if not run.calibration_file.is_file():  # the first thing that is written after the last step
         raise ModelFileError(
             "this training has not finished",
             where=run.path,
             fix="finish it with `reunet train ... --resume`, or use its best weights so far: --engine keras",
         )
-    return "keras"
-
-
-def _openvino(run: RunFolder, plan: Plan, precision: str) -> StepRuntime:
-    from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
-
-    facts = verified_engine(run, plan)
-    if precision == "auto":
-        bf16 = facts["precision"].get("bf16")
-        harmless = bf16 is not None and bf16["labels_differ_ppm"] < BF16_LIMIT_PPM
-        precision = "bf16" if harmless and native_bf16() else "f32"
-    return OpenVINORuntime(run.engine_file, plan.engine_input, precision)
+    return False
 
 
 def _keras(run: RunFolder, plan: Plan, precision: str) -> StepRuntime:
-    if precision == "bf16":
+    if precision not in ("auto", "f32"):
         raise UsageError(
             "the keras engine predicts in f32",
             where="--precision",
@@ -122,7 +122,7 @@ def _engine_problem(run: RunFolder, plan: Plan, facts: dict[str, Any]) -> str | 
         return "the engine was exported by another version of reunet"
     files = facts.get("files")
     hashes = files if isinstance(files, dict) else {}
-    for name in ("model.xml", "model.bin"):
+    for name in {"model.xml", "model.bin", *hashes}:
         file = run.engine_file.with_name(name)
         if not file.is_file() or hashes.get(name) != sha256_file(file):
             return f"the engine's {name} is damaged or was exchanged"

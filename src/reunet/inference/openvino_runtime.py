@@ -34,7 +34,8 @@ class OpenVINORuntime:
     ----------
     model: the .xml file of an exported engine, dynamic in batch and the axes of space.
     tile: size of the tiles, frames first of windows of them; a static shape is faster than a dynamic one.
-    precision: `f32` or `bf16`. It is always set, since OpenVINO's own default depends on the machine.
+    precision: `f32`, `bf16`, or `int8` for a model that was quantised, what is left in it of real numbers
+        being bf16 where the CPU has it. It is always set: OpenVINO's own default depends on the machine.
 
     Raises ModelFileError when the file cannot be used, BackendError for bf16 on a CPU without it.
     """
@@ -55,7 +56,8 @@ class OpenVINORuntime:
             core = ov.Core()
             graph = core.read_model(model)
             graph.reshape({port: _static_shape(port, tile) for port in graph.inputs})
-            options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
+            hint = precision if precision != "int8" else "bf16" if native_bf16() else "f32"
+            options = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "THROUGHPUT"}
             self._compiled = core.compile_model(graph, "CPU", options)
         except RuntimeError as cause:
             raise ModelFileError(

@@ -15,6 +15,7 @@ from reunet.contracts.truth import Truth
 from reunet.datasets.cache import CaseArrays
 from reunet.inference.keras_runtime import KerasRuntime, copy_weights
 from reunet.inference.predictor import Predictor
+from reunet.inference.runtime import StepRuntime
 from reunet.inference.sequence import SequencePredictor
 from reunet.networks import build_step_network, probability_model
 from reunet.sampling.patches import PatchSampler
@@ -63,30 +64,32 @@ class Validator:
             begin_batch(self.model, self.plan, k)
             yield self.train.batch(k)[0]
 
-    def pairs(self, cases: Sequence[CaseArrays]) -> Iterator[tuple[Truth, Maps]]:
+    def pairs(
+        self, cases: Sequence[CaseArrays], runtime: StepRuntime | None = None
+    ) -> Iterator[tuple[Truth, Maps]]:
         """What is known and what the network says of each case; of sequences without frames that are not
-        annotated.
+        annotated. runtime: another engine than the model in training.
         """
         if self._step is not None:
             copy_weights(network_of(self.model), self._step)
-        for case, maps in self._maps(cases):
+        for case, maps in self._maps(cases, runtime or self.runtime):
             if case.truth:
                 yield case.truth, maps
 
-    def _maps(self, cases: Sequence[CaseArrays]) -> Iterator[tuple[CaseArrays, Maps]]:
+    def _maps(self, cases: Sequence[CaseArrays], runtime: StepRuntime) -> Iterator[tuple[CaseArrays, Maps]]:
         if self.plan.clip is None:
-            single, told = Predictor(self.plan, self.runtime), (case for case in cases if case.truth)
+            single, told = Predictor(self.plan, runtime), (case for case in cases if case.truth)
             yield from ((case, single.maps(np.asarray(case.image), spacing=case.spacing)) for case in told)
             return
-        predictor = SequencePredictor(self.plan, self.runtime)
+        predictor = SequencePredictor(self.plan, runtime)
         for numbers in sequences(cases):
             frames = (np.asarray(cases[i].image) for i in numbers)
             results = predictor.maps(frames, len(numbers), where=cases[numbers[0]].id)
             yield from zip((cases[i] for i in numbers), results, strict=True)
 
-    def score(self) -> float | None:
+    def score(self, runtime: StepRuntime | None = None) -> float | None:
         """The score of the main task over the cases in use; None where they tell nothing."""
-        score = self.work.validation_score(self.pairs(self._used()))
+        score = self.work.validation_score(self.pairs(self._used(), runtime))
         return None if math.isnan(score) else score
 
     def _used(self) -> list[CaseArrays]:

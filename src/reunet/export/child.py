@@ -1,0 +1,35 @@
+"""Run a part of the export in a process of its own: Keras has one backend per process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import reunet
+from reunet.errors import BackendError
+
+
+def run_child(backend: str, module: str, *arguments: object, task: str, fix: str) -> None:
+    """`python -m reunet.export.MODULE ARGUMENTS...` with Keras on `backend`.
+
+    task: what it does, for the error. Raises BackendError, with the last lines it wrote, when it fails.
+    """
+    package_root = str(Path(reunet.__file__).parents[1])
+    path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
+    quiet = {"KERAS_BACKEND": backend, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", f"reunet.export.{module}", *map(str, arguments)],
+        env={**os.environ, **quiet},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode != 0:
+        raise BackendError(
+            f"{task} failed",
+            received="; ".join(done.stderr.strip().splitlines()[-3:]) or f"exit code {done.returncode}",
+            fix=fix,
+        )

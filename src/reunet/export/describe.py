@@ -1,0 +1,128 @@
+"""What somebody needs to know who has only the exported file: as JSON for programs, as README for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reunet
+from reunet.contracts.network import HeadSpec
+from reunet.contracts.plan import Plan
+from reunet.tasks.detection.targets import BOX, CENTRE, UNIT
+
+HEADS = {
+    "semantic": "probability of each class, in the order of `classes`",
+    "classification": "probability of each class of images, in the order of `categories`, not calibrated",
+    "instances": "probability of background, inside and boundary of objects; not decoded into objects",
+    "distance": "distance to the edge of the object over its maximum there, 0 to 1; not decoded",
+    CENTRE: "probability that an object of each foreground class has its centre here; not decoded into boxes",
+    BOX: f"log(distance / {UNIT:g}) from here to the top, left, bottom and right side of the box, in pixels; "
+    "not decoded",
+}
+
+
+def describe(plan: Plan, agreement: dict[str, Any], states: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The content of metadata.json. agreement: see `export.check`. states: names of carried states."""
+    space = "DHW"[-plan.network.spatial_dims :]
+    window = plan.clip.frames if plan.clip is not None and not plan.network.causal else None
+    axes = f"BT{space}" if window else f"B{space}"
+    return {
+        "made_by": f"reunet {reunet.__version__}",
+        "dataset": plan.dataset,
+        "tasks": list(plan.tasks),
+        "network": plan.network.preset,
+        "input": {"name": "image", "axes": f"{axes}C", "dtype": "float32", "channels": plan.input.channels}
+        | ({"frames": window} if window else {}),
+        "states": list(states),
+        "outputs": _outputs(plan, axes),
+        "classes": [{"id": entry.id, "name": entry.name} for entry in plan.labels.classes],
+        "categories": [entry.name for entry in plan.categories.classes] if plan.categories else [],
+        "inside": _inside(plan),
+        "caller_must": _outside(plan, bool(states)),
+        "agreement": agreement,
+    }
+
+
+def _outputs(plan: Plan, axes: str) -> dict[str, Any]:
+    outputs = {head.name: _head(head, axes) for head in plan.network.heads}
+    if "semantic" in plan.tasks:
+        outputs["mask"] = {"axes": axes, "meaning": "id of the class, as `reunet predict` writes it"}
+    if "classification" in plan.tasks:
+        outputs["category"] = {"axes": "B", "meaning": "index of the class of the image"}
+        outputs["category_probabilities"] = {"axes": "BC", "meaning": "calibrated probability of each class"}
+    return outputs
+
+
+def _head(head: HeadSpec, axes: str) -> dict[str, Any]:
+    meaning = HEADS.get(head.name, f"{head.activation} of the head, not decoded")
+    return {
+        "axes": f"{axes}C" if head.of == "pixels" else "BC",
+        "channels": head.channels,
+        "meaning": meaning,
+    }
+
+
+def _inside(plan: Plan) -> list[str]:
+    tile, overlap = " x ".join(map(str, plan.inference.tile)), plan.inference.overlap
+    steps = [f"cutting into tiles of {tile} pixels that overlap by {overlap:.0%}, and blending them"]
+    if plan.input.intensity.method != "image_percentile":
+        steps.insert(0, f"normalisation ({plan.input.intensity.method})")
+    if plan.network.spatial_dims == 2 and (plan.spacing or plan.input.size):
+        steps.insert(0, "resampling to the size that the network sees, and back")
+    return [*steps, "activations and decisions"]
+
+
+def _outside(plan: Plan, states: bool) -> list[str]:
+    steps = ["give pixels as they are in the file, as float32, without scaling them"]
+    if plan.input.intensity.method == "image_percentile":
+        steps[0] = (
+            "normalise each channel of an image: (pixel - a) / (b - a), where a and b are its percentiles 1 "
+            "and 99.8"
+        )
+    if plan.input.grey_to_rgb:
+        steps.append("repeat the channel of a grey image three times")
+    if plan.network.spatial_dims == 3 and plan.spacing is not None:
+        sides = " x ".join(f"{side:g}" for side in plan.spacing)
+        steps.append(
+            "turn a volume so that its axes lead from feet to head, front to back and right to left, "
+            f"resample it to voxels of {sides} mm, and resample the probabilities back before deciding"
+        )
+    if plan.clip is not None and not plan.network.causal:
+        steps.append(
+            f"give {plan.clip.frames} consecutive frames at once; of longer sequences, windows that overlap "
+            "by half and whose probabilities are averaged"
+        )
+    if states:
+        steps.append(
+            "give frame after frame: zeros of shape (1, ...) for every state before the first frame, then "
+            "the outputs of that name (with `_after` behind it where a format needs other names) of the "
+            "frame before"
+        )
+    if {"instances", "detection"} & set(plan.tasks):
+        steps.append("decode objects and boxes from the heads, which are given as they are")
+    return steps
+
+
+def readme(facts: dict[str, Any], runs_with: str) -> str:
+    """A page for people. runs_with: what opens the file."""
+    given = facts["input"]
+    outputs = "".join(
+        f"- `{name}` ({', '.join(entry['axes'])}): {entry['meaning']}\n"
+        for name, entry in facts["outputs"].items()
+    )
+    classes = ", ".join(f"{entry['id']} {entry['name']}" for entry in facts["classes"])
+    found = facts["agreement"]
+    return (
+        f"# {facts['dataset']}: {facts['network']}\n\n"
+        f"Trained and exported by {facts['made_by']}. Runs with {runs_with}, without reunet.\n\n"
+        f"Input `image`: ({', '.join(given['axes'])}), {given['dtype']}, {given['channels']} channel(s), of "
+        f"any size that fits the memory.\n\n## Outputs\n\n{outputs}\nClasses: {classes}.\n\n"
+        f"## Inside the file\n\n{_list(facts['inside'])}\n## What the caller must do\n\n"
+        f"{_list(facts['caller_must'])}\n## How exact it is\n\n"
+        "Compared with `reunet predict` in float32 on synthetic images when it was exported: "
+        f"{found['differ_ppm']:g} of a million decisions differ, numbers by {found['max_difference']:.2g} at "
+        "most. Compute in float32 too: other precisions round the pixels before they are normalised.\n"
+    )
+
+
+def _list(items: list[str]) -> str:
+    return "".join(f"- {item}\n" for item in items)

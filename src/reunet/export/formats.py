@@ -1,0 +1,199 @@
+"""The formats that a run is exported to: how each is built, run, and told what it is."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from reunet.backend import import_openvino
+from reunet.errors import BackendError
+from reunet.export.child import run_child
+from reunet.export.describe import readme
+from reunet.inference.onnx_graph import import_onnx, onnx_model
+from reunet.storage import sha256_file
+
+Arrays = Mapping[str, np.ndarray]
+OTHER = "use another --format, and report this with the output of `reunet doctor`"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The files of a run that an export is made of."""
+
+    plan: Path
+    weights: Path
+    calibration: Path
+
+
+@dataclass(frozen=True)
+class Example:
+    """Inputs and what the exported file made of them, by name."""
+
+    inputs: Arrays
+    outputs: Arrays
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    is_folder: whether it is a folder or a file. build: writes the model at a path in an empty folder. run:
+    the outputs of the model there for some inputs. seal: adds metadata and README, and turns the model into
+    what is published, whose path it returns.
+    """
+
+    is_folder: bool
+    runs_with: str
+    build: Callable[[Sources, Path], None]
+    run: Callable[[Path, Arrays], dict[str, np.ndarray]]
+    seal: Callable[[Path, dict[str, Any], str, Example], Path]
+
+
+def build_openvino(sources: Sources, folder: Path) -> None:
+    """A folder with model.xml and model.bin."""
+    folder.mkdir()
+    run_child(
+        "openvino", "openvino_child",
+        sources.plan, sources.weights, folder / "model.xml", sources.calibration,
+        task="the export to OpenVINO", fix=OTHER,
+    )  # fmt: skip
+
+
+def run_openvino(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
+    """What OpenVINO makes of it in float32."""
+    core = import_openvino().Core()
+    compiled = core.compile_model(
+        core.read_model(folder / "model.xml"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    return {port.get_any_name(): values for port, values in compiled(dict(inputs)).items()}
+
+
+def build_onnx(sources: Sources, file: Path) -> None:
+    """One file, from the same graph as OpenVINO's."""
+    import_onnx()  # says what is missing before the work
+    graph = file.with_name("graph")
+    build_openvino(sources, graph)
+    model = onnx_model(import_openvino().Core().read_model(graph / "model.xml"))
+    file.write_bytes(model.SerializeToString())
+
+
+def run_onnx(file: Path, inputs: Arrays) -> dict[str, np.ndarray]:
+    """What ONNX Runtime makes of it on the CPU."""
+    session = optional("onnxruntime", "onnx").InferenceSession(file, providers=["CPUExecutionProvider"])
+    names = [port.name for port in session.get_outputs()]
+    return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+
+def build_saved_model(sources: Sources, folder: Path) -> None:
+    """A folder as TensorFlow saves it, with one signature."""
+    optional("tensorflow", "tensorflow")
+    run_child(
+        "tensorflow", "tensorflow_child", "save", sources.plan, sources.weights, sources.calibration, folder,
+        task="the export to a SavedModel", fix=OTHER,
+    )  # fmt: skip
+
+
+def run_saved_model(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
+    """What TensorFlow makes of it, in a process of its own."""
+    given, found = folder.with_name("inputs.npz"), folder.with_name("outputs.npz")
+    np.savez(given, **cast(Any, inputs))
+    run_child("tensorflow", "tensorflow_child", "run", folder, given, found, task="running it", fix=OTHER)
+    with np.load(found) as arrays:
+        return dict(arrays)
+
+
+def build_litert(sources: Sources, file: Path) -> None:
+    """One file, converted from the SavedModel."""
+    saved = file.with_name("saved_model")
+    build_saved_model(sources, saved)
+    run_child(
+        "tensorflow", "tensorflow_child", "convert", saved, file,
+        task="the export to LiteRT: it may lack an operation of this network;", fix=OTHER,
+    )  # fmt: skip
+
+
+def run_litert(file: Path, inputs: Arrays) -> dict[str, np.ndarray]:
+    """What the interpreter of LiteRT makes of it."""
+    interpreter = optional("ai_edge_litert.interpreter", "litert").Interpreter(str(file))
+    for name, port in interpreter.get_signature_runner().get_input_details().items():
+        interpreter.resize_tensor_input(port["index"], inputs[name].shape)
+    return dict(interpreter.get_signature_runner()(**inputs))
+
+
+def seal_folder(folder: Path, facts: dict[str, Any], runs_with: str, example: Example) -> Path:
+    """As files beside the model."""
+    (folder / "metadata.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    (folder / "README.md").write_text(readme(facts, runs_with), encoding="utf-8")
+    return folder
+
+
+def seal_onnx(file: Path, facts: dict[str, Any], runs_with: str, example: Example) -> Path:
+    """As properties of the model, which every viewer of ONNX files shows."""
+    onnx = import_onnx()
+    model = onnx.load(file)
+    model.doc_string = readme(facts, runs_with)
+    onnx.helper.set_model_props(model, {"metadata.json": json.dumps(facts), "README.md": model.doc_string})
+    file.write_bytes(model.SerializeToString())
+    return file
+
+
+def seal_litert(file: Path, facts: dict[str, Any], runs_with: str, example: Example) -> Path:
+    """As a zip archive behind the model, where LiteRT keeps what belongs to it: `unzip -l` lists it."""
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("metadata.json", json.dumps(facts, indent=2))
+        archive.writestr("README.md", readme(facts, runs_with))
+    return file
+
+
+def seal_bioimageio(file: Path, facts: dict[str, Any], runs_with: str, example: Example) -> Path:
+    """A package as bioimage.io defines it: the ONNX file, a description, a tested example."""
+    from reunet.export.bioimageio import description
+
+    model = seal_onnx(file, facts, runs_with, example)
+    arrays = {**{f"input_{name}": x for name, x in example.inputs.items()},
+              **{f"output_{name}": x for name, x in example.outputs.items()}}  # fmt: skip
+    package, parts = file.with_name("package.zip"), {}
+    for name, array in arrays.items():
+        np.save(path := file.with_name(f"{name}.npy"), array)
+        parts[path.name] = path
+    parts["model.onnx"] = model
+    text = readme(facts, runs_with)
+    (page := file.with_name("README.md")).write_text(text, encoding="utf-8")
+    parts["README.md"] = page
+    hashes = {name: sha256_file(path) for name, path in parts.items()}
+    with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(
+            "rdf.yaml", json.dumps(description(facts, example, hashes), indent=2)
+        )  # JSON is YAML
+        archive.writestr("metadata.json", json.dumps(facts, indent=2))
+        for name, path in parts.items():
+            archive.write(path, name)
+    return package
+
+
+def optional(module: str, extra: str) -> Any:
+    """A module of an extra. Raises BackendError, naming the extra, where it is not installed."""
+    try:
+        return import_module(module)
+    except ImportError as missing:
+        raise BackendError(
+            f"the package {module.partition('.')[0]} is not installed",
+            where="--format",
+            fix=f'pip install "reunet[{extra}]"',
+        ) from missing
+
+
+FORMATS = {
+    "onnx": Format(False, "ONNX Runtime", build_onnx, run_onnx, seal_onnx),
+    "openvino": Format(True, "OpenVINO", build_openvino, run_openvino, seal_folder),
+    "saved_model": Format(True, "TensorFlow", build_saved_model, run_saved_model, seal_folder),
+    "litert": Format(False, "LiteRT (the package ai-edge-litert)", build_litert, run_litert, seal_litert),
+    "bioimageio": Format(False, "bioimageio.core", build_onnx, run_onnx, seal_bioimageio),
+}

@@ -1,0 +1,58 @@
+"""The part of the export that needs TensorFlow: `python -m reunet.export.tensorflow_child`, in its own
+process since the backend of a process is fixed once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from reunet.contracts.plan import Calibration, Plan
+
+SIGNATURE = "serving_default"
+
+
+def save_model(plan: Plan, weights: Path, calibration: Calibration, folder: Path) -> None:
+    """Write the whole prediction as a SavedModel. Needs KERAS_BACKEND=tensorflow."""
+    from reunet.export.pipeline import whole_prediction
+
+    whole = whole_prediction(plan, weights, calibration)
+    module = tf.Module()
+    module.network = whole.model
+    specs = {name: tf.TensorSpec(shape, tf.float32, name) for name, shape in whole.shapes.items()}
+    module.predict = tf.function(lambda **inputs: whole.function(inputs), autograph=False)
+    tf.saved_model.save(module, folder, signatures={SIGNATURE: module.predict.get_concrete_function(**specs)})
+
+
+def convert(saved: Path, output: Path) -> None:
+    """Turn a SavedModel into a LiteRT file, with the operations of LiteRT alone."""
+    loaded = tf.saved_model.load(saved)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([loaded.signatures[SIGNATURE]], loaded)
+    output.write_bytes(converter.convert())
+
+
+def run(saved: Path, inputs: Path, outputs: Path) -> None:
+    """What a SavedModel makes of the arrays in one .npz file, into another."""
+    signature = tf.saved_model.load(saved).signatures[SIGNATURE]
+    with np.load(inputs) as arrays:
+        found = signature(**{name: tf.constant(array) for name, array in arrays.items()})
+    np.savez(outputs, **{name: values.numpy() for name, values in found.items()})
+
+
+def main(verb: str, *paths: str) -> None:
+    """`save PLAN WEIGHTS CALIBRATION FOLDER`, `convert FOLDER FILE` or `run FOLDER INPUTS OUTPUTS`."""
+    given = [Path(path) for path in paths]
+    if verb == "save":
+        plan, weights, calibration, folder = given
+        save_model(Plan.read(plan), weights, Calibration.read(calibration), folder)
+    elif verb == "convert":
+        convert(*given)
+    else:
+        run(*given)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,70 @@
+"""ONNX Runtime on the CPU: another engine for a finished run, from the same graph as OpenVINO's."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from reunet.backend import import_openvino
+from reunet.errors import BackendError, ModelFileError
+from reunet.inference.onnx_graph import onnx_model
+from reunet.inference.openvino_runtime import AFTER
+from reunet.inference.runtime import StateShapes
+
+
+def is_installed() -> bool:
+    """Whether this engine can be used here; nothing is imported."""
+    return all(importlib.util.find_spec(name) is not None for name in ("onnx", "onnxruntime"))
+
+
+class ONNXRuntime:
+    """A network in float32; any number of tiles per call.
+
+    model: the .xml file of an exported engine, which is translated when it is opened. Raises BackendError for
+    missing packages, ModelFileError when the file cannot be used.
+    """
+
+    name = "onnx"
+    precision = "f32"
+
+    def __init__(self, model: Path) -> None:
+        if not is_installed():
+            raise BackendError(
+                "ONNX Runtime is not installed", where="--engine", fix='pip install "reunet[onnx]"'
+            )
+        onnxruntime = import_module("onnxruntime")
+        try:
+            graph = import_openvino().Core().read_model(model)
+        except RuntimeError as cause:
+            raise ModelFileError(
+                "the engine of this run cannot be loaded",
+                where=model,
+                received=str(cause).strip().splitlines()[-1],
+                fix="copy the run folder again from its source, or use --engine keras",
+            ) from cause
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            onnx_model(graph).SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self._outputs = [port.name for port in self._session.get_outputs()]
+        shapes = {port.name: tuple(port.shape[1:]) for port in self._session.get_inputs()}
+        self._channels = int(shapes["image"][-1])
+        self.states: StateShapes = {name: shape for name, shape in shapes.items() if name != "image"}
+
+    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        zeros = {name: np.zeros((1, *shape), np.float32) for name, shape in self.states.items()}
+        image = np.zeros((1, *size, self._channels), np.float32)
+        return tuple(next(iter(self.step(image, zeros).values())).shape[1:-1])
+
+    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        return self.step(batch, {})
+
+    def step(self, batch: np.ndarray, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        inputs = {"image": np.asarray(batch, np.float32), **states}
+        found = self._session.run(self._outputs, inputs)
+        return {name.removesuffix(AFTER): x for name, x in zip(self._outputs, found, strict=True)}

@@ -1,0 +1,174 @@
+"""`reunet export`: each format gives what `reunet predict` gives, by its example and without reunet."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reunet.errors import BackendError, ModelFileError, StorageError, UsageError
+from reunet.flows.export import export
+from reunet.flows.predict import predict
+
+pytestmark = pytest.mark.keras
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NEEDS = {
+    "onnx": "onnxruntime",
+    "openvino": "openvino",
+    "saved_model": "tensorflow",
+    "litert": "ai_edge_litert",
+    "bioimageio": "onnxruntime",
+}
+MOST_DIFFERING_PPM = 200
+"""Of the pixels of a mask: some lie as good as on the threshold."""
+
+
+def need(form: str) -> None:
+    pytest.importorskip(NEEDS[form], exc_type=ImportError)
+    if form in ("litert", "saved_model"):
+        pytest.importorskip("tensorflow")
+
+
+@pytest.fixture(scope="module")
+def masks(
+    tiny_run: Path, tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[Path, np.ndarray]:
+    """An image of several tiles and odd sides, and the masks that `reunet predict` writes."""
+    folder = tmp_path_factory.mktemp("images")
+    source = np.array(Image.open(next((tiny_dataset / "test" / "images").iterdir())))
+    for number, size in enumerate([(91, 150)]):
+        padded = np.pad(source, [(0, 90)] * 2, mode="symmetric")[: size[0], : size[1]]
+        Image.fromarray(padded).save(folder / f"{number}.png")
+    predict(tiny_run, folder, output=folder / "out", precision="f32")
+    return {
+        file: np.array(Image.open(folder / "out" / "masks" / file.name))
+        for file in sorted(folder.glob("*.png"))
+    }
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino", "saved_model", "litert"])
+def test_the_example_gives_the_mask_of_predict(
+    form: str,
+    tiny_run: Path,
+    masks: dict[Path, np.ndarray],
+    tmp_path: Path,
+    child_environment: dict[str, str],
+) -> None:
+    need(form)
+    result = export(tiny_run, format=form, output=tmp_path / "model")
+    assert result.differ_ppm <= MOST_DIFFERING_PPM
+    assert result.max_difference < 1e-4
+    blocked = tmp_path / "blocked" / "reunet"  # what would be imported if an example needed it
+    blocked.mkdir(parents=True)
+    (blocked / "__init__.py").write_text("raise ImportError('reunet must not be needed')")
+    environment = child_environment | {"PYTHONPATH": str(blocked.parent)}
+    differ = pixels = 0
+    for file, expected in masks.items():
+        command = [
+            sys.executable,
+            EXAMPLES / f"run_{form}.py",
+            tmp_path / "model",
+            file,
+            tmp_path / "mask.png",
+        ]
+        subprocess.run(command, check=True, env=environment, capture_output=True)
+        found = np.array(Image.open(tmp_path / "mask.png"))
+        assert found.shape == expected.shape
+        differ += np.count_nonzero(found != expected // 255 if expected.max() > 1 else found != expected)
+        pixels += found.size
+    print(f"{form}: {1e6 * differ / pixels:g} of a million pixels differ")
+    assert 1e6 * differ / pixels <= MOST_DIFFERING_PPM
+
+
+def test_what_the_file_is_lies_in_it(tiny_run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    onnx = pytest.importorskip("onnx")
+    export(tiny_run, format="onnx", output=tmp_path / "model.onnx")
+    properties = {entry.key: entry.value for entry in onnx.load(tmp_path / "model.onnx").metadata_props}
+    facts = json.loads(properties["metadata.json"])
+    assert facts["outputs"].keys() == {"semantic", "mask"}
+    assert "What the caller must do" in properties["README.md"]
+    assert str(tiny_run) not in json.dumps(properties), "no absolute paths"
+
+
+def test_bioimageio_core_accepts_the_package(tiny_run: Path, tmp_path: Path) -> None:
+    need("bioimageio")
+    export(tiny_run, format="bioimageio", output=tmp_path / "model.zip")
+    assert {"rdf.yaml", "model.onnx", "README.md"} <= set(zipfile.ZipFile(tmp_path / "model.zip").namelist())
+    try:
+        from bioimageio.core import test_model
+    except Exception as unusable:  # it does not load beside a newer pydantic
+        pytest.skip(f"bioimageio.core cannot be loaded: {unusable}")
+    summary = test_model(tmp_path / "model.zip")
+    assert summary.status == "passed", summary.format()
+
+
+def test_a_wrong_export_leaves_nothing(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reunet.export.formats import FORMATS
+
+    real = FORMATS["openvino"].run
+
+    def wrong(path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name: values + np.float32(0.01) for name, values in real(path, inputs).items()}
+
+    object.__setattr__(FORMATS["openvino"], "run", wrong)
+    try:
+        with pytest.raises(BackendError, match="does not compute"):
+            export(tiny_run, format="openvino", output=tmp_path / "model")
+    finally:
+        object.__setattr__(FORMATS["openvino"], "run", real)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_operation_that_a_format_lacks_leaves_nothing(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnx")
+    from reunet.inference import onnx_graph
+
+    monkeypatch.delitem(onnx_graph.RULES, "MaxPool")
+    with pytest.raises(BackendError, match="MaxPool"):
+        export(tiny_run, format="onnx", output=tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [("ONNX", "onnx"), ("open-vino", "openvino"), ("tflite", "litert")]
+)
+def test_an_unknown_format_is_answered_with_the_known_ones(
+    given: str, meant: str, tiny_run: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=f"did you mean .*{meant}"):
+        export(tiny_run, format=given, output=tmp_path / "model")
+
+
+def test_what_is_not_finished_is_not_exported(tiny_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    (run / "calibration.json").unlink()
+    with pytest.raises(ModelFileError, match="has not finished"):
+        export(run, format="openvino", output=tmp_path / "model")
+    shutil.rmtree(run / "weights")
+    with pytest.raises(ModelFileError):
+        export(run, format="openvino", output=tmp_path / "model")
+    with pytest.raises(ModelFileError, match="not a run"):
+        export(tmp_path, format="openvino", output=tmp_path / "model")
+
+
+def test_what_exists_stays(tiny_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.txt").write_text("")
+    with pytest.raises(StorageError, match="exists"):
+        export(tiny_run, format="openvino", output=tmp_path / "model")
+    with pytest.raises(StorageError, match="something else"):
+        export(tiny_run, format="openvino", output=tmp_path / "model", overwrite=True)
+    assert (tmp_path / "model" / "mine.txt").exists()
