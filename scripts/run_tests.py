@@ -1,7 +1,7 @@
 """Run the tests: all of them on the first backend, then those marked `keras` on each other backend.
 
-Keras can be loaded on one backend only, so every backend has its own process. Backends that are not
-installed are left out, and that is said.
+Keras can be loaded on one backend only, so every backend has its own processes: two, which share the files
+of tests. Backends that are not installed are left out, and that is said.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import time
 from importlib.util import find_spec
 
 BACKENDS = ("tensorflow", "jax", "torch")
+PROCESSES = ("-n", "2", "--dist", "loadscope")
+"""Two processes; the tests of a file share what they set up."""
 
 
 def main(slow: bool) -> int:
@@ -21,7 +23,7 @@ def main(slow: bool) -> int:
     for position, backend in enumerate(backends):
         markers = [] if position == 0 else ["keras"]
         markers += [] if slow else ["not slow"]
-        command = [sys.executable, "-m", "pytest", "-q", "--backend", backend]
+        command = [sys.executable, "-m", "pytest", "-q", "--backend", backend, *PROCESSES]
         command += ["-m", " and ".join(markers)] if markers else []
         print(f"== {backend}: {' '.join(command[1:])}", flush=True)
         started = time.monotonic()

@@ -60,7 +60,6 @@ LAYOUTS: dict[str, tuple[Writer, str, list[str]]] = {
 }
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_from_layout_to_scores(
     tmp_path: Path, name: str, backend: str, capsys: pytest.CaptureFixture[str]

@@ -68,7 +68,9 @@ def cells(folder: Path) -> Path:
     return folder
 
 
-def small(data: Path, folder: Path, backend: str, steps: int = 3, learns: bool = False, **options: Any) -> Path:
+def small(
+    data: Path, folder: Path, backend: str, steps: int = 3, learns: bool = False, **options: Any
+) -> Path:
     made = plan(data, steps=steps, backend=backend, **options).model_dump()
     made["network"].update(filters=(4, 8, 8), strides=made["network"]["strides"][:2], kernels=())
     made["schedule"].update(validations=1)
