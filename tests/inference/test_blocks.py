@@ -194,7 +194,7 @@ def test_tiles_of_any_size_give_what_the_whole_image_gives(
 
 
 def discs(size: tuple[int, ...], count: int, rng: np.random.Generator, radius: tuple[int, int]) -> np.ndarray:
-    """Maps of an instance network: background, inside, boundary, distance; with noise."""
+    """Maps of an instance network: background, inside, boundary, distance; with noise. Then three classes."""
     ids = np.zeros(size, np.int32)
     grid = np.indices(size)
     for number in range(1, count + 1):
@@ -208,7 +208,8 @@ def discs(size: tuple[int, ...], count: int, rng: np.random.Generator, radius: t
     classes += rng.random(classes.shape, np.float32) * 0.2
     classes /= classes.sum(-1, keepdims=True)
     distance = found["distance"] + rng.random((*size, 1), np.float32) * 0.1
-    return np.concatenate([classes, distance], axis=-1).astype(np.float32)
+    kinds = rng.dirichlet((1, 1, 1), size)
+    return np.concatenate([classes, distance, kinds], axis=-1).astype(np.float32)
 
 
 def same_objects(one: np.ndarray, other: np.ndarray) -> bool:
@@ -227,7 +228,7 @@ def test_objects_across_blocks_are_those_of_the_whole_image(
     rng = np.random.default_rng(seed)
     monkeypatch.setattr(blocks_module, "ACROSS", 2)
     monkeypatch.setattr(blocks_module, "ROWS", {2: 40})
-    plan = plan_of(("instances",), (32, 32), 4)
+    plan = plan_of(("instances",), (32, 32), 7)
     predictor = Predictor(plan, Channels(plan))
     monkeypatch.setattr(type(predictor.work.main), "reach", {2: 40})
     image = discs((211, 187), 90, rng, (3, 12))
@@ -240,13 +241,16 @@ def test_objects_across_blocks_are_those_of_the_whole_image(
     assert same_objects(ids, whole)
     assert ids.dtype == np.int32
     assert sorted(np.unique(ids)) == list(range(whole.max() + 1))
-    check_table(found, ids)
+    check_table(found, ids, predictor(image).labels)
 
 
-def check_table(found: Blocks, ids: np.ndarray) -> None:
-    from reunet.tasks.instances.objects import object_table
+def check_table(found: Blocks, ids: np.ndarray, labels: np.ndarray) -> None:
+    from reunet.tasks.instances.objects import majority_class, object_table
 
-    expected = object_table(ids, np.zeros((*ids.shape, 1)))
+    classes = majority_class(ids, labels, CLASSES.labels)
+    assert len(np.unique(classes)) == 2
+    expected = object_table(ids, np.zeros((*ids.shape, 1)), classes=classes)
+    assert "class" in found.objects
     for name, values in found.objects.items():
         np.testing.assert_allclose(values, expected[name], err_msg=name)
 
@@ -254,14 +258,14 @@ def check_table(found: Blocks, ids: np.ndarray) -> None:
 def test_objects_across_blocks_of_a_volume(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks_module, "ACROSS", 2)
     monkeypatch.setattr(blocks_module, "ROWS", {3: 16})
-    plan = plan_of(("instances",), (16, 16, 16), 4)
+    plan = plan_of(("instances",), (16, 16, 16), 7)
     predictor = Predictor(plan, Channels(plan))
     monkeypatch.setattr(type(predictor.work.main), "reach", {3: 16})
     image = discs((34, 30, 40), 30, np.random.default_rng(0), (2, 6))
     found = Blocks(predictor, lazy(image), where="image")
     ids = assembled(found, "instances")
     assert same_objects(found.ids[ids], predictor(image).instances)
-    check_table(found, found.ids[ids])
+    check_table(found, found.ids[ids], predictor(image).labels)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -7,20 +7,21 @@ Everything linear along an axis is a product with a matrix that is computed from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from reunet.contracts.geometry import margin
 from reunet.contracts.plan import Calibration, Intensity, Plan
-from reunet.inference.tiling import gaussian_window
+from reunet.inference.predictor import tiling_of
+from reunet.inference.tiling import Tiling, gaussian_window
 from reunet.tasks.detection.targets import BOX, CENTRE
-from reunet.tasks.semantic.decode import positive_class, threshold
+from reunet.tasks.semantic.decode import painted, positive_class, threshold
 
 Tensor = Any
 Network = Callable[[dict[str, Tensor]], Mapping[str, Tensor]]
@@ -29,7 +30,8 @@ Network = Callable[[dict[str, Tensor]], Mapping[str, Tensor]]
 
 @dataclass(frozen=True)
 class Cut:
-    """One axis of an image, `length` pixels of it, in tiles of `tile` whose outputs lack `edge` on each side.
+    """One axis of an image, `length` pixels of it, in tiles of `tile` whose outputs lack `edge` on each side,
+    of which `halo` pixels at either side do not count, and which begin at multiples of `stride`.
 
     The same tiles as `inference.tiling.cut_axis` has.
     """
@@ -38,6 +40,8 @@ class Cut:
     tile: int
     edge: int
     overlap: float
+    halo: int = 0
+    stride: int = 1
 
     @property
     def inner(self) -> int:
@@ -46,26 +50,28 @@ class Cut:
     @property
     def count(self) -> Tensor:
         """Tiles along the axis."""
-        step = max(int(self.inner * (1 - self.overlap)), 1)
-        return ops.floor_divide(self._beyond + (step - 1), step) + 1
+        step = max(int((self.inner - 2 * self.halo) * (1 - self.overlap)) // self.stride, 1)
+        return ops.floor_divide(self._last + (step - 1), step) + 1
 
     @property
-    def _beyond(self) -> Tensor:
-        """Pixels of the axis that one tile does not cover."""
-        return ops.maximum(self.length - self.inner, 0)
+    def _last(self) -> Tensor:
+        """Where the last tile begins, in strides."""
+        beyond = ops.maximum(self.length - self.inner, 0)
+        return ops.floor_divide(beyond + (self.stride - 1), self.stride)
 
     @property
     def _missing(self) -> Tensor:
         """Mirrored pixels before an axis that is shorter than a tile."""
-        return ops.floor_divide(ops.maximum(self.inner - self.length, 0), 2)
+        half = ops.floor_divide(ops.maximum(self.inner - self.length, 0), 2)
+        return ops.floor_divide(half, self.stride) * self.stride
 
     def places(self) -> Tensor:
-        """The pixels of the tiles' outputs, (count, inner) int32; starts at half a pixel become even."""
+        """The pixels of the tiles' outputs, (count, inner) int32; starts at half a stride become even."""
         number, gaps = ops.arange(self.count, dtype="int32"), ops.maximum(self.count - 1, 1)
-        down = ops.floor_divide(number * self._beyond, gaps)
-        rest = number * self._beyond - down * gaps
+        down = ops.floor_divide(number * self._last, gaps)
+        rest = number * self._last - down * gaps
         odd = down - 2 * ops.floor_divide(down, 2)
-        starts = down + ops.cast(2 * rest + odd > gaps, "int32")
+        starts = (down + ops.cast(2 * rest + odd > gaps, "int32")) * self.stride
         return ops.expand_dims(starts, 1) + ops.arange(self.inner, dtype="int32")
 
     def pixels(self) -> Tensor:
@@ -82,10 +88,20 @@ class Cut:
         """(length, count * inner) float32: the share that each output pixel of a tile has in each pixel."""
         place = ops.reshape(self.places() - self._missing, (1, -1))
         same = ops.equal(place, ops.expand_dims(ops.arange(self.length, dtype="int32"), 1))
-        window = ops.convert_to_tensor(gaussian_window(self.inner)[None])
-        weights = ops.reshape(ops.ones_like(ops.cast(self.places(), "float32")) * window, (1, -1))
-        weights = ops.cast(same, "float32") * weights
+        weights = ops.cast(same, "float32") * ops.reshape(self._windows(), (1, -1))
         return weights / ops.sum(weights, axis=1, keepdims=True)
+
+    def _windows(self) -> Tensor:
+        """(count, inner) float32: 0 in the halos, but those at the ends of the axis."""
+        window = ops.ones_like(ops.cast(self.places(), "float32")) * gaussian_window(self.inner)
+        if not self.halo:
+            return window
+        number, pixel = ops.expand_dims(ops.arange(self.count), 1), np.arange(self.inner)
+        counts = ops.logical_and(
+            ops.logical_or(pixel >= self.halo, ops.equal(number, 0)),
+            ops.logical_or(pixel < self.inner - self.halo, ops.equal(number, self.count - 1)),
+        )
+        return window * ops.cast(counts, "float32")
 
 
 def pipeline(
@@ -108,13 +124,7 @@ def pipeline(
     axes = tuple(range(1, rank + 1))
     own = ops.shape(pixels)[1 : rank + 1]
     pixels = normalised(resampled(pixels, plan), plan.input.intensity, axes)
-    edges = margin(plan.network)
-    cuts = [
-        Cut(length, tile, edge, plan.inference.overlap)
-        for length, tile, edge in zip(
-            ops.shape(pixels)[1 : rank + 1], plan.inference.tile, edges, strict=True
-        )
-    ]
+    cuts = cuts_of(tiling_of(plan), ops.shape(pixels)[1 : rank + 1])
     tiles = cut_tiles(pixels, cuts)
     if frames is not None:
         tiles = ops.moveaxis(tiles, -2, 1)
@@ -138,6 +148,12 @@ def pipeline(
         **decisions(found, plan, calibration),
         **{name: outputs[name] for name in states},
     }
+
+
+def cuts_of(tiling: Tiling, size: Sequence[Tensor]) -> list[Cut]:
+    """How an image of this size is cut, axis by axis."""
+    sides = zip(size, tiling.tile, tiling.margin, tiling.reach, tiling.stride, strict=True)
+    return [Cut(n, tile, edge, tiling.overlap, halo, stride) for n, tile, edge, halo, stride in sides]
 
 
 @dataclass(frozen=True)
@@ -288,7 +304,11 @@ def decisions(found: Mapping[str, Tensor], plan: Plan, calibration: Calibration)
     decided = {}
     if "semantic" in plan.tasks:
         values, positive = found["semantic"], positive_class(plan.labels)
-        if positive is None:
+        if plan.labels.regions:
+            bits = 1 << np.arange(len(plan.labels.regions), dtype=np.int32)
+            code = ops.sum(ops.cast(values >= 0.5, "int32") * bits, axis=-1)
+            index = ops.take(ops.convert_to_tensor(painted(plan.labels), "int32"), code, axis=0)
+        elif positive is None:
             index = most_probable(values)
         else:
             reached = ops.cast(values[..., positive] >= threshold(plan.labels, calibration), "int32")

@@ -83,7 +83,9 @@ def described_blocks(
 
     objects: what is known of them, see `Blocks.objects`.
     """
-    tables = [] if objects is None else [_listed(dict(objects))]
+    tables = []
+    if objects is not None:
+        tables.append(_listed({**objects, "class": np.array(plan.labels.names, object)[objects["class"]]}))
     if result.boxes is not None:
         tables.append(_listed(_box_table(result.boxes, plan.labels.names)))
     found: Found = {"image": names[0], "file": names[1], "size": list(size), "tables": tables}

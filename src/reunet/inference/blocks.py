@@ -87,7 +87,8 @@ class Blocks:
         self._work = Work(tasks, predictor.work.classes)
         self._reach = max((task.reach[len(self.size)] for task in self._work.tasks), default=0)
         self._axes = predictor.tiling.cut(self.size)
-        self._stitcher = Stitcher(self.size)
+        labels = predictor.plan.labels
+        self._stitcher = Stitcher(self.size, labels.foreground or [len(labels.classes) - 1])
         self._candidates: list[Boxes] = []
         self._whole: Outputs = {}
         self.strips = self._strips(max_memory)
@@ -108,7 +109,7 @@ class Blocks:
 
     @property
     def objects(self) -> Mapping[str, np.ndarray]:
-        """Area, centroid and box of all objects by final id, one array entry per object."""
+        """Class, area, centroid and box of all objects by final id, one array entry per object."""
         return self._stitcher.objects()
 
     @property
@@ -196,7 +197,9 @@ class Blocks:
             box,
             None if found.labels is None else found.labels[inside],
             found.probabilities[inside].copy() if keep and found.probabilities is not None else None,
-            None if found.instances is None else self._stitcher.add(found.instances, window, box),
+            None
+            if found.instances is None
+            else self._stitcher.add(found.instances, window, box, found.labels),
         )
 
     def _strips(self, max_memory: int | None) -> list[Box]:

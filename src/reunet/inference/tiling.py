@@ -50,6 +50,8 @@ class Tiling:
     receptive field, an output does not depend on where tiles begin and end.
     stride: of the network. Tiles begin at its multiples, so that its poolings see the same pixels together.
     batch: tiles per call of the network.
+
+    outputs: size of what the network says of a tile. reach: of the halo, whatever a pixel's place is.
     """
 
     tile: Size
@@ -59,18 +61,20 @@ class Tiling:
     stride: Size = ()
     batch: int = 8
     outputs: Size = field(init=False)
+    reach: Size = field(init=False)
 
     def __post_init__(self) -> None:
         for name, usual in (("margin", 0), ("halo", 0), ("stride", 1)):
             object.__setattr__(self, name, getattr(self, name) or (usual,) * len(self.tile))
         outputs = tuple(side - 2 * edge for side, edge in zip(self.tile, self.margin, strict=True))
         object.__setattr__(self, "outputs", outputs)
+        # Pixels see further to one side than to the other, by their place among those that are pooled.
+        reach = [halo and halo + stride // 2 for halo, stride in zip(self.halo, self.stride, strict=True)]
+        object.__setattr__(self, "reach", tuple(reach))
 
     def cut(self, size: Size) -> list[Axis]:
         """Tiles along each axis of an image. Raises PlanError for a halo that leaves nothing of a tile."""
-        # Pixels see further to one side than to the other, by their place among those that are pooled.
-        halos = [halo and halo + stride // 2 for halo, stride in zip(self.halo, self.stride, strict=True)]
-        sides = zip(size, self.outputs, halos, self.stride, strict=True)
+        sides = zip(size, self.outputs, self.reach, self.stride, strict=True)
         return [cut_axis(n, tile, self.overlap, halo, stride) for n, tile, halo, stride in sides]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,19 +28,23 @@ class Stitcher:
     >>> core = stitcher.add(ids, window, block)     # of every block, in any order
     >>> final = stitcher.table()[core]              # afterwards
 
-    size: of the image.
+    size: of the image. classes: indices of those that objects can have; they have that of most of their pixels.
     """
 
-    def __init__(self, size: tuple[int, ...]) -> None:
-        self._size = size
+    def __init__(self, size: tuple[int, ...], classes: Sequence[int]) -> None:
+        self._size, self._classes = size, np.array(classes, np.uint8)
         self._parents = np.zeros(1, np.int32)
         self._faces: dict[tuple[object, ...], np.ndarray] = {}
-        self._sums: list[np.ndarray] = []  # per block: id, area, sums of coordinates, corners
+        self._sums: list[
+            np.ndarray
+        ] = []  # per block: id, area, sums of coordinates, corners, pixels by class
 
-    def add(self, ids: NDArray[np.int32], window: Box, block: Box) -> NDArray[np.int32]:
+    def add(
+        self, ids: NDArray[np.int32], window: Box, block: Box, labels: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.int32]:
         """The block's part of an instance map (*window) int32, under ids that are unique in the image.
 
-        block: lies within window, with a pixel or more around it where the image goes on; blocks are those of
+        labels: (*window) class indices where objects are of several classes. block: lies within window, with a pixel or more around it where the image goes on; blocks are those of
         a grid. Raises TooLargeError beyond 2 ** 31 objects.
         """
         before, count = len(self._parents) - 1, int(ids.max(initial=0))
@@ -52,7 +56,7 @@ class Stitcher:
         for axis in range(len(block)):
             self._join_faces(unique, window, block, axis)
         core = unique[_within(block, window)]
-        self._measure(core, block, before)
+        self._measure(core, block, before, None if labels is None else labels[_within(block, window)])
         return core
 
     def _join_faces(self, ids: np.ndarray, window: Box, block: Box, axis: int) -> None:
@@ -89,7 +93,7 @@ class Stitcher:
             number = parent
         return number
 
-    def _measure(self, core: np.ndarray, block: Box, before: int) -> None:
+    def _measure(self, core: np.ndarray, block: Box, before: int, labels: np.ndarray | None) -> None:
         local = np.where(core > 0, core - before, 0)
         areas = np.bincount(local.ravel())
         present = np.flatnonzero(areas[1:]) + 1 if len(areas) > 1 else np.zeros(0, np.intp)
@@ -101,9 +105,11 @@ class Stitcher:
             sums = np.bincount(local[inside], places, len(areas))[present]
             columns.append(sums + areas[present] * part.start)
         corners = bounding_boxes(local)[present] + [part.start for part in block]
-        self._sums.append(
-            np.stack([*columns, *corners.reshape(len(present), -1).T], axis=1).astype(np.float64)
-        )
+        columns += [*corners.reshape(len(present), -1).T]
+        for index in self._classes:
+            of_class = local[labels == index] if labels is not None else local[:0]
+            columns.append(np.bincount(of_class.ravel(), minlength=len(areas))[present])
+        self._sums.append(np.stack(columns, axis=1).astype(np.float64))
 
     def table(self) -> NDArray[np.int32]:
         """The final id of each id that was given, (ids + 1,) int32: 1 .. n without gaps, 0 for the background
@@ -122,9 +128,9 @@ class Stitcher:
         return roots
 
     def objects(self) -> Mapping[str, np.ndarray]:
-        """id, area, centroid and box of each object, as `object_table` names them."""
+        """id, class index, area, centroid and box of each object, as `object_table` names them."""
         rank, final = len(self._size), self.table()
-        rows = np.concatenate([np.zeros((0, 2 + 3 * rank)), *self._sums])
+        rows = np.concatenate([np.zeros((0, 2 + 3 * rank + len(self._classes))), *self._sums])
         ids = final[rows[:, 0].astype(np.intp)] - 1
         count = int(final.max(initial=0))
         sums = np.zeros((1 + rank, count))
@@ -135,7 +141,9 @@ class Stitcher:
             np.minimum.at(low[axis], ids, rows[:, 2 + rank + axis])
             np.maximum.at(high[axis], ids, rows[:, 2 + 2 * rank + axis])
         names = "zyx"[-rank:]
-        table = {"id": np.arange(1, count + 1), "area": sums[0].astype(np.int64)}
+        votes = np.stack([np.bincount(ids, column, count) for column in rows.T[2 + 3 * rank :]])
+        table = {"id": np.arange(1, count + 1), "class": self._classes[votes.argmax(axis=0)]}
+        table["area"] = sums[0].astype(np.int64)
         table |= {f"centroid_{name}": sums[1 + i] / sums[0] for i, name in enumerate(names)}
         return table | {
             f"box_{name}{side}": corners[i].astype(np.int64)
