@@ -28,7 +28,7 @@ class Stitcher:
     >>> core = stitcher.add(ids, window, block)     # of every block, in any order
     >>> final = stitcher.table()[core]              # afterwards
 
-    size: of the image. classes: indices of those that objects can have; they have that of most of their pixels.
+    size: of the image. classes: indices of those that an object can have; it has that of most of its pixels.
     """
 
     def __init__(self, size: tuple[int, ...], classes: Sequence[int]) -> None:
@@ -44,8 +44,9 @@ class Stitcher:
     ) -> NDArray[np.int32]:
         """The block's part of an instance map (*window) int32, under ids that are unique in the image.
 
-        labels: (*window) class indices where objects are of several classes. block: lies within window, with a pixel or more around it where the image goes on; blocks are those of
-        a grid. Raises TooLargeError beyond 2 ** 31 objects.
+        labels: (*window) class indices where objects are of several classes. block: lies within window, with
+        a pixel or more around it where the image goes on; blocks are those of a grid. Raises TooLargeError
+        beyond 2 ** 31 objects.
         """
         before, count = len(self._parents) - 1, int(ids.max(initial=0))
         if before + count > MOST_IDS:
