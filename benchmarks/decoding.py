@@ -52,7 +52,7 @@ def decode(side: int, seed: int) -> dict[str, float]:
     classes = Classes(LabelMap(classes=default_classes([0, 1])))
     instances, tile, times = task("instances"), ellipses(random), side // TILE
     targets, heads = instances.targets(Truth(objects=tile), classes), {}
-    for head in instances.heads(classes):
+    for head in instances.heads(classes, 2):
         values = np.tile(activated(head, targets[head.name]), (times, times, 1))
         for row in values:
             row += random.standard_normal(row.shape, dtype=np.float32) * np.float32(NOISE)

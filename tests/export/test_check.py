@@ -49,7 +49,7 @@ def make_run(folder: Path, **kind: Any) -> RunFolder:
         kind.get("labels", LabelMap(classes=default_classes([0, 1, 2]))),
     )
     classes = Classes(labels, labels if "classification" in tasks else None)
-    heads: tuple[HeadSpec, ...] = tuple(head for task in tasks for head in TASKS[task].heads(classes))
+    heads: tuple[HeadSpec, ...] = tuple(head for task in tasks for head in TASKS[task].heads(classes, 2))
     fields = {name: value for name, value in kind.items() if name not in own}
     network = configure(**{"in_channels": 1, "filters": (4, 8, 12), **fields}, heads=heads)
     tile = kind.get("tile", (32, 48))

@@ -172,13 +172,13 @@ def test_partial_annotations_reach_the_loss(tmp_path: Path, backend: str) -> Non
 def test_objects_of_several_classes_learn_their_classes(tmp_path: Path, backend: str) -> None:
     data, run = cells(tmp_path / "data"), tmp_path / "run"
     file = small(data, tmp_path, backend, task=("instances",))
-    assert [head.name for head in Plan.read(file).network.heads] == ["instances", "distance", "semantic"]
+    assert [head.name for head in Plan.read(file).network.heads] == ["instances", "flows", "semantic"]
     train(data, output=run, plan=file)
     predict(run, [data / "test" / "images"], output=tmp_path / "out")
     for kind in ("masks", "instances"):
         assert (tmp_path / "out" / kind / "test0.png").is_file()
     both = plan(data, steps=1, backend=backend, task=("instances", "semantic"))
-    assert [head.name for head in both.network.heads] == ["instances", "distance", "semantic"]
+    assert [head.name for head in both.network.heads] == ["instances", "flows", "semantic"]
 
 
 def batch_of(data: Path, made: Plan) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -79,7 +79,7 @@ def test_auto_takes_the_most_specific_annotation(
     made = plan(write(tmp_path, *kinds), steps=1, backend=backend)
     assert made.tasks == (task,)
     assert {head.name for head in made.network.heads} == {
-        "instances": {"instances", "distance"},
+        "instances": {"instances", "flows"},
         "detection": {"centre", "box"},
         "semantic": {"semantic"},
         "classification": {"classification"},

@@ -40,7 +40,7 @@ def plan_of(tasks: tuple[str, ...], tile: tuple[int, ...], channels: int, **chan
         spatial_dims=rank,
         filters=(4, 8),
         strides=((2,) * rank,),
-        heads=Work(tasks, CLASSES).heads,
+        heads=Work(tasks, CLASSES).heads(rank),
     )
     given = {
         "dataset": "blocks",
@@ -194,22 +194,22 @@ def test_tiles_of_any_size_give_what_the_whole_image_gives(
 
 
 def discs(size: tuple[int, ...], count: int, rng: np.random.Generator, radius: tuple[int, int]) -> np.ndarray:
-    """Maps of an instance network: background, inside, boundary, distance; with noise. Then three classes."""
+    """Maps of an instance network, with noise: background, object, flows; then three classes."""
     ids = np.zeros(size, np.int32)
     grid = np.indices(size)
     for number in range(1, count + 1):
         centre = [rng.integers(0, side) for side in size]
         reach = rng.integers(*radius)
         ids[sum((axis - at) ** 2 for axis, at in zip(grid, centre, strict=True)) <= reach**2] = number
-    from reunet.tasks.instances.boundary import targets
+    from reunet.tasks.instances.flows import targets
 
     found = targets(ids)
-    classes = np.eye(3, dtype=np.float32)[found["instances"]] * 0.8
+    classes = np.eye(2, dtype=np.float32)[found["instances"]] * 0.8
     classes += rng.random(classes.shape, np.float32) * 0.2
     classes /= classes.sum(-1, keepdims=True)
-    distance = found["distance"] + rng.random((*size, 1), np.float32) * 0.1
+    flows = np.nan_to_num(found["flows"]) + rng.normal(0, 0.05, (*size, len(size)))
     kinds = rng.dirichlet((1, 1, 1), size)
-    return np.concatenate([classes, distance, kinds], axis=-1).astype(np.float32)
+    return np.concatenate([classes, flows, kinds], axis=-1).astype(np.float32)
 
 
 def same_objects(one: np.ndarray, other: np.ndarray) -> bool:
@@ -230,7 +230,7 @@ def test_objects_across_blocks_are_those_of_the_whole_image(
     monkeypatch.setattr(blocks_module, "ROWS", {2: 40})
     plan = plan_of(("instances",), (32, 32), 7)
     predictor = Predictor(plan, Channels(plan))
-    monkeypatch.setattr(type(predictor.work.main), "reach", {2: 40})
+    monkeypatch.setattr(type(predictor.work.main), "reach", {2: 60})
     image = discs((211, 187), 90, rng, (3, 12))
     found = Blocks(predictor, lazy(image), where="image")
     assert len(found.strips) > 2
@@ -258,7 +258,7 @@ def check_table(found: Blocks, ids: np.ndarray, labels: np.ndarray) -> None:
 def test_objects_across_blocks_of_a_volume(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks_module, "ACROSS", 2)
     monkeypatch.setattr(blocks_module, "ROWS", {3: 16})
-    plan = plan_of(("instances",), (16, 16, 16), 7)
+    plan = plan_of(("instances",), (16, 16, 16), 8)
     predictor = Predictor(plan, Channels(plan))
     monkeypatch.setattr(type(predictor.work.main), "reach", {3: 16})
     image = discs((34, 30, 40), 30, np.random.default_rng(0), (2, 6))
@@ -275,7 +275,7 @@ def test_boxes_across_blocks_are_those_of_the_whole_image(seed: int, monkeypatch
     monkeypatch.setattr(blocks_module, "ROWS", {2: 40})
     plan = plan_of(("detection",), (32, 32), 6)
     predictor = Predictor(plan, Channels(plan))
-    monkeypatch.setattr(type(predictor.work.main), "reach", {2: 40})
+    monkeypatch.setattr(type(predictor.work.main), "reach", {2: 60})
     image = np.zeros((180, 170, 6), np.float32)
     for y, x in rng.integers(0, 170, (150, 2)):
         image[y, x, rng.integers(2)] = rng.uniform(0.3, 1)

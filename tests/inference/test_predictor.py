@@ -105,8 +105,12 @@ class OracleRuntime:
         corners = [[y.min(), x.min(), y.max() + 1, x.max() + 1] for y, x in found]
         boxes = Boxes(np.array(corners, np.float32), np.ones(len(corners), np.uint8))
         told = self.work.targets(Truth((ids > 0).astype(np.uint8), ids, boxes))
-        maps = {"box": told["box"][..., :4], "centre": told["centre"], "distance": told["distance"]}
-        maps["instances"] = np.eye(3, dtype=np.float32)[told["instances"]]
+        maps = {
+            "box": told["box"][..., :4],
+            "centre": told["centre"],
+            "flows": np.nan_to_num(told["flows"]),
+        }
+        maps["instances"] = np.eye(2, dtype=np.float32)[told["instances"]]
         return {name: values[None] for name, values in maps.items()}
 
 
@@ -117,7 +121,7 @@ def test_mirrored_objects_and_boxes_are_turned_back(run: Path) -> None:
     plan = load(run).plan
     work = Work(("detection", "instances"), Classes(plan.labels))
     plain_input = InputSpec(channels=1, intensity=Intensity(method="fixed", offset=(0.0,), scale=(1.0,)))
-    network = plan.network.model_copy(update={"heads": work.heads})
+    network = plan.network.model_copy(update={"heads": work.heads(2)})
     changes = {"tasks": ("detection", "instances"), "network": network, "input": plain_input}
     changes["inference"] = Inference(tile=ids.shape)
     plan = plan.model_copy(update=changes)

@@ -84,7 +84,7 @@ def test_a_full_report_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
     rows = [f"{k},{k / 9},{k},{1 / k},{0.001},{0.5 + k / 200 if k % 10 == 0 else ''}" for k in range(1, 60)]
     history.write_text("step,epoch,time_s,loss,learning_rate,val_score\n" + "\n".join(rows) + "\n")
     result, images = scorer(["background", "cell", "vessel"], 7)
-    head = Work(("semantic",), Classes(result.labels)).heads
+    head = Work(("semantic",), Classes(result.labels)).heads(2)
     plan = Plan(
         dataset="x", labels=result.labels, patch=(64, 64), batch=4, inference=Inference(tile=(64, 64)),
         input=InputSpec(channels=1, intensity=Intensity(method="image_zscore")), schedule=Schedule(steps=5),

@@ -47,7 +47,7 @@ def test_nnunet_regions_are_read_with_their_order() -> None:
     assert [entry.id for entry in BRATS.classes] == [0, 1, 2, 3]
     assert BRATS.ignore == 4
     np.testing.assert_array_equal(BRATS.membership.T, [[0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1]])
-    (head,) = Work(("semantic",), Classes(BRATS)).heads
+    (head,) = Work(("semantic",), Classes(BRATS)).heads(2)
     assert (head.channels, head.activation, head.loss) == (3, "sigmoid", "regions")
     assert LabelMap.model_validate_json(BRATS.model_dump_json()) == BRATS
 
@@ -162,21 +162,24 @@ def test_what_is_not_annotated_is_not_scored() -> None:
 def test_objects_of_several_classes_bring_their_classes() -> None:
     """One head for both tasks; alone, the task of objects tells the classes of pixels too."""
     both = Work(("instances", "semantic"), Classes(classes()))
-    assert [head.name for head in both.heads] == ["instances", "distance", "semantic"]
+    assert [head.name for head in both.heads(2)] == ["instances", "flows", "semantic"]
     alone = Work(("instances",), Classes(classes()))
-    assert [head.name for head in alone.heads] == ["instances", "distance", "semantic"]
+    assert [head.name for head in alone.heads(2)] == ["instances", "flows", "semantic"]
     ids = np.zeros((20, 20), np.int32)
     ids[2:9, 2:9], ids[12:19, 2:19] = 1, 2
     truth = Truth(np.array([0, 2, 1], np.uint8)[ids], ids)
     told = alone.targets(truth)
-    maps = {"distance": told["distance"], "semantic": np.eye(3, dtype=np.float32)[told["semantic"]]}
-    maps["instances"] = np.eye(3, dtype=np.float32)[told["instances"]]
+    maps = {"flows": np.nan_to_num(told["flows"]), "semantic": np.eye(3, dtype=np.float32)[told["semantic"]]}
+    maps["instances"] = np.eye(2, dtype=np.float32)[told["instances"]]
     found = alone.decode(Maps(maps, ids.shape), Calibration())
     np.testing.assert_array_equal(found.labels, truth.labels)
     assert found.instances is not None
     assert majority_class(found.instances, found.labels, classes())[1:].tolist() == [2, 1]
     one_class = LabelMap(classes=classes().classes[:2])
-    assert [head.name for head in Work(("instances",), Classes(one_class)).heads] == ["instances", "distance"]
+    assert [head.name for head in Work(("instances",), Classes(one_class)).heads(2)] == [
+        "instances",
+        "flows",
+    ]
 
 
 def test_thin_structures_get_scores_of_their_lines_and_round_ones_do_not() -> None:

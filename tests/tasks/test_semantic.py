@@ -40,7 +40,7 @@ def test_registry() -> None:
 
 
 def test_head_has_a_channel_per_class() -> None:
-    (head,) = Work(("semantic",), Classes(THREE)).heads
+    (head,) = Work(("semantic",), Classes(THREE)).heads(2)
     assert (head.channels, head.activation) == (3, "softmax")
 
 

@@ -8,12 +8,13 @@ import reunet
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Plan
 from reunet.tasks.detection.targets import BOX, CENTRE, UNIT
+from reunet.tasks.instances.flows import FLOWS, FOREGROUND
 
 HEADS = {
     "semantic": "probability of each class, in the order of `classes`",
     "classification": "probability of each class of images, in the order of `categories`, not calibrated",
-    "instances": "probability of background, inside and boundary of objects; not decoded into objects",
-    "distance": "distance to the edge of the object over its maximum there, 0 to 1; not decoded",
+    FOREGROUND: "probability of background and object; not decoded into objects",
+    FLOWS: "direction to the centre of the object, per axis; not decoded",
     CENTRE: "probability that an object of each foreground class has its centre here; not decoded into boxes",
     BOX: f"log(distance / {UNIT:g}) from here to the top, left, bottom and right side of the box, in pixels; "
     "not decoded",

@@ -78,7 +78,7 @@ def make_plan(
         patch = choose_patch(fingerprint, spacing, PATCH_SIDE if time == "none" else CLIP_SIDE, reasons)
     frames: tuple[int, ...] = () if time == "none" else (choose_frames(fingerprint, request, reasons),)
     shape = choose_shape(patch, spacing, reasons)
-    outputs = task_heads or Work(tasks, Classes(fingerprint.labels, fingerprint.categories)).heads
+    outputs = task_heads or Work(tasks, Classes(fingerprint.labels, fingerprint.categories)).heads(len(patch))
     networks = choose_networks(fingerprint, request, (shape, frames), outputs, reasons)
     patch = valid_size(networks[0], patch)
     frames = tuple(valid_frames(networks[0], count) for count in frames)

@@ -54,10 +54,10 @@ class Work:
         """The work of a plan."""
         return cls(plan.tasks, Classes(plan.labels, plan.categories))
 
-    @property
-    def heads(self) -> tuple[HeadSpec, ...]:
-        """The outputs that the network needs; one that two tasks need is there once."""
-        return tuple({head.name: head for one in self.tasks for head in one.heads(self.classes)}.values())
+    def heads(self, rank: int) -> tuple[HeadSpec, ...]:
+        """The outputs that a network needs, `rank` axes of space; one that two tasks need is there once."""
+        found = (head for one in self.tasks for head in one.heads(self.classes, rank))
+        return tuple({head.name: head for head in found}.values())
 
     def targets(self, truth: Truth) -> dict[str, np.ndarray]:
         """What each head should say of a patch."""

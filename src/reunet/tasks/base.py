@@ -90,8 +90,8 @@ class Task(Protocol):
     @property
     def reach(self) -> Mapping[int, int]: ...
 
-    def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
-        """The outputs of the network that it needs, with their losses."""
+    def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:
+        """The outputs of the network that it needs, with their losses. rank: axes of space, 2 or 3."""
 
     def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
         """What each head should say of a patch, by the head's name."""

@@ -34,7 +34,7 @@ class Classification:
     needs: tuple[str, ...] = ("category",)
     reach: Mapping[int, int] = {2: 0, 3: 0}
 
-    def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
+    def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:
         return heads(_categories(classes))
 
     def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:

@@ -58,7 +58,7 @@ class Detection:
     needs: tuple[str, ...] = ("boxes",)
     reach: Mapping[int, int] = {2: 256}
 
-    def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
+    def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:
         return heads(classes.labels)
 
     def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:

@@ -1,45 +1,57 @@
-"""Objects as foreground and a field that flows to their centre; read by following the field.
+"""Objects as foreground and, at each of their pixels, the direction to go to their centre.
 
 Stringer et al. 2021 (Nature Methods 18:100), Methods: heat spreads from the centre inside the object and is
-lost at its edge; the field is the direction of its gradient. An object in several pieces becomes several.
+lost at its edge; the field is the direction of its gradient. It is read by following it. An object in
+several pieces becomes several. docs/benchmarks.md compares it with a watershed from boundaries and distances,
+and with votes for the centre.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from reunet.contracts.labels import IGNORE
 from reunet.contracts.network import HeadSpec
-from reunet.tasks.instances.offsets import centre
 from reunet.tasks.instances.parts import boxes, connected_parts
-from reunet.tasks.instances.representation import Instances, Maps, Thresholds, hide_unknown
-from reunet.tasks.instances.sinks import follow, gather, jump
+from reunet.tasks.instances.sinks import Instances, follow, gather, jump
+
+FOREGROUND, FLOWS = "instances", "flows"
+"""Names of the heads."""
 
 DOUBLINGS, JUMPS = 5, 4
 """Pixels walk 2 ** 5 steps between pixels, then 2 ** 4 times as far from pixel to pixel: 512 in all."""
 
-GRID = {"foreground": (0.5, 0.4, 0.6), "radius": (1, 3, 5, 9), "votes": (1, 10, 30)}
+GRID = {"foreground": (0.5, 0.4, 0.6), "radius": (3, 1, 5, 9), "votes": (30, 1, 10)}
+"""Thresholds of `decode` that are tried on held-out images; the first of each where there are none."""
 
-LOSSES = {"instances": "segmentation", "flows": "l1"}
+DEFAULTS = {name: values[0] for name, values in GRID.items()}
 
 
 def heads(rank: int) -> tuple[HeadSpec, ...]:
     """Background and object; the direction to follow per axis."""
     return (
-        HeadSpec(name="instances", channels=2),
-        HeadSpec(name="flows", channels=rank, activation="linear"),
+        HeadSpec(name=FOREGROUND, channels=2),
+        HeadSpec(name=FLOWS, channels=rank, activation="linear", loss="smooth_l1"),
     )
 
 
 def targets(objects: np.ndarray, known: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """instances: (*space) uint8 0, 1 or IGNORE. flows: (*space, rank) float32 of length 1, 0 at the centre,
     nan outside of objects. The edge of the patch cuts objects: heat is lost there as well.
+
+    objects: instance map (*space). known: bool, False where nothing is to be learned.
     """
     parts = connected_parts(objects)
     flows = np.full((*parts.shape, parts.ndim), np.nan, np.float32)
     places = np.flatnonzero(parts)
     if len(places):
         flows[parts > 0] = _directions(parts, places)
-    return hide_unknown({"instances": (parts > 0).astype(np.uint8), "flows": flows}, known)
+    foreground = (parts > 0).astype(np.uint8)
+    if known is not None:
+        foreground[~known], flows[~known] = IGNORE, np.nan
+    return {FOREGROUND: foreground, FLOWS: flows}
 
 
 def _directions(parts: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -78,16 +90,28 @@ def _directions(parts: np.ndarray, places: np.ndarray) -> np.ndarray:
     return (gradient / scale[:, None]).astype(np.float32)
 
 
-def decode(maps: Maps, thresholds: Thresholds) -> Instances:
+def centre(places: np.ndarray) -> np.ndarray:
+    """The one of the places (n, rank) that is nearest to their mean."""
+    return places[np.square(places - places.mean(axis=0)).sum(axis=1).argmin()]
+
+
+def turned(flows: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Directions (..., rank) of a mirrored image whose pixels are back in their places."""
+    signs = np.ones(flows.shape[-1], np.float32)
+    signs[list(axes)] = -1
+    return flows * signs
+
+
+def decode(maps: Mapping[str, np.ndarray], thresholds: Mapping[str, float]) -> Instances:
     """Objects from the pixels that flow to one place.
 
     maps: `instances` (*space, 2) probabilities, `flows` (*space, rank). thresholds: `foreground`
     probability; `radius` and `votes` of centres, see `gather`. Returns (*space) int32, 1..n.
     """
-    foreground = maps["instances"][..., 1] >= np.float32(thresholds["foreground"])
+    foreground = maps[FOREGROUND][..., 1] >= np.float32(thresholds["foreground"])
 
     def step(part: tuple[slice, ...]) -> np.ndarray:
-        flows = np.where(foreground[part][..., None], maps["flows"][part], np.float32(0))
+        flows = np.where(foreground[part][..., None], maps[FLOWS][part], np.float32(0))
         return flows / np.maximum(np.linalg.norm(flows, axis=-1, keepdims=True), 1).astype(np.float32)
 
     ends = follow(step, foreground, DOUBLINGS)

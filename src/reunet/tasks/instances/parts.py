@@ -24,38 +24,20 @@ def connected_parts(objects: np.ndarray) -> NDArray[np.int32]:
     return np.asarray(label(objects, background=0, connectivity=2), np.int32)
 
 
-def components(mask: np.ndarray) -> tuple[NDArray[np.int32], int]:
-    """Connected components of a bool array (*space), as `connected_parts` sees them: numbers 1..n and n."""
+def components(mask: np.ndarray) -> NDArray[np.int32]:
+    """Connected components of a bool array (*space), as `connected_parts` sees them: numbers 1..n."""
     if mask.ndim == 2:
-        count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8, ltype=cv2.CV_32S)
-        return labels, count - 1
-    from scipy import ndimage
-
-    labels = np.empty(mask.shape, np.int32)
-    return labels, ndimage.label(mask, ndimage.generate_binary_structure(3, 2), output=labels)
+        return np.asarray(cv2.connectedComponents(mask.view(np.uint8), connectivity=8, ltype=cv2.CV_32S)[1])
+    return connected_parts(mask)
 
 
-def dense(instances: NDArray[np.int32], count: int) -> NDArray[np.int32]:
-    """Renumber ids up to `count` in place so that those in use are 1..n."""
-    used = np.zeros(count + 1, bool)
-    for row in instances:
-        used[row.ravel()] = True
-    used[0] = False
-    if not used[1:].all():
-        table = np.cumsum(used, dtype=np.int32) * used
-        for row in instances:
-            row[...] = table[row]
-    return instances
-
-
-def boxes(parts: np.ndarray, margin: int = 0) -> Iterator[tuple[int, Box]]:
-    """Number and bounding box, grown by `margin` pixels inside the array, of each object that is there."""
+def boxes(parts: np.ndarray) -> Iterator[tuple[int, Box]]:
+    """Number and bounding box of each object that is there."""
     from scipy import ndimage
 
     for number, box in enumerate(ndimage.find_objects(parts), 1):
         if box is not None:
-            sides = zip(box, parts.shape, strict=True)
-            yield number, tuple(slice(max(s.start - margin, 0), min(s.stop + margin, n)) for s, n in sides)
+            yield number, box
 
 
 def blocks(shape: tuple[int, ...], side: int, halo: int) -> Iterator[tuple[Box, Box, Box]]:

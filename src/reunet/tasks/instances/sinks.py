@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import sqrt
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from reunet.tasks.instances.parts import CHUNK, blocks, components, dense
-from reunet.tasks.instances.representation import Instances
+from reunet.tasks.instances.parts import CHUNK, blocks, components, connected_parts
+
+Instances = NDArray[np.int32]
+"""Instance map (*space): 0 background, objects 1..n."""
 
 BLOCK = {2: 1024, 3: 128}
 """Side in pixels of the blocks in which pixels are followed, by rank."""
@@ -56,31 +60,32 @@ def jump(ends: np.ndarray) -> np.ndarray:
 def gather(ends: np.ndarray, radius: int, votes: float) -> Instances:
     """Objects from where pixels end, in place of `ends`.
 
-    Centres are the local maxima, within `radius`, of how many pixels end there, smoothed over about half as
-    far, where at least `votes` pixels end in the 3 x 3 (x 3) around. Each pixel goes to the centre
-    nearest to its end, or to none within REACH.
+    ends: (*space) int32 flat indices of the pixel where each ends, -1 outside of objects. Centres are the
+    local maxima, within `radius` pixels, of the smoothed number of pixels that end there, at least `votes` of
+    them in the 3 x 3 (x 3) around. Each pixel goes to the centre nearest to its end, or to none if REACH is
+    not enough. Pieces of an object that do not touch are objects, where they have `votes` pixels. Returns
+    (*space) int32, 1..n.
     """
     from scipy import ndimage
     from scipy.spatial import cKDTree
 
     shape, flat = ends.shape, ends.reshape(-1)
-    counts = _arrivals(flat).reshape(shape)
+    counts = _counted(flat).reshape(shape)
     hit = np.flatnonzero(counts)
     if not len(hit):
         return np.zeros(shape, np.int32)
     enough = counts.copy()
     for axis in range(len(shape)):
         ndimage.correlate1d(enough, [1, 1, 1], axis, output=enough, mode="constant")
-        for _ in range(radius // 2):
-            ndimage.correlate1d(counts, [1, 2, 1], axis, output=counts, mode="constant")
     peaks = enough >= max(votes, 1)
-    del enough
     peaks &= counts > 0
+    del enough
+    ndimage.gaussian_filter(counts, sqrt(radius // 2 / 2), output=counts, mode="constant")
     peaks &= counts == ndimage.maximum_filter(counts, 2 * radius + 1, mode="constant")
     del counts
     # Equal maxima within the radius are one centre.
     reach = 2 * ((radius - 1) // 2) + 1
-    labels, count = components(ndimage.maximum_filter(peaks, reach) if reach > 1 else peaks)
+    labels = components(ndimage.maximum_filter(peaks, reach) if reach > 1 else peaks)
     centres = np.flatnonzero(labels)
     if not len(centres):
         return np.zeros(shape, np.int32)
@@ -92,17 +97,30 @@ def gather(ends: np.ndarray, radius: int, votes: float) -> Instances:
     table[hit] = numbers[nearest]
     for part in np.split(flat, range(CHUNK, flat.size, CHUNK)):
         part[...] = np.where(part >= 0, table[part], 0)
-    return dense(ends, count)
+    return _in_pieces(ends, round(votes))
 
 
-def _arrivals(flat: np.ndarray) -> np.ndarray:
-    """How many pixels end at each pixel."""
-    counts = np.zeros(flat.size, np.int32)
+def _in_pieces(objects: np.ndarray, least: int) -> Instances:
+    """The connected parts of all objects that have at least `least` pixels, 1..n."""
+    parts = connected_parts(objects)
+    chunks = np.split(parts.reshape(-1), range(CHUNK, parts.size, CHUNK))
+    count = int(parts.max(initial=0))
+    kept = np.sum([np.bincount(chunk, minlength=count + 1) for chunk in chunks], axis=0) >= least
+    kept[0] = False
+    table = (np.cumsum(kept) * kept).astype(np.int32)
+    for chunk in chunks:
+        chunk[...] = table[chunk]
+    return parts
+
+
+def _counted(flat: np.ndarray) -> np.ndarray:
+    """How many pixels end at each pixel, float32."""
+    counts = np.zeros(flat.size, np.float32)
     for part in np.split(flat, range(CHUNK, flat.size, CHUNK)):
         ends = part[part >= 0]
         if len(ends):
             found = np.bincount(ends - ends.min())
-            counts[ends.min() : ends.min() + len(found)] += found.astype(np.int32)
+            counts[ends.min() : ends.min() + len(found)] += found
     return counts
 
 

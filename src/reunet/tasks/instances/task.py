@@ -15,17 +15,12 @@ from reunet.metrics.matching import average_precision, match_counts
 from reunet.metrics.objects import object_overlap
 from reunet.metrics.overlap import mean_defined
 from reunet.tasks.base import Classes, Maps, Pairs
-from reunet.tasks.instances import boundary
 from reunet.tasks.instances.fit import fit
+from reunet.tasks.instances.flows import DEFAULTS, FLOWS, FOREGROUND, decode, heads, targets, turned
 from reunet.tasks.instances.objects import mean_by_object
-from reunet.tasks.instances.representation import Instances as InstanceMap
-from reunet.tasks.instances.representation import Representation
 from reunet.tasks.instances.scorer import Scorer
+from reunet.tasks.instances.sinks import Instances as InstanceMap
 from reunet.tasks.semantic import Semantic
-
-REPRESENTATION = Representation(
-    boundary.targets, boundary.heads, boundary.LOSSES, boundary.decode, boundary.GRID
-)
 
 CLASSES = Semantic()
 """Tells the class at each pixel of an object, where there are several."""
@@ -47,40 +42,35 @@ class Instances:
     needs: tuple[str, ...] = ("objects",)
     reach: Mapping[int, int] = {2: 128, 3: 32}
 
-    def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
-        losses = {"segmentation": "segmentation", "l1": "smooth_l1"}
-        own = tuple(
-            head.model_copy(update={"loss": losses[REPRESENTATION.losses[head.name]]})
-            for head in REPRESENTATION.heads(2)
-        )
-        return (*own, *(CLASSES.heads(classes) if _has_classes(classes) else ()))
+    def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:
+        return (*heads(rank), *(CLASSES.heads(classes, rank) if _has_classes(classes) else ()))
 
     def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
         if truth.objects is None:
             return {}
-        own = REPRESENTATION.targets(truth.objects, truth.told)
+        own = targets(truth.objects, truth.told)
         return own | (CLASSES.targets(truth, classes) if _has_classes(classes) else {})
 
     def turned(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
-        return {}
+        return {FLOWS: turned(heads[FLOWS], axes)}
 
     def decode(self, maps: Maps, classes: Classes, calibration: Calibration) -> Prediction:
-        heads = self._full(maps)
-        found = _objects(heads, calibration.instance_thresholds)
-        scores = mean_by_object(found, 1 - heads["instances"][..., 0])  # channel 0 is the background
+        full = _full(maps)
+        found = _objects(full, calibration.instance_thresholds)
+        scores = mean_by_object(found, full[FOREGROUND][..., 1])
         labels = CLASSES.decode(maps, classes, calibration).labels if _has_classes(classes) else None
         return Prediction(labels, instances=found, instance_scores=scores)
 
     def decided(self, maps: Maps, classes: Classes, calibration: Calibration) -> np.ndarray:
-        """The most probable of background, inside and boundary."""
-        return maps.heads["instances"].argmax(axis=-1).astype(np.uint8)
+        """Where an object is at least as likely as not."""
+        return (maps.heads[FOREGROUND][..., 1] >= np.float32(0.5)).astype(np.uint8)
 
     def scorer(self, classes: Classes, calibration: Calibration, split: str) -> Scorer:
         return Scorer(classes.labels, calibration, split)
 
     def validation_score(self, pairs: Pairs, classes: Classes) -> float:
         scores = [
-            precision_of(truth.objects, _objects(self._full(maps), {}), truth.told)
+            precision_of(truth.objects, _objects(_full(maps), {}), truth.told)
             for truth, maps in pairs
             if truth.objects is not None
         ]
@@ -90,16 +80,17 @@ class Instances:
         def some() -> Iterator[tuple[Truth, Mapping[str, np.ndarray]]]:
             for number, (truth, maps) in enumerate(pairs):
                 if number < FITTED_IMAGES and truth.objects is not None:
-                    yield truth, self._full(maps)
+                    yield truth, _full(maps)
 
-        return Calibration(instance_thresholds=fit(some(), REPRESENTATION, _score))
+        return Calibration(instance_thresholds=fit(some(), _score))
 
-    def _full(self, maps: Maps) -> dict[str, np.ndarray]:
-        return {name: maps.full(name) for name in REPRESENTATION.losses}
+
+def _full(maps: Maps) -> dict[str, np.ndarray]:
+    return {name: maps.full(name) for name in (FOREGROUND, FLOWS)}
 
 
 def _objects(heads: Mapping[str, np.ndarray], thresholds: Mapping[str, float]) -> InstanceMap:
-    return REPRESENTATION.decode(heads, {**REPRESENTATION.defaults, **thresholds})
+    return decode(heads, DEFAULTS | dict(thresholds))
 
 
 def _has_classes(classes: Classes) -> bool:

@@ -40,7 +40,7 @@ class Semantic:
     needs: tuple[str, ...] = ("labels",)
     reach: Mapping[int, int] = {2: 0, 3: 0}
 
-    def heads(self, classes: Classes) -> tuple[HeadSpec, ...]:
+    def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:
         return (head(classes.labels),)
 
     def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
