@@ -219,6 +219,39 @@ def instances() -> str:
     )
 
 
+def representations() -> str:
+    """The ways of learning objects that were compared."""
+    lines = records.read("representations")
+    names = {
+        "boundary": "inside, boundary and distance; watershed from seeds",
+        "offsets": "offset to the centre; pixels vote for it",
+        "flows": "direction to the centre; pixels follow it",
+    }
+    rows = []
+    for line in lines:
+        result, ap = line["result"], line["result"]["ap"]["pooled"]
+        low, high = result["ci95"]["ap"]["pooled"]["0.50"]
+        scores = [f"{ap[f'{t:.2f}']:.3f}" for t in (0.5, 0.6, 0.7, 0.8, 0.9)]
+        kind = names[line["key"]["representation"]]
+        rows.append(
+            [
+                kind,
+                scores[0],
+                f"{low:.3f} to {high:.3f}",
+                *scores[1:],
+                *(f"{result[s]:.3f}" for s in ("pq", "aji")),
+            ]
+        )
+    key = lines[0]["key"]
+    return (
+        f"## Which representation of objects\n\n{key['set']}, test: the same network, patches, seed "
+        f"{key['seed']} and {key['steps']} steps of 4 patches for each, thresholds fitted on the held-out "
+        "images. Average precision over the objects of all images by IoU threshold. Flows are kept; the code "
+        f"of the two others is gone ({lines[0]['date']}).\n\n"
+        + table(["learned and read", "AP 0.5", "95 %", "0.6", "0.7", "0.8", "0.9", "PQ", "AJI"], rows)
+    )
+
+
 def plain(name: str, title: str, explanation: str) -> Callable[[], str]:
     """A section that lists every field of each measurement's newest line."""
 
@@ -236,6 +269,7 @@ def plain(name: str, title: str, explanation: str) -> Callable[[], str]:
 SECTIONS: dict[str, Callable[[], str]] = {
     "quality": quality,
     "instances": instances,
+    "representations": representations,
     "normalisation": normalisation,
     "recurrence": race,
     "recurrence_cost": recurrence_cost,

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-VERBS = ("", "check", "plan", "train", "predict", "evaluate", "compare", "models", "demo", "doctor")
+VERBS = ("", "check", "plan", "train", "predict", "evaluate", "export", "compare", "models", "demo", "doctor")
 INTRODUCTION = """# The command line
 
 Every verb is also a function of the same name with the same arguments: `reunet.train(...)`.

@@ -8,18 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reunet.contracts.labels import LabelMap, default_classes
-from reunet.contracts.network import HeadSpec
+from reunet.contracts.labels import LabelMap, Region, default_classes
 from reunet.contracts.plan import Calibration, ClipSpec, Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.contracts.run import RunFolder
 from reunet.export.check import compare
 from reunet.export.describe import describe, readme
 from reunet.export.formats import FORMATS, Sources
 from reunet.inference.load import load
-from reunet.tasks import TASKS, Classes
+from reunet.tasks import Classes, Work
 
-pytestmark = pytest.mark.keras
+pytestmark = pytest.mark.usefixtures("backend")  # files are made in a process of their own
 TWO, THREE = LabelMap(classes=default_classes([0, 1])), LabelMap(classes=default_classes([0, 7, 300]))
+REGIONS = LabelMap(
+    classes=default_classes([0, 1, 2]),
+    regions=(
+        Region(name="whole", color=(1, 2, 3), classes=(1, 2), paints=1),
+        Region(name="core", color=(3, 2, 1), classes=(2,), paints=2),
+    ),
+)
 FIXED = Intensity(method="fixed", offset=(100.0,), scale=(30.0,), limit=(-2.0, 2.0))
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -27,6 +33,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "windows of frames": {"preset": "slice_unet", "clip": ClipSpec(frames=4)},
     "volumes": {"preset": "unet3d", "tile": (8, 16, 12), "labels": TWO},
     "sweeps": {"preset": "cnn_rnn_unet"},
+    "regions": {"preset": "unet", "labels": REGIONS},
     "valid padding": {"preset": "unet", "padding": "valid", "tile": (44, 48)},
     "fixed intensity, class ids above 255": {"preset": "unet", "intensity": FIXED, "labels": THREE},
     "made smaller": {"preset": "nnunet", "spacing": (1.7, 2.0)},
@@ -49,7 +56,7 @@ def make_run(folder: Path, **kind: Any) -> RunFolder:
         kind.get("labels", LabelMap(classes=default_classes([0, 1, 2]))),
     )
     classes = Classes(labels, labels if "classification" in tasks else None)
-    heads: tuple[HeadSpec, ...] = tuple(head for task in tasks for head in TASKS[task].heads(classes, 2))
+    heads = Work(tasks, classes).heads(2)
     fields = {name: value for name, value in kind.items() if name not in own}
     network = configure(**{"in_channels": 1, "filters": (4, 8, 12), **fields}, heads=heads)
     tile = kind.get("tile", (32, 48))

@@ -17,7 +17,7 @@ from reunet.export.measure import Trial
 from reunet.export.openvino import export_engine, synthetic_image, synthetic_tile
 from reunet.inference.load import load
 
-pytestmark = pytest.mark.keras
+pytestmark = pytest.mark.usefixtures("backend")  # OpenVINO does all of it
 
 
 def test_a_run_gets_an_engine_in_int8_that_is_measured(

@@ -17,7 +17,7 @@ from reunet.errors import BackendError, ModelFileError, StorageError, UsageError
 from reunet.flows.export import export
 from reunet.flows.predict import predict
 
-pytestmark = pytest.mark.keras
+pytestmark = pytest.mark.usefixtures("backend")  # files are made in a process of their own
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NEEDS = {
     "onnx": "onnxruntime",
