@@ -87,7 +87,12 @@ def make_run(folder: Path, **kind: Any) -> RunFolder:
     return run
 
 
-@pytest.mark.parametrize("kind", KINDS)
+QUICK = ("frame by frame", "fixed intensity, class ids above 255", "regions", "made smaller")
+
+
+@pytest.mark.parametrize(
+    "kind", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in KINDS]
+)
 def test_it_computes_what_predict_computes(kind: str, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", **KINDS[kind])
     plan, predictor = run.plan(), load(run.path)
