@@ -238,7 +238,9 @@ def train(
 @app.command()
 def predict(
     run: Annotated[Path, Argument(metavar="RUN", help="Folder that `reunet train` wrote.")],
-    inputs: Annotated[list[Path], Argument(metavar="INPUT...", help="Image files and folders of them.")],
+    inputs: Annotated[
+        list[Path], Argument(metavar="INPUT...", help="Images, videos, folders of them; - for a stream.")
+    ],
     output: Annotated[
         Path | None, Option("-o", "--output", metavar="OUT", help="Results; else RUN-predictions.")
     ] = None,

@@ -16,6 +16,7 @@ from reunet.datasets.sequences import FILE, Place, SequencePattern, natural_orde
 from reunet.errors import DataError, ReunetError, UsageError
 from reunet.io.images import IMAGE_SUFFIXES, image_suffix, read_header, without_suffix
 from reunet.io.lazy import is_array
+from reunet.io.video import VIDEO_SUFFIXES, is_video
 
 CHANNEL_FOLDERS = frozenset(images for images, _ in NNUNET.values())
 IMAGES = frozenset({*IMAGE_FOLDERS, *(images.lower() for images in CHANNEL_FOLDERS)})
@@ -74,13 +75,15 @@ def _sources_of(given: Path, exclude: Path) -> list[Source]:
             fix=nearby(given),
         )
     files = [path for path in _walk(given) if not path.resolve().is_relative_to(exclude)]
-    images = sorted(path for path in files if image_suffix(path) or path.suffix.lower() == ".zarr")
+    images = sorted(
+        path for path in files if image_suffix(path) or is_video(path) or path.suffix.lower() == ".zarr"
+    )
     if not images:
         found = ", ".join(sorted(path.name for path in files)[:5])
         raise DataError(
             "the folder holds no images",
             where=given,
-            expected=f"files ending in {', '.join(sorted(IMAGE_SUFFIXES))}",
+            expected=f"files ending in {', '.join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))}",
             received=found or "no files",
         )
     _check_no_dataset(given, images)

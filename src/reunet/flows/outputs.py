@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,12 @@ from reunet.io.annotations.instances import write_instances
 from reunet.io.header import ImageHeader
 from reunet.io.images import UNSTATED
 from reunet.io.masks import write_mask
+from reunet.io.pages import Spool
 from reunet.io.planes import sheet, telling_planes
 from reunet.io.render import overlay, write_picture
 from reunet.io.render_objects import draw_boxes, outlines
-from reunet.storage import atomic_path, publish_folder
+from reunet.io.video import is_video, video_rate, write_video
+from reunet.storage import atomic_path, publish_folder, scratch_folder
 from reunet.tasks.instances.objects import majority_class
 
 MOST_PNG_IDS = np.iinfo(np.uint16).max
@@ -86,6 +90,7 @@ class Job:
             *(self.path(kind, suffix) for kind in ("masks", "instances") for suffix in SUFFIXES),
             self.path("overlays", ".png"),
             self.path("overlays", ".pages"),
+            self.path("overlays", ".mp4"),
             self.path("geojson", ".geojson"),
             self.path("rois", ".zip"),
             self.path("probabilities", ".npy"),
@@ -152,34 +157,55 @@ def write_image(job: Job, plan: Plan, header: ImageHeader, image: np.ndarray, re
 
 
 def write_stack(job: Job, plan: Plan, pages: Iterable[tuple[np.ndarray, Prediction]]) -> None:
-    """Write all results of a stack, page after page: masks and instances as stacks, a picture per page."""
-    kept: list[Prediction] = []
+    """Write all results of a stack or video, page after page: masks and instances as stacks, a picture per
+    page, of a video a video. What is found waits on disk, so memory does not grow with the number of pages.
+    """
     described_pages: list[dict[str, Any]] = []
+    with scratch_folder(job.output) as scratch:
+        spools = {kind: Spool(scratch / kind) for kind in ("labels", "instances", "probabilities")}
 
-    def fill(folder: Path) -> None:
-        for number, (image, result) in enumerate(pages, 1):
-            picture = _drawn(image, result, plan.labels)
-            if picture is not None:
-                write_picture(folder / f"{number:04d}.png", picture)
-            if job.part is not None:
-                name = f"{job.source.name.as_posix()}.pages/{number:04d}"
-                place = None if job.place is None else Place(job.place.sequence, number - 1)
-                described_pages.append(described((name, name), image, result, plan, place=place))
-            kept.append(result if job.kinds.probabilities else replace(result, probabilities=None))
+        def drawn() -> Iterator[np.ndarray]:
+            for number, (image, result) in enumerate(pages, 1):
+                for kind, spool in spools.items():
+                    found = getattr(result, kind)
+                    if found is not None and (kind != "probabilities" or job.kinds.probabilities):
+                        spool.add(found)
+                if job.part is not None:
+                    name = f"{job.source.name.as_posix()}.pages/{number:04d}"
+                    place = None if job.place is None else Place(job.place.sequence, number - 1)
+                    described_pages.append(described((name, name), image, result, plan, place=place))
+                picture = _drawn(image, result, plan.labels)
+                if picture is not None:
+                    yield picture
 
-    if set(job.tasks) == {"classification"}:  # nothing to draw
-        fill(job.output)
-    else:
-        publish_folder(job.path("overlays", ".pages"), fill)
-    if (probabilities := _stacked([result.probabilities for result in kept])) is not None:
-        _write_array(job.path("probabilities", ".npy"), probabilities)
-    if (labels := _stacked([result.labels for result in kept])) is not None:
-        write_mask(job.path("masks", ".tif"), labels, plan.labels)
-    if (ids := _stacked([result.instances for result in kept])) is not None:
-        write_rois(job.path("rois", ".zip"), ids)
-        write_instances(job.path("instances", ".tif"), ids)
+        _write_pictures(job, drawn())
+        labels, ids, probabilities = (spool.pages() for spool in spools.values())
+        if probabilities is not None:
+            _write_array(job.path("probabilities", ".npy"), probabilities)
+        if labels is not None:
+            write_mask(job.path("masks", ".tif"), labels, plan.labels)
+        if ids is not None:
+            write_rois(job.path("rois", ".zip"), ids)
+            write_instances(job.path("instances", ".tif"), ids)
     if job.part is not None:
         write_part(job.part, job.tasks, described_pages)
+
+
+def _write_pictures(job: Job, pictures: Iterator[np.ndarray]) -> None:
+    if is_video(job.source.path):
+        first = next(pictures, None)
+        if first is not None:
+            with atomic_path(job.path("overlays", ".mp4")) as temporary:
+                write_video(temporary, chain([first], pictures), video_rate(job.source.path))
+    elif set(job.tasks) == {"classification"}:  # nothing to draw
+        deque(pictures, 0)
+    else:
+
+        def fill(folder: Path) -> None:
+            for number, picture in enumerate(pictures, 1):
+                write_picture(folder / f"{number:04d}.png", picture)
+
+        publish_folder(job.path("overlays", ".pages"), fill)
 
 
 def _drawn(image: np.ndarray, result: Prediction, labels: LabelMap) -> np.ndarray | None:
@@ -207,11 +233,6 @@ def _in_planes(
     classes = None if result.labels is None else sheet(result.labels, planes, IGNORE)
     ids = None if result.instances is None else sheet(result.instances, planes, 0)
     return sheet(image[..., :1], planes), Prediction(labels=classes, instances=ids)
-
-
-def _stacked(pages: list[np.ndarray | None]) -> np.ndarray | None:
-    told = [page for page in pages if page is not None]
-    return np.stack(told) if told else None
 
 
 def _write_array(path: Path, values: np.ndarray) -> None:

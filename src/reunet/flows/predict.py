@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from reunet.errors import DataError, StorageError, UsageError
 from reunet.flows.fields import outside_value
 from reunet.flows.inputs import Source, find_sources, in_sequences, nearby
 from reunet.flows.jobs import predict_all
+from reunet.flows.live import STANDARD_INPUT, predict_live
 from reunet.flows.outputs import Job, Kinds
 from reunet.flows.tables import PARTS, TABLES, remove_tables, write_tables
 from reunet.flows.tracks import Place, track_name
@@ -49,7 +51,8 @@ def predict(
     Parameters
     ----------
     run: folder of a finished training.
-    inputs: image files, and folders that are searched with everything below.
+    inputs: image files, videos, and folders that are searched with everything below; or "-" alone, a video
+        stream on standard input that is predicted frame by frame while it comes.
     output: folder for `masks/`, `instances/`, `overlays/`, objects.csv and so on; `RUN-predictions` when
         None.
     engine, precision, tta: see `reunet.load`.
@@ -78,6 +81,15 @@ def predict(
     run = Path(run)
     given = [inputs] if isinstance(inputs, (str, Path)) else inputs
     folder = Path(output) if output is not None else _beside(run)
+    if STANDARD_INPUT in map(Path, given):
+        if len(given) > 1 or skip_existing or fov or sequence or max_memory:
+            raise UsageError(
+                "standard input (-) is one stream, predicted frame by frame",
+                fix="give no other input, and none of --skip-existing, --fov, --sequence, --max-memory",
+            )
+        kinds, progress = Kinds(RunFolder(run).plan().tasks, probabilities), on_progress or NullProgress()
+        predictor = load(run, engine, precision, tta)
+        return predict_live(sys.stdin.buffer, predictor, folder, kinds, progress, overwrite=overwrite)
     sources = find_sources([Path(path) for path in given], exclude=folder)
     fields = {} if fov is None else _find_fields(Path(fov), sources)
     plan = RunFolder(run).plan()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from reunet.io.header import MAX_PIXELS, ImageHeader
 from reunet.io.nifti import is_nifti, nifti_header, read_nifti
 from reunet.io.raster import is_raster, raster_header, read_raster
 from reunet.io.tiff import is_tiff, read_tiff, tiff_header
+from reunet.io.video import is_video, video_frames, video_header
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -24,6 +26,7 @@ __all__ = [
     "read_channels",
     "read_header",
     "read_image",
+    "read_pages",
     "read_pixels",
     "volume_spacing",
     "without_suffix",
@@ -58,6 +61,8 @@ def read_header(path: Path, axes: str | None = None) -> ImageHeader:
     Raises ImageReadError for a file that is missing, damaged or no image, TooLargeError above MAX_PIXELS.
     """
     with explained(path):
+        if is_video(path):
+            return video_header(path)
         start = _start(path)
         if is_nifti(start):
             return nifti_header(path)
@@ -95,6 +100,28 @@ def read_channels(paths: Sequence[Path], *, page: int | None = None, axes: str |
     return images[0] if len(images) == 1 else np.concatenate(images, axis=-1)
 
 
+def read_pages(path: Path, count: int, axes: str | None = None) -> Iterator[np.ndarray]:
+    """The `count` pages of a stack or frames of a video, one after the other, each as `read_image` gives it.
+
+    Raises ImageReadError, also for a video that ends early.
+    """
+    if not is_video(path):
+        yield from (read_image(path, page=page, axes=axes) for page in range(count))
+        return
+    read = 0
+    for frame in islice(video_frames(path, path), count):
+        read += 1
+        yield frame
+    if read < count:
+        raise ImageReadError(
+            "the video ends early",
+            where=path,
+            expected=f"{count} frames",
+            received=read,
+            fix="it may be truncated or damaged: copy or export it again",
+        )
+
+
 def volume_spacing(path: Path) -> tuple[float, ...] | None:
     """Size of a volume's voxels in mm per axis, UNSTATED where the file does not say; None for images."""
     return read_header(path).spacing or UNSTATED if image_suffix(path) in VOLUME_SUFFIXES else None
@@ -123,6 +150,8 @@ def read_pixels(path: Path, *, page: int | None, axes: str | None, palette_value
     with explained(path):
         if header.is_volume:
             return read_nifti(path)
+        if is_video(path):
+            return next(islice(video_frames(path, path), page, None))
         if is_tiff(_start(path)):
             return read_tiff(path, page or 0, axes, palette_values=palette_values)
         return read_raster(path, palette_values=palette_values)

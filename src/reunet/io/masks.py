@@ -12,6 +12,7 @@ from reunet.errors import ImageReadError, LabelError
 from reunet.io.channels import is_grey
 from reunet.io.images import drop_alpha, read_header, read_pixels
 from reunet.io.nifti import write_nifti
+from reunet.io.pages import write_pages
 from reunet.io.raster import raster_palette
 from reunet.storage import atomic_path
 
@@ -168,10 +169,10 @@ def write_mask(path: Path, indices: np.ndarray, labels: LabelMap, like: Path | N
     like: the NIfTI volume that (D, H, W) indices belong to; the mask gets its geometry, and no colours.
     IGNORE pixels become the ignore value of the class list. Raises LabelError, StorageError.
     """
-    values = to_values(indices, labels, path)
     if like is not None:
-        write_nifti(path, values, like)
+        write_nifti(path, to_values(indices, labels, path), like)
     elif path.suffix.lower() == ".png":
+        values = to_values(indices, labels, path)
         if values.dtype != np.uint8 or values.ndim != 2:
             raise LabelError(
                 "a PNG mask holds one page and ids up to 255",
@@ -181,7 +182,7 @@ def write_mask(path: Path, indices: np.ndarray, labels: LabelMap, like: Path | N
             )
         _write_png(path, values, labels)
     else:
-        _write_tiff(path, values, labels)
+        _write_tiff(path, indices, labels)
 
 
 def _look_up(values: np.ndarray, table: dict[int, int]) -> np.ndarray:
@@ -269,11 +270,10 @@ def _write_png(path: Path, values: np.ndarray, labels: LabelMap) -> None:
         image.save(temporary, format="PNG", compress_level=4)
 
 
-def _write_tiff(path: Path, values: np.ndarray, labels: LabelMap) -> None:
-    import tifffile
-
-    colour: dict[str, object] = {"photometric": "minisblack"}
-    if values.dtype == np.uint8:
+def _write_tiff(path: Path, indices: np.ndarray, labels: LabelMap) -> None:
+    dtype = labels.to_ids(np.zeros(1, np.uint8)).dtype
+    colour: dict[str, object] = {}
+    if dtype == np.uint8:
         colour = {"photometric": "palette", "colormap": palette(labels).T.astype(np.uint16) * 257}
-    with atomic_path(path) as temporary:
-        tifffile.imwrite(temporary, values, compression="zlib", metadata=None, **colour)
+    pages = indices if indices.ndim == 3 else indices[None]
+    write_pages(path, (to_values(page, labels, path) for page in pages), indices.shape, dtype, **colour)

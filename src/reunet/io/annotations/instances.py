@@ -13,6 +13,7 @@ from reunet.errors import LabelError, ReunetError
 from reunet.io.images import read_header
 from reunet.io.masks import is_coloured, lossy_mask, read_raw_mask
 from reunet.io.nifti import write_nifti
+from reunet.io.pages import write_pages
 from reunet.storage import atomic_path
 
 _EXACT_FLOAT = 2**24  # float32 holds every whole number up to here
@@ -94,10 +95,11 @@ def write_instances(path: Path, ids: np.ndarray, like: Path | None = None) -> No
     highest = int(ids.max(initial=0))
     if int(ids.min(initial=0)) < 0 or highest > np.iinfo(np.uint32).max or ids.dtype.kind not in "iu":
         raise LabelError("ids are whole numbers from 0", where=path, received=f"{ids.dtype}, {ids.min()}")
-    values = ids.astype(np.uint16 if highest <= np.iinfo(np.uint16).max else np.uint32)
+    dtype = np.dtype(np.uint16 if highest <= np.iinfo(np.uint16).max else np.uint32)
     if like is not None:
-        write_nifti(path, values, like)
+        write_nifti(path, ids.astype(dtype), like)
     elif path.suffix.lower() == ".png":
+        values = ids.astype(dtype)
         if values.dtype != np.uint16 or values.ndim != 2:
             expected, received = "(H, W), ids up to 65,535", f"shape {ids.shape}, ids up to {highest}"
             what, fix = "a PNG cannot hold these ids", "write .tif instead"
@@ -107,10 +109,8 @@ def write_instances(path: Path, ids: np.ndarray, like: Path | None = None) -> No
         with atomic_path(path) as temporary:
             Image.fromarray(values).save(temporary, format="PNG", compress_level=4)
     else:
-        import tifffile
-
-        with atomic_path(path) as temporary:
-            tifffile.imwrite(temporary, values, photometric="minisblack", compression="zlib", metadata=None)
+        pages = ids if ids.ndim == 3 else ids[None]
+        write_pages(path, (page.astype(dtype) for page in pages), ids.shape, dtype)
 
 
 def _read(path: Path, page: int | None, axes: str | None) -> NDArray[np.int32]:

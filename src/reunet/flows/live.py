@@ -1,0 +1,97 @@
+"""A video that is predicted while it comes, such as that of a camera: results as they are found."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import BinaryIO
+
+import numpy as np
+
+from reunet.contracts.results import Prediction, PredictResult
+from reunet.errors import ReunetError, StorageError
+from reunet.flows.inputs import Source
+from reunet.flows.jobs import latency_of
+from reunet.flows.outputs import Job, Kinds, write_image
+from reunet.flows.tables import PARTS, remove_tables, write_tables
+from reunet.inference.predictor import Predictor
+from reunet.inference.sequence import SequencePredictor
+from reunet.io.header import ImageHeader
+from reunet.io.video import video_frames
+from reunet.progress import Progress
+
+STANDARD_INPUT = Path("-")
+NAME = "stdin"
+"""Results of the first frame are called stdin/000001."""
+
+
+def predict_live(
+    stream: BinaryIO,
+    predictor: Predictor | SequencePredictor,
+    folder: Path,
+    kinds: Kinds,
+    progress: Progress,
+    *,
+    overwrite: bool,
+) -> PredictResult:
+    """Predict the frames of a video stream one after the other, and write what is found in each at once.
+
+    A network that looks back only carries its state from frame to frame; one that looks ahead is refused.
+    A stream that breaks off leaves the results of its frames and is among the failures. Raises PlanError,
+    StorageError, UsageError.
+    """
+    predict = predictor.stream() if isinstance(predictor, SequencePredictor) else predictor
+    _make_room(folder, overwrite)
+    done: list[Path] = []
+    failures: dict[str, str] = {}
+    seconds: list[float] = []
+    has_tables = kinds.tasks != ("semantic",)
+    if has_tables:
+        remove_tables(folder)
+    progress.start("predicting", None)
+    try:
+        for frame, result in _found(video_frames(stream, "standard input"), predict, seconds):
+            name = Path(NAME) / f"{len(done) + 1:06d}"
+            job = Job(Source(STANDARD_INPUT, name), folder, None, None, kinds)
+            header = ImageHeader(frame.shape[:2], frame.shape[2], "uint8", 1, "YXC", None, False, True)
+            write_image(job, predictor.plan, header, frame, result)
+            done.append(name)
+            progress.advance(1)
+    except StorageError:
+        raise
+    except ReunetError as cause:
+        failures[str(STANDARD_INPUT)] = str(cause)
+    finally:
+        if has_tables:
+            write_tables(folder)
+    if seconds:
+        progress.message(latency_of(seconds))
+    return PredictResult(folder, tuple(done), failures=failures)
+
+
+def _found(
+    frames: Iterator[np.ndarray], predict: Callable[[np.ndarray], Prediction], seconds: list[float]
+) -> Iterator[tuple[np.ndarray, Prediction]]:
+    for frame in frames:
+        began = perf_counter()
+        result = predict(frame)
+        seconds.append(perf_counter() - began)
+        yield frame, result
+
+
+def _make_room(folder: Path, overwrite: bool) -> None:
+    """Remove the results of an earlier stream. Raises StorageError when there are some that should stay."""
+    kinds = ("masks", "instances", "overlays", "geojson", "rois", "probabilities", PARTS)
+    existing = [folder / kind / NAME for kind in kinds if os.path.isdir(folder / kind / NAME)]
+    if existing and not overwrite:
+        raise StorageError(
+            "results of standard input exist already",
+            where=folder,
+            received=", ".join(str(path.relative_to(folder)) for path in existing),
+            fix="use --overwrite, or another folder with -o",
+        )
+    for path in existing:
+        shutil.rmtree(path)

@@ -1,0 +1,49 @@
+"""Stacks of pages, written without all of them in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reunet.storage import atomic_path
+
+
+def write_pages(
+    path: Path, pages: Iterable[np.ndarray], shape: tuple[int, ...], dtype: np.dtype, **tags: Any
+) -> None:
+    """Write pages (H, W) atomically as one compressed TIFF of `shape`, (H, W) or (N, H, W).
+
+    tags: of tifffile, such as the colours of a palette; grey without any. Raises StorageError, and what the
+    pages raise.
+    """
+    import tifffile
+
+    tags = {"photometric": "minisblack", "compression": "zlib", "metadata": None, **tags}
+    tags["bigtiff"] = prod(shape) * dtype.itemsize > 2**31
+    with atomic_path(path) as temporary:
+        tifffile.imwrite(temporary, iter(pages), shape=shape, dtype=dtype, **tags)
+
+
+class Spool:
+    """Pages of one shape and dtype on disk until all are there, so that their number takes no memory."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._count, self._shape, self._dtype = 0, (), np.dtype(np.uint8)
+
+    def add(self, page: np.ndarray) -> None:
+        """The next page. Raises OSError."""
+        self._shape, self._dtype = page.shape, page.dtype
+        self._count += 1
+        with open(self._file, "ab") as file:
+            file.write(page.tobytes())
+
+    def pages(self) -> np.ndarray | None:
+        """All pages, (N, *page), read as they are used; None without any."""
+        if not self._count:
+            return None
+        return np.memmap(self._file, self._dtype, "r", shape=(self._count, *self._shape))

@@ -1,0 +1,127 @@
+"""Videos, frame after frame, as FFmpeg reads and writes them (PyAV)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from reunet.errors import ImageReadError, ReunetError, UsageError
+from reunet.io.header import ImageHeader, check_size
+
+VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".y4m"})
+"""Suffixes of files that are taken for videos (compared in lower case)."""
+
+RATE = Fraction(25)
+"""Frames per second where a video does not say."""
+
+
+def is_video(path: Path) -> bool:
+    """Whether a path is named like a video."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def video_header(path: Path) -> ImageHeader:
+    """Size and number of frames of a video, a stack (T, H, W) of grey or RGB images.
+
+    Raises ImageReadError for a file that is missing, damaged or has no pictures, TooLargeError, UsageError
+    without PyAV.
+    """
+    first = next(video_frames(path, path), None)
+    if first is None:
+        raise ImageReadError("the video has no frames", where=path)
+    height, width, channels = first.shape
+    check_size(path, height, width)
+    with _opened(str(path), path) as (container, stream):
+        frames = sum(packet.size > 0 for packet in container.demux(stream))
+    return ImageHeader((height, width), channels, "uint8", frames, "TYXC", None, False, True)
+
+
+def video_rate(path: Path) -> Fraction:
+    """Frames per second. Raises as `video_header` does."""
+    with _opened(str(path), path) as (_, stream):
+        return stream.average_rate or RATE
+
+
+def video_frames(source: Path | BinaryIO, where: object) -> Iterator[np.ndarray]:
+    """The frames of a video, each (H, W, 1) or (H, W, 3) uint8, as they are read.
+
+    source: a file, or a stream of any format that can be read without going back, such as NUT or Matroska.
+    Raises ImageReadError where it is damaged or the size of the frames changes, UsageError without PyAV.
+    """
+    size: tuple[int, ...] | None = None
+    with _opened(str(source) if isinstance(source, Path) else source, where) as (container, stream):
+        for number, frame in enumerate(container.decode(stream), 1):
+            pixels = frame.to_ndarray(format="gray" if _is_grey(frame.format.name) else "rgb24")
+            pixels = np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90))
+            pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+            if size is not None and pixels.shape != size:
+                raise ImageReadError(
+                    "the size of the frames changes",
+                    where=f"{where}, frame {number}",
+                    expected=" x ".join(map(str, size)),
+                    received=" x ".join(map(str, pixels.shape)),
+                )
+            size = pixels.shape
+            yield pixels
+
+
+def write_video(path: Path, frames: Iterable[np.ndarray], rate: Fraction) -> None:
+    """Write frames (H, W, 3) uint8 as H.264 in MP4, of the size of the first one."""
+    av = _import_av()
+    with av.open(str(path), "w", format="mp4") as container:
+        stream: Any = None
+        for pixels in frames:
+            if stream is None:
+                stream = container.add_stream("libx264", rate=rate)
+                # Players expect colours at half the resolution, which has whole sides only of even ones.
+                stream.height, stream.width = (side + side % 2 for side in pixels.shape[:2])
+                stream.pix_fmt = "yuv420p"
+            missing = [(0, stream.height - pixels.shape[0]), (0, stream.width - pixels.shape[1]), (0, 0)]
+            padded = np.pad(pixels, missing, mode="edge")
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(padded, format="rgb24")))
+        if stream is not None:
+            container.mux(stream.encode())
+
+
+def _import_av() -> Any:
+    try:
+        import av
+    except ImportError as cause:
+        raise UsageError(
+            "videos need PyAV, which is not installed", fix='pip install "reunet[video]"'
+        ) from cause
+    av.logging.set_level(av.logging.PANIC)  # what is wrong is said by exceptions
+    return av
+
+
+@contextmanager
+def _opened(source: str | BinaryIO, where: object) -> Iterator[tuple[Any, Any]]:
+    """The container and its first stream of pictures; whatever FFmpeg says becomes ImageReadError."""
+    av = _import_av()
+    try:
+        with av.open(source) as container:
+            if not container.streams.video:
+                raise ImageReadError("the file has no pictures", where=where, expected="a video")
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            yield container, stream
+    except ReunetError:
+        raise
+    except FileNotFoundError as cause:
+        raise ImageReadError("the video does not exist", where=where) from cause
+    except (av.FFmpegError, ValueError) as cause:
+        raise ImageReadError(
+            "the video cannot be read",
+            where=where,
+            received=str(cause)[:200],
+            fix="it may be truncated or damaged: copy or export it again",
+        ) from cause
+
+
+def _is_grey(pixel_format: str | None) -> bool:
+    return (pixel_format or "").startswith("gray")
