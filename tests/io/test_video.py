@@ -6,6 +6,7 @@ import io
 import sys
 from fractions import Fraction
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -94,6 +95,21 @@ def test_frames_of_two_sizes() -> None:
     file.seek(0)
     with pytest.raises(ImageReadError, match="size of the frames changes"):
         list(video_frames(file, "pipe"))
+
+
+def test_videos_are_read_in_several_threads(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", clip(60), Fraction(25))
+
+    def read() -> None:
+        for _ in range(30):
+            read_header(tmp_path / "a.mp4")
+
+    threads = [Thread(target=read, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive(), "they wait for one another"
 
 
 def test_without_pyav_its_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

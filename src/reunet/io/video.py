@@ -95,8 +95,7 @@ def _import_av() -> Any:
         raise UsageError(
             "videos need PyAV, which is not installed", fix='pip install "reunet[video]"'
         ) from cause
-    av.logging.set_level(av.logging.PANIC)  # what is wrong is said by exceptions
-    return av
+    return av  # its logging stays off: FFmpeg's threads would wait for Python's lock, and Python for them
 
 
 @contextmanager
