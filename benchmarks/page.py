@@ -252,6 +252,21 @@ def representations() -> str:
     )
 
 
+def object_rows() -> list[list[object]]:
+    """The row of the objects in the README, with what the peer reached in the same minutes."""
+    lines = records.read("instances")
+    found = {
+        tool: [line["result"]["all"]["ap"]["0.50"] for line in lines if line["key"]["tool"] == tool]
+        for tool in ("reunet", "stardist")
+    }
+    if not found["reunet"]:
+        return []
+    peer = f" (StarDist: {spread(found['stardist'])})" if found["stardist"] else ""
+    key, scores = lines[0]["key"], found["reunet"]
+    title = f"AP of objects at IoU 0.5{peer}"
+    return [["dsb2018_nuclei", "instances", f"{key['minutes']:g}", title, 0.66, spread(scores), len(scores)]]
+
+
 def plain(name: str, title: str, explanation: str) -> Callable[[], str]:
     """A section that lists every field of each measurement's newest line."""
 
@@ -315,7 +330,8 @@ def write() -> list[Path]:
     text = readme.read_text(encoding="utf-8")
     before, rest = text.split(START)
     after = rest.split(END)[1]
-    body = table(QUALITY_HEADER, quality_rows()) if quality_rows() else ""
+    rows = quality_rows() + object_rows()
+    body = table(QUALITY_HEADER, rows) if rows else ""
     readme.write_text(f"{before}{START}\n{body}{END}{after}", encoding="utf-8")
     return [page, readme]
 
