@@ -56,7 +56,11 @@ def test_a_killed_process_leaves_a_free_folder(holder: subprocess.Popen[str], tm
     assert not (tmp_path / ".lock").exists()
 
 
-@pytest.mark.parametrize("content", [str(os.getpid()), str(os.getppid()), "1" * 50, "", "no number"])
+@pytest.mark.parametrize(
+    "content",
+    [str(os.getpid()), str(os.getppid()), "1" * 50, "", "no number"],
+    ids=["own", "parent", "long", "empty", "words"],
+)
 def test_a_number_that_another_process_has_now_locks_nothing(content: str, tmp_path: Path) -> None:
     (tmp_path / ".lock").write_text(content)
     with folder_lock(tmp_path):

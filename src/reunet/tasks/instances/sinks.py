@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.tasks.instances.parts import CHUNK, blocks, components, connected_parts
+from reunet.tasks.instances.parts import CHUNK, blocks, boxes, components
 
 Instances = NDArray[np.int32]
 """Instance map (*space): 0 background, objects 1..n."""
@@ -97,20 +97,19 @@ def gather(ends: np.ndarray, radius: int, votes: float) -> Instances:
     table[hit] = numbers[nearest]
     for part in np.split(flat, range(CHUNK, flat.size, CHUNK)):
         part[...] = np.where(part >= 0, table[part], 0)
+    del labels, table, hit, nearest
     return _in_pieces(ends, round(votes))
 
 
 def _in_pieces(objects: np.ndarray, least: int) -> Instances:
     """The connected parts of all objects that have at least `least` pixels, 1..n."""
-    parts = connected_parts(objects)
-    chunks = np.split(parts.reshape(-1), range(CHUNK, parts.size, CHUNK))
-    count = int(parts.max(initial=0))
-    kept = np.sum([np.bincount(chunk, minlength=count + 1) for chunk in chunks], axis=0) >= least
-    kept[0] = False
-    table = (np.cumsum(kept) * kept).astype(np.int32)
-    for chunk in chunks:
-        chunk[...] = table[chunk]
-    return parts
+    result, count = np.zeros(objects.shape, np.int32), 0
+    for number, box in boxes(objects):
+        parts = components(objects[box] == number)
+        for part in np.flatnonzero(np.bincount(parts.ravel())[1:] >= least) + 1:
+            count += 1
+            result[box][parts == part] = count
+    return result
 
 
 def _counted(flat: np.ndarray) -> np.ndarray:
