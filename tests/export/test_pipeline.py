@@ -87,6 +87,8 @@ def test_matrices_resample_as_opencv_does(size: tuple[int, int], to: tuple[int, 
 @pytest.mark.parametrize("limit", [None, (-1.0, 1.5)])
 @pytest.mark.parametrize("kind", ["image", "constant", "faint on a large offset"])
 def test_normalisation(kind: str, limit: tuple[float, float] | None) -> None:
+    from keras import ops
+
     from reunet.export.pipeline import normalised
 
     images = np.random.default_rng(2).integers(0, 256, (2, 20, 30, 3)).astype(np.float32)
@@ -98,6 +100,6 @@ def test_normalisation(kind: str, limit: tuple[float, float] | None) -> None:
         Intensity(method="image_zscore", limit=limit),
         Intensity(method="fixed", offset=(1.0, 2.0, 3.0), scale=(4.0, 5.0, 6.0), limit=limit),
     ):
-        found = numpy_of(normalised(images, intensity, (1, 2)))
+        found = numpy_of(normalised(ops.convert_to_tensor(images), intensity, (1, 2)))
         expected = np.stack([normalise(image, intensity) for image in images])
         np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-3)

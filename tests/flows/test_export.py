@@ -99,15 +99,19 @@ def test_what_the_file_is_lies_in_it(tiny_run: Path, tmp_path: Path) -> None:
 
 
 def test_bioimageio_core_accepts_the_package(tiny_run: Path, tmp_path: Path) -> None:
+    """Asked in a process of its own: it leaves files open."""
     need("bioimageio")
-    export(tiny_run, format="bioimageio", output=tmp_path / "model.zip")
-    assert {"rdf.yaml", "model.onnx", "README.md"} <= set(zipfile.ZipFile(tmp_path / "model.zip").namelist())
-    try:
-        from bioimageio.core import test_model
-    except Exception as unusable:  # it does not load beside a newer pydantic
-        pytest.skip(f"bioimageio.core cannot be loaded: {unusable}")
-    summary = test_model(tmp_path / "model.zip")
-    assert summary.status == "passed", summary.format()
+    package = tmp_path / "model.zip"
+    export(tiny_run, format="bioimageio", output=package)
+    with zipfile.ZipFile(package) as archive:
+        assert {"rdf.yaml", "model.onnx", "README.md"} <= set(archive.namelist())
+    loads = subprocess.run([sys.executable, "-c", "import bioimageio.core"], capture_output=True, check=False)
+    if loads.returncode:  # it does not load beside a newer pydantic
+        pytest.skip("bioimageio.core is not there, or cannot be loaded")
+    script = "import sys; from bioimageio.core import test_model; print('is', test_model(sys.argv[1]).status)"
+    command = [sys.executable, "-c", script, str(package)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "is passed" in answer.stdout, answer.stdout + answer.stderr
 
 
 def test_a_wrong_export_leaves_nothing(

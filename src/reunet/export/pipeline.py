@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from reunet.contracts.plan import Calibration, Intensity, Plan
@@ -93,10 +92,11 @@ class Cut:
 
     def _windows(self) -> Tensor:
         """(count, inner) float32: 0 in the halos, but those at the ends of the axis."""
-        window = ops.ones_like(ops.cast(self.places(), "float32")) * gaussian_window(self.inner)
+        window = ops.ones_like(ops.cast(self.places(), "float32"))
+        window = window * ops.convert_to_tensor(gaussian_window(self.inner))
         if not self.halo:
             return window
-        number, pixel = ops.expand_dims(ops.arange(self.count), 1), np.arange(self.inner)
+        number, pixel = ops.expand_dims(ops.arange(self.count), 1), ops.arange(self.inner)
         counts = ops.logical_and(
             ops.logical_or(pixel >= self.halo, ops.equal(number, 0)),
             ops.logical_or(pixel < self.inner - self.halo, ops.equal(number, self.count - 1)),
@@ -305,7 +305,7 @@ def decisions(found: Mapping[str, Tensor], plan: Plan, calibration: Calibration)
     if "semantic" in plan.tasks:
         values, positive = found["semantic"], positive_class(plan.labels)
         if plan.labels.regions:
-            bits = 1 << np.arange(len(plan.labels.regions), dtype=np.int32)
+            bits = ops.convert_to_tensor([1 << k for k in range(len(plan.labels.regions))], "int32")
             code = ops.sum(ops.cast(values >= 0.5, "int32") * bits, axis=-1)
             index = ops.take(ops.convert_to_tensor(painted(plan.labels), "int32"), code, axis=0)
         elif positive is None:

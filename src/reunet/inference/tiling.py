@@ -134,14 +134,14 @@ def cut_axis(size: int, tile: int, overlap: float, halo: int = 0, stride: int = 
     """Tiles along one axis with weights that sum to 1 at every pixel; see `Tiling`.
 
     An image smaller than a tile lies in its middle, or less than a stride beside it. Raises PlanError when
-    the halos leave less than a stride of a tile.
+    less than a stride of a tile's output counts.
     """
-    if halo and tile - 2 * halo < stride:
+    if tile - 2 * halo < stride:
         raise PlanError(
-            "the halo leaves nothing of a tile",
-            where="inference.halo",
-            expected=f"at most {max((tile - stride) // 2, 0)} pixels for tiles with an output of {tile}",
-            received=halo,
+            "the halo leaves nothing of a tile" if halo else "tiles are too small to lie side by side",
+            where="inference.halo" if halo else "inference.tile",
+            expected=f"an output of at least {stride + 2 * halo} pixels, beginning every {stride} pixels",
+            received=f"an output of {tile} pixels, of which {halo} at each side do not count",
             fix="use larger tiles (inference.tile) or a smaller halo",
         )
     starts = tile_positions(size, tile, overlap, halo, stride)
