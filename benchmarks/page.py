@@ -164,8 +164,20 @@ def race() -> str:
         + table(["set", "network", "seeds", "parameters", "steps", "Dice on test"], rows)
         + "\n"
         + table(["set", "difference", "mean", "95 % interval"], gains)
-        + f"\n{verdict}"
+        + f"\n{verdict}{videos()}"
     )
+
+
+def videos() -> str:
+    """J and F of the sequence of davis_vehicles that is held out."""
+    rows = [
+        [entry, len(scores), *(spread([one[figure] for one in scores]) for figure in ("j", "f"))]
+        for entry, scores in recurrence.video_scores("davis_vehicles").items()
+    ]
+    if not rows:
+        return ""
+    heading = ["network", "seeds", "J", "F"]
+    return "\nThe same scored as DAVIS scores videos, on car-shadow:\n\n" + table(heading, rows)
 
 
 def recurrence_cost() -> str:

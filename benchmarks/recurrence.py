@@ -47,7 +47,7 @@ class Race:
 
 RACES: dict[str, Race] = {
     "isbi2012_em": Race("slice_unet", 5, (505, 899)),
-    "davis_vehicles": Race("conv_gru_unet", 5, (467, 527)),
+    "davis_vehicles": Race("conv_gru_unet", 6, (467, 527)),
     "drive": Race("cnn_rnn_unet", 1, (598, 675)),
     "camvid": Race("cnn_rnn_unet", 1, (584, 673)),
 }
@@ -86,6 +86,8 @@ def run(name: str, data: Path) -> None:
             result = dataclasses.asdict(read_run(contest, entry, seed)) | {"units": image_units(contest)}
             result["units"] = {image: result["units"][image] for image in result["images"]}
             result["run"] = str(result["run"])
+            folder = contest.run(entry, seed).evaluation(contest.split)
+            result["video"] = json.loads((folder / "metrics.json").read_text()).get("video")
             records.append("recurrence", key_of(name, entry.name, seed), result)
             print(json.dumps(key_of(name, entry.name, seed) | {"dice": result["dice"]}), flush=True)
 
@@ -104,8 +106,18 @@ def lines_of(name: str) -> tuple[list[ComparedRun], dict[str, str]]:
         if line["key"]["set"] == name:
             result = dict(line["result"])
             units |= result.pop("units")
+            result.pop("video", None)
             runs.append(ComparedRun(**result))
     return runs, units
+
+
+def video_scores(name: str) -> dict[str, list[dict[str, float]]]:
+    """By entry the J and F of its trainings, of those whose line has them."""
+    scores: dict[str, list[dict[str, float]]] = {}
+    for line in records.read("recurrence"):
+        if line["key"]["set"] == name and line["result"].get("video"):
+            scores.setdefault(line["key"]["entry"], []).append(line["result"]["video"])
+    return scores
 
 
 def differences(name: str) -> list[PairedDifference]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -16,6 +18,9 @@ from reunet.sampling.resize import resize
 
 pytestmark = pytest.mark.keras
 
+EXAMPLES = 5 if os.environ.get("KERAS_BACKEND") == "jax" else 30
+"""JAX compiles each operation anew for each size."""
+
 
 def numpy_of(tensor: object) -> np.ndarray:
     from keras import ops
@@ -23,7 +28,7 @@ def numpy_of(tensor: object) -> np.ndarray:
     return np.asarray(ops.convert_to_numpy(tensor))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     size=st.tuples(st.integers(1, 70), st.integers(1, 70)),
     tile=st.tuples(st.integers(9, 24), st.integers(9, 24)),
@@ -65,7 +70,7 @@ def test_tiles_are_cut_and_blended_as_predict_does(
         np.testing.assert_allclose(one, expected, rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     to=st.tuples(st.integers(1, 40), st.integers(1, 40)),
