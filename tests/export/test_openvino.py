@@ -89,7 +89,6 @@ def test_engine_equals_keras_on_other_tile_sizes_too(exported: RunFolder) -> Non
         x = np.random.default_rng(1).normal(size=(3, *tile, plan.network.in_channels)).astype(np.float32)
         one, other = engine(x), keras_runtime(x)
         assert one.keys() == other.keys() == {"semantic"}
-        assert one["semantic"].shape[1:3] == engine.output_size(tile) == keras_runtime.output_size(tile)
         np.testing.assert_allclose(one["semantic"], other["semantic"], atol=1e-4)
         assert one["semantic"].std() > 0.01
 

@@ -110,9 +110,6 @@ def test_an_engine_that_gives_nan_names_the_tile(
     class Broken:
         name, precision = "broken", "f32"
 
-        def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
-            return size
-
         def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
             return {"semantic": np.full((*batch.shape[:3], 2), np.nan, np.float32)}
 

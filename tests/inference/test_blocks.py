@@ -64,9 +64,6 @@ class Channels:
     def __init__(self, plan: Plan) -> None:
         self.heads = plan.network.heads
 
-    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
-        return size
-
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         found, first = {}, 0
         for head in self.heads:

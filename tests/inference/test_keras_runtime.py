@@ -72,8 +72,7 @@ def test_a_valid_network_is_tiled_with_its_margin() -> None:
     """
     plan = small_plan((36, 36), padding="valid", normalisation="none", filters=(4, 8))
     runtime = small_runtime(plan)
-    out = runtime.output_size((36, 36))
-    assert runtime(np.zeros((1, 36, 36, 1), np.float32))["semantic"].shape[1:3] == out
+    out = runtime(np.zeros((1, 36, 36, 1), np.float32))["semantic"].shape[1:3]
     margin = (36 - out[0]) // 2
     assert margin > 0
     image = np.random.default_rng(0).integers(0, 256, (48, 32), np.uint8)

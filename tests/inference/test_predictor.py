@@ -24,9 +24,6 @@ class RampRuntime:
 
     name, precision = "ramp", "f32"
 
-    def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        return size
-
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         ramp = np.linspace(0, 1, batch.shape[2], dtype=np.float32)[None, None, :, None]
         foreground = 1 / (1 + np.exp(-batch[..., :1] * ramp / 50))
@@ -95,9 +92,6 @@ class OracleRuntime:
 
     def __init__(self, work: Work) -> None:
         self.work = work
-
-    def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        return size
 
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         (ids,) = batch[..., 0].round().astype(np.int32)
@@ -186,9 +180,6 @@ class BrightRuntime:
     """Foreground probability = sigmoid of the normalised voxel; works for any number of axes."""
 
     name, precision = "bright", "f32"
-
-    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
-        return size
 
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         foreground = 1 / (1 + np.exp(-batch[..., :1] / 10))

@@ -45,9 +45,6 @@ class Memory:
     def __init__(self) -> None:
         self.states = {"sum": (*TILE, 1), "count": (1, 1, 1)}
 
-    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
-        return size
-
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         raise AssertionError("a causal network goes from frame to frame")
 
@@ -66,9 +63,6 @@ class Windows:
         self.states: dict[str, tuple[int, ...]] = {}
         self.shown: list[int] = []
         self.places = places
-
-    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
-        return size
 
     def step(self, batch: np.ndarray, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         raise AssertionError("this network sees windows")

@@ -35,10 +35,6 @@ class KerasRuntime:
         inputs = model.input if isinstance(model.input, dict) else {}
         self.states: StateShapes = {name: tuple(x.shape[1:]) for name, x in inputs.items() if name != "image"}
 
-    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
-        shapes = self._model.compute_output_shape((1, *size, self._model.input_shape[-1]))
-        return tuple(next(iter(shapes.values()))[1:-1])
-
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         return self.step(batch, {})
 

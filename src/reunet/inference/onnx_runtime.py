@@ -53,13 +53,7 @@ class ONNXRuntime:
         )
         self._outputs = [port.name for port in self._session.get_outputs()]
         shapes = {port.name: tuple(port.shape[1:]) for port in self._session.get_inputs()}
-        self._channels = int(shapes["image"][-1])
         self.states: StateShapes = {name: shape for name, shape in shapes.items() if name != "image"}
-
-    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
-        zeros = {name: np.zeros((1, *shape), np.float32) for name, shape in self.states.items()}
-        image = np.zeros((1, *size, self._channels), np.float32)
-        return tuple(next(iter(self.step(image, zeros).values())).shape[1:-1])
 
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         return self.step(batch, {})

@@ -69,12 +69,8 @@ class OpenVINORuntime:
         self._heads = [output.get_any_name().removesuffix(AFTER) for output in self._compiled.outputs]
         inputs = {port.get_any_name(): tuple(port.shape[1:]) for port in self._compiled.inputs}
         self.states: StateShapes = {name: shape for name, shape in inputs.items() if name != "image"}
-        self._sizes = {tile: tuple(self._compiled.outputs[0].shape)[1:-1]}
         self._queue = ov.AsyncInferQueue(self._compiled)
         self._queue.set_callback(self._store)
-
-    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
-        return self._sizes[size]
 
     def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         return self.step(batch, {})

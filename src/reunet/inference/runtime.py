@@ -26,9 +26,6 @@ class Runtime(Protocol):
         Networks that see time at once take and give windows, with an axis T after B.
         """
 
-    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
-        """The size of the output for tiles of `size`; smaller where convolutions are not padded."""
-
 
 class StepRuntime(Runtime, Protocol):
     """An engine that may carry states from frame to frame.

@@ -73,9 +73,8 @@ class Scorer(Protocol):
 class Task(Protocol):
     """The functions of one task, NumPy only.
 
-    name: as in `--task`. score: what its validation score is, in words. needs: fields of `Truth` that it
-    learns from. reach: by the number of axes of space, how many pixels around a block its decoding must see:
-    more than the largest object has.
+    name: as in `--task`. score: what its validation score is, in words. reach: by the number of axes of
+    space, how many pixels around a block its decoding must see: more than the largest object has.
     """
 
     @property
@@ -83,9 +82,6 @@ class Task(Protocol):
 
     @property
     def score(self) -> str: ...
-
-    @property
-    def needs(self) -> tuple[str, ...]: ...
 
     @property
     def reach(self) -> Mapping[int, int]: ...

@@ -31,11 +31,6 @@ class Layout:
         """A layout that ends at `total` steps and goes on from today's progress."""
         return replace(self, total=max(total, step + 1), changed_at=step, progress_then=self.progress(step))
 
-    @property
-    def was_relaid(self) -> bool:
-        """Whether the number of steps was changed on the way."""
-        return self.changed_at > 0
-
 
 def learning_rate(schedule: Schedule, progress: float) -> float:
     """Linear warm-up, then peak * (1 - t)^0.9, which is zero when the budget is."""

@@ -31,7 +31,6 @@ class Classification:
 
     name: TaskName = "classification"
     score = "balanced accuracy"
-    needs: tuple[str, ...] = ("category",)
     reach: Mapping[int, int] = {2: 0, 3: 0}
 
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:

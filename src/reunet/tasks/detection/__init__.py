@@ -55,7 +55,6 @@ class Detection:
 
     name: TaskName = "detection"
     score = "mean average precision at IoU 0.5"
-    needs: tuple[str, ...] = ("boxes",)
     reach: Mapping[int, int] = {2: 256}
 
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:

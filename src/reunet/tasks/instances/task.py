@@ -39,7 +39,6 @@ class Instances:
 
     name: TaskName = "instances"
     score = "mean average precision over IoU 0.5 to 0.9"
-    needs: tuple[str, ...] = ("objects",)
     reach: Mapping[int, int] = {2: 128, 3: 32}
 
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:

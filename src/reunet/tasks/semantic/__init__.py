@@ -37,7 +37,6 @@ class Semantic:
 
     name: TaskName = "semantic"
     score = "mean foreground Dice"
-    needs: tuple[str, ...] = ("labels",)
     reach: Mapping[int, int] = {2: 0, 3: 0}
 
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:
