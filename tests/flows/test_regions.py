@@ -150,7 +150,6 @@ def test_images_annotated_with_some_classes(tmp_path: Path) -> None:
         assert "annotated" in {problem.code for problem in check(data).errors}
 
 
-@pytest.mark.keras
 def test_partial_annotations_reach_the_loss(tmp_path: Path, backend: str) -> None:
     data = cells(tmp_path / "data")
     facts = json.loads((data / "dataset.json").read_text())
@@ -168,7 +167,6 @@ def test_partial_annotations_reach_the_loss(tmp_path: Path, backend: str) -> Non
     assert evaluate(run, data).metrics["dice"]["pooled"]["per_class"]["long"] is None
 
 
-@pytest.mark.keras
 def test_objects_of_several_classes_learn_their_classes(tmp_path: Path, backend: str) -> None:
     data, run = cells(tmp_path / "data"), tmp_path / "run"
     file = small(data, tmp_path, backend, task=("instances",))
@@ -232,7 +230,6 @@ def test_every_task_learns_at_every_level_of_deep_supervision(
     assert losses[-1] < losses[0]
 
 
-@pytest.mark.keras
 def test_centre_lines_are_learned_only_when_asked_for(tmp_path: Path, backend: str) -> None:
     data = cells(tmp_path)
     assert plan(data, steps=1, backend=backend, task=("semantic",)).loss.cl_dice == 0

@@ -120,9 +120,14 @@ def small_plan(data: Path, folder: Path, backend: str, tasks: tuple[str, ...], s
     return file
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize(
-    "tasks", [("instances",), ("detection",), ("classification",), ("instances", "classification")]
+    "tasks",
+    [
+        ("instances",),
+        ("classification",),
+        pytest.param(("detection",), marks=pytest.mark.keras),
+        pytest.param(("instances", "classification"), marks=pytest.mark.keras),
+    ],
 )
 def test_from_folder_to_scores(tmp_path: Path, tasks: tuple[str, ...], backend: str) -> None:
     kinds = {"instances": "instances", "detection": "boxes", "classification": "categories"}
