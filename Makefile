@@ -36,7 +36,7 @@ docs: environment
 	$(PY) scripts/write_docs.py
 
 environment:
-	@$(SETUP) dev tensorflow jax onnx int8 litert bioimageio zarr hdf5 video
+	@$(SETUP) dev tensorflow jax onnx int8 litert bioimageio zarr hdf5 video cluster
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -93,6 +93,10 @@ EngineOption = Annotated[
 PrecisionOption = Annotated[
     Precision, Option("--precision", help="auto: the fastest that was harmless at export.")
 ]
+ClusterOption = Annotated[
+    str | None,
+    Option("--cluster", metavar="ADDRESS", help="Dask: tcp://HOST:PORT, or local:N for N processes here."),
+]
 Flips = Annotated[bool, Option("--tta", help="Mean over flips of the image: slower, a bit better.")]
 
 
@@ -260,6 +264,7 @@ def predict(
     ] = False,
     axes: Axes = None,
     sequence: SequenceOption = None,
+    cluster: ClusterOption = None,
 ) -> int:
     """Write masks, objects, boxes or classes of images."""
     result = _call("predict", locals())
@@ -288,6 +293,7 @@ def evaluate(
     engine: EngineOption = "auto",
     precision: PrecisionOption = "auto",
     tta: Flips = False,
+    cluster: ClusterOption = None,
     **options: Unpack[DataOptions],
 ) -> int:
     """Score a run, or any masks, on labelled data.

@@ -29,6 +29,10 @@ class ReunetError(Exception):
         self.expected, self.received = expected, received
         super().__init__(str(self))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """It may go from one process to another."""
+        return _again, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         details = {
             "where": self.where,
@@ -38,6 +42,12 @@ class ReunetError(Exception):
         }
         lines = [f"  {name + ':':<10}{value}" for name, value in details.items() if value is not None]
         return "\n".join([self.what, *lines])
+
+
+def _again(kind: type[ReunetError], args: tuple[object, ...], fields: dict[str, object]) -> ReunetError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
 
 
 class UsageError(ReunetError):
@@ -82,6 +92,10 @@ class TrainingError(ReunetError):
 
 class BackendError(ReunetError):
     """A framework or optional package that is missing, or loaded on another backend."""
+
+
+class ClusterError(ReunetError):
+    """A cluster that cannot be reached, does not fit, or lost its workers."""
 
 
 class InterruptedRunError(ReunetError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.errors import DataError, ModelFileError, PlanError, TooLargeError
 from reunet.inference import blocks as blocks_module
-from reunet.inference.blocks import Blocks
+from reunet.inference.blocks import Block, Blocks
 from reunet.inference.predictor import Predictor
 from reunet.inference.tiling import Tiling, predict_tiled
 from reunet.io.header import ImageHeader
@@ -239,6 +241,52 @@ def test_objects_across_blocks_are_those_of_the_whole_image(
     assert ids.dtype == np.int32
     assert sorted(np.unique(ids)) == list(range(whole.max() + 1))
     check_table(found, ids, predictor(image).labels)
+
+
+@pytest.mark.parametrize("tasks", [("instances",), ("detection",), ("semantic",)])
+def test_regions_predicted_apart_are_the_whole_image(
+    tasks: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    monkeypatch.setattr(blocks_module, "ACROSS", 2)
+    monkeypatch.setattr(blocks_module, "ROWS", {2: 40})
+    monkeypatch.setattr(blocks_module, "HIGH", 2)
+    plan = plan_of(tasks, (32, 32), 7)
+    predictor = Predictor(plan, Channels(plan))
+    image = discs((211, 187), 90, rng, (3, 12))
+    whole = Blocks(predictor, lazy(image), where="image")
+    blocks = list(whole)
+    apart = Blocks(predictor, lazy(image), where="image")
+    assert len(apart.regions) > 2 * len(apart.strips) > 4
+    found: list[Block] = []
+    for region in rng.permutation(np.array(apart.regions, object)):
+        some = Blocks(predictor, lazy(image), where="image", region=tuple(region), intensity=apart.intensity)
+        parts = list(some)
+        before = apart.summary.absorb(pickle.loads(pickle.dumps(some.summary)))
+        for part in parts:
+            if part.instances is not None:
+                part = replace(part, instances=np.where(part.instances > 0, part.instances + before, 0))
+            found.append(part)
+    for kind, ids in (("labels", None), ("instances", (whole.ids, apart.ids))):
+        one, other = (pixels(some, kind, image.shape[:2]) for some in (blocks, found))
+        if ids is not None and one.any():
+            one, other = ids[0][one], ids[1][other]
+            assert same_objects(one, other)
+            assert other.max() > 40
+        else:
+            np.testing.assert_array_equal(one, other)
+    assert (whole.boxes is None) == (apart.boxes is None)
+    if whole.boxes is not None:
+        rows = [np.unique(np.column_stack([b.corners, b.scores]), axis=0) for b in (whole.boxes, apart.boxes)]
+        np.testing.assert_allclose(*rows, atol=1e-5)
+
+
+def pixels(blocks: list[Block], kind: str, size: tuple[int, ...]) -> np.ndarray:
+    result = np.zeros(size, np.int32)
+    for block in blocks:
+        if getattr(block, kind) is not None:
+            result[block.box] = getattr(block, kind)
+    return result
 
 
 def check_table(found: Blocks, ids: np.ndarray, labels: np.ndarray) -> None:

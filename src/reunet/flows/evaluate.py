@@ -11,25 +11,30 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 
 from reunet.contracts.fingerprint import Fingerprint
-from reunet.contracts.labels import LabelMap
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import EvaluateResult
 from reunet.contracts.run import RunFolder
 from reunet.contracts.truth import Truth
-from reunet.datasets.cache import CaseArrays, boxes_of, content_hash, read_case
+from reunet.datasets.cache import CaseArrays, content_hash
 from reunet.datasets.cases import Case, DataOptions, Dataset
 from reunet.datasets.layouts import open_dataset
 from reunet.datasets.splits import Splits
 from reunet.errors import DataError, ReunetError, UsageError
 from reunet.flows.arguments import DataArguments, spread
 from reunet.flows.evaluate_masks import evaluate_masks
-from reunet.flows.labelled import Labelled, loaders_of
+from reunet.flows.labelled import Labelled, labelled_cases, loaders_of
 from reunet.flows.mask_values import labels_of_dataset
-from reunet.flows.scoring import Context, refuse_existing, score_images, write_evaluation
+from reunet.flows.remote import Engine, connected, score_on
+from reunet.flows.scoring import (
+    Context,
+    evaluation_of,
+    refuse_existing,
+    score_images,
+    write_evaluation,
+)
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
-from reunet.io.images import volume_spacing
 from reunet.progress import NullProgress, Progress
 from reunet.tasks import Work, check_tasks
 
@@ -56,6 +61,7 @@ def evaluate(
     engine: str = "auto",
     precision: str = "auto",
     tta: bool = False,
+    cluster: str | None = None,
     on_progress: Progress | None = None,
     **options: Unpack[DataArguments],
 ) -> EvaluateResult:
@@ -70,7 +76,7 @@ def evaluate(
         masks a folder beside `pred`.
     pred, truth: masks of the same names, scored without any run. `images` then are only shown.
     task: `auto` or `semantic`.
-    engine, precision, tta: as in `reunet.load`.
+    engine, precision, tta: as in `reunet.load`. cluster: as in `predict`.
     options: about the dataset; see `reunet.datasets.cases.DataOptions`.
 
     Images that fail are in `failures` of the result. Raises UsageError, DataError, ModelFileError,
@@ -96,7 +102,17 @@ def evaluate(
     dataset = _open(None if data is None else Path(data), described, plan)
     cases = cases_of_split(dataset, split, folder)
     predictor = load(folder.path, engine, precision, tta)
-    return _evaluate_run(folder, predictor, dataset, cases, (split, target, described.axes), progress)
+    images = labelled_cases(cases, dataset.labels, described.axes)
+    loaders, work = loaders_of(predictor, images), Work.of(plan)
+    if cluster is None:
+        evaluation = score_images(loaders, work, predictor.calibration, split, progress)
+    else:
+        wanted = Engine.of(folder.path, engine, precision, tta)
+        with connected(cluster, folder.path, target, progress) as workers:
+            scores = score_on(workers, wanted, cases, (dataset.labels, described.axes, split), progress)
+        evaluation = evaluation_of(scores, loaders, work, split)
+    warnings = _seen_in_training(folder, cases, split)
+    return write_evaluation(evaluation, _context(folder, predictor, dataset.name, split, warnings), target)
 
 
 def _two_folders(
@@ -175,35 +191,8 @@ def _open(data: Path | None, options: DataOptions, plan: Plan) -> Dataset:
     return replace(dataset, labels=labels)
 
 
-def _evaluate_run(
-    run: RunFolder,
-    predictor: Predictor | SequencePredictor,
-    dataset: Dataset,
-    cases: Sequence[Case],
-    where: tuple[str, Path, str | None],
-    progress: Progress,
-) -> EvaluateResult:
-    split, output, axes = where
-
-    images = [
-        Labelled.of(case, partial(_read, case, dataset.labels, axes), partial(volume_spacing, case.image))
-        for case in cases
-    ]
-    loaders = loaders_of(predictor, images)
-    evaluation = score_images(loaders, Work.of(predictor.plan), predictor.calibration, split, progress)
-    warnings = _seen_in_training(run, cases, split)
-    context = _context(run, predictor, dataset.name, split, warnings)
-    return write_evaluation(evaluation, context, output)
-
-
 def _arrays(case: CaseArrays) -> tuple[np.ndarray, Truth]:
     return np.asarray(case.image), case.truth
-
-
-def _read(case: Case, labels: LabelMap, axes: str | None) -> tuple[np.ndarray, Truth]:
-    image, encoded, objects = read_case(case, labels, axes=axes)
-    boxes = boxes_of(case, labels, encoded)
-    return image, Truth(encoded, objects, boxes, case.category, classes=case.classes)
 
 
 def _seen_in_training(run: RunFolder, cases: Sequence[Case], split: str) -> list[str]:

@@ -9,7 +9,15 @@ import numpy as np
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.objects import Boxes
 from reunet.contracts.results import Prediction
+from reunet.datasets.cache import read_fov
 from reunet.errors import UsageError
+from reunet.flows.outputs import Job
+from reunet.io.header import ImageHeader
+
+
+def field_of_view(job: Job, header: ImageHeader, page: int | None = None) -> np.ndarray | None:
+    """Where the image of a job is seen, bool (*space); None for everywhere."""
+    return None if job.fov is None else read_fov(job.fov, page, job.axes, header.size)
 
 
 def outside_value(labels: LabelMap) -> int:

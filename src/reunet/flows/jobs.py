@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from threading import Lock
@@ -14,10 +15,9 @@ from time import perf_counter
 import numpy as np
 
 from reunet.contracts.results import Prediction
-from reunet.datasets.cache import read_fov
 from reunet.errors import PlanError, ReunetError, StorageError, TooLargeError
-from reunet.flows.fields import within
-from reunet.flows.large import MOST_AT_ONCE, can_stream, predict_large, seen_resampled
+from reunet.flows.fields import field_of_view, within
+from reunet.flows.large import MOST_AT_ONCE, Spread, can_stream, predict_large, seen_resampled
 from reunet.flows.outputs import Job, write_image, write_stack
 from reunet.flows.tracks import TrackWriter
 from reunet.inference.predictor import Predictor
@@ -43,34 +43,62 @@ def predict_all(
     progress: Progress,
 ) -> dict[str, str]:
     """Predict all files, several groups in hand at a time. Returns {input: reason} of those that failed."""
-    worker = Worker(predictor, max_memory)
-    reasons: dict[int, str] = {}
+    worker, tally = Worker(predictor, max_memory), Tally(groups)
     pool = ThreadPoolExecutor(WORKERS if max_memory is None else 1)
     try:
-        futures: dict[Future[None], int] = {
-            pool.submit(worker.predict, group): number for number, group in enumerate(groups)
-        }
+        futures = {pool.submit(worker.attempt, group): number for number, group in enumerate(groups)}
         for future in as_completed(futures):
-            try:
-                future.result()
-            except (ReunetError, OSError, MemoryError) as cause:
-                if isinstance(cause, StorageError) and not _is_long_name(cause):
-                    raise  # a full disk or read-only folder fails for every image
-                reasons[futures[future]] = str(cause) or type(cause).__name__
-            progress.advance(len(groups[futures[future]]))
+            tally.add(futures[future], future.result(), progress)
     finally:
         pool.shutdown(cancel_futures=True)
-    if worker.latencies:
-        progress.message(latency_of(worker.latencies))
-    if worker.unstated:
-        names = ", ".join(path.name for path in worker.unstated[:5])
-        progress.message(f"{len(worker.unstated)} volume(s) state no voxel size and count as 1 mm: {names}")
-    return {
-        str(job.source.path): reasons[number]
-        for number, group in enumerate(groups)
-        if number in reasons
-        for job in group
-    }
+    return tally.failures(progress)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the prediction of one group went.
+
+    reason: why it has no results, None if it has them. latencies: seconds from asking for a frame to what is
+    found in it, of all sequences, stacks and videos. unstated: volumes that tell no spacing.
+    """
+
+    reason: str | None = None
+    latencies: Sequence[float] = ()
+    unstated: Sequence[Path] = ()
+
+
+class Tally:
+    """What came of the groups, one by one in any order."""
+
+    def __init__(self, groups: Sequence[Sequence[Job]]) -> None:
+        self._groups = groups
+        self._reasons: dict[int, str] = {}
+        self._latencies: list[float] = []
+        self._unstated: list[Path] = []
+
+    def add(self, number: int, outcome: Outcome, progress: Progress) -> None:
+        """Count the group of that number as done."""
+        if outcome.reason is not None:
+            self._reasons[number] = outcome.reason
+        self._latencies += outcome.latencies
+        self._unstated += outcome.unstated
+        progress.advance(len(self._groups[number]))
+
+    def failures(self, progress: Progress) -> dict[str, str]:
+        """{input: reason} of those that failed; what else there is to tell goes to `progress`."""
+        if self._latencies:
+            progress.message(latency_of(self._latencies))
+        if self._unstated:
+            names = ", ".join(path.name for path in self._unstated[:5])
+            progress.message(
+                f"{len(self._unstated)} volume(s) state no voxel size and count as 1 mm: {names}"
+            )
+        return {
+            str(job.source.path): self._reasons[number]
+            for number, group in enumerate(self._groups)
+            if number in self._reasons
+            for job in group
+        }
 
 
 def latency_of(seconds: Sequence[float]) -> str:
@@ -83,19 +111,50 @@ def _is_long_name(error: StorageError) -> bool:
     return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENAMETOOLONG
 
 
-class Worker:
-    """Reads, predicts and writes an image or a sequence; one thread at a time uses the engine."""
+@dataclass
+class _Notes:
+    """What is noticed on the way; see `Outcome`."""
 
-    def __init__(self, predictor: Predictor | SequencePredictor, max_memory: int | None) -> None:
+    latencies: list[float] = field(default_factory=list)
+    unstated: list[Path] = field(default_factory=list)
+
+
+class Worker:
+    """Reads, predicts and writes images and sequences; one thread at a time uses the engine.
+
+    engine: the lock of who uses it. spread: who predicts the regions of large images; None for this process.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor | SequencePredictor,
+        max_memory: int | None,
+        engine: Lock | None = None,
+        spread: Spread | None = None,
+    ) -> None:
         self.predictor, self.max_memory = predictor, max_memory
         self.plan = predictor.plan
-        self.unstated: list[Path] = []
-        self.latencies: list[float] = []
-        """Seconds from asking for a frame to what is found in it, of all sequences, stacks and videos."""
-        self._engine = Lock()
+        self._engine, self._spread = engine or Lock(), spread
 
-    def predict(self, jobs: Sequence[Job]) -> None:
-        """All pages of one file, or the files of one sequence. After a failure none has results."""
+    def attempt(self, jobs: Sequence[Job]) -> Outcome:
+        """Predict all pages of one file, or the files of one sequence. After a failure none has results.
+
+        Raises StorageError for what fails for every image: a full disk, a folder that may not be written.
+        """
+        notes = _Notes()
+        try:
+            self._predict(jobs, notes)
+        except (ReunetError, OSError, MemoryError) as cause:
+            if isinstance(cause, StorageError) and not _is_long_name(cause):
+                raise
+            return Outcome(str(cause) or type(cause).__name__, notes.latencies, notes.unstated)
+        return Outcome(None, notes.latencies, notes.unstated)
+
+    def is_large(self, jobs: Sequence[Job]) -> bool:
+        """Whether this is an image that is predicted block by block. Raises what reading its header does."""
+        return self._in_blocks(jobs, self._header(jobs[0]))
+
+    def _predict(self, jobs: Sequence[Job], notes: _Notes) -> None:
         try:
             headers = [self._header(job) for job in jobs]
             for job, header in zip(jobs, headers, strict=True):
@@ -106,9 +165,9 @@ class Worker:
             for job, header in zip(jobs, headers, strict=True):
                 self._check_memory(job, header)
             if headers[0].pages > 1:
-                self._stack(jobs[0], headers[0])
+                self._stack(jobs[0], headers[0], notes)
             else:
-                self._files(jobs, headers)
+                self._files(jobs, headers, notes)
         except BaseException:
             for job in jobs:
                 job.remove_results()
@@ -149,16 +208,16 @@ class Worker:
             raise PlanError("this run is for sequences, the file is a single image", where=job.source.path)
         with self._engine:
             allowed = None if self.max_memory is None else self.max_memory - self._engine_memory(predictor)
-            predict_large(job, predictor, header, allowed, field_of_view(job, header))
+            predict_large(job, predictor, header, allowed, field_of_view(job, header), self._spread)
 
-    def _files(self, jobs: Sequence[Job], headers: Sequence[ImageHeader]) -> None:
+    def _files(self, jobs: Sequence[Job], headers: Sequence[ImageHeader], notes: _Notes) -> None:
         images = (read_channels((job.source.path, *job.source.channels), axes=job.axes) for job in jobs)
         where = [job.source.path for job in jobs]
         spacing = None
         if headers[0].is_volume:
             spacing = headers[0].spacing or UNSTATED
-            self.unstated += [] if headers[0].spacing else [jobs[0].source.path]
-        results = zip(jobs, headers, self._predicted(images, where, spacing), strict=True)
+            notes.unstated += [] if headers[0].spacing else [jobs[0].source.path]
+        results = zip(jobs, headers, self._predicted(images, where, notes, spacing), strict=True)
         inside = (
             (image, within(result, field_of_view(job, header), self.plan.labels))
             for job, header, (image, result) in results
@@ -167,10 +226,10 @@ class Worker:
         for job, header, (image, result) in zip(jobs, headers, shown, strict=True):
             write_image(job, self.plan, header, image, result)
 
-    def _stack(self, job: Job, header: ImageHeader) -> None:
+    def _stack(self, job: Job, header: ImageHeader, notes: _Notes) -> None:
         images = read_pages(job.source.path, header.pages, job.axes)
         where = [f"{job.source.path}, page {page + 1} of {header.pages}" for page in range(header.pages)]
-        pages = enumerate(self._predicted(images, where))
+        pages = enumerate(self._predicted(images, where, notes))
         inside = (
             (image, within(result, field_of_view(job, header, page), self.plan.labels))
             for page, (image, result) in pages
@@ -199,6 +258,7 @@ class Worker:
         self,
         images: Iterator[np.ndarray],
         where: Sequence[object],
+        notes: _Notes,
         spacing: tuple[float, ...] | None = None,
     ) -> Iterator[tuple[np.ndarray, Prediction]]:
         """Each image with its prediction. Images read ahead of the result wait here: a window at most."""
@@ -222,7 +282,7 @@ class Worker:
                 began = perf_counter()
                 result = next(results)
                 if len(where) > 1:
-                    self.latencies.append(perf_counter() - began)
+                    notes.latencies.append(perf_counter() - began)
             yield waiting.popleft(), result
 
     def _check_axes(self, job: Job, header: ImageHeader) -> None:
@@ -248,11 +308,6 @@ class Worker:
                 received=f"about {needed / 1e9:.1f} GB for {' x '.join(map(str, header.size))} pixels",
                 fix="allow more memory, or cut the image into parts",
             )
-
-
-def field_of_view(job: Job, header: ImageHeader, page: int | None = None) -> np.ndarray | None:
-    """Where the image of a job is seen, bool (*space); None for everywhere."""
-    return None if job.fov is None else read_fov(job.fov, page, job.axes, header.size)
 
 
 def needed_memory(

@@ -11,15 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from reunet.contracts.findings import Findings
+from reunet.contracts.labels import LabelMap
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
-from reunet.datasets.cache import CaseArrays
+from reunet.datasets.cache import CaseArrays, boxes_of, read_case
 from reunet.datasets.cases import Axis, Case, raise_errors
 from reunet.errors import DataError, LabelError
 from reunet.flows.scoring import Loaders
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.io.annotations.ctc import read_tracks
+from reunet.io.images import volume_spacing
 from reunet.sampling.windows import sequences
 from reunet.tasks.instances.tracks import linked
 
@@ -53,6 +55,20 @@ class Labelled:
         where = case.image if isinstance(case, Case) else case.id
         scored = bool(case.kinds if isinstance(case, Case) else case.truth)
         return cls(case.id, case.sequence, read, where, spacing, case.axis, case.tracks, scored)
+
+
+def labelled_cases(cases: Sequence[Case], labels: LabelMap, axes: str | None) -> list[Labelled]:
+    """Cases whose files are still to be read, their masks in class indices of `labels`."""
+    return [
+        Labelled.of(case, partial(_read, case, labels, axes), partial(volume_spacing, case.image))
+        for case in cases
+    ]
+
+
+def _read(case: Case, labels: LabelMap, axes: str | None) -> tuple[np.ndarray, Truth]:
+    image, encoded, objects = read_case(case, labels, axes=axes)
+    boxes = boxes_of(case, labels, encoded)
+    return image, Truth(encoded, objects, boxes, case.category, classes=case.classes)
 
 
 def loaders_of(predictor: Predictor | SequencePredictor, images: Sequence[Labelled]) -> Loaders:

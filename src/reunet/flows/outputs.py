@@ -6,7 +6,7 @@ import os
 import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,16 @@ class Job:
     axes: str | None
     kinds: Kinds
     place: Place | None = None
+
+    def absolute(self) -> Job:
+        """The same for a process in another folder."""
+        source = replace(
+            self.source,
+            path=self.source.path.absolute(),
+            channels=tuple(path.absolute() for path in self.source.channels),
+        )
+        fov = self.fov and self.fov.absolute()
+        return replace(self, source=source, output=self.output.absolute(), fov=fov)
 
     @property
     def tasks(self) -> tuple[Task, ...]:

@@ -6,6 +6,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from reunet.contracts.plan import Plan
@@ -19,6 +20,7 @@ from reunet.flows.inputs import Source, find_sources, in_sequences, nearby
 from reunet.flows.jobs import predict_all
 from reunet.flows.live import STANDARD_INPUT, predict_live
 from reunet.flows.outputs import Job, Kinds
+from reunet.flows.remote import Engine, connected, predict_on
 from reunet.flows.tables import PARTS, TABLES, remove_tables, write_tables
 from reunet.flows.tracks import Place, track_name
 from reunet.inference.agreement import changed_tile
@@ -44,6 +46,7 @@ def predict(
     skip_existing: bool = False,
     axes: str | None = None,
     sequence: str | None = None,
+    cluster: str | None = None,
     on_progress: Progress | None = None,
 ) -> PredictResult:
     """Predict images and write what the tasks of the run find: masks, objects, boxes, classes.
@@ -64,6 +67,8 @@ def predict(
     overwrite: replace results that exist. skip_existing: leave out images whose results exist.
     axes: names the axes of TIFF stacks that do not say, such as "ZYX".
     sequence: for a run on sequences, how file names tell sequence and frame, such as "{sequence}_{frame}".
+    cluster: address of a Dask scheduler whose workers predict, `tcp://HOST:PORT`, or `local:N` for N
+        processes on this machine. All see the same files under the same paths; max_memory is that of each.
 
     Images above 67 million pixels are predicted block by block in any case: their masks are OME-Zarr where
     they are, else tiled TIFF; overlays and outlines are left out.
@@ -73,8 +78,8 @@ def predict(
     those of one folder, in the order of the numbers in their names. A sequence is predicted whole: with
     `skip_existing` when one of its results is missing, and not at all when one of its frames is unreadable.
     Images that cannot be predicted are in `failures`; they have no results, old ones included. Raises
-    UsageError, DataError or StorageError before any work when the inputs or outputs make no sense, and what
-    `reunet.load` raises.
+    UsageError, DataError or StorageError before any work when the inputs or outputs make no sense,
+    ClusterError for a cluster that cannot be used, and what `reunet.load` raises.
     """
     if overwrite and skip_existing:
         raise UsageError("--overwrite and --skip-existing contradict each other", fix="give one of them")
@@ -82,10 +87,10 @@ def predict(
     given = [inputs] if isinstance(inputs, (str, Path)) else inputs
     folder = Path(output) if output is not None else _beside(run)
     if STANDARD_INPUT in map(Path, given):
-        if len(given) > 1 or skip_existing or fov or sequence or max_memory:
+        if len(given) > 1 or skip_existing or fov or sequence or max_memory or cluster:
             raise UsageError(
                 "standard input (-) is one stream, predicted frame by frame",
-                fix="give no other input, and none of --skip-existing, --fov, --sequence, --max-memory",
+                fix="give no other input, and no --skip-existing, --fov, --sequence, --max-memory, --cluster",
             )
         kinds, progress = Kinds(RunFolder(run).plan().tasks, probabilities), on_progress or NullProgress()
         predictor = load(run, engine, precision, tta)
@@ -114,13 +119,18 @@ def predict(
     progress.message(measured_of(RunFolder(run), predictor.runtime))
     if isinstance(predictor, Predictor) and (warning := changed_tile(RunFolder(run), predictor)):
         progress.message(warning)
-    for job in todo:  # whatever happens from here on, no old result can be taken for a new one
-        job.remove_results()
-    has_tables = plan.tasks != ("semantic",) or (folder / PARTS).is_dir()
-    if has_tables:
-        remove_tables(folder)
-    progress.start("predicting", len(todo))
-    failures = predict_all(groups, predictor, max_memory, progress)
+    with nullcontext() if cluster is None else connected(cluster, run, folder, progress) as workers:
+        for job in todo:  # whatever happens from here on, no old result can be taken for a new one
+            job.remove_results()
+        has_tables = plan.tasks != ("semantic",) or (folder / PARTS).is_dir()
+        if has_tables:
+            remove_tables(folder)
+        progress.start("predicting", len(todo))
+        if workers is None:
+            failures = predict_all(groups, predictor, max_memory, progress)
+        else:
+            wanted = Engine.of(run, engine, precision, tta)
+            failures = predict_on(workers, wanted, groups, predictor, max_memory, progress)
     if has_tables:
         write_tables(folder)
     return PredictResult(

@@ -40,27 +40,45 @@ class Context:
     history: Path | None = None
 
 
-def score_images(
-    loaders: Loaders, work: Work, calibration: Calibration, split: str, progress: Progress
-) -> Evaluation:
-    """Score every image; one that cannot be read or scored is kept in `failures`, the others go on.
+@dataclass(frozen=True)
+class Collected:
+    """The scores of some images by task, and why others could not be scored."""
 
-    An image counts for the tasks whose annotation it has. Raises DataError when there is no image, or none
-    could be scored for the main task; another task without images is left out.
-    """
-    scorers = [one.scorer(work.classes, calibration, split) for one in work.tasks]
-    failures: dict[str, str] = {}
-    progress.start(f"evaluating {split}", len(loaders))
+    scorers: Sequence[Scorer]
+    failures: dict[str, str]
+
+    def merge(self, other: Collected) -> None:
+        """Add those of other images."""
+        for one, more in zip(self.scorers, other.scorers, strict=True):
+            one.merge(more)
+        self.failures.update(other.failures)
+
+
+def collect(
+    loaders: Loaders, work: Work, calibration: Calibration, split: str, progress: Progress
+) -> Collected:
+    """Score every image; one that cannot be read or scored is kept in `failures`, the others go on."""
+    scores = Collected([one.scorer(work.classes, calibration, split) for one in work.tasks], {})
     for name, load in loaders.items():
         try:
             scored = load()
             truth = replace(scored.truth, spacing=scored.spacing)
-            for scorer in scorers:
+            for scorer in scores.scorers:
                 scorer.add(name, truth, scored.prediction)
         except ReunetError as error:
-            failures[name] = _reason(error)
-            progress.message(f"{name}: {failures[name]}")
+            scores.failures[name] = _reason(error)
+            progress.message(f"{name}: {scores.failures[name]}")
         progress.advance(1)
+    return scores
+
+
+def evaluation_of(scores: Collected, loaders: Loaders, work: Work, split: str) -> Evaluation:
+    """What was collected of the images of a split.
+
+    An image counts for the tasks whose annotation it has. Raises DataError when there is no image, or none
+    could be scored for the main task; another task without images is left out.
+    """
+    scorers, failures = scores.scorers, scores.failures
     if len(failures) == len(loaders):
         first = "\n" + next(iter(failures.values())) if failures else ""
         raise DataError(f"none of the {len(loaders)} images could be scored{first}", where=f"split {split}")
@@ -71,6 +89,14 @@ def score_images(
             expected=f"annotations for the task {work.main.name}",
         )
     return Evaluation([scorer for scorer in scorers if scorer.image_scores()], failures, loaders)
+
+
+def score_images(
+    loaders: Loaders, work: Work, calibration: Calibration, split: str, progress: Progress
+) -> Evaluation:
+    """Score every image of a split. Raises as `evaluation_of`."""
+    progress.start(f"evaluating {split}", len(loaders))
+    return evaluation_of(collect(loaders, work, calibration, split, progress), loaders, work, split)
 
 
 def _reason(error: ReunetError) -> str:

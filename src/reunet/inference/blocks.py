@@ -8,7 +8,7 @@ around it. What belongs together across blocks is put together at the end.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 from math import ceil, prod
 
@@ -31,6 +31,9 @@ ROWS = {2: 1024, 3: 64}
 
 ACROSS = 32
 """Tiles side by side in a strip, if memory allows. Neighbouring strips compute those at their border both."""
+
+HIGH = 8
+"""Tiles that a region is high, about."""
 
 QUEUED = 4
 """Batches of tiles in hand at a time: being read, waiting, in the engine, being blended."""
@@ -59,6 +62,24 @@ class Block:
     instances: np.ndarray | None = None
 
 
+@dataclass
+class Summary:
+    """What blocks tell beside their pixels. stitcher: of their objects. candidates: boxes of all scores, of
+    one image. whole: of heads that speak of whole images, the share of the tiles seen.
+    """
+
+    stitcher: Stitcher
+    candidates: list[Boxes] = field(default_factory=list)
+    whole: Outputs = field(default_factory=dict)
+
+    def absorb(self, other: Summary) -> int:
+        """Take over what other blocks of the image tell; what is to be added to the ids of their objects."""
+        if other.candidates:
+            self.candidates = best([*self.candidates, *other.candidates])
+        add_up(self.whole, other.whole)
+        return self.stitcher.absorb(other.stitcher)
+
+
 class Blocks:
     """Predicts an image block by block: iterate over it once, then ask for what holds for the whole image.
 
@@ -67,6 +88,8 @@ class Blocks:
     predictor: of the run. image: open, of the plan's spacing. where: names it in errors.
     max_memory: bytes that may be used on top of what the engine takes; None for as much as ACROSS tiles need.
     keep_probabilities: give them along with the labels.
+    region: predict only this one of the `regions` of the image, with the `intensity` of the whole image:
+        offset and scale, as `streamed_affine` gives them.
 
     Raises what calling the predictor does, and TooLargeError when not even a strip of single tiles fits.
     """
@@ -79,6 +102,8 @@ class Blocks:
         where: object,
         max_memory: int | None = None,
         keep_probabilities: bool = False,
+        region: Box | None = None,
+        intensity: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         self.predictor, self.image, self.where = predictor, image, where
         self._keep_probabilities = keep_probabilities
@@ -88,29 +113,47 @@ class Blocks:
         self._reach = max((task.reach[len(self.size)] for task in self._work.tasks), default=0)
         self._axes = predictor.tiling.cut(self.size)
         labels = predictor.plan.labels
-        self._stitcher = Stitcher(self.size, labels.foreground or [len(labels.classes) - 1])
-        self._candidates: list[Boxes] = []
-        self._whole: Outputs = {}
-        self.strips = self._strips(max_memory)
+        self.summary = Summary(Stitcher(self.size, labels.foreground or [len(labels.classes) - 1]))
+        self._rows = slice(0, self.size[0]) if region is None else region[0]
+        self.strips = self._strips(max_memory) if region is None else [region[1:]]
+        self._intensity = intensity
 
     def __iter__(self) -> Generator[Block, None, None]:
         pixels = self._pixels()
         for strip in self.strips:
-            core = (slice(0, self.size[0]), *strip)
+            core = (self._rows, *strip)
             wide = self._wide(core)
             slabs = predict_slabs(self.predictor.network, pixels, self.predictor.tiling, wide, core)
-            for rows, window_rows, heads in self._windows(slabs):
+            for rows, window_rows, heads in self._windows(slabs, wide[0].start):
                 yield self._decoded((rows, *strip), (window_rows, *wide[1:]), heads)
+
+    @property
+    def regions(self) -> list[Box]:
+        """The image in parts that can be predicted apart from each other, each some tiles high: neighbours
+        both compute the tiles at their border.
+        """
+        step = ROWS[len(self.size)]
+        high = step * ceil(HIGH * self.predictor.tiling.tile[0] / step)
+        rows = [slice(a, min(a + high, self.size[0])) for a in range(0, self.size[0], high)]
+        return [(part, *strip) for strip in self.strips for part in rows]
+
+    @property
+    def intensity(self) -> tuple[np.ndarray, np.ndarray]:
+        """Offset and scale of the whole image, which is read for it once, unless the plan fixes them."""
+        if self._intensity is None:
+            given = self.predictor.plan.input.intensity
+            self._intensity = streamed_affine(self._read, self._parts(), self.size, given)
+        return self._intensity
 
     @property
     def ids(self) -> np.ndarray:
         """The final id, 1 .. n, of each id in the blocks: (ids + 1,) int32."""
-        return self._stitcher.table()
+        return self.summary.stitcher.table()
 
     @property
     def objects(self) -> Mapping[str, np.ndarray]:
         """Class, area, centroid and box of all objects by final id, one array entry per object."""
-        return self._stitcher.objects()
+        return self.summary.stitcher.objects()
 
     @property
     def boxes(self) -> Boxes | None:
@@ -118,31 +161,28 @@ class Blocks:
         plan, calibration = self.predictor.plan, self.predictor.calibration
         if "detection" not in plan.tasks:
             return None
-        boxes = [suppressed(found) for found in self._candidates]
+        boxes = [suppressed(found) for found in self.summary.candidates]
         return confident(boxes[0], plan.labels, calibration) if boxes else no_boxes()
 
     @property
     def category(self) -> Prediction:
         """The class of the whole image, the mean over the tiles; nothing of runs without such classes."""
-        if not self._whole:
+        if not self.summary.whole:
             return Prediction()
         work = Work(["classification"], self.predictor.work.classes)
-        return work.decode(Maps(self._whole, self.size), self.predictor.calibration)
+        return work.decode(Maps(self.summary.whole, self.size), self.predictor.calibration)
 
     def _pixels(self) -> Pixels:
-        plan, image = self.predictor.plan, self.image
+        given, (offset, scale) = self.predictor.plan.input.intensity, self.intensity
 
-        def read(box: Box) -> np.ndarray:
-            return fit_channels(as_image(image.read(box), self.where, len(self.size)), plan.input, self.where)
+        def prepare(pixels: np.ndarray) -> np.ndarray:
+            return scaled(pixels.astype(np.float32), given, offset, scale)
 
-        intensity = plan.input.intensity
-        offset, scale = streamed_affine(read, self._parts(), self.size, intensity)
-        return Pixels(
-            self.size,
-            read,
-            image.chunk[0],
-            lambda pixels: scaled(pixels.astype(np.float32), intensity, offset, scale),
-        )
+        return Pixels(self.size, self._read, self.image.chunk[0], prepare)
+
+    def _read(self, box: Box) -> np.ndarray:
+        pixels = as_image(self.image.read(box), self.where, len(self.size))
+        return fit_channels(pixels, self.predictor.plan.input, self.where)
 
     def _parts(self) -> Iterator[Box]:
         """The image in pieces as large as what is read at a time while predicting."""
@@ -158,8 +198,11 @@ class Blocks:
     def _grown(self, part: slice, length: int) -> slice:
         return slice(max(part.start - self._reach, 0), min(part.stop + self._reach, length))
 
-    def _windows(self, slabs: Iterator[Slab]) -> Iterator[tuple[slice, slice, Outputs]]:
-        """Rows of a block, the rows that its decoding sees, and what the network says of these."""
+    def _windows(self, slabs: Iterator[Slab], first: int) -> Iterator[tuple[slice, slice, Outputs]]:
+        """Rows of a block, the rows that its decoding sees, and what the network says of these.
+
+        first: the row that the slabs begin with.
+        """
         if not self._reach:  # every pixel by itself: as they come
             for slab in self._noted(slabs):
                 for x in list(slab.heads.values())[:1]:
@@ -167,8 +210,8 @@ class Blocks:
                     yield rows, rows, slab.heads
             return
         held: Outputs = {}  # rows from `first`
-        first, step = 0, ROWS[len(self.size)]
-        blocks = [slice(a, min(a + step, self.size[0])) for a in range(0, self.size[0], step)]
+        step, end = ROWS[len(self.size)], self._rows.stop
+        blocks = [slice(a, min(a + step, end)) for a in range(self._rows.start, end, step)]
         for slab in self._noted(slabs):
             held = {h: np.concatenate([held[h], x]) if h in held else x.copy() for h, x in slab.heads.items()}
             stop = first + max((len(x) for x in held.values()), default=0)
@@ -181,7 +224,7 @@ class Blocks:
 
     def _noted(self, slabs: Iterator[Slab]) -> Iterator[Slab]:
         for slab in slabs:
-            add_up(self._whole, slab.whole)
+            add_up(self.summary.whole, slab.whole)
             yield slab
 
     def _decoded(self, box: Box, window: Box, heads: Outputs) -> Block:
@@ -191,7 +234,7 @@ class Blocks:
         if found.candidates is not None:
             corner = np.array([part.start for part in window] * 2, np.float32)
             moved = replace(found.candidates, corners=found.candidates.corners + corner)
-            self._candidates = best([*self._candidates, _centred(moved, box)])
+            self.summary.candidates = best([*self.summary.candidates, _centred(moved, box)])
         keep = self._keep_probabilities and found.probabilities is not None
         return Block(
             box,
@@ -199,7 +242,7 @@ class Blocks:
             found.probabilities[inside].copy() if keep and found.probabilities is not None else None,
             None
             if found.instances is None
-            else self._stitcher.add(found.instances, window, box, found.labels),
+            else self.summary.stitcher.add(found.instances, window, box, found.labels),
         )
 
     def _strips(self, max_memory: int | None) -> list[Box]:

@@ -20,7 +20,11 @@ PRECISIONS = ("auto", "f32", "bf16", "int8")
 
 
 def load(
-    run: str | Path, engine: str = "auto", precision: str = "auto", tta: bool = False
+    run: str | Path,
+    engine: str = "auto",
+    precision: str = "auto",
+    tta: bool = False,
+    threads: int | None = None,
 ) -> Predictor | SequencePredictor:
     """Load a run: `load(RUN)(image)` gives a Prediction.
 
@@ -36,6 +40,7 @@ def load(
     precision: `f32`, `bf16`, `int8` where the run has that, or `auto`: the fastest that can be used here and
         was found harmless at export, see `inference.choice`.
     tta: average over the mirrorings of each image.
+    threads: of the processor that openvino and onnx may use; None for all.
 
     Raises UsageError for an unknown name, ModelFileError for an incomplete or damaged run, PlanError
     for an invalid plan, BackendError for a missing package or instruction set.
@@ -47,12 +52,12 @@ def load(
             )
     folder = RunFolder(Path(run))
     plan = folder.plan()
-    runtime = _runtime(folder, plan, engine, precision)
+    runtime = _runtime(folder, plan, engine, precision, threads)
     kind = Predictor if plan.clip is None else SequencePredictor
     return kind(plan, runtime, folder.calibration(), tta=tta)
 
 
-def _runtime(run: RunFolder, plan: Plan, engine: str, precision: str) -> StepRuntime:
+def _runtime(run: RunFolder, plan: Plan, engine: str, precision: str, threads: int | None) -> StepRuntime:
     if engine == "keras" or (engine == "auto" and not _has_engine(run)):
         return _keras(run, plan, precision)
     from reunet.inference.onnx_runtime import ONNXRuntime
@@ -60,9 +65,9 @@ def _runtime(run: RunFolder, plan: Plan, engine: str, precision: str) -> StepRun
 
     chosen = choose(verified_engine(run, plan), engine, precision)
     if chosen.engine == "onnx":
-        return ONNXRuntime(run.engine_file)
+        return ONNXRuntime(run.engine_file, threads)
     file = run.int8_file if chosen.precision == "int8" else run.engine_file
-    return OpenVINORuntime(file, plan.engine_input, chosen.precision)
+    return OpenVINORuntime(file, plan.engine_input, chosen.precision, threads)
 
 
 def _has_engine(run: RunFolder) -> bool:

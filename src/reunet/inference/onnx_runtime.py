@@ -24,14 +24,14 @@ def is_installed() -> bool:
 class ONNXRuntime:
     """A network in float32; any number of tiles per call.
 
-    model: the .xml file of an exported engine, which is translated when it is opened. Raises BackendError for
-    missing packages, ModelFileError when the file cannot be used.
+    model: the .xml file of an exported engine, which is translated when it is opened. threads: that it may
+    use; None for all. Raises BackendError for missing packages, ModelFileError when the file cannot be used.
     """
 
     name = "onnx"
     precision = "f32"
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, threads: int | None = None) -> None:
         if not is_installed():
             raise BackendError(
                 "ONNX Runtime is not installed", where="--engine", fix='pip install "reunet[onnx]"'
@@ -48,6 +48,7 @@ class ONNXRuntime:
             ) from cause
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.intra_op_num_threads = threads or 0
         self._session = onnxruntime.InferenceSession(
             onnx_model(graph).SerializeToString(), options, providers=["CPUExecutionProvider"]
         )

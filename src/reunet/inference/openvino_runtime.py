@@ -42,7 +42,9 @@ class OpenVINORuntime:
 
     name = "openvino"
 
-    def __init__(self, model: Path, tile: tuple[int, ...], precision: str = "f32") -> None:
+    def __init__(
+        self, model: Path, tile: tuple[int, ...], precision: str = "f32", threads: int | None = None
+    ) -> None:
         ov = import_openvino()
         if precision == "bf16" and not native_bf16():
             raise BackendError(
@@ -57,7 +59,9 @@ class OpenVINORuntime:
             graph = core.read_model(model)
             graph.reshape({port: _static_shape(port, tile) for port in graph.inputs})
             hint = precision if precision != "int8" else "bf16" if native_bf16() else "f32"
-            options = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "THROUGHPUT"}
+            options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "THROUGHPUT"}
+            if threads is not None:
+                options["INFERENCE_NUM_THREADS"] = threads
             self._compiled = core.compile_model(graph, "CPU", options)
         except RuntimeError as cause:
             raise ModelFileError(

@@ -18,17 +18,17 @@ HELD = 2**26
 
 
 class BlockStore:
-    """Zeros until written. Chunks are compressed files; those last used are in memory.
+    """Zeros until written. Chunks are compressed files; those last used are in memory, until `flush`.
 
     Parameters
     ----------
-    folder: is made, and is the caller's to remove. shape, dtype, chunk: of the array.
+    folder: is made where it does not exist, and is the caller's to remove. shape, dtype, chunk: of the array.
 
     Raises OSError where the disk is full.
     """
 
     def __init__(self, folder: Path, shape: tuple[int, ...], dtype: np.dtype, chunk: tuple[int, ...]) -> None:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.shape, self.dtype = folder, shape, np.dtype(dtype)
         self.chunk = tuple(min(side, length) for side, length in zip(chunk, shape, strict=True))
         self._held: OrderedDict[tuple[int, ...], np.ndarray] = OrderedDict()
@@ -82,11 +82,18 @@ class BlockStore:
             values = np.zeros(self.chunk, self.dtype)
         self._held[place] = values
         while len(self._held) > self._most:
-            other, values_of_other = self._held.popitem(last=False)
-            if other in self._changed:
-                self._changed.remove(other)
-                self._file(other).write_bytes(zlib.compress(values_of_other.tobytes(), 1))
+            self._keep(*self._held.popitem(last=False))
         return values
+
+    def flush(self) -> None:
+        """Put all that was written into the files, where another process finds it."""
+        while self._held:
+            self._keep(*self._held.popitem())
+
+    def _keep(self, place: tuple[int, ...], values: np.ndarray) -> None:
+        if place in self._changed:
+            self._changed.remove(place)
+            self._file(place).write_bytes(zlib.compress(values.tobytes(), 1))
 
     def _file(self, place: tuple[int, ...]) -> Path:
         return self.folder / ".".join(map(str, place))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -59,6 +59,9 @@ class Scorer(Protocol):
 
     def add(self, case: str, truth: Truth, prediction: Prediction) -> None:
         """Score one image. Raises LabelError where truth and prediction do not belong together."""
+
+    def merge(self, other: Self) -> None:
+        """Add what another one, of the same classes, has collected of other images and whole sequences."""
 
     def image_scores(self) -> dict[str, float | None]:
         """The main score of each image by its id, None where undefined; pictures are chosen by it."""

@@ -57,6 +57,10 @@ class Scorer:
             )
         self.images.append(ImageScore(case, int(truth), np.asarray(probabilities, np.float64)))
 
+    def merge(self, other: Scorer) -> None:
+        """Add what another one has collected; see `reunet.tasks.base.Scorer`."""
+        self.images += other.images
+
     @property
     def confusion(self) -> NDArray[np.int64]:
         """(classes, classes) images by true and predicted class."""

@@ -82,6 +82,10 @@ class Scorer:
         right = hits(truth, predicted)
         self.images.append(ImageScore(case, truth, predicted, right, seen, found, counts, confusion))
 
+    def merge(self, other: Scorer) -> None:
+        """Add what another one has collected; see `reunet.tasks.base.Scorer`."""
+        self.images += other.images
+
     def image_scores(self) -> dict[str, float | None]:
         """F1 over all classes of each image, None where there is neither a true nor a predicted box."""
         return {image.id: _numbers(_f1(image.counts.sum(axis=0))) for image in self.images}

@@ -96,6 +96,11 @@ class Scorer:
         self.images.append(_image_score(case, overlap, prediction.instance_scores))
         self.tracks.add(case, truth, prediction, overlap)
 
+    def merge(self, other: Scorer) -> None:
+        """Add what another one has collected; see `reunet.tasks.base.Scorer`."""
+        self.images += other.images
+        self.tracks.merge(other.tracks)
+
     def image_scores(self) -> dict[str, float | None]:
         """Average precision at IoU 0.5 of each image, None where there is no object."""
         return {image.id: _number(average_precision(image.counts)[0]) for image in self.images}

@@ -48,17 +48,37 @@ class Stitcher:
         a pixel or more around it where the image goes on; blocks are those of a grid. Raises TooLargeError
         beyond 2 ** 31 objects.
         """
-        before, count = len(self._parents) - 1, int(ids.max(initial=0))
-        if before + count > MOST_IDS:
-            raise TooLargeError("the image has more objects than ids", expected=f"at most {MOST_IDS:,}")
-        numbers = np.arange(before + 1, before + count + 1, dtype=np.int32)
-        self._parents = np.concatenate([self._parents, numbers])
+        before = self._begin(int(ids.max(initial=0)))
         unique = np.where(ids > 0, ids + np.int32(before), 0).astype(np.int32)
         for axis in range(len(block)):
             self._join_faces(unique, window, block, axis)
         core = unique[_within(block, window)]
         self._measure(core, block, before, None if labels is None else labels[_within(block, window)])
         return core
+
+    def absorb(self, other: Stitcher) -> int:
+        """Take over what another one found in other blocks of the same grid.
+
+        Returns what is to be added to its ids to have those of this one. Raises TooLargeError as `add` does.
+        """
+        before = self._begin(len(other._parents) - 1)
+        self._parents[before + 1 :] = other._parents[1:] + before
+        for key, face in other._faces.items():
+            self._meet(key, np.where(face > 0, face + np.int32(before), 0))
+        for rows in other._sums:
+            moved = rows.copy()
+            moved[:, 0] += before
+            self._sums.append(moved)
+        return before
+
+    def _begin(self, count: int) -> int:
+        """Room for `count` more ids; the number of those before."""
+        before = len(self._parents) - 1
+        if before + count > MOST_IDS:
+            raise TooLargeError("the image has more objects than ids", expected=f"at most {MOST_IDS:,}")
+        numbers = np.arange(before + 1, before + count + 1, dtype=np.int32)
+        self._parents = np.concatenate([self._parents, numbers])
+        return before
 
     def _join_faces(self, ids: np.ndarray, window: Box, block: Box, axis: int) -> None:
         # One pixel around the face belongs to it: objects may meet at the corner of four blocks.
@@ -70,11 +90,14 @@ class Stitcher:
             around[axis] = slice(at - 1, at + 1)
             face = ids[_within(tuple(around), window)]
             others = tuple((part.start, part.stop) for i, part in enumerate(block) if i != axis)
-            key = (axis, at, others)
-            if key in self._faces:
-                self._join(self._faces.pop(key), face)
-            else:
-                self._faces[key] = face.copy()
+            self._meet((axis, at, others), face.copy())
+
+    def _meet(self, key: tuple[object, ...], face: np.ndarray) -> None:
+        """One side of a face between blocks; the other side has been here, or is yet to come."""
+        if key in self._faces:
+            self._join(self._faces.pop(key), face)
+        else:
+            self._faces[key] = face
 
     def _join(self, one: np.ndarray, other: np.ndarray) -> None:
         both = (one > 0) & (other > 0)

@@ -106,6 +106,10 @@ class TrackScores:
         one.truth.add(truth.frame, overlap.true_ids, truth.parents)
         one.result.add(truth.frame, overlap.predicted_ids, prediction.parents)
 
+    def merge(self, other: TrackScores) -> None:
+        """Add the sequences of another one."""
+        self._sequences |= other._sequences
+
     def metrics(self) -> dict[str, Any]:
         """SEG and TRA as means over the sequences, and of each; nan where there are none.
 

@@ -95,6 +95,16 @@ class Scorer:
         v_rand, v_info = self._regions(truth, prediction, probabilities)
         self.images.append(ImageScore(case, counts, auc, precision, v_rand, v_info, ece))
 
+    def merge(self, other: Scorer) -> None:
+        """Add what another one has collected; see `reunet.tasks.base.Scorer`."""
+        self.images += other.images
+        self.shapes.merge(other.shapes)
+        self.video.merge(other.video)
+        for index, histogram in self.ranking.items():
+            histogram.merge(other.ranking[index])
+        self.reliability.merge(other.reliability)
+        self.has_probabilities |= other.has_probabilities
+
     @property
     def confusion(self) -> NDArray[np.int64]:
         """(classes, classes) pixels by true and predicted class over all images."""

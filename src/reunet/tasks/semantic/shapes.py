@@ -47,6 +47,10 @@ class Shapes:
             inside = np.append(membership[:, index], np.zeros(256 - len(membership), bool))
             row[:] = shape_scores(inside[truth] & known, inside[prediction] & known, spacing)
 
+    def merge(self, other: Shapes) -> None:
+        """Add the images of another one."""
+        self._images += other._images
+
     def metrics(self) -> dict[str, Any]:
         """Fields of metrics.json: means over images; lengths are sums over the images with thin truth."""
         images = self._stack()

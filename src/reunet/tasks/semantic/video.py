@@ -30,6 +30,10 @@ class VideoScores:
         scores = region_similarity(true, found), boundary_measure(true, found)
         self._sequences.setdefault(truth.sequence, {})[truth.frame] = scores
 
+    def merge(self, other: VideoScores) -> None:
+        """Add the sequences of another one."""
+        self._sequences |= other._sequences
+
     def metrics(self) -> dict[str, Any]:
         """Means over sequences, and of each the means over its frames but the first and the last, which DAVIS
         leaves out; nan where undefined.

@@ -1,0 +1,175 @@
+"""What the workers of a cluster do for `predict` and `evaluate`, and how it is asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from threading import Lock
+from typing import cast
+
+from reunet.contracts.labels import LabelMap
+from reunet.contracts.run import RunFolder
+from reunet.datasets.cases import Case
+from reunet.errors import ClusterError, ReunetError
+from reunet.flows.jobs import Outcome, Tally, Worker
+from reunet.flows.labelled import labelled_cases, loaders_of
+from reunet.flows.large import Part, Region, predict_region
+from reunet.flows.outputs import Job
+from reunet.flows.scoring import Collected, collect
+from reunet.inference.cluster import Cluster, threads_here
+from reunet.inference.load import load
+from reunet.inference.predictor import Predictor
+from reunet.inference.sequence import SequencePredictor
+from reunet.progress import NullProgress, Progress
+from reunet.sampling.windows import sequences
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Which predictor a worker loads, once; see `reunet.load`.
+
+    run: absolute. stamp: of its files, so that a worker that outlives a training does not go on with the old
+    weights.
+    """
+
+    run: Path
+    engine: str
+    precision: str
+    tta: bool
+    stamp: tuple[int, ...]
+
+    @classmethod
+    def of(cls, run: Path, engine: str, precision: str, tta: bool) -> Engine:
+        """That of a run as it is now."""
+        folder = RunFolder(run.absolute())
+        files = (
+            folder.plan_file,
+            folder.calibration_file,
+            folder.engine_facts_file,
+            folder.weights_facts_file,
+        )
+        stamp = tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
+        return cls(folder.path, engine, precision, tta, stamp)
+
+
+_loading = Lock()
+
+
+@lru_cache(maxsize=1)
+def _loaded(wanted: Engine) -> tuple[Predictor | SequencePredictor, Lock]:
+    predictor = load(wanted.run, wanted.engine, wanted.precision, wanted.tta, threads=threads_here())
+    return predictor, Lock()
+
+
+def loaded(wanted: Engine) -> tuple[Predictor | SequencePredictor, Lock]:
+    """The predictor of this process and the lock of who uses it."""
+    with _loading:
+        return _loaded(wanted)
+
+
+@contextmanager
+def connected(address: str, run: Path, folder: Path, progress: Progress) -> Iterator[Cluster]:
+    """The cluster at an address, all of whose workers can do the work."""
+    with Cluster(address, progress) as cluster:
+        cluster.check(run.absolute(), folder.absolute())
+        yield cluster
+
+
+def predict_on(
+    cluster: Cluster,
+    engine: Engine,
+    groups: Sequence[Sequence[Job]],
+    predictor: Predictor | SequencePredictor,
+    max_memory: int | None,
+    progress: Progress,
+) -> dict[str, str]:
+    """The same as `predict_all`, on a cluster: groups wherever a worker is free; then large images one after
+    the other, region by region.
+
+    max_memory: of each worker's process.
+    """
+    tally = Tally(groups)
+    absolute = [[job.absolute() for job in group] for group in groups]
+    large: list[int] = []
+    for number, outcome in cluster.run(partial(_predict_group, engine, max_memory), absolute):
+        if outcome is None:
+            large.append(number)
+            continue
+        if isinstance(outcome, ClusterError):
+            for job in groups[number]:
+                job.remove_results()
+            outcome = Outcome(str(outcome))
+        tally.add(number, outcome, progress)
+
+    def spread(regions: Sequence[Region]) -> Sequence[Part]:
+        progress.start(f"predicting {regions[0].job.source.path.name}, parts", len(regions))
+        found: dict[int, Part] = {}
+        for number, part in cluster.run(partial(_predict_region, engine), regions):
+            if isinstance(part, ClusterError):
+                raise part
+            found[number] = part
+            progress.advance(1)
+        return [found[number] for number in range(len(regions))]
+
+    here = Worker(predictor, max_memory, spread=spread)
+    for number in sorted(large):
+        tally.add(number, here.attempt(absolute[number]), progress)
+    return tally.failures(progress)
+
+
+def _predict_group(engine: Engine, max_memory: int | None, group: Sequence[Job]) -> Outcome | None:
+    """On a worker. None for a large image, which is left to be spread."""
+    predictor, lock = loaded(engine)
+    worker = Worker(predictor, max_memory, lock)
+    try:
+        if worker.is_large(group):
+            return None
+    except (ReunetError, OSError):
+        pass  # the attempt will tell
+    return worker.attempt(group)
+
+
+def _predict_region(engine: Engine, region: Region) -> Part:
+    """On a worker."""
+    predictor, lock = loaded(engine)
+    with lock:
+        return predict_region(region, cast(Predictor, predictor))  # `Worker` refuses runs on sequences
+
+
+def score_on(
+    cluster: Cluster,
+    engine: Engine,
+    cases: Sequence[Case],
+    described: tuple[LabelMap, str | None, str],
+    progress: Progress,
+) -> Collected:
+    """The scores of the images of a split, each image or sequence wherever a worker is free.
+
+    described: the classes, the axes and the name of the split. Raises ClusterError.
+    """
+    progress.start(f"evaluating {described[2]}", len(cases))
+    groups = [[cases[number] for number in numbers] for numbers in sequences(cases)]
+    found: dict[int, Collected] = {}
+    for number, scores in cluster.run(partial(_score, engine, described), groups):
+        if isinstance(scores, ClusterError):
+            raise scores
+        found[number] = scores
+        for name, reason in scores.failures.items():
+            progress.message(f"{name}: {reason}")
+        progress.advance(len(groups[number]))
+    whole = found[0]
+    for number in range(1, len(groups)):
+        whole.merge(found[number])
+    return whole
+
+
+def _score(engine: Engine, described: tuple[LabelMap, str | None, str], cases: Sequence[Case]) -> Collected:
+    """On a worker."""
+    predictor, lock = loaded(engine)
+    labels, axes, split = described
+    with lock:
+        loaders = loaders_of(predictor, labelled_cases(cases, labels, axes))
+        return collect(loaders, predictor.work, predictor.calibration, split, NullProgress())
