@@ -231,9 +231,20 @@ def train(
     plan: Annotated[
         Path | None, Option(metavar="FILE", help="Train this plan.json instead of planning.")
     ] = None,
+    processes: Annotated[
+        int, Option(metavar="N", min=1, help="Train on so many processes (JAX), started here or one by one.")
+    ] = 1,
+    process_id: Annotated[
+        int | None, Option(metavar="K", help="Of N started one by one, this is number K, from 0.")
+    ] = None,
+    coordinator: Annotated[
+        str | None, Option(metavar="HOST:PORT", help="Where they meet: an address of number 0.")
+    ] = None,
     **options: Unpack[TrainOptions],
 ) -> int:
     """Train a network on a dataset and report how good it is."""
+    if processes > 1 and process_id is None and coordinator is None:
+        return import_module("reunet.flows.launch").launch(sys.argv[1:], processes)
     result = _call("train", locals(), started=_process_started)
     console.print_training(result)
     return 0

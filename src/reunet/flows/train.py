@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
@@ -22,6 +22,7 @@ from reunet.flows.train_checks import (
     check_options,
     check_plan_fits,
     check_same_data,
+    check_team,
     refuse_occupied,
 )
 from reunet.machine import cores, describe, versions
@@ -29,6 +30,7 @@ from reunet.planning import PlanRequest, make_plan
 from reunet.progress import NullProgress, Progress
 from reunet.storage import folder_lock, write_json
 from reunet.tasks import Work
+from reunet.training.processes import ALONE, Team, join
 
 if TYPE_CHECKING:
     import keras
@@ -46,6 +48,9 @@ def train(
     resume: bool = False,
     workers: int | None = None,
     overwrite: bool = False,
+    processes: int = 1,
+    process_id: int | None = None,
+    coordinator: str | None = None,
     on_progress: Progress | None = None,
     started: float | None = None,
     **options: Unpack[TrainArguments],
@@ -62,6 +67,9 @@ def train(
         ones.
     resume: go on with the training in `output`, exactly where its last checkpoint was.
     workers: threads that prepare batches; 0 for none.
+    processes: how many train together, on JAX; this is the one of number `process_id`, from 0, and all meet
+        at `coordinator`, HOST:PORT of the first one. All see the same files under the same paths; the first
+        one writes. (`reunet train --processes N` alone starts all of them here.)
     started: `time.monotonic()` from which the minutes count; now when None.
     options: task to max_memory, see `reunet.flows.arguments.PlanArguments`; images to sequence, see
         `reunet.datasets.cases.DataOptions`.
@@ -70,7 +78,6 @@ def train(
     InterruptedRunError after Ctrl-C or SIGTERM, when the state is saved.
     """
     started = time.monotonic() if started is None else started
-    progress = on_progress or NullProgress()
     request, backend, described = read_options(options)
     start, followed = (Path(path) if path else None for path in (init, plan))
     own = TrainOptions(
@@ -78,27 +85,52 @@ def train(
     )
     check_options(own, request)
     settled = _settled_plan(own)
-    chosen = choose_backend(_agreed_backend(backend, settled))
+    address = check_team(processes, process_id, coordinator)
+    chosen = choose_backend(_agreed_backend(backend or ("jax" if address else None), settled))
     use_backend(chosen)
-    refuse_occupied(own)
+    team = _joined(chosen, address)
+    progress = on_progress if on_progress and team.is_first else NullProgress()
+    if team.is_first:
+        refuse_occupied(own)
     run = own.run
     try:
-        with folder_lock(run.path):
+        with folder_lock(run.path) if team.is_first else nullcontext():
+            if not team.is_first:
+                team.agree([0])  # until the first one has begun the folder
+                settled = run.plan()
             root = None if data is None else Path(data)
             prepared = prepare(root, described, progress, seed=settled.seed if settled else request.seed)
             for warning in prepared.warnings:
                 progress.message(f"warning: {warning.file}: {warning.message}")
             made = settled or _new_plan(prepared, replace(request, backend=chosen), own)
             check_plan_fits(made, prepared)
+            team.share(made.batch)
             model = _network(made, own, progress)
             if resume:
                 check_same_data(run, prepared)
-            else:
+            elif team.is_first:
                 _begin_folder(run, made, prepared)
-            return _train_and_finish(own, model, made, prepared, progress, started)
+            if team.is_first:
+                team.agree([0])
+            return _train_and_finish(own, model, made, prepared, progress, started, team)
     finally:
-        with suppress(OSError):  # a training that could not begin leaves no folder behind
-            run.path.rmdir()  # which only takes an empty one
+        if team.is_first:
+            with suppress(OSError):  # a training that could not begin leaves no folder behind
+                run.path.rmdir()  # which only takes an empty one
+
+
+def _joined(backend: str, address: tuple[int, int, str] | None) -> Team:
+    """The processes that train together; `address` as of `check_team`."""
+    if address is None:
+        return ALONE
+    if backend != "jax":
+        raise UsageError(
+            "several processes train together on JAX only",
+            where="--processes",
+            received=f"--backend {backend}",
+            fix="give --backend jax, or a plan that was made for it",
+        )
+    return join(*address)
 
 
 def _begin_folder(run: RunFolder, plan: Plan, prepared: Prepared) -> None:
@@ -170,22 +202,30 @@ def _train_and_finish(
     prepared: Prepared,
     progress: Progress,
     started: float,
+    team: Team,
 ) -> TrainResult:
     from reunet.flows.finish import finish
     from reunet.networks import margin
     from reunet.sampling.patches import PatchSampler
+    from reunet.training.compile import compiled_network
     from reunet.training.loop import Training
-    from reunet.training.state import load_weights
+    from reunet.training.state import capture, load_weights, restore
     from reunet.training.validation import Validator
 
     run, lost = options.run, margin(plan.network)
     cases = as_planned(prepared.train, plan)
     targets = Work.of(plan).targets
-    sampler = PatchSampler(cases, plan, targets=targets, margin=lost)
+    share = team.share(plan.batch)
+    sampler = PatchSampler(cases, plan, targets=targets, margin=lost, share=share)
     plain = PatchSampler(cases, plan, targets=targets, margin=lost, augment=False)
     validator = Validator(model, plan, plain, prepared.val)
+    trained = model
+    if team.count > 1:
+        team.spread()
+        trained = compiled_network(plan)
+        restore(trained, capture(model))
     training = Training(
-        model,
+        trained,
         plan,
         run,
         sampler,
@@ -193,8 +233,12 @@ def _train_and_finish(
         progress=progress,
         started=started,
         threads=cores() if options.workers is None else options.workers,
+        team=team,
     )
     outcome = training.resumed() if options.resume else training.fresh()
+    team.leave()
+    if not team.is_first:
+        return TrainResult(run.path, outcome.steps, outcome.best_score, outcome.seconds)
     load_weights(model, plan, run.verified_weights(plan))
     finish(run, plan, prepared, validator, outcome, progress)
     return TrainResult(run.path, outcome.steps, outcome.best_score, outcome.seconds)

@@ -58,6 +58,33 @@ def check_options(options: TrainOptions, request: PlanRequest) -> None:
         )
 
 
+def check_team(count: int, number: int | None, coordinator: str | None) -> tuple[int, int, str] | None:
+    """How many processes train together, which one this is, and where they meet; None for one alone.
+
+    Raises UsageError.
+    """
+    if count == 1 and number is None and coordinator is None:
+        return None
+    host, _, port = (coordinator or "").rpartition(":")
+    wrong = {
+        "--processes": count < 2 and "2 or more",
+        "--process-id": (number is None or not 0 <= number < count) and f"0 to {count - 1}",
+        "--coordinator": not (host and port.isdecimal()) and "HOST:PORT of the first process",
+    }
+    given = {"--processes": count, "--process-id": number, "--coordinator": coordinator}
+    for option, expected in wrong.items():
+        if expected:
+            raise UsageError(
+                "the processes that train together need a number each, and an address to meet at",
+                where=option,
+                expected=expected,
+                received=given[option],
+                fix="start each with --processes N --process-id K --coordinator HOST:PORT; to train on this "
+                "machine, start `reunet train --processes N` once",
+            )
+    return count, number or 0, coordinator or ""
+
+
 def refuse_occupied(options: TrainOptions) -> None:
     """See that the run folder is free, or holds what --resume needs. Raises StorageError, CheckpointError."""
     run = options.run

@@ -41,6 +41,7 @@ class PatchSampler:
     targets: of the run's tasks; the labels for a head `semantic` by default.
     margin: pixels per side that the network's output lacks, per axis; its targets lack them too.
     augment: False for plain crops, as used to re-estimate statistics.
+    share: the places of a batch that are drawn; all by default. Together, shares are the whole batch.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class PatchSampler:
         targets: Targets | None = None,
         margin: tuple[int, ...] | None = None,
         augment: bool = True,
+        share: range | None = None,
     ) -> None:
+        self.share = range(plan.batch) if share is None else share
         self.cases, self.plan, self.targets = tuple(cases), plan, targets or _labels
         self.margin = margin or (0,) * len(plan.patch)
         self.augmentation = plan.augmentation if augment else None
@@ -70,7 +73,7 @@ class PatchSampler:
     def batch(self, k: int) -> Batch:
         """Batch number k. The same for the same plan, seed and cases, in any process."""
         chain, part = divmod(k, self.carry)
-        patches = [self._patch(chain * self.plan.batch + slot, part) for slot in range(self.plan.batch)]
+        patches = [self._patch(chain * self.plan.batch + slot, part) for slot in self.share]
         images, targets = zip(*patches, strict=True)
         return np.stack(images), _stacked(targets)
 

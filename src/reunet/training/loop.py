@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import signal
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +25,7 @@ from reunet.training.checkpoint import load_checkpoint, save_checkpoint
 from reunet.training.compile import outputs_of
 from reunet.training.history import History
 from reunet.training.precision import training_precision
+from reunet.training.processes import ALONE, Team
 from reunet.training.schedule import Layout, due, learning_rate
 from reunet.training.signals import StopWish, stop_wish
 from reunet.training.validation import Validator
@@ -77,7 +77,8 @@ class Training:
     """One run of the loop over a compiled model.
 
     started: `time.monotonic()` of the moment from which the minutes count.
-    threads: background threads that prepare batches.
+    threads: background threads that prepare batches. team: the processes that train together; then `model`
+    is spread over them, and the validator has a model of its own.
     """
 
     def __init__(
@@ -91,7 +92,9 @@ class Training:
         progress: Progress,
         started: float,
         threads: int = 2,
+        team: Team = ALONE,
     ) -> None:
+        self.team = team
         self.model, self.plan, self.run = model, plan, run
         self.sampler, self.validator = sampler, validator
         self.progress, self.started, self.threads = progress, started, threads
@@ -138,8 +141,11 @@ class Training:
         with state.preserved(self.model), training_precision(self.plan.precision):
             feed = batches(self.sampler, 0, budget.WARM_UP_STEPS + budget.TIMED_STEPS, threads=self.threads)
             step_s = budget.time_steps(lambda k: self._step(k, next(feed)))
-        costs = budget.Costs(step_s, self.validator.estimate_seconds())
-        left = schedule.minutes * 60 - (time.monotonic() - self.started)
+        validation_s = self.validator.estimate_seconds() if self.team.is_first else 0.0
+        step_s, validation_s, ago = self.team.agree([step_s, validation_s, time.monotonic() - self.started])
+        self.started = time.monotonic() - ago
+        costs = budget.Costs(step_s, validation_s)
+        left = schedule.minutes * 60 - ago
         spent = budget.spend(left, costs, schedule.validations)
         self.validator.use_cases = max(1, min(cases, round(cases * spent.share_of_cases)))
         patches = self.plan.batch / step_s
@@ -154,10 +160,10 @@ class Training:
         loop, minutes = self._loop, self.plan.schedule.minutes
         if minutes is None or loop.pace_was_checked or loop.layout.progress(step) < budget.CHECK_PACE_AT:
             return
-        if (seconds := pace.seconds_per_step(step)) is None:
+        if (seconds := self.team.agree([pace.seconds_per_step(step) or 0.0])[0]) == 0:
             return
         left = (minutes * 60 - self._elapsed() - budget.RESERVE_S) * budget.CAUTION
-        total = step + max(1, int(left / seconds))
+        total = int(self.team.agree([step + max(1, int(left / seconds))])[0])
         self._loop = replace(loop, pace_was_checked=True)
         if abs(total / loop.layout.total - 1) < budget.TOLERANCE:
             return
@@ -171,7 +177,8 @@ class Training:
         self._announce(first)
         step, feed, pace, saved_at = first, self._feed(first), Pace(first), time.monotonic()
         with stop_wish() as wish:
-            while step < self._loop.layout.total and not self._is_over():
+            elapsed, wished = self._elapsed_and_wished(wish)
+            while step < self._loop.layout.total and not self._is_over(elapsed):
                 rate = learning_rate(self.plan.schedule, self._loop.layout.progress(step))
                 loss = self._one_step(step, feed, rate)
                 step += 1
@@ -181,15 +188,21 @@ class Training:
                     self._log(history, step, rate, score)
                 self.progress.advance(1, loss=loss)
                 self._check_pace(step, pace)
-                wished = wish.signal_number is not None
+                elapsed, wished = self._elapsed_and_wished(wish)
                 if validated or wished or time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
                     self._save(step)
                     saved_at = time.monotonic()
                 if wished:
-                    self._interrupt(step, wish)
-        if self._loop.validated_at != step or not self.run.weights_file.is_file():
+                    self._interrupt(step, wished)
+        unscored = self._loop.validated_at != step or not self.run.weights_file.is_file()
+        if self.team.agree([unscored])[0]:
             self._validate(step)  # the time was up between two validations
         return Outcome(step, self._loop.best_score, self._loop.best_step, self._elapsed())
+
+    def _elapsed_and_wished(self, wish: StopWish) -> tuple[float, int]:
+        """Seconds since the start, and the signal that wants the training to end, if any."""
+        elapsed, signal_number = self.team.agree([self._elapsed(), wish.signal_number or 0])
+        return elapsed, int(signal_number)
 
     def _announce(self, step: int) -> None:
         """Start a bar over the steps that are left, so that its time left is right from the beginning."""
@@ -202,7 +215,7 @@ class Training:
 
     def _one_step(self, step: int, feed: Iterator[Batch], rate: float) -> float:
         self.model.optimizer.learning_rate = rate
-        with training_precision(self.plan.precision):
+        with training_precision(self.plan.precision), self.team.watched():
             loss = self._step(step, next(feed))
         if not math.isfinite(loss):
             raise TrainingError(
@@ -224,30 +237,40 @@ class Training:
 
     def _validate(self, step: int) -> float | None:
         """Score the held-out cases; keep the weights when they are the best so far."""
-        began = time.monotonic()
-        with self.validator.ready():
-            score = self.validator.score()
-            loop = self._loop
-            gain = score is None or loop.best_score is None or score >= loop.best_score
-            if gain:
-                self.run.publish_weights(self.plan, partial(state.save_weights, self.model, self.plan))
+        began, loop = time.monotonic(), self._loop
+        found = self._score(loop.best_score) if self.team.is_first else None
+        score, known = self.team.agree([found or 0.0, found is not None])
+        if self.team.count > 1:
+            found = score if known else None
+        gain = found is None or loop.best_score is None or found >= loop.best_score
         self._loop = replace(
             loop,
             validated_at=step,
-            best_score=score if gain else loop.best_score,
+            best_score=found if gain else loop.best_score,
             best_step=step if gain else loop.best_step,
             validations_without_gain=0 if gain else loop.validations_without_gain + 1,
         )
-        self._validation_s = time.monotonic() - began
-        self.progress.advance(0, val_score=score)
+        self._validation_s = self.team.agree([time.monotonic() - began])[0]
+        self.progress.advance(0, val_score=found)
+        return found
+
+    def _score(self, best: float | None) -> float | None:
+        """The score of the held-out cases; weights that are the best so far are written."""
+        model = self.validator.model
+        if model is not self.model:
+            state.restore(model, state.capture(self.model))
+        with self.validator.ready():
+            score = self.validator.score()
+            if score is None or best is None or score >= best:
+                self.run.publish_weights(self.plan, partial(state.save_weights, model, self.plan))
         return score
 
-    def _is_over(self) -> bool:
+    def _is_over(self, elapsed: float) -> bool:
         schedule = self.plan.schedule
         if schedule.early_stop and self._loop.validations_without_gain >= schedule.early_stop:
             self.progress.message(f"no improvement in {schedule.early_stop} validations: ending early")
             return True
-        if schedule.minutes is not None and self._elapsed() + self._validation_s > schedule.minutes * 60:
+        if schedule.minutes is not None and elapsed + self._validation_s > schedule.minutes * 60:
             self.progress.message("the machine became slower: ending as the time is up")
             return True
         return False
@@ -255,16 +278,18 @@ class Training:
     def _log(self, history: History, step: int, rate: float, score: float | None) -> None:
         """A row with the mean loss since the last one."""
         loop, epoch = self._loop, step * self.plan.batch / self.sampler.patches_per_epoch
-        history.add(step, epoch, self._elapsed(), loop.loss_sum / loop.loss_steps, rate, score)
+        if self.team.is_first:
+            history.add(step, epoch, self._elapsed(), loop.loss_sum / loop.loss_steps, rate, score)
         self._loop = replace(loop, loss_sum=0.0, loss_steps=0)
 
     def _save(self, step: int) -> None:
+        if not self.team.is_first:
+            return
         loop = asdict(replace(self._loop, elapsed_s=self._elapsed()))
         facts = {"plan": self.plan_hash, "loop": loop}
         save_checkpoint(self.run.checkpoints, step, state.capture(self.model), facts)
 
-    def _interrupt(self, step: int, wish: StopWish) -> None:
-        number = wish.signal_number or signal.SIGINT
+    def _interrupt(self, step: int, number: int) -> None:
         raise InterruptedRunError(
             f"training was interrupted after step {step}; its state is saved",
             signal_number=number,
