@@ -130,6 +130,19 @@ def test_pieces_of_an_object_become_objects() -> None:
     assert decode(ideal(objects), FINEST).max() == 2
 
 
+@pytest.mark.parametrize("turns", [3, 12, 40])
+def test_flows_of_a_long_winding_object_have_length_one_or_are_not_known(turns: int) -> None:
+    objects = np.zeros((4 * turns + 1, 160), np.int32)
+    objects[::2] = 1
+    for row in range(1, 4 * turns, 2):
+        objects[row, -1 if row % 4 == 1 else 0] = 1
+    flows = targets(objects)["flows"][objects > 0]
+    known = ~np.isnan(flows).any(axis=-1)
+    length = np.linalg.norm(flows[known], axis=-1)
+    assert np.isclose(length, 1, atol=1e-5).sum() == known.sum() - 1
+    assert known.sum() > 100
+
+
 def test_flows_have_length_one_except_at_one_centre_per_object() -> None:
     objects = concave()
     length = np.linalg.norm(targets(objects)["flows"], axis=-1)[objects > 0]

@@ -39,7 +39,8 @@ def heads(rank: int) -> tuple[HeadSpec, ...]:
 
 def targets(objects: np.ndarray, known: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """instances: (*space) uint8 0, 1 or IGNORE. flows: (*space, rank) float32 of length 1, 0 at the centre,
-    nan outside of objects. The edge of the patch cuts objects: heat is lost there as well.
+    nan outside of objects, and where the way to the centre is too long for heat to arrive (hundreds of
+    pixels). The edge of the patch cuts objects: heat is lost there as well.
 
     objects: instance map (*space). known: bool, False where nothing is to be learned.
     """
@@ -84,10 +85,13 @@ def _directions(parts: np.ndarray, places: np.ndarray) -> np.ndarray:
         heat = spread @ heat
     heat = np.append(heat, 0.0)
     gradient = heat[neighbours[:, : parts.ndim]] - heat[neighbours[:, parts.ndim :]]
-    gradient[sources] = 0
-    length = np.sqrt(np.square(gradient / np.maximum(heat[:-1, None], 1e-300)).sum(axis=1))
-    scale = np.maximum(heat[:-1] * length, 1e-300)
-    return (gradient / scale[:, None]).astype(np.float32)
+    # Far from the centre the heat is as small as numbers can be: its square would be none.
+    largest = np.abs(gradient).max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # where no heat arrives, no direction is known
+        directions = gradient / largest
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    directions[sources] = 0
+    return directions.astype(np.float32)
 
 
 def centre(places: np.ndarray) -> np.ndarray:
