@@ -1,8 +1,9 @@
-"""Images per second of one network: reunet's engine against PyTorch as it ships.
+"""Images per second of one network: reunet's engines against PyTorch.
 
-PyTorch: float32, channels first, eager, inference mode, the better of batches of 1 and 8. reunet: the
-exported engine as `reunet predict` uses it, bf16 where the CPU computes it. Both include the softmax.
-They take turns, so that a busy moment of the machine meets both.
+PyTorch: eager, inference mode, batches of 1 and 8, in float32 with channels first, as it ships, and in
+bfloat16 with channels last, cast or by autocast. reunet: the exported engine as `reunet predict` uses it, in
+f32, bf16 where the CPU computes it, and int8 (needs the extra `int8`). All include the softmax. They take
+turns, so that a busy moment of the machine meets all.
 
     python benchmarks/engine_speed.py [--rounds 15] [--normalisation instance]
 """
@@ -10,6 +11,7 @@ They take turns, so that a busy moment of the machine meets both.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import statistics
@@ -27,6 +29,7 @@ import torch
 from standard_run import CLASSES, FILTERS, SIZE, write_standard_run
 from torch import nn
 
+from reunet.export.int8 import is_installed, quantise
 from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
 
 BATCH = 8
@@ -99,8 +102,12 @@ def main() -> None:
         run, count = write_standard_run(Path(folder) / "run", options.seed, options.normalisation)
         if parameters(model) != count:
             raise SystemExit(f"the networks differ: {parameters(model)} and {count} parameters")
-        precisions = ("bf16", "f32") if native_bf16() else ("f32",)
-        engines = {name: OpenVINORuntime(run.engine_file, (SIZE, SIZE), name) for name in precisions}
+        precisions = ["bf16", "f32"] if native_bf16() else ["f32"]
+        files = dict.fromkeys(precisions, run.engine_file)
+        if is_installed():
+            quantise(run.engine_file, run.int8_file, tiles)
+            files["int8"] = run.int8_file
+        engines = {name: OpenVINORuntime(file, (SIZE, SIZE), name) for name, file in files.items()}
 
         def ours(name: str) -> Callable[[], int]:
             return lambda: len(engines[name](tiles)["semantic"])
@@ -108,16 +115,39 @@ def main() -> None:
         def theirs(batch: int) -> Callable[[], int]:
             return lambda: len(model(channels_first[:batch]))
 
-        steps = {f"reunet {name}": ours(name) for name in precisions}
-        steps |= {f"pytorch f32 batch {batch}": theirs(batch) for batch in (1, BATCH)}
+        last = channels_first.to(memory_format=torch.channels_last)
+        other = copy.deepcopy(model).to(memory_format=torch.channels_last)
+        small = copy.deepcopy(other).to(torch.bfloat16)
+
+        def cast(batch: int) -> Callable[[], int]:
+            return lambda: len(small(last[:batch].to(torch.bfloat16)).float())
+
+        def autocast(batch: int) -> Callable[[], int]:
+            def step() -> int:
+                with torch.autocast("cpu", torch.bfloat16):
+                    return len(other(last[:batch]).float())
+
+            return step
+
+        steps = {f"reunet {name}": ours(name) for name in files}
+        for batch in (1, BATCH):
+            steps[f"pytorch f32 batch {batch}"] = theirs(batch)
+            steps[f"pytorch bf16 batch {batch}"] = cast(batch)
+            steps[f"pytorch autocast batch {batch}"] = autocast(batch)
         speeds = measure(steps, options.rounds)
 
-    ours_speed, equal = speeds[f"reunet {precisions[0]}"], speeds[f"pytorch f32 batch {BATCH}"]
-    best = max(speed for name, speed in speeds.items() if name.startswith("pytorch"))
+    def best(*kinds: str) -> float:
+        return max(speed for name, speed in speeds.items() if name.split(" batch")[0] in kinds)
+
+    ours_speed = speeds[f"reunet {precisions[0]}"]
     ratios = {
-        "at batch 8": round(ours_speed / equal, 2),
-        "to PyTorch's best batch": round(ours_speed / best, 2),
+        "to f32 at batch 8": ours_speed / speeds[f"pytorch f32 batch {BATCH}"],
+        "to f32 at its best batch": ours_speed / best("pytorch f32"),
+        "to bf16 at its best": ours_speed / best("pytorch bf16", "pytorch autocast"),
     }
+    if "int8" in files:
+        ratios["int8 to bf16"] = speeds["reunet int8"] / ours_speed
+    ratios = {name: round(ratio, 2) for name, ratio in ratios.items()}
     result = {"images_per_second": speeds, "ratio": ratios}
     key = {
         "normalisation": options.normalisation,

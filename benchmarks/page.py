@@ -304,7 +304,29 @@ SECTIONS: dict[str, Callable[[], str]] = {
         "engine_speed",
         "Prediction speed",
         "Images of 256 x 256 x 3 per second, U-Net with 16 base filters and 4 poolings: the engine of a run "
-        "against the same network in PyTorch, float32 as it ships. In turns, medians.",
+        "against the same network in PyTorch, float32 as it ships and bfloat16 with channels last. In turns, "
+        "medians.",
+    ),
+    "scaling": plain(
+        "scaling",
+        "Images larger than memory",
+        "Compressed OME-Zarr made here, from file to file; the memory is the peak of the process, and the "
+        "engine's that of a process that predicts a small image.",
+    ),
+    "whole_path": plain(
+        "whole_path",
+        "The whole path",
+        "From a TIFF file to a mask file, in tiles per second; the engine alone on the same tiles in turn.",
+    ),
+    "cluster": plain(
+        "cluster",
+        "Several workers",
+        "Files predicted on a local Dask cluster by one and by two processes of one thread, in turns.",
+    ),
+    "processes": plain(
+        "processes",
+        "Training on several processes",
+        "The same plan and seed on one process and on two, on JAX: losses and steps per second.",
     ),
     "decoding": plain(
         "decoding",
