@@ -87,7 +87,7 @@ def make_run(folder: Path, **kind: Any) -> RunFolder:
     return run
 
 
-QUICK = ("frame by frame", "fixed intensity, class ids above 255", "regions", "made smaller")
+QUICK = ("frame by frame", "fixed intensity, class ids above 255", "regions")
 
 
 @pytest.mark.parametrize(

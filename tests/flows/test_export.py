@@ -53,7 +53,9 @@ def masks(
     }
 
 
-@pytest.mark.parametrize("form", ["onnx", "openvino", "saved_model", "litert"])
+@pytest.mark.parametrize(
+    "form", ["onnx", "openvino", "litert", pytest.param("saved_model", marks=pytest.mark.slow)]
+)
 def test_the_example_gives_the_mask_of_predict(
     form: str,
     tiny_run: Path,

@@ -60,7 +60,13 @@ LAYOUTS: dict[str, tuple[Writer, str, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+LONGER = ("roboflow", "stage1", "classes")
+"""Read by what other layouts are read by."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONGER else name for name in LAYOUTS]
+)
 def test_from_layout_to_scores(
     tmp_path: Path, name: str, backend: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

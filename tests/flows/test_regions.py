@@ -209,7 +209,7 @@ def boxes_and_labels(data: Path) -> None:
 
 
 @pytest.mark.keras
-@pytest.mark.parametrize("preset", ["nnunet", "unet_plus_plus"])
+@pytest.mark.parametrize("preset", ["nnunet", pytest.param("unet_plus_plus", marks=pytest.mark.slow)])
 def test_every_task_learns_at_every_level_of_deep_supervision(
     tmp_path: Path, preset: str, backend: str
 ) -> None:

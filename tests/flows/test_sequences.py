@@ -177,6 +177,8 @@ def test_evaluation_gives_j_and_f_of_each_sequence(run: Path, films: Path, tmp_p
 
 @pytest.mark.parametrize("preset", ["conv_gru_unet", "unet"])
 def test_objects_of_a_movie_are_learned_and_tracked(preset: str, tmp_path: Path, backend: str) -> None:
+    if backend != "tensorflow":
+        pytest.skip("what depends on the backend is seen with single images")
     culture = Culture(size=(48, 48), cells=4, frames=5, radius=6)
     movies = [make_movie(culture, seed) for seed in (1, 2, 3)]
     write_movies(tmp_path / "data", {"train": movies[:2], "test": movies[2:]})

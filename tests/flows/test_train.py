@@ -48,11 +48,16 @@ def layers(file: Path) -> dict[str, np.ndarray]:
             "network__strides": ((2, 2), (2, 2)),
         },
         {"network__padding": "valid", "patch": (36, 36), "inference": {"tile": (36, 36)}},
-        {"network__normalisation": "group", "network__activation": "leaky_relu", "network__dropout": 0.3},
+        {
+            "network__normalisation": "group",
+            "network__activation": "leaky_relu",
+            "network__dropout": 0.3,
+            "loss": {"cross_entropy": 1, "dice": 0},
+            "input__intensity": {"method": "image_percentile"},
+        },
         {"network__normalisation": "batch", "schedule__ema": 0.9},
-        {"loss": {"cross_entropy": 1, "dice": 0}, "input__intensity": {"method": "image_percentile"}},
     ],
-    ids=["deep supervision", "valid padding", "group", "batch and ema", "loss"],
+    ids=["deep supervision", "valid padding", "group and loss", "batch and ema"],
 )
 def test_every_option_trains_exports_and_predicts(
     changes: dict[str, Any], tiny_dataset: Path, tmp_path: Path, backend: str, make_plan: MakePlan

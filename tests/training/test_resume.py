@@ -71,7 +71,9 @@ cli.run()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_resumed_equals_uninterrupted(
     number: signal.Signals, tiny_dataset: Path, tmp_path: Path, backend: str, whole: Path
 ) -> None:
