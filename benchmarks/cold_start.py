@@ -1,6 +1,6 @@
 """Wall time and peak memory of `reunet predict RUN one.png` and `reunet --help`, each in a new process.
 
-Files are in the disk cache: each command runs once before it is measured.
+Files are in the disk cache, modules compiled to bytecode: each command runs once before it is measured.
 
     python benchmarks/cold_start.py [--run RUN] [--repeats 10] [--seed 0]
 """
@@ -23,12 +23,13 @@ import records
 from PIL import Image
 
 SIZE = 256
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def measure(command: list[str], output: Path) -> tuple[float, float]:
     """(seconds, peak resident megabytes) of one process; what it wrote to `output` is removed."""
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - began
     if status:

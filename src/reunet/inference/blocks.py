@@ -17,6 +17,7 @@ import numpy as np
 from reunet.contracts.objects import Boxes
 from reunet.contracts.results import Prediction
 from reunet.errors import TooLargeError
+from reunet.inference.ahead import ahead
 from reunet.inference.predictor import Predictor, as_image
 from reunet.inference.tiling import Axis, Box, Outputs, Pixels, Slab, add_up, predict_slabs
 from reunet.io.channels import fit_channels
@@ -29,8 +30,10 @@ from reunet.tasks.instances.stitching import Stitcher
 ROWS = {2: 1024, 3: 64}
 """Rows of the first axis in a block whose objects are decoded, by rank."""
 
-ACROSS = 32
-"""Tiles side by side in a strip, if memory allows. Neighbouring strips compute those at their border both."""
+ACROSS = 64
+"""Tiles in the cross-section of a strip, if memory allows: neighbouring strips both compute those at their
+border.
+"""
 
 HIGH = 8
 """Tiles that a region is high, about."""
@@ -142,7 +145,7 @@ class Blocks:
         """Offset and scale of the whole image, which is read for it once, unless the plan fixes them."""
         if self._intensity is None:
             given = self.predictor.plan.input.intensity
-            self._intensity = streamed_affine(self._read, self._parts(), self.size, given)
+            self._intensity = streamed_affine(ahead(self._parts()), self.size, given)
         return self._intensity
 
     @property
@@ -184,12 +187,13 @@ class Blocks:
         pixels = as_image(self.image.read(box), self.where, len(self.size))
         return fit_channels(pixels, self.predictor.plan.input, self.where)
 
-    def _parts(self) -> Iterator[Box]:
+    def _parts(self) -> Generator[tuple[Box, np.ndarray], None, None]:
         """The image in pieces as large as what is read at a time while predicting."""
         step = self.image.chunk[0] * ceil(self.predictor.tiling.tile[0] / self.image.chunk[0])
         for strip in self.strips:
             for first in range(0, self.size[0], step):
-                yield (slice(first, min(first + step, self.size[0])), *strip)
+                part = (slice(first, min(first + step, self.size[0])), *strip)
+                yield part, self._read(part)
 
     def _wide(self, core: Box) -> Box:
         """A block with what its decoding must see around it."""
@@ -247,7 +251,8 @@ class Blocks:
 
     def _strips(self, max_memory: int | None) -> list[Box]:
         """The parts of all axes but the first, each with its tiles."""
-        counts = [min(len(axis.starts), ACROSS) for axis in self._axes[1:]]
+        most = round(ACROSS ** (1 / len(self._axes[1:])))
+        counts = [min(len(axis.starts), most) for axis in self._axes[1:]]
         while True:
             sides = [
                 _spread(axis, n, side)

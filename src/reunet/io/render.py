@@ -15,6 +15,7 @@ _DARK = 100  # an 8-bit image whose bright end lies below this is stretched
 # One rule for all: whatever is drawn over one image must look alike, and vessels and membranes, which are
 # nearly all contour, must not hide it.
 _FILL, _CONTOUR = 0.35, 0.7
+_BAND = 64  # rows drawn at a time
 
 
 def to_display(image: np.ndarray) -> np.ndarray:
@@ -38,17 +39,27 @@ def overlay(image: np.ndarray, labels: np.ndarray, label_map: LabelMap) -> np.nd
 
     labels: (H, W) class indices; IGNORE pixels are darkened.
     """
-    display = to_display(image).astype(np.float32)
-    colors = overlay_colors(label_map)
+    display = to_display(image)
     edge = contour(labels, width=1 if max(labels.shape) < 1200 else 2)
-    opacity = np.zeros(labels.shape, np.float32)
-    foreground = np.isin(labels, label_map.foreground)
-    opacity[foreground] = _FILL
-    opacity[foreground & edge] = _CONTOUR
-    tint = colors[np.where(labels == IGNORE, 0, labels)].astype(np.float32)
-    result = display + opacity[..., None] * (tint - display)
-    result[labels == IGNORE] *= 0.4
-    return np.round(result).astype(np.uint8)
+    table = _blends(label_map)
+    result = np.empty_like(display)
+    for rows in (slice(first, first + _BAND) for first in range(0, len(labels), _BAND)):
+        index = labels[rows].astype(np.intp)
+        result[rows] = table[index[..., None], edge[rows, ..., None].view(np.uint8), display[rows], range(3)]
+    return result
+
+
+def _blends(label_map: LabelMap) -> np.ndarray:
+    """(labels, 2, 256, 3) uint8: what becomes of a value under a label, inside and on a contour."""
+    values = np.arange(256, dtype=np.float32)[:, None]
+    table = np.empty((IGNORE + 1, 2, 256, 3), np.float32)
+    table[:] = values
+    for index, color in enumerate(overlay_colors(label_map).astype(np.float32)):
+        if index in label_map.foreground:
+            for on_contour, opacity in enumerate((_FILL, _CONTOUR)):
+                table[index, on_contour] = values + np.float32(opacity) * (color - values)
+    table[IGNORE] *= 0.4
+    return np.round(table).astype(np.uint8)
 
 
 def overlay_colors(label_map: LabelMap) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from math import prod
 
 import numpy as np
@@ -17,8 +17,8 @@ LOW, HIGH = 1.0, 99.8
 MAX_SAMPLES = 4_000_000
 """Pixels looked at for percentiles; more would only cost time."""
 
-CHUNK = 2**20
-"""Pixels whose mean is taken at a time, in 64 bits."""
+CHUNK = 2**16
+"""Pixels whose mean is taken at a time, in 64 bits: few enough to stay in the cache of a CPU."""
 
 
 def affine(image: np.ndarray, intensity: Intensity) -> tuple[np.ndarray, np.ndarray]:
@@ -29,8 +29,9 @@ def affine(image: np.ndarray, intensity: Intensity) -> tuple[np.ndarray, np.ndar
     if intensity.method == "fixed":
         offset, scale = np.array(intensity.offset), np.array(intensity.scale)
     elif intensity.method == "image_zscore":
-        pixels = image.reshape(-1, image.shape[-1])
-        offset, scale = pixels.mean(0, dtype=np.float64), pixels.std(0, dtype=np.float64)
+        moments = _Moments()
+        moments.add(image)
+        offset, scale = moments.mean, moments.deviation
     else:
         pixels = image.reshape(-1, image.shape[-1])
         pixels = pixels[:: max(1, len(pixels) // MAX_SAMPLES)]
@@ -39,15 +40,40 @@ def affine(image: np.ndarray, intensity: Intensity) -> tuple[np.ndarray, np.ndar
     return _usable(offset, scale)
 
 
+class _Moments:
+    """Mean and standard deviation of all pixels so far, per channel, float64 (C,)."""
+
+    def __init__(self) -> None:
+        self._count, self.mean, self._squares = 0, np.zeros(1), np.zeros(1)
+
+    @property
+    def deviation(self) -> np.ndarray:
+        return np.sqrt(self._squares / self._count)
+
+    def add(self, image: np.ndarray) -> None:
+        """Count these pixels too, (*space, C)."""
+        pixels = image.reshape(-1, image.shape[-1])
+        for first in range(0, len(pixels), CHUNK):
+            some = pixels[first : first + CHUNK].astype(np.float64)
+            n = len(some)
+            own = np.ones(n) @ some / n
+            some -= own
+            # Chan et al. 1979: means and sums of squares of parts are put together without cancellation.
+            apart = (own - self.mean) ** 2 * self._count * n / (self._count + n)
+            self._squares = self._squares + np.einsum("nc,nc->c", some, some) + apart
+            self.mean = self.mean + (own - self.mean) * n / (self._count + n)
+            self._count += n
+
+
 def _usable(offset: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     flat = scale <= 1e-6 * np.maximum(1e-6, np.abs(offset))
     return offset.astype(np.float32), np.where(flat, 1.0, scale).astype(np.float32)
 
 
 def streamed_affine(
-    read: Callable[[Box], np.ndarray], parts: Iterable[Box], size: tuple[int, ...], intensity: Intensity
+    parts: Iterable[tuple[Box, np.ndarray]], size: tuple[int, ...], intensity: Intensity
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same of an image that is read part by part, each pixel once: (*part, C) from slices per axis.
+    """The same of an image that comes in parts, each pixel once: slices per axis and the pixels (*part, C).
 
     Means and deviations are those of all pixels; percentiles are taken over the pixels that `affine` takes.
     """
@@ -55,27 +81,18 @@ def streamed_affine(
         return affine(np.zeros(0), intensity)
     step = max(1, prod(size) // MAX_SAMPLES)
     sampled: list[np.ndarray] = []
-    count, mean, squares = 0, np.zeros(1), np.zeros(1)
-    for part in parts:
-        pixels = read(part)
+    moments = _Moments()
+    for part, pixels in parts:
         if intensity.method == "image_percentile":
             strides = [prod(size[axis + 1 :]) for axis in range(len(size))]
             places = np.ogrid[part]
             numbers = sum(axis * stride for axis, stride in zip(places, strides, strict=True))
             sampled.append(pixels[numbers % step == 0])
-            continue
-        pixels = pixels.reshape(-1, pixels.shape[-1])
-        for some in np.split(pixels, range(CHUNK, len(pixels), CHUNK)):
-            n, own = len(some), some.mean(0, dtype=np.float64)
-            # Chan et al. 1979: means and sums of squares of parts are put together without cancellation.
-            squares = (
-                squares + some.var(0, dtype=np.float64) * n + (own - mean) ** 2 * count * n / (count + n)
-            )
-            mean = mean + (own - mean) * n / (count + n)
-            count += n
+        else:
+            moments.add(pixels)
     if intensity.method == "image_percentile":
         return affine(np.concatenate(sampled), intensity)
-    return _usable(mean, np.sqrt(squares / count))
+    return _usable(moments.mean, moments.deviation)
 
 
 def normalise(image: np.ndarray, intensity: Intensity) -> np.ndarray:
@@ -85,5 +102,8 @@ def normalise(image: np.ndarray, intensity: Intensity) -> np.ndarray:
 
 def scaled(image: np.ndarray, intensity: Intensity, offset: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """(image - offset) / scale within the limits of `intensity`; (*space, C) float32."""
-    normalised: np.ndarray = (image - offset) / scale
+    lines = image.reshape(*image.shape[:-2], -1)  # one long axis: NumPy is slow on a last axis of few channels
+    normalised = lines - np.tile(offset, image.shape[-2])
+    normalised /= np.tile(scale, image.shape[-2])
+    normalised = normalised.reshape(image.shape)
     return normalised if intensity.limit is None else np.clip(normalised, *intensity.limit)
