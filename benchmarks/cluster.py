@@ -53,6 +53,29 @@ def timed(run: Path, images: Path, output: Path, address: str) -> float:
     return time.monotonic() - began
 
 
+ALONE = """
+import os, sys, time
+os.sched_setaffinity(0, {int(sys.argv[1])})
+from reunet.flows.predict import predict
+began = time.monotonic()
+predict(sys.argv[2], sys.argv[3], output=sys.argv[4], overwrite=True)
+print(time.monotonic() - began)
+"""
+
+
+def alone(run: Path, images: Path, output: Path, processors: int) -> float:
+    """Seconds of so many processes at once, each predicting all images on a processor of its own."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", ALONE, str(number), run, images, f"{output}-{number}"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(processors)
+    ]
+    return statistics.mean(float(process.communicate()[0].splitlines()[-1]) for process in started)
+
+
 def kill_one(address: str, after: float) -> threading.Thread:
     """Kill a worker in a while."""
     with Client(address, set_as_default=False) as client:
@@ -103,10 +126,15 @@ def main() -> None:
         finally:
             for cluster in clusters.values():
                 cluster.close()
+        one, both = (
+            statistics.median(alone(run, images, output, count) for _ in range(options.repeats))
+            for count in (1, 2)
+        )
     medians = {count: statistics.median(values) for count, values in seconds.items()}
     result = {
         "images_per_second": {count: options.images / value for count, value in medians.items()},
         "speedup": medians[1] / medians[2],
+        "speedup_of_two_processes_without_dask": 2 * one / both,
         "seconds": seconds,
         "seconds_with_a_killed_worker": killed,
         "same_masks_with_a_killed_worker": same,

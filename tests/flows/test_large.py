@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -13,7 +16,7 @@ import tifffile
 from reunet.errors import StorageError
 from reunet.flows import large
 from reunet.flows.predict import predict
-from reunet.inference import blocks as blocks_module
+from reunet.inference import layout as layout_module
 from reunet.io.masks import read_raw_mask
 from reunet.machine import resident_bytes
 
@@ -30,7 +33,7 @@ def run(make_bright_run: Callable[..., Path], tmp_path_factory: pytest.TempPathF
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "MOST_AT_ONCE", 1000)
     monkeypatch.setattr("reunet.flows.jobs.MOST_AT_ONCE", 1000)
-    monkeypatch.setattr(blocks_module, "ACROSS", 2)
+    monkeypatch.setattr(layout_module, "ACROSS", 2)
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -52,6 +55,25 @@ def test_a_tiff_becomes_a_tiled_bigtiff(run: Path, tmp_path: Path) -> None:
     assert leftovers(tmp_path) == []
     again = predict(run, tmp_path / "a.tif", output=tmp_path / "out", probabilities=True, skip_existing=True)
     assert len(again.skipped) == 1
+
+
+def test_an_image_that_is_seen_at_another_resolution(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coarse = shutil.copytree(run, tmp_path / "coarse")
+    plan = json.loads((coarse / "plan.json").read_text(encoding="utf-8"))
+    (coarse / "plan.json").write_text(json.dumps(plan | {"spacing": [2.5, 1.6]}), encoding="utf-8")
+    image = cv2.GaussianBlur(IMAGE, (0, 0), 9)
+    image = ((image.astype(np.float32) - image.min()) / np.ptp(image) * 255).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", image, tile=(128, 128))
+    predict(coarse, tmp_path / "a.tif", output=tmp_path / "blocks", precision="f32")
+    monkeypatch.setattr("reunet.flows.jobs.MOST_AT_ONCE", 2**26)
+    predict(coarse, tmp_path / "a.tif", output=tmp_path / "whole", precision="f32")
+    blocks = read_raw_mask(tmp_path / "blocks" / "masks" / "a.tif")
+    whole = read_raw_mask(tmp_path / "whole" / "masks" / "a.png")
+    assert blocks.shape == IMAGE.shape
+    assert 0.1 < blocks.mean() < 0.9
+    assert np.mean(blocks != whole) < 1e-3
 
 
 @pytest.mark.parametrize("version", [2, 3])

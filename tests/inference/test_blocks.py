@@ -16,7 +16,7 @@ from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.errors import DataError, ModelFileError, PlanError, TooLargeError
-from reunet.inference import blocks as blocks_module
+from reunet.inference import layout as layout_module
 from reunet.inference.blocks import Block, Blocks
 from reunet.inference.predictor import Predictor
 from reunet.inference.tiling import Tiling, predict_tiled
@@ -102,7 +102,7 @@ def test_any_image_in_any_strips(
     image = np.random.default_rng(sum(size)).dirichlet((1, 1, 1), size).astype(np.float32)
     predictor = Predictor(plan, Channels(plan))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks_module, "ACROSS", across)
+        patch.setattr(layout_module, "ACROSS", across)
         found = Blocks(predictor, lazy(image, chunk), where="image")
         assert len(found.strips) == 1 or across < 40
         labels = assembled(found, "labels")
@@ -116,7 +116,7 @@ def test_any_volume_in_any_strips(size: tuple[int, int, int], across: int) -> No
     image = np.random.default_rng(sum(size)).dirichlet((1, 1, 1), size).astype(np.float32)
     predictor = Predictor(plan, Channels(plan))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks_module, "ACROSS", across)
+        patch.setattr(layout_module, "ACROSS", across)
         found = Blocks(predictor, lazy(image), where="image", keep_probabilities=True)
         probabilities = assembled(found, "probabilities")
     np.testing.assert_allclose(probabilities, image, atol=1e-6)
@@ -225,8 +225,8 @@ def test_objects_across_blocks_are_those_of_the_whole_image(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(seed)
-    monkeypatch.setattr(blocks_module, "ACROSS", 2)
-    monkeypatch.setattr(blocks_module, "ROWS", {2: 40})
+    monkeypatch.setattr(layout_module, "ACROSS", 2)
+    monkeypatch.setattr(layout_module, "ROWS", {2: 40})
     plan = plan_of(("instances",), (32, 32), 7)
     predictor = Predictor(plan, Channels(plan))
     monkeypatch.setattr(type(predictor.work.main), "reach", {2: 60})
@@ -248,9 +248,9 @@ def test_regions_predicted_apart_are_the_whole_image(
     tasks: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(5)
-    monkeypatch.setattr(blocks_module, "ACROSS", 2)
-    monkeypatch.setattr(blocks_module, "ROWS", {2: 40})
-    monkeypatch.setattr(blocks_module, "HIGH", 2)
+    monkeypatch.setattr(layout_module, "ACROSS", 2)
+    monkeypatch.setattr(layout_module, "ROWS", {2: 40})
+    monkeypatch.setattr(layout_module, "HIGH", 2)
     plan = plan_of(tasks, (32, 32), 7)
     predictor = Predictor(plan, Channels(plan))
     image = discs((211, 187), 90, rng, (3, 12))
@@ -301,8 +301,8 @@ def check_table(found: Blocks, ids: np.ndarray, labels: np.ndarray) -> None:
 
 
 def test_objects_across_blocks_of_a_volume(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks_module, "ACROSS", 2)
-    monkeypatch.setattr(blocks_module, "ROWS", {3: 16})
+    monkeypatch.setattr(layout_module, "ACROSS", 2)
+    monkeypatch.setattr(layout_module, "ROWS", {3: 16})
     plan = plan_of(("instances",), (16, 16, 16), 8)
     predictor = Predictor(plan, Channels(plan))
     monkeypatch.setattr(type(predictor.work.main), "reach", {3: 16})
@@ -316,8 +316,8 @@ def test_objects_across_blocks_of_a_volume(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("seed", range(3))
 def test_boxes_across_blocks_are_those_of_the_whole_image(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(seed)
-    monkeypatch.setattr(blocks_module, "ACROSS", 2)
-    monkeypatch.setattr(blocks_module, "ROWS", {2: 40})
+    monkeypatch.setattr(layout_module, "ACROSS", 2)
+    monkeypatch.setattr(layout_module, "ROWS", {2: 40})
     plan = plan_of(("detection",), (32, 32), 6)
     predictor = Predictor(plan, Channels(plan))
     monkeypatch.setattr(type(predictor.work.main), "reach", {2: 60})
@@ -343,9 +343,95 @@ def test_intensities_are_measured_over_the_whole_image(method: str, monkeypatch:
     )
     predictor = Predictor(plan, Channels(plan))
     image = (np.random.default_rng(0).normal(40000, 50, (120, 130, 3))).astype(np.uint16)
-    monkeypatch.setattr(blocks_module, "ACROSS", 2)
+    monkeypatch.setattr(layout_module, "ACROSS", 2)
     found = assembled(Blocks(predictor, lazy(image), where="image", keep_probabilities=True), "probabilities")
     np.testing.assert_allclose(found, predictor(image).probabilities, atol=1e-4)
+
+
+@settings(deadline=None, max_examples=25)
+@given(data=st.data(), rank=st.sampled_from([2, 3]), method=st.sampled_from(["fixed", "image_zscore"]))
+def test_an_image_that_is_seen_at_another_resolution(data: st.DataObject, rank: int, method: str) -> None:
+    longest = {2: 120, 3: 40}[rank]
+    size = data.draw(st.tuples(*[st.integers(4, longest)] * rank))
+    spacing = data.draw(st.tuples(*[st.floats(0.5, 3)] * rank))
+    own = (1.0,) * rank if rank == 2 else (0.7, 1.0, 1.3)
+    tile, changes = (16,) * rank, {}
+    if method != "fixed":
+        changes["input"] = InputSpec(channels=3, intensity=Intensity(method=method))
+    plan = plan_of(("semantic",), tile, 3, spacing=spacing, **changes)
+    predictor = Predictor(plan, Channels(plan))
+    image = np.random.default_rng(sum(size)).dirichlet((1, 1, 1), size).astype(np.float32)
+    opened = lazy(image)
+    opened = replace(opened, header=replace(opened.header, spacing=own if rank == 3 else None))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout_module, "ACROSS", data.draw(st.integers(1, 4)))
+        patch.setattr(layout_module, "RESIZED", data.draw(st.integers(1, 2**14)))
+        patch.setattr(layout_module, "HIGH", 1)
+        patch.setattr(layout_module, "ROWS", {2: 40, 3: 8})
+        blocks = Blocks(predictor, opened, where="image", keep_probabilities=True)
+        probabilities = assembled(blocks, "probabilities")
+        regions = [
+            Blocks(
+                predictor,
+                opened,
+                where="image",
+                keep_probabilities=True,
+                region=region,
+                intensity=blocks.intensity,
+            )
+            for region in blocks.regions
+        ]
+        apart = np.zeros_like(probabilities)
+        for region in regions:
+            for block in region:
+                apart[block.box] += block.probabilities
+    whole = predictor(image, spacing=own if rank == 3 else None).probabilities
+    np.testing.assert_allclose(probabilities, whole, atol=5e-3 if rank == 2 else 2e-4)
+    np.testing.assert_allclose(apart, probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("spacing", [(2.0, 1.7), (0.8, 0.6)])
+def test_objects_and_boxes_of_an_image_that_is_seen_at_another_resolution(
+    spacing: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout_module, "ACROSS", 2)
+    monkeypatch.setattr(layout_module, "ROWS", {2: 40})
+    rng = np.random.default_rng(0)
+    plan = plan_of(("instances",), (32, 32), 7, spacing=spacing)
+    predictor = Predictor(plan, Channels(plan))
+    monkeypatch.setattr(type(predictor.work.main), "reach", {2: 60})
+    image = discs((211, 187), 60, rng, (6, 14))
+    found = Blocks(predictor, lazy(image), where="image")
+    ids = assembled(found, "instances")
+    ids, whole = found.ids[ids], predictor(image).instances
+    assert whole.max() > 20
+    assert (ids > 0).any()
+    assert np.mean((ids > 0) != (whole > 0)) < 1e-3
+    assert abs(int(ids.max()) - int(whole.max())) <= 1
+
+    plan = plan_of(("detection",), (32, 32), 6, spacing=spacing)
+    predictor = Predictor(plan, Channels(plan))
+    monkeypatch.setattr(type(predictor.work.main), "reach", {2: 60})
+    image = np.zeros((180, 170, 6), np.float32)
+    for y, x in rng.integers(0, 170, (60, 2)):
+        image[y : y + 3, x : x + 3, rng.integers(2)] = rng.uniform(0.3, 1)
+    image[..., 2:] = -0.5
+    found = Blocks(predictor, lazy(image), where="image")
+    assert sum(1 for _ in found) >= 8
+    boxes = predictor(image).boxes
+    assert len(boxes) > 15
+    assert len(found.boxes) == len(boxes)
+    one, other, overlap = overlapping(found.boxes, boxes, 0.5)
+    same = overlap > 0.99
+    assert len(np.unique(one[same])) == len(np.unique(other[same])) == len(boxes)
+
+
+def test_a_network_that_sees_all_images_at_one_size_needs_the_whole_image() -> None:
+    plan = plan_of(("semantic",), (32, 32), 3)
+    predictor = Predictor(plan, Channels(plan))
+    predictor.plan = plan.model_copy(update={"input": plan.input.model_copy(update={"size": (32, 32)})})
+    with pytest.raises(PlanError, match="one size"):
+        Blocks(predictor, lazy(np.zeros((90, 90, 3), np.uint8)), where="image")
 
 
 def test_less_memory_means_narrower_strips_and_too_little_is_refused() -> None:
@@ -353,11 +439,11 @@ def test_less_memory_means_narrower_strips_and_too_little_is_refused() -> None:
     predictor = Predictor(plan, Channels(plan))
     image = lazy(np.zeros((64, 2000, 3), np.float32), chunk=1)
     wide = Blocks(predictor, image, where="image")
-    needed = max(wide.memory(strip) for strip in wide.strips)
-    allowed = blocks_module.WAITING + (needed - blocks_module.WAITING) * 2 // 3
+    needed = max(wide.layout.memory(strip) for strip in wide.strips)
+    allowed = layout_module.WAITING + (needed - layout_module.WAITING) * 2 // 3
     narrow = Blocks(predictor, image, where="image", max_memory=allowed)
     assert len(narrow.strips) > len(wide.strips)
-    assert max(narrow.memory(strip) for strip in narrow.strips) <= allowed
+    assert max(narrow.layout.memory(strip) for strip in narrow.strips) <= allowed
     with pytest.raises(TooLargeError, match="max-memory"):
         Blocks(predictor, image, where="image", max_memory=1000)
 

@@ -17,20 +17,23 @@ import numpy as np
 from reunet.contracts.results import Prediction
 from reunet.errors import PlanError, ReunetError, StorageError, TooLargeError
 from reunet.flows.fields import field_of_view, within
-from reunet.flows.large import MOST_AT_ONCE, Spread, can_stream, predict_large, seen_resampled
+from reunet.flows.large import MOST_AT_ONCE, Spread, can_stream, predict_large
 from reunet.flows.outputs import Job, write_image, write_stack
 from reunet.flows.tracks import TrackWriter
-from reunet.inference.predictor import Predictor
+from reunet.inference.predictor import Predictor, seen_size
 from reunet.inference.sequence import SequencePredictor
 from reunet.io.header import ImageHeader
-from reunet.io.images import UNSTATED, read_channels, read_header, read_pages
+from reunet.io.images import read_channels, read_header, read_pages
 from reunet.io.lazy import is_array, lazy_header
-from reunet.machine import resident_bytes
+from reunet.machine import memory_bytes, resident_bytes
 from reunet.progress import Progress
 from reunet.tasks.instances.tracks import linked
 
 WORKERS = 2
 """Images in hand at a time: while the engine predicts one, another is read or written."""
+
+SHARE = 0.25
+"""Of the machine's memory, what one image may take in one piece unless it is said how much."""
 
 BASE_MEMORY = 300_000_000
 """Bytes the process takes with an engine loaded, before any image."""
@@ -161,6 +164,7 @@ class Worker:
                 self._check_axes(job, header)
             if self._in_blocks(jobs, headers[0]):
                 self._large(jobs[0], headers[0])
+                self._note_spacing(jobs[0], headers[0], notes)
                 return
             for job, header in zip(jobs, headers, strict=True):
                 self._check_memory(job, header)
@@ -191,10 +195,11 @@ class Worker:
             return True
         if len(jobs) > 1 or header.pages > 1 or job.source.channels or not can_stream(job.source.path):
             return False
-        if isinstance(predictor, SequencePredictor) or seen_resampled(self.plan, header):
+        if isinstance(predictor, SequencePredictor) or self.plan.input.size is not None:
             return False
         needed = needed_memory(header, predictor, keep_probabilities=job.kinds.probabilities)
-        return prod(header.size) > MOST_AT_ONCE or (self.max_memory is not None and needed > self.max_memory)
+        allowed = SHARE * (memory_bytes() or np.inf) if self.max_memory is None else self.max_memory
+        return prod(header.size) > MOST_AT_ONCE or needed > allowed
 
     def _engine_memory(self, predictor: Predictor) -> int:
         """Bytes that the process takes with the engine at work; for volumes it may be more than the image."""
@@ -213,10 +218,8 @@ class Worker:
     def _files(self, jobs: Sequence[Job], headers: Sequence[ImageHeader], notes: _Notes) -> None:
         images = (read_channels((job.source.path, *job.source.channels), axes=job.axes) for job in jobs)
         where = [job.source.path for job in jobs]
-        spacing = None
-        if headers[0].is_volume:
-            spacing = headers[0].spacing or UNSTATED
-            notes.unstated += [] if headers[0].spacing else [jobs[0].source.path]
+        spacing = headers[0].voxel
+        self._note_spacing(jobs[0], headers[0], notes)
         results = zip(jobs, headers, self._predicted(images, where, notes, spacing), strict=True)
         inside = (
             (image, within(result, field_of_view(job, header), self.plan.labels))
@@ -285,6 +288,10 @@ class Worker:
                     notes.latencies.append(perf_counter() - began)
             yield waiting.popleft(), result
 
+    def _note_spacing(self, job: Job, header: ImageHeader, notes: _Notes) -> None:
+        if header.is_volume and not header.spacing:
+            notes.unstated.append(job.source.path)
+
     def _check_axes(self, job: Job, header: ImageHeader) -> None:
         if header.is_volume != (self.predictor.rank == 3):
             kinds = ("images", "volumes") if header.is_volume else ("volumes", "images")
@@ -315,10 +322,10 @@ def needed_memory(
 ) -> int:
     """Bytes that the process needs at most while predicting one file, estimated from its header.
 
-    Per pixel of a page: the image as stored, normalised, flipped and padded; the heads' outputs, twice
-    with test-time augmentation and once more while decoding; labels and overlay. Per pixel of the
-    other pages: the labels, and the probabilities when they are to be written. Of a sequence all frames of a
-    window are in memory, or the states of all tiles.
+    Per pixel of a page, or of what the network sees of it where that is more: the image as stored,
+    normalised, flipped and padded; the heads' outputs, twice with test-time augmentation and once more while
+    decoding; labels and overlay. Per pixel of the other pages: the labels, and the probabilities when they
+    are to be written. Of a sequence all frames of a window are in memory, or the states of all tiles.
     """
     channels = max(header.channels, predictor.plan.input.channels)
     heads = predictor.plan.network.heads
@@ -327,4 +334,5 @@ def needed_memory(
     if isinstance(predictor, SequencePredictor):
         one_page = one_page * predictor.window + predictor.state_bytes_per_pixel
     others = (header.pages - 1) * 2 * (1 + (maps if keep_probabilities else 0))
-    return BASE_MEMORY + prod(header.size) * (one_page + others)
+    pixels = max(prod(header.size), prod(seen_size(header.size, predictor.plan, header.voxel)))
+    return BASE_MEMORY + pixels * (one_page + others)

@@ -13,9 +13,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from reunet.contracts.labels import LabelMap
-from reunet.contracts.plan import Plan
 from reunet.contracts.results import Prediction
-from reunet.errors import PlanError
 from reunet.flows.fields import field_of_view, within
 from reunet.flows.outputs import Job
 from reunet.flows.tables import described_blocks, write_part
@@ -29,7 +27,6 @@ from reunet.io.large_masks import CHUNKS, TILE, LargeMask, write_ome_zarr, write
 from reunet.io.lazy import is_array, open_lazily
 from reunet.io.masks import to_values
 from reunet.io.nifti import write_nifti
-from reunet.sampling.resize import own_spacing
 from reunet.storage import publish_file, scratch_folder
 
 LAZY = frozenset({".tif", ".tiff", ".nii", ".nii.gz"})
@@ -59,14 +56,6 @@ def suffix_of(source: Path, header: ImageHeader) -> str:
     if source.suffix.lower() == ".zarr":
         return ".ome.zarr"
     return ".nii.gz" if header.affine is not None else ".tif"
-
-
-def seen_resampled(plan: Plan, header: ImageHeader) -> bool:
-    """Whether the network sees an image at another resolution than its own, which is not done in blocks."""
-    own = own_spacing(len(header.size), header.spacing if header.is_volume else None)
-    if plan.input.size is not None:
-        return True
-    return own is not None and plan.spacing is not None and not np.allclose(own, plan.spacing, rtol=1e-3)
 
 
 @dataclass(frozen=True)
@@ -108,18 +97,9 @@ def predict_large(
 
     max_memory: bytes beside the engine. inside: field of view, bool (*space), or None. spread: who predicts
     the regions of the image; None for this process, strip after strip. Until all is done, blocks lie in a
-    folder that is removed in any case. Raises PlanError for a plan that sees images at another resolution,
-    StorageError when the disk is full, and what `Blocks` raises.
+    folder that is removed in any case. Raises StorageError when the disk is full, and what `Blocks` raises.
     """
     plan, source = predictor.plan, job.source.path
-    if seen_resampled(plan, header):
-        raise PlanError(
-            "this run sees images at another resolution, which cannot be done block by block",
-            where=source,
-            expected=f"pixels of {plan.spacing or plan.input.size}",
-            received=f"pixels of {header.spacing or 1}",
-            fix="save the image at that resolution, or as TIFF or NIfTI of a size that fits into memory",
-        )
     with (
         scratch_folder(job.output) as scratch,
         open_lazily(source, rank=len(header.size), axes=job.axes) as image,

@@ -24,7 +24,6 @@ from reunet.io.annotations.geojson import write_geojson
 from reunet.io.annotations.imagej import write_rois
 from reunet.io.annotations.instances import write_instances
 from reunet.io.header import ImageHeader
-from reunet.io.images import UNSTATED
 from reunet.io.masks import write_mask
 from reunet.io.pages import Spool
 from reunet.io.planes import sheet, telling_planes
@@ -143,8 +142,8 @@ def write_image(job: Job, plan: Plan, header: ImageHeader, image: np.ndarray, re
     if job.kinds.probabilities and result.probabilities is not None:
         _write_array(job.path("probabilities", ".npy"), result.probabilities)
     shown, drawn = image, result
-    if header.is_volume:
-        shown, drawn = _in_planes(image, result, plan.labels, header.spacing or UNSTATED)
+    if header.voxel is not None:
+        shown, drawn = _in_planes(image, result, plan.labels, header.voxel)
     picture = _drawn(shown, drawn, plan.labels)
     if picture is not None:
         write_picture(job.path("overlays", ".png"), picture)

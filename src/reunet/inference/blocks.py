@@ -9,46 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import pairwise, product
-from math import ceil, prod
+from math import ceil
 
 import numpy as np
 
 from reunet.contracts.objects import Boxes
 from reunet.contracts.results import Prediction
-from reunet.errors import TooLargeError
 from reunet.inference.ahead import ahead
+from reunet.inference.layout import Layout
 from reunet.inference.predictor import Predictor, as_image
-from reunet.inference.tiling import Axis, Box, Outputs, Pixels, Slab, add_up, predict_slabs
+from reunet.inference.tiling import Box, Outputs, Pixels, Slab, add_up, predict_slabs
 from reunet.io.channels import fit_channels
 from reunet.io.lazy import LazyImage
 from reunet.sampling.intensity import scaled, streamed_affine
+from reunet.sampling.parts import Side, resized_part
 from reunet.tasks import Maps, Work
 from reunet.tasks.detection.decode import best, chosen, confident, no_boxes, suppressed
 from reunet.tasks.instances.stitching import Stitcher
-
-ROWS = {2: 1024, 3: 64}
-"""Rows of the first axis in a block whose objects are decoded, by rank."""
-
-ACROSS = 64
-"""Tiles in the cross-section of a strip, if memory allows: neighbouring strips both compute those at their
-border.
-"""
-
-HIGH = 8
-"""Tiles that a region is high, about."""
-
-QUEUED = 4
-"""Batches of tiles in hand at a time: being read, waiting, in the engine, being blended."""
-
-DECODED_AT_ONCE = 10
-"""Chunks that a format's library may decode at a time."""
-
-WAITING = 2**27
-"""Bytes of results that wait to be written, for classes and for objects."""
-
-DECODING = 40
-"""Bytes per pixel that decoding objects takes beside the maps."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +65,16 @@ class Blocks:
 
     Parameters
     ----------
-    predictor: of the run. image: open, of the plan's spacing. where: names it in errors.
+    predictor: of the run. image: open; a volume that states no spacing counts as one of 1 mm.
+    where: names it in errors.
     max_memory: bytes that may be used on top of what the engine takes; None for as much as ACROSS tiles need.
     keep_probabilities: give them along with the labels.
     region: predict only this one of the `regions` of the image, with the `intensity` of the whole image:
         offset and scale, as `streamed_affine` gives them.
 
-    Raises what calling the predictor does, and TooLargeError when not even a strip of single tiles fits.
+    Where the network sees the image at another size, its pixels are resized part by part, and so is what the
+    network says of them. Raises what calling the predictor does, PlanError for a network that sees all images
+    at one size (`plan.input.size`), and TooLargeError when not even a strip of single tiles fits.
     """
 
     def __init__(
@@ -110,42 +90,41 @@ class Blocks:
     ) -> None:
         self.predictor, self.image, self.where = predictor, image, where
         self._keep_probabilities = keep_probabilities
-        self.size = image.header.size
-        tasks = [name for name in predictor.plan.tasks if name != "classification"]
+        plan = predictor.plan
+        tasks = [name for name in plan.tasks if name != "classification"]
         self._work = Work(tasks, predictor.work.classes)
-        self._reach = max((task.reach[len(self.size)] for task in self._work.tasks), default=0)
-        self._axes = predictor.tiling.cut(self.size)
-        labels = predictor.plan.labels
-        self.summary = Summary(Stitcher(self.size, labels.foreground or [len(labels.classes) - 1]))
+        self._reach = max((task.reach[predictor.rank] for task in self._work.tasks), default=0)
+        self.layout = Layout(image, predictor, self._reach, where)
+        self.size = self.layout.size
+        foreground = plan.labels.foreground or [len(plan.labels.classes) - 1]
+        self.summary = Summary(Stitcher(self.size, foreground))
         self._rows = slice(0, self.size[0]) if region is None else region[0]
-        self.strips = self._strips(max_memory) if region is None else [region[1:]]
+        self.strips = self.layout.strips(max_memory) if region is None else [region[1:]]
         self._intensity = intensity
 
     def __iter__(self) -> Generator[Block, None, None]:
         pixels = self._pixels()
         for strip in self.strips:
             core = (self._rows, *strip)
-            wide = self._wide(core)
-            slabs = predict_slabs(self.predictor.network, pixels, self.predictor.tiling, wide, core)
-            for rows, window_rows, heads in self._windows(slabs, wide[0].start):
-                yield self._decoded((rows, *strip), (window_rows, *wide[1:]), heads)
+            wide = self.layout.wide(core)
+            needed = self.layout.needed(wide)
+            slabs = predict_slabs(
+                self.predictor.network, pixels, self.predictor.tiling, needed, self.layout.as_seen(core)
+            )
+            for rows, maps in self._windows(slabs, wide, needed):
+                yield self._decoded((rows, *strip), maps)
 
     @property
     def regions(self) -> list[Box]:
-        """The image in parts that can be predicted apart from each other, each some tiles high: neighbours
-        both compute the tiles at their border.
-        """
-        step = ROWS[len(self.size)]
-        high = step * ceil(HIGH * self.predictor.tiling.tile[0] / step)
-        rows = [slice(a, min(a + high, self.size[0])) for a in range(0, self.size[0], high)]
-        return [(part, *strip) for strip in self.strips for part in rows]
+        """Parts of the image that can be predicted apart from each other."""
+        return self.layout.regions(self.strips)
 
     @property
     def intensity(self) -> tuple[np.ndarray, np.ndarray]:
         """Offset and scale of the whole image, which is read for it once, unless the plan fixes them."""
         if self._intensity is None:
             given = self.predictor.plan.input.intensity
-            self._intensity = streamed_affine(ahead(self._parts()), self.size, given)
+            self._intensity = streamed_affine(ahead(self._parts()), self.layout.seen, given)
         return self._intensity
 
     @property
@@ -181,59 +160,70 @@ class Blocks:
         def prepare(pixels: np.ndarray) -> np.ndarray:
             return scaled(pixels.astype(np.float32), given, offset, scale)
 
-        return Pixels(self.size, self._read, self.image.chunk[0], prepare)
+        return Pixels(self.layout.seen, self._read, self.layout.chunk_rows, prepare)
 
     def _read(self, box: Box) -> np.ndarray:
+        """Pixels as the network sees them, but for their intensities."""
+        if not self.layout.is_resized:
+            return self._stored(box)
+        return resized_part(self._stored, self.layout.inwards, box)
+
+    def _stored(self, box: Box) -> np.ndarray:
         pixels = as_image(self.image.read(box), self.where, len(self.size))
         return fit_channels(pixels, self.predictor.plan.input, self.where)
 
     def _parts(self) -> Generator[tuple[Box, np.ndarray], None, None]:
-        """The image in pieces as large as what is read at a time while predicting."""
-        step = self.image.chunk[0] * ceil(self.predictor.tiling.tile[0] / self.image.chunk[0])
+        """The image as the network sees it, in pieces as large as what is read at a time while predicting."""
+        step = self.layout.chunk_rows * ceil(self.predictor.tiling.tile[0] / self.layout.chunk_rows)
         for strip in self.strips:
-            for first in range(0, self.size[0], step):
-                part = (slice(first, min(first + step, self.size[0])), *strip)
+            rows, *others = self.layout.as_seen((slice(0, self.size[0]), *strip))
+            for first in range(0, rows.stop, step):
+                part = (slice(first, min(first + step, rows.stop)), *others)
                 yield part, self._read(part)
 
-    def _wide(self, core: Box) -> Box:
-        """A block with what its decoding must see around it."""
-        return tuple(self._grown(part, n) for part, n in zip(core, self.size, strict=True))
+    def _windows(self, slabs: Iterator[Slab], wide: Box, needed: Box) -> Iterator[tuple[slice, PartOfMaps]]:
+        """Rows of a block, and what the network says of all that its decoding sees.
 
-    def _grown(self, part: slice, length: int) -> slice:
-        return slice(max(part.start - self._reach, 0), min(part.stop + self._reach, length))
-
-    def _windows(self, slabs: Iterator[Slab], first: int) -> Iterator[tuple[slice, slice, Outputs]]:
-        """Rows of a block, the rows that its decoding sees, and what the network says of these.
-
-        first: the row that the slabs begin with.
+        wide, needed: of the strip, in pixels of the image and of the network.
         """
-        if not self._reach:  # every pixel by itself: as they come
+        if not self._reach and not self.layout.is_resized:  # every pixel by itself: as they come
             for slab in self._noted(slabs):
                 for x in list(slab.heads.values())[:1]:
                     rows = slice(slab.first, slab.first + len(x))
-                    yield rows, rows, slab.heads
+                    yield rows, self._maps(slab.heads, slab.first, (rows, *wide[1:]), needed)
             return
         held: Outputs = {}  # rows from `first`
-        step, end = ROWS[len(self.size)], self._rows.stop
+        first, step, end = needed[0].start, self.layout.step(wide), self._rows.stop
         blocks = [slice(a, min(a + step, end)) for a in range(self._rows.start, end, step)]
         for slab in self._noted(slabs):
             held = {h: np.concatenate([held[h], x]) if h in held else x.copy() for h, x in slab.heads.items()}
             stop = first + max((len(x) for x in held.values()), default=0)
-            while blocks and (wide := self._grown(blocks[0], self.size[0])).stop <= stop:
-                window = {h: x[wide.start - first : wide.stop - first] for h, x in held.items()}
-                yield blocks.pop(0), wide, window
-                kept = self._grown(blocks[0], self.size[0]).start if blocks else stop
+            while blocks:
+                window = (self.layout.grown(blocks[0], self.size[0]), *wide[1:])
+                rows = self.layout.outwards[0].source(window[0])
+                if rows.stop > stop:
+                    break
+                heads = {h: x[rows.start - first : rows.stop - first] for h, x in held.items()}
+                yield blocks.pop(0), self._maps(heads, rows.start, window, needed)
+                kept = stop
+                if blocks:
+                    kept = self.layout.outwards[0].source(self.layout.grown(blocks[0], self.size[0])).start
                 held = {h: x[kept - first :] for h, x in held.items()}
                 first = kept
+
+    def _maps(self, heads: Outputs, first: int, window: Box, needed: Box) -> PartOfMaps:
+        size = tuple(part.stop - part.start for part in window)
+        corner = (first, *(part.start for part in needed[1:]))
+        return PartOfMaps(heads, size, corner, window, self.layout.outwards)
 
     def _noted(self, slabs: Iterator[Slab]) -> Iterator[Slab]:
         for slab in slabs:
             add_up(self.summary.whole, slab.whole)
             yield slab
 
-    def _decoded(self, box: Box, window: Box, heads: Outputs) -> Block:
-        size = tuple(part.stop - part.start for part in window)
-        found = self._work.decode(Maps(heads, size), self.predictor.calibration)
+    def _decoded(self, box: Box, maps: PartOfMaps) -> Block:
+        window = maps.window
+        found = self._work.decode(maps, self.predictor.calibration)
         inside = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(box, window, strict=True))
         if found.candidates is not None:
             corner = np.array([part.start for part in window] * 2, np.float32)
@@ -249,68 +239,34 @@ class Blocks:
             else self.summary.stitcher.add(found.instances, window, box, found.labels),
         )
 
-    def _strips(self, max_memory: int | None) -> list[Box]:
-        """The parts of all axes but the first, each with its tiles."""
-        most = round(ACROSS ** (1 / len(self._axes[1:])))
-        counts = [min(len(axis.starts), most) for axis in self._axes[1:]]
-        while True:
-            sides = [
-                _spread(axis, n, side)
-                for axis, n, side in zip(self._axes[1:], counts, self.size[1:], strict=True)
-            ]
-            strips: list[Box] = list(product(*sides))
-            needed = max(self.memory(strip) for strip in strips)
-            if max_memory is None or needed <= max_memory:
-                return strips
-            if max(counts) == 1:
-                raise TooLargeError(
-                    "predicting this image would take more than the memory allowed",
-                    where=self.where,
-                    expected=f"at most {max_memory / 1e9:.2f} GB beside the engine (--max-memory)",
-                    received=f"about {needed / 1e9:.2f} GB for the narrowest strips of it",
-                    fix="allow more memory, or save the image in smaller chunks",
-                )
-            counts[counts.index(max(counts))] = max(counts) // 2
 
-    def memory(self, strip: Box) -> int:
-        """Bytes that predicting a strip takes beside the engine; the formula of docs/scaling.md."""
-        plan, tiling = self.predictor.plan, self.predictor.tiling
-        channels, item = self.image.header.channels, np.dtype(self.image.header.dtype).itemsize
-        maps = sum(head.channels for head in plan.network.heads if head.of == "pixels")
-        height = self.size[0]
-        rows = min(tiling.tile[0], height)
-        wide = prod(part.stop - part.start for part in self._wide((slice(0, height), *strip))[1:])
-        read = min(rows + 2 * self.image.chunk[0], height + self.image.chunk[0])
-        across = prod(
-            min(part.stop - part.start + 2 * side, n)
-            for part, side, n in zip(
-                self._wide((slice(0, height), *strip))[1:], tiling.tile[1:], self.size[1:], strict=True
-            )
-        )
-        reading = 2 * read * across * channels * item
-        tiles = (
-            QUEUED
-            * tiling.batch
-            * 4
-            * prod(tiling.tile)
-            * (channels + maps)
-            * (2 if self.predictor.tta else 1)
-        )
-        band = rows * wide * maps * 4
-        if self._reach:
-            window = min(ROWS[len(self.size)] + 2 * self._reach + rows, height)
-            decoding = window * wide * (2 * maps * 4 + DECODING)
-        else:
-            decoding = rows * wide * 16
-        chunk = DECODED_AT_ONCE * prod(self.image.chunk) * channels * item
-        return reading + chunk + tiles + band + decoding + WAITING
+@dataclass(frozen=True)
+class PartOfMaps(Maps):
+    """What a network says of a part of an image. size: of the part.
 
+    corner: pixel of the network, in the whole image, that the heads begin with. window: the part, in pixels
+    of the image. sides: how the axes of the network become those of the image.
+    """
 
-def _spread(axis: Axis, tiles: int, size: int) -> list[slice]:
-    """The axis in parts of about `tiles` tiles."""
-    parts = ceil(len(axis.starts) / tiles)
-    edges = [max(axis.starts[round(i * len(axis.starts) / parts)], 0) for i in range(parts)] + [size]
-    return [slice(a, b) for a, b in pairwise(edges)]
+    corner: tuple[int, ...]
+    window: Box
+    sides: tuple[Side, ...]
+
+    def full(self, head: str) -> np.ndarray:
+        """A head at the size of the part, (*window, channels) float32."""
+        x = self.heads[head]
+
+        def read(box: Box) -> np.ndarray:
+            places = zip(box, self.corner, strict=True)
+            return x[tuple(slice(part.start - first, part.stop - first) for part, first in places)]
+
+        return resized_part(read, self.sides, self.window)
+
+    def placed(self, boxes: Boxes, head: str) -> Boxes:
+        """Boxes in pixels of a head, in those of the part."""
+        scale = np.array([side.new / side.old for side in self.sides] * 2)
+        first = np.array([part.start for part in self.window] * 2)
+        return replace(boxes, corners=((boxes.corners + self.corner * 2) * scale - first).astype(np.float32))
 
 
 def _centred(boxes: Boxes, part: Box) -> Boxes:

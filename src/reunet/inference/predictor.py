@@ -102,12 +102,21 @@ def network_input(
     """
     rank = plan.network.spatial_dims
     pixels = fit_channels(as_image(image, where, rank), plan.input, where)
-    size, own = pixels.shape[:-1], own_spacing(rank, spacing)
-    if plan.input.size is not None:
-        pixels = resampled(pixels, plan.input.size)
-    elif own is not None and plan.spacing is not None:
-        pixels = resampled(pixels, size_at(size, own, plan.spacing))
+    size = pixels.shape[:-1]
+    seen = seen_size(size, plan, spacing)
+    if seen != size:
+        pixels = resampled(pixels, seen)
     return normalise(pixels, plan.input.intensity), size
+
+
+def seen_size(size: tuple[int, ...], plan: Plan, spacing: Spacing | None = None) -> tuple[int, ...]:
+    """The size at which the network sees an image of `size`, whose pixels are of `spacing`."""
+    own = own_spacing(len(size), spacing)
+    if plan.input.size is not None:
+        return plan.input.size
+    if own is None or plan.spacing is None:
+        return size
+    return size_at(size, own, plan.spacing)
 
 
 def views_of(rank: int) -> list[tuple[int, ...]]:

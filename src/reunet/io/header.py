@@ -14,6 +14,10 @@ MAX_PIXELS = 400_000_000
 """Most pixels a page or volume may have (20,000 x 20,000); more is refused before decoding."""
 
 
+UNSTATED = (1.0, 1.0, 1.0)
+"""What a volume counts as that does not state its spacing; `check` warns of it."""
+
+
 @dataclass(frozen=True)
 class ImageHeader:
     """Facts of an image file.
@@ -45,6 +49,11 @@ class ImageHeader:
     def is_volume(self) -> bool:
         """Whether the file holds a volume, which is one case, whatever its number of slices."""
         return len(self.size) == 3
+
+    @property
+    def voxel(self) -> tuple[float, ...] | None:
+        """Size of a volume's voxels in mm per axis, UNSTATED where the file does not say; None of images."""
+        return self.spacing or UNSTATED if self.is_volume else None
 
 
 def check_size(path: Path, *sides: int) -> None:

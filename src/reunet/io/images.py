@@ -36,9 +36,6 @@ VOLUME_SUFFIXES = frozenset({".nii", ".nii.gz"})
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff"}) | VOLUME_SUFFIXES
 """Suffixes of files that are taken for images when a folder is searched (compared in lower case)."""
 
-UNSTATED = (1.0, 1.0, 1.0)
-"""What a volume counts as that does not state its spacing; `check` warns of it."""
-
 _STACK_FIX = "if these are pages of a stack, say so with --axes, such as ZYX"
 
 
@@ -123,8 +120,8 @@ def read_pages(path: Path, count: int, axes: str | None = None) -> Iterator[np.n
 
 
 def volume_spacing(path: Path) -> tuple[float, ...] | None:
-    """Size of a volume's voxels in mm per axis, UNSTATED where the file does not say; None for images."""
-    return read_header(path).spacing or UNSTATED if image_suffix(path) in VOLUME_SUFFIXES else None
+    """`ImageHeader.voxel` of a file."""
+    return read_header(path).voxel if image_suffix(path) in VOLUME_SUFFIXES else None
 
 
 def read_pixels(path: Path, *, page: int | None, axes: str | None, palette_values: bool) -> np.ndarray:

@@ -102,7 +102,7 @@ def normalise(image: np.ndarray, intensity: Intensity) -> np.ndarray:
 
 def scaled(image: np.ndarray, intensity: Intensity, offset: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """(image - offset) / scale within the limits of `intensity`; (*space, C) float32."""
-    lines = image.reshape(*image.shape[:-2], -1)  # one long axis: NumPy is slow on a last axis of few channels
+    lines = image.reshape(*image.shape[:-2], -1)  # NumPy is slow on a last axis of a few channels
     normalised = lines - np.tile(offset, image.shape[-2])
     normalised /= np.tile(scale, image.shape[-2])
     normalised = normalised.reshape(image.shape)

@@ -12,6 +12,9 @@ from reunet.sampling.boxes import resized
 
 LINEAR, CUBIC, AREA = cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA
 
+AT_ONCE = 4
+"""Channels that OpenCV takes the mean of an area of."""
+
 
 def size_at(size: tuple[int, ...], spacing: tuple[float, ...], target: tuple[float, ...]) -> tuple[int, ...]:
     """The size at which an image of `size` and `spacing` has the spacing `target`, at least 1 per axis."""
@@ -26,6 +29,10 @@ def resize(array: np.ndarray, size: tuple[int, ...], interpolation: int = LINEAR
     """
     if array.shape[:-1] == size:
         return array
+    channels = array.shape[-1]
+    if interpolation == AREA and channels > AT_ONCE:
+        some = (array[..., first : first + AT_ONCE] for first in range(0, channels, AT_ONCE))
+        return np.concatenate([resize(part, size, AREA) for part in some], axis=-1)
     if len(size) == 2:
         flat = cv2.resize(array, (size[1], size[0]), interpolation=interpolation)
         return flat.reshape(*size, array.shape[-1])
@@ -37,7 +44,12 @@ def resize(array: np.ndarray, size: tuple[int, ...], interpolation: int = LINEAR
 
 def resampled(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """Pixels (*space, C) of any real dtype at `size` as float32: cubic, or by area where an image shrinks."""
-    return resize(image.astype(np.float32), size, AREA if _shrinks(image.shape[:-1], size) else CUBIC)
+    return resize(image.astype(np.float32), size, way_of(image.shape[:-1], size))
+
+
+def way_of(size: tuple[int, ...], to: tuple[int, ...]) -> int:
+    """How pixels get from one size to another: by area where an image shrinks, else cubic."""
+    return AREA if _shrinks(size, to) else CUBIC
 
 
 def _shrinks(size: tuple[int, ...], to: tuple[int, ...]) -> bool:

@@ -10,10 +10,12 @@ import numpy as np
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import HeadSpec
+from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Calibration
 from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
+from reunet.sampling.boxes import resized
 from reunet.sampling.resize import resize
 
 
@@ -39,6 +41,11 @@ class Maps:
     def full(self, head: str) -> np.ndarray:
         """A head at the size of the image, (*space, channels) float32."""
         return resize(self.heads[head], self.size)
+
+    def placed(self, boxes: Boxes, head: str) -> Boxes:
+        """Boxes in pixels of a head, in those of the image."""
+        height, width = self.heads[head].shape[:2]
+        return resized(boxes, (self.size[0] / height, self.size[1] / width))
 
 
 Pairs = Iterable[tuple[Truth, Maps]]

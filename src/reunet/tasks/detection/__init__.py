@@ -20,7 +20,6 @@ from reunet.contracts.plan import Calibration
 from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
-from reunet.sampling.boxes import resized
 from reunet.tasks.base import Classes, Maps, Pairs
 from reunet.tasks.detection.decode import confident, decode, suppressed, turned_sides
 from reunet.tasks.detection.fit import fit_calibration, validation_score
@@ -87,9 +86,7 @@ class Detection:
         return fit_calibration(self._arrays(pairs, classes), classes.labels)
 
     def _boxes(self, maps: Maps, classes: Classes) -> Boxes:
-        height, width = maps.heads[CENTRE].shape[:2]
-        found = decode(maps.heads, classes.labels)
-        return resized(found, (maps.size[0] / height, maps.size[1] / width))
+        return maps.placed(decode(maps.heads, classes.labels), CENTRE)
 
     def _arrays(self, pairs: Pairs, classes: Classes) -> Iterator[tuple[Boxes, Boxes]]:
         return ((truth.boxes, self._boxes(maps, classes)) for truth, maps in pairs if truth.boxes is not None)
