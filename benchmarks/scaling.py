@@ -6,6 +6,7 @@ case goes to results/scaling.jsonl; cases that have one are left out, so it may 
 
     python benchmarks/scaling.py                     # 10,000 and 40,000 pixels a side, 512 x 512 x 800 voxels
     python benchmarks/scaling.py --sides 2000 4000 --volume 0
+    python benchmarks/scaling.py --sides 4000 --classes 2 8 26 --volume 0
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from records import RUNS, append, is_done
 
 NAME = "scaling"
 BLOCK = 1024
+VOLUME_CLASSES = 26
 SMALL = {"image": (300, 300), "volume": (64, 128, 128)}
 """What the engine is measured on: a tile or a few, so that all is loaded and nothing is large."""
 
@@ -46,17 +48,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sides", type=int, nargs="*", default=[10_000, 40_000], help="of square RGB images")
+    parser.add_argument("--classes", type=int, nargs="*", default=[2], help="of the images")
     parser.add_argument("--volume", type=int, nargs="*", default=[800, 512, 512], help="depth height width")
     parser.add_argument("--max-memory", type=float, help="GB, of the process")
     options = parser.parse_args()
     allowed = None if options.max_memory is None else int(options.max_memory * 1e9)
-    cases = [("image", (side, side)) for side in options.sides]
-    cases += [("volume", tuple(options.volume))] if len(options.volume) == 3 else []
-    for kind, size in cases:
-        key = {"kind": kind, "size": list(size), "max_memory": allowed}
+    cases = [("image", (side, side), count) for side in options.sides for count in options.classes]
+    cases += [("volume", tuple(options.volume), VOLUME_CLASSES)] if len(options.volume) == 3 else []
+    for kind, size, classes in cases:
+        key = {"kind": kind, "size": list(size), "classes": classes, "max_memory": allowed}
         if is_done(NAME, key):
             continue
-        run = make_run(kind)
+        run = make_run(kind, classes)
         with tempfile.TemporaryDirectory(dir=RUNS) as folder:
             base = measured(run, kind, SMALL[kind], None, Path(folder) / "small")
             full = measured(run, kind, size, allowed, Path(folder) / "full")
@@ -69,7 +72,8 @@ def main() -> None:
             "megapixels_per_second": pixels / 1e6 / full["seconds"],
         }
         append(NAME, key, result)
-        print(f"{kind} {size}: {above / 1e6:.0f} MB above the engine, {full['seconds']:.0f} s")
+        what = f"{kind} {size}, {classes} classes"
+        print(f"{what}: {above / 1e6:.0f} MB above the engine, {full['seconds']:.0f} s", flush=True)
 
 
 def measured(
@@ -109,11 +113,11 @@ def write_image(path: Path, size: tuple[int, ...], channels: int) -> None:
     group.attrs["ome"] = {"version": "0.5", "multiscales": facts}
 
 
-def make_run(kind: str) -> Path:
+def make_run(kind: str, classes: int) -> Path:
     """A run with random weights: what it finds does not matter here. Normalisation is fixed once trained."""
-    folder = RUNS / f"scaling_{kind}"
+    folder = RUNS / (f"scaling_{kind}" if kind == "volume" or classes == 2 else f"scaling_{kind}_{classes}")
     if not (folder / "engine" / "engine.json").is_file():
-        arguments = ["volume"] if kind == "volume" else ["0", "batch"]
+        arguments = ["--volume"] if kind == "volume" else ["0", "batch", str(classes)]
         script = Path(__file__).with_name("standard_run.py")
         subprocess.run([sys.executable, str(script), str(folder), *arguments], check=True)
     return folder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 from reunet.contracts.labels import LabelMap, default_classes
@@ -17,17 +17,17 @@ SIZE = 256
 CLASSES = 2
 
 
-def standard_plan(seed: int, normalisation: Normalisation) -> Plan:
+def standard_plan(seed: int, normalisation: Normalisation, classes: int = CLASSES) -> Plan:
     """U-Net of 16 base filters and 4 poolings on 256 x 256 RGB tiles."""
     return Plan(
         dataset="none",
-        labels=LabelMap(classes=default_classes(list(range(CLASSES)))),
+        labels=LabelMap(classes=default_classes(list(range(classes)))),
         input=InputSpec(channels=3, grey_to_rgb=True, intensity=Intensity(method="image_zscore")),
         network=NetworkConfig(
             in_channels=3,
             filters=FILTERS,
             strides=((2, 2),) * (len(FILTERS) - 1),
-            heads=(HeadSpec(channels=CLASSES),),
+            heads=(HeadSpec(channels=classes),),
             normalisation=normalisation,
         ),
         patch=(SIZE, SIZE),
@@ -53,10 +53,10 @@ def volume_plan(classes: int = 26, tile: tuple[int, int, int] = (64, 128, 128)) 
 
 
 def write_standard_run(
-    folder: Path, seed: int, normalisation: Normalisation = "instance"
+    folder: Path, seed: int, normalisation: Normalisation = "instance", classes: int = CLASSES
 ) -> tuple[RunFolder, int]:
     """Write and export it. Returns the run and the number of its parameters."""
-    return write_run(folder, standard_plan(seed, normalisation))
+    return write_run(folder, standard_plan(seed, normalisation, classes))
 
 
 def write_run(folder: Path, plan: Plan) -> tuple[RunFolder, int]:
@@ -71,8 +71,19 @@ def write_run(folder: Path, plan: Plan) -> tuple[RunFolder, int]:
     return run, network.count_params()
 
 
-if __name__ == "__main__":
-    if sys.argv[2] == "volume":
-        write_run(Path(sys.argv[1]), volume_plan())
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("seed", type=int, nargs="?", default=0)
+    parser.add_argument("normalisation", nargs="?", default="instance")
+    parser.add_argument("classes", type=int, nargs="?", default=CLASSES)
+    parser.add_argument("--volume", action="store_true", help="the network for volumes, 26 classes")
+    given = parser.parse_args()
+    if given.volume:
+        write_run(given.folder, volume_plan())
     else:
-        write_standard_run(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])  # type: ignore[arg-type]
+        write_standard_run(given.folder, given.seed, given.normalisation, given.classes)
+
+
+if __name__ == "__main__":
+    main()

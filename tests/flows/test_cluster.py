@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,6 +94,32 @@ def test_a_large_image_is_predicted_region_by_region(run: Path, address: str, tm
     assert files(tmp_path / "here") == files(tmp_path / "there")
     mask = read_raw_mask(tmp_path / "there/masks/large.tif")
     np.testing.assert_array_equal(mask, (LARGE >= 128).astype(np.uint8))
+
+
+def test_workers_measure_predict_and_write_the_parts_of_an_ome_zarr(
+    run: Path, address: str, tmp_path: Path
+) -> None:
+    zarr = pytest.importorskip("zarr")
+    own = shutil.copytree(run, tmp_path / "own")
+    plan = json.loads((own / "plan.json").read_text(encoding="utf-8"))
+    plan["input"]["intensity"] = {"method": "image_zscore"}
+    (own / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    group = zarr.create_group(str(tmp_path / "in/large.ome.zarr"), zarr_format=3)
+    group.create_array("0", shape=LARGE.shape, chunks=(300, 200), dtype="u1")[:] = LARGE
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    datasets = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1.0, 1.0]}]}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    told = Noting()
+    started: list[str] = []
+    told.start = lambda what, total: started.append(what.partition(" ")[0])  # type: ignore[method-assign]
+    predict(own, tmp_path / "in", output=tmp_path / "here")
+    predict(own, tmp_path / "in", output=tmp_path / "there", cluster=address, on_progress=told)
+    assert started == ["predicting", "measuring", "predicting", *["writing"] * 4]
+    assert files(tmp_path / "here") == files(tmp_path / "there")
+    mask = zarr.open(str(tmp_path / "there/masks/large.ome.zarr"), mode="r")
+    above = np.greater(LARGE, LARGE.mean())
+    np.testing.assert_array_equal(mask["0"][:], above)
+    np.testing.assert_array_equal(mask["3"][:], above[::8, ::2])
 
 
 def test_a_worker_that_dies_costs_its_work_only(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
-from typing import cast
+from typing import TypeVar, cast
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.run import RunFolder
@@ -16,7 +16,6 @@ from reunet.datasets.cases import Case
 from reunet.errors import ClusterError, ReunetError
 from reunet.flows.jobs import Outcome, Tally, Worker
 from reunet.flows.labelled import labelled_cases, loaders_of
-from reunet.flows.large import Part, Region, predict_region
 from reunet.flows.outputs import Job
 from reunet.flows.scoring import Collected, collect
 from reunet.inference.cluster import Cluster, threads_here
@@ -25,6 +24,9 @@ from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.progress import NullProgress, Progress
 from reunet.sampling.windows import sequences
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -104,18 +106,19 @@ def predict_on(
             outcome = Outcome(str(outcome))
         tally.add(number, outcome, progress)
 
-    def spread(regions: Sequence[Region]) -> Sequence[Part]:
-        progress.start(f"predicting {regions[0].job.source.path.name}, parts", len(regions))
-        found: dict[int, Part] = {}
-        for number, part in cluster.run(partial(_predict_region, engine), regions):
-            if isinstance(part, ClusterError):
-                raise part
-            found[number] = part
+    def spread(verb: str, do: Callable[[T, Predictor], R], items: Sequence[T]) -> Sequence[R]:
+        progress.start(f"{verb} {name}, parts", len(items))
+        found: dict[int, R] = {}
+        for number, result in cluster.run(partial(_on_worker, engine, do), items):
+            if isinstance(result, ClusterError):
+                raise result
+            found[number] = result
             progress.advance(1)
-        return [found[number] for number in range(len(regions))]
+        return [found[number] for number in range(len(items))]
 
     here = Worker(predictor, max_memory, spread=spread)
     for number in sorted(large):
+        name = groups[number][0].source.path.name
         tally.add(number, here.attempt(absolute[number]), progress)
     return tally.failures(progress)
 
@@ -132,11 +135,10 @@ def _predict_group(engine: Engine, max_memory: int | None, group: Sequence[Job])
     return worker.attempt(group)
 
 
-def _predict_region(engine: Engine, region: Region) -> Part:
-    """On a worker."""
+def _on_worker(engine: Engine, do: Callable[[T, Predictor], R], item: T) -> R:
     predictor, lock = loaded(engine)
     with lock:
-        return predict_region(region, cast(Predictor, predictor))  # `Worker` refuses runs on sequences
+        return do(item, cast(Predictor, predictor))  # `Worker` refuses runs on sequences
 
 
 def score_on(

@@ -7,7 +7,7 @@ around it. What belongs together across blocks is put together at the end.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -21,7 +21,7 @@ from reunet.inference.predictor import Predictor, as_image
 from reunet.inference.tiling import Box, Outputs, Pixels, Slab, add_up, predict_slabs
 from reunet.io.channels import fit_channels
 from reunet.io.lazy import LazyImage
-from reunet.sampling.intensity import scaled, streamed_affine
+from reunet.sampling.intensity import Statistics, scaled
 from reunet.sampling.parts import Side, resized_part
 from reunet.tasks import Maps, Work
 from reunet.tasks.detection.decode import best, chosen, confident, no_boxes, suppressed
@@ -70,7 +70,7 @@ class Blocks:
     max_memory: bytes that may be used on top of what the engine takes; None for as much as ACROSS tiles need.
     keep_probabilities: give them along with the labels.
     region: predict only this one of the `regions` of the image, with the `intensity` of the whole image:
-        offset and scale, as `streamed_affine` gives them.
+        offset and scale.
 
     Where the network sees the image at another size, its pixels are resized part by part, and so is what the
     network says of them. Raises what calling the predictor does, PlanError for a network that sees all images
@@ -123,9 +123,28 @@ class Blocks:
     def intensity(self) -> tuple[np.ndarray, np.ndarray]:
         """Offset and scale of the whole image, which is read for it once, unless the plan fixes them."""
         if self._intensity is None:
-            given = self.predictor.plan.input.intensity
-            self._intensity = streamed_affine(ahead(self._parts()), self.layout.seen, given)
+            self._intensity = self.intensity_of(self.statistics(region) for region in self.regions)
         return self._intensity
+
+    def intensity_of(self, statistics: Iterable[Statistics]) -> tuple[np.ndarray, np.ndarray]:
+        """What the statistics of all regions, in their order, tell of the whole image."""
+        whole = Statistics(self.layout.seen, self.predictor.plan.input.intensity)
+        for region in statistics:
+            whole.absorb(region)
+        return whole.affine()
+
+    def statistics(self, region: Box) -> Statistics:
+        """Of the intensities of a region, as far as those of the image count."""
+        found = Statistics(self.layout.seen, self.predictor.plan.input.intensity)
+        if self.has_own_intensity:
+            for part, pixels in ahead(self._parts(region)):
+                found.add(part, pixels)
+        return found
+
+    @property
+    def has_own_intensity(self) -> bool:
+        """Whether the image has to be read to know how it is normalised."""
+        return self.predictor.plan.input.intensity.method != "fixed"
 
     @property
     def ids(self) -> np.ndarray:
@@ -172,14 +191,13 @@ class Blocks:
         pixels = as_image(self.image.read(box), self.where, len(self.size))
         return fit_channels(pixels, self.predictor.plan.input, self.where)
 
-    def _parts(self) -> Generator[tuple[Box, np.ndarray], None, None]:
-        """The image as the network sees it, in pieces as large as what is read at a time while predicting."""
+    def _parts(self, region: Box) -> Generator[tuple[Box, np.ndarray], None, None]:
+        """A region as the network sees it, in pieces as large as what is read at a time while predicting."""
+        rows, *others = self.layout.as_seen(region)
         step = self.layout.chunk_rows * ceil(self.predictor.tiling.tile[0] / self.layout.chunk_rows)
-        for strip in self.strips:
-            rows, *others = self.layout.as_seen((slice(0, self.size[0]), *strip))
-            for first in range(0, rows.stop, step):
-                part = (slice(first, min(first + step, rows.stop)), *others)
-                yield part, self._read(part)
+        for first in range(rows.start, rows.stop, step):
+            part = (slice(first, min(first + step, rows.stop)), *others)
+            yield part, self._read(part)
 
     def _windows(self, slabs: Iterator[Slab], wide: Box, needed: Box) -> Iterator[tuple[slice, PartOfMaps]]:
         """Rows of a block, and what the network says of all that its decoding sees.

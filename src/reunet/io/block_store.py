@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import product
 from math import ceil, prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,10 @@ class BlockStore:
         self._held: OrderedDict[tuple[int, ...], np.ndarray] = OrderedDict()
         self._changed: set[tuple[int, ...]] = set()
         self._most = max(HELD // (prod(self.chunk) * self.dtype.itemsize), 1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.flush()
+        return self.__dict__
 
     def boxes(self) -> Iterator[Box]:
         """The chunks, cut at the end of the array, the last axis fastest."""

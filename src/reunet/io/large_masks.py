@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import ceil
@@ -26,6 +26,9 @@ LEVEL = 4
 
 CHUNKS = {2: (TILE, TILE), 3: (64, 128, 128)}
 """Of Zarr, by rank."""
+
+PIECE = {2: 16, 3: 4}
+"""Chunks per axis of what is written at a time where several processes write, by rank."""
 
 SMALLEST = 512
 """The coarsest level of a pyramid has no longer side than that, or else could have one more."""
@@ -83,7 +86,20 @@ def _square(i: int, j: int, size: tuple[int, ...]) -> Box:
     return tuple(slice(n * TILE, min((n + 1) * TILE, side)) for n, side in places)
 
 
-def write_ome_zarr(path: Path, mask: LargeMask) -> None:
+Fill = Callable[[Box], None]
+"""Writes a box of an array; can be pickled where the reading function of the mask can."""
+
+Each = Callable[[Fill, Sequence[Box]], None]
+"""Calls a function with every box, in any order, perhaps in other processes that see the same files."""
+
+
+def one_by_one(fill: Fill, boxes: Sequence[Box]) -> None:
+    """Here, in order."""
+    for box in boxes:
+        fill(box)
+
+
+def write_ome_zarr(path: Path, mask: LargeMask, each: Each = one_by_one) -> None:
     """An OME-Zarr label image (version 0.4), published in one step: a pyramid whose levels have every second
     pixel of the one before, and the colours of the classes.
     """
@@ -95,21 +111,22 @@ def write_ome_zarr(path: Path, mask: LargeMask) -> None:
         read, size, level, factors = mask.read, mask.size, 0, (1,) * rank
         levels = []
         while True:
-            array = group.create_array(
+            chunk = tuple(min(a, b) for a, b in zip(CHUNKS[rank], size, strict=True))
+            group.create_array(
                 str(level),
                 shape=size,
-                chunks=tuple(min(a, b) for a, b in zip(CHUNKS[rank], size, strict=True)),
+                chunks=chunk,
                 dtype=mask.dtype,
                 chunk_key_encoding={"name": "v2", "separator": "/"},
                 fill_value=0,
             )
-            for box in _boxes(size, array.chunks):
-                array[box] = read(box)
+            piece = tuple(side * PIECE[rank] for side in chunk)
+            each(_Level(folder / str(level), chunk, read), list(boxes_of(size, piece)))
             levels.append((str(level), factors))
             if max(size) <= SMALLEST:
                 break
             steps = tuple(2 if side > SMALLEST else 1 for side in size)
-            read = _every(array, steps)
+            read = _Every(folder / str(level), size, steps)
             size = tuple(ceil(side / step) for side, step in zip(size, steps, strict=True))
             factors = tuple(a * b for a, b in zip(factors, steps, strict=True))
             level += 1
@@ -118,18 +135,41 @@ def write_ome_zarr(path: Path, mask: LargeMask) -> None:
     publish_folder(path, fill)
 
 
-def _boxes(size: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[Box]:
+@dataclass(frozen=True)
+class _Level:
+    """Writes boxes of the array in a folder, chunk by chunk."""
+
+    folder: Path
+    chunk: tuple[int, ...]
+    read: Callable[[Box], np.ndarray]
+
+    def __call__(self, box: Box) -> None:
+        array = package("zarr", "zarr").open_array(str(self.folder), mode="r+")
+        corner = [part.start for part in box]
+        for part in boxes_of([part.stop - part.start for part in box], self.chunk):
+            chunk = tuple(slice(a + side.start, a + side.stop) for a, side in zip(corner, part, strict=True))
+            array[chunk] = self.read(chunk)
+
+
+@dataclass(frozen=True)
+class _Every:
+    """Reads every so many pixels per axis of the array in a folder."""
+
+    folder: Path
+    size: tuple[int, ...]
+    steps: tuple[int, ...]
+
+    def __call__(self, box: Box) -> np.ndarray:
+        array = package("zarr", "zarr").open_array(str(self.folder), mode="r")
+        spans = zip(box, self.steps, self.size, strict=True)
+        finer = tuple(slice(part.start * step, min(part.stop * step, side)) for part, step, side in spans)
+        return np.asarray(array[finer])[tuple(slice(None, None, step) for step in self.steps)]
+
+
+def boxes_of(size: Sequence[int], chunk: Sequence[int]) -> Iterator[Box]:
+    """An array of that size in boxes of at most `chunk`, the last axis fastest."""
     for starts in product(*(range(0, n, side) for n, side in zip(size, chunk, strict=True))):
         yield tuple(slice(a, min(a + side, n)) for a, side, n in zip(starts, chunk, size, strict=True))
-
-
-def _every(array: Any, steps: tuple[int, ...]) -> Callable[[Box], np.ndarray]:
-    def read(box: Box) -> np.ndarray:
-        spans = zip(box, steps, array.shape, strict=True)
-        finer = tuple(slice(p.start * s, min(p.stop * s, n)) for p, s, n in spans)
-        return np.asarray(array[finer])[tuple(slice(None, None, step) for step in steps)]
-
-    return read
 
 
 def _metadata(name: str, mask: LargeMask, levels: list[tuple[str, tuple[int, ...]]]) -> dict[str, Any]:

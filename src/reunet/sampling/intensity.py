@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import reduce
 from math import prod
+from operator import add
 
 import numpy as np
 
@@ -29,8 +31,7 @@ def affine(image: np.ndarray, intensity: Intensity) -> tuple[np.ndarray, np.ndar
     if intensity.method == "fixed":
         offset, scale = np.array(intensity.offset), np.array(intensity.scale)
     elif intensity.method == "image_zscore":
-        moments = _Moments()
-        moments.add(image)
+        moments = _moments(image)
         offset, scale = moments.mean, moments.deviation
     else:
         pixels = image.reshape(-1, image.shape[-1])
@@ -40,59 +41,76 @@ def affine(image: np.ndarray, intensity: Intensity) -> tuple[np.ndarray, np.ndar
     return _usable(offset, scale)
 
 
-class _Moments:
-    """Mean and standard deviation of all pixels so far, per channel, float64 (C,)."""
-
-    def __init__(self) -> None:
-        self._count, self.mean, self._squares = 0, np.zeros(1), np.zeros(1)
-
-    @property
-    def deviation(self) -> np.ndarray:
-        return np.sqrt(self._squares / self._count)
-
-    def add(self, image: np.ndarray) -> None:
-        """Count these pixels too, (*space, C)."""
-        pixels = image.reshape(-1, image.shape[-1])
-        for first in range(0, len(pixels), CHUNK):
-            some = pixels[first : first + CHUNK].astype(np.float64)
-            n = len(some)
-            own = np.ones(n) @ some / n
-            some -= own
-            # Chan et al. 1979: means and sums of squares of parts are put together without cancellation.
-            apart = (own - self.mean) ** 2 * self._count * n / (self._count + n)
-            self._squares = self._squares + np.einsum("nc,nc->c", some, some) + apart
-            self.mean = self.mean + (own - self.mean) * n / (self._count + n)
-            self._count += n
-
-
 def _usable(offset: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     flat = scale <= 1e-6 * np.maximum(1e-6, np.abs(offset))
     return offset.astype(np.float32), np.where(flat, 1.0, scale).astype(np.float32)
 
 
-def streamed_affine(
-    parts: Iterable[tuple[Box, np.ndarray]], size: tuple[int, ...], intensity: Intensity
-) -> tuple[np.ndarray, np.ndarray]:
-    """The same of an image that comes in parts, each pixel once: slices per axis and the pixels (*part, C).
+@dataclass(frozen=True)
+class _Moments:
+    """Mean of some pixels, and their squared distances from it summed up, per channel, float64 (C,)."""
 
-    Means and deviations are those of all pixels; percentiles are taken over the pixels that `affine` takes.
+    count: int
+    mean: np.ndarray
+    squares: np.ndarray
+
+    @property
+    def deviation(self) -> np.ndarray:
+        return np.sqrt(self.squares / self.count)
+
+    def __add__(self, other: _Moments) -> _Moments:
+        """Of both, without cancellation (Chan et al. 1979)."""
+        count, apart = self.count + other.count, other.mean - self.mean
+        squares = self.squares + other.squares + apart**2 * (self.count * other.count / count)
+        return _Moments(count, self.mean + apart * (other.count / count), squares)
+
+
+def _moments(image: np.ndarray) -> _Moments:
+    pixels = image.reshape(-1, image.shape[-1])
+    parts = (pixels[first : first + CHUNK].astype(np.float64) for first in range(0, len(pixels), CHUNK))
+    return reduce(add, map(_moments_at_once, parts))
+
+
+def _moments_at_once(pixels: np.ndarray) -> _Moments:
+    mean = np.ones(len(pixels)) @ pixels / len(pixels)
+    apart = pixels - mean
+    return _Moments(len(pixels), mean, np.einsum("nc,nc->c", apart, apart))
+
+
+class Statistics:
+    """What `affine` needs to know of an image that comes in parts, each pixel once.
+
+    size: of the image. intensity: how it is normalised.
     """
-    if intensity.method == "fixed":
-        return affine(np.zeros(0), intensity)
-    step = max(1, prod(size) // MAX_SAMPLES)
-    sampled: list[np.ndarray] = []
-    moments = _Moments()
-    for part, pixels in parts:
-        if intensity.method == "image_percentile":
-            strides = [prod(size[axis + 1 :]) for axis in range(len(size))]
+
+    def __init__(self, size: tuple[int, ...], intensity: Intensity) -> None:
+        self._size, self._intensity = size, intensity
+        self._sampled: list[np.ndarray] = []
+        self._moments: _Moments | None = None
+
+    def add(self, part: Box, pixels: np.ndarray) -> None:
+        """Count a part: a slice per axis and its pixels (*part, C)."""
+        if self._intensity.method == "image_percentile":
+            step = max(1, prod(self._size) // MAX_SAMPLES)
+            strides = [prod(self._size[axis + 1 :]) for axis in range(len(self._size))]
             places = np.ogrid[part]
             numbers = sum(axis * stride for axis, stride in zip(places, strides, strict=True))
-            sampled.append(pixels[numbers % step == 0])
+            self._sampled.append(pixels[numbers % step == 0])
         else:
-            moments.add(pixels)
-    if intensity.method == "image_percentile":
-        return affine(np.concatenate(sampled), intensity)
-    return _usable(moments.mean, moments.deviation)
+            found = _moments(pixels)
+            self._moments = found if self._moments is None else self._moments + found
+
+    def absorb(self, other: Statistics) -> None:
+        """Count the parts that another one has counted."""
+        self._sampled += other._sampled
+        if other._moments is not None:
+            self._moments = other._moments if self._moments is None else self._moments + other._moments
+
+    def affine(self) -> tuple[np.ndarray, np.ndarray]:
+        """As `affine` of the whole image: percentiles over the pixels that it takes, means over all."""
+        if self._moments is not None:
+            return _usable(self._moments.mean, self._moments.deviation)
+        return affine(np.concatenate(self._sampled or [np.zeros(0)]), self._intensity)
 
 
 def normalise(image: np.ndarray, intensity: Intensity) -> np.ndarray:

@@ -1,0 +1,170 @@
+"""A large image in parts that are worked on apart from each other, and what they give together."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from reunet.contracts.results import Prediction
+from reunet.flows.fields import field_of_view, within
+from reunet.flows.outputs import Job
+from reunet.inference.ahead import ahead
+from reunet.inference.blocks import Blocks, Summary
+from reunet.inference.predictor import Predictor
+from reunet.io.block_store import BlockStore
+from reunet.io.header import ImageHeader
+from reunet.io.large_masks import CHUNKS, TILE
+from reunet.io.lazy import open_lazily
+from reunet.sampling.intensity import Statistics
+
+KINDS = {"masks": np.uint8, "instances": np.int32}
+"""What is kept of each block, class indices and ids."""
+
+PROBABILITIES = "probabilities.npy"
+"""File that all parts of an image write into."""
+
+HELD_PARTS = 8
+"""Parts of an image that are read at a time."""
+
+Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of an image that is worked on apart from the others, perhaps elsewhere.
+
+    box: of `Blocks.regions`. scratch: folder that everybody who works on the image sees. intensity: of the
+    whole image, as `Blocks.intensity`, once it is known.
+    """
+
+    job: Job
+    box: Box
+    scratch: Path
+    intensity: tuple[np.ndarray, np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """What was found in a part of an image: its pixels in `folder`, in a store for each kind."""
+
+    box: Box
+    folder: Path
+    summary: Summary
+
+
+def measure_region(region: Region, predictor: Predictor) -> Statistics:
+    """What the intensities of an image are in a region."""
+    with _opened(region, predictor) as blocks:
+        return blocks.statistics(region.box)
+
+
+def predict_region(region: Region, predictor: Predictor) -> Part:
+    """Predict a region into a folder of its own, so that two who do the same are not in each other's way."""
+    with _opened(region, predictor) as blocks:
+        inside = field_of_view(region.job, blocks.image.header)
+        return predict_part(blocks, region.job, region.box, region.scratch, inside)
+
+
+@contextmanager
+def _opened(region: Region, predictor: Predictor) -> Iterator[Blocks]:
+    job = region.job
+    with open_lazily(job.source.path, rank=len(region.box), axes=job.axes) as image:
+        yield Blocks(
+            predictor,
+            image,
+            where=job.source.path,
+            keep_probabilities=job.kinds.probabilities,
+            region=region.box,
+            intensity=region.intensity,
+        )
+
+
+def predict_part(blocks: Blocks, job: Job, box: Box, scratch: Path, inside: np.ndarray | None) -> Part:
+    """Predict a part, block by block, into a folder in `scratch`. inside: field of view of the image."""
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    stores: dict[str, BlockStore] = {}
+    for block in ahead(iter(blocks)):
+        seen = None if inside is None else inside[block.box]
+        found = within(
+            Prediction(labels=block.labels, instances=block.instances), seen, blocks.predictor.plan.labels
+        )
+        for kind, values in (("masks", found.labels), ("instances", found.instances)):
+            if values is None:
+                continue
+            if kind not in stores:
+                stores[kind] = _store(job, blocks.image.header, box, folder, kind)
+            stores[kind].write(_moved(block.box, box), values)
+        if block.probabilities is not None:
+            # Opened anew for each block: pages of a file that stays mapped would count as ours.
+            open_memmap(scratch / PROBABILITIES, "r+")[block.box] = block.probabilities
+    for store in stores.values():
+        store.flush()
+    return Part(box, folder, blocks.summary)
+
+
+def suffix_of(source: Path, header: ImageHeader) -> str:
+    """The format of the masks of a large image: that of the image, if it is one for such sizes, else TIFF."""
+    if source.suffix.lower() == ".zarr":
+        return ".ome.zarr"
+    return ".nii.gz" if header.affine is not None else ".tif"
+
+
+def _store(job: Job, header: ImageHeader, box: Box, folder: Path, kind: str) -> BlockStore:
+    zarr = suffix_of(job.source.path, header) == ".ome.zarr"
+    chunk = CHUNKS[len(box)] if zarr else (1, TILE, TILE)[-len(box) :]
+    return BlockStore(
+        folder / kind, tuple(side.stop - side.start for side in box), np.dtype(KINDS[kind]), chunk
+    )
+
+
+def _moved(box: Box, region: Box) -> Box:
+    """A box of the image as seen from the corner of a region."""
+    return tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(box, region, strict=True))
+
+
+class Mosaic:
+    """The image put together from its parts.
+
+    parts: their boxes, their folders, and what is to be added to the ids in them. ids: the final id of each
+    of these sums.
+    """
+
+    def __init__(
+        self, job: Job, header: ImageHeader, parts: Sequence[tuple[Box, Path, int]], ids: np.ndarray
+    ) -> None:
+        self.kinds = [kind for kind in KINDS if (parts[0][1] / kind).is_dir()]
+        self._ids = ids
+        self._parts = [
+            (box, first, {kind: _store(job, header, box, folder, kind) for kind in self.kinds})
+            for box, folder, first in parts
+        ]
+        self._recent: deque[BlockStore] = deque()
+
+    def read(self, kind: str, box: Box) -> np.ndarray:
+        """Class indices or final ids of a box."""
+        result = np.empty([side.stop - side.start for side in box], KINDS[kind])
+        for part, first, stores in self._parts:
+            sides = list(zip(box, part, strict=True))
+            if any(a.stop <= b.start or b.stop <= a.start for a, b in sides):
+                continue
+            both = tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in sides)
+            values = stores[kind].read(_moved(both, part))
+            if kind == "instances":
+                values = self._ids[np.where(values > 0, values + first, 0)]
+            result[_moved(both, box)] = values
+            self._hold(stores[kind])
+        return result
+
+    def _hold(self, store: BlockStore) -> None:
+        """Keep in memory what the last few parts hold there."""
+        if store not in self._recent:
+            self._recent.append(store)
+        if len(self._recent) > HELD_PARTS:
+            self._recent.popleft().flush()
