@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -28,17 +27,9 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYT
 
 def measure(command: list[str], output: Path) -> tuple[float, float]:
     """(seconds, peak resident megabytes) of one process; what it wrote to `output` is removed."""
-    began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed:\n{process.stderr.read().decode()}")  # type: ignore[union-attr]
-    process.returncode = 0
-    process.stderr.close()  # type: ignore[union-attr]
+    seconds, peak = records.measured(command, env=ENVIRONMENT)
     shutil.rmtree(output, ignore_errors=True)
-    kilobytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    return seconds, kilobytes * 1024 / 1e6
+    return seconds, peak / 1e6
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,19 @@ def append(name: str, key: dict[str, Any], result: dict[str, Any]) -> None:
 def is_done(name: str, key: dict[str, Any]) -> bool:
     """Whether this run has a line already."""
     return any(line["key"] == key for line in read(name))
+
+
+def measured(command: Sequence[str | Path], **more: Any) -> tuple[float, int]:
+    """Seconds of a command in a process of its own, and the most bytes resident. Raises when it fails."""
+    began = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **more) as process:
+        said = process.stderr.read() if process.stderr else b""
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - began
+    if status:
+        raise SystemExit(f"{' '.join(map(str, command))} failed:\n{said.decode()}")
+    return seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def reunet(*arguments: str | Path) -> None:

@@ -12,35 +12,21 @@ case goes to results/scaling.jsonl; cases that have one are left out, so it may 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from records import RUNS, append, is_done
+from records import measured as process
 
 NAME = "scaling"
 BLOCK = 1024
 VOLUME_CLASSES = 26
 SMALL = {"image": (300, 300), "volume": (64, 128, 128)}
 """What the engine is measured on: a tile or a few, so that all is loaded and nothing is large."""
-
-CHILD = """
-import json, resource, sys, time
-from reunet.flows.predict import predict
-
-run, images, output, max_memory = json.loads(sys.argv[1])
-started = time.monotonic()
-result = predict(run, images, output=output, overwrite=True, max_memory=max_memory)
-if result.failures:
-    sys.exit(str(result.failures))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-print(json.dumps({"seconds": time.monotonic() - started, "peak_bytes": peak}))
-"""
 
 
 def main() -> None:
@@ -78,16 +64,15 @@ def main() -> None:
 
 def measured(
     run: Path, kind: str, size: tuple[int, ...], allowed: int | None, folder: Path
-) -> dict[str, Any]:
+) -> dict[str, float]:
     """Peak memory and time of predicting one image of that size; image and results are removed afterwards."""
     image = folder / "image.ome.zarr"
     write_image(image, size, 3 if kind == "image" else 1)
-    arguments = json.dumps([str(run), str(image), str(folder / "out"), allowed])
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, arguments], check=True, stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-m", "reunet", "predict", run, image, "-o", folder / "out"]
+    limit = [] if allowed is None else ["--max-memory", str(allowed)]
+    seconds, peak = process([*command, *limit])
     shutil.rmtree(folder)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    return {"seconds": seconds, "peak_bytes": peak}
 
 
 def write_image(path: Path, size: tuple[int, ...], channels: int) -> None:

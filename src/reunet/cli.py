@@ -278,6 +278,7 @@ def predict(
     cluster: ClusterOption = None,
 ) -> int:
     """Write masks, objects, boxes or classes of images."""
+    import_module("reunet.machine").share_one_heap()
     result = _call("predict", locals())
     console.print_predictions(result)
     if result.failures:

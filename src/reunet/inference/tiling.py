@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -223,12 +224,11 @@ def _outputs(
 
 
 class _Rows:
-    """Cuts tiles in the order of the grid; holds the rows that the current tiles need, each read once."""
+    """Cuts tiles in the order of the grid; holds what was read of the rows that the current tiles need."""
 
     def __init__(self, image: Pixels, axes: Sequence[Axis], grid: Sequence[Size], tiling: Tiling) -> None:
         self._image, self._axes, self._tiling = image, axes, tiling
-        self._first = 0
-        self._held: np.ndarray | None = None
+        self._held: deque[tuple[slice, np.ndarray]] = deque()  # rows and their pixels, one after the other
         ends = [(min(place), max(place)) for place in list(zip(*grid, strict=True))[1:]]
         self._others = []
         for axis, (low, high) in enumerate(ends, 1):
@@ -240,29 +240,37 @@ class _Rows:
         return mirrored(first, first + self._tiling.tile[axis], self._image.size[axis])
 
     def tile(self, place: Size) -> np.ndarray:
-        positions = [self._positions(axis, i) for axis, i in enumerate(place)]
-        rows = self._rows(int(positions[0].min()), int(positions[0].max()) + 1)
-        corner = [self._first, *(part.start for part in self._others)]
-        local = [p - first for p, first in zip(positions, corner, strict=True)]
-        if all(p[-1] - p[0] == len(p) - 1 for p in local):  # nothing is mirrored: one piece
-            pixels = rows[tuple(slice(p[0], p[-1] + 1) for p in local)]
-        else:
-            pixels = rows[np.ix_(*local)]
-        return self._image.prepare(pixels)
+        rows, *others = (self._positions(axis, i) for axis, i in enumerate(place))
+        columns = tuple(p - part.start for p, part in zip(others, self._others, strict=True))
+        first, stop = int(rows.min()), int(rows.max()) + 1
+        self._hold(first, stop)
+        pieces = []
+        for part, pixels in self._held:
+            low, high = max(first, part.start), min(stop, part.stop)
+            if low < high:
+                pieces.append(_taken(pixels[low - part.start : high - part.start], columns, axis=1))
+        pixels = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        return self._image.prepare(_taken(pixels, (rows - first,), axis=0))
 
-    def _rows(self, low: int, high: int) -> np.ndarray:
+    def _hold(self, first: int, stop: int) -> None:
+        """Read what is missing of these rows and forget those before them."""
         step, length = self._image.rows, self._image.size[0]
-        end = self._first + len(self._held) if self._held is not None else 0
-        if self._held is None or low < self._first or low > end:
-            self._first = end = low // step * step
-            self._held = None
-        if high > end:
-            stop = min(-(-high // step) * step, length)
-            new = self._image.read((slice(end, stop), *self._others))
-            kept = [] if self._held is None else [self._held[low - self._first :]]
-            self._first = low if kept else self._first
-            self._held = np.concatenate([*kept, new]) if kept else new
-        return np.asarray(self._held)
+        while self._held and self._held[0][0].stop <= first:
+            self._held.popleft()
+        if self._held and first < self._held[0][0].start:
+            self._held.clear()
+        end = self._held[-1][0].stop if self._held else first // step * step
+        if stop > end:
+            rows = slice(end, min(-(-stop // step) * step, length))
+            self._held.append((rows, self._image.read((rows, *self._others))))
+
+
+def _taken(pixels: np.ndarray, places: Sequence[np.ndarray], axis: int) -> np.ndarray:
+    """The pixels at some places of each axis from `axis` on; one piece where these follow each other."""
+    if all(p[-1] - p[0] == len(p) - 1 for p in places):
+        return pixels[(slice(None),) * axis + tuple(slice(p[0], p[-1] + 1) for p in places)]
+    every = [np.arange(side) for side in pixels.shape[:axis]]
+    return pixels[np.ix_(*every, *places)]
 
 
 def mirrored(first: int, stop: int, size: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 Box = tuple[slice, ...]
 
-HELD = 2**26
+HELD = 2**25
 """Bytes of chunks that wait in memory for the rest of their values."""
 
 
