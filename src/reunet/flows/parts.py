@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -132,8 +134,8 @@ def _moved(box: Box, region: Box) -> Box:
 class Mosaic:
     """The image put together from its parts.
 
-    parts: their boxes, their folders, and what is to be added to the ids in them. ids: the final id of each
-    of these sums.
+    parts: their boxes, which form a grid, their folders, and what is to be added to the ids in them. ids: the
+    final id of each of these sums.
     """
 
     def __init__(
@@ -141,19 +143,24 @@ class Mosaic:
     ) -> None:
         self.kinds = [kind for kind in KINDS if (parts[0][1] / kind).is_dir()]
         self._ids = ids
-        self._parts = [
-            (box, first, {kind: _store(job, header, box, folder, kind) for kind in self.kinds})
-            for box, folder, first in parts
-        ]
+        corners = [tuple(side.start for side in box) for box, _, _ in parts]
+        self._starts = [sorted(set(starts)) for starts in zip(*corners, strict=True)]
+        self._parts = {
+            corner: (box, first, {kind: _store(job, header, box, folder, kind) for kind in self.kinds})
+            for corner, (box, folder, first) in zip(corners, parts, strict=True)
+        }
         self._recent: deque[BlockStore] = deque()
 
     def read(self, kind: str, box: Box) -> np.ndarray:
         """Class indices or final ids of a box."""
         result = np.empty([side.stop - side.start for side in box], KINDS[kind])
-        for part, first, stores in self._parts:
-            sides = list(zip(box, part, strict=True))
-            if any(a.stop <= b.start or b.stop <= a.start for a, b in sides):
-                continue
+        touched = (
+            starts[bisect_right(starts, side.start) - 1 : bisect_left(starts, side.stop)]
+            for starts, side in zip(self._starts, box, strict=True)
+        )
+        for corner in product(*touched):
+            part, first, stores = self._parts[corner]
+            sides = zip(box, part, strict=True)
             both = tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in sides)
             values = stores[kind].read(_moved(both, part))
             if kind == "instances":
