@@ -1,7 +1,10 @@
 """Prediction on a Dask cluster: two workers of one thread against one, the same images in turns, and what a
 worker costs that is killed half-way. One line for all repeats.
 
-    python benchmarks/cluster.py [--images 24] [--repeats 3]
+A worker of one thread reads, writes and decodes beside its engine, so it uses more than one processor:
+two of them share what one has used already. `--bind` gives each worker one processor (Linux).
+
+    python benchmarks/cluster.py [--images 24] [--repeats 3] [--bind]
 """
 
 from __future__ import annotations
@@ -53,27 +56,17 @@ def timed(run: Path, images: Path, output: Path, address: str) -> float:
     return time.monotonic() - began
 
 
-ALONE = """
-import os, sys, time
-os.sched_setaffinity(0, {int(sys.argv[1])})
-from reunet.flows.predict import predict
-began = time.monotonic()
-predict(sys.argv[2], sys.argv[3], output=sys.argv[4], overwrite=True)
-print(time.monotonic() - began)
-"""
+def bind(number: int) -> None:
+    """On a worker: all threads of this process, and those they start, stay on one processor."""
+    for thread in os.listdir("/proc/self/task"):
+        os.sched_setaffinity(int(thread), {number})
 
 
-def alone(run: Path, images: Path, output: Path, processors: int) -> float:
-    """Seconds of so many processes at once, each predicting all images on a processor of its own."""
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", ALONE, str(number), run, images, f"{output}-{number}"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(processors)
-    ]
-    return statistics.mean(float(process.communicate()[0].splitlines()[-1]) for process in started)
+def bind_all(address: str) -> None:
+    """Each worker to a processor of its own."""
+    with Client(address, set_as_default=False) as client:
+        for number, worker in enumerate(client.scheduler_info()["workers"]):
+            client.run(bind, number, workers=[worker])
 
 
 def kill_one(address: str, after: float) -> threading.Thread:
@@ -91,8 +84,9 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, default=24)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--bind", action="store_true", help="each worker to a processor of its own")
     options = parser.parse_args()
-    key = {"images": options.images, "side": SIDE, "repeats": options.repeats}
+    key = {"images": options.images, "side": SIDE, "repeats": options.repeats, "bound": options.bind}
     if records.is_done("cluster", key):
         return
     records.RUNS.mkdir(exist_ok=True)
@@ -112,6 +106,8 @@ def main() -> None:
             for count in seconds
         }
         try:
+            for cluster in clusters.values() if options.bind else ():
+                bind_all(cluster.scheduler_address)
             for cluster in clusters.values():  # each worker loads its engine
                 timed(run, images, output, cluster.scheduler_address)
             expected = digest(output)
@@ -126,15 +122,10 @@ def main() -> None:
         finally:
             for cluster in clusters.values():
                 cluster.close()
-        one, both = (
-            statistics.median(alone(run, images, output, count) for _ in range(options.repeats))
-            for count in (1, 2)
-        )
     medians = {count: statistics.median(values) for count, values in seconds.items()}
     result = {
         "images_per_second": {count: options.images / value for count, value in medians.items()},
         "speedup": medians[1] / medians[2],
-        "speedup_of_two_processes_without_dask": 2 * one / both,
         "seconds": seconds,
         "seconds_with_a_killed_worker": killed,
         "same_masks_with_a_killed_worker": same,
