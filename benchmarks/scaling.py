@@ -36,19 +36,28 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="*", default=[10_000, 40_000], help="of square RGB images")
     parser.add_argument("--classes", type=int, nargs="*", default=[2], help="of the images")
     parser.add_argument("--volume", type=int, nargs="*", default=[800, 512, 512], help="depth height width")
+    parser.add_argument("--precision", default="auto", help="of the engine; auto: what is measured harmless")
     parser.add_argument("--max-memory", type=float, help="GB, of the process")
     options = parser.parse_args()
     allowed = None if options.max_memory is None else int(options.max_memory * 1e9)
     cases = [("image", (side, side), count) for side in options.sides for count in options.classes]
     cases += [("volume", tuple(options.volume), VOLUME_CLASSES)] if len(options.volume) == 3 else []
     for kind, size, classes in cases:
-        key = {"kind": kind, "size": list(size), "classes": classes, "max_memory": allowed}
+        key = {
+            "kind": kind,
+            "size": list(size),
+            "classes": classes,
+            "max_memory": allowed,
+            "precision": options.precision,
+        }
         if is_done(NAME, key):
             continue
         run = make_run(kind, classes)
         with tempfile.TemporaryDirectory(dir=RUNS) as folder:
-            base = measured(run, kind, SMALL[kind], None, Path(folder) / "small")
-            full = measured(run, kind, size, allowed, Path(folder) / "full")
+            limit = [] if allowed is None else ["--max-memory", str(allowed)]
+            given = ["--precision", options.precision]
+            base = measured(run, kind, SMALL[kind], given, Path(folder) / "small")
+            full = measured(run, kind, size, [*given, *limit], Path(folder) / "full")
         above = full["peak_bytes"] - base["peak_bytes"]
         pixels = float(np.prod(size))
         result = {
@@ -62,15 +71,12 @@ def main() -> None:
         print(f"{what}: {above / 1e6:.0f} MB above the engine, {full['seconds']:.0f} s", flush=True)
 
 
-def measured(
-    run: Path, kind: str, size: tuple[int, ...], allowed: int | None, folder: Path
-) -> dict[str, float]:
+def measured(run: Path, kind: str, size: tuple[int, ...], given: list[str], folder: Path) -> dict[str, float]:
     """Peak memory and time of predicting one image of that size; image and results are removed afterwards."""
     image = folder / "image.ome.zarr"
     write_image(image, size, 3 if kind == "image" else 1)
     command = [sys.executable, "-m", "reunet", "predict", run, image, "-o", folder / "out"]
-    limit = [] if allowed is None else ["--max-memory", str(allowed)]
-    seconds, peak = process([*command, *limit])
+    seconds, peak = process([*command, *given])
     shutil.rmtree(folder)
     return {"seconds": seconds, "peak_bytes": peak}
 

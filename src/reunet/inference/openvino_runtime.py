@@ -36,6 +36,7 @@ class OpenVINORuntime:
     tile: size of the tiles, frames first of windows of them; a static shape is faster than a dynamic one.
     precision: `f32`, `bf16`, or `int8` for a model that was quantised, what is left in it of real numbers
         being bf16 where the CPU has it. It is always set: OpenVINO's own default depends on the machine.
+    threads: where other processes predict on this machine too; None for all cores.
 
     Raises ModelFileError when the file cannot be used, BackendError for bf16 on a CPU without it.
     """
@@ -60,8 +61,8 @@ class OpenVINORuntime:
             graph.reshape({port: _static_shape(port, tile) for port in graph.inputs})
             hint = precision if precision != "int8" else "bf16" if native_bf16() else "f32"
             options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "THROUGHPUT"}
-            if threads is not None:
-                options["INFERENCE_NUM_THREADS"] = threads
+            if threads is not None:  # others are at work here: all of them would be pinned to the first cores
+                options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
             self._compiled = core.compile_model(graph, "CPU", options)
         except RuntimeError as cause:
             raise ModelFileError(
