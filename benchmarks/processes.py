@@ -1,7 +1,7 @@
 """Training on two processes against one, on JAX with the same global batch: the same losses, and the speed.
 
-Sums in another order differ in the last bit, and AdamW makes more of it from step to step; `--control` shows how
-much: the same training on one process that is compiled otherwise (by XLA without optimisation).
+Sums in another order differ in the last bit, and AdamW makes more of it from step to step; `--control` shows
+how much: the same training on one process that is compiled otherwise (by XLA without optimisation).
 
     python benchmarks/processes.py [--data DIR] [--steps 100] [--precision float32] [--control]
 """
