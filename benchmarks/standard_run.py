@@ -39,12 +39,12 @@ def standard_plan(seed: int, normalisation: Normalisation, classes: int = CLASSE
 
 
 def volume_plan(classes: int = 26, tile: tuple[int, int, int] = (64, 128, 128)) -> Plan:
-    """The preset for volumes on tiles of one channel; intensities as fixed as those of CT."""
+    """The preset for volumes with 16 base filters, one channel, intensities as fixed as those of CT."""
     return Plan(
         dataset="none",
         labels=LabelMap(classes=default_classes(list(range(classes)))),
         input=InputSpec(channels=1, intensity=Intensity(method="fixed", offset=(110.0,), scale=(60.0,))),
-        network=configure("unet3d", in_channels=1, heads=(HeadSpec(channels=classes),)),
+        network=configure("unet3d", in_channels=1, filters=FILTERS, heads=(HeadSpec(channels=classes),)),
         patch=tile,
         batch=1,
         schedule=Schedule(steps=1),
