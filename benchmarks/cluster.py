@@ -1,10 +1,7 @@
 """Prediction on a Dask cluster: two workers of one thread against one, the same images in turns, and what a
 worker costs that is killed half-way. One line for all repeats.
 
-A worker of one thread reads, writes and decodes beside its engine, so it uses more than one processor:
-two of them share what one has used already. `--bind` gives each worker one processor (Linux).
-
-    python benchmarks/cluster.py [--images 24] [--repeats 3] [--bind]
+    python benchmarks/cluster.py [--images 24] [--repeats 3]
 """
 
 from __future__ import annotations
@@ -56,19 +53,6 @@ def timed(run: Path, images: Path, output: Path, address: str) -> float:
     return time.monotonic() - began
 
 
-def bind(number: int) -> None:
-    """On a worker: all threads of this process, and those they start, stay on one processor."""
-    for thread in os.listdir("/proc/self/task"):
-        os.sched_setaffinity(int(thread), {number})
-
-
-def bind_all(address: str) -> None:
-    """Each worker to a processor of its own."""
-    with Client(address, set_as_default=False) as client:
-        for number, worker in enumerate(client.scheduler_info()["workers"]):
-            client.run(bind, number, workers=[worker])
-
-
 def kill_one(address: str, after: float) -> threading.Thread:
     """Kill a worker in a while."""
     with Client(address, set_as_default=False) as client:
@@ -84,9 +68,8 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, default=24)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--bind", action="store_true", help="each worker to a processor of its own")
     options = parser.parse_args()
-    key = {"images": options.images, "side": SIDE, "repeats": options.repeats, "bound": options.bind}
+    key = {"images": options.images, "side": SIDE, "repeats": options.repeats}
     if records.is_done("cluster", key):
         return
     records.RUNS.mkdir(exist_ok=True)
@@ -106,8 +89,6 @@ def main() -> None:
             for count in seconds
         }
         try:
-            for cluster in clusters.values() if options.bind else ():
-                bind_all(cluster.scheduler_address)
             for cluster in clusters.values():  # each worker loads its engine
                 timed(run, images, output, cluster.scheduler_address)
             expected = digest(output)

@@ -279,6 +279,43 @@ def object_rows() -> list[list[object]]:
     return [["dsb2018_nuclei", "instances", f"{key['minutes']:g}", title, 0.66, spread(scores), len(scores)]]
 
 
+def scaling() -> str:
+    """Memory and time of large images."""
+    rows = []
+    for line in records.read("scaling"):
+        key, result = line["key"], line["result"]
+        rows.append(
+            [
+                " x ".join(f"{side:,}" for side in key["size"]),
+                key["classes"],
+                "" if key["max_memory"] is None else f"{key['max_memory'] / 1e9:g} GB",
+                key["precision"],
+                f"{result['seconds']:.1f}",
+                f"{result['megapixels_per_second']:.2f}",
+                f"{result['peak_bytes'] / 1e6:,.0f}",
+                f"{result['above_engine_bytes'] / 1e6:,.0f}",
+            ]
+        )
+    header = [
+        "size",
+        "classes",
+        "--max-memory",
+        "--precision",
+        "s",
+        "Mpx/s",
+        "peak, MB",
+        "above the engine, MB",
+    ]
+    commands = dict.fromkeys(line["command"] for line in records.read("scaling"))
+    return (
+        "## Images larger than memory\n\nCompressed OME-Zarr made here, images of three channels and a volume of "
+        "one, predicted from file to file by a process of its own; that of the engine is the peak of a process "
+        "that predicts a small image. Networks of 16 base filters with random weights.\n\n"
+        + "".join(f"`{command}`\n\n" for command in commands)
+        + table(header, rows)
+    )
+
+
 def plain(name: str, title: str, explanation: str) -> Callable[[], str]:
     """A section that lists every field of each measurement's newest line."""
 
@@ -286,7 +323,8 @@ def plain(name: str, title: str, explanation: str) -> Callable[[], str]:
         parts = [f"## {title}\n\n{explanation}\n"]
         newest = {json.dumps(line["key"]): line for line in records.read(name)}
         for line in newest.values():
-            rows = [[key, value] for key, value in flat(line["result"]) if not isinstance(value, list)]
+            facts = [fact for fact in flat(line["result"]) if not isinstance(fact[1], list)]
+            rows = [[name, f"{value:.4g}" if isinstance(value, float) else value] for name, value in facts]
             parts.append(f"`{line['command']}`, {line['date']}\n\n" + table(["what", "figure"], rows))
         return "\n".join(parts)
 
@@ -307,12 +345,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
         "against the same network in PyTorch, float32 as it ships and bfloat16 with channels last. In turns, "
         "medians.",
     ),
-    "scaling": plain(
-        "scaling",
-        "Images larger than memory",
-        "Compressed OME-Zarr made here, from file to file; the memory is the peak of the process, and the "
-        "engine's that of a process that predicts a small image.",
-    ),
+    "scaling": scaling,
     "whole_path": plain(
         "whole_path",
         "The whole path",
