@@ -308,8 +308,8 @@ def scaling() -> str:
     ]
     commands = dict.fromkeys(line["command"] for line in records.read("scaling"))
     return (
-        "## Images larger than memory\n\nCompressed OME-Zarr made here, images of three channels and a volume "
-        "of one, predicted from file to file by a process of its own; that of the engine is the peak of a "
+        "## Images larger than memory\n\nCompressed OME-Zarr made here, images of three channels and a volume"
+        " of one, predicted from file to file by a process of its own; that of the engine is the peak of a "
         "process that predicts a small image. Networks of 16 base filters with random weights.\n\n"
         + "".join(f"`{command}`\n\n" for command in commands)
         + table(header, rows)
