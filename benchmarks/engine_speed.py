@@ -18,7 +18,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "torch"
@@ -26,47 +25,14 @@ os.environ["KERAS_BACKEND"] = "torch"
 import numpy as np
 import records
 import torch
-from standard_run import CLASSES, FILTERS, SIZE, write_standard_run
+from standard_run import SIZE, write_standard_run
 from torch import nn
+from torch_unet import UNet
 
 from reunet.export.int8 import is_installed, quantise
 from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
 
 BATCH = 8
-
-
-def normalised(kind: str, filters: int) -> nn.Module:
-    return nn.BatchNorm2d(filters) if kind == "batch" else nn.InstanceNorm2d(filters, affine=True)
-
-
-def block(channels: int, filters: int, kind: str) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for inputs in (channels, filters):
-        convolution = nn.Conv2d(inputs, filters, 3, padding=1, bias=False)
-        layers += [convolution, normalised(kind, filters), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
-
-
-class UNet(nn.Module):
-    """The same network: double convolutions, maximum pooling, 2x2 transposed convolutions, 1x1 head."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        widths = (3, *FILTERS)
-        self.down = nn.ModuleList(block(a, b, kind) for a, b in pairwise(widths))
-        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * f, f, 2, stride=2) for f in FILTERS[-2::-1])
-        self.join = nn.ModuleList(block(2 * f, f, kind) for f in FILTERS[-2::-1])
-        self.pool, self.head = nn.MaxPool2d(2), nn.Conv2d(FILTERS[0], CLASSES, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        skips = []
-        for i, down in enumerate(self.down):
-            x = down(self.pool(x) if i else x)
-            skips.append(x)
-        skips.pop()
-        for up, join in zip(self.up, self.join, strict=True):
-            x = join(torch.cat([skips.pop(), up(x)], 1))
-        return self.head(x).softmax(1)
 
 
 def parameters(model: nn.Module) -> int:
@@ -96,7 +62,7 @@ def main() -> None:
     options = parser.parse_args()
     tiles = np.random.default_rng(options.seed).standard_normal((BATCH, SIZE, SIZE, 3), dtype=np.float32)
     channels_first = torch.from_numpy(np.ascontiguousarray(tiles.transpose(0, 3, 1, 2)))
-    model = UNet(options.normalisation).eval()
+    model = nn.Sequential(UNet(options.normalisation), nn.Softmax(1)).eval()
 
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         run, count = write_standard_run(Path(folder) / "run", options.seed, options.normalisation)

@@ -8,44 +8,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from itertools import pairwise
 
 import numpy as np
 import tifffile
 import torch
 from torch import nn
+from torch_unet import UNet
 
-FILTERS = (16, 32, 64, 128, 256)
 SIZE = 256
-
-
-def block(channels: int, filters: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for inputs in (channels, filters):
-        convolution = nn.Conv2d(inputs, filters, 3, padding=1, bias=False)
-        layers += [convolution, nn.BatchNorm2d(filters), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
-
-
-class UNet(nn.Module):
-    """The network of standard_run.py."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.down = nn.ModuleList(block(a, b) for a, b in pairwise((3, *FILTERS)))
-        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * f, f, 2, stride=2) for f in FILTERS[-2::-1])
-        self.join = nn.ModuleList(block(2 * f, f) for f in FILTERS[-2::-1])
-        self.pool, self.head = nn.MaxPool2d(2), nn.Conv2d(FILTERS[0], 2, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        skips = []
-        for i, down in enumerate(self.down):
-            x = down(self.pool(x) if i else x)
-            skips.append(x)
-        skips.pop()
-        for up, join in zip(self.up, self.join, strict=True):
-            x = join(torch.cat([skips.pop(), up(x)], 1))
-        return self.head(x)
 
 
 def monai(image: torch.Tensor, network: nn.Module) -> torch.Tensor:
@@ -77,7 +47,7 @@ def nnunet(image: torch.Tensor, network: nn.Module) -> torch.Tensor:
 
 def main() -> None:
     name, source, output = sys.argv[1:]
-    network = UNet().eval()
+    network = UNet("batch").eval()
     predict = {"monai": monai, "nnunet": nnunet}[name]
     with torch.inference_mode():
         predict(torch.zeros(3, 2 * SIZE, 2 * SIZE), network)  # everything is loaded

@@ -61,7 +61,8 @@ def predict(
     engine, precision, tta: see `reunet.load`.
     fov: folder of field-of-view masks, named as in a dataset; outside (0) is background.
     max_memory: bytes; an image that needs more is predicted block by block where its format allows that
-        (TIFF, OME-Zarr, NIfTI, .npy, HDF5), else listed among the failures.
+        (TIFF, OME-Zarr, NIfTI, .npy, HDF5), else listed among the failures. None: blocks of a size of their
+        own for images that need more than a quarter of the machine's memory.
     probabilities: write them as .npy too, (H, W, classes), (pages, H, W, classes) or (D, H, W, classes)
         float32.
     overwrite: replace results that exist. skip_existing: leave out images whose results exist.

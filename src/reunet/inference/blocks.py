@@ -67,7 +67,7 @@ class Blocks:
     ----------
     predictor: of the run. image: open; a volume that states no spacing counts as one of 1 mm.
     where: names it in errors.
-    max_memory: bytes that may be used on top of what the engine takes; None for as much as ACROSS tiles need.
+    max_memory: bytes beside what the engine takes; None for what `layout.ACROSS` tiles need.
     keep_probabilities: give them along with the labels.
     region: predict only this one of the `regions` of the image, with the `intensity` of the whole image:
         offset and scale.

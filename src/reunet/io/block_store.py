@@ -40,16 +40,6 @@ class BlockStore:
         self.flush()
         return self.__dict__
 
-    def boxes(self) -> Iterator[Box]:
-        """The chunks, cut at the end of the array, the last axis fastest."""
-        for place in product(
-            *(range(ceil(n / side)) for n, side in zip(self.shape, self.chunk, strict=True))
-        ):
-            yield tuple(
-                slice(i * side, min((i + 1) * side, n))
-                for i, side, n in zip(place, self.chunk, self.shape, strict=True)
-            )
-
     def write(self, box: Box, values: np.ndarray) -> None:
         """Set a box, a slice with start and stop per axis, to `values` (*box)."""
         for place, inside, part in self._touched(box):
