@@ -23,7 +23,7 @@ import records
 from distributed import Client, LocalCluster
 from PIL import Image
 
-from reunet.flows.predict import predict
+from reunet.flows.predict.predict import predict
 
 SIDE = 1024
 

@@ -21,7 +21,7 @@ import records
 
 from reunet.metrics.bootstrap import interval
 from reunet.metrics.matching import THRESHOLDS, average_precision, match_counts, panoptic_quality
-from reunet.metrics.objects import object_overlap
+from reunet.metrics.object_overlap import object_overlap
 
 SET = "dsb2018_nuclei"
 

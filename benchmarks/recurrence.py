@@ -21,9 +21,9 @@ from reunet.backend import use_backend
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import ComparedRun, PairedDifference
 from reunet.datasets.cases import DataOptions
-from reunet.flows.compare import train_and_score
-from reunet.flows.contest import Contest, make_plans, parse_entries
-from reunet.flows.standings import difference, image_units, pairs_of, read_run
+from reunet.flows.compare.compare import train_and_score
+from reunet.flows.compare.contest import Contest, make_plans, parse_entries
+from reunet.flows.compare.standings import difference, image_units, pairs_of, read_run
 from reunet.planning import PlanRequest
 
 MINUTES = 5.0

@@ -27,7 +27,7 @@ import tifffile
 from standard_run import SIZE
 
 from reunet import load
-from reunet.flows.predict import predict
+from reunet.flows.predict.predict import predict
 from reunet.inference.predictor import Predictor
 
 HERE = Path(__file__).resolve().parent

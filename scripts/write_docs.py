@@ -51,8 +51,8 @@ def models_pages() -> dict[str, str]:
     """The page of the presets and the drawing of each, by path below docs/."""
     from reunet import models
     from reunet.console import model_facts, model_numbers
+    from reunet.drawing.network import draw
     from reunet.flows.models import preset_config
-    from reunet.report.drawing import draw
 
     found = models()
     table = ["| preset | axes | parameters | multiplications per pixel | sees | what it is |"]

@@ -188,7 +188,7 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory, backend: str) -> Path:
     """A finished run on `tiny_dataset`, trained for a few steps. Shared: do not change it, copy it."""
-    from reunet.flows.train import train
+    from reunet.flows.train.train import train
 
     folder = tmp_path_factory.mktemp("runs")
     changes = {

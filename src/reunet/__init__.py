@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reunet.flows.check import check as check
-    from reunet.flows.compare import compare as compare
+    from reunet.flows.compare.compare import compare as compare
     from reunet.flows.demo import demo as demo
     from reunet.flows.doctor import doctor as doctor
-    from reunet.flows.evaluate import evaluate as evaluate
+    from reunet.flows.evaluate.evaluate import evaluate as evaluate
     from reunet.flows.export import export as export
     from reunet.flows.models import models as models
     from reunet.flows.plan import plan as plan
-    from reunet.flows.predict import predict as predict
-    from reunet.flows.train import train as train
+    from reunet.flows.predict.predict import predict as predict
+    from reunet.flows.train.train import train as train
     from reunet.inference.load import load as load
     from reunet.networks import unet_model as unet_model
 
@@ -28,10 +28,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "check": "reunet.flows.check",
     "plan": "reunet.flows.plan",
-    "train": "reunet.flows.train",
-    "predict": "reunet.flows.predict",
-    "evaluate": "reunet.flows.evaluate",
-    "compare": "reunet.flows.compare",
+    "train": "reunet.flows.train.train",
+    "predict": "reunet.flows.predict.predict",
+    "evaluate": "reunet.flows.evaluate.evaluate",
+    "compare": "reunet.flows.compare.compare",
     "export": "reunet.flows.export",
     "models": "reunet.flows.models",
     "demo": "reunet.flows.demo",

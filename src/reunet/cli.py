@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, TypedDict, Unpack
 import typer
 from typer import Argument, Option
 
+import reunet
 from reunet import __version__, console
 from reunet.errors import ReunetError
 from reunet.flows.arguments import spread
@@ -191,8 +192,7 @@ def _call(verb: str, arguments: dict[str, Any], **more: object) -> Any:
     """The result of the function of that name, for the arguments of its command."""
     arguments |= arguments.pop("options", {})
     with console.progress() as bar:
-        flow = getattr(import_module(f"reunet.flows.{verb}"), verb)
-        return flow(**arguments, **more, on_progress=bar)
+        return getattr(reunet, verb)(**arguments, **more, on_progress=bar)
 
 
 @app.command()
@@ -244,7 +244,7 @@ def train(
 ) -> int:
     """Train a network on a dataset and report how good it is."""
     if processes > 1 and process_id is None and coordinator is None:
-        return import_module("reunet.flows.launch").launch(sys.argv[1:], processes)
+        return import_module("reunet.flows.train.launch").launch(sys.argv[1:], processes)
     result = _call("train", locals(), started=_process_started)
     console.print_training(result)
     return 0

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from reunet.contracts.geometry import margin, skip_crop, valid_size
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
+from reunet.contracts.sizes import margin, skip_crop, valid_size
 from reunet.errors import PlanError
 
 SOUND = Plan(

@@ -10,7 +10,7 @@ import pytest
 
 from reunet.datasets.cache import load_case
 from reunet.datasets.cases import DataOptions
-from reunet.datasets.layouts import open_dataset
+from reunet.datasets.scan import open_dataset
 from reunet.errors import DataError
 
 from .layout_folders import coco, save, write_coco_layout

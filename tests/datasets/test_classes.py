@@ -12,7 +12,7 @@ from PIL import Image
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.datasets.cases import DataOptions
 from reunet.datasets.classes import read_classes, read_colors
-from reunet.datasets.layouts import open_dataset
+from reunet.datasets.scan import open_dataset
 from reunet.errors import DataError, LabelError, UsageError
 from reunet.io.masks import encode_mask
 

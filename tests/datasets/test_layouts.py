@@ -12,8 +12,8 @@ import tifffile
 from PIL import Image
 
 from reunet.datasets.cases import DataOptions
-from reunet.datasets.layouts import open_dataset
 from reunet.datasets.problems import find_problems
+from reunet.datasets.scan import open_dataset
 from reunet.errors import DataError, UsageError
 
 

@@ -9,8 +9,8 @@ import pytest
 from reunet.contracts.labels import IGNORE
 from reunet.datasets.cache import read_case
 from reunet.datasets.cases import DataOptions
-from reunet.datasets.layouts import open_dataset
 from reunet.datasets.problems import find_problems
+from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import make_splits
 
 COUNTS = {

@@ -12,8 +12,8 @@ import pytest
 
 from reunet.datasets.cache import load_case
 from reunet.datasets.cases import DataOptions
-from reunet.datasets.layouts import open_dataset, scan_dataset
 from reunet.datasets.problems import find_problems
+from reunet.datasets.scan import open_dataset, scan_dataset
 from reunet.errors import DataError
 
 from .layout_folders import (

@@ -12,8 +12,8 @@ from PIL import Image
 
 from reunet.contracts.results import Problem
 from reunet.datasets.cases import DataOptions
-from reunet.datasets.layouts import open_dataset
 from reunet.datasets.problems import find_problems
+from reunet.datasets.scan import open_dataset
 from reunet.datasets.sequences import SequencePattern, natural_order
 from reunet.errors import DataError, UsageError
 

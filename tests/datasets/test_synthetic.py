@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from reunet.datasets.cache import read_case
-from reunet.datasets.layouts import open_dataset
 from reunet.datasets.problems import find_problems
+from reunet.datasets.scan import open_dataset
 from reunet.datasets.synthetic import make_microscopy, make_scene
 from reunet.errors import UsageError
 from reunet.io.images import read_image

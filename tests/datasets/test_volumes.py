@@ -14,8 +14,8 @@ import pytest
 from reunet.contracts.results import Problem
 from reunet.datasets.cache import load_case
 from reunet.datasets.cases import DataOptions
-from reunet.datasets.layouts import open_dataset
 from reunet.datasets.problems import find_problems
+from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import make_splits
 from reunet.errors import ImageReadError, LabelError
 from reunet.sampling.resize import at_spacing

@@ -16,8 +16,8 @@ from PIL import Image
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.results import Problem
 from reunet.datasets.cases import DataOptions
-from reunet.datasets.layouts import open_dataset
 from reunet.datasets.problems import find_problems
+from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import make_splits
 from reunet.errors import DataError, ImageReadError, LabelError, TooLargeError
 from reunet.io.images import read_image

@@ -12,9 +12,9 @@ from PIL import Image
 
 from reunet.cli import main
 from reunet.errors import ModelFileError, PlanError, StorageError
-from reunet.flows import outputs
-from reunet.flows import predict as flow
-from reunet.flows.predict import predict
+from reunet.flows.predict import outputs
+from reunet.flows.predict import predict as flow
+from reunet.flows.predict.predict import predict
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 

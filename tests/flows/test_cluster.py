@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from reunet.errors import ClusterError, StorageError, UsageError
-from reunet.flows.evaluate import evaluate
-from reunet.flows.predict import predict
+from reunet.flows.evaluate.evaluate import evaluate
+from reunet.flows.predict.predict import predict
 from reunet.io.masks import read_raw_mask
 from reunet.progress import NullProgress
 

@@ -25,9 +25,9 @@ from reunet.contracts.results import ComparedRun
 from reunet.contracts.run import RunFolder
 from reunet.datasets.cases import DataOptions
 from reunet.errors import InterruptedRunError, TrainingError
-from reunet.flows import compare as room
-from reunet.flows.contest import Contest, Entry, parse_entries
-from reunet.flows.standings import difference, image_units, pairs_of, table
+from reunet.flows.compare import compare as room
+from reunet.flows.compare.contest import Contest, Entry, parse_entries
+from reunet.flows.compare.standings import difference, image_units, pairs_of, table
 from reunet.metrics.bootstrap import crossed_interval
 from reunet.planning import PlanRequest
 

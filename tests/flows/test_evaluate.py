@@ -20,11 +20,11 @@ from reunet.contracts.results import Problem
 from reunet.contracts.run import RunFolder
 from reunet.datasets.cache import load_case
 from reunet.datasets.cases import Case
-from reunet.datasets.layouts import open_dataset
+from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import Splits
 from reunet.errors import DataError, PlanError, ReunetError, StorageError, UsageError
-from reunet.flows.evaluate import evaluate, evaluate_split
-from reunet.flows.mask_values import labels_of_dataset
+from reunet.flows.evaluate.evaluate import evaluate, evaluate_split
+from reunet.flows.evaluate.mask_values import labels_of_dataset
 from reunet.planning import take_fingerprint
 from reunet.progress import NullProgress
 

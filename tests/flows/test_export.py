@@ -15,7 +15,7 @@ from PIL import Image
 
 from reunet.errors import BackendError, ModelFileError, StorageError, UsageError
 from reunet.flows.export import export
-from reunet.flows.predict import predict
+from reunet.flows.predict.predict import predict
 
 pytestmark = pytest.mark.usefixtures("backend")  # files are made in a process of their own
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -14,9 +14,9 @@ import pytest
 import tifffile
 
 from reunet.errors import StorageError
-from reunet.flows import large
-from reunet.flows.predict import predict
-from reunet.inference import layout as layout_module
+from reunet.flows.predict import large
+from reunet.flows.predict.predict import predict
+from reunet.inference import strips as layout_module
 from reunet.io.masks import read_raw_mask
 from reunet.machine import resident_bytes
 
@@ -32,7 +32,7 @@ def run(make_bright_run: Callable[..., Path], tmp_path_factory: pytest.TempPathF
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "MOST_AT_ONCE", 1000)
-    monkeypatch.setattr("reunet.flows.jobs.MOST_AT_ONCE", 1000)
+    monkeypatch.setattr("reunet.flows.predict.jobs.MOST_AT_ONCE", 1000)
     monkeypatch.setattr(layout_module, "ACROSS", 2)
 
 
@@ -67,7 +67,7 @@ def test_an_image_that_is_seen_at_another_resolution(
     image = ((image.astype(np.float32) - image.min()) / np.ptp(image) * 255).astype(np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", image, tile=(128, 128))
     predict(coarse, tmp_path / "a.tif", output=tmp_path / "blocks", precision="f32")
-    monkeypatch.setattr("reunet.flows.jobs.MOST_AT_ONCE", 2**26)
+    monkeypatch.setattr("reunet.flows.predict.jobs.MOST_AT_ONCE", 2**26)
     predict(coarse, tmp_path / "a.tif", output=tmp_path / "whole", precision="f32")
     blocks = read_raw_mask(tmp_path / "blocks" / "masks" / "a.tif")
     whole = read_raw_mask(tmp_path / "whole" / "masks" / "a.png")

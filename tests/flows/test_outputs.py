@@ -15,16 +15,16 @@ import pytest
 import tifffile
 from PIL import Image
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import LabelMap, default_classes
-from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import Prediction
 from reunet.contracts.run import RunFolder
 from reunet.errors import StorageError
-from reunet.flows.inputs import Source
-from reunet.flows.outputs import Job, Kinds, write_image
-from reunet.flows.predict import predict
-from reunet.flows.tables import write_tables
+from reunet.flows.predict.inputs import Source
+from reunet.flows.predict.outputs import Job, Kinds, write_image
+from reunet.flows.predict.predict import predict
+from reunet.flows.predict.result_tables import write_tables
 from reunet.inference.predictor import Predictor
 from reunet.io.annotations.instances import read_instances
 from reunet.io.annotations.rle import decompress_runs, run_pixels

@@ -13,8 +13,8 @@ from PIL import Image
 
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.errors import DataError, StorageError, UsageError
-from reunet.flows.fields import outside_value
-from reunet.flows.predict import predict
+from reunet.flows.predict.fields_of_view import outside_value
+from reunet.flows.predict.predict import predict
 
 MakeRun = Callable[..., Path]
 

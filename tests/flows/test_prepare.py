@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reunet.datasets import layouts
+from reunet.datasets import scan as layouts
 from reunet.datasets.cases import DataOptions
 from reunet.errors import DataError, UsageError
 from reunet.flows import prepare as flow

@@ -13,13 +13,13 @@ from PIL import Image
 
 from reunet.contracts.plan import Plan
 from reunet.datasets.cache import load_case
-from reunet.datasets.layouts import open_dataset
+from reunet.datasets.scan import open_dataset
 from reunet.errors import UsageError
 from reunet.flows.check import check
-from reunet.flows.evaluate import evaluate
+from reunet.flows.evaluate.evaluate import evaluate
 from reunet.flows.plan import plan
-from reunet.flows.predict import predict
-from reunet.flows.train import train
+from reunet.flows.predict.predict import predict
+from reunet.flows.train.train import train
 
 SIDE = 48
 

@@ -13,14 +13,14 @@ from PIL import Image
 
 import reunet
 from reunet.contracts.plan import Plan
-from reunet.datasets.layouts import open_dataset
+from reunet.datasets.scan import open_dataset
 from reunet.datasets.synthetic import make_scene
 from reunet.errors import DataError, UsageError
 from reunet.flows.check import check
-from reunet.flows.evaluate import evaluate
+from reunet.flows.evaluate.evaluate import evaluate
 from reunet.flows.plan import plan
-from reunet.flows.predict import predict
-from reunet.flows.train import train
+from reunet.flows.predict.predict import predict
+from reunet.flows.train.train import train
 
 SIDE = 64
 Maker = Callable[[Path], None]

@@ -22,8 +22,8 @@ from reunet.contracts.run import RunFolder
 from reunet.datasets.synthetic_cells import Culture, Movie, make_movie, write_movies
 from reunet.errors import DataError, UsageError
 from reunet.flows.check import check
-from reunet.flows.evaluate import evaluate
-from reunet.flows.predict import predict
+from reunet.flows.evaluate.evaluate import evaluate
+from reunet.flows.predict.predict import predict
 from reunet.io.annotations.ctc import Track, read_result, write_tracks
 from reunet.io.annotations.instances import read_instances, write_instances
 

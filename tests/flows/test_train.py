@@ -22,7 +22,7 @@ MakePlan = Callable[..., Path]
 
 
 def trained(data: Path, folder: Path, make_plan: MakePlan, **changes: Any) -> RunFolder:
-    from reunet.flows.train import train
+    from reunet.flows.train.train import train
 
     folder.mkdir(exist_ok=True)
     train(data, output=folder / "run", plan=make_plan(folder / "plan.json", data, **changes))
@@ -108,7 +108,7 @@ def test_the_test_images_are_never_opened(
 
 @pytest.mark.slow
 def test_minutes_are_kept(tiny_dataset: Path, tmp_path: Path, make_plan: MakePlan) -> None:
-    from reunet.flows.train import train
+    from reunet.flows.train.train import train
 
     changes = {"schedule__steps": None, "schedule__minutes": 0.6, "network__deep_supervision": True}
     plan = make_plan(tmp_path / "plan.json", tiny_dataset, **changes)
@@ -120,7 +120,7 @@ def test_minutes_are_kept(tiny_dataset: Path, tmp_path: Path, make_plan: MakePla
 def test_start_from_another_run_with_another_class_list(
     make_dataset: Callable[..., Path], tiny_run: Path, tmp_path: Path, backend: str
 ) -> None:
-    from reunet.flows.train import train
+    from reunet.flows.train.train import train
 
     data = make_dataset(tmp_path / "data", seed=3)
     facts = json.loads((data / "dataset.json").read_text())
@@ -179,7 +179,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoints(
 
 
 def test_options_that_contradict_each_other(tiny_dataset: Path, tiny_run: Path, tmp_path: Path) -> None:
-    from reunet.flows.train import train
+    from reunet.flows.train.train import train
 
     for wrong in (
         {"resume": True, "steps": 3},
@@ -197,7 +197,7 @@ def test_options_that_contradict_each_other(tiny_dataset: Path, tiny_run: Path, 
 def test_overwriting_removes_only_a_run(
     tiny_run: Path, tiny_dataset: Path, tmp_path: Path, make_plan: MakePlan
 ) -> None:
-    from reunet.flows.train import train
+    from reunet.flows.train.train import train
 
     run = shutil.copytree(tiny_run, tmp_path / "run")
     (run / "checkpoints" / "old").mkdir()

@@ -17,8 +17,8 @@ import tifffile
 from PIL import Image
 
 from reunet.errors import ImageReadError, UsageError
-from reunet.flows import jobs
-from reunet.flows.predict import predict
+from reunet.flows.predict import jobs
+from reunet.flows.predict.predict import predict
 from reunet.inference.load import load
 from reunet.io.video import video_frames
 from reunet.progress import NullProgress

@@ -16,11 +16,11 @@ from reunet.contracts.run import RunFolder
 from reunet.datasets.cases import DataOptions
 from reunet.errors import UsageError
 from reunet.flows.check import check
-from reunet.flows.evaluate import evaluate
-from reunet.flows.inputs import find_sources
-from reunet.flows.predict import predict
+from reunet.flows.evaluate.evaluate import evaluate
+from reunet.flows.predict.inputs import find_sources
+from reunet.flows.predict.predict import predict
 from reunet.flows.prepare import as_planned, prepare
-from reunet.flows.train import train
+from reunet.flows.train.train import train
 from reunet.inference.load import load
 from reunet.io.images import read_image, volume_spacing
 from reunet.io.masks import read_raw_mask

@@ -16,14 +16,14 @@ from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.errors import DataError, ModelFileError, PlanError, TooLargeError
-from reunet.inference import layout as layout_module
+from reunet.inference import strips as layout_module
 from reunet.inference.blocks import Block, Blocks
 from reunet.inference.predictor import Predictor
 from reunet.inference.tiling import Tiling, predict_tiled
 from reunet.io.header import ImageHeader
 from reunet.io.lazy import LazyImage
 from reunet.tasks import Classes, Work
-from reunet.tasks.detection.overlap import overlapping
+from reunet.tasks.detection.matching import overlapping
 
 CLASSES = Classes(LabelMap(classes=default_classes([0, 1, 2])))
 
@@ -148,7 +148,7 @@ def networks() -> dict[str, tuple[NetworkConfig, Callable[..., dict[str, np.ndar
             )
             variable.assign(values)
         size = tuple(64 + 2 * edge for edge in (8, 8)) if name == "valid" else (64, 64)
-        from reunet.networks.geometry import valid_size
+        from reunet.contracts.sizes import valid_size
 
         half = measure(config, valid_size(config, size)).receptive_field
         found[name] = config, eager(probability_model(model, config)), tuple(-(-side // 2) for side in half)
@@ -171,7 +171,7 @@ def eager(model: object) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
 def test_tiles_of_any_size_give_what_the_whole_image_gives(
     networks: dict, name: str, data: st.DataObject
 ) -> None:
-    from reunet.contracts.geometry import margin, valid_size
+    from reunet.contracts.sizes import margin, valid_size
 
     config, runtime, half = networks[name]
     lost, stride = margin(config), config.total_stride
@@ -290,7 +290,7 @@ def pixels(blocks: list[Block], kind: str, size: tuple[int, ...]) -> np.ndarray:
 
 
 def check_table(found: Blocks, ids: np.ndarray, labels: np.ndarray) -> None:
-    from reunet.tasks.instances.objects import majority_class, object_table
+    from reunet.tasks.instances.properties import majority_class, object_table
 
     classes = majority_class(ids, labels, CLASSES.labels)
     assert len(np.unique(classes)) == 2

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reunet.contracts.objects import Boxes
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.plan import Calibration, Inference, InputSpec, Intensity
 from reunet.contracts.truth import Truth
 from reunet.errors import DataError, PlanError, ReunetError

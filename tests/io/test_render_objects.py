@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import LabelMap, default_classes
-from reunet.contracts.objects import Boxes
 from reunet.io.render import overlay_colors
 from reunet.io.render_objects import draw_boxes, outlines
 

@@ -5,7 +5,7 @@ import pytest
 
 from reunet.metrics.aji import aggregated_jaccard
 from reunet.metrics.glands import detection_counts, hausdorff, object_dice, object_f1, object_hausdorff
-from reunet.metrics.objects import object_overlap
+from reunet.metrics.object_overlap import object_overlap
 
 from .object_maps import blobs, disturbed, renumbered
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reunet.contracts.objects import Boxes
-from reunet.metrics.boxes import coco_ap, coco_map, coco_precision
+from reunet.contracts.boxes import Boxes
+from reunet.metrics.average_precision import coco_ap, coco_map, coco_precision
 
 Images = list[Boxes]
 

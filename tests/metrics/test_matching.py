@@ -17,7 +17,7 @@ from reunet.metrics.matching import (
     recall,
     segmentation_quality,
 )
-from reunet.metrics.objects import object_overlap
+from reunet.metrics.object_overlap import object_overlap
 
 from .object_maps import blobs, disturbed, renumbered
 
@@ -136,7 +136,7 @@ def test_pixels_that_are_not_known_do_not_exist() -> None:
 def test_the_table_does_not_depend_on_how_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     truth, predicted = blobs(4).astype(np.uint16), disturbed(blobs(4), 4).astype(np.int64)
     whole = object_overlap(truth, predicted)
-    monkeypatch.setattr("reunet.metrics.objects.CHUNK", 37)
+    monkeypatch.setattr("reunet.metrics.object_overlap.CHUNK", 37)
     for a, b in zip(vars(whole).values(), vars(object_overlap(truth, predicted)).values(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert whole.true_areas.tolist() == [(truth == i).sum() for i in whole.true_ids]

@@ -6,7 +6,7 @@ from skimage.measure import label
 from skimage.metrics import adapted_rand_error, contingency_table
 from skimage.metrics import variation_of_information as skimage_vi
 
-from reunet.metrics.regions import components, rand_scores, regions_from_boundary
+from reunet.metrics.partitions import components, rand_scores, regions_from_boundary
 
 
 def random_regions(seed: int, n: int, first: int) -> np.ndarray:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reunet.metrics.objects import object_overlap
+from reunet.metrics.object_overlap import object_overlap
 from reunet.metrics.tracking import TrackingErrors, seg, tracking_errors
 
 Sequence = list[np.ndarray]

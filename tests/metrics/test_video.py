@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from reunet.metrics.video import boundary, boundary_measure, region_similarity
+from reunet.metrics.davis import boundary, boundary_measure, region_similarity
 
 
 def mask_of(seed: int, shape: tuple[int, int] = (60, 90)) -> np.ndarray:

@@ -61,7 +61,7 @@ def config_of(case: str) -> NetworkConfig:
 
 def image_for(config: NetworkConfig, *, small: bool = False, batch: int = 2) -> np.ndarray:
     """A fixed input that fits, one of two uneven sizes."""
-    from reunet.networks.geometry import valid_size
+    from reunet.contracts.sizes import valid_size
 
     wanted = ((9, 13, 7), (21, 14, 10))[0 if small else 1]
     space = valid_size(config, wanted[-config.spatial_dims :])

@@ -33,7 +33,8 @@ def on_every_backend(chosen: Collection[str]) -> list[Any]:
 
 @pytest.mark.parametrize("case", some_now(PRESETS))
 def test_any_fitting_size_gives_logits_of_that_size(case: str) -> None:
-    from reunet.networks import build_network, margin
+    from reunet.contracts.sizes import margin
+    from reunet.networks import build_network
 
     config = config_of(case)
     model = build_network(config)
@@ -91,9 +92,9 @@ def test_one_step_of_training_moves_every_weight(case: str) -> None:
     import keras
 
     from reunet.contracts.plan import LossSpec
+    from reunet.contracts.sizes import output_strides
     from reunet.losses import SegmentationLoss
     from reunet.networks import build_network
-    from reunet.networks.geometry import output_strides
 
     config = config_of(case)
     model = build_network(config)
@@ -270,9 +271,9 @@ def test_the_textbook_signature_for_every_preset() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_images_of_any_size_come_back_at_their_size(case: str) -> None:
     """1 to 67 pixels a side, through the padding and cropping that predictions go through."""
+    from reunet.contracts.sizes import margin, valid_size
     from reunet.inference.tiling import Tiling, predict_tiled
-    from reunet.networks import build_network, margin
-    from reunet.networks.geometry import valid_size
+    from reunet.networks import build_network
 
     config = config_of(case)
     model = build_network(config)

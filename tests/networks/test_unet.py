@@ -25,7 +25,8 @@ def numpy_of(tensor: object) -> np.ndarray:
 
 
 def test_paper_sizes_and_parameter_count() -> None:
-    from reunet.networks import margin, unet_model
+    from reunet.contracts.sizes import margin
+    from reunet.networks import unet_model
 
     # Ronneberger et al. 2015, figure 1: 572 x 572 in, 388 x 388 out, 2 classes.
     model = unet_model((572, 572, 1), 2, padding="valid")
@@ -86,7 +87,8 @@ def test_convolution_pooling_and_dense_layer_are_the_textbook_equations() -> Non
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_output_size_is_input_size_less_the_margin(padding: str) -> None:
-    from reunet.networks import build_network, margin, valid_size
+    from reunet.contracts.sizes import margin, valid_size
+    from reunet.networks import build_network
 
     config = small(padding=padding)
     network, edge = build_network(config), margin(config)
@@ -101,7 +103,8 @@ def test_output_size_is_input_size_less_the_margin(padding: str) -> None:
 
 def test_valid_padding_equals_the_inside_of_same_padding() -> None:
     """Far from the border both compute the same window, so cropping of the skips is right."""
-    from reunet.networks import build_network, margin
+    from reunet.contracts.sizes import margin
+    from reunet.networks import build_network
 
     config = small(padding="valid", filters=(3, 4, 5))
     valid, same = build_network(config), build_network(small(padding="same", filters=(3, 4, 5)))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from reunet.contracts.fingerprint import Fingerprint
-from reunet.contracts.geometry import valid_size
 from reunet.contracts.labels import IGNORE, LabelMap, default_classes
 from reunet.contracts.plan import Plan
+from reunet.contracts.sizes import valid_size
 from reunet.datasets.cache import CaseArrays
 from reunet.errors import DataError, PlanError, UsageError
 from reunet.planning import PlanRequest, make_plan, take_fingerprint

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from reunet.contracts.network import NetworkConfig
+from reunet.drawing.network import draw
 from reunet.networks.presets import PRESETS, configure
-from reunet.report.drawing import draw
 
 SVG = "{http://www.w3.org/2000/svg}"
 SEQUENCE = {"time": "frames", "recurrence": {"cell": "gru"}}

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import LabelMap, default_classes
-from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth

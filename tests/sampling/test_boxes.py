@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reunet.contracts.objects import Boxes
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.plan import Augmentation
 from reunet.sampling.boxes import boxes_in_patch, cut, resized, shown
-from reunet.sampling.geometry import coordinate_map, resample
+from reunet.sampling.warp import coordinate_map, resample
 
 SIZE = (120, 140)
 

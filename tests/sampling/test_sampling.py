@@ -13,10 +13,10 @@ from reunet.contracts.plan import Augmentation, Inference, InputSpec, Intensity,
 from reunet.datasets.cache import CaseArrays
 from reunet.networks.presets import configure
 from reunet.sampling.appearance import change_appearance
-from reunet.sampling.geometry import coordinate_map, resample
 from reunet.sampling.intensity import normalise
+from reunet.sampling.loading import batches
 from reunet.sampling.patches import Batch, PatchSampler
-from reunet.sampling.pipeline import batches
+from reunet.sampling.warp import coordinate_map, resample
 
 STILL = Augmentation(
     intensity_probability=0, contrast=(1, 1), gamma=(1, 1), brightness=0, noise=0, blur=(0, 0)

@@ -13,9 +13,9 @@ from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import Augmentation, Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.datasets.cache import CaseArrays
 from reunet.sampling.appearance import blur
-from reunet.sampling.geometry import coordinate_map, elastic_field, linear_map, plane_rotation, resample
 from reunet.sampling.patches import Batch, PatchSampler
 from reunet.sampling.resize import CUBIC, LINEAR, resize, resize_labels, size_at
+from reunet.sampling.warp import coordinate_map, elastic_field, linear_map, plane_rotation, resample
 
 TURNED = Augmentation(geometry_probability=1.0, rotation=30, tilt=30, elastic=3.0)
 MIRRORED = Augmentation(geometry_probability=0.0)

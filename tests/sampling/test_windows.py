@@ -14,8 +14,8 @@ from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Augmentation, ClipSpec, Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.datasets.cache import CaseArrays
 from reunet.networks.presets import configure
+from reunet.sampling.loading import batches
 from reunet.sampling.patches import Batch, PatchSampler
-from reunet.sampling.pipeline import batches
 from reunet.sampling.windows import all_windows, sequences
 
 SIZE = (48, 56)

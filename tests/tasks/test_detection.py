@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import ClassInfo, LabelMap
-from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import DataError, LabelError
-from reunet.metrics.boxes import coco_ap, coco_precision
+from reunet.metrics.average_precision import coco_ap, coco_precision
 from reunet.sampling.boxes import resized
 from reunet.tasks import Classes, Work
 from reunet.tasks.detection import (
@@ -31,8 +31,8 @@ from reunet.tasks.detection import (
     validation_score,
 )
 from reunet.tasks.detection.fit import best_f1
-from reunet.tasks.detection.overlap import box_iou, hits
-from reunet.tasks.detection.precision import average_precision
+from reunet.tasks.detection.matching import box_iou, hits
+from reunet.tasks.detection.resampled import average_precision
 
 
 def label_map(*names: str, background: bool = True) -> LabelMap:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import ClassInfo, LabelMap
-from reunet.contracts.objects import Boxes
 from reunet.tasks.detection import decode, heads, targets, validation_score
 
 pytestmark = [pytest.mark.keras, pytest.mark.slow]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from skimage.measure import regionprops_table
 
-from reunet.tasks.instances import objects as module
-from reunet.tasks.instances.objects import bounding_boxes, mean_by_object, object_table
+from reunet.tasks.instances import properties as module
+from reunet.tasks.instances.properties import bounding_boxes, mean_by_object, object_table
 
 
 def random_objects(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:

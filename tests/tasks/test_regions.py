@@ -18,7 +18,7 @@ from reunet.errors import DataError
 from reunet.metrics.skeleton import cl_dice
 from reunet.metrics.surface import hd95, normalised_surface_distance, surface_distances
 from reunet.tasks import Classes, Maps, Work
-from reunet.tasks.instances.objects import majority_class
+from reunet.tasks.instances.properties import majority_class
 from reunet.tasks.semantic import Scorer, decode
 
 HERE = Path("dataset.json")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from reunet.contracts.plan import Plan
-from reunet.flows.train import train
+from reunet.flows.train.train import train
 from reunet.training.checkpoint import load_checkpoint
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -100,7 +100,7 @@ def test_resumed_within_a_chain_equals_uninterrupted(
 ) -> None:
     from reunet.training import loop
 
-    monkeypatch.setattr("reunet.flows.finish.finish", lambda *_: None)
+    monkeypatch.setattr("reunet.flows.train.finish.finish", lambda *_: None)
     normalisation = "batch" if preset == "conv_gru_unet" else "instance"
     plan = tmp_path / "plan.json"
     plan_of(films, backend, preset, carry=carry, normalisation=normalisation).write(plan)
@@ -134,7 +134,7 @@ def test_other_orders_of_the_frames_are_not_resumed(
 ) -> None:
     from reunet.errors import DataError
 
-    monkeypatch.setattr("reunet.flows.finish.finish", lambda *_: None)
+    monkeypatch.setattr("reunet.flows.train.finish.finish", lambda *_: None)
     data = shutil.copytree(films, tmp_path / "films")
     plan = tmp_path / "plan.json"
     plan_of(data, backend, "unet_2d_t").write(plan)

@@ -19,8 +19,8 @@ import pytest
 
 from reunet.contracts.plan import Plan
 from reunet.errors import UsageError
-from reunet.flows.train import train
-from reunet.flows.train_checks import check_team
+from reunet.flows.train.checks import check_team
+from reunet.flows.train.train import train
 from reunet.training.processes import Team
 
 needs_jax = pytest.mark.skipif(find_spec("jax") is None, reason="needs JAX")

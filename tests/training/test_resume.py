@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from reunet.errors import CheckpointError, DataError
-from reunet.flows.train import train
+from reunet.flows.train.train import train
 from reunet.training.checkpoint import load_checkpoint
 
 pytestmark = pytest.mark.keras

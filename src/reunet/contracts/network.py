@@ -67,7 +67,7 @@ class RecurrenceSpec(Contract):
 class NetworkConfig(Contract):
     """A U-Net: one entry of `filters` per level, one entry of `strides` between two levels.
 
-    block, bottleneck, skip, decoder: names of the four slots (see `reunet.networks`).
+    encoder, block, bottleneck, skip, decoder: names of the five slots (see `reunet.networks`).
     encoder: `plain`, `recurrent` (a recurrence over frames before each block) or a pretrained network.
     decoder_block: block of the decoder where it is another one. repeats: blocks per encoder level.
     strides: per downsampling and axis, such as ((2, 2), (2, 2)). kernels: sides of the convolutions per

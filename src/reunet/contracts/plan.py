@@ -8,9 +8,9 @@ from pydantic import Field, model_validator
 
 from reunet.backend import Backend
 from reunet.contracts.base import Contract
-from reunet.contracts.geometry import valid_frames, valid_size
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import NetworkConfig
+from reunet.contracts.sizes import valid_frames, valid_size
 
 SCHEMA_VERSION = 1
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from reunet.contracts.objects import Boxes
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.truth import Truth
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import IGNORE
-from reunet.contracts.objects import Boxes
 
 
 @dataclass(frozen=True)

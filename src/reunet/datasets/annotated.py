@@ -10,9 +10,9 @@ from reunet.contracts.findings import Findings
 from reunet.contracts.labels import BACKGROUND_NAMES, LabelMap, default_classes
 from reunet.datasets.cases import Case
 from reunet.datasets.folders import SplitFolders, stem_of
+from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.annotations.coco import read_coco
 from reunet.io.annotations.image_labels import ImageLabels, class_folders, read_labels
-from reunet.io.annotations.objects import AnnotatedImage
 from reunet.io.annotations.voc import read_voc
 
 

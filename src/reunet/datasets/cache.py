@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import IGNORE, LabelMap
-from reunet.contracts.objects import Boxes
 from reunet.contracts.truth import Truth
 from reunet.datasets.cases import Axis, Case, raise_errors
 from reunet.errors import DataError, ImageReadError, LabelError, StorageError

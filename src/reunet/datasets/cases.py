@@ -10,7 +10,7 @@ from typing import Literal
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.results import Problem
 from reunet.errors import DataError, LabelError
-from reunet.io.annotations.objects import AnnotatedImage
+from reunet.io.annotations.annotated_image import AnnotatedImage
 
 SPLITS = ("train", "val", "test")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from reunet.contracts.objects import Boxes
+from reunet.contracts.boxes import Boxes
 
 
 def boxes_from_masks(labels: np.ndarray, classes: Sequence[int], minimum_area: int = 16) -> Boxes:

@@ -13,7 +13,7 @@ from reunet.contracts.findings import Findings
 from reunet.contracts.labels import IGNORE
 from reunet.datasets.cache import check_shape, read_fov, read_ids, read_objects
 from reunet.datasets.cases import Case, DataOptions
-from reunet.datasets.layouts import Scan
+from reunet.datasets.scan import Scan
 from reunet.errors import DataError, LabelError, TooLargeError
 from reunet.io.annotations.instances import check_instances, read_instances
 from reunet.io.images import ImageHeader, read_channels, read_header

@@ -16,7 +16,7 @@ from reunet.contracts.results import Problem
 from reunet.datasets.cases import SPLITS, Case, DataOptions, Dataset
 from reunet.datasets.examine import CaseFacts, examine
 from reunet.datasets.fixes import with_fixes
-from reunet.datasets.layouts import Scan, scan_dataset
+from reunet.datasets.scan import Scan, scan_dataset
 from reunet.datasets.splits import shared_notes
 from reunet.io.annotations.ctc import check_tracks, read_tracks
 from reunet.progress import NullProgress, Progress

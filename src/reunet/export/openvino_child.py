@@ -64,7 +64,7 @@ def graph_of(
     from keras.src.backend.openvino.core import OpenVINOKerasTensor
     from openvino import opset16
 
-    from reunet.export.layout import sink_transpositions
+    from reunet.export.transpositions import sink_transpositions
     from reunet.inference.openvino_runtime import AFTER
 
     parameters = {}

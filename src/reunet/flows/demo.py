@@ -6,9 +6,9 @@ from pathlib import Path
 
 from reunet.contracts.results import EvaluateResult
 from reunet.errors import StorageError
-from reunet.flows.evaluate import evaluate
-from reunet.flows.predict import predict
-from reunet.flows.train import train
+from reunet.flows.evaluate.evaluate import evaluate
+from reunet.flows.predict.predict import predict
+from reunet.flows.train.train import train
 from reunet.progress import NullProgress, Progress
 from reunet.storage import publish_folder, refuse_foreign, write_text
 

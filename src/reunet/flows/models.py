@@ -37,7 +37,7 @@ def models(
         raise UsageError("a drawing shows one network", where="--output", fix="name a preset")
     names = list(PRESETS) if name is None else [choose(name, PRESETS, where="preset")]
     if name is not None and output is not None:
-        from reunet.report.drawing import draw
+        from reunet.drawing.network import draw
 
         write_text(Path(output), draw(preset_config(name)))
     return tuple(describe(one, on_progress or NullProgress()) for one in names)

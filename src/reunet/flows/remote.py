@@ -14,10 +14,10 @@ from reunet.contracts.labels import LabelMap
 from reunet.contracts.run import RunFolder
 from reunet.datasets.cases import Case
 from reunet.errors import ClusterError, ReunetError
-from reunet.flows.jobs import Outcome, Tally, Worker
-from reunet.flows.labelled import labelled_cases, loaders_of
-from reunet.flows.outputs import Job
-from reunet.flows.scoring import Collected, collect
+from reunet.flows.evaluate.labelled import labelled_cases, loaders_of
+from reunet.flows.evaluate.scoring import Collected, collect
+from reunet.flows.predict.jobs import Outcome, Tally, Worker
+from reunet.flows.predict.outputs import Job
 from reunet.inference.cluster import Cluster, threads_here
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor

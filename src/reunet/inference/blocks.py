@@ -13,16 +13,16 @@ from math import ceil
 
 import numpy as np
 
-from reunet.contracts.objects import Boxes
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.results import Prediction
 from reunet.inference.ahead import ahead
-from reunet.inference.layout import Layout
 from reunet.inference.predictor import Predictor, as_image
+from reunet.inference.strips import Layout
 from reunet.inference.tiling import Box, Outputs, Pixels, Slab, add_up, predict_slabs
 from reunet.io.channels import fit_channels
 from reunet.io.lazy import LazyImage
 from reunet.sampling.intensity import Statistics, scaled
-from reunet.sampling.parts import Side, resized_part
+from reunet.sampling.resized_parts import Side, resized_part
 from reunet.tasks import Maps, Work
 from reunet.tasks.detection.decode import best, chosen, confident, no_boxes, suppressed
 from reunet.tasks.instances.stitching import Stitcher

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from reunet.contracts.geometry import margin
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
+from reunet.contracts.sizes import margin
 from reunet.errors import DataError
 from reunet.inference.runtime import Runtime
 from reunet.inference.tiling import Tiling, predict_tiled

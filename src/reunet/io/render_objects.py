@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import LabelMap
-from reunet.contracts.objects import Boxes
 from reunet.io.render import contour, overlay_colors, to_display
 
 _HUES = 64

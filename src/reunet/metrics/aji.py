@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reunet.metrics.objects import ObjectOverlap
+from reunet.metrics.object_overlap import ObjectOverlap
 
 
 def aggregated_jaccard(overlap: ObjectOverlap) -> float:

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.metrics.objects import ObjectOverlap
+from reunet.metrics.object_overlap import ObjectOverlap
 
 
 def detection_counts(overlap: ObjectOverlap) -> NDArray[np.int64]:

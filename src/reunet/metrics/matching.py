@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.metrics.objects import ObjectOverlap
+from reunet.metrics.object_overlap import ObjectOverlap
 from reunet.metrics.overlap import Scores, divide
 
 THRESHOLDS = np.arange(10, 20) / 20

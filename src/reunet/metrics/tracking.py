@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.metrics.objects import ObjectOverlap
+from reunet.metrics.object_overlap import ObjectOverlap
 
 Vertex = tuple[int, int]
 """Frame and id of an object."""

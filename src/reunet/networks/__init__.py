@@ -1,4 +1,4 @@
-"""The networks: one builder with four slots (block, bottleneck, skip, decoder), configured by data.
+"""The networks: one builder with five slots (encoder, block, bottleneck, skip, decoder), configured by data.
 
 `unet.py` and `blocks.py` together are the U-Net of Ronneberger et al. 2015; every other network is the
 same builder with another entry in a slot. Read `presets.py` for the list.
@@ -16,7 +16,6 @@ from reunet.backend import use_any_backend
 
 if TYPE_CHECKING:
     from reunet.networks.facts import measure
-    from reunet.networks.geometry import margin, valid_size
     from reunet.networks.outputs import probability_model, state_names
     from reunet.networks.presets import PRESETS, configure
     from reunet.networks.unet import build_network, build_step_network, unet_model
@@ -26,12 +25,10 @@ _HOMES = {
     "build_network": "unet",
     "build_step_network": "unet",
     "configure": "presets",
-    "margin": "geometry",
     "measure": "facts",
     "probability_model": "outputs",
     "state_names": "outputs",
     "unet_model": "unet",
-    "valid_size": "geometry",
 }
 
 __all__ = [
@@ -39,12 +36,10 @@ __all__ = [
     "build_network",
     "build_step_network",
     "configure",
-    "margin",
     "measure",
     "probability_model",
     "state_names",
     "unet_model",
-    "valid_size",
 ]
 
 

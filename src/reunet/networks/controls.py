@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from reunet.contracts.network import NetworkConfig
+from reunet.contracts.sizes import valid_size
 from reunet.errors import PlanError
 from reunet.networks.facts import measure
-from reunet.networks.geometry import valid_size
 from reunet.networks.presets import PRESETS
 
 CLOSE = 0.002

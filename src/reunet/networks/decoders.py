@@ -11,8 +11,8 @@ from typing import Any
 
 from keras import layers
 
+from reunet.contracts.sizes import skip_crop
 from reunet.networks.blocks import BLOCKS, conv_norm_act
-from reunet.networks.geometry import skip_crop
 from reunet.networks.layers import CROP, MAX_POOL, enlarge
 from reunet.networks.recurrent import both_directions, half_over_frames
 from reunet.networks.scope import Scope

@@ -17,6 +17,7 @@ from typing import Any
 import keras
 
 from reunet.contracts.network import HeadSpec, NetworkConfig
+from reunet.contracts.sizes import valid_frames, valid_size
 from reunet.errors import PlanError
 from reunet.networks.blocks import BLOCKS
 from reunet.networks.bottlenecks import BOTTLENECKS
@@ -24,7 +25,6 @@ from reunet.networks.cells import CELLS
 from reunet.networks.clip import Clip
 from reunet.networks.decoders import DECODERS
 from reunet.networks.encoders import ENCODERS
-from reunet.networks.geometry import valid_frames, valid_size
 from reunet.networks.layers import CONV, MEAN
 from reunet.networks.outputs import probability_model
 from reunet.networks.presets import PRESETS, choose, configure

@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.fingerprint import Fingerprint, ForegroundIntensity, ImageFacts
 from reunet.contracts.labels import IGNORE, LabelMap
-from reunet.contracts.objects import Boxes
 from reunet.datasets.cache import CaseArrays
 from reunet.errors import DataError
 from reunet.machine import cores

@@ -7,7 +7,6 @@ from math import ceil
 from typing import Any
 
 from reunet.contracts.fingerprint import Fingerprint
-from reunet.contracts.geometry import valid_frames, valid_size
 from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import (
     Augmentation,
@@ -19,6 +18,7 @@ from reunet.contracts.plan import (
     Precision,
     Schedule,
 )
+from reunet.contracts.sizes import valid_frames, valid_size
 from reunet.errors import UsageError
 from reunet.machine import cores, has_cpu_bfloat16
 from reunet.networks.presets import PRESETS, configure

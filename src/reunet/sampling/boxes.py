@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.contracts.objects import Boxes
+from reunet.contracts.boxes import Boxes
 
 REACH = 8.0
 """Slopes of an elastic map are taken over so many pixels to both sides: the size of a small object."""

@@ -7,15 +7,15 @@ from functools import lru_cache
 
 import numpy as np
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import IGNORE
-from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Plan
 from reunet.contracts.truth import Truth
 from reunet.datasets.cache import CaseArrays
 from reunet.sampling.appearance import change_appearance
 from reunet.sampling.boxes import boxes_in_patch, shown
-from reunet.sampling.geometry import coordinate_map, resample
 from reunet.sampling.intensity import affine, scaled
+from reunet.sampling.warp import coordinate_map, resample
 from reunet.sampling.windows import Window, all_windows
 
 REMEMBERED = 500

@@ -8,9 +8,9 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import HeadSpec
-from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Calibration
 from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction

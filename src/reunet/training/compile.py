@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import keras
 
-from reunet.contracts.geometry import output_strides
 from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import Plan
+from reunet.contracts.sizes import output_strides
 from reunet.losses import LOSSES
 from reunet.networks import build_network
 from reunet.training.carry import CarryingModel, network_of

@@ -16,8 +16,8 @@ from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
 from reunet.errors import CheckpointError, InterruptedRunError, TrainingError
 from reunet.progress import Progress
+from reunet.sampling.loading import batches
 from reunet.sampling.patches import Batch, PatchSampler
-from reunet.sampling.pipeline import batches
 from reunet.training import budget, state
 from reunet.training.budget import Pace
 from reunet.training.carry import begin_batch

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.findings import Findings
-from reunet.contracts.objects import Boxes
+from reunet.io.annotations.annotated_image import Annotations
 from reunet.io.annotations.coco import read_coco
 from reunet.io.annotations.coco_write import box_entries, object_entries, write_coco
-from reunet.io.annotations.objects import Annotations
 from reunet.io.annotations.rle import compress_runs
 
 CATEGORIES = [(3, "red"), (9, "white")]

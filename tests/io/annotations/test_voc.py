@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reunet.contracts.findings import Findings
-from reunet.io.annotations.objects import Annotations
+from reunet.io.annotations.annotated_image import Annotations
 from reunet.io.annotations.voc import read_voc
 
 HEAD = "<filename>a.jpg</filename><size><width>20</width><height>10</height><depth>3</depth></size>"

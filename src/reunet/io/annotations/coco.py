@@ -15,8 +15,8 @@ import numpy as np
 
 from reunet.contracts.findings import Findings
 from reunet.errors import DataError, LabelError
+from reunet.io.annotations.annotated_image import MOST_CLASSES, Annotations, ImageBuilder, Shape
 from reunet.io.annotations.files import is_below, match_files
-from reunet.io.annotations.objects import MOST_CLASSES, Annotations, ImageBuilder, Shape
 from reunet.io.annotations.rle import check_runs, decompress_runs
 from reunet.io.header import MAX_PIXELS
 from reunet.storage import read_json

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reunet.contracts.objects import Boxes
+from reunet.contracts.boxes import Boxes
 from reunet.io.annotations.crops import object_crops
 from reunet.io.annotations.polygons import mask_rings
 from reunet.io.annotations.rle import compress_runs, mask_runs

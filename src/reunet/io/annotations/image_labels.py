@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reunet.contracts.findings import Findings
+from reunet.io.annotations.annotated_image import MOST_CLASSES
 from reunet.io.annotations.files import is_below, match_files
-from reunet.io.annotations.objects import MOST_CLASSES
 from reunet.io.images import image_suffix
 
 FILE_COLUMNS = ("file", "file_name", "filename", "image")

@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 from reunet.contracts.findings import Findings
 from reunet.errors import LabelError
-from reunet.io.annotations.objects import MOST_CLASSES, AnnotatedImage, Annotations, ImageBuilder
+from reunet.io.annotations.annotated_image import MOST_CLASSES, AnnotatedImage, Annotations, ImageBuilder
 from reunet.io.header import MAX_PIXELS
 
 _MOST_BYTES = 64 << 20

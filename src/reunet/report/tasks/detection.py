@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import IGNORE, LabelMap
-from reunet.contracts.objects import Boxes
 from reunet.contracts.results import Scored
 from reunet.io.render import overlay_colors
-from reunet.metrics.boxes import RECALLS
+from reunet.metrics.average_precision import RECALLS
 from reunet.metrics.calibration import ReliabilityHistogram
 from reunet.report import plots
 from reunet.report.content import (
@@ -39,7 +39,7 @@ from reunet.report.examples import (
     pale,
 )
 from reunet.report.tasks.mistaken_boxes import areas, draw_frames, found, mistakes, size_of, sureness
-from reunet.tasks.detection.overlap import matched
+from reunet.tasks.detection.matching import matched
 from reunet.tasks.detection.scorer import ImageScore, Scorer
 
 NOTHING = "nothing"

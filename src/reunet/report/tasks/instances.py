@@ -12,7 +12,7 @@ from reunet.contracts.results import Scored
 from reunet.io.planes import sheet, telling_planes
 from reunet.io.render import contour
 from reunet.metrics.matching import assign
-from reunet.metrics.objects import object_overlap
+from reunet.metrics.object_overlap import object_overlap
 from reunet.report import plots
 from reunet.report.content import (
     Card,

@@ -7,14 +7,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import LabelMap
-from reunet.contracts.objects import Boxes
 from reunet.contracts.results import Scored
 from reunet.io.render import to_display
 from reunet.report.content import Color, Exhibit, Gallery
 from reunet.report.cutouts import MOST_PER_IMAGE, enlarge, window, worst
 from reunet.report.examples import FALSE_ALARM, MISSED, Picture
-from reunet.tasks.detection.overlap import box_iou
+from reunet.tasks.detection.matching import box_iou
 from reunet.tasks.detection.scorer import ImageScore, Scorer
 
 LOST, MISTAKEN = 0, 1

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import LabelMap
-from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Calibration
 from reunet.errors import DataError
-from reunet.tasks.detection.overlap import overlapping
+from reunet.tasks.detection.matching import overlapping
 from reunet.tasks.detection.targets import BOX, CENTRE, UNIT
 
 FLOOR = 0.02

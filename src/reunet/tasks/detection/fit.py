@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import LabelMap
-from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Calibration
-from reunet.metrics.boxes import coco_ap, coco_precision
+from reunet.metrics.average_precision import coco_ap, coco_precision
 from reunet.metrics.overlap import mean_defined
-from reunet.tasks.detection.overlap import hits
+from reunet.tasks.detection.matching import hits
 
 Pairs = Iterable[tuple[Boxes, Boxes]]
 """True and predicted boxes per image, the latter with scores from a low floor on."""

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import LabelMap
-from reunet.contracts.objects import Boxes
 from reunet.contracts.plan import Calibration
 from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
+from reunet.metrics.average_precision import coco_ap, coco_precision
 from reunet.metrics.bootstrap import interval
-from reunet.metrics.boxes import coco_ap, coco_precision
 from reunet.metrics.overlap import mean_defined
 from reunet.tasks.detection.decode import confident, thresholds
-from reunet.tasks.detection.overlap import hits, matched
-from reunet.tasks.detection.precision import average_precision
+from reunet.tasks.detection.matching import hits, matched
+from reunet.tasks.detection.resampled import average_precision
 from reunet.tasks.detection.targets import check
 
 SCHEMA_VERSION = 1

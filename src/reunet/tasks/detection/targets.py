@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import LabelMap
-from reunet.contracts.objects import Boxes
 from reunet.errors import LabelError
 
 CENTRE, BOX = "centre", "box"

@@ -14,7 +14,7 @@ import numpy as np
 
 from reunet.contracts.labels import IGNORE
 from reunet.contracts.network import HeadSpec
-from reunet.tasks.instances.parts import boxes, connected_parts
+from reunet.tasks.instances.connected import boxes, connected_parts
 from reunet.tasks.instances.sinks import Instances, follow, gather, jump
 
 FOREGROUND, FLOWS = "instances", "flows"

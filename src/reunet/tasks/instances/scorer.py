@@ -28,7 +28,7 @@ from reunet.metrics.matching import (
     precision,
     recall,
 )
-from reunet.metrics.objects import ObjectOverlap, object_overlap
+from reunet.metrics.object_overlap import ObjectOverlap, object_overlap
 from reunet.metrics.overlap import mean_defined
 from reunet.tasks.base import as_json
 from reunet.tasks.instances.tracks import TrackScores

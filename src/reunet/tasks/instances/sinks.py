@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.tasks.instances.parts import CHUNK, blocks, boxes, components
+from reunet.tasks.instances.connected import CHUNK, blocks, boxes, components
 
 Instances = NDArray[np.int32]
 """Instance map (*space): 0 background, objects 1..n."""

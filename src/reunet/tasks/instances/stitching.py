@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reunet.errors import TooLargeError
-from reunet.tasks.instances.objects import bounding_boxes
+from reunet.tasks.instances.properties import bounding_boxes
 
 Box = tuple[slice, ...]
 

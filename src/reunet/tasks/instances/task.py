@@ -12,12 +12,12 @@ from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.metrics.matching import average_precision, match_counts
-from reunet.metrics.objects import object_overlap
+from reunet.metrics.object_overlap import object_overlap
 from reunet.metrics.overlap import mean_defined
 from reunet.tasks.base import Classes, Maps, Pairs
 from reunet.tasks.instances.fit import fit
 from reunet.tasks.instances.flows import DEFAULTS, FLOWS, FOREGROUND, decode, heads, targets, turned
-from reunet.tasks.instances.objects import mean_by_object
+from reunet.tasks.instances.properties import mean_by_object
 from reunet.tasks.instances.scorer import Scorer
 from reunet.tasks.instances.sinks import Instances as InstanceMap
 from reunet.tasks.semantic import Semantic

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import LabelError
-from reunet.metrics.objects import ObjectOverlap, object_overlap
+from reunet.metrics.object_overlap import ObjectOverlap, object_overlap
 from reunet.metrics.overlap import mean_defined
 from reunet.metrics.tracking import seg, tracking_errors
 from reunet.tasks.instances.linking import Linker, Linking

@@ -9,8 +9,8 @@ import numpy as np
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.plan import Calibration
 from reunet.metrics.overlap import confusion, dice, grouped, mean_defined
+from reunet.metrics.partitions import Regions, components, rand_scores, regions_from_boundary
 from reunet.metrics.ranking import best_threshold, dice_by_threshold
-from reunet.metrics.regions import Regions, components, rand_scores, regions_from_boundary
 from reunet.tasks.semantic.decode import decode, positive_class
 
 THRESHOLDS = np.arange(1, 100) / 100

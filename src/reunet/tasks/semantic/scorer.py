@@ -18,14 +18,14 @@ from reunet.errors import LabelError
 from reunet.metrics.bootstrap import interval
 from reunet.metrics.calibration import ReliabilityHistogram
 from reunet.metrics.overlap import confusion, dice, grouped, iou, mean_defined, pixel_error
+from reunet.metrics.partitions import rand_scores, regions_from_boundary
 from reunet.metrics.ranking import RankingHistogram
-from reunet.metrics.regions import rand_scores, regions_from_boundary
 from reunet.tasks.base import as_json
 from reunet.tasks.semantic.decode import threshold
 from reunet.tasks.semantic.fit import true_regions
 from reunet.tasks.semantic.partial import merged_labels, merged_probabilities
-from reunet.tasks.semantic.shapes import Shapes, ends, number
-from reunet.tasks.semantic.video import VideoScores
+from reunet.tasks.semantic.shape_scores import Shapes, ends, number
+from reunet.tasks.semantic.video_scores import VideoScores
 
 SCHEMA_VERSION = 1
 

@@ -16,8 +16,8 @@ from reunet.datasets.classes import class_list
 from reunet.datasets.folders import SplitFolders, image_files, stem_of
 from reunet.datasets.pairs import pair_files
 from reunet.errors import DataError
-from reunet.flows.mask_values import read_any_mask
-from reunet.flows.scoring import Context, refuse_existing, score_images, write_evaluation
+from reunet.flows.evaluate.mask_values import read_any_mask
+from reunet.flows.evaluate.scoring import Context, refuse_existing, score_images, write_evaluation
 from reunet.io.images import read_image, volume_spacing
 from reunet.io.masks import read_mask
 from reunet.progress import Progress

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reunet.report.captions import block_text, cell_name, fraction_text
-from reunet.report.parts import Box, Pen, width_of
+from reunet.drawing.captions import block_text, cell_name, fraction_text
+from reunet.drawing.pen import Box, Pen, width_of
 
 UPSAMPLINGS = {
     "transpose": "transposed convolution",

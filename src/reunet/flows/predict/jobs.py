@@ -16,10 +16,10 @@ import numpy as np
 
 from reunet.contracts.results import Prediction
 from reunet.errors import PlanError, ReunetError, StorageError, TooLargeError
-from reunet.flows.fields import field_of_view, within
-from reunet.flows.large import MOST_AT_ONCE, Spread, can_stream, predict_large
-from reunet.flows.outputs import Job, write_image, write_stack
-from reunet.flows.tracks import TrackWriter
+from reunet.flows.predict.fields_of_view import field_of_view, within
+from reunet.flows.predict.large import MOST_AT_ONCE, Spread, can_stream, predict_large
+from reunet.flows.predict.outputs import Job, write_image, write_stack
+from reunet.flows.predict.track_files import TrackWriter
 from reunet.inference.predictor import Predictor, seen_size
 from reunet.inference.sequence import SequencePredictor
 from reunet.io.header import ImageHeader

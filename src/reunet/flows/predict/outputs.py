@@ -17,9 +17,9 @@ from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.plan import Plan, Task
 from reunet.contracts.results import Prediction
 from reunet.errors import StorageError
-from reunet.flows.inputs import Source
-from reunet.flows.tables import PARTS, described, has_part, write_part
-from reunet.flows.tracks import Place, track_files
+from reunet.flows.predict.inputs import Source
+from reunet.flows.predict.result_tables import PARTS, described, has_part, write_part
+from reunet.flows.predict.track_files import Place, track_files
 from reunet.io.annotations.geojson import write_geojson
 from reunet.io.annotations.imagej import write_rois
 from reunet.io.annotations.instances import write_instances
@@ -31,7 +31,7 @@ from reunet.io.render import overlay, write_picture
 from reunet.io.render_objects import draw_boxes, outlines
 from reunet.io.video import is_video, video_rate, write_video
 from reunet.storage import atomic_path, publish_folder, scratch_folder
-from reunet.tasks.instances.objects import majority_class
+from reunet.tasks.instances.properties import majority_class
 
 MOST_PNG_IDS = np.iinfo(np.uint16).max
 SUFFIXES = (".png", ".tif", ".nii.gz", ".ome.zarr")

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.findings import Findings
-from reunet.contracts.objects import Boxes
 from reunet.io.annotations.polygons import Ring, fill_rings
 from reunet.io.annotations.rle import run_pixels
 

@@ -17,7 +17,7 @@ from reunet.contracts.truth import Truth
 from reunet.datasets.cache import CaseArrays, boxes_of, read_case
 from reunet.datasets.cases import Axis, Case, raise_errors
 from reunet.errors import DataError, LabelError
-from reunet.flows.scoring import Loaders
+from reunet.flows.evaluate.scoring import Loaders
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.io.annotations.ctc import read_tracks

@@ -48,7 +48,7 @@ def tiles_of(cases: Sequence[CaseArrays], plan: Plan, count: int = 8) -> np.ndar
 
 def report(run: RunFolder, prepared: Prepared, progress: Progress) -> None:
     """Evaluate the held-out cases with the exported engine and write the run's report."""
-    from reunet.flows.evaluate import evaluate_split
+    from reunet.flows.evaluate.evaluate import evaluate_split
 
     progress.start("evaluating the held-out images", None)
     evaluate_split(run, prepared, progress)

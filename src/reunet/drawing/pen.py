@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from math import prod
 
 from reunet.contracts.network import NetworkConfig
-from reunet.report.captions import block_text, cell_name, fraction_text
-from reunet.report.svg import Canvas
+from reunet.drawing.canvas import Canvas
+from reunet.drawing.captions import block_text, cell_name, fraction_text
 
 CONVOLUTIONS = {"none": 0, "conv": 1}
 """Convolutions of a block; two where it is not named here."""

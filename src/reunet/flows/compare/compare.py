@@ -14,9 +14,9 @@ from reunet.contracts.results import ComparedRun, CompareResult
 from reunet.datasets.cases import DataOptions
 from reunet.errors import InterruptedRunError, ReunetError, TrainingError
 from reunet.flows.arguments import DataArguments, spread
-from reunet.flows.contest import Contest, Entry, is_scored, make_plans, parse_entries, settings_file
-from reunet.flows.evaluate import evaluate
-from reunet.flows.standings import read_run, summarise, write_standings
+from reunet.flows.compare.contest import Contest, Entry, is_scored, make_plans, parse_entries, settings_file
+from reunet.flows.compare.standings import read_run, summarise, write_standings
+from reunet.flows.evaluate.evaluate import evaluate
 from reunet.planning import PlanRequest
 from reunet.progress import NullProgress, Progress
 from reunet.storage import folder_lock, refuse_foreign

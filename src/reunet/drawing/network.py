@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from reunet.contracts.network import NetworkConfig
-from reunet.report.captions import equations
-from reunet.report.parts import Pen
-from reunet.report.shapes import SHAPES, u_shape
-from reunet.report.svg import Canvas, text_width
+from reunet.drawing.arrangement import SHAPES, u_shape
+from reunet.drawing.canvas import Canvas, text_width
+from reunet.drawing.captions import equations
+from reunet.drawing.pen import Pen
 
 WIDTH = 800.0
 MARGIN = 26.0

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from reunet.contracts.results import Prediction
-from reunet.flows.fields import field_of_view, within
-from reunet.flows.outputs import Job
+from reunet.flows.predict.fields_of_view import field_of_view, within
+from reunet.flows.predict.outputs import Job
 from reunet.inference.ahead import ahead
 from reunet.inference.blocks import Blocks, Summary
 from reunet.inference.predictor import Predictor

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from reunet.contracts.labels import LabelMap
-from reunet.flows.fields import within
-from reunet.flows.outputs import Job
-from reunet.flows.parts import (
+from reunet.flows.predict.fields_of_view import within
+from reunet.flows.predict.mosaic import (
     PROBABILITIES,
     Mosaic,
     Part,
@@ -26,7 +25,8 @@ from reunet.flows.parts import (
     predict_region,
     suffix_of,
 )
-from reunet.flows.tables import described_blocks, write_part
+from reunet.flows.predict.outputs import Job
+from reunet.flows.predict.result_tables import described_blocks, write_part
 from reunet.inference.blocks import Blocks
 from reunet.inference.predictor import Predictor
 from reunet.io.header import ImageHeader

@@ -13,9 +13,9 @@ import numpy as np
 
 from reunet.contracts.results import ComparedRun, CompareResult, PairedDifference
 from reunet.contracts.run import read_facts
-from reunet.datasets.layouts import open_dataset
+from reunet.datasets.scan import open_dataset
 from reunet.errors import ModelFileError
-from reunet.flows.contest import Contest, Entry
+from reunet.flows.compare.contest import Contest, Entry
 from reunet.metrics.bootstrap import crossed_interval
 from reunet.storage import csv_text, write_json, write_text
 

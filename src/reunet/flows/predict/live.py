@@ -13,10 +13,10 @@ import numpy as np
 
 from reunet.contracts.results import Prediction, PredictResult
 from reunet.errors import ReunetError, StorageError
-from reunet.flows.inputs import Source
-from reunet.flows.jobs import latency_of
-from reunet.flows.outputs import Job, Kinds, write_image
-from reunet.flows.tables import PARTS, remove_tables, write_tables
+from reunet.flows.predict.inputs import Source
+from reunet.flows.predict.jobs import latency_of
+from reunet.flows.predict.outputs import Job, Kinds, write_image
+from reunet.flows.predict.result_tables import PARTS, remove_tables, write_tables
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.io.header import ImageHeader

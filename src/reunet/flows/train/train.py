@@ -17,7 +17,7 @@ from reunet.errors import UsageError
 from reunet.flows.arguments import TrainArguments, spread
 from reunet.flows.plan import read_options
 from reunet.flows.prepare import Prepared, as_planned, prepare
-from reunet.flows.train_checks import (
+from reunet.flows.train.checks import (
     TrainOptions,
     check_options,
     check_plan_fits,
@@ -204,8 +204,8 @@ def _train_and_finish(
     started: float,
     team: Team,
 ) -> TrainResult:
-    from reunet.flows.finish import finish
-    from reunet.networks import margin
+    from reunet.contracts.sizes import margin
+    from reunet.flows.train.finish import finish
     from reunet.sampling.patches import PatchSampler
     from reunet.training.compile import compiled_network
     from reunet.training.loop import Training

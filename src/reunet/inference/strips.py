@@ -11,8 +11,8 @@ from reunet.errors import PlanError, TooLargeError
 from reunet.inference.predictor import Predictor, seen_size
 from reunet.inference.tiling import Axis, Box
 from reunet.io.lazy import LazyImage
-from reunet.sampling.parts import Side, sides_of
 from reunet.sampling.resize import way_of
+from reunet.sampling.resized_parts import Side, sides_of
 
 ROWS = {2: 1024, 3: 64}
 """Rows of the first axis in a block whose objects are decoded, by rank."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reunet.contracts.objects import Boxes
+from reunet.contracts.boxes import Boxes
 from reunet.metrics.overlap import Scores, mean_defined
 
 RECALLS = np.linspace(0, 1, 101)

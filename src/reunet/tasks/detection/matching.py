@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.contracts.objects import Boxes
+from reunet.contracts.boxes import Boxes
 
 
 def box_iou(a: np.ndarray, b: np.ndarray) -> NDArray[np.float64]:

@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from reunet.contracts.objects import Boxes
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.plan import Plan, Task
 from reunet.contracts.results import Prediction
 from reunet.errors import StorageError
-from reunet.flows.tracks import Place
+from reunet.flows.predict.track_files import Place
 from reunet.io.annotations.coco_write import box_entries, object_entries, write_coco
 from reunet.io.annotations.table import write_table
 from reunet.storage import read_json, write_text
-from reunet.tasks.instances.objects import majority_class, object_table
+from reunet.tasks.instances.properties import majority_class, object_table
 
 PARTS = "objects"
 """Folder of the parts."""

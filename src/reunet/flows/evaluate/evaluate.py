@@ -17,21 +17,21 @@ from reunet.contracts.run import RunFolder
 from reunet.contracts.truth import Truth
 from reunet.datasets.cache import CaseArrays, content_hash
 from reunet.datasets.cases import Case, DataOptions, Dataset
-from reunet.datasets.layouts import open_dataset
+from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import Splits
 from reunet.errors import DataError, ReunetError, UsageError
 from reunet.flows.arguments import DataArguments, spread
-from reunet.flows.evaluate_masks import evaluate_masks
-from reunet.flows.labelled import Labelled, labelled_cases, loaders_of
-from reunet.flows.mask_values import labels_of_dataset
-from reunet.flows.remote import Engine, connected, score_on
-from reunet.flows.scoring import (
+from reunet.flows.evaluate.given_masks import evaluate_masks
+from reunet.flows.evaluate.labelled import Labelled, labelled_cases, loaders_of
+from reunet.flows.evaluate.mask_values import labels_of_dataset
+from reunet.flows.evaluate.scoring import (
     Context,
     evaluation_of,
     refuse_existing,
     score_images,
     write_evaluation,
 )
+from reunet.flows.remote import Engine, connected, score_on
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor

@@ -15,14 +15,14 @@ from reunet.contracts.run import RunFolder, read_facts
 from reunet.datasets.folders import image_files, stem_of
 from reunet.datasets.pairs import FOV_ENDINGS, partners_of
 from reunet.errors import DataError, StorageError, UsageError
-from reunet.flows.fields import outside_value
-from reunet.flows.inputs import Source, find_sources, in_sequences, nearby
-from reunet.flows.jobs import predict_all
-from reunet.flows.live import STANDARD_INPUT, predict_live
-from reunet.flows.outputs import Job, Kinds
+from reunet.flows.predict.fields_of_view import outside_value
+from reunet.flows.predict.inputs import Source, find_sources, in_sequences, nearby
+from reunet.flows.predict.jobs import predict_all
+from reunet.flows.predict.live import STANDARD_INPUT, predict_live
+from reunet.flows.predict.outputs import Job, Kinds
+from reunet.flows.predict.result_tables import PARTS, TABLES, remove_tables, write_tables
+from reunet.flows.predict.track_files import Place, track_name
 from reunet.flows.remote import Engine, connected, predict_on
-from reunet.flows.tables import PARTS, TABLES, remove_tables, write_tables
-from reunet.flows.tracks import Place, track_name
 from reunet.inference.agreement import changed_tile
 from reunet.inference.choice import Choice, choices
 from reunet.inference.load import load

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import IGNORE, LabelMap
-from reunet.contracts.objects import Boxes
 from reunet.contracts.results import Prediction
 from reunet.datasets.cache import read_fov
 from reunet.errors import UsageError
-from reunet.flows.outputs import Job
+from reunet.flows.predict.outputs import Job
 from reunet.io.header import ImageHeader
 
 
