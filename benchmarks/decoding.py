@@ -23,7 +23,8 @@ from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
 from reunet.contracts.truth import Truth
-from reunet.tasks import Classes, Maps, task
+from reunet.tasks import task
+from reunet.tasks.base import Classes, Maps
 
 TILE, PITCH, NOISE = 500, 32, 0.05
 

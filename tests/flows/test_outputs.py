@@ -29,8 +29,8 @@ from reunet.inference.predictor import Predictor
 from reunet.io.annotations.instances import read_instances
 from reunet.io.annotations.rle import decompress_runs, run_pixels
 from reunet.io.images import read_header
-from reunet.tasks import Work
 from reunet.tasks.base import Maps
+from reunet.tasks.work import Work
 
 CATEGORIES = LabelMap(classes=default_classes([0, 1], ["calm", "busy"]))
 Table = list[dict[str, str]]

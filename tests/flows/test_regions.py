@@ -181,7 +181,7 @@ def test_objects_of_several_classes_learn_their_classes(tmp_path: Path, backend:
 
 def batch_of(data: Path, made: Plan) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     from reunet.sampling.patches import PatchSampler
-    from reunet.tasks import Work
+    from reunet.tasks.work import Work
 
     dataset = open_dataset(data)
     cases = [load_case(case, dataset.labels) for case in dataset.split("train")]

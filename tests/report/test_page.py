@@ -17,8 +17,9 @@ from reunet.contracts.truth import Truth
 from reunet.report.content import format_score
 from reunet.report.examples import choose_examples
 from reunet.report.page import Report, write_report
-from reunet.tasks import Classes, Work
+from reunet.tasks.base import Classes
 from reunet.tasks.semantic import Scorer, decode
+from reunet.tasks.work import Work
 
 Images = dict[str, Callable[[], Scored]]
 VOID = {"meta", "img", "br", "link"}

@@ -20,7 +20,9 @@ from reunet.report.cutouts import MOST_PER_IMAGE, SIDE, enlarge, window, worst
 from reunet.report.examples import FALSE_ALARM, MISSED
 from reunet.report.page import Report, write_report
 from reunet.report.tasks import content
-from reunet.tasks import TASKS, Classes, Scorer
+from reunet.tasks import task as task_of
+from reunet.tasks.base import Classes
+from reunet.tasks.scorer import Scorer
 
 LABELS = LabelMap(classes=default_classes([0, 1, 2], ["background", "red", "white"]))
 GREY = np.full((60, 80, 1), 120, np.uint8)
@@ -79,7 +81,7 @@ CASES = {"instances": OBJECTS, "detection": BOXES, "classification": IMAGES}
 
 
 def made(task: str) -> tuple[Scorer, dict[str, Any], Content]:
-    scorer = TASKS[task].scorer(Classes(LABELS, LABELS), Calibration(), "test")
+    scorer = task_of(task).scorer(Classes(LABELS, LABELS), Calibration(), "test")
     for name, scored in CASES[task].items():
         scorer.add(name, scored.truth, scored.prediction)
     metrics = scorer.metrics()
@@ -194,7 +196,7 @@ def test_a_window_lies_in_the_image_and_holds_the_box(
 def test_of_a_volume_the_slice_is_shown_where_the_object_is_largest(pixels: np.ndarray | None) -> None:
     truth = np.stack([ids(), ids((30, 30, 34, 34)), ids((20, 20, 50, 50)), ids()])
     scored = Scored(pixels, Truth(objects=truth), Prediction(instances=np.zeros_like(truth)))
-    scorer = TASKS["instances"].scorer(Classes(LABELS), Calibration(), "test")
+    scorer = task_of("instances").scorer(Classes(LABELS), Calibration(), "test")
     scorer.add("v", scored.truth, scored.prediction)
     galleries = content(scorer, scorer.metrics()).galleries
     for gallery in galleries:

@@ -19,7 +19,7 @@ from reunet.contracts.truth import Truth
 from reunet.errors import DataError, LabelError
 from reunet.metrics.average_precision import coco_ap, coco_precision
 from reunet.sampling.boxes import resized
-from reunet.tasks import Classes, Work
+from reunet.tasks.base import Classes
 from reunet.tasks.detection import (
     Scorer,
     confident,
@@ -33,6 +33,7 @@ from reunet.tasks.detection import (
 from reunet.tasks.detection.fit import best_f1
 from reunet.tasks.detection.matching import box_iou, hits
 from reunet.tasks.detection.resampled import average_precision
+from reunet.tasks.work import Work
 
 
 def label_map(*names: str, background: bool = True) -> LabelMap:

@@ -14,7 +14,7 @@ from reunet.contracts.sizes import valid_frames, valid_size
 
 SCHEMA_VERSION = 1
 
-Task = Literal["semantic", "instances", "detection", "classification"]
+
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -184,7 +184,7 @@ class Plan(Contract):
 
     schema_version: int = SCHEMA_VERSION
     dataset: str
-    tasks: tuple[Task, ...] = Field(default=("semantic",), min_length=1)
+    tasks: tuple[str, ...] = Field(default=("semantic",), min_length=1)
     labels: LabelMap
     categories: LabelMap | None = None
     input: InputSpec

@@ -16,7 +16,7 @@ from reunet.inference.openvino_runtime import AFTER
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.sampling.intensity import normalise
-from reunet.tasks import Maps
+from reunet.tasks.base import Maps
 from reunet.tasks.detection.targets import BOX, CENTRE
 
 TOLERANCE = 1e-3

@@ -18,7 +18,8 @@ from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.sequence import over_windows
 from reunet.inference.tiling import Network
-from reunet.tasks import Maps, Work
+from reunet.tasks.base import Maps
+from reunet.tasks.work import Work
 
 TOLERANCE = 1e-4
 """Largest difference of a probability between the Keras network and its export in float32."""

@@ -8,7 +8,7 @@ from reunet.contracts.run import RunFolder, read_facts
 from reunet.inference.predictor import Predictor, tiling_of
 from reunet.inference.runtime import Runtime
 from reunet.inference.tiling import predict_tiled
-from reunet.tasks import Maps
+from reunet.tasks.base import Maps
 
 
 def changed_tile(run: RunFolder, predictor: Predictor) -> str | None:

@@ -23,9 +23,10 @@ from reunet.io.channels import fit_channels
 from reunet.io.lazy import LazyImage
 from reunet.sampling.intensity import Statistics, scaled
 from reunet.sampling.resized_parts import Side, resized_part
-from reunet.tasks import Maps, Work
+from reunet.tasks.base import Maps
 from reunet.tasks.detection.decode import best, chosen, confident, no_boxes, suppressed
 from reunet.tasks.instances.stitching import Stitcher
+from reunet.tasks.work import Work
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from reunet.inference.tiling import Tiling, predict_tiled
 from reunet.io.channels import fit_channels
 from reunet.sampling.intensity import normalise
 from reunet.sampling.resize import own_spacing, resampled, size_at
-from reunet.tasks import Maps, Work
+from reunet.tasks.base import Maps
+from reunet.tasks.work import Work
 
 TILES = 8
 """Tiles per call of the engine, unless so many are larger than MOST_PIXELS."""

@@ -15,7 +15,8 @@ from reunet.errors import DataError, PlanError
 from reunet.inference.predictor import Heads, mean_of, network_input, tiling_of, views_of
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.tiling import Network, cut_axis, predict_tiled
-from reunet.tasks import Maps, Work
+from reunet.tasks.base import Maps
+from reunet.tasks.work import Work
 
 OVERLAP = 0.5
 """Share of its frames that a window has in common with the one before it: no frame is only at a border."""

@@ -36,7 +36,8 @@ from reunet.planning.volumes import (
 )
 from reunet.planning.whole import choose_size, choose_whole_augmentation
 from reunet.sampling.resize import size_at
-from reunet.tasks import Classes, Work, choose_tasks
+from reunet.tasks.base import Classes
+from reunet.tasks.work import Work, choose_tasks
 
 PATCH_SIDE = 256
 MIN_SIDE = 8

@@ -20,7 +20,8 @@ from reunet.report.examples import data_uri
 from reunet.report.tasks import content
 from reunet.report.tasks.tracks import moving
 from reunet.storage import write_text
-from reunet.tasks import TASKS, Scorer
+from reunet.tasks import task
+from reunet.tasks.scorer import Scorer
 
 SIZES = ("patch", "tile", "spacing")
 """Fields of the plan with one number per axis."""
@@ -40,7 +41,7 @@ class Report:
     """
 
     title: str
-    scores: Sequence[tuple[Scorer, dict[str, Any]]]
+    scores: Sequence[tuple[Scorer[Any], dict[str, Any]]]
     facts: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, Callable[[], Scored]] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
@@ -60,7 +61,7 @@ def write_report(path: Path, report: Report) -> None:
         contents=list(zip(contents, _galleries(report.images, contents), strict=True)),
         films={c.name: _films(report.images, c) for c in contents},
         most_rows=MOST_ROWS,
-        curves=_curves(report.history, TASKS[main.task].score),
+        curves=_curves(report.history, task(main.task).score),
         choices=_choices(report.plan),
         terms={name: text for parts in contents for name, text in parts.terms},
     )

@@ -20,7 +20,8 @@ from reunet.inference.sequence import SequencePredictor
 from reunet.networks import build_step_network, probability_model
 from reunet.sampling.patches import PatchSampler
 from reunet.sampling.windows import sequences
-from reunet.tasks import Maps, Work
+from reunet.tasks.base import Maps
+from reunet.tasks.work import Work
 from reunet.training.carry import begin_batch, network_of
 from reunet.training.state import preserved
 from reunet.training.statistics import has_moving_statistics, measure_statistics

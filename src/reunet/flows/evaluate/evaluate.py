@@ -36,7 +36,8 @@ from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.progress import NullProgress, Progress
-from reunet.tasks import Work, check_tasks
+from reunet.tasks import check_tasks
+from reunet.tasks.work import Work
 
 if TYPE_CHECKING:  # it plans, hence imports a training framework, which evaluating must not need
     from reunet.flows.prepare import Prepared

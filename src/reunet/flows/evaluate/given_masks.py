@@ -21,7 +21,8 @@ from reunet.flows.evaluate.scoring import Context, refuse_existing, score_images
 from reunet.io.images import read_image, volume_spacing
 from reunet.io.masks import read_mask
 from reunet.progress import Progress
-from reunet.tasks import Classes, Work
+from reunet.tasks.base import Classes
+from reunet.tasks.work import Work
 
 
 def evaluate_masks(

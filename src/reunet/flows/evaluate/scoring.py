@@ -12,7 +12,8 @@ from reunet.contracts.results import EvaluateResult, Scored
 from reunet.errors import DataError, ReunetError, StorageError
 from reunet.progress import Progress
 from reunet.storage import csv_text, write_json, write_text
-from reunet.tasks import Scorer, Work
+from reunet.tasks.scorer import Scorer
+from reunet.tasks.work import Work
 
 FILES = ("metrics.json", "metrics.csv", "report.html")
 
@@ -24,7 +25,7 @@ Loaders = Mapping[str, Callable[[], Scored]]
 class Evaluation:
     """The scores of one split by task, the main one first, and why some images could not be scored."""
 
-    scorers: Sequence[Scorer]
+    scorers: Sequence[Scorer[Any]]
     failures: dict[str, str]
     loaders: Loaders
 
@@ -44,7 +45,7 @@ class Context:
 class Collected:
     """The scores of some images by task, and why others could not be scored."""
 
-    scorers: Sequence[Scorer]
+    scorers: Sequence[Scorer[Any]]
     failures: dict[str, str]
 
     def merge(self, other: Collected) -> None:
@@ -146,7 +147,7 @@ def write_evaluation(
     return EvaluateResult(output, metrics, page, evaluation.failures)
 
 
-def _rows(scorers: Sequence[Scorer]) -> list[dict[str, Any]]:
+def _rows(scorers: Sequence[Scorer[Any]]) -> list[dict[str, Any]]:
     """A row per image; columns of the other tasks begin with the name of the task."""
     rows = {row["id"]: row for row in scorers[0].rows()}
     for scorer in scorers[1:]:
@@ -157,7 +158,7 @@ def _rows(scorers: Sequence[Scorer]) -> list[dict[str, Any]]:
 
 
 def _report(
-    evaluation: Evaluation, scores: Sequence[tuple[Scorer, dict[str, Any]]], context: Context, page: Path
+    evaluation: Evaluation, scores: Sequence[tuple[Scorer[Any], dict[str, Any]]], context: Context, page: Path
 ) -> None:
     from reunet.report.page import Report, write_report
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from reunet.contracts.labels import IGNORE, LabelMap
-from reunet.contracts.plan import Plan, Task
+from reunet.contracts.plan import Plan
 from reunet.contracts.results import Prediction
 from reunet.errors import StorageError
 from reunet.flows.predict.inputs import Source
@@ -42,7 +42,7 @@ SUFFIXES = (".png", ".tif", ".nii.gz", ".ome.zarr")
 class Kinds:
     """What is written. tasks: of the run."""
 
-    tasks: tuple[Task, ...] = ("semantic",)
+    tasks: tuple[str, ...] = ("semantic",)
     probabilities: bool = False
 
 
@@ -70,7 +70,7 @@ class Job:
         return replace(self, source=source, output=self.output.absolute(), fov=fov)
 
     @property
-    def tasks(self) -> tuple[Task, ...]:
+    def tasks(self) -> tuple[str, ...]:
         """Of the run."""
         return self.kinds.tasks
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from reunet.contracts.boxes import Boxes
-from reunet.contracts.plan import Plan, Task
+from reunet.contracts.plan import Plan
 from reunet.contracts.results import Prediction
 from reunet.errors import StorageError
 from reunet.flows.predict.track_files import Place
@@ -105,13 +105,13 @@ def _described_class(result: Prediction, plan: Plan) -> Found:
     return found
 
 
-def write_part(path: Path, tasks: Sequence[Task], images: Sequence[Found]) -> None:
+def write_part(path: Path, tasks: Sequence[str], images: Sequence[Found]) -> None:
     """Write the part of one image, or of the pages of a stack, atomically."""
     text = json.dumps({"tasks": list(tasks), "images": list(images)}, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
 
 
-def has_part(path: Path, tasks: Sequence[Task]) -> bool:
+def has_part(path: Path, tasks: Sequence[str]) -> bool:
     """Whether there is a part that tells what these tasks find."""
     return os.path.isfile(path) and set(tasks) <= set(_read_part(path)["tasks"])
 

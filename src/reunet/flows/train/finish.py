@@ -17,7 +17,7 @@ from reunet.inference.choice import choices
 from reunet.progress import Progress
 from reunet.sampling.patches import PatchSampler
 from reunet.storage import write_text
-from reunet.tasks import Work
+from reunet.tasks.work import Work
 from reunet.training.loop import Outcome
 from reunet.training.validation import Validator
 

@@ -29,7 +29,7 @@ from reunet.machine import cores, describe, versions
 from reunet.planning import PlanRequest, make_plan
 from reunet.progress import NullProgress, Progress
 from reunet.storage import folder_lock, write_json
-from reunet.tasks import Work
+from reunet.tasks.work import Work
 from reunet.training.processes import ALONE, Team, join
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 from reunet.report.content import Content
 from reunet.report.tasks import classification, detection, instances, semantic
-from reunet.tasks import Scorer
+from reunet.tasks.scorer import Scorer
 
 PAGES: dict[str, Callable[[Any, dict[str, Any]], Content]] = {
     "semantic": semantic.content,
@@ -17,6 +17,6 @@ PAGES: dict[str, Callable[[Any, dict[str, Any]], Content]] = {
 }
 
 
-def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
+def content(scorer: Scorer[Any], metrics: dict[str, Any]) -> Content:
     """The parts of the page of a scorer. metrics: what it says, computed once."""
     return PAGES[scorer.task](scorer, metrics)

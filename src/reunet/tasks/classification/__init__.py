@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
-from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import PlanError
-from reunet.tasks.base import Classes, Maps, Pairs
+from reunet.tasks.base import Classes, Maps, Pairs, Task
 from reunet.tasks.classification.decode import decode, tempered
 from reunet.tasks.classification.fit import fit_calibration, validation_score
 from reunet.tasks.classification.scorer import Scorer
@@ -26,21 +25,18 @@ def heads(labels: LabelMap) -> tuple[HeadSpec, ...]:
     return (HeadSpec(name="classification", channels=len(labels.classes), of="image", loss="classification"),)
 
 
-class Classification:
+class Classification(Task):
     """The task: one class per image, from pooled features of the encoder."""
 
-    name: TaskName = "classification"
+    name = "classification"
     score = "balanced accuracy"
-    reach: Mapping[int, int] = {2: 0, 3: 0}
+    learned_from = ("categories",)
 
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:
         return heads(_categories(classes))
 
     def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
         return {} if truth.category is None else {self.name: np.array(truth.category, np.uint8)}
-
-    def turned(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
-        return {}
 
     def decode(self, maps: Maps, classes: Classes, calibration: Calibration) -> Prediction:
         probabilities = maps.heads[self.name]
@@ -70,3 +66,6 @@ def _categories(classes: Classes) -> LabelMap:
     if classes.categories is None:
         raise PlanError("this plan names no classes of images", where="categories")
     return classes.categories
+
+
+TASK = Classification()

@@ -1,17 +1,14 @@
-"""Collects images and gives the content of metrics.json and metrics.csv."""
+"""Scores of classes of images."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.contracts.labels import LabelMap
-from reunet.contracts.plan import Calibration
-from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import LabelError
@@ -19,8 +16,7 @@ from reunet.metrics.bootstrap import interval
 from reunet.metrics.calibration import ReliabilityHistogram
 from reunet.metrics.classification import accuracy, balanced_accuracy
 from reunet.metrics.overlap import confusion, precision, recall
-
-SCHEMA_VERSION = 1
+from reunet.tasks.scorer import Scorer as Skeleton
 
 
 @dataclass(frozen=True)
@@ -32,14 +28,10 @@ class ImageScore:
     probabilities: NDArray[np.float64]
 
 
-class Scorer:
+class Scorer(Skeleton[ImageScore]):
     """Scores of image classification over one split."""
 
-    task: TaskName = "classification"
-
-    def __init__(self, labels: LabelMap, calibration: Calibration, split: str) -> None:
-        self.labels, self.calibration, self.split = labels, calibration, split
-        self.images: list[ImageScore] = []
+    task = "classification"
 
     def add(self, case: str, truth: Truth, prediction: Prediction) -> None:
         """Score one image, known as `case`. Raises LabelError for what does not fit the classes."""
@@ -57,10 +49,6 @@ class Scorer:
             )
         self.images.append(ImageScore(case, int(truth), np.asarray(probabilities, np.float64)))
 
-    def merge(self, other: Scorer) -> None:
-        """Add what another one has collected; see `reunet.tasks.base.Scorer`."""
-        self.images += other.images
-
     @property
     def confusion(self) -> NDArray[np.int64]:
         """(classes, classes) images by true and predicted class."""
@@ -76,12 +64,12 @@ class Scorer:
         truth = np.array([image.truth for image in self.images], np.int64)
         return probabilities.reshape(len(truth), len(self.labels.classes)), truth
 
-    def image_scores(self) -> dict[str, float | None]:
+    def main_scores(self) -> list[float]:
         """1 for each image whose most probable class is right, else 0."""
-        return {i.id: float(int(i.probabilities.argmax()) == i.truth) for i in self.images}
+        return [float(int(i.probabilities.argmax()) == i.truth) for i in self.images]
 
-    def metrics(self) -> dict[str, Any]:
-        """The content of metrics.json; undefined scores are None."""
+    def scores(self) -> dict[str, Any]:
+        """What metrics.json tells beside its header; nan where undefined."""
         counts = self._stack()
         total = counts.sum(axis=0)
         right = interval(counts, lambda some: accuracy(some.sum(axis=0)))
@@ -92,37 +80,25 @@ class Scorer:
             lambda drawn: np.array(_reliability(probabilities[drawn], truth[drawn]).ece()),
         )
         return {
-            "schema_version": SCHEMA_VERSION,
-            "task": self.task,
-            "split": self.split,
-            "n_images": len(self.images),
-            "classes": [
-                {"id": entry.id, "name": entry.name, "foreground": entry.foreground}
-                for entry in self.labels.classes
-            ],
             "temperature": self.calibration.temperature,
-            "accuracy": _number(accuracy(total)),
-            "balanced_accuracy": _number(balanced_accuracy(total)),
+            "accuracy": accuracy(total),
+            "balanced_accuracy": balanced_accuracy(total),
             "per_class": {"recall": self._named(recall(total)), "precision": self._named(precision(total))},
-            "confusion": total.tolist(),
-            "ece": _number(self.reliability().ece()),
-            "ci95": {"accuracy": _ends(right), "balanced_accuracy": _ends(balanced), "ece": _ends(ece)},
+            "confusion": total,
+            "ece": self.reliability().ece(),
+            "ci95": {"accuracy": right, "balanced_accuracy": balanced, "ece": ece},
         }
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One row per image for metrics.csv: id, true and predicted class, whether right, probabilities."""
-        rows = []
+    def image_rows(self) -> Iterator[dict[str, Any]]:
+        """True and predicted class of each image, whether right, probabilities."""
         for image in self.images:
             best = int(image.probabilities.argmax())
-            row: dict[str, Any] = {
-                "id": image.id,
+            yield {
                 "true": self.labels.names[image.truth],
                 "predicted": self.labels.names[best],
                 "right": int(best == image.truth),
+                **{f"probability.{name}": p for name, p in self._named(image.probabilities).items()},
             }
-            names = (f"probability.{name}" for name in self.labels.names)
-            rows.append(row | dict(zip(names, map(float, image.probabilities), strict=True)))
-        return rows
 
     def _stack(self) -> NDArray[np.int64]:
         """(images, classes, classes), a single 1 for each."""
@@ -133,19 +109,11 @@ class Scorer:
             counts[number] = confusion(truth, np.array([image.probabilities.argmax()], np.uint8), n)
         return counts
 
-    def _named(self, values: np.ndarray) -> dict[str, float | None]:
-        return {name: _number(value) for name, value in zip(self.labels.names, values, strict=True)}
+    def _named(self, values: np.ndarray) -> dict[str, Any]:
+        return dict(zip(self.labels.names, values, strict=True))
 
 
 def _reliability(probabilities: np.ndarray, truth: np.ndarray) -> ReliabilityHistogram:
     histogram = ReliabilityHistogram()
     histogram.add(probabilities, truth)
     return histogram
-
-
-def _number(value: Any) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-def _ends(pair: np.ndarray) -> list[float] | None:
-    return None if np.isnan(pair).any() else [float(pair[0]), float(pair[1])]

@@ -17,10 +17,9 @@ from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
-from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
-from reunet.tasks.base import Classes, Maps, Pairs
+from reunet.tasks.base import Classes, Maps, Pairs, Task
 from reunet.tasks.detection.decode import confident, decode, suppressed, turned_sides
 from reunet.tasks.detection.fit import fit_calibration, validation_score
 from reunet.tasks.detection.scorer import Scorer
@@ -49,11 +48,12 @@ BOX_WEIGHT = 4.0
 """Of the distances' loss beside that of the centres, which is larger by about so much."""
 
 
-class Detection:
+class Detection(Task):
     """The task: centres by class, and the box around each."""
 
-    name: TaskName = "detection"
+    name = "detection"
     score = "mean average precision at IoU 0.5"
+    learned_from = ("boxes",)
     reach: Mapping[int, int] = {2: 256}
 
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:
@@ -100,3 +100,6 @@ def heads(labels: LabelMap) -> tuple[HeadSpec, ...]:
         ),
         HeadSpec(name=BOX, channels=4, activation="linear", loss="weighted_smooth_l1", weight=BOX_WEIGHT),
     )
+
+
+TASK = Detection()

@@ -1,7 +1,8 @@
-"""Collects images and gives the content of metrics.json and metrics.csv."""
+"""Scores of boxes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reunet.contracts.boxes import Boxes
-from reunet.contracts.labels import LabelMap
-from reunet.contracts.plan import Calibration
-from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.metrics.average_precision import coco_ap, coco_precision
@@ -21,8 +19,7 @@ from reunet.tasks.detection.decode import confident, thresholds
 from reunet.tasks.detection.matching import hits, matched
 from reunet.tasks.detection.resampled import average_precision
 from reunet.tasks.detection.targets import check
-
-SCHEMA_VERSION = 1
+from reunet.tasks.scorer import Scorer as Skeleton
 
 
 @dataclass(frozen=True)
@@ -44,19 +41,19 @@ class ImageScore:
     confusion: NDArray[np.int64]
 
 
-class Scorer:
+class Scorer(Skeleton[ImageScore]):
     """Scores of detection over the images of one split.
 
     Average precision takes all predicted boxes, from their low floor on; precision, recall, F1 (at an IoU of
     0.5) and the error of the counts take those that reach the calibrated thresholds, as users see them.
     """
 
-    task: TaskName = "detection"
+    task = "detection"
 
-    def __init__(self, labels: LabelMap, calibration: Calibration, split: str) -> None:
-        self.labels, self.calibration, self.split = labels, calibration, split
-        self.names = [labels.names[i] for i in labels.foreground]
-        self.images: list[ImageScore] = []
+    @property
+    def names(self) -> list[str]:
+        """Of the foreground classes."""
+        return [self.labels.names[i] for i in self.labels.foreground]
 
     def add(self, case: str, truth: Truth, prediction: Prediction) -> None:
         """Score one image, known as `case`, with the predicted boxes of all scores (`candidates`).
@@ -82,13 +79,9 @@ class Scorer:
         right = hits(truth, predicted)
         self.images.append(ImageScore(case, truth, predicted, right, seen, found, counts, confusion))
 
-    def merge(self, other: Scorer) -> None:
-        """Add what another one has collected; see `reunet.tasks.base.Scorer`."""
-        self.images += other.images
-
-    def image_scores(self) -> dict[str, float | None]:
-        """F1 over all classes of each image, None where there is neither a true nor a predicted box."""
-        return {image.id: _numbers(_f1(image.counts.sum(axis=0))) for image in self.images}
+    def main_scores(self) -> NDArray[np.float64]:
+        """F1 over all classes of each image, nan where there is neither a true nor a predicted box."""
+        return _f1(self._stack().sum(axis=1))
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -105,25 +98,17 @@ class Scorer:
         truths, predictions = [i.truth for i in self.images], [i.predicted for i in self.images]
         return coco_precision(truths, predictions, self.labels.foreground)
 
-    def metrics(self) -> dict[str, Any]:
-        """The content of metrics.json; undefined scores are None."""
+    def scores(self) -> dict[str, Any]:
+        """What metrics.json tells beside its header; nan where undefined."""
         by_class = coco_ap(self.curves())
         counts = self._stack()
         pooled = counts.sum(axis=0)
         cuts = thresholds(self.labels, self.calibration)[list(self.labels.foreground)]
         return {
-            "schema_version": SCHEMA_VERSION,
-            "task": self.task,
-            "split": self.split,
-            "n_images": len(self.images),
-            "classes": [
-                {"id": entry.id, "name": entry.name, "foreground": entry.foreground}
-                for entry in self.labels.classes
-            ],
             "threshold": self._named(cuts),
-            "map": _numbers(mean_defined(mean_defined(by_class, axis=0))),
-            "map50": _numbers(mean_defined(by_class[0])),
-            "map75": _numbers(mean_defined(by_class[5])),
+            "map": mean_defined(mean_defined(by_class, axis=0)),
+            "map50": mean_defined(by_class[0]),
+            "map75": mean_defined(by_class[5]),
             "per_class": {
                 "map": self._named(mean_defined(by_class, axis=0)),
                 "map50": self._named(by_class[0]),
@@ -133,45 +118,40 @@ class Scorer:
                 "true": self._named(pooled[:, 0]),
                 "predicted": self._named(pooled[:, 1]),
             },
-            "f1": _numbers(_f1(pooled.sum(axis=0))),
-            "confusion": self.confusion.tolist(),
+            "f1": _f1(pooled.sum(axis=0)),
+            "confusion": self.confusion,
             "count_error": {
                 "per_class": self._named(_count_error(counts)),
-                "all": _numbers(_count_error(counts.sum(axis=1))),
+                "all": _count_error(counts.sum(axis=1)),
             },
             "ci95": self._intervals(counts),
         }
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One row per image for metrics.csv: id, scores over all classes, numbers of boxes per class."""
-        rows = []
+    def image_rows(self) -> Iterator[dict[str, Any]]:
+        """Scores over all classes of each image, numbers of boxes per class."""
         for image in self.images:
             total = image.counts.sum(axis=0)
             row: dict[str, Any] = {
-                "id": image.id,
-                "precision": _numbers(_divide(total[2], total[1])),
-                "recall": _numbers(_divide(total[2], total[0])),
-                "f1": _numbers(_f1(total)),
-                "count_error": int(abs(total[0] - total[1])),
+                "precision": _divide(total[2], total[1]),
+                "recall": _divide(total[2], total[0]),
+                "f1": _f1(total),
+                "count_error": abs(total[0] - total[1]),
             }
-            for name, (true, predicted, right) in zip(self.names, image.counts.tolist(), strict=True):
+            for name, (true, predicted, right) in zip(self.names, image.counts, strict=True):
                 row |= {f"true.{name}": true, f"predicted.{name}": predicted, f"right.{name}": right}
-            rows.append(row)
-        return rows
+            yield row
 
     def _stack(self) -> NDArray[np.int64]:
         return np.array([image.counts for image in self.images], np.int64).reshape(-1, len(self.names), 3)
 
     def _named(self, values: np.ndarray) -> dict[str, Any]:
-        return {name: _numbers(value) for name, value in zip(self.names, values, strict=True)}
+        return dict(zip(self.names, values, strict=True))
 
     def _intervals(self, counts: NDArray[np.int64]) -> dict[str, Any]:
-        error = interval(counts, lambda some: _count_error(some.sum(axis=1)))
-        f1 = interval(counts, lambda some: _f1(some.sum(axis=(0, 1))))
         return {
-            "map50": _numbers(self._map50_interval()),
-            "f1": _numbers(f1),
-            "count_error": {"all": _numbers(error)},
+            "map50": self._map50_interval(),
+            "f1": interval(counts, lambda some: _f1(some.sum(axis=(0, 1)))),
+            "count_error": {"all": interval(counts, lambda some: _count_error(some.sum(axis=1)))},
         }
 
     def _map50_interval(self) -> NDArray[np.float64]:
@@ -232,11 +212,3 @@ def _count_error(counts: np.ndarray) -> NDArray[np.float64]:
 
 def _divide(numerator: np.ndarray, denominator: np.ndarray) -> NDArray[np.float64]:
     return np.where(denominator > 0, numerator / np.maximum(denominator, 1), np.nan)
-
-
-def _numbers(value: Any) -> Any:
-    """A number, or a list of them, for JSON: None where undefined."""
-    array = np.asarray(value)
-    if np.isnan(array).any():
-        return None
-    return array.tolist()

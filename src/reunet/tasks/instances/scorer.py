@@ -1,8 +1,8 @@
-"""Collects images and gives the content of metrics.json and metrics.csv."""
+"""Scores of single objects."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.plan import Calibration
-from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import LabelError
@@ -30,10 +29,8 @@ from reunet.metrics.matching import (
 )
 from reunet.metrics.object_overlap import ObjectOverlap, object_overlap
 from reunet.metrics.overlap import mean_defined
-from reunet.tasks.base import as_json
 from reunet.tasks.instances.tracks import TrackScores
-
-SCHEMA_VERSION = 1
+from reunet.tasks.scorer import Scorer as Skeleton
 
 
 @dataclass(frozen=True)
@@ -67,17 +64,16 @@ class ImageScore:
     gland_counts: NDArray[np.int64]
 
 
-class Scorer:
+class Scorer(Skeleton[ImageScore]):
     """Scores of objects over the images of one split.
 
     Pooled scores count the objects of all images together; per-image scores are means over images.
     """
 
-    task: TaskName = "instances"
+    task = "instances"
 
     def __init__(self, labels: LabelMap, calibration: Calibration, split: str) -> None:
-        self.labels, self.calibration, self.split = labels, calibration, split
-        self.images: list[ImageScore] = []
+        super().__init__(labels, calibration, split)
         self.tracks = TrackScores()
 
     def add(self, case: str, truth: Truth, prediction: Prediction) -> None:
@@ -97,28 +93,20 @@ class Scorer:
         self.tracks.add(case, truth, prediction, overlap)
 
     def merge(self, other: Scorer) -> None:
-        """Add what another one has collected; see `reunet.tasks.base.Scorer`."""
-        self.images += other.images
+        """Add what another one has collected of other images."""
+        super().merge(other)
         self.tracks.merge(other.tracks)
 
-    def image_scores(self) -> dict[str, float | None]:
-        """Average precision at IoU 0.5 of each image, None where there is no object."""
-        return {image.id: _number(average_precision(image.counts)[0]) for image in self.images}
+    def main_scores(self) -> NDArray[np.float64]:
+        """Average precision at IoU 0.5 of each image, nan where there is no object."""
+        return average_precision(self._stack())[:, 0]
 
-    def metrics(self) -> dict[str, Any]:
-        """The content of metrics.json; undefined scores are None."""
+    def scores(self) -> dict[str, Any]:
+        """What metrics.json tells beside its header; nan where undefined."""
         counts = self._stack()
         pooled, per_image = counts.sum(axis=0), average_precision(counts)
         glands = np.sum([image.gland_counts for image in self.images], axis=0)
         return {
-            "schema_version": SCHEMA_VERSION,
-            "task": self.task,
-            "split": self.split,
-            "n_images": len(self.images),
-            "classes": [
-                {"id": entry.id, "name": entry.name, "foreground": entry.foreground}
-                for entry in self.labels.classes
-            ],
             "thresholds": dict(self.calibration.instance_thresholds),
             "objects": {
                 "true": sum(len(image.true) for image in self.images),
@@ -129,27 +117,28 @@ class Scorer:
                 "per_image": _by_threshold(mean_defined(per_image, axis=0)),
             },
             "f1": _by_threshold(f1(pooled)),
-            "precision": _number(precision(pooled)[0]),
-            "recall": _number(recall(pooled)[0]),
-            "pq": _number(panoptic_quality(pooled)[0]),
+            "precision": precision(pooled)[0],
+            "recall": recall(pooled)[0],
+            "pq": panoptic_quality(pooled)[0],
             "aji": _mean([image.aji for image in self.images]),
-            "object_f1": _number(object_f1(glands)),
+            "object_f1": object_f1(glands),
             "object_dice": _mean([image.object_dice for image in self.images]),
             "count_error": _mean([_count_error(image) for image in self.images]),
-            "tracking": as_json(self.tracks.metrics()),
+            "tracking": self.tracks.metrics(),
             "ci95": self._intervals(counts),
         }
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One row per image for metrics.csv: id, numbers of objects, scores; None where undefined."""
-        rows = []
+    def image_rows(self) -> Iterator[dict[str, Any]]:
+        """Numbers of objects and scores of each image."""
         for image in self.images:
-            scores = average_precision(image.counts)
-            row: dict[str, Any] = {"id": image.id, "true": len(image.true), "predicted": len(image.predicted)}
-            row |= {f"ap.{name}": value for name, value in _by_threshold(scores).items()}
-            row |= {"pq": _number(panoptic_quality(image.counts)[0]), "aji": _number(image.aji)}
-            rows.append(row)
-        return rows
+            by_threshold = _by_threshold(average_precision(image.counts))
+            yield {
+                "true": len(image.true),
+                "predicted": len(image.predicted),
+                **{f"ap.{name}": value for name, value in by_threshold.items()},
+                "pq": panoptic_quality(image.counts)[0],
+                "aji": image.aji,
+            }
 
     def _stack(self) -> NDArray[np.float64]:
         counts = [image.counts for image in self.images]
@@ -167,13 +156,10 @@ class Scorer:
             np.array(means, np.float64).reshape(-1, 3), lambda some: mean_defined(some, axis=0)
         )
         return {
-            "ap": {"pooled": {_name(t): _ends(ap[:, i]) for i, t in enumerate(THRESHOLDS)}},
-            "f1": {_name(t): _ends(harmonic[:, i]) for i, t in enumerate(THRESHOLDS)},
-            **{
-                name: _ends(ends[:, 0])
-                for name, ends in zip(("precision", "recall", "pq"), rest, strict=True)
-            },
-            **{name: _ends(per_image[:, i]) for i, name in enumerate(("aji", "object_dice", "count_error"))},
+            "ap": {"pooled": _by_threshold(ap.T)},
+            "f1": _by_threshold(harmonic.T),
+            **{name: ends[:, 0] for name, ends in zip(("precision", "recall", "pq"), rest, strict=True)},
+            **dict(zip(("aji", "object_dice", "count_error"), per_image.T, strict=True)),
         }
 
 
@@ -205,21 +191,9 @@ def _count_error(image: ImageScore) -> float:
     return float(abs(len(image.predicted) - len(image.true)))
 
 
-def _by_threshold(scores: np.ndarray) -> dict[str, float | None]:
-    return {_name(t): _number(score) for t, score in zip(THRESHOLDS, scores, strict=True)}
+def _by_threshold(scores: np.ndarray) -> dict[str, Any]:
+    return {f"{threshold:.2f}": score for threshold, score in zip(THRESHOLDS, scores, strict=True)}
 
 
-def _name(threshold: float) -> str:
-    return f"{threshold:.2f}"
-
-
-def _mean(values: list[float]) -> float | None:
-    return _number(mean_defined(np.array(values, np.float64)))
-
-
-def _number(value: Any) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-def _ends(pair: np.ndarray) -> list[float] | None:
-    return None if np.isnan(pair).any() else [float(pair[0]), float(pair[1])]
+def _mean(values: list[float]) -> NDArray[np.float64]:
+    return mean_defined(np.array(values, np.float64))

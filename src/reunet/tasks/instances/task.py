@@ -8,13 +8,12 @@ import numpy as np
 
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
-from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.metrics.matching import average_precision, match_counts
 from reunet.metrics.object_overlap import object_overlap
 from reunet.metrics.overlap import mean_defined
-from reunet.tasks.base import Classes, Maps, Pairs
+from reunet.tasks.base import Classes, Maps, Pairs, Task
 from reunet.tasks.instances.fit import fit
 from reunet.tasks.instances.flows import DEFAULTS, FLOWS, FOREGROUND, decode, heads, targets, turned
 from reunet.tasks.instances.properties import mean_by_object
@@ -32,13 +31,14 @@ IOU = np.array([0.5, 0.6, 0.7, 0.8, 0.9])
 """Thresholds whose average precision is the score."""
 
 
-class Instances:
+class Instances(Task):
     """Objects 1 .. n. Where these are of several classes, the head of the task `semantic` is learned too, and
     an object has the class of most of its pixels.
     """
 
-    name: TaskName = "instances"
+    name = "instances"
     score = "mean average precision over IoU 0.5 to 0.9"
+    learned_from = ("instances",)
     reach: Mapping[int, int] = {2: 128, 3: 32}
 
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:
@@ -103,3 +103,6 @@ def precision_of(truth: np.ndarray, found: np.ndarray, told: np.ndarray | None) 
 
 def _score(truth: Truth, found: InstanceMap) -> float:
     return float("nan") if truth.objects is None else precision_of(truth.objects, found, truth.told)
+
+
+TASK = Instances()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
-from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
-from reunet.tasks.base import Classes, Maps, Pairs
+from reunet.tasks.base import Classes, Maps, Pairs, Task
 from reunet.tasks.semantic.decode import decode, positive_class, threshold
 from reunet.tasks.semantic.fit import fit_calibration, validation_score
 from reunet.tasks.semantic.partial import merged_probabilities, target
@@ -30,14 +29,14 @@ __all__ = [
 ]
 
 
-class Semantic:
+class Semantic(Task):
     """The task: one softmax head with a channel per class, cross-entropy and Dice; where the dataset has
     regions, a sigmoid head with a channel per region.
     """
 
-    name: TaskName = "semantic"
+    name = "semantic"
     score = "mean foreground Dice"
-    reach: Mapping[int, int] = {2: 0, 3: 0}
+    learned_from = ("masks", "instances")
 
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:
         return (head(classes.labels),)
@@ -46,9 +45,6 @@ class Semantic:
         return (
             {} if truth.labels is None else {self.name: target(truth.labels, truth.classes, classes.labels)}
         )
-
-    def turned(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
-        return {}
 
     def decode(self, maps: Maps, classes: Classes, calibration: Calibration) -> Prediction:
         probabilities = maps.full(self.name)
@@ -78,3 +74,6 @@ def head(labels: LabelMap) -> HeadSpec:
     """The head that tells the classes of pixels, or their regions."""
     kind = {"activation": "sigmoid", "loss": "regions"} if labels.regions else {}
     return HeadSpec.parse({"name": "semantic", "channels": len(labels.outputs), **kind}, where="semantic")
+
+
+TASK = Semantic()

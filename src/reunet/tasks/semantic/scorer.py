@@ -1,8 +1,9 @@
-"""Collects images and gives the content of metrics.json and metrics.csv."""
+"""Scores of pixels, or of the regions that they form."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.plan import Calibration
-from reunet.contracts.plan import Task as TaskName
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import LabelError
@@ -20,14 +20,12 @@ from reunet.metrics.calibration import ReliabilityHistogram
 from reunet.metrics.overlap import confusion, dice, grouped, iou, mean_defined, pixel_error
 from reunet.metrics.partitions import rand_scores, regions_from_boundary
 from reunet.metrics.ranking import RankingHistogram
-from reunet.tasks.base import as_json
+from reunet.tasks.scorer import Scorer as Skeleton
 from reunet.tasks.semantic.decode import threshold
 from reunet.tasks.semantic.fit import true_regions
 from reunet.tasks.semantic.partial import merged_labels, merged_probabilities
-from reunet.tasks.semantic.shape_scores import Shapes, ends, number
+from reunet.tasks.semantic.shape_scores import Shapes
 from reunet.tasks.semantic.video_scores import VideoScores
-
-SCHEMA_VERSION = 1
 
 NAN = float("nan")
 
@@ -45,7 +43,7 @@ class ImageScore:
     ece: float = NAN
 
 
-class Scorer:
+class Scorer(Skeleton[ImageScore]):
     """Scores of semantic segmentation over the images of one split.
 
     Pooled scores count the pixels of all images together; per-image scores are means over images.
@@ -54,11 +52,10 @@ class Scorer:
     what counts, beside the classes of the label images.
     """
 
-    task: TaskName = "semantic"
+    task = "semantic"
 
     def __init__(self, labels: LabelMap, calibration: Calibration, split: str) -> None:
-        self.labels, self.calibration, self.split = labels, calibration, split
-        self.images: list[ImageScore] = []
+        super().__init__(labels, calibration, split)
         self.names = (*labels.names, *(region.name for region in labels.regions))
         self.counted = [i + len(labels.names) * bool(labels.regions) for i in labels.counted]
         self.shapes = Shapes(labels)
@@ -96,8 +93,8 @@ class Scorer:
         self.images.append(ImageScore(case, counts, auc, precision, v_rand, v_info, ece))
 
     def merge(self, other: Scorer) -> None:
-        """Add what another one has collected; see `reunet.tasks.base.Scorer`."""
-        self.images += other.images
+        """Add what another one has collected of other images."""
+        super().merge(other)
         self.shapes.merge(other.shapes)
         self.video.merge(other.video)
         for index, histogram in self.ranking.items():
@@ -110,48 +107,38 @@ class Scorer:
         """(classes, classes) pixels by true and predicted class over all images."""
         return self._stack().sum(axis=0)
 
-    def image_scores(self) -> dict[str, float | None]:
-        """Mean foreground Dice of each image, None where no foreground class is present."""
-        scores = self._columns(self._stack())[:, len(self.names)]
-        return {image.id: number(score) for image, score in zip(self.images, scores, strict=True)}
+    def main_scores(self) -> NDArray[np.float64]:
+        """Mean foreground Dice of each image, nan where no foreground class is present."""
+        return self._columns(self._stack())[:, len(self.names)]
 
-    def metrics(self) -> dict[str, Any]:
-        """The content of metrics.json; undefined scores are None and counted under `undefined`."""
+    def scores(self) -> dict[str, Any]:
+        """What metrics.json tells beside its header; nan where undefined, and counted under `undefined`."""
         counts = self._stack()
         columns = self._columns(counts)
         pooled = self._named(self._columns(counts.sum(axis=0)))
         per_image = self._named(mean_defined(columns, axis=0))
         return {
-            "schema_version": SCHEMA_VERSION,
-            "task": self.task,
-            "split": self.split,
-            "n_images": len(self.images),
-            "classes": [
-                {"id": entry.id, "name": entry.name, "foreground": entry.foreground}
-                for entry in self.labels.classes
-            ],
             "regions": [region.name for region in self.labels.regions],
             "threshold": threshold(self.labels, self.calibration) if self.has_probabilities else None,
             "dice": {"pooled": pooled["dice"], "per_image": per_image["dice"]},
             "iou": {"pooled": pooled["iou"], "per_image": per_image["iou"]},
             "pixel_error": pooled["pixel_error"],
-            "auc": number(_mean([h.auc() for h in self.ranking.values()])),
-            "average_precision": number(_mean([h.average_precision() for h in self.ranking.values()])),
-            "v_rand": number(_mean([image.v_rand for image in self.images])),
-            "v_info": number(_mean([image.v_info for image in self.images])),
-            "ece": number(self.reliability.ece()),
+            "auc": _mean([h.auc() for h in self.ranking.values()]),
+            "average_precision": _mean([h.average_precision() for h in self.ranking.values()]),
+            "v_rand": _mean([image.v_rand for image in self.images]),
+            "v_info": _mean([image.v_info for image in self.images]),
+            "ece": self.reliability.ece(),
             **self.shapes.metrics(),
-            "video": as_json(self.video.metrics()),
+            "video": self.video.metrics(),
             "undefined": self._undefined(columns),
             "ci95": self._intervals(counts, columns),
         }
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One row per image for metrics.csv: id, labelled pixels, scores; None where undefined."""
-        rows = []
+    def image_rows(self) -> Iterator[dict[str, Any]]:
+        """Labelled pixels and scores of each image."""
         columns = self._columns(self._stack())
         for image, values, shape in zip(self.images, columns, self.shapes.rows(), strict=True):
-            row: dict[str, Any] = {"id": image.id, "labelled_pixels": int(image.counts.sum())}
+            row: dict[str, Any] = {"labelled_pixels": image.counts.sum()}
             named = self._named(values)
             for score in ("dice", "iou"):
                 for kind in ("per_class", "per_region"):
@@ -159,9 +146,8 @@ class Scorer:
                 row[f"{score}.mean_foreground"] = named[score]["mean_foreground"]
             row |= {"iou.mean": named["iou"]["mean"], "pixel_error": named["pixel_error"]}
             for score in ("auc", "average_precision", "v_rand", "v_info", "ece"):
-                row[score] = number(getattr(image, score))
-            rows.append(row | shape)
-        return rows
+                row[score] = getattr(image, score)
+            yield row | shape
 
     def _check(self, case: str, truth: np.ndarray, prediction: np.ndarray) -> None:
         if truth.shape != prediction.shape:
@@ -233,7 +219,7 @@ class Scorer:
     def _named(self, columns: NDArray[np.float64]) -> dict[str, Any]:
         """Columns (2G + 4,), or interval ends (2, 2G + 4), under the names of metrics.json."""
         n = len(self.names)
-        cells = [number(column) if columns.ndim == 1 else ends(column) for column in columns.T]
+        cells = list(columns.T)
         return {
             "dice": {**self._by_name(cells[:n]), "mean_foreground": cells[n]},
             "iou": {
@@ -269,8 +255,8 @@ class Scorer:
             "dice": {"pooled": pooled["dice"], "per_image": per_image["dice"]},
             "iou": {"pooled": pooled["iou"], "per_image": per_image["iou"]},
             "pixel_error": pooled["pixel_error"],
-            "v_rand": ends(regions[:, 0]),
-            "v_info": ends(regions[:, 1]),
+            "v_rand": regions[:, 0],
+            "v_info": regions[:, 1],
             **self.shapes.intervals(),
         }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -52,15 +51,16 @@ class Shapes:
         self._images += other._images
 
     def metrics(self) -> dict[str, Any]:
-        """Fields of metrics.json: means over images; lengths are sums over the images with thin truth."""
+        """Fields of metrics.json, nan where undefined: means over images; lengths are sums over those with
+        thin truth.
+        """
         images = self._stack()
         means, lengths = mean_defined(images, axis=0), np.nansum(images, axis=0)
         found: dict[str, Any] = {name: self._named(means[:, i]) for i, name in enumerate(SCORES)}
         thin = np.any(~np.isnan(images[..., -1:]), axis=0)
         cells = np.where(thin, lengths[:, -len(LENGTHS) :], np.nan).T
         found["skeleton_length"] = {
-            side: dict(zip(self.names, map(number, cell), strict=True))
-            for side, cell in zip(LENGTHS, cells, strict=True)
+            side: dict(zip(self.names, cell, strict=True)) for side, cell in zip(LENGTHS, cells, strict=True)
         }
         return found
 
@@ -73,19 +73,19 @@ class Shapes:
         """95 % intervals of the means over classes."""
         images = self._stack()[..., : len(SCORES)]
         found = interval(images, lambda some: mean_defined(mean_defined(some, axis=0), axis=0))
-        return {name: ends(found[:, i]) for i, name in enumerate(SCORES)}
+        return dict(zip(SCORES, found.T, strict=True))
 
-    def rows(self) -> list[dict[str, float | None]]:
+    def rows(self) -> list[dict[str, float]]:
         """Per image the means over classes, for metrics.csv."""
         means = mean_defined(self._stack(), axis=1)
-        return [{name: number(row[i]) for i, name in enumerate(SCORES)} for row in means]
+        return [dict(zip(SCORES, row[: len(SCORES)], strict=True)) for row in means]
 
     def _stack(self) -> NDArray[np.float64]:
         return np.array(self._images).reshape(-1, len(self.names), len(SCORES) + len(LENGTHS))
 
     def _named(self, means: NDArray[np.float64]) -> dict[str, Any]:
-        by_name = dict(zip(self.names, map(number, means), strict=True))
-        return {"per_class": by_name, "mean_foreground": number(float(mean_defined(means)))}
+        by_name = dict(zip(self.names, means, strict=True))
+        return {"per_class": by_name, "mean_foreground": mean_defined(means)}
 
 
 def shape_scores(
@@ -104,13 +104,3 @@ def shape_scores(
     lines = skeleton(truth), skeleton(prediction)
     lengths = [skeleton_length(one, spacing) for one in lines]
     return hd95(distances), near, lines_dice(truth, prediction, *lines), lengths[0], lengths[1]
-
-
-def number(value: float) -> float | None:
-    """None for nan."""
-    return None if math.isnan(value) else float(value)
-
-
-def ends(pair: np.ndarray) -> list[float] | None:
-    """The ends of an interval, None where it is undefined."""
-    return None if np.isnan(pair).any() else [float(pair[0]), float(pair[1])]
