@@ -82,8 +82,8 @@ def assembled(blocks: Blocks, kind: str) -> np.ndarray:
         values = getattr(block, kind)
         if result is None:
             result = np.zeros((*blocks.size, *values.shape[len(blocks.size) :]), values.dtype)
-        result[block.box] = values
-        seen[block.box] += 1
+        result[block.part] = values
+        seen[block.part] += 1
     assert (seen == 1).all()
     assert result is not None
     return result
@@ -286,7 +286,7 @@ def pixels(blocks: list[Block], kind: str, size: tuple[int, ...]) -> np.ndarray:
     result = np.zeros(size, np.int32)
     for block in blocks:
         if getattr(block, kind) is not None:
-            result[block.box] = getattr(block, kind)
+            result[block.part] = getattr(block, kind)
     return result
 
 
@@ -385,7 +385,7 @@ def test_an_image_that_is_seen_at_another_resolution(data: st.DataObject, rank: 
         apart = np.zeros_like(probabilities)
         for region in regions:
             for block in region:
-                apart[block.box] += block.probabilities
+                apart[block.part] += block.probabilities
     whole = predictor(image, spacing=own if rank == 3 else None).probabilities
     np.testing.assert_allclose(probabilities, whole, atol=5e-3 if rank == 2 else 2e-4)
     np.testing.assert_allclose(apart, probabilities, atol=1e-5)

@@ -11,6 +11,7 @@ from reunet.contracts.labels import LabelMap, default_classes
 from reunet.errors import UsageError
 from reunet.io.masks import write_mask
 from reunet.io.render import write_picture
+from reunet.slices import Slices
 from reunet.storage import write_json
 
 LABELS = LabelMap(classes=default_classes([0, 1], ["background", "cell"]))
@@ -113,9 +114,7 @@ def _add_cell(
     light[window][free] = (brightness * (0.55 + 0.45 * np.sqrt(shape)) * texture[window])[free]
 
 
-def _outline(
-    rng: np.random.Generator, center: np.ndarray, radius: float, window: tuple[slice, ...]
-) -> np.ndarray:
+def _outline(rng: np.random.Generator, center: np.ndarray, radius: float, window: Slices) -> np.ndarray:
     """Within the window: 1 in the centre of an irregular ellipse, falling to 0 at its outline and outside."""
     ys, xs = np.mgrid[window].astype(np.float32)
     turn = rng.uniform(0, np.pi)

@@ -18,11 +18,12 @@ from reunet.contracts.results import Prediction
 from reunet.inference.ahead import ahead
 from reunet.inference.predictor import Predictor, as_image
 from reunet.inference.strips import Layout
-from reunet.inference.tiling import Box, Outputs, Pixels, Slab, add_up, predict_slabs
+from reunet.inference.tiling import Outputs, Pixels, Slab, add_up, predict_slabs
 from reunet.io.channels import fit_channels
 from reunet.io.lazy import LazyImage
 from reunet.sampling.intensity import Statistics, scaled
 from reunet.sampling.resized_parts import Side, resized_part
+from reunet.slices import Slices, corner_of, grid, seen_from, size_of, within
 from reunet.tasks.base import Maps
 from reunet.tasks.detection.decode import best, chosen, confident, no_boxes, suppressed
 from reunet.tasks.instances.stitching import Stitcher
@@ -33,11 +34,12 @@ from reunet.tasks.work import Work
 class Block:
     """The result for a part of an image.
 
-    box: the part. labels: (*box) uint8 class indices. probabilities: (*box, classes) float32. instances:
-    (*box) int32 ids, to be looked up in `Blocks.ids` afterwards. None is what the tasks do not tell.
+    part: of the image. labels: (*part) uint8 class indices. probabilities: (*part, classes) float32.
+    instances: (*part) int32 ids, to be looked up in `Blocks.ids` afterwards. None is what the tasks do not
+    tell.
     """
 
-    box: Box
+    part: Slices
     labels: np.ndarray | None = None
     probabilities: np.ndarray | None = None
     instances: np.ndarray | None = None
@@ -86,7 +88,7 @@ class Blocks:
         where: object,
         max_memory: int | None = None,
         keep_probabilities: bool = False,
-        region: Box | None = None,
+        region: Slices | None = None,
         intensity: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         self.predictor, self.image, self.where = predictor, image, where
@@ -116,7 +118,7 @@ class Blocks:
                 yield self._decoded((rows, *strip), maps)
 
     @property
-    def regions(self) -> list[Box]:
+    def regions(self) -> list[Slices]:
         """Parts of the image that can be predicted apart from each other."""
         return self.layout.regions(self.strips)
 
@@ -134,7 +136,7 @@ class Blocks:
             whole.absorb(region)
         return whole.affine()
 
-    def statistics(self, region: Box) -> Statistics:
+    def statistics(self, region: Slices) -> Statistics:
         """Of the intensities of a region, as far as those of the image count."""
         found = Statistics(self.layout.seen, self.predictor.plan.input.intensity)
         if self.has_own_intensity:
@@ -182,25 +184,25 @@ class Blocks:
 
         return Pixels(self.layout.seen, self._read, self.layout.chunk_rows, prepare)
 
-    def _read(self, box: Box) -> np.ndarray:
+    def _read(self, part: Slices) -> np.ndarray:
         """Pixels as the network sees them, but for their intensities."""
         if not self.layout.is_resized:
-            return self._stored(box)
-        return resized_part(self._stored, self.layout.inwards, box)
+            return self._stored(part)
+        return resized_part(self._stored, self.layout.inwards, part)
 
-    def _stored(self, box: Box) -> np.ndarray:
-        pixels = as_image(self.image.read(box), self.where, len(self.size))
+    def _stored(self, part: Slices) -> np.ndarray:
+        pixels = as_image(self.image.read(part), self.where, len(self.size))
         return fit_channels(pixels, self.predictor.plan.input, self.where)
 
-    def _parts(self, region: Box) -> Generator[tuple[Box, np.ndarray], None, None]:
+    def _parts(self, region: Slices) -> Generator[tuple[Slices, np.ndarray], None, None]:
         """A region as the network sees it, in pieces as large as what is read at a time while predicting."""
-        rows, *others = self.layout.as_seen(region)
         step = self.layout.chunk_rows * ceil(self.predictor.tiling.tile[0] / self.layout.chunk_rows)
-        for first in range(rows.start, rows.stop, step):
-            part = (slice(first, min(first + step, rows.stop)), *others)
+        for part in grid(self.layout.as_seen(region), (step, *self.layout.seen[1:])):
             yield part, self._read(part)
 
-    def _windows(self, slabs: Iterator[Slab], wide: Box, needed: Box) -> Iterator[tuple[slice, PartOfMaps]]:
+    def _windows(
+        self, slabs: Iterator[Slab], wide: Slices, needed: Slices
+    ) -> Iterator[tuple[slice, PartOfMaps]]:
         """Rows of a block, and what the network says of all that its decoding sees.
 
         wide, needed: of the strip, in pixels of the image and of the network.
@@ -212,13 +214,13 @@ class Blocks:
                     yield rows, self._maps(slab.heads, slab.first, (rows, *wide[1:]), needed)
             return
         held: Outputs = {}  # rows from `first`
-        first, step, end = needed[0].start, self.layout.step(wide), self._rows.stop
-        blocks = [slice(a, min(a + step, end)) for a in range(self._rows.start, end, step)]
+        first = needed[0].start
+        blocks = [rows for (rows,) in grid((self._rows,), (self.layout.step(wide),))]
         for slab in self._noted(slabs):
             held = {h: np.concatenate([held[h], x]) if h in held else x.copy() for h, x in slab.heads.items()}
             stop = first + max((len(x) for x in held.values()), default=0)
             while blocks:
-                window = (self.layout.grown(blocks[0], self.size[0]), *wide[1:])
+                window = (*self.layout.wide(blocks[:1]), *wide[1:])
                 rows = self.layout.outwards[0].source(window[0])
                 if rows.stop > stop:
                     break
@@ -226,36 +228,35 @@ class Blocks:
                 yield blocks.pop(0), self._maps(heads, rows.start, window, needed)
                 kept = stop
                 if blocks:
-                    kept = self.layout.outwards[0].source(self.layout.grown(blocks[0], self.size[0])).start
+                    kept = self.layout.outwards[0].source(self.layout.wide(blocks[:1])[0]).start
                 held = {h: x[kept - first :] for h, x in held.items()}
                 first = kept
 
-    def _maps(self, heads: Outputs, first: int, window: Box, needed: Box) -> PartOfMaps:
-        size = tuple(part.stop - part.start for part in window)
-        corner = (first, *(part.start for part in needed[1:]))
-        return PartOfMaps(heads, size, corner, window, self.layout.outwards)
+    def _maps(self, heads: Outputs, first: int, window: Slices, needed: Slices) -> PartOfMaps:
+        corner = (first, *corner_of(needed)[1:])
+        return PartOfMaps(heads, size_of(window), corner, window, self.layout.outwards)
 
     def _noted(self, slabs: Iterator[Slab]) -> Iterator[Slab]:
         for slab in slabs:
             add_up(self.summary.whole, slab.whole)
             yield slab
 
-    def _decoded(self, box: Box, maps: PartOfMaps) -> Block:
+    def _decoded(self, part: Slices, maps: PartOfMaps) -> Block:
         window = maps.window
         found = self._work.decode(maps, self.predictor.calibration)
-        inside = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(box, window, strict=True))
+        inside = within(part, window)
         if found.candidates is not None:
-            corner = np.array([part.start for part in window] * 2, np.float32)
+            corner = np.array(corner_of(window) * 2, np.float32)
             moved = replace(found.candidates, corners=found.candidates.corners + corner)
-            self.summary.candidates = best([*self.summary.candidates, _centred(moved, box)])
+            self.summary.candidates = best([*self.summary.candidates, _centred(moved, part)])
         keep = self._keep_probabilities and found.probabilities is not None
         return Block(
-            box,
+            part,
             None if found.labels is None else found.labels[inside],
             found.probabilities[inside].copy() if keep and found.probabilities is not None else None,
             None
             if found.instances is None
-            else self.summary.stitcher.add(found.instances, window, box, found.labels),
+            else self.summary.stitcher.add(found.instances, window, part, found.labels),
         )
 
 
@@ -268,27 +269,23 @@ class PartOfMaps(Maps):
     """
 
     corner: tuple[int, ...]
-    window: Box
+    window: Slices
     sides: tuple[Side, ...]
 
     def full(self, head: str) -> np.ndarray:
         """A head at the size of the part, (*window, channels) float32."""
         x = self.heads[head]
 
-        def read(box: Box) -> np.ndarray:
-            places = zip(box, self.corner, strict=True)
-            return x[tuple(slice(part.start - first, part.stop - first) for part, first in places)]
-
-        return resized_part(read, self.sides, self.window)
+        return resized_part(lambda part: x[seen_from(part, self.corner)], self.sides, self.window)
 
     def placed(self, boxes: Boxes, head: str) -> Boxes:
         """Boxes in pixels of a head, in those of the part."""
         scale = np.array([side.new / side.old for side in self.sides] * 2)
-        first = np.array([part.start for part in self.window] * 2)
+        first = np.array(corner_of(self.window) * 2)
         return replace(boxes, corners=((boxes.corners + self.corner * 2) * scale - first).astype(np.float32))
 
 
-def _centred(boxes: Boxes, part: Box) -> Boxes:
+def _centred(boxes: Boxes, part: Slices) -> Boxes:
     """The boxes whose middle lies in a part of the image."""
     low, high = (np.array([getattr(side, end) for side in part]) for end in ("start", "stop"))
     middle = (boxes.corners[:, : len(part)].astype(np.float64) + boxes.corners[:, len(part) :]) / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise, product
 from math import ceil, prod
 
@@ -9,10 +10,11 @@ import numpy as np
 
 from reunet.errors import PlanError, TooLargeError
 from reunet.inference.predictor import Predictor, seen_size
-from reunet.inference.tiling import Axis, Box
+from reunet.inference.tiling import Axis
 from reunet.io.lazy import LazyImage
 from reunet.sampling.resize import way_of
 from reunet.sampling.resized_parts import Side, sides_of
+from reunet.slices import Slices, all_of, area_of, grid, grown, size_of
 
 ROWS = {2: 1024, 3: 64}
 """Rows of the first axis in a block whose objects are decoded, by rank."""
@@ -91,7 +93,7 @@ class Layout:
         """Rows of the image per row that the network sees."""
         return self.size[0] / self.seen[0]
 
-    def strips(self, max_memory: int | None) -> list[Box]:
+    def strips(self, max_memory: int | None) -> list[Slices]:
         """The parts of all axes but the first. Raises TooLargeError when single tiles need too much."""
         most = round(ACROSS ** (1 / len(self.axes[1:])))
         counts = [min(len(axis.starts), most) for axis in self.axes[1:]]
@@ -100,7 +102,7 @@ class Layout:
                 _spread(axis, n, outwards)
                 for axis, n, outwards in zip(self.axes[1:], counts, self.outwards[1:], strict=True)
             ]
-            strips: list[Box] = list(product(*sides))
+            strips: list[Slices] = list(product(*sides))
             needed = max(self.memory(strip) for strip in strips)
             if max_memory is None or needed <= max_memory:
                 return strips
@@ -114,55 +116,51 @@ class Layout:
                 )
             counts[counts.index(max(counts))] = max(counts) // 2
 
-    def regions(self, strips: list[Box]) -> list[Box]:
+    def regions(self, strips: list[Slices]) -> list[Slices]:
         """The image in parts that can be predicted apart from each other, each some tiles high: neighbours
         both compute the tiles at their border.
         """
         step = ROWS[len(self.size)]
         high = step * ceil(HIGH * self._predictor.tiling.tile[0] * self._stretch / step)
-        rows = [slice(a, min(a + high, self.size[0])) for a in range(0, self.size[0], high)]
-        return [(part, *strip) for strip in strips for part in rows]
+        columns = ((*all_of(self.size[:1]), *strip) for strip in strips)
+        return [part for column in columns for part in grid(column, (high, *self.size[1:]))]
 
-    def wide(self, core: Box) -> Box:
-        """A part of the image with what its decoding must see around it."""
-        return tuple(self.grown(part, n) for part, n in zip(core, self.size, strict=True))
+    def wide(self, core: Sequence[slice]) -> Slices:
+        """A part of the image, or of its first axes, with what its decoding must see around it."""
+        return grown(tuple(core), self._reach, self.size[: len(core)])
 
-    def grown(self, part: slice, length: int) -> slice:
-        """The same along an axis of that length."""
-        return slice(max(part.start - self._reach, 0), min(part.stop + self._reach, length))
-
-    def needed(self, window: Box) -> Box:
+    def needed(self, window: Slices) -> Slices:
         """What the network must say for a part of the image, in its own pixels."""
         return tuple(side.source(part) for side, part in zip(self.outwards, window, strict=True))
 
-    def as_seen(self, part: Box) -> Box:
+    def as_seen(self, part: Slices) -> Slices:
         """A part of the image in pixels of the network; parts that touch still do, and do not overlap."""
         sizes = zip(part, self.size, self.seen, strict=True)
         return tuple(slice(round(p.start * m / n), round(p.stop * m / n)) for p, n, m in sizes)
 
-    def step(self, wide: Box) -> int:
+    def step(self, wide: Slices) -> int:
         """Rows of a block: fewer where there is nothing to decode but what is resized would be large."""
         most = ROWS[len(self.size)]
         if self._reach:
             return most
-        return int(np.clip(RESIZED // (_area(wide[1:]) * self._maps * 4), 1, most))
+        return int(np.clip(RESIZED // (area_of(wide[1:]) * self._maps * 4), 1, most))
 
-    def memory(self, strip: Box) -> int:
+    def memory(self, strip: Slices) -> int:
         """Bytes that predicting a strip takes beside the engine; the formula of docs/scaling.md."""
         tiling, height, maps = self._predictor.tiling, self.seen[0], self._maps
         channels, item = self._image.header.channels, np.dtype(self._image.header.dtype).itemsize
         wide = self.wide((slice(0, self.size[0]), *strip))
         needed = self.needed(wide)
         across = prod(
-            min(part.stop - part.start + 2 * side, n)
-            for part, side, n in zip(needed[1:], tiling.tile[1:], self.seen[1:], strict=True)
+            min(length + 2 * side, n)
+            for length, side, n in zip(size_of(needed)[1:], tiling.tile[1:], self.seen[1:], strict=True)
         )
         rows = min(tiling.tile[0], height)
         read = min(rows + 2 * self.chunk_rows, height + self.chunk_rows)
         reading = 2 * read * across * channels * (item if not self.is_resized else 4)
         chunk = DECODED_AT_ONCE * prod(self._image.chunk) * channels * item
         tiles = QUEUED * tiling.batch * 4 * prod(tiling.tile) * (channels + maps)
-        width, wide_seen = _area(wide[1:]), _area(needed[1:])
+        width, wide_seen = area_of(wide[1:]), area_of(needed[1:])
         band = rows * wide_seen * maps * 4
         step = self.step(wide) + 2 * self._reach
         if self._reach:
@@ -170,13 +168,9 @@ class Layout:
         else:
             decoding = rows * width * 16
         if self.is_resized:
-            reading += ceil(self.chunk_rows * self._stretch + 4) * _area(strip) * channels * (item + 12)
+            reading += ceil(self.chunk_rows * self._stretch + 4) * area_of(strip) * channels * (item + 12)
             decoding += 3 * step * width * maps * 4 + band
         return reading + chunk + tiles * (2 if self._predictor.tta else 1) + band + decoding + WAITING
-
-
-def _area(part: Box) -> int:
-    return prod(side.stop - side.start for side in part)
 
 
 def _spread(axis: Axis, tiles: int, side: Side) -> list[slice]:

@@ -6,21 +6,19 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from itertools import product
+from itertools import chain, product
 from math import prod
 
 import numpy as np
 
 from reunet.errors import ModelFileError, PlanError
 from reunet.inference.ahead import ahead
+from reunet.slices import Slices, all_of, overlap, placed, size_of, within
 
 Network = Callable[[np.ndarray], dict[str, np.ndarray]]
 """Tiles (B, *tile, C) float32 to {head: (B, *output, K) float32}."""
 
 Size = tuple[int, ...]
-Box = tuple[slice, ...]
-"""A part of an image: a slice with start and stop for each axis of space."""
-
 Outputs = dict[str, np.ndarray]
 
 
@@ -83,12 +81,12 @@ class Tiling:
 class Pixels:
     """An image that tiles are cut from.
 
-    read: a box to its pixels (*box, C). rows: it is best read in so many rows of the first axis at a time.
+    read: a part to its pixels (*part, C). rows: it is best read in so many rows of the first axis at a time.
     prepare: pixels (*any, C) as read to float32 as the network sees them.
     """
 
     size: Size
-    read: Callable[[Box], np.ndarray]
+    read: Callable[[Slices], np.ndarray]
     rows: int = 1
     prepare: Callable[[np.ndarray], np.ndarray] = np.asarray
 
@@ -163,14 +161,14 @@ def predict_tiled(network: Network, image: np.ndarray, tiling: Tiling) -> Output
     image: (*space, C) float32, every axis at least 1. Returns {head: (*space, K) float32}, and of a head that
     speaks of whole images the mean over the tiles, {head: (K,)}. Raises as `predict_slabs` does.
     """
-    return predict_whole(network, Pixels(image.shape[:-1], lambda box: image[box]), tiling)
+    return predict_whole(network, Pixels(image.shape[:-1], lambda part: image[part]), tiling)
 
 
 def predict_whole(network: Network, image: Pixels, tiling: Tiling) -> Outputs:
     """The same of any image, its heads put together."""
     heads: Outputs = {}
     whole: Outputs = {}
-    for slab in predict_slabs(network, image, tiling, tuple(slice(0, side) for side in image.size)):
+    for slab in predict_slabs(network, image, tiling, all_of(image.size)):
         for head, x in slab.heads.items():
             if head not in heads:
                 heads[head] = np.empty((*image.size, x.shape[-1]), np.float32)
@@ -186,23 +184,23 @@ def add_up(total: Outputs, more: Outputs) -> None:
 
 
 def predict_slabs(
-    network: Network, image: Pixels, tiling: Tiling, box: Box, core: Box | None = None
+    network: Network, image: Pixels, tiling: Tiling, part: Slices, core: Slices | None = None
 ) -> Iterator[Slab]:
-    """Predict a box of an image, rows after rows of its first axis: a tile's height of it is in memory.
+    """Predict a part of an image, rows after rows of its first axis: a tile's height of it is in memory.
 
     The image is mirrored at its borders where a tile reaches beyond it (the overlap-tile strategy of
     Ronneberger et al. 2015). Reading, the network and blending overlap, each in a thread of its own.
-    core: the part of the box whose tiles count for heads of whole images; all of it by default. Raises
+    core: the pixels of the part whose tiles count for heads of whole images; all of it by default. Raises
     ModelFileError, naming the tile, when the network gives NaN or infinity.
     """
     axes = tiling.cut(image.size)
-    grid = list(product(*(axis.touching(part) for axis, part in zip(axes, box, strict=True))))
+    grid = list(product(*(axis.touching(side) for axis, side in zip(axes, part, strict=True))))
     groups = _groups(image, axes, grid, tiling)
     if len(grid) <= tiling.batch:  # nothing to overlap
         outputs: Iterator[list[tuple[Size, Outputs]]] = _outputs(network, groups)
     else:
         outputs = ahead(_outputs(network, ahead(groups)))
-    return _blended(outputs, axes, tiling.outputs, box, core or box, image.size)
+    return _blended(outputs, axes, tiling.outputs, part, core or part, image.size)
 
 
 def _groups(
@@ -287,52 +285,64 @@ def _blended(
     outputs: Iterator[list[tuple[Size, Outputs]]],
     axes: Sequence[Axis],
     side: Size,
-    box: Box,
-    core: Box,
+    part: Slices,
+    core: Slices,
     size: Size,
 ) -> Iterator[Slab]:
-    sums: Outputs = {}
-    whole: Outputs = {}
-    first, row = box[0].start, -1
-    shape = (min(side[0], box[0].stop - first), *(part.stop - part.start for part in box[1:]))
-    tiles = prod(len(axis.starts) for axis in axes)
+    blend, row = _Blend(axes, side, part, core, size), -1
+    for place, heads in chain.from_iterable(outputs):
+        if place[0] != row:
+            row = place[0]
+            yield from blend.done(axes[0].starts[row])
+        blend.add(place, heads)
+    yield from blend.done(part[0].stop)
 
-    def done(up_to: int) -> Iterator[Slab]:
-        nonlocal first
-        count = min(up_to, box[0].stop) - first
+
+class _Blend:
+    """Adds up tiles, weighted, as they come; holds the rows of the part that further tiles may touch.
+
+    side: size of what the network says of a tile. core: see `predict_slabs`. size: of the image.
+    """
+
+    def __init__(self, axes: Sequence[Axis], side: Size, part: Slices, core: Slices, size: Size) -> None:
+        self._axes, self._side, self._core, self._size = axes, side, core, size
+        self._left = part  # what has not been given yet
+        self._sums: Outputs = {}
+        self._whole: Outputs = {}
+        rows, *others = size_of(part)
+        self._shape = (min(side[0], rows), *others)
+        self._tiles = np.float32(prod(len(axis.starts) for axis in axes))
+
+    def add(self, place: Size, heads: Outputs) -> None:
+        """What the network says of the tile at a place of the grid."""
+        start = tuple(axis.starts[i] for axis, i in zip(self._axes, place, strict=True))
+        tile = placed(start, self._side)
+        both = overlap(tile, self._left)
+        local, into = within(both, tile), within(both, self._left)
+        weights = [axis.weights[i][part] for axis, i, part in zip(self._axes, place, local, strict=True)]
+        for head, output in heads.items():
+            if output.ndim == 1:
+                if _begins_in(start, self._core, self._size):
+                    add_up(self._whole, {head: output / self._tiles})
+                continue
+            _check_finite(output, start, self._side)
+            if head not in self._sums:
+                self._sums[head] = np.zeros((*self._shape, output.shape[-1]), np.float32)
+            self._sums[head][into] += _weighted(output[local], weights)
+
+    def done(self, up_to: int) -> Iterator[Slab]:
+        """The rows before that one, if there are new ones: no further tile touches them."""
+        rows, *others = self._left
+        count = min(up_to, rows.stop) - rows.start
         if count <= 0:
             return
-        yield Slab(first, {head: x[:count] for head, x in sums.items()}, dict(whole))
-        whole.clear()
-        first += count
-        for x in sums.values():
+        yield Slab(rows.start, {head: x[:count] for head, x in self._sums.items()}, dict(self._whole))
+        self._whole.clear()
+        self._left = (slice(rows.start + count, rows.stop), *others)
+        for x in self._sums.values():
             for i in range(len(x) - count):  # one by one, since NumPy copies what overlaps
                 x[i] = x[i + count]
             x[len(x) - count :] = 0
-
-    for place, heads in (one for group in outputs for one in group):
-        start = tuple(axis.starts[i] for axis, i in zip(axes, place, strict=True))
-        if place[0] != row:
-            yield from done(start[0])
-            row = place[0]
-        corner = (first, *(part.start for part in box[1:]))
-        spans = [
-            (max(at, low), min(at + length, part.stop))
-            for at, length, low, part in zip(start, side, corner, box, strict=True)
-        ]
-        local = tuple(slice(a - at, b - at) for (a, b), at in zip(spans, start, strict=True))
-        into = tuple(slice(a - low, b - low) for (a, b), low in zip(spans, corner, strict=True))
-        weights = [axis.weights[i][part] for axis, i, part in zip(axes, place, local, strict=True)]
-        for head, output in heads.items():
-            if output.ndim == 1:
-                if _begins_in(start, core, size):
-                    add_up(whole, {head: output / np.float32(tiles)})
-                continue
-            _check_finite(output, start, side)
-            if head not in sums:
-                sums[head] = np.zeros((*shape, output.shape[-1]), np.float32)
-            sums[head][into] += _weighted(output[local], weights)
-    yield from done(box[0].stop)
 
 
 def _weighted(output: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarray:
@@ -342,7 +352,7 @@ def _weighted(output: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarray:
     return (output.reshape(lines.shape) * lines).reshape(output.shape)
 
 
-def _begins_in(start: Size, part: Box, size: Size) -> bool:
+def _begins_in(start: Size, part: Slices, size: Size) -> bool:
     places = zip(start, size, part, strict=True)
     return all(side.start <= min(max(at, 0), n - 1) < side.stop for at, n, side in places)
 

@@ -1,18 +1,17 @@
-"""An array too large for memory, kept in a folder while it is being made: written and read box by box."""
+"""An array too large for memory, kept in a folder while it is being made: written and read part by part."""
 
 from __future__ import annotations
 
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
-from itertools import product
-from math import ceil, prod
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-Box = tuple[slice, ...]
+from reunet.slices import Slices, overlap, size_of, touched, within
 
 HELD = 2**25
 """Bytes of chunks that wait in memory for the rest of their values."""
@@ -40,29 +39,24 @@ class BlockStore:
         self.flush()
         return self.__dict__
 
-    def write(self, box: Box, values: np.ndarray) -> None:
-        """Set a box, a slice with start and stop per axis, to `values` (*box)."""
-        for place, inside, part in self._touched(box):
-            self._get(place)[inside] = values[part]
+    def write(self, part: Slices, values: np.ndarray) -> None:
+        """Set a part to `values` (*part)."""
+        for place, inside, here in self._touched(part):
+            self._get(place)[inside] = values[here]
             self._changed.add(place)
 
-    def read(self, box: Box) -> np.ndarray:
-        """The values of a box."""
-        result = np.empty([part.stop - part.start for part in box], self.dtype)
-        for place, inside, part in self._touched(box):
-            result[part] = self._get(place)[inside]
+    def read(self, part: Slices) -> np.ndarray:
+        """The values of a part."""
+        result = np.empty(size_of(part), self.dtype)
+        for place, inside, here in self._touched(part):
+            result[here] = self._get(place)[inside]
         return result
 
-    def _touched(self, box: Box) -> Iterator[tuple[tuple[int, ...], Box, Box]]:
-        """Each chunk that a box touches: its place, the part in the chunk, the part in the box."""
-        ranges = [range(p.start // n, ceil(p.stop / n)) for p, n in zip(box, self.chunk, strict=True)]
-        for place in product(*ranges):
-            inside, part = [], []
-            for i, side, span in zip(place, self.chunk, box, strict=True):
-                low, high = max(i * side, span.start), min((i + 1) * side, span.stop)
-                inside.append(slice(low - i * side, high - i * side))
-                part.append(slice(low - span.start, high - span.start))
-            yield place, tuple(inside), tuple(part)
+    def _touched(self, part: Slices) -> Iterator[tuple[tuple[int, ...], Slices, Slices]]:
+        """Each chunk that a part touches: its place, and what they share as pixels of each."""
+        for place, chunk in touched(part, self.chunk):
+            both = overlap(part, chunk)
+            yield place, within(both, chunk), within(both, part)
 
     def _get(self, place: tuple[int, ...]) -> np.ndarray:
         if place in self._held:

@@ -1,10 +1,9 @@
-"""Masks larger than memory: OME-Zarr with a pyramid, and tiled BigTIFF, written box by box."""
+"""Masks larger than memory: OME-Zarr with a pyramid, and tiled BigTIFF, written part by part."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ import numpy as np
 from reunet.contracts.labels import LabelMap
 from reunet.io.lazy import package
 from reunet.io.masks import palette
+from reunet.slices import Slices, all_of, grid, size_of
 from reunet.storage import atomic_path, publish_folder
-
-Box = tuple[slice, ...]
 
 TILE = 512
 """Side of the tiles of a TIFF, and of the chunks of a Zarr image."""
@@ -38,14 +36,14 @@ SMALLEST = 512
 class LargeMask:
     """A mask to be written.
 
-    size: of (H, W) or (D, H, W). read: a box to its values, (*box) of dtype. spacing: size of a pixel per
+    size: of (H, W) or (D, H, W). read: a part to its values, (*part) of dtype. spacing: size of a pixel per
     axis, in micrometres (volumes: millimetres) or None. labels: the classes whose ids the values are; None of
     objects.
     """
 
     size: tuple[int, ...]
     dtype: np.dtype
-    read: Callable[[Box], np.ndarray]
+    read: Callable[[Slices], np.ndarray]
     spacing: tuple[float, ...] | None = None
     labels: LabelMap | None = None
 
@@ -54,13 +52,9 @@ def write_tiled_tiff(path: Path, mask: LargeMask) -> None:
     """A tiled BigTIFF, atomically: a page per slice, the colours of the classes in its palette."""
     import tifffile
 
-    pages = mask.size[:-2]
-
     def tiles() -> Iterator[np.ndarray]:
-        counts = [ceil(side / TILE) for side in mask.size[-2:]]
-        for *page, i, j in product(*map(range, pages), *map(range, counts)):
-            box = (*(slice(n, n + 1) for n in page), *_square(i, j, mask.size[-2:]))
-            values = mask.read(box).reshape([part.stop - part.start for part in box[-2:]])
+        for part in grid(all_of(mask.size), (1, TILE, TILE)[-len(mask.size) :]):
+            values = mask.read(part).reshape(size_of(part)[-2:])
             yield np.pad(values, [(0, TILE - side) for side in values.shape])
 
     colour: dict[str, Any] = {"photometric": "minisblack"}
@@ -81,22 +75,17 @@ def write_tiled_tiff(path: Path, mask: LargeMask) -> None:
         )
 
 
-def _square(i: int, j: int, size: tuple[int, ...]) -> Box:
-    places = zip((i, j), size, strict=True)
-    return tuple(slice(n * TILE, min((n + 1) * TILE, side)) for n, side in places)
+Fill = Callable[[Slices], None]
+"""Writes a part of an array; can be pickled where the reading function of the mask can."""
+
+Each = Callable[[Fill, Sequence[Slices]], None]
+"""Calls a function with every part, in any order, perhaps in other processes that see the same files."""
 
 
-Fill = Callable[[Box], None]
-"""Writes a box of an array; can be pickled where the reading function of the mask can."""
-
-Each = Callable[[Fill, Sequence[Box]], None]
-"""Calls a function with every box, in any order, perhaps in other processes that see the same files."""
-
-
-def one_by_one(fill: Fill, boxes: Sequence[Box]) -> None:
+def one_by_one(fill: Fill, parts: Sequence[Slices]) -> None:
     """Here, in order."""
-    for box in boxes:
-        fill(box)
+    for part in parts:
+        fill(part)
 
 
 def write_ome_zarr(path: Path, mask: LargeMask, each: Each = one_by_one) -> None:
@@ -121,7 +110,7 @@ def write_ome_zarr(path: Path, mask: LargeMask, each: Each = one_by_one) -> None
                 fill_value=0,
             )
             piece = tuple(side * PIECE[rank] for side in chunk)
-            each(_Level(folder / str(level), chunk, read), list(boxes_of(size, piece)))
+            each(_Level(folder / str(level), chunk, read), list(grid(all_of(size), piece)))
             levels.append((str(level), factors))
             if max(size) <= SMALLEST:
                 break
@@ -137,17 +126,15 @@ def write_ome_zarr(path: Path, mask: LargeMask, each: Each = one_by_one) -> None
 
 @dataclass(frozen=True)
 class _Level:
-    """Writes boxes of the array in a folder, chunk by chunk."""
+    """Writes parts of the array in a folder, chunk by chunk."""
 
     folder: Path
     chunk: tuple[int, ...]
-    read: Callable[[Box], np.ndarray]
+    read: Callable[[Slices], np.ndarray]
 
-    def __call__(self, box: Box) -> None:
+    def __call__(self, part: Slices) -> None:
         array = package("zarr", "zarr").open_array(str(self.folder), mode="r+")
-        corner = [part.start for part in box]
-        for part in boxes_of([part.stop - part.start for part in box], self.chunk):
-            chunk = tuple(slice(a + side.start, a + side.stop) for a, side in zip(corner, part, strict=True))
+        for chunk in grid(part, self.chunk):
             array[chunk] = self.read(chunk)
 
 
@@ -159,17 +146,11 @@ class _Every:
     size: tuple[int, ...]
     steps: tuple[int, ...]
 
-    def __call__(self, box: Box) -> np.ndarray:
+    def __call__(self, part: Slices) -> np.ndarray:
         array = package("zarr", "zarr").open_array(str(self.folder), mode="r")
-        spans = zip(box, self.steps, self.size, strict=True)
-        finer = tuple(slice(part.start * step, min(part.stop * step, side)) for part, step, side in spans)
+        spans = zip(part, self.steps, self.size, strict=True)
+        finer = tuple(slice(side.start * step, min(side.stop * step, length)) for side, step, length in spans)
         return np.asarray(array[finer])[tuple(slice(None, None, step) for step in self.steps)]
-
-
-def boxes_of(size: Sequence[int], chunk: Sequence[int]) -> Iterator[Box]:
-    """An array of that size in boxes of at most `chunk`, the last axis fastest."""
-    for starts in product(*(range(0, n, side) for n, side in zip(size, chunk, strict=True))):
-        yield tuple(slice(a, min(a + side, n)) for a, side, n in zip(starts, chunk, size, strict=True))
 
 
 def _metadata(name: str, mask: LargeMask, levels: list[tuple[str, tuple[int, ...]]]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from itertools import product
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,7 @@ from reunet.io.header import MAX_PIXELS, ImageHeader
 from reunet.io.images import drop_alpha, explained
 from reunet.io.nifti import lazy_nifti
 from reunet.io.tiff import open_tiff_page
-
-Box = tuple[slice, ...]
+from reunet.slices import Slices, touched
 
 _UNITS = {"micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "centimeter": 1e4, "meter": 1e6}
 """Micrometres, by the names of OME-Zarr."""
@@ -38,13 +36,13 @@ ARRAY_SUFFIXES = frozenset({".zarr", ".npy", ".h5", ".hdf5"})
 class LazyImage:
     """An image file that is open.
 
-    header: as of other images. chunk: pixels per axis that the file stores in one piece. read: a box, a slice
-    with start and stop per axis of space, to its pixels (*box, C), in the sample type of the file.
+    header: as of other images. chunk: pixels per axis that the file stores in one piece. read: a part
+    to its pixels (*part, C), in the sample type of the file.
     """
 
     header: ImageHeader
     chunk: tuple[int, ...]
-    read: Callable[[Box], np.ndarray]
+    read: Callable[[Slices], np.ndarray]
 
 
 def is_array(path: Path) -> bool:
@@ -78,8 +76,8 @@ def open_lazily(path: Path, *, rank: int, page: int = 0, axes: str | None = None
             if kind in openers:
                 image = openers[kind](path, rank, axes, stack)
             else:
-                header, chunk, part = stack.enter_context(open_tiff_page(path, page, axes))
-                image = LazyImage(header, chunk, lambda box: _coloured(part(box), path))
+                header, chunk, read_page = stack.enter_context(open_tiff_page(path, page, axes))
+                image = LazyImage(header, chunk, lambda part: _coloured(read_page(part), path))
         if prod(image.chunk) > MAX_PIXELS:
             raise TooLargeError(
                 "the image is stored in pieces that are too large to be decoded",
@@ -89,9 +87,9 @@ def open_lazily(path: Path, *, rank: int, page: int = 0, axes: str | None = None
                 fix="save it in smaller chunks or tiles",
             )
 
-        def read(box: Box) -> np.ndarray:
+        def read(part: Slices) -> np.ndarray:
             with explained(path):
-                return image.read(box)
+                return image.read(part)
 
         yield replace(image, read=read)
 
@@ -124,8 +122,8 @@ def _of_array(array: Any, path: Path, rank: int, names: str, chunk: tuple[int, .
         raise ImageReadError("unsupported sample type", where=path, received=array.dtype)
     channels = shape[names.index("C")] if "C" in names else 1
 
-    def read(box: Box) -> np.ndarray:
-        at = dict(zip(space, box, strict=True))
+    def read(part: Slices) -> np.ndarray:
+        at = dict(zip(space, part, strict=True))
         pixels = np.asarray(array[tuple(at.get(name, slice(None) if name == "C" else 0) for name in names)])
         kept = [name for name in names if name in space + "C"]
         order = [kept.index(name) for name in space + "C" if name in kept]
@@ -233,12 +231,10 @@ class _WholeChunks:
         self.shape, self.dtype, self.chunks = array.shape, array.dtype, array.chunks
 
     def __getitem__(self, index: tuple[Any, ...]) -> np.ndarray:
-        places = []
-        for part, side, chunk in zip(index, self.shape, self.chunks, strict=True):
-            first, stop, _ = part.indices(side) if isinstance(part, slice) else (part, part + 1, 1)
-            places.append(range(first // chunk, -(-stop // chunk)))
+        sides = zip(index, self.shape, strict=True)
+        part = tuple(slice(*(i if isinstance(i, slice) else slice(i, i + 1)).indices(n)) for i, n in sides)
         folder = Path(self._array.store.root) / self._array.store_path.path
-        for place in product(*places):
+        for place, _ in touched(part, self.chunks):
             file = folder / self._array.metadata.encode_chunk_key(place)
             if file.is_file():
                 with open(file, "rb") as chunk_file:

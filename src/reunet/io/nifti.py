@@ -18,6 +18,7 @@ import numpy as np
 
 from reunet.errors import ImageReadError
 from reunet.io.header import ImageHeader, check_size
+from reunet.slices import Slices, size_of
 from reunet.storage import atomic_path
 
 ORIENTATION = "SPL"
@@ -88,10 +89,10 @@ def read_nifti(path: Path) -> np.ndarray:
     return np.asarray(apply_orientation(voxels, _to_array(image.affine)))
 
 
-def lazy_nifti(path: Path) -> tuple[ImageHeader, Callable[[tuple[slice, ...]], np.ndarray]]:
+def lazy_nifti(path: Path) -> tuple[ImageHeader, Callable[[Slices], np.ndarray]]:
     """Header of a volume that is not compressed, and a function that reads a part as `read_nifti` does.
 
-    The part is a slice with start and stop for each of (depth, height, width).
+    The axes of the part are depth, height and width.
     """
     from nibabel.orientations import apply_orientation
 
@@ -103,16 +104,16 @@ def lazy_nifti(path: Path) -> tuple[ImageHeader, Callable[[tuple[slice, ...]], n
     scaled = (image.dataobj.slope, image.dataobj.inter) != (1, 0)
     turns = _to_array(image.affine)
 
-    def read(box: tuple[slice, ...]) -> np.ndarray:
+    def read(part: Slices) -> np.ndarray:
         index = []
         for length, (to, direction) in zip(stored, turns.astype(int), strict=True):
-            part = box[to]
-            index.append(part if direction > 0 else slice(length - part.stop, length - part.start))
+            side = part[to]
+            index.append(side if direction > 0 else slice(length - side.stop, length - side.start))
         index += [slice(None)] * (len(image.shape) - 3)
         voxels = np.asarray(image.dataobj[tuple(index[: len(image.shape)])])
         if scaled:
             voxels = voxels.astype(np.float32)
-        sides = [part.stop - part.start for part in index[:3]]
+        sides = size_of(tuple(index[:3]))
         voxels = voxels.reshape(*sides, channels, order="F")
         return np.asarray(apply_orientation(voxels, turns))
 

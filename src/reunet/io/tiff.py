@@ -16,9 +16,10 @@ import numpy as np
 
 from reunet.errors import ImageReadError, UsageError
 from reunet.io.header import ImageHeader, check_size
+from reunet.slices import Slices, overlap, size_of, touched, within
 
 Size = tuple[int, ...]
-ReadBox = Callable[[tuple[slice, ...]], np.ndarray]
+ReadPart = Callable[[Slices], np.ndarray]
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MICROMETRES = {
@@ -82,7 +83,7 @@ def read_tiff(path: Path, page: int, axes: str | None, *, palette_values: bool) 
 
 
 @contextmanager
-def open_tiff_page(path: Path, page: int, axes: str | None) -> Iterator[tuple[ImageHeader, Size, ReadBox]]:
+def open_tiff_page(path: Path, page: int, axes: str | None) -> Iterator[tuple[ImageHeader, Size, ReadPart]]:
     """A page to be read in parts: its header, the size of the pieces that it is stored in, and a function
     from (rows, columns) to (h, w, samples) in the file's sample type. Raises as `tiff_header` does.
     """
@@ -100,7 +101,7 @@ def open_tiff_page(path: Path, page: int, axes: str | None) -> Iterator[tuple[Im
             yield (
                 header,
                 header.size,
-                lambda box: _samples(read_tiff(path, page, axes, palette_values=False))[box],
+                lambda part: _samples(read_tiff(path, page, axes, palette_values=False))[part],
             )
             return
         contiguous = series.dataoffset is not None
@@ -110,13 +111,13 @@ def open_tiff_page(path: Path, page: int, axes: str | None) -> Iterator[tuple[Im
         if not contiguous:
             _check_whole(path, file, stored)
 
-        def read(box: tuple[slice, ...]) -> np.ndarray:
+        def read(part: Slices) -> np.ndarray:
             if contiguous:
                 dtype = np.dtype(file.byteorder + np.dtype(series.dtype).char)
                 offset = series.dataoffset + page * prod(shape) * dtype.itemsize
-                pixels = np.array(np.memmap(path, dtype, "r", offset, shape)[box])
+                pixels = np.array(np.memmap(path, dtype, "r", offset, shape)[part])
             else:
-                pixels = _decoded(keyframe, stored, file, box)
+                pixels = _decoded(keyframe, stored, file, part)
             if kind == "MINISWHITE" and pixels.dtype.kind in "bu":
                 pixels = ~pixels
             if kind == "PALETTE" and not file.is_imagej:
@@ -133,32 +134,20 @@ def _samples(pixels: np.ndarray) -> np.ndarray:
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
-def _decoded(keyframe: Any, page: Any, file: Any, box: tuple[slice, ...]) -> np.ndarray:
-    """A box from the tiles or strips of a page that it touches; `keyframe` tells how they are stored."""
-    height, width = _piece(keyframe)
-    across = -(-keyframe.imagewidth // width)
-    rows, columns = box
-    shape = rows.stop - rows.start, columns.stop - columns.start, keyframe.samplesperpixel
-    result = np.zeros(shape, keyframe.dtype)
+def _decoded(keyframe: Any, page: Any, file: Any, part: Slices) -> np.ndarray:
+    """A part from the tiles or strips of a page that it touches; `keyframe` tells how they are stored."""
+    piece = _piece(keyframe)
+    across = -(-keyframe.imagewidth // piece[1])
+    result = np.zeros((*size_of(part), keyframe.samplesperpixel), keyframe.dtype)
     tables = {"jpegtables": keyframe.jpegtables} if keyframe.jpegtables is not None else {}
-    for i in range(rows.start // height, -(-rows.stop // height)):
-        for j in range(columns.start // width, -(-columns.stop // width)):
-            number = i * across + j
-            if not page.databytecounts[number]:  # a sparse file: nothing is stored for this tile
-                continue
-            file.filehandle.seek(page.dataoffsets[number])
-            data = file.filehandle.read(page.databytecounts[number])
-            pixels = keyframe.decode(data, number, **tables)[0][0]
-            corner = i * height, j * width
-            spans = [
-                (max(part.start, first), min(part.stop, first + side))
-                for part, first, side in zip(box, corner, pixels.shape, strict=False)
-            ]
-            inside = tuple(slice(a - first, b - first) for (a, b), first in zip(spans, corner, strict=True))
-            into = tuple(
-                slice(a - part.start, b - part.start) for (a, b), part in zip(spans, box, strict=True)
-            )
-            result[into] = pixels[inside]
+    for (i, j), stored in touched(part, piece):
+        number = i * across + j
+        if not page.databytecounts[number]:  # a sparse file: nothing is stored for this tile
+            continue
+        file.filehandle.seek(page.dataoffsets[number])
+        data = file.filehandle.read(page.databytecounts[number])
+        both = overlap(part, stored)
+        result[within(both, part)] = keyframe.decode(data, number, **tables)[0][0][within(both, stored)]
     return result
 
 

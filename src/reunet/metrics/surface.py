@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reunet.metrics.distance import distance_to_outside
+from reunet.slices import Slices
 
 Floats = NDArray[np.float64]
 
@@ -80,7 +81,7 @@ def normalised_surface_distance(distances: SurfaceDistances, tolerance: float) -
     return float(area[far <= tolerance].sum() / area.sum()) if area.size else float("nan")
 
 
-def _bounds(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
+def _bounds(mask: NDArray[np.bool_]) -> Slices:
     """The box around all true pixels."""
     used = [np.flatnonzero(mask.any(axis=tuple(set(range(mask.ndim)) - {axis}))) for axis in range(mask.ndim)]
     return tuple(slice(u[0], u[-1] + 1) if u.size else slice(0, 0) for u in used)

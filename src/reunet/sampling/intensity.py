@@ -10,8 +10,7 @@ from operator import add
 import numpy as np
 
 from reunet.contracts.plan import Intensity
-
-Box = tuple[slice, ...]
+from reunet.slices import Slices
 
 LOW, HIGH = 1.0, 99.8
 """Percentiles that become 0 and 1 with `image_percentile`."""
@@ -88,8 +87,8 @@ class Statistics:
         self._sampled: list[np.ndarray] = []
         self._moments: _Moments | None = None
 
-    def add(self, part: Box, pixels: np.ndarray) -> None:
-        """Count a part: a slice per axis and its pixels (*part, C)."""
+    def add(self, part: Slices, pixels: np.ndarray) -> None:
+        """Count a part: its pixels (*part, C)."""
         if self._intensity.method == "image_percentile":
             step = max(1, prod(self._size) // MAX_SAMPLES)
             strides = [prod(self._size[axis + 1 :]) for axis in range(len(self._size))]

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reunet.sampling.resize import AREA, CUBIC, LINEAR
-
-Box = tuple[slice, ...]
+from reunet.slices import Slices
 
 SHARPNESS = -0.75
 """Slope of the cubic kernel one pixel beside its middle: -0.75 in OpenCV, -0.5 in Keys 1981."""
@@ -57,17 +56,19 @@ def sides_of(old: Sequence[int], new: Sequence[int], way: int = LINEAR) -> tuple
     return tuple(Side(a, b, way) for a, b in zip(old, new, strict=True))
 
 
-def resized_part(read: Callable[[Box], np.ndarray], sides: Sequence[Side], box: Box) -> NDArray[np.float32]:
-    """A box of the resized image, (*box, C) float32. read: gives a box of the image, (*box, C)."""
-    taps = [side.taps(part) for side, part in zip(sides, box, strict=True)]
+def resized_part(
+    read: Callable[[Slices], np.ndarray], sides: Sequence[Side], part: Slices
+) -> NDArray[np.float32]:
+    """A part of the resized image, (*part, C) float32. read: gives a part of the image, (*part, C)."""
+    taps = [side.taps(new) for side, new in zip(sides, part, strict=True)]
     source = tuple(slice(int(places.min()), int(places.max()) + 1) for places, _ in taps)
     pixels = read(source).astype(np.float32, copy=False)
-    for axis, (side, (places, weights), part) in enumerate(zip(sides, taps, source, strict=True)):
+    for axis, (side, (places, weights), old) in enumerate(zip(sides, taps, source, strict=True)):
         if side.old == side.new:
             continue
         shape = [-1 if number == axis else 1 for number in range(pixels.ndim)]
         total = np.float32(0)
-        for place, weight in zip(places - part.start, weights, strict=True):
+        for place, weight in zip(places - old.start, weights, strict=True):
             total = total + np.take(pixels, place, axis) * weight.reshape(shape)
         pixels = np.asarray(total)
     return pixels

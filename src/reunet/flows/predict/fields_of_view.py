@@ -38,7 +38,7 @@ def outside_value(labels: LabelMap) -> int:
     return IGNORE
 
 
-def within(result: Prediction, inside: np.ndarray | None, labels: LabelMap) -> Prediction:
+def in_view(result: Prediction, inside: np.ndarray | None, labels: LabelMap) -> Prediction:
     """The result within the field of view, bool (*space), None for everywhere: what an object has outside is
     cut off in place, a box stays where its centre is.
     """

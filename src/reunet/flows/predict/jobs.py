@@ -16,7 +16,7 @@ import numpy as np
 
 from reunet.contracts.results import Prediction
 from reunet.errors import PlanError, ReunetError, StorageError, TooLargeError
-from reunet.flows.predict.fields_of_view import field_of_view, within
+from reunet.flows.predict.fields_of_view import field_of_view, in_view
 from reunet.flows.predict.large import MOST_AT_ONCE, Spread, can_stream, predict_large
 from reunet.flows.predict.outputs import Job, write_image, write_stack
 from reunet.flows.predict.track_files import TrackWriter
@@ -222,7 +222,7 @@ class Worker:
         self._note_spacing(jobs[0], headers[0], notes)
         results = zip(jobs, headers, self._predicted(images, where, notes, spacing), strict=True)
         inside = (
-            (image, within(result, field_of_view(job, header), self.plan.labels))
+            (image, in_view(result, field_of_view(job, header), self.plan.labels))
             for job, header, (image, result) in results
         )
         shown = self._in_time(jobs[0], inside, spacing)
@@ -234,7 +234,7 @@ class Worker:
         where = [f"{job.source.path}, page {page + 1} of {header.pages}" for page in range(header.pages)]
         pages = enumerate(self._predicted(images, where, notes))
         inside = (
-            (image, within(result, field_of_view(job, header, page), self.plan.labels))
+            (image, in_view(result, field_of_view(job, header, page), self.plan.labels))
             for page, (image, result) in pages
         )
         write_stack(job, self.plan, self._in_time(job, inside))

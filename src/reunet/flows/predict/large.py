@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from reunet.contracts.labels import LabelMap
-from reunet.flows.predict.fields_of_view import within
+from reunet.flows.predict.fields_of_view import in_view
 from reunet.flows.predict.mosaic import (
     PROBABILITIES,
     Mosaic,
@@ -35,6 +35,7 @@ from reunet.io.large_masks import Each, Fill, LargeMask, one_by_one, write_ome_z
 from reunet.io.lazy import is_array, open_lazily
 from reunet.io.masks import to_values
 from reunet.io.nifti import write_nifti
+from reunet.slices import Slices, all_of
 from reunet.storage import publish_file, scratch_folder
 
 LAZY = frozenset({".tif", ".tiff", ".nii", ".nii.gz"})
@@ -43,7 +44,6 @@ LAZY = frozenset({".tif", ".tiff", ".nii", ".nii.gz"})
 MOST_AT_ONCE = 2**26
 """Pixels up to which an image is predicted in one piece, if memory allows: 8192 x 8192."""
 
-Box = tuple[slice, ...]
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -89,14 +89,13 @@ def predict_large(
             shape = (*header.size, len(plan.labels.outputs))
             open_memmap(scratch / PROBABILITIES, "w+", np.float32, shape)
         if spread is None:
-            whole = tuple(slice(0, side) for side in header.size)
-            parts: Sequence[Part] = [predict_part(blocks, job, whole, scratch, inside)]
+            parts: Sequence[Part] = [predict_part(blocks, job, all_of(header.size), scratch, inside)]
             first_ids, each = [0], one_by_one
         else:
             parts = _spread_out(blocks, job, scratch, spread)
             first_ids = [blocks.summary.absorb(part.summary) for part in parts]
             each = partial(_write_elsewhere, spread, scratch)
-        found = within(replace(blocks.category, boxes=blocks.boxes), inside, plan.labels)
+        found = in_view(replace(blocks.category, boxes=blocks.boxes), inside, plan.labels)
         pieces = [(part.box, part.folder, first) for part, first in zip(parts, first_ids, strict=True)]
         _publish(job, scratch, header, plan.labels, Mosaic(job, header, pieces, blocks.ids), each)
         if job.part is not None:
@@ -112,7 +111,7 @@ def _spread_out(blocks: Blocks, job: Job, scratch: Path, spread: Spread) -> Sequ
     return spread("predicting", predict_region, [replace(one, intensity=intensity) for one in regions])
 
 
-def _write_elsewhere(spread: Spread, scratch: Path, fill: Fill, boxes: Sequence[Box]) -> None:
+def _write_elsewhere(spread: Spread, scratch: Path, fill: Fill, boxes: Sequence[Slices]) -> None:
     """Call a function with each box, wherever there is room; it may be large and goes there as a file."""
     descriptor, name = tempfile.mkstemp(dir=scratch)
     with open(descriptor, "wb") as file:
@@ -120,7 +119,7 @@ def _write_elsewhere(spread: Spread, scratch: Path, fill: Fill, boxes: Sequence[
     spread("writing", write_piece, [(Path(name), box) for box in boxes])
 
 
-def write_piece(piece: tuple[Path, Box], predictor: Predictor) -> None:
+def write_piece(piece: tuple[Path, Slices], predictor: Predictor) -> None:
     """Write a piece of a result."""
     file, box = piece
     _unpickled(file)(box)
@@ -141,7 +140,7 @@ class _Values:
     labels: LabelMap
     where: Path
 
-    def __call__(self, box: Box) -> np.ndarray:
+    def __call__(self, box: Slices) -> np.ndarray:
         return to_values(self.found.read("masks", box), self.labels, self.where)
 
 
@@ -167,4 +166,4 @@ def _write(path: Path, mask: LargeMask, job: Job, each: Each) -> None:
     elif path.suffix == ".tif":
         write_tiled_tiff(path, mask)
     else:
-        write_nifti(path, mask.read(tuple(slice(0, side) for side in mask.size)), job.source.path)
+        write_nifti(path, mask.read(all_of(mask.size)), job.source.path)

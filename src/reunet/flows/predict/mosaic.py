@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from reunet.contracts.results import Prediction
-from reunet.flows.predict.fields_of_view import field_of_view, within
+from reunet.flows.predict.fields_of_view import field_of_view, in_view
 from reunet.flows.predict.outputs import Job
 from reunet.inference.ahead import ahead
 from reunet.inference.blocks import Blocks, Summary
@@ -25,6 +25,7 @@ from reunet.io.header import ImageHeader
 from reunet.io.large_masks import CHUNKS, TILE
 from reunet.io.lazy import open_lazily
 from reunet.sampling.intensity import Statistics
+from reunet.slices import Slices, corner_of, overlap, size_of, within
 
 KINDS = {"masks": np.uint8, "instances": np.int32}
 """What is kept of each block, class indices and ids."""
@@ -34,8 +35,6 @@ PROBABILITIES = "probabilities.npy"
 
 HELD_PARTS = 8
 """Parts of an image that are read at a time."""
-
-Box = tuple[slice, ...]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Region:
     """
 
     job: Job
-    box: Box
+    box: Slices
     scratch: Path
     intensity: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -56,7 +55,7 @@ class Region:
 class Part:
     """What was found in a part of an image: its pixels in `folder`, in a store for each kind."""
 
-    box: Box
+    box: Slices
     folder: Path
     summary: Summary
 
@@ -88,24 +87,24 @@ def _opened(region: Region, predictor: Predictor) -> Iterator[Blocks]:
         )
 
 
-def predict_part(blocks: Blocks, job: Job, box: Box, scratch: Path, inside: np.ndarray | None) -> Part:
+def predict_part(blocks: Blocks, job: Job, box: Slices, scratch: Path, inside: np.ndarray | None) -> Part:
     """Predict a part, block by block, into a folder in `scratch`. inside: field of view of the image."""
     folder = Path(tempfile.mkdtemp(dir=scratch))
     stores: dict[str, BlockStore] = {}
     for block in ahead(iter(blocks)):
-        seen = None if inside is None else inside[block.box]
-        found = within(
-            Prediction(labels=block.labels, instances=block.instances), seen, blocks.predictor.plan.labels
+        here = None if inside is None else inside[block.part]
+        found = in_view(
+            Prediction(labels=block.labels, instances=block.instances), here, blocks.predictor.plan.labels
         )
         for kind, values in (("masks", found.labels), ("instances", found.instances)):
             if values is None:
                 continue
             if kind not in stores:
                 stores[kind] = _store(job, blocks.image.header, box, folder, kind)
-            stores[kind].write(_moved(block.box, box), values)
+            stores[kind].write(within(block.part, box), values)
         if block.probabilities is not None:
             # Opened anew for each block: pages of a file that stays mapped would count as ours.
-            open_memmap(scratch / PROBABILITIES, "r+")[block.box] = block.probabilities
+            open_memmap(scratch / PROBABILITIES, "r+")[block.part] = block.probabilities
     for store in stores.values():
         store.flush()
     return Part(box, folder, blocks.summary)
@@ -118,17 +117,10 @@ def suffix_of(source: Path, header: ImageHeader) -> str:
     return ".nii.gz" if header.affine is not None else ".tif"
 
 
-def _store(job: Job, header: ImageHeader, box: Box, folder: Path, kind: str) -> BlockStore:
+def _store(job: Job, header: ImageHeader, box: Slices, folder: Path, kind: str) -> BlockStore:
     zarr = suffix_of(job.source.path, header) == ".ome.zarr"
     chunk = CHUNKS[len(box)] if zarr else (1, TILE, TILE)[-len(box) :]
-    return BlockStore(
-        folder / kind, tuple(side.stop - side.start for side in box), np.dtype(KINDS[kind]), chunk
-    )
-
-
-def _moved(box: Box, region: Box) -> Box:
-    """A box of the image as seen from the corner of a region."""
-    return tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(box, region, strict=True))
+    return BlockStore(folder / kind, size_of(box), np.dtype(KINDS[kind]), chunk)
 
 
 class Mosaic:
@@ -139,11 +131,11 @@ class Mosaic:
     """
 
     def __init__(
-        self, job: Job, header: ImageHeader, parts: Sequence[tuple[Box, Path, int]], ids: np.ndarray
+        self, job: Job, header: ImageHeader, parts: Sequence[tuple[Slices, Path, int]], ids: np.ndarray
     ) -> None:
         self.kinds = [kind for kind in KINDS if (parts[0][1] / kind).is_dir()]
         self._ids = ids
-        corners = [tuple(side.start for side in box) for box, _, _ in parts]
+        corners = [corner_of(box) for box, _, _ in parts]
         self._starts = [sorted(set(starts)) for starts in zip(*corners, strict=True)]
         self._parts = {
             corner: (box, first, {kind: _store(job, header, box, folder, kind) for kind in self.kinds})
@@ -151,21 +143,20 @@ class Mosaic:
         }
         self._recent: deque[BlockStore] = deque()
 
-    def read(self, kind: str, box: Box) -> np.ndarray:
+    def read(self, kind: str, box: Slices) -> np.ndarray:
         """Class indices or final ids of a box."""
-        result = np.empty([side.stop - side.start for side in box], KINDS[kind])
+        result = np.empty(size_of(box), KINDS[kind])
         touched = (
             starts[bisect_right(starts, side.start) - 1 : bisect_left(starts, side.stop)]
             for starts, side in zip(self._starts, box, strict=True)
         )
         for corner in product(*touched):
             part, first, stores = self._parts[corner]
-            sides = zip(box, part, strict=True)
-            both = tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in sides)
-            values = stores[kind].read(_moved(both, part))
+            both = overlap(box, part)
+            values = stores[kind].read(within(both, part))
             if kind == "instances":
                 values = self._ids[np.where(values > 0, values + first, 0)]
-            result[_moved(both, box)] = values
+            result[within(both, box)] = values
             self._hold(stores[kind])
         return result
 

@@ -1,15 +1,14 @@
-"""Pieces of instance maps: connected parts, boxes around them, blocks of large arrays."""
+"""Pieces of instance maps: connected parts, and boxes around them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Box = tuple[slice, ...]
+from reunet.slices import Slices
 
 CHUNK = 2**22
 """Pixels looked up or counted at a time, as NumPy does both in 64 bits."""
@@ -31,19 +30,10 @@ def components(mask: np.ndarray) -> NDArray[np.int32]:
     return connected_parts(mask)
 
 
-def boxes(parts: np.ndarray) -> Iterator[tuple[int, Box]]:
+def boxes(parts: np.ndarray) -> Iterator[tuple[int, Slices]]:
     """Number and bounding box of each object that is there."""
     from scipy import ndimage
 
     for number, box in enumerate(ndimage.find_objects(parts), 1):
         if box is not None:
             yield number, box
-
-
-def blocks(shape: tuple[int, ...], side: int, halo: int) -> Iterator[tuple[Box, Box, Box]]:
-    """Cover an array by blocks: for each its own pixels, those with a halo, and its own within the latter."""
-    for start in product(*(range(0, length, side) for length in shape)):
-        spans = [(s, min(s + side, n), max(s - halo, 0), n) for s, n in zip(start, shape, strict=True)]
-        own = tuple(slice(low, high) for low, high, _, _ in spans)
-        wide = tuple(slice(first, min(high + halo, n)) for _, high, first, n in spans)
-        yield own, wide, tuple(slice(low - first, high - first) for low, high, first, _ in spans)

@@ -14,6 +14,7 @@ import numpy as np
 
 from reunet.contracts.labels import IGNORE
 from reunet.contracts.network import HeadSpec
+from reunet.slices import Slices
 from reunet.tasks.instances.connected import boxes, connected_parts
 from reunet.tasks.instances.sinks import Instances, follow, gather, jump
 
@@ -114,7 +115,7 @@ def decode(maps: Mapping[str, np.ndarray], thresholds: Mapping[str, float]) -> I
     """
     foreground = maps[FOREGROUND][..., 1] >= np.float32(thresholds["foreground"])
 
-    def step(part: tuple[slice, ...]) -> np.ndarray:
+    def step(part: Slices) -> np.ndarray:
         flows = np.where(foreground[part][..., None], maps[FLOWS][part], np.float32(0))
         return flows / np.maximum(np.linalg.norm(flows, axis=-1, keepdims=True), 1).astype(np.float32)
 

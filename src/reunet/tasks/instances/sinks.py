@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.tasks.instances.connected import CHUNK, blocks, boxes, components
+from reunet.slices import Slices, all_of, grid, grown, within
+from reunet.tasks.instances.connected import CHUNK, boxes, components
 
 Instances = NDArray[np.int32]
 """Instance map (*space): 0 background, objects 1..n."""
@@ -22,7 +23,7 @@ REACH = 32.0
 
 
 def follow(
-    displacement: Callable[[tuple[slice, ...]], np.ndarray], foreground: np.ndarray, doublings: int
+    displacement: Callable[[Slices], np.ndarray], foreground: np.ndarray, doublings: int
 ) -> np.ndarray:
     """Where each foreground pixel ends that walks 2 ** doublings steps, each of at most one pixel where
     doublings > 0: (*space) int32 flat indices, -1 elsewhere.
@@ -32,16 +33,17 @@ def follow(
     """
     shape = foreground.shape
     ends = np.full(shape, -1, np.int32)
-    for own, wide, part in blocks(shape, BLOCK[len(shape)], 2**doublings if doublings else 0):
+    for own in grid(all_of(shape), (BLOCK[len(shape)],) * len(shape)):
         if not foreground[own].any():
             continue
+        wide = grown(own, 2**doublings if doublings else 0, shape)
         walk = displacement(wide)
         for _ in range(doublings):
             walk = walk + read_between(walk, walk)
-        inside = foreground[own]
+        inside, walk = foreground[own], walk[within(own, wide)]
         places = []
         for axis, length in enumerate(shape):
-            position = np.nonzero(inside)[axis] + own[axis].start + np.rint(walk[part][inside][:, axis])
+            position = np.nonzero(inside)[axis] + own[axis].start + np.rint(walk[inside][:, axis])
             places.append(np.clip(position, 0, length - 1).astype(np.int64))
         ends[own][inside] = np.ravel_multi_index(tuple(places), shape)
     return ends

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reunet.errors import TooLargeError
+from reunet.slices import Slices, grown, within
 from reunet.tasks.instances.properties import bounding_boxes
-
-Box = tuple[slice, ...]
 
 SHARED = 0.5
 """Two objects are one when they share this part of the smaller one's pixels at a face between blocks."""
@@ -40,7 +39,7 @@ class Stitcher:
         ] = []  # per block: id, area, sums of coordinates, corners, pixels by class
 
     def add(
-        self, ids: NDArray[np.int32], window: Box, block: Box, labels: NDArray[np.uint8] | None = None
+        self, ids: NDArray[np.int32], window: Slices, block: Slices, labels: NDArray[np.uint8] | None = None
     ) -> NDArray[np.int32]:
         """The block's part of an instance map (*window) int32, under ids that are unique in the image.
 
@@ -52,8 +51,8 @@ class Stitcher:
         unique = np.where(ids > 0, ids + np.int32(before), 0).astype(np.int32)
         for axis in range(len(block)):
             self._join_faces(unique, window, block, axis)
-        core = unique[_within(block, window)]
-        self._measure(core, block, before, None if labels is None else labels[_within(block, window)])
+        core = unique[within(block, window)]
+        self._measure(core, block, before, None if labels is None else labels[within(block, window)])
         return core
 
     def absorb(self, other: Stitcher) -> int:
@@ -80,15 +79,14 @@ class Stitcher:
         self._parents = np.concatenate([self._parents, numbers])
         return before
 
-    def _join_faces(self, ids: np.ndarray, window: Box, block: Box, axis: int) -> None:
+    def _join_faces(self, ids: np.ndarray, window: Slices, block: Slices, axis: int) -> None:
         # One pixel around the face belongs to it: objects may meet at the corner of four blocks.
-        sides = zip(block, self._size, strict=True)
-        around = [slice(max(part.start - 1, 0), min(part.stop + 1, side)) for part, side in sides]
+        around = [*grown(block, 1, self._size)]
         for at in (block[axis].start, block[axis].stop):
             if not 0 < at < self._size[axis]:
                 continue
             around[axis] = slice(at - 1, at + 1)
-            face = ids[_within(tuple(around), window)]
+            face = ids[within(tuple(around), window)]
             others = tuple((part.start, part.stop) for i, part in enumerate(block) if i != axis)
             self._meet((axis, at, others), face.copy())
 
@@ -117,7 +115,7 @@ class Stitcher:
             number = parent
         return number
 
-    def _measure(self, core: np.ndarray, block: Box, before: int, labels: np.ndarray | None) -> None:
+    def _measure(self, core: np.ndarray, block: Slices, before: int, labels: np.ndarray | None) -> None:
         local = np.where(core > 0, core - before, 0)
         areas = np.bincount(local.ravel())
         present = np.flatnonzero(areas[1:]) + 1 if len(areas) > 1 else np.zeros(0, np.intp)
@@ -174,7 +172,3 @@ class Stitcher:
             for side, corners in enumerate((low, high))
             for i, name in enumerate(names)
         }
-
-
-def _within(part: Box, window: Box) -> Box:
-    return tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(part, window, strict=True))
