@@ -53,7 +53,7 @@ def run(make_bright_run: Callable[..., Path], tmp_path: Path, monkeypatch: pytes
     changes = {"tasks": ("instances",), "labels": labels}
     folder.plan().model_copy(update=changes).write(folder.plan_file)
     for flow in ("predict", "evaluate"):
-        monkeypatch.setattr(f"reunet.flows.{flow}.load", lambda *_, **__: Seeing(folder.plan()))
+        monkeypatch.setattr(f"reunet.flows.{flow}.{flow}.load", lambda *_, **__: Seeing(folder.plan()))
     return folder.path
 
 
