@@ -48,8 +48,8 @@ def test_categories_in_another_order_are_the_classes_of_the_run(tmp_path: Path, 
     assert other.labels == known
     for case in other.cases:
         arrays = load_case(case, other.labels)
-        assert arrays.boxes is not None
-        assert [known.names[i] for i in arrays.boxes.classes] == [case.id]
+        assert arrays.beside.boxes is not None
+        assert [known.names[i] for i in arrays.beside.boxes.classes] == [case.id]
         if shapes:
             assert arrays.labels is not None
             expected = known.names.index(case.id) * (CATS if case.id == "cat" else DOGS)
@@ -66,7 +66,7 @@ def test_masks_take_the_name_of_the_only_object_class(tmp_path: Path) -> None:
         (tmp_path / "data" / split / "boxes.json").write_text(file.read_text())
     dataset = open_dataset(tmp_path / "data")
     assert dataset.labels.names == ("background", "cell")
-    boxes = load_case(dataset.cases[0], dataset.labels).boxes
+    boxes = load_case(dataset.cases[0], dataset.labels).beside.boxes
     assert boxes is not None
     assert set(boxes.classes.tolist()) == {1}
 
@@ -102,5 +102,5 @@ def test_boxes_derived_from_masks_are_the_foreground(tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path, DataOptions(boxes_from_masks="class_2"))
     assert [dataset.labels.names[i] for i in dataset.labels.foreground] == ["class_2"]
     assert dataset.kinds == {"masks", "boxes"}
-    found = [load_case(case, dataset.labels).boxes for case in dataset.cases]
+    found = [load_case(case, dataset.labels).beside.boxes for case in dataset.cases]
     assert [boxes.corners.tolist() for boxes in found if boxes is not None] == [[[6, 1, 10, 9]], []]

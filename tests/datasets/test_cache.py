@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 
 import reunet.datasets.cache as cache
 from reunet.contracts.labels import IGNORE, LabelMap, default_classes
-from reunet.datasets.cases import Case
+from reunet.datasets.cases import Case, CaseFiles
 from reunet.errors import DataError, LabelError
 
 LABELS = LabelMap(classes=default_classes([0, 1]))
@@ -36,7 +37,7 @@ def write(root: Path, seed: int) -> Case:
     rng = np.random.default_rng(seed)
     Image.fromarray(rng.integers(0, 255, (6, 8)).astype(np.uint8)).save(root / "i.png")
     Image.fromarray(rng.integers(0, 2, (6, 8)).astype(np.uint8)).save(root / "m.png")
-    return Case("i", "train", root / "i.png", root / "m.png")
+    return Case("i", "train", CaseFiles(root / "i.png", root / "m.png"))
 
 
 def test_second_load_reads_no_image(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +74,8 @@ def test_class_list_and_fov_are_part_of_the_key(case: Case, tmp_path: Path) -> N
     inside = np.zeros((6, 8), np.uint8)
     inside[:3] = 1
     Image.fromarray(inside).save(tmp_path / "f.png")
-    labels = cache.load_case(Case("i", "train", case.image, case.mask, tmp_path / "f.png"), LABELS).labels
+    files = replace(case.files, fov=tmp_path / "f.png")
+    labels = cache.load_case(Case("i", "train", files), LABELS).labels
     assert (labels[3:] == IGNORE).all()
     assert (labels[:3] != IGNORE).all()
 
@@ -179,7 +181,7 @@ def test_refuses_what_must_not_reach_a_network(case: Case, tmp_path: Path) -> No
     pixels[1, 1] = np.nan
     tifffile.imwrite(tmp_path / "n.tif", pixels)
     with pytest.raises(DataError, match="not finite"):
-        cache.load_case(Case("n", "train", tmp_path / "n.tif", case.mask), LABELS)
+        cache.load_case(Case("n", "train", CaseFiles(tmp_path / "n.tif", case.files.mask)), LABELS)
 
 
 def test_many_threads_may_read_at_once(case: Case) -> None:

@@ -84,14 +84,14 @@ def test_stems_match_through_endings_folders_suffixes_and_unicode(tmp_path: Path
     picture(tmp_path / "images" / ".hidden.png")
     cases = open_dataset(tmp_path).cases
     assert [case.id for case in cases] == ["Zürich 1", "a", "sub folder/b"]
-    assert all(case.mask is not None and case.mask.exists() for case in cases)
+    assert all(case.files.mask is not None and case.files.mask.exists() for case in cases)
 
 
 def test_field_of_view_is_beside_the_images(tmp_path: Path) -> None:
     pairs(tmp_path)
     for i in range(3):
         picture(tmp_path / "fov" / f"{i}.png", i, "mask")
-    assert all(case.fov == tmp_path / "fov" / f"{case.id}.png" for case in open_dataset(tmp_path).cases)
+    assert all(case.files.fov == tmp_path / "fov" / f"{case.id}.png" for case in open_dataset(tmp_path).cases)
     (tmp_path / "fov" / "1.png").unlink()
     with pytest.raises(DataError, match=r"images/1\.png: the image has no field-of-view file"):
         open_dataset(tmp_path)
@@ -100,7 +100,7 @@ def test_field_of_view_is_beside_the_images(tmp_path: Path) -> None:
 def test_test_split_may_lack_masks_but_train_may_not(tmp_path: Path) -> None:
     pairs(tmp_path / "train")
     picture(tmp_path / "test" / "images" / "x.png")
-    assert open_dataset(tmp_path).split("test")[0].mask is None
+    assert open_dataset(tmp_path).split("test")[0].files.mask is None
     (tmp_path / "train" / "masks").rename(tmp_path / "elsewhere")
     with pytest.raises(DataError, match="no masks folder"):
         open_dataset(tmp_path)
@@ -114,7 +114,7 @@ def test_stack_pages_become_ordered_cases(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--axes"):
         open_dataset(tmp_path)
     cases = open_dataset(tmp_path, DataOptions(axes="zyx")).cases
-    assert [(case.id, case.page, case.sequence, case.axis) for case in cases] == [
+    assert [(case.id, case.page, case.sequence.name, case.sequence.axis) for case in cases] == [
         (f"s#{page:04d}", page, "s", "Z") for page in range(4)
     ]
 
@@ -124,7 +124,7 @@ def test_sequences_are_named_and_ordered(tmp_path: Path) -> None:
     entry = {"split": "train", "sequence": "walk", "axis": "T", "rate_hz": 2, "frames": ["2", "0", "1"]}
     (tmp_path / "sequences.json").write_text(json.dumps([entry]))
     cases = open_dataset(tmp_path).cases
-    assert [(case.id, case.sequence, case.axis) for case in cases] == [
+    assert [(case.id, case.sequence.name, case.sequence.axis) for case in cases] == [
         (i, "walk", "T") for i in ("2", "0", "1")
     ]
     (tmp_path / "sequences.json").write_text('{"frames": 3}')

@@ -69,9 +69,9 @@ def test_objects_are_those_of_the_scenes(tmp_path: Path, name: str) -> None:
                 np.testing.assert_array_equal(arrays.objects, expected)
                 np.testing.assert_array_equal(arrays.labels, ids > 0)
             if "boxes" in kinds:
-                assert arrays.boxes is not None
-                assert {dataset.labels.names[i] for i in arrays.boxes.classes} == {"cell"}
-                for corners, i in zip(arrays.boxes.corners, np.unique(ids)[1:], strict=True):
+                assert arrays.beside.boxes is not None
+                assert {dataset.labels.names[i] for i in arrays.beside.boxes.classes} == {"cell"}
+                for corners, i in zip(arrays.beside.boxes.corners, np.unique(ids)[1:], strict=True):
                     y, x = np.nonzero(ids == i)
                     assert corners.tolist() == [y.min(), x.min(), y.max() + 1, x.max() + 1]
 
@@ -85,8 +85,8 @@ def test_a_folder_per_class(tmp_path: Path, splits: dict[str, int] | None) -> No
     assert dataset.kinds == {"categories"}
     assert dataset.given_splits == set(splits or ())
     for case in dataset.cases:
-        assert case.category is not None
-        assert dataset.labels.names[case.category] == case.id.split("/")[0]
+        assert case.annotation.category is not None
+        assert dataset.labels.names[case.annotation.category] == case.id.split("/")[0]
 
 
 def test_class_folders_or_pairs(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_class_folders_or_pairs(tmp_path: Path) -> None:
         open_dataset(tmp_path)
     entries = [{"id": i, "name": name} for i, name in enumerate(("cats", "dogs"))]
     (tmp_path / "dataset.json").write_text(json.dumps({"classes": entries}))
-    assert [case.category for case in open_dataset(tmp_path).cases] == [0, 0, 1, 1]
+    assert [case.annotation.category for case in open_dataset(tmp_path).cases] == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("truth", ["GT", "ST"])
@@ -107,7 +107,7 @@ def test_ids_are_identities_over_time(tmp_path: Path, truth: str) -> None:
     root = write_tracking(tmp_path / "data", truth=truth)
     assert find_problems(root) == ([], {"train": 8})
     dataset = open_dataset(root)
-    assert [(case.id, case.sequence, case.axis) for case in dataset.cases[:5]] == [
+    assert [(case.id, case.sequence.name, case.sequence.axis) for case in dataset.cases[:5]] == [
         *((f"01/t{frame:03d}", "01", "T") for frame in range(4)),
         ("02/t000", "02", "T"),
     ]

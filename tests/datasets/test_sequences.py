@@ -62,10 +62,13 @@ def test_a_pattern_gives_what_the_list_gives(films: Path) -> None:
     listed = open_dataset(films)
     (films / "sequences.json").unlink()
     named = open_dataset(films, DataOptions(sequence="{sequence}_{frame}"))
-    keys = [(case.id, case.split, case.sequence, case.axis) for case in listed.cases]
-    assert sorted(keys) == sorted((case.id, case.split, case.sequence, case.axis) for case in named.cases)
+    one, other = (
+        [(case.id, case.split, case.sequence.name, case.sequence.axis) for case in dataset.cases]
+        for dataset in (listed, named)
+    )
+    assert sorted(one) == sorted(other)
     for name in ("walk0", "walk1"):
-        frames = [case.id for case in named.split("train") if case.sequence == name]
+        frames = [case.id for case in named.split("train") if case.sequence.name == name]
         assert frames == sorted(frames)
 
 

@@ -9,15 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reunet.contracts.labels import LabelMap, default_classes
-from reunet.datasets.cases import Case, Dataset
+from reunet.datasets.cases import Case, CaseFiles, Dataset, FrameSequence
 from reunet.datasets.splits import Splits, make_splits, split_cases
 from reunet.errors import DataError
 
 LABELS = LabelMap(classes=default_classes([0, 1]))
 
 
-def case(name: str, split: str = "train", **facts: str) -> Case:
-    return Case(name, split, Path(split, name), Path("m"), **facts)  # type: ignore[arg-type]
+def case(
+    name: str, split: str = "train", group: str | None = None, sequence: FrameSequence | None = None
+) -> Case:
+    files = CaseFiles(Path(split, name), Path("m"))
+    return Case(name, split, files, group=group, sequence=sequence)
 
 
 def dataset(*cases: Case, given_splits: frozenset[str] | None = None) -> Dataset:
@@ -45,7 +48,10 @@ def test_the_seed_chooses() -> None:
 )
 @settings(max_examples=100, deadline=None)
 def test_groups_and_sequences_never_straddle(groups: list[tuple[int, int]], seed: int) -> None:
-    cases = [case(f"{i:03d}", group=f"g{g}", sequence=f"s{s}") for i, (g, s) in enumerate(groups)]
+    cases = [
+        case(f"{i:03d}", group=f"g{g}", sequence=FrameSequence(f"s{s}", "T"))
+        for i, (g, s) in enumerate(groups)
+    ]
     try:
         splits = make_splits(dataset(*cases), seed)
     except DataError:  # everything hangs together
@@ -59,13 +65,13 @@ def test_groups_and_sequences_never_straddle(groups: list[tuple[int, int]], seed
 
 
 def test_single_stack_gives_its_end_in_one_piece() -> None:
-    cases = [case(f"{i:02d}", sequence="stack", axis="Z") for i in range(24)]
+    cases = [case(f"{i:02d}", sequence=FrameSequence("stack", "Z")) for i in range(24)]
     splits = make_splits(dataset(*cases))
     assert splits.val == ("20", "21", "22", "23")
 
 
 def test_whole_sequences_are_held_out_of_several() -> None:
-    cases = [case(f"{name}{i:02d}", sequence=name, axis="T") for name in "abc" for i in range(20)]
+    cases = [case(f"{name}{i:02d}", sequence=FrameSequence(name, "T")) for name in "abc" for i in range(20)]
     splits = make_splits(dataset(*cases))
     assert len({name[0] for name in splits.val}) == 1
     assert len(splits.val) == 20

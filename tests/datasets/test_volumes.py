@@ -81,7 +81,7 @@ def test_the_decathlon_s_layout(root: Path) -> None:
     dataset = open_dataset(root)
     assert (dataset.name, dataset.channel_names) == ("Balls", ("CT",))
     assert dataset.labels.names == ("background", "a", "b")
-    assert [case.mask for case in dataset.split("test")] == [None, None]
+    assert [case.files.mask for case in dataset.split("test")] == [None, None]
     assert only(root).code == "split-without-masks"
 
 
@@ -89,15 +89,15 @@ def test_a_channel_per_file(make_volumes: Maker, tmp_path: Path) -> None:
     root = make_volumes(tmp_path / "two", channels=2, train=3)
     dataset = open_dataset(root)
     case = dataset.split("train")[0]
-    assert (case.id, [path.name for path in case.channels]) == ("train_00", ["train_00_0001.nii.gz"])
+    assert (case.id, [path.name for path in case.files.channels]) == ("train_00", ["train_00_0001.nii.gz"])
     arrays = load_case(case, dataset.labels)
     assert arrays.image.shape[-1] == 2
     first = np.asarray(nib.load(case.image).dataobj)
     np.testing.assert_array_equal(np.sort(arrays.image[..., 0].ravel()), np.sort(first.ravel()))
-    change(case.channels[0], voxels=np.zeros((3, 4, 5), np.float32))
+    change(case.files.channels[0], voxels=np.zeros((3, 4, 5), np.float32))
     with pytest.raises(ImageReadError, match="different sizes"):
         load_case(case, dataset.labels)
-    case.channels[0].unlink()
+    case.files.channels[0].unlink()
     codes = {problem.code for problem in find_problems(root)[0]}
     assert "channel-count" in codes
 

@@ -19,7 +19,7 @@ from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.results import Problem
 from reunet.contracts.run import RunFolder
 from reunet.datasets.cache import load_case
-from reunet.datasets.cases import Case
+from reunet.datasets.cases import Case, CaseFiles
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import Splits
 from reunet.errors import DataError, PlanError, ReunetError, StorageError, UsageError
@@ -211,7 +211,8 @@ def test_images_seen_in_training_are_noticed_by_content(tmp_path: Path, run: Pat
     data = write_split(tmp_path / "data" / "test", random_masks(3)).parent
     folder = data / "test"
     labels = RunFolder(run).plan().labels
-    seen = load_case(Case("other", "train", folder / "images/im1.png", folder / "masks/im1.png"), labels)
+    files = CaseFiles(folder / "images/im1.png", folder / "masks/im1.png")
+    seen = load_case(Case("other", "train", files), labels)
     facts = take_fingerprint("made", labels, [seen], [], has_fov=False)
     facts.write(RunFolder(run).fingerprint_file)
     write_splits(run, ["other"], ["val"])

@@ -9,6 +9,7 @@ import pytest
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.datasets.cache import CaseArrays
+from reunet.datasets.cases import FrameSequence
 from reunet.planning import PlanRequest, make_plan, take_fingerprint
 from reunet.sampling.resize import at_spacing
 
@@ -55,8 +56,8 @@ def test_small_images_are_not_made_smaller() -> None:
 def test_a_frame_keeps_its_place_in_its_sequence() -> None:
     labels = np.zeros((8, 8), np.uint8)
     labels[2:6, 2:6] = 1
-    case = CaseArrays("f", labels[..., None] * 9, labels, "content", sequence="clip", axis="T")
+    case = CaseArrays("f", labels[..., None] * 9, labels, "content", sequence=FrameSequence("clip", "T"))
     seen = at_spacing(case, (2.0, 2.0))
-    assert (seen.sequence, seen.axis, seen.image.shape) == ("clip", "T", (4, 4, 1))
+    assert (seen.sequence, seen.image.shape) == (FrameSequence("clip", "T"), (4, 4, 1))
     np.testing.assert_array_equal(seen.labels, labels[::2, ::2])
     np.testing.assert_array_equal(seen.image[..., 0], 9.0 * labels[::2, ::2])

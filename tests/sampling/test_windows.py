@@ -13,6 +13,7 @@ from reunet.contracts.labels import IGNORE, LabelMap, default_classes
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Augmentation, ClipSpec, Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.datasets.cache import CaseArrays
+from reunet.datasets.cases import FrameSequence
 from reunet.networks.presets import configure
 from reunet.sampling.loading import batches
 from reunet.sampling.patches import Batch, PatchSampler
@@ -49,7 +50,7 @@ def painted(name: str, frame: int, sequence: str | None, labelled: bool = True) 
     rows, columns = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
     image = np.stack([rows, columns, np.full(SIZE, 100.0 * frame, np.float32)], axis=-1)
     labels = np.full(SIZE, frame % 2, np.uint8) if labelled else None
-    return CaseArrays(name, image, labels, name, sequence=sequence, axis="T" if sequence else None)
+    return CaseArrays(name, image, labels, name, sequence=FrameSequence(sequence, "T") if sequence else None)
 
 
 def film(*lengths: int) -> list[CaseArrays]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import BACKGROUND_NAMES, LabelMap, default_classes
-from reunet.datasets.cases import Case
+from reunet.datasets.cases import Case, annotated
 from reunet.datasets.folders import SplitFolders, stem_of
 from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.annotations.coco import read_coco
@@ -96,7 +96,7 @@ def read_categories(
 def with_objects(cases: Sequence[Case], found: ToldObjects | None) -> list[Case]:
     """The cases with their objects."""
     images = {} if found is None else found.images
-    return [replace(case, annotated=images.get(case.image.absolute())) for case in cases]
+    return [annotated(case, objects=images.get(case.image.absolute())) for case in cases]
 
 
 def with_categories(
@@ -108,20 +108,21 @@ def with_categories(
         if entry.split in found:
             labelled = found[entry.split].images
             by_file |= {(entry.images / file).absolute(): index for file, index in labelled.items()}
-    return [replace(case, category=by_file.get(case.image.absolute())) for case in cases]
+    return [annotated(case, category=by_file.get(case.image.absolute())) for case in cases]
 
 
 def with_tracks(cases: Sequence[Case], folders: Sequence[SplitFolders]) -> list[Case]:
     """The cases with the lineages of their sequences: `tracks/<sequence>.txt` beside the images folder."""
     base = {entry.split: entry.images.parent / "tracks" for entry in folders}
 
-    def tracks(case: Case) -> Path | None:
-        if case.tracks is not None or case.instances is None or case.sequence is None:
-            return case.tracks
-        file = base[case.split] / f"{case.sequence}.txt"
-        return file if file.is_file() else None
+    def placed(case: Case) -> Case:
+        sequence = case.sequence
+        if sequence is None or sequence.tracks is not None or case.files.instances is None:
+            return case
+        file = base[case.split] / f"{sequence.name}.txt"
+        return replace(case, sequence=replace(sequence, tracks=file)) if file.is_file() else case
 
-    return [replace(case, tracks=tracks(case)) for case in cases]
+    return list(map(placed, cases))
 
 
 def object_classes(names: Sequence[str]) -> LabelMap:

@@ -7,9 +7,9 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -20,7 +20,7 @@ from reunet.contracts.boxes import Boxes
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.truth import Truth
-from reunet.datasets.cases import Axis, Case, raise_errors
+from reunet.datasets.cases import Case, FrameSequence, raise_errors
 from reunet.errors import DataError, ImageReadError, LabelError, StorageError
 from reunet.io.annotations.ctc import with_identities
 from reunet.io.annotations.instances import read_instances, read_object_masks
@@ -28,7 +28,7 @@ from reunet.io.images import read_channels, volume_spacing
 from reunet.io.masks import encode_mask, is_coloured, read_mask, read_raw_layers, read_raw_mask
 from reunet.storage import publish_folder, sha256_file
 
-_FORMAT = "1"
+_FORMAT = "2"
 """Raised whenever reading, encoding or storing changes, so that older entries are no longer found."""
 
 MARK_EVERY_S = 3600.0
@@ -37,6 +37,9 @@ MARK_EVERY_S = 3600.0
 SPARE_S = 7 * 86400.0
 """Entries used within this time are never removed: a training, also of another process, reads them anew."""
 
+
+_marked: dict[Path, float] = {}
+"""When entries were last marked as used, by their folder."""
 
 _one_header = Lock()
 """Held while an .npy header is read: NumPy parses it as Python, and CPython 3.11 fails at that in threads."""
@@ -63,72 +66,54 @@ class Stored:
         return np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
 
 
+Array = np.ndarray | Stored
+
+
+@dataclass(frozen=True, eq=False)
 class CaseArrays:
     """The arrays of one case; each access maps the file anew, so that thousands of cases hold no open file.
 
-    image: (*space, C) uint8, uint16 or float32 as stored. labels: (*space) uint8 class indices, IGNORE where
-    unlabelled or outside the field of view; None without a mask. Both are read-only.
-    content: SHA-256 of the image's, mask's and field of view's content.
+    content: SHA-256 of the content of its files and of its annotations.
     spacing: of a volume, mm per axis of space; None for images.
-    key: where the arrays lie in the cache.
-    sequence, axis, tracks, boxes, category, classes: as of the `Case`.
-    objects: (*space) int32 ids of single objects, 0 outside; None where none are told.
+    beside: what is known of it beside its arrays: boxes, category, classes.
     """
 
-    def __init__(
-        self,
-        id: str,  # noqa: A002 - a case's id everywhere
-        image: np.ndarray | Stored,
-        labels: np.ndarray | Stored | None,
-        content: str,
-        spacing: tuple[float, ...] | None = None,
-        key: str = "",
-        sequence: str | None = None,
-        axis: Axis | None = None,
-        objects: np.ndarray | Stored | None = None,
-        boxes: Boxes | None = None,
-        category: int | None = None,
-        tracks: Path | None = None,
-        classes: tuple[int, ...] | None = None,
-    ) -> None:
-        self.id, self.content, self.spacing, self.key = id, content, spacing, key
-        self.sequence, self.axis, self.boxes, self.category = sequence, axis, boxes, category
-        self.tracks, self.classes = tracks, classes
-        self._objects = None if objects is None else _frozen(objects)
-        self._image = _frozen(image)
-        self._labels = None if labels is None else _frozen(labels)
-        self._marked = -MARK_EVERY_S
+    id: str
+    pixels: Array
+    indices: Array | None
+    content: str
+    spacing: tuple[float, ...] | None = None
+    sequence: FrameSequence | None = None
+    ids: Array | None = None
+    beside: Truth = field(default_factory=Truth)
 
     @property
     def image(self) -> np.ndarray:
-        self._mark_used()
-        return _array(self._image)
+        """(*space, C) uint8, uint16 or float32 as stored, read-only."""
+        return mapped(self.pixels)
 
     @property
     def labels(self) -> np.ndarray | None:
-        return None if self._labels is None else _array(self._labels)
+        """(*space) uint8 class indices, IGNORE where unlabelled or outside the field of view, read-only; None
+        where no class of a pixel is told.
+        """
+        return None if self.indices is None else mapped(self.indices)
 
     @property
     def objects(self) -> np.ndarray | None:
-        return None if self._objects is None else _array(self._objects)
+        """(*space) int32 ids of single objects, 0 outside, read-only; None where none are told."""
+        return None if self.ids is None else mapped(self.ids)
 
     @property
     def truth(self) -> Truth:
         """What is known of it."""
-        told = self.labels, self.objects, self.boxes, self.category
-        return Truth(*told, classes=self.classes)
+        return replace(self.beside, labels=self.labels, objects=self.objects)
 
-    def described_as(self, other: Case | CaseArrays) -> None:
-        """Take over what is known of another version of the case beside its arrays."""
-        self.sequence, self.axis = other.sequence, other.axis
-        self.category, self.classes, self.tracks = other.category, other.classes, other.tracks
-
-    def _mark_used(self) -> None:
-        now = time.monotonic()
-        if isinstance(self._image, Stored) and now - self._marked >= MARK_EVERY_S:
-            self._marked = now
-            with suppress(OSError):  # a cache that others filled may be read-only
-                os.utime(self._image.path.parent)
+    @property
+    def key(self) -> str:
+        """Where its arrays lie in the cache; empty where they are in memory."""
+        files = [one.path for one in (self.pixels, self.indices, self.ids) if isinstance(one, Stored)]
+        return " ".join(f"{path.parent.name}/{path.name}" for path in files)
 
 
 def load_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> CaseArrays:
@@ -142,12 +127,15 @@ def load_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> CaseA
     parts = (_FORMAT, content, labels.model_dump_json(), axes)
     key = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
     has_objects = "instances" in case.kinds
-    has_labels = has_objects or case.mask is not None
-    entry = Entry(key, case.id, content, volume_spacing(case.image), has_labels, has_objects)
-    arrays = cached(entry, lambda: read_case(case, labels, axes=axes))
-    arrays.described_as(case)
-    arrays.boxes = boxes_of(case, labels, arrays.labels)
-    return arrays
+    has_labels = has_objects or case.files.mask is not None
+    names = ["image"] + ["labels"] * has_labels + ["objects"] * has_objects
+    image, encoded, objects = cached(key, names, lambda: read_case(case, labels, axes=axes))
+    told = case.annotation
+    boxes = boxes_of(case, labels, None if encoded is None else mapped(encoded))
+    beside = Truth(boxes=boxes, category=told.category, classes=told.classes)
+    return CaseArrays(
+        case.id, image, encoded, content, volume_spacing(case.image), case.sequence, objects, beside
+    )
 
 
 def boxes_of(case: Case, labels: LabelMap, encoded: np.ndarray | None) -> Boxes | None:
@@ -155,52 +143,44 @@ def boxes_of(case: Case, labels: LabelMap, encoded: np.ndarray | None) -> Boxes 
 
     Raises LabelError for volumes.
     """
-    if case.annotated is not None:
-        return case.annotated.boxes
-    if not case.boxed or encoded is None:
+    if case.annotation.objects is not None:
+        return case.annotation.objects.boxes
+    if not case.annotation.boxed or encoded is None:
         return None
     if encoded.ndim != 2:
-        raise LabelError("boxes are derived from masks of images, not of volumes", where=case.mask)
+        raise LabelError("boxes are derived from masks of images, not of volumes", where=case.files.mask)
     from reunet.datasets.derived_boxes import boxes_from_masks
 
-    return boxes_from_masks(encoded, [labels.names.index(name) for name in case.boxed])
+    return boxes_from_masks(encoded, [labels.names.index(name) for name in case.annotation.boxed])
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What is known of a case before its arrays are there; see `CaseArrays`."""
-
-    key: str
-    id: str
-    content: str
-    spacing: tuple[float, ...] | None
-    has_labels: bool
-    has_objects: bool = False
-
-
+Found = tuple[Array, Array | None, Array | None]
 Arrays = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 """Image (*space, C); where told, labels (*space) uint8 class indices or IGNORE; objects (*space) int32."""
 
+NAMES = ("image", "labels", "objects")
 
-def cached(entry: Entry, make: Callable[[], Arrays]) -> CaseArrays:
-    """The arrays of an entry, from the cache, or those that `make` gives."""
-    folder = cache_folder() / entry.key[:2] / entry.key
+
+def cached(
+    key: str, names: Collection[str], make: Callable[[], Arrays]
+) -> tuple[Array, Array | None, Array | None]:
+    """The arrays of these names that lie under `key` in the cache, or those that `make` gives, read-only."""
+    folder = cache_folder() / key[:2] / key
     is_there = os.path.isdir(folder)
-    found = _open(folder, entry)
+    found = _open(folder, names)
     if found is not None:
         return found
-    image, encoded, objects = make()
+    made = make()
 
     def fill(temporary: Path) -> None:
-        for name, array in (("image", image), ("labels", encoded), ("objects", objects)):
+        for name, array in zip(NAMES, made, strict=True):
             if array is not None:
                 np.save(temporary / f"{name}.npy", np.ascontiguousarray(array))
 
     # An entry that another process made since then stays, since that process reads it; a damaged one goes.
     with suppress(StorageError):  # it stayed, or the cache cannot be written: the arrays in memory serve too
         publish_folder(folder, fill, replace=is_there)
-    known = (entry.content, entry.spacing, entry.key)
-    return _open(folder, entry) or CaseArrays(entry.id, image, encoded, *known, objects=objects)
+    return _open(folder, names) or made
 
 
 def read_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> Arrays:
@@ -208,7 +188,7 @@ def read_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> Array
 
     Labels of a case with objects and no mask: the one foreground class, or those of the objects.
     """
-    image = read_channels((case.image, *case.channels), page=case.page, axes=axes)
+    image = read_channels((case.image, *case.files.channels), page=case.page, axes=axes)
     if image.dtype.kind == "f" and not bool(np.isfinite(image).all()):
         count = int(np.count_nonzero(~np.isfinite(image)))
         raise DataError(
@@ -218,15 +198,15 @@ def read_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> Array
         )
     size = image.shape[:-1]
     objects, encoded = read_objects(case, labels, size, axes)
-    if case.mask is not None:
-        if case.layers:
-            layers = read_raw_layers((case.mask, *case.layers), case.page, axes)
-            encoded = encode_mask(layers, labels, case.mask)
+    if case.files.mask is not None:
+        if case.files.layers:
+            layers = read_raw_layers((case.files.mask, *case.files.layers), case.page, axes)
+            encoded = encode_mask(layers, labels, case.files.mask)
         else:
-            encoded = read_mask(case.mask, labels, case.page, axes)
-        check_shape(case.mask, encoded.shape, size)
-    if case.fov is not None and encoded is not None:
-        encoded[~read_fov(case.fov, case.page, axes, size)] = IGNORE
+            encoded = read_mask(case.files.mask, labels, case.page, axes)
+        check_shape(case.files.mask, encoded.shape, size)
+    if case.files.fov is not None and encoded is not None:
+        encoded[~read_fov(case.files.fov, case.page, axes, size)] = IGNORE
     return image, encoded, objects
 
 
@@ -240,7 +220,7 @@ def read_objects(
     raise_errors(problems, case.image)
     if ids is not None:
         return ids, np.where(ids > 0, labels.foreground[0], background).astype(np.uint8)
-    told = None if case.annotated is None else case.annotated.objects()
+    told = None if case.annotation.objects is None else case.annotation.objects.objects()
     if told is None:
         return None, None
     check_shape(case.image, told.ids.shape, size, "annotation")
@@ -256,23 +236,23 @@ def read_ids(case: Case, size: tuple[int, ...], axes: str | None, problems: Find
 
     Adds what is wrong with masks of single objects, and raises DataError for other files.
     """
-    if case.object_masks is not None:
-        ids = read_object_masks(case.object_masks, problems)
+    if case.files.object_masks is not None:
+        ids = read_object_masks(case.files.object_masks, problems)
         if ids is None:
             return np.zeros(size, np.int32)
-        check_shape(case.object_masks[0].parent, ids.shape, size, "object mask")
+        check_shape(case.files.object_masks[0].parent, ids.shape, size, "object mask")
         return ids
-    if case.instances is None:
+    if case.files.instances is None:
         return None
-    ids = read_instances(case.instances, case.page, axes)
-    check_shape(case.instances, ids.shape, size, "instances")
-    if case.markers is not None:
-        markers = read_instances(case.markers, case.page, axes)
-        check_shape(case.markers, markers.shape, size, "tracks")
+    ids = read_instances(case.files.instances, case.page, axes)
+    check_shape(case.files.instances, ids.shape, size, "instances")
+    if case.files.markers is not None:
+        markers = read_instances(case.files.markers, case.page, axes)
+        check_shape(case.files.markers, markers.shape, size, "tracks")
         ids, missing = with_identities(ids, markers)
         if missing:
             message = f"{missing} object(s) are marked by no track"
-            problems.warning("object-untracked", case.instances, message, "", "", "mark them in TRA/")
+            problems.warning("object-untracked", case.files.instances, message, "", "", "mark them in TRA/")
     return ids
 
 
@@ -305,19 +285,19 @@ def _sides(size: tuple[int, ...]) -> str:
 def content_hash(case: Case) -> str:
     """SHA-256 over the content of the case's files (and its page)."""
     hashes = [str(case.page)]
-    for path in (case.image, case.mask, case.fov):
+    for path in (case.image, case.files.mask, case.files.fov):
         hashes.append("" if path is None else _file_hash(path, many=case.page is not None))
-    for ids in (case.instances, case.markers):
+    for ids in (case.files.instances, case.files.markers):
         if ids is not None:
             hashes.append(_file_hash(ids, many=case.page is not None))
-    if case.object_masks is not None:
-        hashes.append(f"{len(case.object_masks)} objects")
-        hashes += [_file_hash(path, many=False) for path in case.object_masks]
-    if case.annotated is not None:
-        hashes.append(case.annotated.content())
-    if case.category is not None:
-        hashes.append(f"category {case.category}")
-    hashes += [_file_hash(path, many=False) for path in (*case.channels, *case.layers)]
+    if case.files.object_masks is not None:
+        hashes.append(f"{len(case.files.object_masks)} objects")
+        hashes += [_file_hash(path, many=False) for path in case.files.object_masks]
+    if case.annotation.objects is not None:
+        hashes.append(case.annotation.objects.content())
+    if case.annotation.category is not None:
+        hashes.append(f"category {case.annotation.category}")
+    hashes += [_file_hash(path, many=False) for path in (*case.files.channels, *case.files.layers)]
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
@@ -364,26 +344,33 @@ def _remembered_hash(path: Path, *_facts: int) -> str:
     return sha256_file(path)
 
 
-def _open(folder: Path, entry: Entry) -> CaseArrays | None:
-    """The entry in `folder`; None when it is absent or damaged."""
+def _open(folder: Path, names: Collection[str]) -> Found | None:
+    """The arrays in `folder`; None when it is absent or damaged."""
     try:
-        image = Stored.find(folder / "image.npy")
-        labels = Stored.find(folder / "labels.npy") if entry.has_labels else None
-        objects = Stored.find(folder / "objects.npy") if entry.has_objects else None
+        image, labels, objects = (
+            Stored.find(folder / f"{name}.npy") if name in names else None for name in NAMES
+        )
     except (OSError, ValueError, EOFError):
         return None
-    known = (entry.content, entry.spacing, entry.key)
-    found = CaseArrays(entry.id, image, labels, *known, objects=objects)
-    found._mark_used()
-    return found
+    if image is None:
+        return None
+    _mark_used(folder)
+    return image, labels, objects
 
 
-def _array(source: np.ndarray | Stored) -> np.ndarray:
-    return source.array() if isinstance(source, Stored) else source
-
-
-def _frozen(source: np.ndarray | Stored) -> np.ndarray | Stored:
-    if isinstance(source, np.ndarray):
-        source = source.view()
-        source.flags.writeable = False
+def mapped(source: Array) -> np.ndarray:
+    """An array read-only, from its file where it is stored."""
+    if isinstance(source, Stored):
+        _mark_used(source.path.parent)
+        return source.array()
+    source = source.view()
+    source.flags.writeable = False
     return source
+
+
+def _mark_used(folder: Path) -> None:
+    now = time.monotonic()
+    if now - _marked.get(folder, -MARK_EVERY_S) >= MARK_EVERY_S:
+        _marked[folder] = now
+        with suppress(OSError):  # a cache that others filled may be read-only
+            os.utime(folder)

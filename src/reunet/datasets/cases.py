@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.results import Problem
@@ -19,59 +19,96 @@ Axis = Literal["T", "Z"]
 
 
 @dataclass(frozen=True)
+class CaseFiles:
+    """The files of a case.
+
+    fov: its non-zero pixels are the field of view; outside of it nothing is learned or scored.
+    channels: of the image's further channels, where each has its own.
+    layers: masks of its further regions, where each region has a mask of its own.
+    instances: object ids. object_masks: instead of it, a mask per object; empty for no objects.
+    markers: object ids that are identities over time, under which `instances` are known.
+    """
+
+    image: Path
+    mask: Path | None = None
+    fov: Path | None = None
+    channels: tuple[Path, ...] = ()
+    layers: tuple[Path, ...] = ()
+    instances: Path | None = None
+    object_masks: tuple[Path, ...] | None = None
+    markers: Path | None = None
+
+
+@dataclass(frozen=True)
+class FrameSequence:
+    """An ordered sequence of frames.
+
+    axis: whether its order is time or depth. tracks: file of its lineage, in which ids are identities.
+    """
+
+    name: str
+    axis: Axis
+    tracks: Path | None = None
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What is known of a case beside its own files.
+
+    objects: as a file of many images tells them. boxed: classes of its mask whose connected components are to
+    be boxes. category: index of the class of the image. classes: indices of those it is annotated with; None
+    for all.
+    """
+
+    objects: AnnotatedImage | None = None
+    boxed: tuple[str, ...] = ()
+    category: int | None = None
+    classes: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Case:
-    """One image with its mask.
+    """One image with all that annotates it.
 
     id: path below the images folder without suffix, with "/" on every system; pages of a stack add "#0003"
     (counted from 0; messages count pages from 1).
     split: the split folder it lies in; "train" where there are none.
-    fov: file whose non-zero pixels are the field of view; outside of it nothing is learned or scored.
-    page: page of a stack file, or None for a file with one image or one volume.
-    channels: files of its further channels, where each channel has its own.
-    layers: masks of its further regions, where each region has a mask of its own.
-    instances: file of object ids. object_masks: instead of it, a mask file per object; empty for no objects.
-    markers: file of object ids that are identities over time, under which `instances` are known.
-    annotated: its objects as a file of many images tells them.
-    boxed: classes of its mask whose connected components are to be boxes.
-    category: index of the class of the image.
+    page: page of its files, which are stacks, or None for files with one image or one volume.
     group: cases of one group (a patient, an experiment) stay together when cases are held out.
-    sequence, axis: name of the ordered sequence it belongs to, and whether that is time or depth.
-    tracks: file of the lineage of its sequence, in which ids of objects are identities.
-    classes: indices of the classes that it is annotated with; None for all.
+    sequence: that it is a frame of.
     """
 
     id: str
     split: str
-    image: Path
-    mask: Path | None
-    fov: Path | None = None
+    files: CaseFiles
     page: int | None = None
     group: str | None = None
-    sequence: str | None = None
-    axis: Axis | None = None
-    channels: tuple[Path, ...] = ()
-    instances: Path | None = None
-    object_masks: tuple[Path, ...] | None = None
-    markers: Path | None = None
-    annotated: AnnotatedImage | None = None
-    boxed: tuple[str, ...] = ()
-    category: int | None = None
-    tracks: Path | None = None
-    classes: tuple[int, ...] | None = None
-    layers: tuple[Path, ...] = ()
+    sequence: FrameSequence | None = None
+    annotation: Annotation = Annotation()
+
+    @property
+    def image(self) -> Path:
+        """The file that stands for it in messages."""
+        return self.files.image
 
     @property
     def kinds(self) -> frozenset[str]:
         """What it is annotated with: `instances`, `boxes`, `masks`, `categories`."""
-        annotated = self.annotated
-        shaped = annotated is not None and annotated.shaped
+        files, objects = self.files, self.annotation.objects
         told = {
-            "instances": self.instances is not None or self.object_masks is not None or shaped,
-            "boxes": annotated is not None or (self.mask is not None and bool(self.boxed)),
-            "masks": self.mask is not None,
-            "categories": self.category is not None,
+            "instances": files.instances is not None
+            or files.object_masks is not None
+            or (objects is not None and objects.shaped),
+            "boxes": objects is not None or (files.mask is not None and bool(self.annotation.boxed)),
+            "masks": files.mask is not None,
+            "categories": self.annotation.category is not None,
         }
         return frozenset(kind for kind, is_told in told.items() if is_told)
+
+
+def annotated(case: Case, **known: Any) -> Case:
+    """The case with more that is known of it: fields of `Annotation`."""
+    return replace(case, annotation=replace(case.annotation, **known))
 
 
 @dataclass(frozen=True)

@@ -130,9 +130,9 @@ def with_encoding(labels: LabelMap, cases: Sequence[Case], axes: str | None = No
     candidates = {way: labels.model_copy(update={"encoding": way}) for way in ways}
     found = labels
     for case in cases:
-        if case.mask is None:
+        if case.files.mask is None:
             continue
-        content = _content(case.mask, case.page, axes)
+        content = _content(case.files.mask, case.page, axes)
         values = set(content.values or ())
         for way, candidate in candidates.items():
             if content.coloured != (way == "rgb"):
@@ -146,7 +146,7 @@ def with_encoding(labels: LabelMap, cases: Sequence[Case], axes: str | None = No
 
 def guess_classes(cases: Sequence[Case], options: DataOptions) -> LabelMap:
     """The class list the masks speak for: 0 and 255, or 0..n without gaps. Raises LabelError otherwise."""
-    masks = list(dict.fromkeys((case.mask, case.page) for case in cases if case.mask is not None))
+    masks = list(dict.fromkeys((case.files.mask, case.page) for case in cases if case.files.mask is not None))
     if not masks:
         raise DataError(
             "there are no masks to find the classes in", fix="give the class list with --classes FILE"

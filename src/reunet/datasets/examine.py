@@ -48,25 +48,25 @@ def examine(case: Case, scan: Scan, options: DataOptions) -> CaseFacts:
     inside = _fov(facts, header, options)
     derived = _objects(facts, header, scan, options)
     encoded = derived if encoded is None else encoded
-    if case.mask is None and encoded is not None:
+    if case.files.mask is None and encoded is not None:
         facts.class_counts = np.bincount(encoded.ravel(), minlength=256)
-    elif case.mask is None and case.annotated is not None:
-        facts.class_counts = np.bincount(case.annotated.boxes.classes, minlength=256)
-    if encoded is not None and case.mask is not None:
+    elif case.files.mask is None and case.annotation.objects is not None:
+        facts.class_counts = np.bincount(case.annotation.objects.boxes.classes, minlength=256)
+    if encoded is not None and case.files.mask is not None:
         if inside is not None and inside.shape == encoded.shape:
             encoded[~inside] = IGNORE
         facts.class_counts = np.bincount(encoded.ravel(), minlength=256)
         if facts.class_counts[IGNORE] == encoded.size:
-            facts.problems.warning("mask-unlabelled", case.mask, "no pixel of the mask is labelled")
-        _not_annotated(facts, case.mask, scan)
+            facts.problems.warning("mask-unlabelled", case.files.mask, "no pixel of the mask is labelled")
+        _not_annotated(facts, case.files.mask, scan)
     return facts
 
 
 def _not_annotated(facts: CaseFacts, mask: Path, scan: Scan) -> None:
     """Pixels of classes that the image is said not to be annotated with."""
-    if facts.case.classes is None or scan.labels is None or facts.class_counts is None:
+    if facts.case.annotation.classes is None or scan.labels is None or facts.class_counts is None:
         return
-    names, told = scan.labels.names, facts.case.classes
+    names, told = scan.labels.names, facts.case.annotation.classes
     found = [name for i, name in enumerate(names) if facts.class_counts[i] and i not in told]
     if found:
         message = "the mask has classes that `annotated` in dataset.json leaves out for this image"
@@ -78,7 +78,7 @@ def _image(facts: CaseFacts, options: DataOptions) -> ImageHeader | None:
     case, problems = facts.case, facts.problems
     try:
         header = read_header(case.image, options.axes)
-        image = read_channels((case.image, *case.channels), page=case.page, axes=options.axes)
+        image = read_channels((case.image, *case.files.channels), page=case.page, axes=options.axes)
     except DataError as cause:
         code = "image-too-large" if isinstance(cause, TooLargeError) else "image-unreadable"
         problems.caught(code, case.image, cause)
@@ -105,38 +105,38 @@ def _mask(
 ) -> np.ndarray | None:
     """Class indices of the mask when everything about it is right, else None."""
     case, problems, labels = facts.case, facts.problems, scan.labels
-    if case.mask is None:
+    if case.files.mask is None:
         return None
     try:
-        mask_header = read_header(case.mask, options.axes)
-        if case.layers:
-            raw = read_raw_layers((case.mask, *case.layers), case.page, options.axes)
+        mask_header = read_header(case.files.mask, options.axes)
+        if case.files.layers:
+            raw = read_raw_layers((case.files.mask, *case.files.layers), case.page, options.axes)
         else:
-            raw = read_raw_mask(case.mask, case.page, options.axes)
+            raw = read_raw_mask(case.files.mask, case.page, options.axes)
     except LabelError as cause:
-        problems.caught("mask-fractional", case.mask, cause)
+        problems.caught("mask-fractional", case.files.mask, cause)
         return None
     except DataError as cause:
         code = "mask-too-large" if isinstance(cause, TooLargeError) else "mask-unreadable"
-        problems.caught(code, case.mask, cause)
+        problems.caught(code, case.files.mask, cause)
         return None
     encoded = None
     try:
-        encoded = encode_mask(raw, labels, case.mask) if labels is not None else None
+        encoded = encode_mask(raw, labels, case.files.mask) if labels is not None else None
     except LabelError as cause:
         wrong_kind = is_coloured(raw) and labels is not None and labels.encoding != "rgb"
         code = "mask-colours" if wrong_kind else "mask-values"
         if mask_header.lossy:
-            code, cause = "mask-lossy", lossy_mask(case.mask, cause)
-        problems.caught(code, case.mask, cause)
+            code, cause = "mask-lossy", lossy_mask(case.files.mask, cause)
+        problems.caught(code, case.files.mask, cause)
     if header is None:
         return None
     try:
-        check_shape(case.mask, mask_header.size, header.size)
+        check_shape(case.files.mask, mask_header.size, header.size)
     except LabelError as cause:
-        problems.caught("shape-mismatch", case.mask, cause)
+        problems.caught("shape-mismatch", case.files.mask, cause)
         return None
-    _geometry(case.mask, problems, header, mask_header, options)
+    _geometry(case.files.mask, problems, header, mask_header, options)
     return encoded
 
 
@@ -145,24 +145,30 @@ def _objects(
 ) -> np.ndarray | None:
     """Class indices (*space) that follow from objects with pixels; None without any, or with wrong ones."""
     case, problems = facts.case, facts.problems
-    if scan.labels is None or header is None or not (case.kinds & {"instances", "boxes"} or case.markers):
+    if (
+        scan.labels is None
+        or header is None
+        or not (case.kinds & {"instances", "boxes"} or case.files.markers)
+    ):
         return None
-    if case.annotated is not None and case.annotated.size != header.size:
+    if case.annotation.objects is not None and case.annotation.objects.size != header.size:
         message = "the annotations are for an image of another size"
-        sizes = [" x ".join(map(str, size)) for size in (header.size, case.annotated.size)]
+        sizes = [" x ".join(map(str, size)) for size in (header.size, case.annotation.objects.size)]
         problems.error("shape-mismatch", case.image, message, f"{sizes[0]} as the image", sizes[1])
         return None
-    where = case.instances or (case.object_masks[0].parent if case.object_masks else case.image)
+    where = case.files.instances or (
+        case.files.object_masks[0].parent if case.files.object_masks else case.image
+    )
     try:
         ids = read_ids(case, header.size, options.axes, problems)
         if ids is not None:
             check_instances(ids, where, problems)
             facts.n_objects = len(np.unique(ids[ids > 0]))
             _highest_id(case, ids, facts)
-        elif case.annotated is not None:
-            facts.n_objects = len(case.annotated.boxes)
-        if case.tracks is not None:
-            marks = read_instances(case.markers, case.page, options.axes) if case.markers else ids
+        elif case.annotation.objects is not None:
+            facts.n_objects = len(case.annotation.objects.boxes)
+        if case.sequence is not None and case.sequence.tracks is not None:
+            marks = read_instances(case.files.markers, case.page, options.axes) if case.files.markers else ids
             facts.track_ids = None if marks is None else tuple(np.unique(marks).tolist())
         if any(problem.severity == "error" for problem in problems):
             return None
@@ -175,13 +181,13 @@ def _objects(
 
 def _highest_id(case: Case, ids: np.ndarray, facts: CaseFacts) -> None:
     """Warn of a file in which every id that its sample type can hold is taken."""
-    dtype = None if case.instances is None else read_header(case.instances).dtype
-    if case.instances is not None and dtype in ("uint8", "uint16"):
+    dtype = None if case.files.instances is None else read_header(case.files.instances).dtype
+    if case.files.instances is not None and dtype in ("uint8", "uint16"):
         limit = int(np.iinfo(dtype).max)
         if facts.n_objects == limit:
             message = f"all ids that {dtype} can hold are taken: further objects may have begun at 0 again"
             expected, received = f"fewer than {limit} objects, or a larger type", f"{limit} ids"
-            facts.problems.warning("ids-full", case.instances, message, expected, received)
+            facts.problems.warning("ids-full", case.files.instances, message, expected, received)
 
 
 def _geometry(
@@ -221,18 +227,18 @@ def _geometry(
 def _fov(facts: CaseFacts, header: ImageHeader | None, options: DataOptions) -> np.ndarray | None:
     """(*space) bool, True inside; None when there is no field of view, or none that can be read."""
     case, problems = facts.case, facts.problems
-    if case.fov is None or header is None:
+    if case.files.fov is None or header is None:
         return None
     try:
-        inside = read_fov(case.fov, case.page, options.axes, header.size)
+        inside = read_fov(case.files.fov, case.page, options.axes, header.size)
     except DataError as cause:
         problems.caught(
-            "shape-mismatch" if isinstance(cause, LabelError) else "fov-unreadable", case.fov, cause
+            "shape-mismatch" if isinstance(cause, LabelError) else "fov-unreadable", case.files.fov, cause
         )
         return None
     if not bool(inside.any()):
         message = "the field of view is empty"
-        problems.error("fov-empty", case.fov, message, "pixels other than 0", "only 0")
+        problems.error("fov-empty", case.files.fov, message, "pixels other than 0", "only 0")
     return inside
 
 

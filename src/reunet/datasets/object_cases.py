@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reunet.contracts.findings import Findings
-from reunet.datasets.cases import Case
+from reunet.datasets.cases import Case, CaseFiles, FrameSequence
 from reunet.datasets.folders import SplitFolders, image_files, visible
 from reunet.datasets.pairs import Found, pages
 from reunet.io.annotations.ctc import CtcSequence, find_sequences
@@ -31,7 +31,7 @@ def object_folders(folders: SplitFolders, root: Path, axes: str | None) -> Found
                 "image-without-instances", entry, "the folder masks/ is missing", "", "", fix
             )
         else:
-            case = Case(entry.name, folders.split, images[0], None, object_masks=masks)
+            case = Case(entry.name, folders.split, CaseFiles(images[0], object_masks=masks))
             found.cases.extend(pages(case, axes, found.problems))
     return found
 
@@ -46,20 +46,12 @@ def tracked_frames(folders: SplitFolders, root: Path, axes: str | None) -> Found
     found = Found([], Findings(root))
     for sequence in find_sequences(folders.images, found.problems):
         _say_what_is_used(sequence, folders.images / sequence.name, found.problems)
+        film = FrameSequence(sequence.name, "T", sequence.lineage if 0 in sequence.frames else None)
         for number, image in sorted(sequence.frames.items()):
             marks = sequence.tracked.get(number)
             segmented = sequence.segmented.get(number, None if sequence.segmented else marks)
-            case = Case(
-                f"{sequence.name}/{image.stem}",
-                folders.split,
-                image,
-                None,
-                instances=segmented,
-                markers=marks if sequence.segmented else None,
-                sequence=sequence.name,
-                axis="T",
-                tracks=sequence.lineage if 0 in sequence.frames else None,
-            )
+            files = CaseFiles(image, instances=segmented, markers=marks if sequence.segmented else None)
+            case = Case(f"{sequence.name}/{image.stem}", folders.split, files, sequence=film)
             found.cases.extend(pages(case, axes, found.problems))
     return found
 

@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from reunet.contracts.findings import Findings, relative
-from reunet.datasets.cases import Case
+from reunet.datasets.cases import Axis, Case, CaseFiles, FrameSequence
 from reunet.datasets.folders import SplitFolders, image_files, stem_of, visible
 from reunet.datasets.recognise import channel_of
 from reunet.errors import ReunetError
@@ -55,10 +54,9 @@ def pair_files(folders: SplitFolders, root: Path, axes: str | None) -> Found:
             expected = f"{relative(folders.fov, root)}/{stem}.png or another image format"
             problems.error("image-without-fov", image, "the image has no field-of-view file", expected)
         if (mask is not None or folders.masks is None) and (fov is not None or folders.fov is None):
-            case = Case(stem, folders.split, image, mask, fov, channels=tuple(others), instances=instances)
             layers = tuple(path for path in told[1:] if path is not None)
-            case = replace(case, layers=layers, object_masks=single.get(stem))
-            cases.extend(pages(case, axes, problems))
+            told_by = CaseFiles(image, mask, fov, tuple(others), layers, instances, single.get(stem))
+            cases.extend(pages(Case(stem, folders.split, told_by), axes, problems))
     for path in [path for one in masks for path in one.unused()]:
         problems.error("mask-without-image", path, "the mask has no image of its name")
     for path in objects.unused():
@@ -167,9 +165,9 @@ def pages(case: Case, axes: str | None, problems: Findings) -> list[Case]:
         others = [
             (what, read_header(path, axes).pages)
             for what, path in (
-                ("mask", case.mask),
-                ("field of view", case.fov),
-                ("instances", case.instances),
+                ("mask", case.files.mask),
+                ("field of view", case.files.fov),
+                ("instances", case.files.instances),
             )
             if path is not None
         ]
@@ -192,9 +190,10 @@ def pages(case: Case, axes: str | None, problems: Findings) -> list[Case]:
         problems.error("page-count", case.image, message, expected, f"{pages} in the {what}")
     if wrong:
         return []
-    axis: Literal["T", "Z"] = "T" if "T" in letters else "Z"
+    axis: Axis = "T" if "T" in letters else "Z"
+    sequence = FrameSequence(case.id, axis)
     return [
-        replace(case, id=f"{case.id}#{page:04d}", page=page, sequence=case.id, axis=axis)
+        replace(case, id=f"{case.id}#{page:04d}", page=page, sequence=sequence)
         for page in range(header.pages)
     ]
 

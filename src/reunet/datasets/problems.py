@@ -90,9 +90,9 @@ def _frame_sizes(facts: Iterable[CaseFacts], problems: Findings) -> None:
     for fact in facts:
         if fact.case.sequence is None or fact.header is None:
             continue
-        first = firsts.setdefault((fact.case.split, fact.case.sequence), fact)
+        first = firsts.setdefault((fact.case.split, fact.case.sequence.name), fact)
         if first.header is not None and fact.header.size != first.header.size:
-            message = f"the frames of sequence {fact.case.sequence} have different sizes"
+            message = f"the frames of sequence {fact.case.sequence.name} have different sizes"
             sizes = [" x ".join(map(str, header.size)) for header in (first.header, fact.header)]
             fix = "crop them to one size, or make sequences of one size each"
             expected = f"{sizes[0]} as {first.case.id}"
@@ -103,8 +103,8 @@ def _tracks(facts: Iterable[CaseFacts], problems: Findings) -> None:
     """Files of tracks that are damaged or disagree with the objects of the frames."""
     films: dict[Path, list[CaseFacts]] = defaultdict(list)
     for fact in facts:
-        if fact.case.tracks is not None:
-            films[fact.case.tracks].append(fact)
+        if fact.case.sequence is not None and fact.case.sequence.tracks is not None:
+            films[fact.case.sequence.tracks].append(fact)
     for path, frames in films.items():
         tracks = read_tracks(path, problems)
         present = {frame: one.track_ids for frame, one in enumerate(frames) if one.track_ids is not None}
@@ -120,8 +120,8 @@ def _classes(facts: Iterable[CaseFacts], scan: Scan, problems: Findings) -> None
         split = fact.case.split
         if fact.class_counts is not None:
             pixels[split] = pixels.get(split, 0) + fact.class_counts
-        if fact.case.category is not None:
-            images[split] = images.get(split, 0) + np.bincount([fact.case.category], minlength=256)
+        if fact.case.annotation.category is not None:
+            images[split] = images.get(split, 0) + np.bincount([fact.case.annotation.category], minlength=256)
     for labels, totals in ((scan.labels, pixels), (scan.categories, images)):
         for split, counts in totals.items():
             if labels is not None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import LabelMap, class_color
-from reunet.datasets.cases import Case
+from reunet.datasets.cases import Case, annotated
 from reunet.datasets.tables import read_json
 from reunet.errors import DataError
 
@@ -127,10 +126,10 @@ def with_partial(
     if not found:
         return list(cases), labels
     changed = [
-        replace(case, classes=next((c for p, c in found.items() if fnmatchcase(case.id, p)), None))
+        annotated(case, classes=next((c for p, c in found.items() if fnmatchcase(case.id, p)), None))
         for case in cases
     ]
-    partial = sorted({case.classes for case in changed if case.classes is not None})
+    partial = sorted({case.annotation.classes for case in changed if case.annotation.classes is not None})
     return changed, LabelMap.model_validate(labels.model_dump() | {"partial": partial})
 
 

@@ -20,7 +20,7 @@ from reunet.datasets.annotated import (
     with_objects,
     with_tracks,
 )
-from reunet.datasets.cases import SPLITS, Case, DataOptions, Dataset, raise_errors
+from reunet.datasets.cases import SPLITS, Case, DataOptions, Dataset, annotated, raise_errors
 from reunet.datasets.classes import class_list, not_understood, read_classes
 from reunet.datasets.folders import Located, Parts, SplitFolders
 from reunet.datasets.object_cases import object_folders, tracked_frames
@@ -124,7 +124,7 @@ def scan_dataset(
     scan.cases = with_categories(scan.cases, scan.folders, told)
     if told:
         scan.categories = categories or category_classes(next(iter(told.values())).classes)
-    if scan.labels is None and not any(case.mask for case in scan.cases):
+    if scan.labels is None and not any(case.files.mask for case in scan.cases):
         _classes_without_masks(scan, options, objects, names)
     if options.boxes_from_masks is not None:
         _derive_boxes(scan, options.boxes_from_masks)
@@ -137,7 +137,7 @@ def scan_dataset(
 def _classes_of_masks(scan: Scan, options: DataOptions) -> LabelMap | None:
     """The class list of a dataset with masks; None without any, or where it cannot be told."""
     known = [case for case in scan.cases if case.split != "test"] or scan.cases
-    if not any(case.mask for case in known):
+    if not any(case.files.mask for case in known):
         return None
     return _class_list(scan, options, known)
 
@@ -201,7 +201,7 @@ def _derive_boxes(scan: Scan, listed: str) -> None:
 
     Raises UsageError for unknown classes, and where boxes are told or there are no masks.
     """
-    if any(case.annotated for case in scan.cases) or not any(case.mask for case in scan.cases):
+    if any(case.annotation.objects for case in scan.cases) or not any(case.files.mask for case in scan.cases):
         raise UsageError(
             "boxes are derived where a dataset has masks and no boxes of its own",
             where="--boxes-from-masks",
@@ -222,7 +222,7 @@ def _derive_boxes(scan: Scan, listed: str) -> None:
     entries = scan.labels.classes
     chosen = tuple(one.model_copy(update={"foreground": one.name in wanted}) for one in entries)
     scan.labels = scan.labels.model_copy(update={"classes": chosen})
-    scan.cases = [replace(case, boxed=wanted) for case in scan.cases]
+    scan.cases = [annotated(case, boxed=wanted) for case in scan.cases]
 
 
 def _leave_out(scan: Scan) -> None:

@@ -10,21 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reunet.contracts.findings import Findings
-from reunet.datasets.cases import Axis, Case
+from reunet.datasets.cases import Axis, Case, FrameSequence
 from reunet.datasets.folders import SplitFolders, image_files, stem_of
 from reunet.errors import DataError, UsageError
 from reunet.storage import read_json
 
 FILE = "sequences.json"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a frame belongs; `order` counts over all sequences."""
-
-    sequence: str
-    axis: Axis
-    order: int
 
 
 @dataclass(frozen=True)
@@ -77,26 +68,25 @@ def with_sequences(
     """
     problems = Findings(root)
     if pattern is not None:
-        placed = _by_name(cases, SequencePattern(pattern), problems)
+        ordered = _by_name(cases, SequencePattern(pattern), problems)
     else:
         places = read_places(root, problems)
-        placed = [(places.get((case.split, case.id)), case) for case in cases]
+        by_name = {(case.split, case.id): case for case in cases}
+        known = [(key, sequence) for key, sequence in places.items() if key in by_name]
+        ordered = [replace(by_name.pop(key), sequence=sequence) for key, sequence in known]
+        ordered += by_name.values()
         _unknown_frames(places, cases, folders, problems)
-    known = [
-        (place.order, replace(case, sequence=place.sequence, axis=place.axis))
-        for place, case in placed
-        if place is not None
-    ]
-    ordered = [case for _, case in sorted(known, key=lambda item: item[0])]
-    ordered += [case for place, case in placed if place is None]
     _single_frames(ordered, problems)
     return ordered, problems
 
 
-def read_places(root: Path, problems: Findings) -> dict[tuple[str, str], Place]:
-    """(split, frame) -> its place by sequences.json; empty without that file. Raises DataError."""
+def read_places(root: Path, problems: Findings) -> dict[tuple[str, str], FrameSequence]:
+    """(split, frame) -> its sequence by sequences.json, in the order of frames; empty without that file.
+
+    Raises DataError.
+    """
     path = root / FILE
-    places: dict[tuple[str, str], Place] = {}
+    places: dict[tuple[str, str], FrameSequence] = {}
     if not path.is_file():
         return places
     twice: list[str] = []
@@ -109,7 +99,7 @@ def read_places(root: Path, problems: Findings) -> dict[tuple[str, str], Place]:
                 key = str(entry.get("split", "train")), unicodedata.normalize("NFC", str(frame))
                 if key in places:
                     twice.append(f"{key[0]}: {key[1]}")
-                places[key] = Place(str(entry["sequence"]), "Z" if axis == "Z" else "T", len(places))
+                places[key] = FrameSequence(str(entry["sequence"]), "Z" if axis == "Z" else "T")
     except (TypeError, KeyError, AttributeError) as cause:
         raise DataError(
             f"{FILE} is not understood",
@@ -123,15 +113,14 @@ def read_places(root: Path, problems: Findings) -> dict[tuple[str, str], Place]:
     return places
 
 
-def _by_name(
-    cases: Iterable[Case], pattern: SequencePattern, problems: Findings
-) -> list[tuple[Place | None, Case]]:
+def _by_name(cases: Iterable[Case], pattern: SequencePattern, problems: Findings) -> list[Case]:
+    """The frames in the order of their numbers, then all others."""
     found: list[tuple[tuple[str, str, int], Case]] = []
-    others: list[tuple[Place | None, Case]] = []
+    others: list[Case] = []
     for case in cases:
         place = pattern.place(case.id)
         if case.page is not None:
-            others.append((None, case))
+            others.append(case)
         elif place is None:
             message = "the name does not fit the pattern of --sequence"
             fix = "correct the pattern, or rename or remove the file"
@@ -144,12 +133,12 @@ def _by_name(
             message = "two files are the same frame of a sequence"
             received = f"{other.id} and {case.id}"
             problems.error("frame-twice", case.image, message, "every frame once", received, "remove one")
-    places = [Place(sequence, pattern.axis, order) for order, ((_, sequence, _), _) in enumerate(found)]
-    return [*zip(places, (case for _, case in found), strict=True), *others]
+    placed = (replace(case, sequence=FrameSequence(name, pattern.axis)) for (_, name, _), case in found)
+    return [*placed, *others]
 
 
 def _unknown_frames(
-    places: dict[tuple[str, str], Place],
+    places: dict[tuple[str, str], FrameSequence],
     cases: Iterable[Case],
     folders: Sequence[SplitFolders],
     problems: Findings,
@@ -167,7 +156,7 @@ def _unknown_frames(
 
 
 def _single_frames(cases: Iterable[Case], problems: Findings) -> None:
-    counts = Counter((case.split, case.sequence) for case in cases if case.sequence is not None)
+    counts = Counter((case.split, case.sequence.name) for case in cases if case.sequence is not None)
     single = [f"{split}: {name}" for (split, name), count in counts.items() if count == 1]
     if single:
         message = "sequences have one frame only: nothing can be learned from their order"

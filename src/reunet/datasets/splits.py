@@ -82,10 +82,9 @@ def shared_notes(dataset: Dataset) -> tuple[str, ...]:
     for position, first in enumerate(names):
         for second in names[position + 1 :]:
             for kind in ("group", "sequence"):
-                values = [
-                    {getattr(c, kind) for c in dataset.split(name)} - {None} for name in (first, second)
-                ]
-                shared = sorted(values[0] & values[1])
+                cases = [dataset.split(name) for name in (first, second)]
+                one, other = ({_unit(case, kind) for case in some} - {None} for some in cases)
+                shared = sorted(unit for unit in one & other if unit is not None)
                 if shared:
                     shown = ", ".join(shared[:5]) + (" ..." if len(shared) > 5 else "")
                     what = f"{first} and {second} share {len(shared)} {kind}(s) ({shown})"
@@ -113,7 +112,9 @@ def _hold_out(train: Sequence[Case], seed: int, dataset: Dataset) -> tuple[set[s
                 fix="leave out --group, or give a val/ folder",
             )
         count = min(max(2, math.ceil(HELD_OUT * len(train))), len(train) - 1)
-        return {case.id for case in train[-count:]}, f": the last ones of {train[0].sequence}, in one piece"
+        return {
+            case.id for case in train[-count:]
+        }, f": the last ones of {train[0].sequence.name}, in one piece"
     held: list[list[Case]] = []
     order = [units[i] for i in np.random.default_rng(seed).permutation(len(units))]
     for unit in order:
@@ -124,6 +125,13 @@ def _hold_out(train: Sequence[Case], seed: int, dataset: Dataset) -> tuple[set[s
         held.append(rest.pop(0))
     together = any(case.group or case.sequence for case in train)
     return {case.id for unit in held for case in unit}, ", whole groups and sequences" if together else ""
+
+
+def _unit(case: Case, kind: str) -> str | None:
+    """The name of the `group` or `sequence` of a case."""
+    if kind == "group":
+        return case.group
+    return None if case.sequence is None else case.sequence.name
 
 
 def _units(train: Sequence[Case]) -> list[list[Case]]:
@@ -138,7 +146,7 @@ def _units(train: Sequence[Case]) -> list[list[Case]]:
     for case in train:
         keys = [f"case {case.id}"]
         keys += [f"group {case.group}"] if case.group is not None else []
-        keys += [f"sequence {case.sequence}"] if case.sequence is not None else []
+        keys += [f"sequence {case.sequence.name}"] if case.sequence is not None else []
         for key in keys[1:]:
             parent[find(keys[0])] = find(key)
     units: dict[str, list[Case]] = defaultdict(list)

@@ -56,7 +56,7 @@ def prepare(data: Path | None, options: DataOptions, progress: Progress, *, seed
         dataset.labels,
         train,
         val,
-        has_fov=any(case.fov is not None for case in chosen["train"]),
+        has_fov=any(case.files.fov is not None for case in chosen["train"]),
         channel_names=dataset.channel_names,
         categories=dataset.categories,
         kinds=dataset.kinds,

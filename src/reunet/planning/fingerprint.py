@@ -55,7 +55,7 @@ def take_fingerprint(
     with ThreadPoolExecutor(cores()) as pool:
         facts = list(pool.map(lambda case: _measure(case, labels), train))
     pixels = np.sum([fact.class_pixels for fact in facts], axis=0)
-    seen = Counter(case.category for case in train if case.category is not None)
+    seen = Counter(case.beside.category for case in train if case.beside.category is not None)
     if not pixels.sum() and not seen:
         raise DataError(
             "no training image has a labelled pixel", where=name, fix="check the masks and the ignore label"
@@ -92,8 +92,8 @@ def take_fingerprint(
         vertical_bias=round(float(vertical), 3),
         horizontal_bias=round(float(horizontal), 3),
         has_fov=has_fov,
-        sequences=tuple(Counter(case.sequence for case in train if case.sequence is not None).values()),
-        axis=next((case.axis for case in train if case.axis is not None), None),
+        sequences=tuple(Counter(case.sequence.name for case in train if case.sequence is not None).values()),
+        axis=next((case.sequence.axis for case in train if case.sequence is not None), None),
         cases=cases,
     )
 
@@ -120,8 +120,8 @@ def _measure(case: CaseArrays, labels: LabelMap) -> CaseFacts:
     pixels = case.image.reshape(-1, channels)
     chosen = np.random.default_rng(0).integers(0, len(pixels), min(SAMPLES, len(pixels)))
     classes = len(labels.classes)
-    if case.labels is None and case.boxes is not None:
-        return _of_boxes(pixels[np.sort(chosen)], case.boxes, (size[0], size[1]), classes)
+    if case.labels is None and case.beside.boxes is not None:
+        return _of_boxes(pixels[np.sort(chosen)], case.beside.boxes, (size[0], size[1]), classes)
     truth = np.full(size, IGNORE, np.uint8) if case.labels is None else np.asarray(case.labels)
     counts = np.bincount(truth.ravel(), minlength=256)[:classes]
     centroids, thickness = np.full((classes, truth.ndim), np.nan), np.full(classes, np.nan)

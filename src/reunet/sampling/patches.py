@@ -157,7 +157,7 @@ class PatchSampler:
             chosen = rng.choice(pixels, min(len(pixels), REMEMBERED), replace=False)
             return np.stack(np.unravel_index(chosen, wanted.shape), axis=1)
 
-        labels, boxes = case.labels, case.boxes
+        labels, boxes = case.labels, case.beside.boxes
         if labels is None and boxes is not None:
             centers = boxes.corners.reshape(-1, 2, 2).mean(axis=1)
             return {int(index): centers[boxes.classes == index] for index in np.unique(boxes.classes)}, None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from reunet.datasets.cache import Arrays, CaseArrays, Entry, cached
+from reunet.datasets.cache import Arrays, CaseArrays, cached
 from reunet.sampling.boxes import resized
 
 LINEAR, CUBIC, AREA = cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA
@@ -92,13 +93,13 @@ def at_size(case: CaseArrays, size: tuple[int, ...], spacing: tuple[float, ...] 
         ids = None if objects is None else resize_ids(np.asarray(objects), size)
         return resampled(case.image, size), smaller, ids
 
-    known = (labels is not None, objects is not None)
-    found = cached(Entry(key, case.id, case.content, spacing, *known), make)
-    found.described_as(case)
-    if case.boxes is not None:
+    told = {"image": case.image, "labels": labels, "objects": objects}
+    image, smaller, ids = cached(key, [name for name, array in told.items() if array is not None], make)
+    beside = case.beside
+    if beside.boxes is not None:
         factors = [new / old for new, old in zip(size, case.image.shape[:-1], strict=True)]
-        found.boxes = resized(case.boxes, (factors[0], factors[1]))
-    return found
+        beside = replace(beside, boxes=resized(beside.boxes, (factors[0], factors[1])))
+    return replace(case, pixels=image, indices=smaller, ids=ids, spacing=spacing, beside=beside)
 
 
 def resize_ids(objects: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from reunet.contracts.plan import ClipSpec
+from reunet.datasets.cases import FrameSequence
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,13 @@ class Frame(Protocol):
     def id(self) -> str: ...
 
     @property
-    def sequence(self) -> str | None: ...
+    def sequence(self) -> FrameSequence | None: ...
 
 
 def sequences(cases: Sequence[Frame]) -> list[list[int]]:
     """Numbers of the cases, sequence by sequence and in their order; a case of none is one by itself."""
     found: dict[tuple[str, str], list[int]] = {}
     for number, case in enumerate(cases):
-        key = ("image", case.id) if case.sequence is None else ("sequence", case.sequence)
+        key = ("image", case.id) if case.sequence is None else ("sequence", case.sequence.name)
         found.setdefault(key, []).append(number)
     return list(found.values())

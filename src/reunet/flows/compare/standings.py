@@ -88,8 +88,8 @@ def image_units(contest: Contest) -> dict[str, str]:
     cases = [case for case in dataset.cases if case.split in scored]
     for (split, sequence), frames in itertools.groupby(cases, key=lambda case: (case.split, case.sequence)):
         for number, case in enumerate(frames):
-            alone = sequence is None or case.axis != "T"
-            units[case.id] = case.id if alone else f"{split} {sequence} {number // BLOCK}"
+            alone = sequence is None or sequence.axis != "T"
+            units[case.id] = case.id if alone else f"{split} {sequence.name} {number // BLOCK}"
     return units
 
 

@@ -97,12 +97,12 @@ def _pictures(folder: Path | None) -> dict[str, Path]:
 
 
 def _load(case: Case, labels: LabelMap, axes: str | None, picture: Path | None) -> Scored:
-    if case.mask is None:
+    if case.files.mask is None:
         raise DataError("the prediction has no true mask", where=case.image)
     prediction = read_any_mask(case.image, labels, case.page, axes)
-    truth = read_mask(case.mask, labels, case.page, axes)
-    if case.fov is not None:
-        truth[~read_fov(case.fov, case.page, axes, truth.shape)] = IGNORE
+    truth = read_mask(case.files.mask, labels, case.page, axes)
+    if case.files.fov is not None:
+        truth[~read_fov(case.files.fov, case.page, axes, truth.shape)] = IGNORE
     image = None if picture is None else read_image(picture, page=case.page, axes=axes)
-    spacing = volume_spacing(case.mask)
+    spacing = volume_spacing(case.files.mask)
     return Scored(image, Truth(labels=truth), Prediction(prediction), spacing)

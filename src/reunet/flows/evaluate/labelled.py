@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from reunet.contracts.labels import LabelMap
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
 from reunet.datasets.cache import CaseArrays, boxes_of, read_case
-from reunet.datasets.cases import Axis, Case, raise_errors
+from reunet.datasets.cases import Case, FrameSequence, raise_errors
 from reunet.errors import DataError, LabelError
 from reunet.flows.evaluate.scoring import Loaders
 from reunet.inference.predictor import Predictor
@@ -31,17 +30,15 @@ class Labelled:
     """An image with its truth, still to be read.
 
     read: gives the image (*space, C) and what is known of it. where: the file, for errors.
-    sequence, axis, tracks: as of the `Case`. spacing: of a volume, to be read too.
+    sequence: as of the `Case`. spacing: of a volume, to be read too.
     scored: False of a frame that nobody annotated.
     """
 
     id: str
-    sequence: str | None
+    sequence: FrameSequence | None
     read: Callable[[], tuple[np.ndarray, Truth]]
     where: object
     spacing: Callable[[], tuple[float, ...] | None] = lambda: None
-    axis: Axis | None = None
-    tracks: Path | None = None
     scored: bool = True
 
     @classmethod
@@ -54,7 +51,7 @@ class Labelled:
         """A case, read in some way."""
         where = case.image if isinstance(case, Case) else case.id
         scored = bool(case.kinds if isinstance(case, Case) else case.truth)
-        return cls(case.id, case.sequence, read, where, spacing, case.axis, case.tracks, scored)
+        return cls(case.id, case.sequence, read, where, spacing, scored)
 
 
 def labelled_cases(cases: Sequence[Case], labels: LabelMap, axes: str | None) -> list[Labelled]:
@@ -68,7 +65,7 @@ def labelled_cases(cases: Sequence[Case], labels: LabelMap, axes: str | None) ->
 def _read(case: Case, labels: LabelMap, axes: str | None) -> tuple[np.ndarray, Truth]:
     image, encoded, objects = read_case(case, labels, axes=axes)
     boxes = boxes_of(case, labels, encoded)
-    return image, Truth(encoded, objects, boxes, case.category, classes=case.classes)
+    return image, Truth(encoded, objects, boxes, case.annotation.category, classes=case.annotation.classes)
 
 
 def loaders_of(predictor: Predictor | SequencePredictor, images: Sequence[Labelled]) -> Loaders:
@@ -79,9 +76,10 @@ def loaders_of(predictor: Predictor | SequencePredictor, images: Sequence[Labell
     loaders: dict[str, Callable[[], Scored]] = {}
     for numbers in sequences(images):
         frames = [images[number] for number in numbers]
-        in_time = frames[0].sequence is not None and frames[0].axis == "T"
-        if in_time:
-            frames = _placed(frames)
+        sequence = frames[0].sequence
+        in_time = sequence is not None and sequence.axis == "T"
+        if sequence is not None and in_time:
+            frames = _placed(frames, sequence)
         has_identities = in_time and "instances" in predictor.plan.tasks
         if isinstance(predictor, SequencePredictor) or has_identities:
             run = _SequenceRun(predictor, frames, has_identities=has_identities)
@@ -91,10 +89,10 @@ def loaders_of(predictor: Predictor | SequencePredictor, images: Sequence[Labell
     return loaders
 
 
-def _placed(frames: Sequence[Labelled]) -> list[Labelled]:
+def _placed(frames: Sequence[Labelled], sequence: FrameSequence) -> list[Labelled]:
     """The frames of a sequence, whose truth then tells which one it is and where its objects came from."""
     parents = None
-    if (file := frames[0].tracks) is not None:
+    if (file := sequence.tracks) is not None:
         problems = Findings(file.parent)
         tracks = read_tracks(file, problems)
         raise_errors(problems, file)
@@ -104,7 +102,7 @@ def _placed(frames: Sequence[Labelled]) -> list[Labelled]:
 
     def read(frame: Labelled, number: int) -> tuple[np.ndarray, Truth]:
         pixels, truth = frame.read()
-        return pixels, replace(truth, sequence=frame.sequence, frame=number, parents=parents)
+        return pixels, replace(truth, sequence=sequence.name, frame=number, parents=parents)
 
     return [replace(frame, read=partial(read, frame, number)) for number, frame in enumerate(frames)]
 

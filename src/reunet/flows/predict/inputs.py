@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from reunet.contracts.findings import Findings
+from reunet.datasets.cases import FrameSequence
 from reunet.datasets.folders import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_NAMES
 from reunet.datasets.recognise import NNUNET, channel_of
-from reunet.datasets.sequences import FILE, Place, SequencePattern, natural_order, read_places
+from reunet.datasets.sequences import FILE, SequencePattern, natural_order, read_places
 from reunet.errors import DataError, ReunetError, UsageError
 from reunet.io.images import IMAGE_SUFFIXES, image_suffix, read_header, without_suffix
 from reunet.io.lazy import is_array
@@ -180,7 +181,7 @@ def in_sequences(sources: Sequence[Source], pattern: str | None, axes: str | Non
     sequences.json.
     """
     rule = None if pattern is None else SequencePattern(pattern)
-    listed: dict[Path, dict[tuple[str, str], Place]] = {}
+    listed: dict[Path, dict[tuple[str, str], FrameSequence]] = {}
     groups: dict[tuple[str, ...], list[tuple[Any, Source]]] = {}
     for source in sources:
         name = unicodedata.normalize("NFC", source.name.as_posix())
@@ -197,8 +198,8 @@ def in_sequences(sources: Sequence[Source], pattern: str | None, axes: str | Non
             key = "named", rule.axis, found[0] if tells else source.path.resolve().parent.name
             order = found[1]
         elif (told := _listed_place(source.path, listed)) is not None:
-            split, place = told
-            key, order = ("listed", split, place.axis, place.sequence), place.order
+            split, sequence, order = told
+            key = "listed", split, sequence.axis, sequence.name
         else:
             folder = source.path.parent
             key, order = ("folder", str(folder), "", folder.resolve().name), natural_order(name)
@@ -209,8 +210,10 @@ def in_sequences(sources: Sequence[Source], pattern: str | None, axes: str | Non
     ]
 
 
-def _listed_place(image: Path, listed: dict[Path, dict[tuple[str, str], Place]]) -> tuple[str, Place] | None:
-    """What the sequences.json of a dataset says about an image in it, after the split in which it says so;
+def _listed_place(
+    image: Path, listed: dict[Path, dict[tuple[str, str], FrameSequence]]
+) -> tuple[str, FrameSequence, int] | None:
+    """The split, the sequence and the number that the sequences.json of a dataset says of an image in it;
     `listed` remembers the files read.
     """
     folder = image.absolute().parent
@@ -224,8 +227,9 @@ def _listed_place(image: Path, listed: dict[Path, dict[tuple[str, str], Place]])
         names = [
             "/".join((*parts[i:], unicodedata.normalize("NFC", image.stem))) for i in range(len(parts) + 1)
         ]
-        places = (listed[root].get((split, name)) for name in names)
-        return next(((split, place) for place in places if place is not None), None)
+        order = {key: number for number, key in enumerate(listed[root])}
+        known = (key for key in ((split, name) for name in names) if key in order)
+        return next(((split, listed[root][key], order[key]) for key in known), None)
     return None
 
 
