@@ -1,15 +1,18 @@
-"""Cases with what single files tell about many images: boxes and shapes of objects, classes of images."""
+"""Cases with what single files tell about many images: objects, classes, and what they are annotated with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import BACKGROUND_NAMES, LabelMap, default_classes
 from reunet.datasets.cases import Case, annotated
 from reunet.datasets.folders import SplitFolders, stem_of
+from reunet.datasets.tables import read_json
 from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.annotations.coco import read_coco
 from reunet.io.annotations.image_labels import ImageLabels, class_folders, read_labels
@@ -123,6 +126,43 @@ def with_tracks(cases: Sequence[Case], folders: Sequence[SplitFolders]) -> list[
         return replace(case, sequence=replace(sequence, tracks=file)) if file.is_file() else case
 
     return list(map(placed, cases))
+
+
+def with_partial(
+    cases: Sequence[Case], labels: LabelMap, root: Path, problems: Findings
+) -> tuple[list[Case], LabelMap]:
+    """The cases with the classes that they are annotated with, from `annotated` in dataset.json:
+    {"pattern of names, such as liver_*": [class names]}; and the class list that knows which there are.
+    """
+    told = read_json(root / "dataset.json") if (root / "dataset.json").is_file() else {}
+    patterns = told.get("annotated", {}) if isinstance(told, dict) else {}
+    found = _annotated(patterns, labels, problems, root) if patterns else {}
+    if not found:
+        return list(cases), labels
+    changed = [
+        annotated(case, classes=next((c for p, c in found.items() if fnmatchcase(case.id, p)), None))
+        for case in cases
+    ]
+    partial = sorted({case.annotation.classes for case in changed if case.annotation.classes is not None})
+    return changed, LabelMap.model_validate(labels.model_dump() | {"partial": partial})
+
+
+def _annotated(
+    patterns: Any, labels: LabelMap, problems: Findings, root: Path
+) -> dict[str, tuple[int, ...] | None]:
+    """Class indices, background included, by the pattern of names of the images; None for all."""
+    message, file = "what the images are annotated with is not understood", root / "dataset.json"
+    if labels.regions or labels.background is None:
+        problems.error("annotated", file, message, "classes with a background, and no regions")
+        return {}
+    found: dict[str, tuple[int, ...] | None] = {}
+    for pattern, names in patterns.items() if isinstance(patterns, Mapping) else [("annotated", None)]:
+        if not isinstance(names, list) or not set(names) <= set(labels.names):
+            problems.error("annotated", file, message, f"a list of {', '.join(labels.names)}", str(names))
+            continue
+        indices = {labels.names.index(name) for name in names} | {labels.background}
+        found[pattern] = tuple(sorted(indices)) if len(indices) < len(labels.classes) else None
+    return found
 
 
 def object_classes(names: Sequence[str]) -> LabelMap:

@@ -1,17 +1,13 @@
-"""Classes that are made of several labels, and images that are annotated with some of the classes only."""
+"""Regions: several classes taken as one thing, as other programs and dataset.json tell them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from reunet.contracts.findings import Findings
-from reunet.contracts.labels import LabelMap, class_color
-from reunet.datasets.cases import Case, annotated
-from reunet.datasets.tables import read_json
+from reunet.contracts.labels import class_color
 from reunet.errors import DataError
 
 MOST_LAYERS = 7
@@ -112,40 +108,3 @@ def read_regions(entries: Any, classes: Sequence[dict[str, Any]], where: Path) -
             expected='[{"name": "whole", "classes": ["edema", "core"]}, ...] of classes that are listed',
             received=f"{type(cause).__name__}: {str(cause)[:100]}",
         ) from cause
-
-
-def with_partial(
-    cases: Sequence[Case], labels: LabelMap, root: Path, problems: Findings
-) -> tuple[list[Case], LabelMap]:
-    """The cases with the classes that they are annotated with, from `annotated` in dataset.json:
-    {"pattern of names, such as liver_*": [class names]}; and the class list that knows which there are.
-    """
-    told = read_json(root / "dataset.json") if (root / "dataset.json").is_file() else {}
-    patterns = told.get("annotated", {}) if isinstance(told, dict) else {}
-    found = _annotated(patterns, labels, problems, root) if patterns else {}
-    if not found:
-        return list(cases), labels
-    changed = [
-        annotated(case, classes=next((c for p, c in found.items() if fnmatchcase(case.id, p)), None))
-        for case in cases
-    ]
-    partial = sorted({case.annotation.classes for case in changed if case.annotation.classes is not None})
-    return changed, LabelMap.model_validate(labels.model_dump() | {"partial": partial})
-
-
-def _annotated(
-    patterns: Any, labels: LabelMap, problems: Findings, root: Path
-) -> dict[str, tuple[int, ...] | None]:
-    """Class indices, background included, by the pattern of names of the images; None for all."""
-    message, file = "what the images are annotated with is not understood", root / "dataset.json"
-    if labels.regions or labels.background is None:
-        problems.error("annotated", file, message, "classes with a background, and no regions")
-        return {}
-    found: dict[str, tuple[int, ...] | None] = {}
-    for pattern, names in patterns.items() if isinstance(patterns, Mapping) else [("annotated", None)]:
-        if not isinstance(names, list) or not set(names) <= set(labels.names):
-            problems.error("annotated", file, message, f"a list of {', '.join(labels.names)}", str(names))
-            continue
-        indices = {labels.names.index(name) for name in names} | {labels.background}
-        found[pattern] = tuple(sorted(indices)) if len(indices) < len(labels.classes) else None
-    return found

@@ -18,6 +18,7 @@ from reunet.datasets.annotated import (
     read_objects,
     with_categories,
     with_objects,
+    with_partial,
     with_tracks,
 )
 from reunet.datasets.cases import SPLITS, Case, DataOptions, Dataset, annotated, raise_errors
@@ -26,7 +27,7 @@ from reunet.datasets.folders import Located, Parts, SplitFolders
 from reunet.datasets.object_cases import object_folders, tracked_frames
 from reunet.datasets.pairs import Found, pair_files
 from reunet.datasets.recognise import locate
-from reunet.datasets.regions import layer_names, with_partial
+from reunet.datasets.regions import layer_names
 from reunet.datasets.sequences import with_sequences
 from reunet.datasets.tables import read_json, with_groups
 from reunet.errors import DataError, LabelError, UsageError

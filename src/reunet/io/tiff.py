@@ -40,7 +40,7 @@ def is_tiff(start: bytes) -> bool:
 
 
 @dataclass(frozen=True)
-class _Layout:
+class _NamedAxes:
     """Axes and shape of the file's image; axes are T, Z, C, Y, X or tifffile's unnamed Q, I and so on."""
 
     axes: str
@@ -69,8 +69,8 @@ def read_tiff(path: Path, page: int, axes: str | None, *, palette_values: bool) 
     with _tifffile().TiffFile(path) as file:
         series = _series(path, file)
         _header(path, file, series, axes)
-        layout = _layout(path, series, axes)
-        pixels = _select(path, file, series, layout, page)
+        named = _named_axes(path, series, axes)
+        pixels = _select(path, file, series, named, page)
         keyframe = series.keyframe
         kind = keyframe.photometric.name if keyframe.photometric is not None else ""
         if kind == "MINISWHITE" and pixels.dtype.kind in "bu":
@@ -90,9 +90,9 @@ def open_tiff_page(path: Path, page: int, axes: str | None) -> Iterator[tuple[Im
     with _tifffile().TiffFile(path) as file:
         series = _series(path, file)
         header = _header(path, file, series, axes, whole=False)
-        layout = _layout(path, series, axes)
+        named = _named_axes(path, series, axes)
         keyframe = series.keyframe
-        shape = (*header.size, layout.length("C"))
+        shape = (*header.size, named.length("C"))
         planar = keyframe.planarconfig == 2  # each channel on its own
         kind = keyframe.photometric.name if keyframe.photometric is not None else ""
         if planar or ("S" not in series.axes and shape[2] > 1) or keyframe.shape[:2] != header.size:
@@ -190,29 +190,29 @@ def _series(path: Path, file: Any) -> Any:
 
 
 def _header(path: Path, file: Any, series: Any, axes: str | None, *, whole: bool = True) -> ImageHeader:
-    layout = _layout(path, series, axes)
+    named = _named_axes(path, series, axes)
     if whole:  # else it is read in parts
-        check_size(path, layout.length("Y"), layout.length("X"))
+        check_size(path, named.length("Y"), named.length("X"))
     keyframe = series.keyframe
     palette = keyframe.photometric is not None and keyframe.photometric.name == "PALETTE"
-    channels = layout.length("C")
+    channels = named.length("C")
     if palette and not file.is_imagej:
         table = np.asarray(keyframe.colormap)
         channels = 1 if bool((table == table[:1]).all()) else 3
     compression = keyframe.compression.name if keyframe.compression is not None else ""
     return ImageHeader(
-        size=(layout.length("Y"), layout.length("X")),
+        size=(named.length("Y"), named.length("X")),
         channels={2: 1, 4: 3}.get(channels, channels) if "S" in series.axes else channels,
         dtype=str(np.dtype(series.dtype).newbyteorder("=")),
-        pages=layout.pages,
-        axes=layout.axes,
+        pages=named.pages,
+        axes=named.axes,
         spacing=_spacing(file, keyframe),
         palette=palette,
         lossy="JPEG" in compression,
     )
 
 
-def _layout(path: Path, series: Any, given: str | None) -> _Layout:
+def _named_axes(path: Path, series: Any, given: str | None) -> _NamedAxes:
     """Axes from the file, or from the user where the file does not name them."""
     own, shape = str(series.axes), tuple(int(n) for n in series.shape)
     spatial = own.replace("S", "")  # S: samples of an interleaved or planar RGB pixel
@@ -229,8 +229,8 @@ def _layout(path: Path, series: Any, given: str | None) -> _Layout:
                 received=f"shape {shape}",
                 fix="name one letter of T, Z, C, Y, X per axis",
             )
-        named = iter(letters)
-        axes = "".join("S" if axis == "S" else next(named) for axis in own)
+        names = iter(letters)
+        axes = "".join("S" if axis == "S" else next(names) for axis in own)
     axes = axes.replace("S", "C")
     if axes.count("Y") != 1 or axes.count("X") != 1 or axes.count("C") > 1:
         raise ImageReadError(
@@ -239,7 +239,7 @@ def _layout(path: Path, series: Any, given: str | None) -> _Layout:
             received=f"axes {own}, shape {shape}",
             fix="name them with --axes, for example --axes ZYX",
         )
-    return _Layout(axes, shape)
+    return _NamedAxes(axes, shape)
 
 
 def check_axes(axes: str) -> str:
@@ -254,26 +254,24 @@ def check_axes(axes: str) -> str:
     return letters
 
 
-def _select(path: Path, file: Any, series: Any, layout: _Layout, page: int) -> np.ndarray:
+def _select(path: Path, file: Any, series: Any, named: _NamedAxes, page: int) -> np.ndarray:
     """One page as (Y, X) or (Y, X, C), reading as little of the file as its storage allows."""
-    position = np.unravel_index(page, [layout.shape[i] for i in layout.page_axes]) if layout.page_axes else ()
-    index: list[Any] = [slice(None)] * len(layout.shape)
-    for axis, value in zip(layout.page_axes, position, strict=True):
+    position = np.unravel_index(page, [named.shape[i] for i in named.page_axes]) if named.page_axes else ()
+    index: list[Any] = [slice(None)] * len(named.shape)
+    for axis, value in zip(named.page_axes, position, strict=True):
         index[axis] = int(value)
-    leading = len(layout.shape) - len(series.keyframe.shape)
+    leading = len(named.shape) - len(series.keyframe.shape)
     if series.dataoffset is not None:
         dtype = np.dtype(file.byteorder + np.dtype(series.dtype).char)
-        pixels = np.array(np.memmap(path, dtype, "r", series.dataoffset, layout.shape)[tuple(index)])
-    elif max(layout.page_axes, default=-1) < leading and len(series.pages) == math.prod(
-        layout.shape[:leading]
-    ):
-        numbers = np.arange(len(series.pages)).reshape(layout.shape[:leading])[tuple(index[:leading])]
+        pixels = np.array(np.memmap(path, dtype, "r", series.dataoffset, named.shape)[tuple(index)])
+    elif max(named.page_axes, default=-1) < leading and len(series.pages) == math.prod(named.shape[:leading]):
+        numbers = np.arange(len(series.pages)).reshape(named.shape[:leading])[tuple(index[:leading])]
         planes = [_read_page(path, file, series.pages[int(number)]) for number in np.ravel(numbers)]
         pixels = np.stack(planes) if np.ndim(numbers) else planes[0]
     else:
-        check_size(path, math.prod(layout.shape), 1)
+        check_size(path, math.prod(named.shape), 1)
         pixels = series.asarray()[tuple(index)]
-    remaining = [axis for i, axis in enumerate(layout.axes) if i not in layout.page_axes]
+    remaining = [axis for i, axis in enumerate(named.axes) if i not in named.page_axes]
     order = [remaining.index(axis) for axis in "YXC" if axis in remaining]
     return np.ascontiguousarray(np.asarray(pixels).transpose(order))
 

@@ -22,7 +22,7 @@ SAMPLES = 20_000
 
 
 @dataclass(frozen=True)
-class CaseFacts:
+class Measurements:
     """Measurements of one case. samples, foreground: (n, C) raw pixels, of all and of foreground classes.
     class_pixels: (K,). centroids: (K, rank) mean position of each class as a share of each axis.
     thickness: (K,) pixels, nan where a class is absent; of images only.
@@ -115,7 +115,7 @@ def _image_facts(cases: Sequence[CaseArrays], split: Literal["train", "val"]) ->
     return facts
 
 
-def _measure(case: CaseArrays, labels: LabelMap) -> CaseFacts:
+def _measure(case: CaseArrays, labels: LabelMap) -> Measurements:
     *size, channels = case.image.shape
     pixels = case.image.reshape(-1, channels)
     chosen = np.random.default_rng(0).integers(0, len(pixels), min(SAMPLES, len(pixels)))
@@ -134,10 +134,10 @@ def _measure(case: CaseArrays, labels: LabelMap) -> CaseFacts:
             centroids[index, axis] = (profile @ (np.arange(length) + 0.5)) / profile.sum() / length
     inside = np.flatnonzero(np.isin(truth, labels.foreground))
     foreground = pixels[inside[:: max(1, len(inside) // SAMPLES)]]
-    return CaseFacts(pixels[np.sort(chosen)], foreground, counts, centroids, thickness)
+    return Measurements(pixels[np.sort(chosen)], foreground, counts, centroids, thickness)
 
 
-def _of_boxes(samples: np.ndarray, boxes: Boxes, size: tuple[int, int], classes: int) -> CaseFacts:
+def _of_boxes(samples: np.ndarray, boxes: Boxes, size: tuple[int, int], classes: int) -> Measurements:
     """Facts of an image whose objects are boxes; an object is taken for the ellipse in its box."""
     low, high = boxes.corners[:, :2], boxes.corners[:, 2:]
     areas, centers = (high - low).prod(axis=1), (low + high) / 2 / size
@@ -146,7 +146,7 @@ def _of_boxes(samples: np.ndarray, boxes: Boxes, size: tuple[int, int], classes:
         mine = boxes.classes == index
         counts[index], centroids[index] = areas[mine].sum(), centers[mine].mean(axis=0)
         thickness[index] = 2 / 3 * np.median((high - low)[mine].min(axis=1))
-    return CaseFacts(samples, samples[:0], counts, centroids, thickness)
+    return Measurements(samples, samples[:0], counts, centroids, thickness)
 
 
 def _thickness(where: np.ndarray) -> float:
