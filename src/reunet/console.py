@@ -9,7 +9,6 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import reduce
 from typing import TYPE_CHECKING, Any, TextIO
 
 from reunet.errors import ReunetError
@@ -317,25 +316,15 @@ def print_export(result: ExportResult) -> None:
         print(f"whoever runs it must: {step}")
 
 
-MAIN_SCORES = {
-    "instances": {
-        "AP at IoU 0.5": "ap/pooled/0.50", "AP at IoU 0.7": "ap/pooled/0.70",
-        "AP at IoU 0.9": "ap/pooled/0.90", "panoptic quality": "pq", "error of the count": "count_error",
-        "SEG": "tracking/seg", "TRA": "tracking/tra",
-    },
-    "detection": {"mAP at IoU 0.5": "map50", "mAP": "map", "error of the count": "count_error/all"},
-    "classification": {"accuracy": "accuracy", "balanced accuracy": "balanced_accuracy"},
-}  # fmt: skip
-"""What a person asks for first: by task, title and place in metrics.json. Semantic has a table."""
-
-
 def print_evaluation(result: EvaluateResult) -> None:
     """The scores a person asks for first, and where the rest is."""
+    from reunet.tasks import names
+
     print_failures(result.failures)
     metrics = result.metrics
     print(f"split: {metrics['split']}, images: {metrics['n_images']}")
     _print_scores(metrics)
-    for name in ("semantic", *MAIN_SCORES):
+    for name in names():
         if name in metrics:  # another task of the same run
             print(f"{name}, images: {metrics[name]['n_images']}")
             _print_scores(metrics[name])
@@ -345,28 +334,11 @@ def print_evaluation(result: EvaluateResult) -> None:
 
 
 def _print_scores(metrics: dict[str, Any]) -> None:
-    for title, path in MAIN_SCORES.get(metrics["task"], {}).items():
-        value: Any = reduce(lambda part, name: part[name], path.split("/"), metrics)
-        print(f"{title:<24}{_number(value)}")
-    for title, score, way in (
-        ()
-        if metrics["task"] != "semantic"
-        else (
-            ("Dice, mean over images", "dice", "per_image"),
-            ("Dice, all pixels", "dice", "pooled"),
-            ("IoU, all pixels", "iou", "pooled"),
-        )
-    ):
-        table = metrics[score][way]
-        classes = "  ".join(f"{name} {_number(value)}" for name, value in table["per_class"].items())
-        print(f"{title:<24}{_number(table['mean_foreground'])}   ({classes})")
-    for name in ("auc", "average_precision", "v_rand", "v_info", "ece"):
-        if metrics.get(name) is not None:
-            print(f"{name:<24}{_number(metrics[name])}")
-    video = metrics.get("video", {})
-    for title, name in (("J", "j"), ("F", "f"), ("J&F", "j_and_f")):
-        if video.get(name) is not None:
-            print(f"{title:<24}{_number(video[name])}")
+    from reunet.tasks import task
+
+    for one in task(metrics["task"]).headlines(metrics):
+        classes = "  ".join(f"{name} {_number(value)}" for name, value in one.by_class.items())
+        print(f"{one.title:<24}{_number(one.value)}{f'   ({classes})' if classes else ''}")
 
 
 def print_comparison(result: CompareResult) -> None:

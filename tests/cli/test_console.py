@@ -68,7 +68,7 @@ def test_undefined_scores_are_shown_as_such(capsys: pytest.CaptureFixture[str]) 
     )
     captured = capsys.readouterr()
     assert "undefined" in captured.out
-    assert "auc" not in captured.out
+    assert "AUC" not in captured.out
     assert "0.5000" in captured.out
     assert "a.png: broken" in captured.err
 
@@ -83,4 +83,4 @@ def test_scores_of_every_task_of_a_run_are_shown(capsys: pytest.CaptureFixture[s
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split()[-1] == "0.2500"
     assert "classification, images: 2" in lines
-    assert any(line.startswith("accuracy") and line.endswith("0.7500") for line in lines)
+    assert any(line.startswith("Accuracy") and line.endswith("0.7500") for line in lines)

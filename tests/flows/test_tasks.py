@@ -21,6 +21,8 @@ from reunet.flows.evaluate.evaluate import evaluate
 from reunet.flows.plan import plan
 from reunet.flows.predict.predict import predict
 from reunet.flows.train.train import train
+from reunet.report.content import format_score
+from reunet.tasks import task
 
 SIDE = 64
 Maker = Callable[[Path], None]
@@ -150,6 +152,7 @@ def test_from_folder_to_scores(tmp_path: Path, tasks: tuple[str, ...], backend: 
     for name in tasks:
         assert (f'id="{name}"' in page) is (len(tasks) > 1)
 
+    check_model_card(run, tasks)
     image = scenes("test", 1)[0][1]
     fast, slow = (reunet.load(run, engine, "f32")(image) for engine in ("openvino", "keras"))
     for found in (fast, slow):
@@ -161,6 +164,18 @@ def test_from_folder_to_scores(tmp_path: Path, tasks: tuple[str, ...], backend: 
     if "instances" in tasks:
         np.testing.assert_array_equal(fast.instances, slow.instances)
     check_outputs(run, data, tmp_path / "out", tasks)
+
+
+def check_model_card(run: Path, tasks: tuple[str, ...]) -> None:
+    """It names the numbers that the report shows first, of each task."""
+    metrics = json.loads((run / "evaluation" / "val" / "metrics.json").read_text())
+    card, page = (run / "model_card.md").read_text(), (run / "report.html").read_text(encoding="utf-8")
+    assert "Mean foreground Dice" not in card
+    for name in tasks:
+        first = task(name).headlines(metrics.get(name, metrics))[0]
+        shown = "undefined" if first.value is None else f"{first.value:.4f}"
+        assert f"{first.title} ({first.text}): {shown}, of {metrics['n_images']} images" in card
+        assert f'<span class="name">{first.title}</span><b>{format_score(first.value)}</b>' in page
 
 
 def check_outputs(run: Path, data: Path, output: Path, tasks: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from reunet.contracts.results import Scored
 from reunet.report.examples import Picture, choose_examples
+from reunet.tasks.headline import Headline
 
 Color = tuple[int, int, int]
 
@@ -23,17 +24,7 @@ MOST_MATRIX_CLASSES = 24
 
 
 @dataclass(frozen=True)
-class Card:
-    """A headline number. interval: its 95 % confidence interval, None where unknown."""
-
-    name: str
-    text: str
-    value: str
-    interval: Sequence[float] | None = None
-
-
-@dataclass(frozen=True)
-class Cell:
+class TableCell:
     """Text of a table, small text below it, and a patch of colour in front."""
 
     text: str
@@ -48,7 +39,7 @@ class Table:
     title: str
     note: str
     columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[TableCell]]
 
 
 @dataclass(frozen=True)
@@ -115,18 +106,18 @@ class Gallery:
 class Content:
     """The parts of a page.
 
-    name: of the task. task: what was done, in words. plots: SVG. images: a row per image, the worst first.
-    terms: definitions. sequences: those shown in motion, with the ids of their images.
+    name, title: of the task. cards: its headlines. images: a row per image, the worst first. plots: SVG.
+    terms: definitions by name. sequences: those shown in motion, with the ids of their images.
     """
 
     name: str
-    task: str
-    cards: Sequence[Card]
-    tables: Sequence[Table]
-    plots: Sequence[str]
+    title: str
+    cards: Sequence[Headline]
     images: Table
-    terms: Sequence[tuple[str, str]]
-    galleries: Sequence[Gallery]
+    tables: Sequence[Table] = ()
+    plots: Sequence[str] = ()
+    terms: Mapping[str, str] = field(default_factory=dict)
+    galleries: Sequence[Gallery] = ()
     matrix: Matrix | None = None
     sequences: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -146,14 +137,21 @@ def format_count(value: int) -> str:
     return f"{int(value):,}".replace(",", "\u2009")
 
 
-def scores(*values: float | None) -> list[Cell]:
-    """Cells of scores."""
-    return [Cell(format_score(value)) for value in values]
+def cells(*values: str | float | None) -> list[TableCell]:
+    """Texts, whole numbers and scores as cells."""
+    return [TableCell(_text(value)) for value in values]
 
 
-def counts(*values: int) -> list[Cell]:
-    """Cells of numbers."""
-    return [Cell(format_count(value)) for value in values]
+def _text(value: str | float | None) -> str:
+    if isinstance(value, str):
+        return value
+    return format_count(value) if isinstance(value, (int, np.integer)) else format_score(value)
+
+
+def image_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> Table:
+    """A row per image as in metrics.csv. columns: titles of what is shown, by the names there."""
+    shown = [cells(*(row[name] for name in columns)) for row in rows]
+    return Table("All images", "", tuple(columns.values()), shown)
 
 
 def typical(

@@ -63,7 +63,7 @@ def write_report(path: Path, report: Report) -> None:
         most_rows=MOST_ROWS,
         curves=_curves(report.history, task(main.task).score),
         choices=_choices(report.plan),
-        terms={name: text for parts in contents for name, text in parts.terms},
+        terms={name: text for parts in contents for name, text in parts.terms.items()},
     )
     write_text(path, page)
 

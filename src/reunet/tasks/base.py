@@ -17,6 +17,7 @@ from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.sampling.boxes import resized
 from reunet.sampling.resize import resize
+from reunet.tasks.headline import Headline
 from reunet.tasks.scorer import Scorer
 
 
@@ -56,12 +57,13 @@ Pairs = Iterable[tuple[Truth, Maps]]
 class Task(ABC):
     """The functions of one task, NumPy only; what is not abstract is what most small tasks do.
 
-    name: as in `--task`. score: what its validation score is, in words. learned_from: kinds of annotation
-    that it can be learned from, its own first. reach: by the number of axes of space, how many pixels around
-    a block its decoding must see: more than the largest object has.
+    name: as in `--task`. title: the same for people. score: what its validation score is, in words.
+    learned_from: kinds of annotation that it can be learned from, its own first. reach: by the number of axes
+    of space, how many pixels around a block its decoding must see: more than the largest object has.
     """
 
     name: str
+    title: str
     score: str
     learned_from: tuple[str, ...]
     reach: Mapping[int, int] = {2: 0, 3: 0}
@@ -89,6 +91,10 @@ class Task(ABC):
     @abstractmethod
     def validation_score(self, pairs: Pairs, classes: Classes) -> float:
         """What training follows, in 0..1, larger is better; nan when the images tell nothing."""
+
+    @abstractmethod
+    def headlines(self, metrics: Mapping[str, Any]) -> list[Headline]:
+        """What people see first of its part of metrics.json; the first one stands for all."""
 
     def turned(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
         """Those of its heads whose channels have a direction, after a mirroring along `axes`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +13,14 @@ from reunet.datasets.cache import CaseArrays
 from reunet.export import int8
 from reunet.export.measure import Trial
 from reunet.export.openvino import export_engine
+from reunet.flows.evaluate.evaluate import evaluate_split
 from reunet.flows.prepare import Prepared, as_planned
 from reunet.inference.choice import choices
 from reunet.progress import Progress
 from reunet.sampling.patches import PatchSampler
 from reunet.storage import write_text
+from reunet.tasks import task
+from reunet.tasks.base import Task
 from reunet.tasks.work import Work
 from reunet.training.loop import Outcome
 from reunet.training.validation import Validator
@@ -34,8 +38,9 @@ def finish(
     told = export_engine(run, trial, validator.runtime)
     for choice in choices(told):
         progress.message(choice.summary)
-    write_text(run.path / "model_card.md", model_card(plan, prepared, outcome))
-    report(run, prepared, progress)
+    progress.start("evaluating the held-out images", None)
+    metrics = evaluate_split(run, prepared, progress).metrics
+    write_text(run.path / "model_card.md", model_card(plan, prepared, outcome, metrics))
 
 
 def tiles_of(cases: Sequence[CaseArrays], plan: Plan, count: int = 8) -> np.ndarray:
@@ -46,18 +51,13 @@ def tiles_of(cases: Sequence[CaseArrays], plan: Plan, count: int = 8) -> np.ndar
     return images
 
 
-def report(run: RunFolder, prepared: Prepared, progress: Progress) -> None:
-    """Evaluate the held-out cases with the exported engine and write the run's report."""
-    from reunet.flows.evaluate.evaluate import evaluate_split
+def model_card(plan: Plan, prepared: Prepared, outcome: Outcome, metrics: Mapping[str, Any]) -> str:
+    """What somebody who gets only this folder should know about the model.
 
-    progress.start("evaluating the held-out images", None)
-    evaluate_split(run, prepared, progress)
-
-
-def model_card(plan: Plan, prepared: Prepared, outcome: Outcome) -> str:
-    """What somebody who gets only this folder should know about the model."""
-    score = "not measured" if outcome.best_score is None else f"{outcome.best_score:.4f}"
+    metrics: of the held-out images, the content of their metrics.json.
+    """
     classes = ", ".join(entry.name for entry in plan.labels.classes)
+    scores = "".join(f"{_score(task(name), metrics.get(name, metrics))}\n" for name in plan.tasks)
     normalised = {
         "image_zscore": "each image by its own mean and standard deviation",
         "image_percentile": "each image by its own percentiles 1 and 99.8",
@@ -73,15 +73,24 @@ def model_card(plan: Plan, prepared: Prepared, outcome: Outcome) -> str:
     notes = "".join(f"- {note}\n" for note in prepared.splits.notes)
     return (
         f"# Model card: {plan.dataset}\n\n"
-        f"Task: {', '.join(plan.tasks)} segmentation. Classes: {classes}.\n"
+        f"Task: {', '.join(task(name).title.lower() for name in plan.tasks)}. Classes: {classes}.\n"
         f"Network: {plan.network.preset}, filters {list(plan.network.filters)}, "
         f"{plan.network.normalisation} normalisation, backend {plan.backend}, seed {plan.seed}.\n"
         f"Input: {plan.input.channels} channel(s), normalised by {normalised}.\n\n"
         f"Trained on {len(prepared.train)} images for {outcome.steps} steps "
         f"({outcome.seconds / 60:.1f} minutes); weights of step {outcome.best_step}.\n"
-        f"Mean foreground Dice on {len(prepared.val)} held-out images: {score} "
-        f"(the same images chose these weights, so expect a little less on new ones).\n\n"
+        f"On held-out images (they chose these weights, so expect a little less on new ones):\n\n"
+        f"{scores}\n"
         f"{notes}"
         f"The model knows only images like those it was trained on: look at the overlays before you trust it "
         f"on others. `plan.json` holds every setting with its reason.\n"
     )
+
+
+def _score(of: Task, metrics: Mapping[str, Any]) -> str:
+    """The first number of a task, as report and screen show it."""
+    if metrics.get("task") != of.name:
+        return f"- {of.title}: not measured, no held-out image is annotated for it"
+    first = of.headlines(metrics)[0]
+    value = "undefined" if first.value is None else f"{first.value:.4f}"
+    return f"- {first.title} ({first.text}): {value}, of {metrics['n_images']} images"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,12 @@ from reunet.contracts.results import Scored
 from reunet.io.planes import sheet, telling_planes
 from reunet.report import plots
 from reunet.report.content import (
-    Card,
-    Cell,
     Content,
     Exhibit,
     Gallery,
     Matrix,
     Table,
-    counts,
-    format_score,
-    scores,
+    cells,
 )
 from reunet.report.examples import Picture, display
 from reunet.tasks.classification.scorer import ImageScore, Scorer
@@ -38,18 +35,16 @@ TERMS = {
 }
 
 
-def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
-    """The parts of the page."""
+def content(scorer: Scorer, metrics: dict[str, Any], plain: Content) -> Content:
+    """The page of the task. plain: its scores."""
     wrong = sum(not _right(image) for image in scorer.images)
     note = f"{wrong} of {len(scorer.images)} images are wrong; the surest mistakes first."
-    return Content(
-        name=scorer.task,
-        task="Classification",
-        cards=_cards(metrics),
+    return replace(
+        plain,
         tables=[_classes(scorer, metrics)],
         plots=_plots(scorer),
         images=_images(scorer),
-        terms=list(TERMS.items()),
+        terms=TERMS,
         galleries=[Gallery("Mistakes" if wrong else "Images", note, _exhibits(scorer), small=True)],
         matrix=Matrix(scorer.labels.names, scorer.confusion, "images"),
     )
@@ -71,25 +66,11 @@ def _sureness(image: ImageScore) -> float:
     return float(image.probabilities.max())
 
 
-def _cards(metrics: dict[str, Any]) -> list[Card]:
-    texts = {
-        "accuracy": ("Accuracy", "share of the images that are right"),
-        "balanced_accuracy": ("Balanced accuracy", "mean of the recall of the classes"),
-        "ece": ("Calibration error", "mean gap between confidence and accuracy (ECE); lower is better"),
-    }
-    ci = metrics["ci95"]
-    return [Card(*text, format_score(metrics[key]), ci.get(key)) for key, text in texts.items()]
-
-
 def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
     totals = scorer.confusion
     named = metrics["per_class"]
     rows = [
-        [
-            Cell(name),
-            *scores(named["recall"][name], named["precision"][name]),
-            *counts(int(totals[i].sum()), int(totals[:, i].sum())),
-        ]
+        cells(name, named["recall"][name], named["precision"][name], totals[i].sum(), totals[:, i].sum())
         for i, name in enumerate(scorer.labels.names)
     ]
     columns = ("class", "recall", "precision", "true images", "predicted images")
@@ -103,12 +84,13 @@ def _plots(scorer: Scorer) -> list[str]:
 
 def _images(scorer: Scorer) -> Table:
     rows = [
-        [
-            Cell(image.id),
-            Cell(scorer.labels.names[image.truth]),
-            Cell(scorer.labels.names[int(image.probabilities.argmax())]),
-            *scores(_sureness(image), float(image.probabilities[image.truth])),
-        ]
+        cells(
+            image.id,
+            scorer.labels.names[image.truth],
+            scorer.labels.names[int(image.probabilities.argmax())],
+            _sureness(image),
+            float(image.probabilities[image.truth]),
+        )
         for image in sorted(scorer.images, key=lambda image: float(image.probabilities[image.truth]))
     ]
     columns = ("image", "true class", "predicted class", "its probability", "probability of the true class")

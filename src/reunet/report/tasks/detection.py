@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,14 @@ from reunet.metrics.average_precision import RECALLS
 from reunet.metrics.calibration import ReliabilityHistogram
 from reunet.report import plots
 from reunet.report.content import (
-    Card,
-    Cell,
     Color,
     Content,
     Gallery,
     Matrix,
     Table,
-    counts,
-    format_score,
-    scores,
+    TableCell,
+    cells,
+    image_table,
     typical,
     worst_first,
 )
@@ -42,6 +41,14 @@ from reunet.report.tasks.mistaken_boxes import areas, draw_frames, found, mistak
 from reunet.tasks.detection.matching import matched
 from reunet.tasks.detection.scorer import ImageScore, Scorer
 
+SCORES = ("map50", "map", "precision", "recall", "f1", "true", "predicted")
+"""Of each class."""
+
+COLUMNS = {
+    "id": "image", "f1": "F1", "precision": "precision", "recall": "recall", "true": "true boxes",
+    "predicted": "predicted boxes",
+}  # fmt: skip
+
 NOTHING = "nothing"
 """Stands for the class of what is not there."""
 
@@ -57,17 +64,15 @@ TERMS = {
 }
 
 
-def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
-    """The parts of the page."""
+def content(scorer: Scorer, metrics: dict[str, Any], plain: Content) -> Content:
+    """The page of the task. plain: its scores."""
     labels = scorer.labels
-    return Content(
-        name=scorer.task,
-        task="Detection",
-        cards=_cards(metrics),
+    return replace(
+        plain,
         tables=[_classes(scorer, metrics)],
         plots=_plots(scorer),
         images=_images(scorer),
-        terms=list(TERMS.items()),
+        terms=TERMS,
         galleries=[
             Gallery(
                 "Best, median and worst images",
@@ -93,27 +98,12 @@ def _color(labels: LabelMap, index: int) -> Color:
     return red, green, blue
 
 
-def _cards(metrics: dict[str, Any]) -> list[Card]:
-    ci = metrics["ci95"]
-    texts = {
-        "map50": ("mAP50", "mean average precision at IoU 0.5, as COCO computes it"),
-        "map": ("mAP", "the same, mean over IoU 0.50 to 0.95"),
-        "f1": ("F1", "of the boxes above the thresholds, all classes together"),
-    }
-    cards = [Card(*text, format_score(metrics[key]), ci.get(key)) for key, text in texts.items()]
-    error = format_score(metrics["count_error"]["all"])
-    text = "boxes too many or too few per image; lower is better"
-    return [*cards, Card("Count error", text, error, ci["count_error"]["all"])]
-
-
 def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
-    named = metrics["per_class"]
+    named, cuts = metrics["per_class"], metrics["threshold"]
     rows = [
         [
-            Cell(name, f"from a score of {metrics['threshold'][name]:.2f}", _color(scorer.labels, index)),
-            *scores(*(named[key][name] for key in ("map50", "map", "precision", "recall", "f1"))),
-            *counts(named["true"][name], named["predicted"][name]),
-            *scores(metrics["count_error"]["per_class"][name]),
+            TableCell(name, f"from a score of {cuts[name]:.2f}", _color(scorer.labels, index)),
+            *cells(*(named[key][name] for key in SCORES), metrics["count_error"]["per_class"][name]),
         ]
         for index, name in zip(scorer.labels.foreground, scorer.names, strict=True)
     ]
@@ -154,15 +144,10 @@ def _by_fate(image: ImageScore) -> tuple[NDArray[np.float64], NDArray[np.float64
 
 def _images(scorer: Scorer) -> Table:
     rows = [
-        [
-            Cell(row["id"]),
-            *scores(row["f1"], row["precision"], row["recall"]),
-            *counts(*(sum(row[f"{kind}.{name}"] for name in scorer.names) for kind in ("true", "predicted"))),
-        ]
+        row | {kind: sum(row[f"{kind}.{name}"] for name in scorer.names) for kind in ("true", "predicted")}
         for row in worst_first(scorer.rows(), "f1")
     ]
-    columns = ("image", "F1", "precision", "recall", "true boxes", "predicted boxes")
-    return Table("All images", "", columns, rows)
+    return image_table(rows, COLUMNS)
 
 
 def panels(example: Scored, labels: LabelMap) -> list[tuple[str, Picture]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,24 +16,25 @@ from reunet.metrics.matching import assign
 from reunet.metrics.object_overlap import object_overlap
 from reunet.report import plots
 from reunet.report.content import (
-    Card,
-    Cell,
     Content,
     Gallery,
     Table,
-    counts,
-    format_count,
+    cells,
     format_interval,
-    format_score,
-    scores,
+    image_table,
     typical,
     worst_first,
 )
 from reunet.report.examples import ERRORS, FALSE_ALARM, FOUND, MISSED, UNKNOWN, Picture, display, pale
 from reunet.report.tasks.mistaken_objects import mistakes
 from reunet.report.tasks.tracks import TERMS as TRACK_TERMS
-from reunet.report.tasks.tracks import shown_sequences, track_cards, track_tables
+from reunet.report.tasks.tracks import shown_sequences, track_tables
 from reunet.tasks.instances.scorer import Objects, Scorer
+
+COLUMNS = {
+    "id": "image", "ap.0.50": "AP at 0.5", "ap.0.75": "AP at 0.75", "pq": "PQ", "aji": "AJI",
+    "true": "true objects", "predicted": "predicted objects",
+}  # fmt: skip
 
 RIGHT, LOST, INVENTED = 1, 2, 3
 """States of an object."""
@@ -50,16 +52,14 @@ TERMS = {
 }
 
 
-def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
-    """The parts of the page."""
-    return Content(
-        name=scorer.task,
-        task="Single objects (instances)",
-        cards=[*_cards(metrics), *track_cards(metrics)],
+def content(scorer: Scorer, metrics: dict[str, Any], plain: Content) -> Content:
+    """The page of the task. plain: its scores."""
+    return replace(
+        plain,
         tables=[_thresholds(metrics), *track_tables(metrics)],
         plots=_plots(scorer, metrics),
-        images=_images(scorer),
-        terms=[*TERMS.items(), *(TRACK_TERMS.items() if metrics["tracking"]["sequences"] else ())],
+        images=image_table(worst_first(scorer.rows(), "ap.0.50"), COLUMNS),
+        terms=TERMS | (TRACK_TERMS if metrics["tracking"]["sequences"] else {}),
         sequences=shown_sequences(metrics, scorer.tracks.images),
         galleries=[
             Gallery(
@@ -73,24 +73,6 @@ def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
     )
 
 
-def _cards(metrics: dict[str, Any]) -> list[Card]:
-    ci, ap, objects = metrics["ci95"], metrics["ap"]["pooled"], metrics["objects"]
-    ends = ci["ap"]["pooled"]
-    values = (
-        ("AP at IoU 0.5", "objects found / found, missed and invented", ap["0.50"], ends["0.50"]),
-        ("AP at IoU 0.7", "the same, with outlines that must fit better", ap["0.70"], ends["0.70"]),
-        ("PQ", "panoptic quality: found, and how exact the outlines are", metrics["pq"], ci["pq"]),
-        ("F1", "of the objects at IoU 0.5", metrics["f1"]["0.50"], ci["f1"]["0.50"]),
-        ("Precision", "share of the predicted objects that are right", metrics["precision"], ci["precision"]),
-        ("Recall", "share of the true objects that were found", metrics["recall"], ci["recall"]),
-        ("AJI", "aggregated Jaccard index, mean over images", metrics["aji"], ci["aji"]),
-    )  # fmt: skip
-    number = f"{format_count(objects['predicted'])} / {format_count(objects['true'])}"
-    text = f"predicted / true; mean error per image {format_score(metrics['count_error'])}"
-    cards = [Card(name, text, format_score(value), interval) for name, text, value, interval in values]
-    return [*cards, Card("Objects", text, number)]
-
-
 def _thresholds(metrics: dict[str, Any]) -> Table:
     pooled, mean, ends = (
         metrics["ap"]["pooled"],
@@ -98,12 +80,7 @@ def _thresholds(metrics: dict[str, Any]) -> Table:
         metrics["ci95"]["ap"]["pooled"],
     )
     rows = [
-        [
-            Cell(f"IoU {name}"),
-            Cell(format_score(pooled[name])),
-            Cell(format_interval(ends[name])),
-            *scores(mean[name], metrics["f1"][name]),
-        ]
+        cells(f"IoU {name}", pooled[name], format_interval(ends[name]), mean[name], metrics["f1"][name])
         for name in pooled
     ]
     fitted = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in metrics["thresholds"].items())
@@ -138,16 +115,6 @@ def _curve(predicted: list[Objects], true: int) -> list[str]:
     hits = np.cumsum(right[np.argsort(-scores, kind="stable")])
     thin = np.unique(np.linspace(0, len(hits) - 1, 300).astype(int))
     return [plots.precision_recall({"objects at IoU 0.5": (hits[thin] / true, hits[thin] / (thin + 1))})]
-
-
-def _images(scorer: Scorer) -> Table:
-    rows = [
-        [Cell(row["id"]), *scores(row["ap.0.50"], row["ap.0.75"], row["pq"], row["aji"]),
-         *counts(row["true"], row["predicted"])]
-        for row in worst_first(scorer.rows(), "ap.0.50")
-    ]  # fmt: skip
-    columns = ("image", "AP at 0.5", "AP at 0.75", "PQ", "AJI", "true objects", "predicted objects")
-    return Table("All images", "", columns, rows)
 
 
 def panels(example: Scored) -> list[tuple[str, Picture]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,44 +14,25 @@ from reunet.io.render import overlay, overlay_colors
 from reunet.metrics.overlap import precision, recall
 from reunet.report import plots
 from reunet.report.content import (
-    Card,
-    Cell,
     Content,
     Gallery,
     Matrix,
     Table,
-    counts,
+    TableCell,
+    cells,
     format_interval,
     format_score,
-    scores,
+    image_table,
     typical,
     worst_first,
 )
 from reunet.report.examples import ERRORS, FALSE_ALARM, FOUND, MISSED, UNKNOWN, Picture, display, pale
 from reunet.tasks.semantic import Scorer
 
-TEXTS = {
-    "dice_image": ("Dice per image", "mean foreground Dice of each image, then the mean over images"),
-    "dice_pooled": ("Dice pooled", "all pixels of all images counted together"),
-    "iou_pooled": ("IoU pooled", "intersection over union of the foreground, all pixels counted together"),
-    "iou_mean": ("Mean IoU", "over all classes, all pixels of all images counted together"),
-    "auc": ("AUC", "area under the ROC curve over all labelled pixels"),
-    "average_precision": (
-        "Average precision",
-        "area under the precision-recall curve over all labelled pixels",
-    ),
-    "v_rand": ("V_rand", "agreement of the separated regions, mean over images"),
-    "v_info": ("V_info", "information shared by the separated regions, mean over images"),
-    "cl_dice": ("clDice", "Dice of the centre lines of thin structures, mean over images"),
-    "hd95": ("HD95", "within which distance 95 % of a surface lies, in pixels or mm; lower is better"),
-    "nsd": ("Surface distance", "share of the surfaces that are within a pixel of each other"),
-    "pixel_error": ("Pixel error", "share of the labelled pixels with a wrong class; lower is better"),
-    "ece": ("Calibration error", "mean gap between confidence and accuracy (ECE); lower is better"),
-}
-
 COLUMNS = {
-    "dice.mean_foreground": "Dice", "iou.mean_foreground": "IoU", "pixel_error": "pixel error",
+    "id": "image", "dice.mean_foreground": "Dice", "iou.mean_foreground": "IoU", "pixel_error": "pixel error",
     "auc": "AUC", "v_rand": "V_rand", "cl_dice": "clDice", "hd95": "HD95",
+    "labelled_pixels": "labelled pixels",
 }  # fmt: skip
 
 TERMS = {
@@ -89,19 +71,18 @@ ONLY_WITH = {
 """Terms that are explained only where the score is defined."""
 
 
-def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
-    """The parts of the page."""
+def content(scorer: Scorer, metrics: dict[str, Any], plain: Content) -> Content:
+    """The page of the task. plain: its scores."""
     labels = scorer.labels
     colors = [(red, green, blue) for red, green, blue in overlay_colors(labels).tolist()]
     absent = {name for name, key in ONLY_WITH.items() if _mean(metrics[key]) is None}
-    return Content(
-        name=scorer.task,
-        task="Semantic segmentation",
-        cards=_cards(metrics),
+    shown = {name: title for name, title in COLUMNS.items() if _mean(metrics.get(name, 0)) is not None}
+    return replace(
+        plain,
         tables=[*([_regions(scorer, metrics)] if labels.regions else []), _classes(scorer, metrics)],
         plots=_plots(scorer),
-        images=_images(scorer, metrics),
-        terms=[(name, text) for name, text in TERMS.items() if name not in absent],
+        images=image_table(worst_first(scorer.rows(), "dice.mean_foreground"), shown),
+        terms={name: text for name, text in TERMS.items() if name not in absent},
         galleries=[
             Gallery(
                 "Best, median and worst images",
@@ -114,43 +95,31 @@ def content(scorer: Scorer, metrics: dict[str, Any]) -> Content:
     )
 
 
-def _cards(metrics: dict[str, Any]) -> list[Card]:
-    """The headline numbers that are defined; the first two always are shown."""
-    ci = metrics["ci95"]
-    values = {
-        f"{score}_{short}": (metrics[score][kind][mean], ci[score][kind][mean])
-        for score, short, kind, mean in (
-            ("dice", "image", "per_image", "mean_foreground"),
-            ("dice", "pooled", "pooled", "mean_foreground"),
-            ("iou", "pooled", "pooled", "mean_foreground"),
-            ("iou", "mean", "pooled", "mean"),
-        )
-    } | {name: (_mean(metrics[name]), ci.get(name)) for name in TEXTS if name in metrics}
-    values.pop("iou_mean" if len(metrics["classes"]) == 2 else "iou_pooled")
-    return [
-        Card(*TEXTS[key], format_score(value), ends)
-        for key, (value, ends) in values.items()
-        if value is not None or key in ("dice_image", "dice_pooled")
-    ]
-
-
 def _mean(score: Any) -> float | None:
     """The score itself, or its mean where it is told by class."""
     found: float | None = score["mean_foreground"] if isinstance(score, dict) else score
     return found
 
 
+def _overlaps(metrics: dict[str, Any], group: str, name: str) -> list[TableCell]:
+    """Dice and IoU of a class or region with their intervals. group: `per_class` or `per_region`."""
+    places = (("dice", "per_image"), ("dice", "pooled"), ("iou", "pooled"))
+    return [
+        TableCell(format_score(metrics[score][kind][group][name]),
+                  format_interval(metrics["ci95"][score][kind][group][name]))
+        for score, kind in places
+    ]  # fmt: skip
+
+
 def _regions(scorer: Scorer, metrics: dict[str, Any]) -> Table:
-    rows = []
-    for region in scorer.labels.regions:
-        cells = [
-            Cell(format_score(metrics[score][kind]["per_region"][region.name]),
-                 format_interval(metrics["ci95"][score][kind]["per_region"][region.name]))
-            for score, kind in (("dice", "per_image"), ("dice", "pooled"), ("iou", "pooled"))
-        ]  # fmt: skip
-        made_of = ", ".join(scorer.labels.names[i] for i in region.classes)
-        absent = metrics["undefined"]["per_region"][region.name]
-        rows.append([Cell(region.name, made_of, region.color), *cells, Cell(str(absent))])
+    rows = [
+        [
+            TableCell(region.name, ", ".join(scorer.labels.names[i] for i in region.classes), region.color),
+            *_overlaps(metrics, "per_region", region.name),
+            *cells(metrics["undefined"]["per_region"][region.name]),
+        ]
+        for region in scorer.labels.regions
+    ]
     columns = ("region", "Dice, mean over images", "Dice, pooled", "IoU, pooled", "images without it")
     return Table(
         "Regions", "Classes taken together; they may overlap, and the means are theirs.", columns, rows
@@ -164,16 +133,11 @@ def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
     colors = overlay_colors(scorer.labels).tolist()
     rows = []
     for i, entry in enumerate(scorer.labels.classes):
-        cells = [
-            Cell(format_score(metrics[score][kind]["per_class"][entry.name]),
-                 format_interval(metrics["ci95"][score][kind]["per_class"][entry.name]))
-            for score, kind in (("dice", "per_image"), ("dice", "pooled"), ("iou", "pooled"))
-        ]  # fmt: skip
         small = "" if entry.foreground else "background, not in the means"
         absent = metrics["undefined"]["per_class"][entry.name]
         rows.append([
-            Cell(entry.name, small, tuple(colors[i])), *cells, *scores(exact[i], found[i]),
-            Cell(f"{share[i]:.2f} %"), Cell(str(absent)),
+            TableCell(entry.name, small, tuple(colors[i])), *_overlaps(metrics, "per_class", entry.name),
+            *cells(exact[i], found[i], f"{share[i]:.2f} %", absent),
         ])  # fmt: skip
     fitted = "fitted on held-out training images" if scorer.calibration.threshold else "the default"
     note = "" if cut is None else f"A pixel is foreground from a probability of {cut:.2f}, {fitted}. "
@@ -184,15 +148,6 @@ def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
          "share of true pixels", "images without it"),
         rows,
     )  # fmt: skip
-
-
-def _images(scorer: Scorer, metrics: dict[str, Any]) -> Table:
-    shown = {key: name for key, name in COLUMNS.items() if _mean(metrics.get(key, 0)) is not None}
-    rows = [
-        [Cell(row["id"]), *scores(*(row[key] for key in shown)), *counts(row["labelled_pixels"])]
-        for row in worst_first(scorer.rows(), "dice.mean_foreground")
-    ]
-    return Table("All images", "", ("image", *shown.values(), "labelled pixels"), rows)
 
 
 def _plots(scorer: Scorer) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from reunet.contracts.results import Scored
 from reunet.io.render_tracks import Trails, animation
-from reunet.report.content import Card, Cell, Table, counts, format_score, scores
+from reunet.report.content import UNDEFINED, Table, cells
 
 SIDE = 400
 MOST_FRAMES = 50
@@ -22,27 +22,11 @@ TERMS = {
 }
 
 
-def track_cards(metrics: dict[str, Any]) -> list[Card]:
-    """SEG and TRA; none where there are no sequences."""
-    tracking = metrics["tracking"]
-    values = (
-        ("SEG", "how exact the outlines are, mean over sequences", tracking["seg"]),
-        ("TRA", "how right the tracks are, mean over sequences", tracking["tra"]),
-    )
-    cards = [Card(name, text, format_score(value)) for name, text, value in values]
-    return cards if tracking["sequences"] else []
-
-
 def track_tables(metrics: dict[str, Any]) -> list[Table]:
     """A row per sequence, the worst first; no table where there are none."""
     told = ("missed", "false", "splits", "missing_edges", "false_edges", "wrong_edges")
     rows = [
-        [
-            Cell(name),
-            *scores(one["seg"], one["tra"]),
-            *counts(one["frames"]),
-            *(Cell(str(one.get(error, "\u2013"))) for error in told),
-        ]
+        cells(name, one["seg"], one["tra"], one["frames"], *(one.get(error, UNDEFINED) for error in told))
         for name, one in _worst_first(metrics)
     ]
     note = (

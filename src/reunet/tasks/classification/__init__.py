@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from reunet.tasks.base import Classes, Maps, Pairs, Task
 from reunet.tasks.classification.decode import decode, tempered
 from reunet.tasks.classification.fit import fit_calibration, validation_score
 from reunet.tasks.classification.scorer import Scorer
+from reunet.tasks.headline import Headline, headlines
 
 __all__ = ["Classification", "Scorer", "decode", "fit_calibration", "heads", "tempered", "validation_score"]
 
@@ -25,10 +27,18 @@ def heads(labels: LabelMap) -> tuple[HeadSpec, ...]:
     return (HeadSpec(name="classification", channels=len(labels.classes), of="image", loss="classification"),)
 
 
+HEADLINES = {
+    "accuracy": ("Accuracy", "share of the images that are right"),
+    "balanced_accuracy": ("Balanced accuracy", "mean of the recall of the classes"),
+    "ece": ("Calibration error", "mean gap between confidence and accuracy (ECE); lower is better"),
+}
+
+
 class Classification(Task):
     """The task: one class per image, from pooled features of the encoder."""
 
     name = "classification"
+    title = "Classification"
     score = "balanced accuracy"
     learned_from = ("categories",)
 
@@ -49,6 +59,9 @@ class Classification(Task):
 
     def scorer(self, classes: Classes, calibration: Calibration, split: str) -> Scorer:
         return Scorer(_categories(classes), calibration, split)
+
+    def headlines(self, metrics: Mapping[str, Any]) -> list[Headline]:
+        return headlines(metrics, HEADLINES)
 
     def validation_score(self, pairs: Pairs, classes: Classes) -> float:
         return validation_score(self._arrays(pairs), _categories(classes))

@@ -10,6 +10,7 @@ no offset has to be learned.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from reunet.tasks.detection.decode import confident, decode, suppressed, turned_
 from reunet.tasks.detection.fit import fit_calibration, validation_score
 from reunet.tasks.detection.scorer import Scorer
 from reunet.tasks.detection.targets import BOX, CENTRE, targets
+from reunet.tasks.headline import Headline, headlines
 
 __all__ = [
     "BOX",
@@ -48,10 +50,19 @@ BOX_WEIGHT = 4.0
 """Of the distances' loss beside that of the centres, which is larger by about so much."""
 
 
+HEADLINES = {
+    "map50": ("mAP50", "mean average precision at IoU 0.5, as COCO computes it"),
+    "map": ("mAP", "the same, mean over IoU 0.50 to 0.95"),
+    "f1": ("F1", "of the boxes above the thresholds, all classes together"),
+    "count_error/all": ("Count error", "boxes too many or too few per image; lower is better"),
+}
+
+
 class Detection(Task):
     """The task: centres by class, and the box around each."""
 
     name = "detection"
+    title = "Detection"
     score = "mean average precision at IoU 0.5"
     learned_from = ("boxes",)
     reach: Mapping[int, int] = {2: 256}
@@ -78,6 +89,9 @@ class Detection(Task):
 
     def scorer(self, classes: Classes, calibration: Calibration, split: str) -> Scorer:
         return Scorer(classes.labels, calibration, split)
+
+    def headlines(self, metrics: Mapping[str, Any]) -> list[Headline]:
+        return headlines(metrics, HEADLINES)
 
     def validation_score(self, pairs: Pairs, classes: Classes) -> float:
         return validation_score(self._arrays(pairs, classes), classes.labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from reunet.metrics.matching import average_precision, match_counts
 from reunet.metrics.object_overlap import object_overlap
 from reunet.metrics.overlap import mean_defined
 from reunet.tasks.base import Classes, Maps, Pairs, Task
+from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.instances.fit import fit
 from reunet.tasks.instances.flows import DEFAULTS, FLOWS, FOREGROUND, decode, heads, targets, turned
 from reunet.tasks.instances.properties import mean_by_object
@@ -31,12 +33,30 @@ IOU = np.array([0.5, 0.6, 0.7, 0.8, 0.9])
 """Thresholds whose average precision is the score."""
 
 
+HEADLINES = {
+    "ap/pooled/0.50": ("AP at IoU 0.5", "objects found / found, missed and invented"),
+    "ap/pooled/0.70": ("AP at IoU 0.7", "the same, with outlines that must fit better"),
+    "ap/pooled/0.90": ("AP at IoU 0.9", "the same, with outlines that must fit almost everywhere"),
+    "pq": ("PQ", "panoptic quality: found, and how exact the outlines are"),
+    "f1/0.50": ("F1", "of the objects at IoU 0.5"),
+    "precision": ("Precision", "share of the predicted objects that are right"),
+    "recall": ("Recall", "share of the true objects that were found"),
+    "aji": ("AJI", "aggregated Jaccard index, mean over images"),
+    "count_error": ("Count error", "objects too many or too few per image; lower is better"),
+}
+TRACK_HEADLINES = {
+    "tracking/seg": ("SEG", "how exact the outlines are, mean over sequences"),
+    "tracking/tra": ("TRA", "how right the tracks are, mean over sequences"),
+}
+
+
 class Instances(Task):
     """Objects 1 .. n. Where these are of several classes, the head of the task `semantic` is learned too, and
     an object has the class of most of its pixels.
     """
 
     name = "instances"
+    title = "Single objects (instances)"
     score = "mean average precision over IoU 0.5 to 0.9"
     learned_from = ("instances",)
     reach: Mapping[int, int] = {2: 128, 3: 32}
@@ -66,6 +86,10 @@ class Instances(Task):
 
     def scorer(self, classes: Classes, calibration: Calibration, split: str) -> Scorer:
         return Scorer(classes.labels, calibration, split)
+
+    def headlines(self, metrics: Mapping[str, Any]) -> list[Headline]:
+        shown = HEADLINES | (TRACK_HEADLINES if metrics.get("tracking", {}).get("sequences") else {})
+        return headlines(metrics, shown)
 
     def validation_score(self, pairs: Pairs, classes: Classes) -> float:
         scores = [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.tasks.base import Classes, Maps, Pairs, Task
+from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.semantic.decode import decode, positive_class, threshold
 from reunet.tasks.semantic.fit import fit_calibration, validation_score
 from reunet.tasks.semantic.partial import merged_probabilities, target
@@ -29,12 +31,48 @@ __all__ = [
 ]
 
 
+HEADLINES = {
+    "dice/per_image/mean_foreground": (
+        "Dice per image",
+        "mean foreground Dice of each image, then the mean over images",
+    ),
+    "dice/pooled/mean_foreground": ("Dice pooled", "all pixels of all images counted together"),
+    "iou/pooled/mean_foreground": (
+        "IoU pooled",
+        "intersection over union of the foreground, all pixels counted together",
+    ),
+    "iou/pooled/mean": ("Mean IoU", "over all classes, all pixels of all images counted together"),
+    "auc": ("AUC", "area under the ROC curve over all labelled pixels"),
+    "average_precision": (
+        "Average precision",
+        "area under the precision-recall curve over all labelled pixels",
+    ),
+    "v_rand": ("V_rand", "agreement of the separated regions, mean over images"),
+    "v_info": ("V_info", "information shared by the separated regions, mean over images"),
+    "cl_dice/mean_foreground": ("clDice", "Dice of the centre lines of thin structures, mean over images"),
+    "hd95/mean_foreground": (
+        "HD95",
+        "within which distance 95 % of a surface lies, in pixels or mm; lower is better",
+    ),
+    "nsd/mean_foreground": (
+        "Surface distance",
+        "share of the surfaces that are within a pixel of each other",
+    ),
+    "pixel_error": ("Pixel error", "share of the labelled pixels with a wrong class; lower is better"),
+    "ece": ("Calibration error", "mean gap between confidence and accuracy (ECE); lower is better"),
+    "video/j": ("J", "region similarity of the object of a video, mean over sequences"),
+    "video/f": ("F", "agreement of its boundaries, mean over sequences"),
+    "video/j_and_f": ("J&F", "the mean of the two"),
+}
+
+
 class Semantic(Task):
     """The task: one softmax head with a channel per class, cross-entropy and Dice; where the dataset has
     regions, a sigmoid head with a channel per region.
     """
 
     name = "semantic"
+    title = "Semantic segmentation"
     score = "mean foreground Dice"
     learned_from = ("masks", "instances")
 
@@ -55,6 +93,12 @@ class Semantic(Task):
 
     def scorer(self, classes: Classes, calibration: Calibration, split: str) -> Scorer:
         return Scorer(classes.labels, calibration, split)
+
+    def headlines(self, metrics: Mapping[str, Any]) -> list[Headline]:
+        several = len(metrics["iou"]["pooled"]["per_class"]) > 2
+        unused = "iou/pooled/mean_foreground" if several else "iou/pooled/mean"
+        found = headlines(metrics, {place: text for place, text in HEADLINES.items() if place != unused})
+        return [one for number, one in enumerate(found) if one.value is not None or number < 2]
 
     def validation_score(self, pairs: Pairs, classes: Classes) -> float:
         return validation_score(self._arrays(pairs, classes.labels), classes.labels)
