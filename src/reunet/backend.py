@@ -1,4 +1,4 @@
-"""Choose the framework under Keras before Keras is imported."""
+"""Packages that may be missing, and the framework under Keras, which is chosen before Keras is imported."""
 
 from __future__ import annotations
 
@@ -14,6 +14,21 @@ Backend = Literal["tensorflow", "jax", "torch"]
 
 BACKENDS: tuple[Backend, ...] = ("tensorflow", "jax", "torch")
 """In order of preference: TensorFlow trains fastest on a CPU (docs/benchmarks.md)."""
+
+
+def import_extra(module: str, extra: str, where: object = None) -> Any:
+    """A module that comes with one of reunet's extras.
+
+    where: the option that asks for it. Raises BackendError with what to install where it is missing.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as cause:
+        raise BackendError(
+            f"the package {module.partition('.')[0]} is not installed",
+            where=where,
+            fix=f'pip install "reunet[{extra}]"',
+        ) from cause
 
 
 def import_openvino() -> Any:

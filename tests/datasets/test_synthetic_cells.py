@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reunet.datasets.synthetic_cells import Culture, make_movie
 from reunet.errors import UsageError
+
+from .synthetic_cells import Culture, make_movie
 
 CULTURE = Culture(size=(128, 160), frames=12, cells=30, division=0.05, speed=3.0)
 

@@ -122,7 +122,8 @@ def test_instances(run: Callable[..., Path], tmp_path: Path) -> None:
     drawn = np.zeros((40, 50), int)
     for entry in coco["annotations"]:
         assert (entry["image_id"], entry["category_id"]) == (1, 7)
-        drawn[run_pixels(decompress_runs(entry["segmentation"]["counts"]), 40)] = entry["object_id"]
+        runs = decompress_runs(entry["segmentation"]["counts"], (40, 50))
+        drawn[run_pixels(runs, 40)] = entry["object_id"]
     np.testing.assert_array_equal(drawn, ids)
     features = json.loads((out / "geojson/deep/a.geojson").read_text())["features"]
     assert [feature["properties"]["classification"]["name"] for feature in features] == ["bright"] * 5

@@ -14,16 +14,17 @@ from PIL import Image
 import reunet
 from reunet.contracts.findings import Findings
 from reunet.contracts.plan import Plan
-from reunet.datasets.synthetic_cells import Culture, make_movie, write_movies
 from reunet.errors import DataError, PlanError, UsageError
 from reunet.flows.evaluate.evaluate import evaluate
 from reunet.flows.plan import plan
 from reunet.flows.predict.predict import predict
 from reunet.flows.train.train import train
 from reunet.inference.sequence import SequencePredictor
-from reunet.io.annotations.ctc import check_tracks, read_result
+from reunet.io.annotations.ctc import check_tracks
 from reunet.io.annotations.instances import read_instances
 from reunet.metrics.overlap import confusion, dice, iou
+
+from ..datasets.synthetic_cells import Culture, make_movie, read_result, write_movies
 
 pytestmark = pytest.mark.keras
 

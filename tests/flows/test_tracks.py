@@ -19,13 +19,14 @@ from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
 from reunet.contracts.run import RunFolder
-from reunet.datasets.synthetic_cells import Culture, Movie, make_movie, write_movies
 from reunet.errors import DataError, UsageError
 from reunet.flows.check import check
 from reunet.flows.evaluate.evaluate import evaluate
 from reunet.flows.predict.predict import predict
-from reunet.io.annotations.ctc import Track, read_result, write_tracks
+from reunet.io.annotations.ctc import Track, write_tracks
 from reunet.io.annotations.instances import read_instances, write_instances
+
+from ..datasets.synthetic_cells import Culture, Movie, make_movie, read_result, write_movies
 
 # Five divisions; with this seed every track is found exactly.
 CULTURE, SEED = Culture(size=(96, 96), cells=10, frames=8, radius=8, division=0.05, speed=1.5), 34

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -190,6 +191,6 @@ def test_the_onnx_engine_gives_what_openvino_gives(run: Path) -> None:
 
 
 def test_a_missing_onnx_runtime_names_its_extra(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_runtime, "is_installed", lambda: False)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(BackendError, match=r"reunet\[onnx\]"):
         load(run, engine="onnx")

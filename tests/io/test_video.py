@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reunet.errors import ImageReadError, UsageError
+from reunet.errors import BackendError, ImageReadError
 from reunet.io.images import read_header, read_image, read_pages
 from reunet.io.video import video_frames, video_rate, write_video
 
@@ -114,6 +114,6 @@ def test_videos_are_read_in_several_threads(tmp_path: Path) -> None:
 
 def test_without_pyav_its_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(UsageError, match="PyAV") as error:
+    with pytest.raises(BackendError, match="the package av") as error:
         read_header(tmp_path / "a.mp4")
     assert "reunet[video]" in str(error.value)

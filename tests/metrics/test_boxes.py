@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from reunet.contracts.boxes import Boxes
-from reunet.metrics.average_precision import coco_ap, coco_map, coco_precision
+from reunet.metrics.average_precision import coco_ap, coco_precision
+from reunet.metrics.overlap import mean_defined
 
 Images = list[Boxes]
 
@@ -16,6 +17,12 @@ def boxes(corners: list, classes: list | None = None, scores: list | None = None
         np.array([0] * n if classes is None else classes, np.uint8),
         None if scores is None else np.array(scores, np.float32),
     )
+
+
+def coco_map(precision: np.ndarray) -> tuple[float, float]:
+    """The mAP over all IoU, and mAP50."""
+    per_class = coco_ap(precision)
+    return float(mean_defined(per_class.mean(axis=0))), float(mean_defined(per_class[0]))
 
 
 def random_images(seed: int, n: int = 6) -> tuple[Images, Images]:

@@ -15,7 +15,6 @@ from reunet.metrics.matching import (
     panoptic_quality,
     precision,
     recall,
-    segmentation_quality,
 )
 from reunet.metrics.object_overlap import object_overlap
 
@@ -69,8 +68,6 @@ def test_hand_computed_case() -> None:
     assert f1(counts)[0] == pytest.approx(2 / 5)
     assert panoptic_quality(counts)[0] == pytest.approx(0.75 * 2 / 5)
     assert panoptic_quality(counts)[9] == 0
-    assert np.isnan(segmentation_quality(counts)[9])
-    assert (segmentation_quality(counts) * f1(counts))[0] == pytest.approx(panoptic_quality(counts)[0])
 
 
 def test_a_threshold_that_is_met_exactly_counts() -> None:
@@ -109,7 +106,7 @@ def test_symmetry_identity_and_ids(seed: int) -> None:
     np.testing.assert_allclose(other, counts)
     assert (np.diff(counts[:, 0]) <= 0).all()
     same = match_counts(object_overlap(truth, renumbered(truth, seed)))
-    for score in (average_precision, precision, recall, f1, panoptic_quality, segmentation_quality):
+    for score in (average_precision, precision, recall, f1, panoptic_quality):
         assert (score(same) == 1).all()
 
 

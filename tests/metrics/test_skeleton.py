@@ -7,7 +7,12 @@ import pytest
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from reunet.metrics.skeleton import cl_dice, skeleton, skeleton_length
+from reunet.metrics.skeleton import cl_dice as dice_of_lines
+from reunet.metrics.skeleton import skeleton, skeleton_length
+
+
+def cl_dice(truth: np.ndarray, predicted: np.ndarray) -> float:
+    return dice_of_lines(truth, predicted, skeleton(truth), skeleton(predicted))
 
 
 def vessels(seed: int, shape: tuple[int, ...] = (60, 70)) -> np.ndarray:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reunet.contracts.boxes import Boxes
 from reunet.contracts.plan import Augmentation
-from reunet.sampling.boxes import boxes_in_patch, cut, resized, shown
+from reunet.sampling.boxes import boxes_in_patch, resized, shown
 from reunet.sampling.warp import coordinate_map, resample
 
 SIZE = (120, 140)
@@ -109,7 +109,6 @@ def test_no_boxes() -> None:
     augmentation = Augmentation(geometry_probability=1, elastic=3.0)
     coordinates = coordinate_map((64, 64), (50, 60), augmentation, np.random.default_rng(0))
     assert boxes_in_patch(empty, coordinates).corners.shape == (0, 4)
-    assert cut(empty, (5, 5)).corners.shape == (0, 4)
 
 
 def test_shown_is_where_nothing_is_mirrored() -> None:
@@ -119,10 +118,9 @@ def test_shown_is_where_nothing_is_mirrored() -> None:
     assert not inside[:12].any()
 
 
-def test_resized_and_cut() -> None:
+def test_resized() -> None:
     boxes = Boxes(np.float32([[-4, 2, 8, 10], [30, 30, 40, 40]]), np.uint8([0, 1]))
     np.testing.assert_array_equal(resized(boxes, (0.5, 2)).corners[0], [-2, 4, 4, 20])
-    np.testing.assert_array_equal(cut(boxes, (20, 9)).corners, [[0, 2, 8, 9]])
 
 
 @settings(max_examples=20, deadline=None)

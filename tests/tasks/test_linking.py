@@ -8,9 +8,10 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from reunet.datasets.synthetic_cells import Culture, Movie, make_movie
 from reunet.errors import DataError, UsageError
 from reunet.tasks.instances.linking import Linker, Linking
+
+from ..datasets.synthetic_cells import Culture, Movie, make_movie
 
 Sight = tuple[int, int]  # frame, id of the truth
 

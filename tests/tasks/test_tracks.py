@@ -10,12 +10,13 @@ import pytest
 from reunet.contracts.labels import IGNORE, LabelMap, default_classes
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
-from reunet.datasets.synthetic_cells import Culture, Movie, make_movie
 from reunet.errors import LabelError
 from reunet.metrics.davis import boundary_measure, region_similarity
 from reunet.metrics.object_overlap import object_overlap
 from reunet.tasks.instances.tracks import Lineage, TrackScores, linked
 from reunet.tasks.semantic.video_scores import VideoScores
+
+from ..datasets.synthetic_cells import Culture, Movie, make_movie
 
 BINARY = LabelMap(classes=default_classes([0, 1], ["background", "car"]))
 

@@ -1,26 +1,53 @@
-"""The description of a model as bioimage.io defines it (rdf.yaml, format 0.5)."""
+"""A package as bioimage.io defines it: an ONNX file, its description (rdf.yaml, format 0.5), an example."""
 
 from __future__ import annotations
 
+import json
+import zipfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reunet.export.formats import Example
 from reunet.inference.onnx_graph import OPSET
+from reunet.storage import sha256_file
 
+Arrays = Mapping[str, np.ndarray]
 SPACE = {"D": "z", "H": "y", "W": "x"}
 
 
-def description(facts: dict[str, Any], example: Example, hashes: dict[str, str]) -> dict[str, Any]:
-    """The content of rdf.yaml.
+def write_package(model: Path, facts: dict[str, Any], page: str, inputs: Arrays, outputs: Arrays) -> Path:
+    """Write package.zip beside `model`, an ONNX file, and return it.
 
-    facts: see `describe`. example: arrays that were put in and came out. hashes: sha256 of the files of the
-    package by name. Authors, licence and citations are for those who publish it to add.
+    facts: see `describe`. page: its README. inputs, outputs: arrays that were put in and came out, by name.
+    Authors, licence and citations are for those who publish it to add.
     """
-    outputs = {name: entry["axes"] for name, entry in facts["outputs"].items()}
-    inputs = {"image": facts["input"]["axes"]}
+    parts = {"model.onnx": model, "README.md": model.with_name("README.md")}
+    parts["README.md"].write_text(page, encoding="utf-8")
+    for kind, arrays in (("input", inputs), ("output", outputs)):
+        for name, array in arrays.items():
+            file = model.with_name(f"{kind}_{name}.npy")
+            np.save(file, array)
+            parts[file.name] = file
+    hashes = {name: sha256_file(path) for name, path in parts.items()}
+    package = model.with_name("package.zip")
+    with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED) as archive:
+        told = description(facts, inputs, outputs, hashes)
+        archive.writestr("rdf.yaml", json.dumps(told, indent=2))  # JSON is YAML
+        archive.writestr("metadata.json", json.dumps(facts, indent=2))
+        for name, path in parts.items():
+            archive.write(path, name)
+    return package
+
+
+def description(
+    facts: dict[str, Any], inputs: Arrays, outputs: Arrays, hashes: dict[str, str]
+) -> dict[str, Any]:
+    """The content of rdf.yaml. hashes: sha256 of the files of the package by name."""
+    axes_of = {name: entry["axes"] for name, entry in facts["outputs"].items()}
+    given = {"image": facts["input"]["axes"], **dict.fromkeys(facts["states"], "")}
     return {
         "format_version": "0.5.4",
         "type": "model",
@@ -30,12 +57,11 @@ def description(facts: dict[str, Any], example: Example, hashes: dict[str, str])
         "documentation": "README.md",
         "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
         "inputs": [
-            _tensor(name, axes, example.inputs[name], f"input_{name}.npy", hashes)
-            for name, axes in {**inputs, **dict.fromkeys(facts["states"], "")}.items()
+            _tensor(name, axes, inputs[name], f"input_{name}.npy", hashes) for name, axes in given.items()
         ],
         "outputs": [
-            _tensor(name, outputs.get(name, ""), values, f"output_{name}.npy", hashes, is_output=True)
-            for name, values in example.outputs.items()
+            _tensor(name, axes_of.get(name, ""), values, f"output_{name}.npy", hashes, is_output=True)
+            for name, values in outputs.items()
         ],
         "weights": {"onnx": {"source": "model.onnx", "sha256": hashes["model.onnx"], "opset_version": OPSET}},
         "attachments": [],

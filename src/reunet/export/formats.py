@@ -6,18 +6,16 @@ import json
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from reunet.backend import import_openvino
-from reunet.errors import BackendError
+from reunet.backend import import_extra, import_openvino
+from reunet.export.bioimageio import write_package
 from reunet.export.child import run_child
 from reunet.export.describe import readme
-from reunet.inference.onnx_graph import import_onnx, onnx_model
-from reunet.storage import sha256_file
+from reunet.inference.onnx_graph import onnx_model
 
 Arrays = Mapping[str, np.ndarray]
 OTHER = "use another --format, and report this with the output of `reunet doctor`"
@@ -77,7 +75,7 @@ def run_openvino(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
 
 def build_onnx(sources: Sources, file: Path) -> None:
     """One file, from the same graph as OpenVINO's."""
-    import_onnx()  # says what is missing before the work
+    import_extra("onnx", "onnx", "--format")  # says what is missing before the work
     graph = file.with_name("graph")
     build_openvino(sources, graph)
     model = onnx_model(import_openvino().Core().read_model(graph / "model.xml"))
@@ -86,14 +84,16 @@ def build_onnx(sources: Sources, file: Path) -> None:
 
 def run_onnx(file: Path, inputs: Arrays) -> dict[str, np.ndarray]:
     """What ONNX Runtime makes of it on the CPU."""
-    session = optional("onnxruntime", "onnx").InferenceSession(file, providers=["CPUExecutionProvider"])
+    session = import_extra("onnxruntime", "onnx", "--format").InferenceSession(
+        file, providers=["CPUExecutionProvider"]
+    )
     names = [port.name for port in session.get_outputs()]
     return dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
 
 def build_saved_model(sources: Sources, folder: Path) -> None:
     """A folder as TensorFlow saves it, with one signature."""
-    optional("tensorflow", "tensorflow")
+    import_extra("tensorflow", "tensorflow", "--format")
     run_child(
         "tensorflow", "tensorflow_child", "save", sources.plan, sources.weights, sources.calibration, folder,
         task="the export to a SavedModel", fix=OTHER,
@@ -121,7 +121,7 @@ def build_litert(sources: Sources, file: Path) -> None:
 
 def run_litert(file: Path, inputs: Arrays) -> dict[str, np.ndarray]:
     """What the interpreter of LiteRT makes of it."""
-    interpreter = optional("ai_edge_litert.interpreter", "litert").Interpreter(str(file))
+    interpreter = import_extra("ai_edge_litert.interpreter", "litert", "--format").Interpreter(str(file))
     for name, port in interpreter.get_signature_runner().get_input_details().items():
         interpreter.resize_tensor_input(port["index"], inputs[name].shape)
     return dict(interpreter.get_signature_runner()(**inputs))
@@ -136,7 +136,7 @@ def seal_folder(folder: Path, facts: dict[str, Any], runs_with: str, example: Ex
 
 def seal_onnx(file: Path, facts: dict[str, Any], runs_with: str, example: Example) -> Path:
     """As properties of the model, which every viewer of ONNX files shows."""
-    onnx = import_onnx()
+    onnx = import_extra("onnx", "onnx", "--format")
     model = onnx.load(file)
     model.doc_string = readme(facts, runs_with)
     onnx.helper.set_model_props(model, {"metadata.json": json.dumps(facts), "README.md": model.doc_string})
@@ -154,40 +154,8 @@ def seal_litert(file: Path, facts: dict[str, Any], runs_with: str, example: Exam
 
 def seal_bioimageio(file: Path, facts: dict[str, Any], runs_with: str, example: Example) -> Path:
     """A package as bioimage.io defines it: the ONNX file, a description, a tested example."""
-    from reunet.export.bioimageio import description
-
     model = seal_onnx(file, facts, runs_with, example)
-    arrays = {**{f"input_{name}": x for name, x in example.inputs.items()},
-              **{f"output_{name}": x for name, x in example.outputs.items()}}  # fmt: skip
-    package, parts = file.with_name("package.zip"), {}
-    for name, array in arrays.items():
-        np.save(path := file.with_name(f"{name}.npy"), array)
-        parts[path.name] = path
-    parts["model.onnx"] = model
-    text = readme(facts, runs_with)
-    (page := file.with_name("README.md")).write_text(text, encoding="utf-8")
-    parts["README.md"] = page
-    hashes = {name: sha256_file(path) for name, path in parts.items()}
-    with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(
-            "rdf.yaml", json.dumps(description(facts, example, hashes), indent=2)
-        )  # JSON is YAML
-        archive.writestr("metadata.json", json.dumps(facts, indent=2))
-        for name, path in parts.items():
-            archive.write(path, name)
-    return package
-
-
-def optional(module: str, extra: str) -> Any:
-    """A module of an extra. Raises BackendError, naming the extra, where it is not installed."""
-    try:
-        return import_module(module)
-    except ImportError as missing:
-        raise BackendError(
-            f"the package {module.partition('.')[0]} is not installed",
-            where="--format",
-            fix=f'pip install "reunet[{extra}]"',
-        ) from missing
+    return write_package(model, facts, readme(facts, runs_with), example.inputs, example.outputs)
 
 
 FORMATS = {

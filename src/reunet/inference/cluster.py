@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
 import reunet
-from reunet.errors import BackendError, ClusterError, UsageError
+from reunet.backend import import_extra
+from reunet.errors import ClusterError, UsageError
 from reunet.machine import cores
 from reunet.progress import Progress
 from reunet.storage import scratch_folder
@@ -39,13 +39,7 @@ class Cluster:
     """
 
     def __init__(self, address: str, progress: Progress) -> None:
-        if find_spec("distributed") is None:
-            raise BackendError(
-                "the package distributed is not installed",
-                where="--cluster",
-                fix='pip install "reunet[cluster]", here and on every worker',
-            )
-        from distributed import Client
+        distributed = import_extra("distributed", "cluster", "--cluster")
 
         self.address, self._local = address, None
         if address.partition(":")[0] == "local":
@@ -58,7 +52,9 @@ class Cluster:
                 received=address,
             )
         try:
-            self._client = Client(self._local or address, timeout=PATIENCE_S, set_as_default=False)
+            self._client = distributed.Client(
+                self._local or address, timeout=PATIENCE_S, set_as_default=False
+            )
         except (OSError, TimeoutError, ValueError) as cause:
             raise ClusterError(
                 "the cluster does not answer",

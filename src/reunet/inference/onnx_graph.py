@@ -7,11 +7,11 @@ framework; so ONNX needs none either. Only what networks of this package consist
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from reunet.backend import import_extra
 from reunet.errors import BackendError
 
 OPSET, IR_VERSION = 18, 9
@@ -40,23 +40,13 @@ TYPES = {
 }
 
 
-def import_onnx() -> Any:
-    """The module `onnx`. Raises BackendError where it is not installed."""
-    try:
-        return import_module("onnx")
-    except ImportError as missing:
-        raise BackendError(
-            "the package onnx is not installed", where="onnx", fix='pip install "reunet[onnx]"'
-        ) from missing
-
-
 def onnx_model(graph: Any, metadata: dict[str, str] | None = None) -> Any:
     """`graph`, an `openvino.Model`, as an `onnx.ModelProto`; inputs and outputs keep their names.
 
     metadata: texts by name that are stored in it. Raises BackendError for an operation that is not known
     here, and where onnx is not installed.
     """
-    onnx = import_onnx()
+    onnx = import_extra("onnx", "onnx")
     from openvino.passes import ConstantFolding, Manager
 
     graph = graph.clone()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
-from reunet.backend import import_openvino
-from reunet.errors import BackendError, ModelFileError
+from reunet.backend import import_extra, import_openvino
+from reunet.errors import ModelFileError
 from reunet.inference.onnx_graph import onnx_model
 from reunet.inference.openvino_runtime import AFTER
 from reunet.inference.runtime import StateShapes
@@ -32,11 +31,7 @@ class ONNXRuntime:
     precision = "f32"
 
     def __init__(self, model: Path, threads: int | None = None) -> None:
-        if not is_installed():
-            raise BackendError(
-                "ONNX Runtime is not installed", where="--engine", fix='pip install "reunet[onnx]"'
-            )
-        onnxruntime = import_module("onnxruntime")
+        onnxruntime = import_extra("onnxruntime", "onnx", "--engine")
         try:
             graph = import_openvino().Core().read_model(model)
         except RuntimeError as cause:

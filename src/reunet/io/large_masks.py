@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from reunet.backend import import_extra
 from reunet.contracts.labels import LabelMap
-from reunet.io.lazy import package
 from reunet.io.masks import palette
 from reunet.slices import Slices, all_of, grid, size_of
 from reunet.storage import atomic_path, publish_folder
@@ -92,7 +92,7 @@ def write_ome_zarr(path: Path, mask: LargeMask, each: Each = one_by_one) -> None
     """An OME-Zarr label image (version 0.4), published in one step: a pyramid whose levels have every second
     pixel of the one before, and the colours of the classes.
     """
-    zarr = package("zarr", "zarr")
+    zarr = import_extra("zarr", "zarr")
     rank = len(mask.size)
 
     def fill(folder: Path) -> None:
@@ -133,7 +133,7 @@ class _Level:
     read: Callable[[Slices], np.ndarray]
 
     def __call__(self, part: Slices) -> None:
-        array = package("zarr", "zarr").open_array(str(self.folder), mode="r+")
+        array = import_extra("zarr", "zarr").open_array(str(self.folder), mode="r+")
         for chunk in grid(part, self.chunk):
             array[chunk] = self.read(chunk)
 
@@ -147,7 +147,7 @@ class _Every:
     steps: tuple[int, ...]
 
     def __call__(self, part: Slices) -> np.ndarray:
-        array = package("zarr", "zarr").open_array(str(self.folder), mode="r")
+        array = import_extra("zarr", "zarr").open_array(str(self.folder), mode="r")
         spans = zip(part, self.steps, self.size, strict=True)
         finer = tuple(slice(side.start * step, min(side.stop * step, length)) for side, step, length in spans)
         return np.asarray(array[finer])[tuple(slice(None, None, step) for step in self.steps)]

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from reunet.errors import BackendError, ImageReadError, TooLargeError
+from reunet.backend import import_extra
+from reunet.errors import ImageReadError, TooLargeError
 from reunet.io.header import MAX_PIXELS, ImageHeader
 from reunet.io.images import drop_alpha, explained
 from reunet.io.nifti import lazy_nifti
@@ -164,7 +165,7 @@ def _npy(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage
 
 
 def _hdf5(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage:
-    h5py = package("h5py", "hdf5")
+    h5py = import_extra("h5py", "hdf5")
     file = stack.enter_context(h5py.File(path, "r"))
     found: list[Any] = []
 
@@ -188,7 +189,7 @@ def _hdf5(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImag
 
 
 def _zarr(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage:
-    zarr = package("zarr", "zarr")
+    zarr = import_extra("zarr", "zarr")
     group = zarr.open(str(path), mode="r")
     spacing = None
     if isinstance(group, zarr.Group):
@@ -274,16 +275,3 @@ def _nifti(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyIma
             shutil.copyfileobj(packed, plain, 2**20)
     header, read = lazy_nifti(file)
     return LazyImage(header, (1, 1, 1), read)
-
-
-def package(name: str, extra: str) -> Any:
-    """An optional package. Raises BackendError naming the extra of reunet that installs it."""
-    from importlib import import_module
-
-    try:
-        return import_module(name)
-    except ImportError as cause:
-        raise BackendError(
-            f"this format is read with the package {name}, which is not installed",
-            fix=f'pip install "reunet[{extra}]"',
-        ) from cause

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from reunet.errors import ImageReadError, ReunetError, UsageError
+from reunet.backend import import_extra
+from reunet.errors import ImageReadError, ReunetError
 from reunet.io.header import ImageHeader, check_size
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".y4m"})
@@ -72,7 +73,7 @@ def video_frames(source: Path | BinaryIO, where: object) -> Iterator[np.ndarray]
 
 def write_video(path: Path, frames: Iterable[np.ndarray], rate: Fraction) -> None:
     """Write frames (H, W, 3) uint8 as H.264 in MP4, of the size of the first one."""
-    av = _import_av()
+    av = import_extra("av", "video")
     with av.open(str(path), "w", format="mp4") as container:
         stream: Any = None
         for pixels in frames:
@@ -88,20 +89,10 @@ def write_video(path: Path, frames: Iterable[np.ndarray], rate: Fraction) -> Non
             container.mux(stream.encode())
 
 
-def _import_av() -> Any:
-    try:
-        import av
-    except ImportError as cause:
-        raise UsageError(
-            "videos need PyAV, which is not installed", fix='pip install "reunet[video]"'
-        ) from cause
-    return av  # its logging stays off: FFmpeg's threads would wait for Python's lock, and Python for them
-
-
 @contextmanager
 def _opened(source: str | BinaryIO, where: object) -> Iterator[tuple[Any, Any]]:
     """The container and its first stream of pictures; whatever FFmpeg says becomes ImageReadError."""
-    av = _import_av()
+    av = import_extra("av", "video")  # its logging stays off: FFmpeg's threads would wait for Python's lock
     try:
         with av.open(source) as container:
             if not container.streams.video:

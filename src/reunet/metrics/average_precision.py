@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reunet.contracts.boxes import Boxes
-from reunet.metrics.overlap import Scores, mean_defined
+from reunet.metrics.overlap import Scores
 
 RECALLS = np.linspace(0, 1, 101)
 """Where COCO reads the precision; its thresholds of the IoU are 10 from 0.5 to 0.95, made likewise."""
@@ -59,15 +59,9 @@ def coco_precision(truths: Sequence[Boxes], predictions: Sequence[Boxes], classe
 def coco_ap(precision: np.ndarray) -> Scores:
     """Average precision per IoU and class: the mean over recall of `coco_precision`, (10, classes).
 
-    Its mean over classes in the first row is mAP50, that over all rows mAP (`coco_map`).
+    Its mean over classes in the first row is mAP50, that over all rows mAP.
     """
     return precision.mean(axis=1)
-
-
-def coco_map(precision: np.ndarray) -> tuple[float, float]:
-    """The mAP over IoU 0.50 to 0.95, and mAP50, of `coco_precision`; nan without a class that occurs."""
-    per_class = coco_ap(precision)
-    return float(mean_defined(per_class.mean(axis=0))), float(mean_defined(per_class[0]))
 
 
 def _listed(images: Sequence[Boxes]) -> list[dict[str, Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,53 +41,3 @@ def object_dice(overlap: ObjectOverlap) -> float:
         score = np.where(pair >= 0, overlap.dice[pair], 0.0) if len(overlap.pairs) else np.zeros(len(pair))
         sides.append((areas * score).sum() / max(areas.sum(), 1))
     return float(sum(sides) / 2)
-
-
-def object_hausdorff(
-    truth: np.ndarray, prediction: np.ndarray, overlap: ObjectOverlap, known: np.ndarray | None = None
-) -> float:
-    """Object-level Hausdorff distance in pixels: as `object_dice`, with the distance for the score.
-
-    An object that shares no pixel with another is compared with the nearest one, by the same distance.
-    truth, prediction, known: what `overlap` was computed from. nan unless both maps have an object.
-    """
-    n, m = len(overlap.true_ids), len(overlap.predicted_ids)
-    if not n or not m:
-        return float("nan")
-    if known is not None:
-        truth, prediction = np.where(known, truth, 0), np.where(known, prediction, 0)
-    objects = [_coordinates(truth), _coordinates(prediction)]
-
-    @cache
-    def distance(i: int, j: int) -> float:
-        return hausdorff(objects[0][i], objects[1][j])
-
-    sides = []
-    for side, areas in enumerate((overlap.true_areas, overlap.predicted_areas)):
-        total = 0.0
-        for i, pair in enumerate(overlap.best(side, overlap.shared)):
-            if pair >= 0:
-                nearest = distance(*map(int, overlap.pairs[pair]))
-            elif side == 0:
-                nearest = min(distance(i, j) for j in range(m))
-            else:
-                nearest = min(distance(j, i) for j in range(n))
-            total += areas[i] * nearest
-        sides.append(total / areas.sum())
-    return float(sum(sides) / 2)
-
-
-def hausdorff(a: np.ndarray, b: np.ndarray) -> float:
-    """Largest distance of a point of one set from the nearest one of the other; (n, axes) and (m, axes)."""
-    from scipy.spatial import KDTree
-
-    return float(max(KDTree(b).query(a)[0].max(), KDTree(a).query(b)[0].max()))
-
-
-def _coordinates(instances: np.ndarray) -> list[NDArray[np.intp]]:
-    """The pixels (n, axes) of each object, in ascending order of ids."""
-    where = np.argwhere(instances)
-    ids = instances[instances != 0]
-    order = np.argsort(ids, kind="stable")
-    _, sizes = np.unique(ids, return_counts=True)
-    return np.split(where[order], np.cumsum(sizes)[:-1])

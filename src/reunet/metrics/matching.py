@@ -89,15 +89,10 @@ def f1(counts: np.ndarray) -> Scores:
     return divide(2 * hits, 2 * hits + false + missed)
 
 
-def segmentation_quality(counts: np.ndarray) -> Scores:
-    """Mean IoU of the true positives. Shapes as in `average_precision`; nan without one."""
-    return divide(counts[..., 3], counts[..., 0])
-
-
 def panoptic_quality(counts: np.ndarray) -> Scores:
     """Sum of the IoU of the true positives / (TP + FP / 2 + FN / 2), of Kirillov et al. 2019, eq. 1.
 
-    That is `segmentation_quality` * `f1`; the paper's is the one at an IoU of 0.5. Shapes and nan as in
+    That is their mean IoU * `f1`; the paper's is the one at an IoU of 0.5. Shapes and nan as in
     `average_precision`: 0 where nothing was found although there is something.
     """
     hits, false, missed, total = np.moveaxis(counts, -1, 0)

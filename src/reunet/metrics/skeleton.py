@@ -22,21 +22,15 @@ def skeleton(mask: np.ndarray) -> NDArray[np.bool_]:
     return np.asarray(skeletonize(mask.astype(bool)), bool)
 
 
-def cl_dice(truth: np.ndarray, prediction: np.ndarray) -> float:
+def cl_dice(
+    truth: np.ndarray, prediction: np.ndarray, true_lines: np.ndarray, predicted_lines: np.ndarray
+) -> float:
     """Centre line Dice of Shit et al. 2021 (CVPR).
 
     The harmonic mean of the share of the predicted skeleton inside the true mask and of the share of the true
     skeleton inside the predicted mask.
-    truth, prediction: (H, W) or (D, H, W) bool. nan when both are empty, 0 when one is.
+    truth, prediction: (H, W) or (D, H, W) bool, and their skeletons. nan when both are empty, 0 when one is.
     """
-    truth, prediction = truth.astype(bool), prediction.astype(bool)
-    return lines_dice(truth, prediction, skeleton(truth), skeleton(prediction))
-
-
-def lines_dice(
-    truth: np.ndarray, prediction: np.ndarray, true_lines: np.ndarray, predicted_lines: np.ndarray
-) -> float:
-    """`cl_dice` of masks whose skeletons are known; all (*space) bool."""
     lines = predicted_lines, true_lines
     inside = [divide((a & b).sum(), a.sum()) for a, b in zip(lines, (truth, prediction), strict=True)]
     if np.isnan(inside).all():

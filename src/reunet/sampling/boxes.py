@@ -57,12 +57,6 @@ def resized(boxes: Boxes, factors: tuple[float, float]) -> Boxes:
     return _some(boxes, boxes.corners * np.array(factors * 2), np.ones(len(boxes), np.bool_))
 
 
-def cut(boxes: Boxes, size: tuple[int, int]) -> Boxes:
-    """The boxes cut at the edges of an image of that size; those without an area in it are dropped."""
-    corners = np.clip(boxes.corners, 0, np.array(size * 2))
-    return _some(boxes, corners, np.all(corners[:, 2:] > corners[:, :2], axis=1))
-
-
 def _near(boxes: Boxes, coordinates: NDArray[np.float32]) -> Boxes:
     """Those that can touch the patch however they are turned: a large image has many that cannot."""
     low, high = boxes.corners[:, :2], boxes.corners[:, 2:]

@@ -74,7 +74,7 @@ def test_segmentations_make_an_instance_map(tmp_path: Path) -> None:
     data = sample()
     ring, hole = [0, 0, 6, 0, 6, 6, 0, 6], [2, 2, 4, 2, 4, 4, 2, 4]
     inner = {"size": [10, 20], "counts": [10 + 1, 1, 200 - 12]}  # row 1, column 1: on top of the first
-    crowd = {"size": [10, 20], "counts": compress_runs([190, 10])}
+    crowd = {"size": [10, 20], "counts": compress_runs([190, 10], (10, 20))}
     common = {"image_id": 5, "category_id": 3}
     data["annotations"] = [
         {**common, "id": 1, "bbox": [0, 0, 6, 6], "segmentation": [ring, hole]},

@@ -14,7 +14,6 @@ from reunet.io.annotations.ctc import (
     Track,
     check_tracks,
     find_sequences,
-    read_result,
     read_tracks,
     with_identities,
     write_result,
@@ -100,10 +99,10 @@ def test_missing_frames_are_listed(tmp_path: Path) -> None:
 def test_results_come_back(tmp_path: Path) -> None:
     write_result(tmp_path / "01_RES", (ids for ids in FRAMES), TRACKS)
     problems = Findings(tmp_path)
-    masks, tracks = read_result(tmp_path / "01_RES", problems)
+    assert read_tracks(tmp_path / "01_RES" / "res_track.txt", problems) == TRACKS
     assert not problems
-    assert tracks == TRACKS
-    np.testing.assert_array_equal([read_instances(masks[number]) for number in range(3)], FRAMES)
+    masks = [tmp_path / "01_RES" / f"mask{number:03d}.tif" for number in range(3)]
+    np.testing.assert_array_equal([read_instances(mask) for mask in masks], FRAMES)
     assert sorted(entry.name for entry in (tmp_path / "01_RES").iterdir()) == [
         "mask000.tif", "mask001.tif", "mask002.tif", "res_track.txt",
     ]  # fmt: skip

@@ -16,6 +16,20 @@ from reunet.io.annotations.rle import check_runs, compress_runs, decompress_runs
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=9))
 
 
+def compressed(runs: list[int]) -> str:
+    """The format as `maskApi.c` of the COCO API has it: from the fourth run on differences to the run two
+    before, in groups of 5 bits, the lowest first; bit 32 says that more follow, characters start at "0".
+    """
+    text = ""
+    for i, run in enumerate(runs):
+        rest, more = run - runs[i - 2] if i > 2 else run, True
+        while more:
+            group, rest = rest & 31, rest >> 5
+            more = rest != (-1 if group & 16 else 0)
+            text += chr(48 + group + 32 * more)
+    return text
+
+
 def paint_runs(runs: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     mask = np.zeros(size, bool)
     mask[run_pixels(runs, size[0])] = True
@@ -55,23 +69,25 @@ def test_compressed_runs_by_hand() -> None:
     # 6 -> one group "6"; 40 = 8 + 32 * 1 -> 48 + 8 + 32, 48 + 1; 4 as it is the third; then 5 - 40 = -35,
     # whose groups are 29 (more) and 30 - 32, that is -2: 48 + 29 + 32, 48 + 30.
     text = "6" + chr(88) + chr(49) + "4" + chr(109) + chr(78)
-    assert compress_runs([6, 40, 4, 5]) == text
-    assert decompress_runs(text).tolist() == [6, 40, 4, 5]
-    assert decompress_runs("").tolist() == []
+    assert compress_runs([6, 40, 4, 5], (5, 11)) == text
+    assert decompress_runs(text, (5, 11)).tolist() == [6, 40, 4, 5]
+    assert decompress_runs("", (5, 11)).tolist() == []
 
 
-@given(st.lists(st.integers(0, 400_000_000), max_size=30))
-def test_compressed_runs_come_back(runs: list[int]) -> None:
-    assert decompress_runs(compress_runs(runs)).tolist() == runs
+@given(st.lists(st.integers(0, 50_000_000), max_size=8) | st.lists(st.integers(0, 40), max_size=60))
+def test_compressed_runs_are_those_of_the_format_and_come_back(runs: list[int]) -> None:
+    size = (1, max(sum(runs), 1))
+    assert compress_runs(runs, size) == compressed(runs)
+    assert decompress_runs(compressed(runs), size).tolist() == runs
 
 
 @given(st.text(max_size=12))
 def test_any_text_gives_runs_or_an_error(text: str) -> None:
     try:
-        check_runs(decompress_runs(text), (3, 4))
+        check_runs(decompress_runs(text, (3, 4)), (3, 4))
     except LabelError:
         return
-    assert decompress_runs(text).sum() == 12
+    assert decompress_runs(text, (3, 4)).sum() == 12
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -84,8 +100,8 @@ def test_runs_are_those_of_the_coco_tools(seed: int) -> None:
     )
     runs = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
     text = runs["counts"] if isinstance(runs["counts"], str) else runs["counts"].decode()
-    assert compress_runs(mask_runs(mask, (0, 0), mask.shape)) == text
-    np.testing.assert_array_equal(paint_runs(decompress_runs(text), mask.shape), mask)
+    assert compress_runs(mask_runs(mask, (0, 0), mask.shape), mask.shape) == text
+    np.testing.assert_array_equal(paint_runs(decompress_runs(text, mask.shape), mask.shape), mask)
 
 
 def test_polygons_cover_what_the_coco_tools_say() -> None:

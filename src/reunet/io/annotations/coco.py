@@ -265,7 +265,7 @@ def _runs(told: dict[str, Any], size: tuple[int, int]) -> np.ndarray:
         )
     counts = told.get("counts")
     if isinstance(counts, str):
-        runs = decompress_runs(counts)
+        runs = decompress_runs(counts, size)
     else:
         numbers = counts if isinstance(counts, list) else [None]
         if not all(_is_id(x) and 0 <= x <= MAX_PIXELS for x in numbers):

@@ -48,7 +48,8 @@ def object_entries(
         if parts and all(len(part) == 1 for part in parts):
             segmentation: Any = [outer.ravel().tolist() for (outer,) in parts]
         else:
-            segmentation = {"size": list(size), "counts": compress_runs(mask_runs(mask, (top, left), size))}
+            counts = compress_runs(mask_runs(mask, (top, left), size), size)
+            segmentation = {"size": list(size), "counts": counts}
         entry = {
             "category": 0 if classes is None else int(classes[number]),
             "bbox": [left, top, mask.shape[1], mask.shape[0]],

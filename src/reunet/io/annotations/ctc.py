@@ -95,11 +95,6 @@ def find_sequences(root: Path, problems: Findings) -> tuple[CtcSequence, ...]:
     return tuple(found)
 
 
-def read_result(folder: Path, problems: Findings) -> tuple[dict[int, Path], tuple[Track, ...]]:
-    """Mask files by frame, and tracks, of a folder of results `NN_RES`."""
-    return _numbered(folder, r"mask([0-9]{3,})\.tif"), read_tracks(folder / "res_track.txt", problems)
-
-
 def read_tracks(path: Path, problems: Findings) -> tuple[Track, ...]:
     """The lineage in man_track.txt or res_track.txt, lines "id begin end parent".
 

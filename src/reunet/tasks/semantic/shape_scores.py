@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.metrics.bootstrap import interval
 from reunet.metrics.overlap import mean_defined
-from reunet.metrics.skeleton import elongation, lines_dice, skeleton, skeleton_length
+from reunet.metrics.skeleton import cl_dice, elongation, skeleton, skeleton_length
 from reunet.metrics.surface import hd95, normalised_surface_distance, surface_distances
 
 THIN = 10.0
@@ -103,4 +103,4 @@ def shape_scores(
         return hd95(distances), near, nan, nan, nan
     lines = skeleton(truth), skeleton(prediction)
     lengths = [skeleton_length(one, spacing) for one in lines]
-    return hd95(distances), near, lines_dice(truth, prediction, *lines), lengths[0], lengths[1]
+    return hd95(distances), near, cl_dice(truth, prediction, *lines), lengths[0], lengths[1]

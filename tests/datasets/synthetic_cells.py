@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from reunet.contracts.findings import Findings
 from reunet.errors import UsageError
-from reunet.io.annotations.ctc import Track, write_tracks
+from reunet.io.annotations.ctc import Track, read_tracks, write_tracks
 from reunet.io.annotations.instances import write_instances
 from reunet.io.render import write_picture
 from reunet.storage import write_json
@@ -104,6 +105,12 @@ def write_movies(folder: Path, movies: dict[str, list[Movie]]) -> None:
             write_tracks(folder / split / "tracks" / f"{name}.txt", map(Track._make, movie.lineage.tolist()))
     write_json(folder / "sequences.json", listed)
     write_json(folder / "dataset.json", {"name": "synthetic_movies"})
+
+
+def read_result(folder: Path, problems: Findings) -> tuple[dict[int, Path], tuple[Track, ...]]:
+    """Mask files by frame, and tracks, of a folder of results `NN_RES`."""
+    masks = {int(path.stem.removeprefix("mask")): path for path in sorted(folder.glob("mask*.tif"))}
+    return masks, read_tracks(folder / "res_track.txt", problems)
 
 
 def _seed_dish(culture: Culture, rng: np.random.Generator) -> _Dish:
