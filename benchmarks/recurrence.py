@@ -18,9 +18,9 @@ import records
 
 from reunet import console
 from reunet.backend import use_backend
+from reunet.contracts.options import DataOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import ComparedRun, PairedDifference
-from reunet.datasets.cases import DataOptions
 from reunet.flows.compare.compare import train_and_score
 from reunet.flows.compare.contest import Contest, make_plans, parse_entries
 from reunet.flows.compare.standings import difference, image_units, pairs_of, read_run

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reunet.contracts.options import DataOptions
 from reunet.datasets.cache import load_case
-from reunet.datasets.cases import DataOptions
 from reunet.datasets.scan import open_dataset
 from reunet.errors import DataError
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from reunet.contracts.labels import IGNORE
+from reunet.contracts.options import DataOptions
 from reunet.datasets.cache import read_case
-from reunet.datasets.cases import DataOptions
 from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import make_splits

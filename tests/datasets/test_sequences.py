@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reunet.contracts.options import DataOptions
 from reunet.contracts.results import Problem
-from reunet.datasets.cases import DataOptions
 from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.sequences import SequencePattern, natural_order

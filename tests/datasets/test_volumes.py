@@ -11,9 +11,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from reunet.contracts.options import DataOptions
 from reunet.contracts.results import Problem
 from reunet.datasets.cache import load_case
-from reunet.datasets.cases import DataOptions
 from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import make_splits

@@ -14,8 +14,8 @@ import tifffile
 from PIL import Image
 
 from reunet.contracts.labels import LabelMap, default_classes
+from reunet.contracts.options import DataOptions
 from reunet.contracts.results import Problem
-from reunet.datasets.cases import DataOptions
 from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import make_splits

@@ -20,10 +20,10 @@ from PIL import Image
 
 import reunet
 from reunet.cli import main
+from reunet.contracts.options import DataOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import ComparedRun
 from reunet.contracts.run import RunFolder
-from reunet.datasets.cases import DataOptions
 from reunet.errors import InterruptedRunError, TrainingError
 from reunet.flows.compare import compare as room
 from reunet.flows.compare.contest import Contest, Entry, parse_entries

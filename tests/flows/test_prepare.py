@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reunet.contracts.options import DataOptions
 from reunet.datasets import scan as layouts
-from reunet.datasets.cases import DataOptions
 from reunet.errors import DataError, UsageError
 from reunet.flows import prepare as flow
 from reunet.flows.plan import plan

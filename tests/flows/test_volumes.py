@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reunet.contracts.options import DataOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
-from reunet.datasets.cases import DataOptions
 from reunet.errors import UsageError
 from reunet.flows.check import check
 from reunet.flows.evaluate.evaluate import evaluate

@@ -14,7 +14,6 @@ from reunet.contracts.sizes import valid_frames, valid_size
 
 SCHEMA_VERSION = 1
 
-
 Precision = Literal["float32", "bfloat16"]
 
 

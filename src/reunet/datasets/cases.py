@@ -141,29 +141,6 @@ class Dataset:
         return tuple(case for case in self.cases if case.split == name)
 
 
-@dataclass(frozen=True)
-class DataOptions:
-    """What the user says about a dataset that does not explain itself (the data options of the command line).
-
-    images, masks: the two folders; relative to the dataset, to each of its splits, or to the working folder.
-    axes: axes of TIFF stacks, such as "ZYX".
-    classes: file with the class list. colors: file with the class colours of RGB masks.
-    group: column of items.csv or labels.csv.
-    sequence: how file names tell sequence and frame, such as "{sequence}_{frame}"; see `sequences.py`.
-    boxes_from_masks: classes of the masks, separated by commas; boxes are put around their connected parts.
-    """
-
-    images: Path | None = None
-    masks: Path | None = None
-    axes: str | None = None
-    classes: Path | None = None
-    colors: Path | None = None
-    group: str | None = None
-    allow_geometry_mismatch: bool = False
-    sequence: str | None = None
-    boxes_from_masks: str | None = None
-
-
 _LABEL_CODES = frozenset(
     {"mask-values", "mask-lossy", "mask-fractional", "mask-colours", "shape-mismatch", "class-list"}
 )

@@ -20,7 +20,8 @@ from reunet.contracts.labels import (
     default_classes,
     is_foreground,
 )
-from reunet.datasets.cases import Case, DataOptions
+from reunet.contracts.options import DataOptions
+from reunet.datasets.cases import Case
 from reunet.datasets.regions import layer_names, layered_facts, nnunet_facts, read_regions
 from reunet.datasets.tables import read_json
 from reunet.errors import DataError, LabelError, PlanError, ReunetError, UsageError

@@ -11,8 +11,9 @@ import numpy as np
 
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import IGNORE
+from reunet.contracts.options import DataOptions
 from reunet.datasets.cache import check_shape, read_fov, read_ids, read_objects
-from reunet.datasets.cases import Case, DataOptions
+from reunet.datasets.cases import Case
 from reunet.datasets.scan import Scan
 from reunet.errors import DataError, LabelError, TooLargeError
 from reunet.io.annotations.instances import check_instances, read_instances

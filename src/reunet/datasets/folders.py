@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from reunet.datasets.cases import SPLITS, DataOptions
+from reunet.contracts.options import DataOptions
+from reunet.datasets.cases import SPLITS
 from reunet.errors import DataError
 from reunet.io.images import IMAGE_SUFFIXES, image_suffix, without_suffix
 

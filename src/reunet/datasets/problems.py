@@ -12,8 +12,9 @@ import numpy as np
 
 from reunet.contracts.findings import Findings, relative
 from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.options import DataOptions
 from reunet.contracts.results import Problem
-from reunet.datasets.cases import SPLITS, Case, DataOptions, Dataset
+from reunet.datasets.cases import SPLITS, Case, Dataset
 from reunet.datasets.examine import CaseFacts, examine
 from reunet.datasets.fixes import with_fixes
 from reunet.datasets.scan import Scan, scan_dataset

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reunet.datasets.cases import SPLITS, DataOptions
+from reunet.contracts.options import DataOptions
+from reunet.datasets.cases import SPLITS
 from reunet.datasets.folders import (
     IMAGE_FOLDERS,
     SPLIT_NAMES,

@@ -10,6 +10,7 @@ from typing import Any
 
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import LabelMap
+from reunet.contracts.options import DataOptions
 from reunet.datasets.annotated import (
     ToldObjects,
     category_classes,
@@ -21,7 +22,7 @@ from reunet.datasets.annotated import (
     with_partial,
     with_tracks,
 )
-from reunet.datasets.cases import SPLITS, Case, DataOptions, Dataset, annotated, raise_errors
+from reunet.datasets.cases import SPLITS, Case, Dataset, annotated, raise_errors
 from reunet.datasets.classes import class_list, not_understood, read_classes
 from reunet.datasets.folders import Located, Parts, SplitFolders
 from reunet.datasets.object_cases import object_folders, tracked_frames

@@ -6,8 +6,8 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Unpack
 
+from reunet.contracts.options import DataOptions
 from reunet.contracts.results import CheckResult, Problem
-from reunet.datasets.cases import DataOptions
 from reunet.datasets.problems import examine_dataset
 from reunet.flows.arguments import DataArguments, spread
 from reunet.progress import Progress

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from reunet.backend import choose_backend, use_backend
+from reunet.contracts.options import DataOptions
 from reunet.contracts.plan import Plan
-from reunet.datasets.cases import DataOptions
 from reunet.flows.arguments import PlanArguments, TrainArguments, spread
 from reunet.flows.prepare import prepare
 from reunet.planning import PlanRequest, make_plan
@@ -46,4 +46,4 @@ def read_options(options: TrainArguments) -> tuple[PlanRequest, str | None, Data
     wishes = {name: data.pop(name) for name in PlanArguments.__annotations__ if name in data}
     tasks, backend = tuple(wishes.pop("task", ("auto",))), wishes.pop("backend", None)
     check_tasks(tasks)
-    return PlanRequest(**wishes, tasks=tasks), backend, DataOptions(**data)
+    return PlanRequest(**wishes, task=tasks), backend, DataOptions(**data)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.options import DataOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import Problem
 from reunet.datasets.cache import CaseArrays, load_case, prune
-from reunet.datasets.cases import Case, DataOptions, Dataset, raise_errors
+from reunet.datasets.cases import Case, Dataset, raise_errors
 from reunet.datasets.problems import examine_dataset
 from reunet.datasets.splits import Splits, make_splits, split_cases
 from reunet.machine import cores

@@ -63,8 +63,8 @@ def make_plan(
 ) -> Plan:
     """Decide everything a training needs. Raises UsageError and PlanError for wishes that do not fit."""
     reasons: dict[str, str] = {}
-    tasks = choose_tasks(request.tasks, fingerprint.kinds)
-    if request.tasks == ("auto",) and len(fingerprint.kinds) > 1:
+    tasks = choose_tasks(request.task, fingerprint.kinds)
+    if request.task == ("auto",) and len(fingerprint.kinds) > 1:
         reasons["tasks"] = f"the most specific of what is annotated: {', '.join(fingerprint.kinds)}"
     time = asked_time(request)
     whole = tasks == ("classification",) and time == "none" and len(fingerprint.median_size) == 2

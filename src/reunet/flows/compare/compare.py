@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Unpack
 
 from reunet.backend import choose_backend, use_backend
+from reunet.contracts.options import DataOptions
 from reunet.contracts.results import ComparedRun, CompareResult
-from reunet.datasets.cases import DataOptions
 from reunet.errors import InterruptedRunError, ReunetError, TrainingError
 from reunet.flows.arguments import DataArguments, spread
 from reunet.flows.compare.contest import Contest, Entry, is_scored, make_plans, parse_entries, settings_file
@@ -63,7 +63,7 @@ def compare(
         entries=parse_entries(presets),
         seeds=seeds,
         request=PlanRequest(
-            minutes=minutes, steps=steps, backend=chosen, max_memory=max_memory, tasks=("semantic",)
+            minutes=minutes, steps=steps, backend=chosen, max_memory=max_memory, task=("semantic",)
         ),
         split=split,
         output=Path(output),

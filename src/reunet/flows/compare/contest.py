@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from reunet.contracts.options import DataOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
-from reunet.datasets.cases import DataOptions
 from reunet.errors import StorageError, UsageError
 from reunet.flows.prepare import Prepared, prepare
 from reunet.networks import PRESETS

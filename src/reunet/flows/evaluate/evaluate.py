@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 
 from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.options import DataOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import EvaluateResult
 from reunet.contracts.run import RunFolder
 from reunet.contracts.truth import Truth
 from reunet.datasets.cache import CaseArrays, content_hash
-from reunet.datasets.cases import Case, DataOptions, Dataset
+from reunet.datasets.cases import Case, Dataset
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import Splits
 from reunet.errors import DataError, ReunetError, UsageError

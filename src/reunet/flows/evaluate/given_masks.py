@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.options import DataOptions
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import EvaluateResult, Prediction, Problem, Scored
 from reunet.contracts.truth import Truth
 from reunet.datasets.cache import read_fov
-from reunet.datasets.cases import Case, DataOptions, raise_errors
+from reunet.datasets.cases import Case, raise_errors
 from reunet.datasets.classes import class_list
 from reunet.datasets.folders import SplitFolders, image_files, stem_of
 from reunet.datasets.pairs import pair_files

@@ -1,0 +1,224 @@
+"""How an option is declared: a field of a record that says what it means, takes and goes with."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, MISSING, Field, dataclass, field, fields
+from inspect import get_annotations
+from pathlib import Path
+from types import NoneType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    TypeAlias,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from reunet.errors import UsageError
+from reunet.progress import Progress
+
+Given = TypeVar("Given")
+Held = TypeVar("Held")
+Record = TypeVar("Record", bound="Options")
+
+if TYPE_CHECKING:
+
+    class Converted(Generic[Given, Held]):
+        """What may be given for a field, and what the record then holds."""
+
+        def __get__(self, record: object, kind: type | None = None) -> Held: ...
+        def __set__(self, record: object, value: Given) -> None: ...
+
+    AnyPath: TypeAlias = Converted[str | Path, Path]
+    OptionalPath: TypeAlias = Converted[str | Path | None, Path | None]
+    AnyPaths: TypeAlias = Converted[str | Path | Sequence[str | Path], tuple[Path, ...]]
+else:
+    AnyPath, OptionalPath, AnyPaths = Path, Path | None, tuple[Path, ...]
+
+UNSET: Any = None
+"""Default of an `OptionalPath`."""
+
+
+@dataclass(frozen=True)
+class Says:
+    """What a field says of itself.
+
+    help: what it means. metavar: what stands for its value. short: its letter on the command line.
+    least, above: bounds of a number. in_bytes: written like 8GB on the command line.
+    only_with: fields, beside one of which only it has an effect. not_with: those that it contradicts, or that
+    have no effect beside it.
+    """
+
+    help: str
+    metavar: str | None = None
+    short: str | None = None
+    least: float | None = None
+    above: float | None = None
+    in_bytes: bool = False
+    only_with: tuple[str, ...] = ()
+    not_with: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Option:
+    """A field as others read it. type: without None and without what it says."""
+
+    name: str
+    type: Any
+    default: Any
+    is_optional: bool
+    is_positional: bool
+    says: Says | None
+
+    @property
+    def is_required(self) -> bool:
+        return self.default is MISSING
+
+    @property
+    def is_argument(self) -> bool:
+        """Whether the command line takes it by its place; then it is called by its metavar."""
+        return self.is_positional and self.says is not None and self.says.short is None
+
+    @property
+    def flag(self) -> str:
+        """What messages and the command line call it, such as `--max-memory`."""
+        if self.is_argument and self.says is not None and self.says.metavar is not None:
+            return self.says.metavar
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names it takes; empty for any value."""
+        parts = get_args(self.type)
+        return parts if all(isinstance(part, str) for part in parts) else get_args(parts[0])
+
+    def converted(self, value: Any) -> Any:
+        """What the record holds of what was given."""
+        if value is None:
+            return None
+        if self.type is Path:
+            return Path(value)
+        if get_origin(self.type) is not tuple:
+            return value
+        values = (value,) if isinstance(value, (str, Path)) else value
+        return tuple(map(Path, values)) if get_args(self.type)[0] is Path else tuple(values)
+
+    def check(self, value: Any) -> None:
+        """Raise UsageError for a value that it does not take."""
+        if value is None or self.says is None:
+            return
+        names = self.choices
+        for one in value if isinstance(value, tuple) else (value,):
+            if names and one not in names:
+                close = difflib.get_close_matches(str(one), names, n=1)
+                raise UsageError(
+                    f"unknown {self.name.replace('_', ' ')}",
+                    where=self.flag,
+                    expected=" or ".join(names),
+                    received=one,
+                    fix=f"did you mean {close[0]}?" if close else None,
+                )
+        least, above = self.says.least, self.says.above
+        if least is None and above is None:
+            return
+        is_number = isinstance(value, (int, float)) and math.isfinite(value)
+        if not is_number or (least is not None and value < least) or (above is not None and value <= above):
+            raise UsageError(
+                "not a usable number",
+                where=self.flag,
+                expected=f"a number above {above:g}" if least is None else f"{least:g} or more",
+                received=value,
+            )
+
+
+def _options_of(kind: type[Options]) -> dict[str, Option]:
+    hints = get_type_hints(kind, include_extras=True)
+    known = {one.name: one for one in fields(kind) if one.init}
+    names = dict.fromkeys(name for part in kind.__mro__ for name in get_annotations(part))
+    return {name: _option(known[name], hints[name]) for name in names if name in known}
+
+
+def _option(one: Field[Any], hint: Any) -> Option:
+    says = None
+    if get_origin(hint) is Annotated:
+        hint, says = get_args(hint)
+    parts = [part for part in get_args(hint) if part is not NoneType]
+    is_optional = NoneType in get_args(hint)
+    return Option(
+        name=one.name,
+        type=parts[0] if is_optional else hint,
+        default=one.default,
+        is_optional=is_optional,
+        is_positional=not one.kw_only,
+        says=says,
+    )
+
+
+@dataclass_transform(eq_default=False, field_specifiers=(field,))
+def record(kind: type[Record]) -> type[Record]:
+    """A frozen dataclass. To type checkers it is not a frozen one: those hide how a field is `Converted`."""
+    made = dataclass(frozen=True)(kind)
+    made.OPTIONS = _options_of(made)
+    return made
+
+
+@record
+class Options:
+    """What a verb is asked for; all is checked when it is made, before anything is read.
+
+    OPTIONS: its fields by name, its own before those of its groups. MODES: by the property that tells a way
+    of use, what messages call it and what has no effect then. Raises UsageError for a value that an option
+    does not take, for options that contradict each other and for one that would have no effect.
+    """
+
+    OPTIONS: ClassVar[dict[str, Option]] = {}
+    MODES: ClassVar[dict[str, tuple[str, tuple[str, ...]]]] = {}
+
+    def __post_init__(self) -> None:
+        for name, option in self.OPTIONS.items():
+            object.__setattr__(self, name, option.converted(getattr(self, name)))
+            option.check(getattr(self, name))
+        for name, option in self.OPTIONS.items():
+            if option.says is not None and self.gives(name):
+                self._check_company(option, option.says)
+        for mode, (called, idle) in self.MODES.items():
+            for name in filter(self.gives, idle if getattr(self, mode) else ()):
+                raise _contradiction(self.OPTIONS[name].flag, called)
+
+    def gives(self, name: str) -> bool:
+        """Whether an option is not what it is by default."""
+        return bool(getattr(self, name) != self.OPTIONS[name].default)
+
+    def _check_company(self, option: Option, says: Says) -> None:
+        for name in filter(self.gives, says.not_with):
+            raise _contradiction(option.flag, self.OPTIONS[name].flag)
+        if says.only_with and not any(map(self.gives, says.only_with)):
+            others = " or ".join(self.OPTIONS[name].flag for name in says.only_with)
+            raise UsageError(
+                "this option has no effect here",
+                where=f"{option.flag} without {others}",
+                fix=f"leave {option.flag} out, or give {others} too",
+            )
+
+
+def _contradiction(one: str, other: str) -> UsageError:
+    return UsageError(
+        "these options contradict each other", where=f"{one} with {other}", fix="leave one of them out"
+    )
+
+
+@record
+class VerbOptions(Options):
+    """What every verb takes. on_progress: who is told how the work goes on."""
+
+    _: KW_ONLY
+    on_progress: Progress | None = None

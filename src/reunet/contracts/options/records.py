@@ -1,0 +1,316 @@
+"""The options: about the dataset, what is trained and the engine, and those of each verb."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from reunet.backend import Backend
+from reunet.contracts.names import Engine, Precision
+from reunet.contracts.options.fields import (
+    UNSET,
+    AnyPath,
+    AnyPaths,
+    OptionalPath,
+    Options,
+    Says,
+    VerbOptions,
+    record,
+)
+from reunet.errors import UsageError
+
+DEFAULT_BUDGET = {"minutes": 10.0}
+STANDARD_INPUT = Path("-")
+
+BUDGETS = ("minutes", "steps", "epochs")
+WISHES = ("task", "preset", "encoder", "loss", *BUDGETS, "seed", "max_memory")
+"""What a plan decides, hence has no effect beside one that is given; `backend` is compared with it."""
+
+Data = Annotated[OptionalPath, Says("Folder of the dataset.", "DATA")]
+Run = Annotated[AnyPath, Says("Folder that `reunet train` wrote.", "RUN")]
+Axes = Annotated[str | None, Says("Axes of the image files, such as ZYX.", "AXES")]
+Pattern = Annotated[
+    str | None,
+    Says('How names tell sequence and frame: "{sequence}_{frame}"; {slice} for frames in depth.', "PATTERN"),
+]
+Minutes = Annotated[float | None, Says("Budget: minutes from start to final weights.", "M", above=0)]
+Steps = Annotated[int | None, Says("Budget: training steps; repeats a run exactly.", "N", above=0)]
+Seed = Annotated[int, Says("Seed of everything random.", "S", least=0)]
+BackendName = Annotated[Backend | None, Says("Training framework; else the one that is installed.")]
+MaxMemory = Annotated[int | None, Says("Memory not to exceed, such as 8GB.", "SIZE", above=0, in_bytes=True)]
+Overwrite = Annotated[bool, Says("Replace results that exist.")]
+
+
+@record
+class DataOptions(Options):
+    """What the user says about a dataset that does not explain itself.
+
+    images, masks: relative to the dataset, to each of its splits, or to the working folder.
+    axes: of TIFF stacks. boxes_from_masks: classes of the masks, separated by commas.
+    """
+
+    _: KW_ONLY
+    images: Annotated[OptionalPath, Says("Folder of the images, in DATA or anywhere.", "DIR")] = UNSET
+    masks: Annotated[OptionalPath, Says("Folder of their masks, likewise.", "DIR")] = UNSET
+    axes: Axes = None
+    classes: Annotated[OptionalPath, Says("Class list: JSON, or lines `id,name`.", "FILE")] = UNSET
+    colors: Annotated[OptionalPath, Says("Colour table of RGB masks: lines `name,r,g,b`.", "FILE")] = UNSET
+    group: Annotated[
+        str | None,
+        Says("Column of items.csv or labels.csv whose equal values stay together.", "COLUMN"),
+    ] = None
+    allow_geometry_mismatch: Annotated[bool, Says("Accept masks of another pixel size or place.")] = False
+    sequence: Pattern = None
+    boxes_from_masks: Annotated[
+        str | None, Says("Classes of the masks to put boxes around, one per connected part.", "A,B,...")
+    ] = None
+
+
+@record
+class Budget(Options):
+    """How long to train: one of these; minutes are wall time. Raises UsageError for two."""
+
+    _: KW_ONLY
+    minutes: Minutes = None
+    steps: Steps = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.budget) > 1:
+            raise UsageError(
+                "two budgets were given",
+                where=" and ".join(f"--{name}" for name in self.budget),
+                expected="one of --minutes, --steps, --epochs",
+            )
+
+    @property
+    def budget(self) -> dict[str, float]:
+        """What was asked for of minutes, steps and epochs, or the default."""
+        given = {name: getattr(self, name) for name in BUDGETS if name in self.OPTIONS}
+        return {name: value for name, value in given.items() if value is not None} or DEFAULT_BUDGET
+
+
+@record
+class Wishes(Budget):
+    """What the user wants trained, where the rules of planning do not decide.
+
+    task: the main one first; `auto` for the one of the most specific annotation. max_memory: bytes that
+    training may need.
+    """
+
+    _: KW_ONLY
+    task: Annotated[
+        tuple[str, ...],
+        Says(
+            "semantic, instances, detection or classification; auto: what is annotated. Repeatable.", "TASK"
+        ),
+    ] = ("auto",)
+    preset: Annotated[str, Says("Network: auto, or a preset by name.", "NAME")] = "auto"
+    encoder: Annotated[str | None, Says("Pretrained encoder: vgg16, resnet50, mobilenet_v2, ...", "NAME")] = (
+        None
+    )
+    loss: Annotated[
+        Literal["auto", "cl_dice"], Says("auto, or cl_dice for vessels and other thin structures.", "NAME")
+    ] = "auto"
+    epochs: Annotated[float | None, Says("Budget: passes over the training cases.", "N", above=0)] = None
+    seed: Seed = 0
+    backend: BackendName = None
+    max_memory: MaxMemory = None
+
+
+@record
+class EngineOptions(Options):
+    """How a run predicts: see `reunet.load`. cluster: all of its processes see the same files under the same
+    paths.
+    """
+
+    _: KW_ONLY
+    engine: Annotated[Engine, Says("What computes; auto: the fastest when it was exported.")] = "auto"
+    precision: Annotated[Precision, Says("auto: the fastest that was harmless at export.")] = "auto"
+    tta: Annotated[bool, Says("Mean over flips of the image: slower, a bit better.")] = False
+    cluster: Annotated[
+        str | None, Says("Dask: tcp://HOST:PORT, or local:N for N processes here.", "ADDRESS")
+    ] = None
+
+
+@record
+class CheckOptions(DataOptions, VerbOptions):
+    """Of `check`."""
+
+    data: Data = UNSET
+    _: KW_ONLY
+    fix_list: Annotated[OptionalPath, Says("Write the problems to a CSV file.", "FILE")] = UNSET
+
+
+@record
+class PlanOptions(Wishes, DataOptions, VerbOptions):
+    """Of `plan`."""
+
+    data: Data = UNSET
+    _: KW_ONLY
+    output: Annotated[OptionalPath, Says("Write the plan, for train --plan.", "FILE", "-o")] = UNSET
+
+
+@record
+class TrainOptions(Wishes, DataOptions, VerbOptions):
+    """Of `train`. started: `time.monotonic()` from which the minutes count; now when None."""
+
+    data: Data = UNSET
+    _: KW_ONLY
+    output: Annotated[AnyPath, Says("Folder of the run.", "RUN", "-o")]
+    plan: Annotated[
+        OptionalPath,
+        Says("Train this plan.json instead of planning.", "FILE", not_with=(*WISHES, "init", "freeze")),
+    ] = UNSET
+    processes: Annotated[
+        int, Says("Train on so many processes (JAX), started here or one by one.", "N", least=1)
+    ] = 1
+    process_id: Annotated[
+        int | None,
+        Says("Of N started one by one, this is number K, from 0.", "K", only_with=("processes",)),
+    ] = None
+    coordinator: Annotated[
+        str | None, Says("Where they meet: an address of number 0.", "HOST:PORT", only_with=("processes",))
+    ] = None
+    init: Annotated[
+        OptionalPath,
+        Says("Start from the weights of another run.", "RUN", not_with=("preset", "encoder")),
+    ] = UNSET
+    freeze: Annotated[
+        Literal["encoder"] | None,
+        Says("Part whose given weights stay as they are.", only_with=("init", "encoder")),
+    ] = None
+    encoder_weights: Annotated[
+        str,
+        Says("Weights of --encoder: a file, imagenet or none.", "FILE", only_with=("encoder", "plan")),
+    ] = "imagenet"
+    resume: Annotated[
+        bool,
+        Says(
+            "Continue an interrupted run.",
+            not_with=(*WISHES, "plan", "init", "freeze", "encoder_weights", "overwrite"),
+        ),
+    ] = False
+    workers: Annotated[int | None, Says("Threads that prepare patches; 0 uses none.", "N", least=0)] = None
+    overwrite: Overwrite = False
+    started: float | None = None
+
+
+@record
+class PredictOptions(EngineOptions, VerbOptions):
+    """Of `predict`. max_memory: of each process where there is a cluster."""
+
+    run: Run
+    inputs: Annotated[AnyPaths, Says("Images, videos, folders of them; - for a stream.", "INPUT...")]
+    _: KW_ONLY
+    output: Annotated[OptionalPath, Says("Results; else RUN-predictions.", "OUT", "-o")] = UNSET
+    fov: Annotated[OptionalPath, Says("Fields of view: outside of them nothing is predicted.", "DIR")] = UNSET
+    max_memory: MaxMemory = None
+    probabilities: Annotated[bool, Says("Write the class probabilities too.")] = False
+    overwrite: Overwrite = False
+    skip_existing: Annotated[bool, Says("Leave out inputs whose results exist.", not_with=("overwrite",))] = (
+        False
+    )
+    axes: Axes = None
+    sequence: Pattern = None
+
+    MODES = {
+        "is_stream": (
+            "standard input (-)",
+            ("skip_existing", "fov", "sequence", "axes", "max_memory", "cluster"),
+        )
+    }
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether a stream is predicted, frame by frame."""
+        return STANDARD_INPUT in self.inputs
+
+
+@record
+class EvaluateOptions(EngineOptions, DataOptions, VerbOptions):
+    """Of `evaluate`. Images may be shown beside the masks of --pred. group: nothing is split here."""
+
+    run: Annotated[OptionalPath, Says("Folder that `reunet train` wrote.", "RUN")] = UNSET
+    data: Data = UNSET
+    _: KW_ONLY
+    split: Annotated[Literal["train", "val", "test"], Says("train, val or test.", "NAME")] = "test"
+    output: Annotated[OptionalPath, Says("Results; else RUN/evaluation/SPLIT.", "DIR", "-o")] = UNSET
+    pred: Annotated[
+        OptionalPath,
+        Says(
+            "Anybody's masks, to be scored without a run.",
+            "DIR",
+            only_with=("truth",),
+            not_with=(
+                "run", "data", "split", "engine", "precision", "tta", "cluster",
+                "masks", "allow_geometry_mismatch", "sequence", "boxes_from_masks",
+            ),
+        ),
+    ] = UNSET  # fmt: skip
+    truth: Annotated[OptionalPath, Says("The true masks for --pred.", "DIR", only_with=("pred",))] = UNSET
+    task: Annotated[str, Says("What the masks of --pred mean.", "TASK", only_with=("pred",))] = "auto"
+    overwrite: Overwrite = False
+    group: None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        has_data = self.data is not None or (self.images is not None and self.masks is not None)
+        if self.pred is None and (self.run is None or not has_data):
+            raise UsageError(
+                "nothing to evaluate",
+                expected="a run and a dataset, or two folders of masks",
+                fix="reunet evaluate RUN DATA, or reunet evaluate --pred DIR --truth DIR",
+            )
+
+
+@record
+class CompareOptions(Budget, DataOptions, VerbOptions):
+    """Of `compare`."""
+
+    data: Data = UNSET
+    _: KW_ONLY
+    presets: Annotated[
+        str,
+        Says("Networks; NAME:control is a recurrent one's control, `control` that of the first.", "A,B,..."),
+    ]
+    output: Annotated[AnyPath, Says("Folder of the comparison; kept, to go on.", "DIR", "-o")]
+    seeds: Annotated[int, Says("Trainings per network.", "N", least=1)] = 3
+    split: Annotated[Literal["val", "test"], Says("Score on val or test.", "NAME")] = "val"
+    backend: BackendName = None
+    max_memory: MaxMemory = None
+
+
+@record
+class ExportOptions(VerbOptions):
+    """Of `export`."""
+
+    run: Run
+    _: KW_ONLY
+    format: Annotated[str, Says("onnx, openvino, saved_model, litert or bioimageio.", "NAME")]
+    output: Annotated[AnyPath, Says("File, or folder, to write.", "OUT", "-o")]
+    overwrite: Overwrite = False
+
+
+@record
+class ModelsOptions(VerbOptions):
+    """Of `models`."""
+
+    name: Annotated[str | None, Says("A preset; else all of them.", "NAME")] = None
+    _: KW_ONLY
+    output: Annotated[
+        OptionalPath, Says("Draw the network as an SVG file.", "FILE", "-o", only_with=("name",))
+    ] = UNSET
+
+
+@record
+class DemoOptions(VerbOptions):
+    """Of `demo`."""
+
+    output: Annotated[OptionalPath, Says("Results; else reunet-demo.", "DIR", "-o")] = UNSET
+    _: KW_ONLY
+    minutes: Annotated[float, Says("Minutes of training.", "M", least=0.01)] = 2.0
+    seed: Seed = 0
+    backend: BackendName = None
+    overwrite: Overwrite = False

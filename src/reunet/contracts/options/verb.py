@@ -1,0 +1,51 @@
+"""A verb of Python: a flow that takes a record, called with the fields of the record."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
+from reunet.contracts.options.fields import Option, Options
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Record = TypeVar("Record", bound=Options)
+
+
+def verb(record: Callable[P, Record]) -> Callable[[Callable[[Record], R]], Callable[P, R]]:
+    """Let a flow be called with the options of `record` by name: `train(data, output=...)`.
+
+    `help` tells them all, with what they mean. Raises TypeError with a suggestion for an unknown one.
+    """
+    options = cast(type[Options], record).OPTIONS
+
+    def public(flow: Callable[[Record], R]) -> Callable[P, R]:
+        @wraps(flow)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            for name in kwargs.keys() - options.keys():
+                close = difflib.get_close_matches(name, options, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                raise TypeError(f"{flow.__name__}() has no option {name!r}{hint}")
+            return flow(record(*args, **kwargs))
+
+        parameters = [
+            as_parameter(one, one.type | None if one.is_optional else one.type) for one in options.values()
+        ]
+        found = inspect.signature(flow).return_annotation
+        told = [f"{name}: {one.says.help}" for name, one in options.items() if one.says is not None]
+        call.__signature__ = inspect.Signature(parameters, return_annotation=found)  # type: ignore[attr-defined]
+        call.__doc__ = "\n".join([inspect.cleandoc(flow.__doc__ or ""), "", "Parameters", "-" * 10, *told])
+        return call
+
+    return public
+
+
+def as_parameter(option: Option, annotation: Any) -> inspect.Parameter:
+    """An option as a parameter of a function."""
+    kind = inspect.Parameter
+    default = kind.empty if option.is_required else option.default
+    place = kind.POSITIONAL_OR_KEYWORD if option.is_positional else kind.KEYWORD_ONLY
+    return kind(option.name, place, default=default, annotation=annotation)

@@ -1,0 +1,167 @@
+"""Options: each is declared once, is checked before anything is read, and has an effect or is an error."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_origin
+
+import pytest
+
+from reunet.contracts.options import (
+    CheckOptions,
+    CompareOptions,
+    DemoOptions,
+    EvaluateOptions,
+    ExportOptions,
+    ModelsOptions,
+    Option,
+    Options,
+    PlanOptions,
+    PredictOptions,
+    TrainOptions,
+    verb,
+)
+from reunet.errors import UsageError
+
+BUDGETS = {"minutes", "epochs", "steps"}
+PLANNED = {"task", "preset", "encoder", "loss", "seed", "max_memory", *BUDGETS}
+TEAM = {"process_id", "coordinator"}
+TRAIN = {"output": "run"}
+COMPARE = {"presets": "unet,resunet", "output": "race"}
+PREDICT = {"run": "run", "inputs": "images"}
+STREAM = {"run": "run", "inputs": "-"}
+EVALUATE = {"run": "run", "data": "data"}
+PAIR = {"pred": "a", "truth": "b"}
+
+TABLE: list[tuple[type[Options], dict[str, Any], set[str]]] = [
+    (CheckOptions, {}, set()),
+    (PlanOptions, {}, set()),
+    (PlanOptions, {"minutes": 1}, BUDGETS),
+    (TrainOptions, TRAIN, {"freeze", "encoder_weights", *TEAM}),
+    (TrainOptions, TRAIN | {"plan": "plan.json"}, {*PLANNED, *TEAM, "init", "freeze", "resume"}),
+    (TrainOptions, TRAIN | {"init": "a"}, {"plan", "preset", "encoder", "encoder_weights", "resume", *TEAM}),
+    (TrainOptions, TRAIN | {"encoder": "vgg16"}, {"plan", "init", "resume", *TEAM}),
+    (TrainOptions, TRAIN | {"steps": 3}, {*BUDGETS, "plan", "resume", "freeze", "encoder_weights", *TEAM}),
+    (TrainOptions, TRAIN | {"processes": 2}, {"freeze", "encoder_weights"}),
+    (
+        TrainOptions,
+        TRAIN | {"resume": True},
+        {*PLANNED, *TEAM, "plan", "init", "freeze", "encoder_weights", "overwrite"},
+    ),
+    (PredictOptions, PREDICT, set()),
+    (PredictOptions, PREDICT | {"overwrite": True}, {"skip_existing"}),
+    (PredictOptions, STREAM, {"skip_existing", "fov", "sequence", "axes", "max_memory", "cluster"}),
+    (EvaluateOptions, EVALUATE, {"pred", "truth", "task"}),
+    (
+        EvaluateOptions,
+        PAIR,
+        {
+            "run", "data", "split", "engine", "precision", "tta", "cluster",
+            "masks", "allow_geometry_mismatch", "sequence", "boxes_from_masks",
+        },
+    ),
+    (CompareOptions, COMPARE, set()),
+    (CompareOptions, COMPARE | {"minutes": 1}, BUDGETS - {"epochs"}),
+    (ExportOptions, {"run": "run", "format": "onnx", "output": "a.onnx"}, set()),
+    (ModelsOptions, {}, {"output"}),
+    (ModelsOptions, {"name": "unet"}, set()),
+    (DemoOptions, {}, set()),
+]  # fmt: skip
+
+
+def another_value(option: Option) -> Any:
+    """A value that the option takes and does not have by default."""
+    if option.choices:
+        name = next(name for name in option.choices if name not in (option.default, "auto"))
+        return (name,) if get_origin(option.type) is tuple else name
+    values: dict[Any, Any] = {bool: True, int: 7, float: 7.5, str: "some", Path: "some"}
+    return values.get(option.type, ("some",))
+
+
+@pytest.mark.parametrize(("record", "mode", "idle"), TABLE)
+def test_every_option_has_an_effect_or_is_an_error(
+    record: type[Options], mode: dict[str, Any], idle: set[str]
+) -> None:
+    record(**mode)
+    for name, option in record.OPTIONS.items():
+        if option.says is None or name in mode:
+            continue
+        given = mode | {name: another_value(option)}
+        if name not in idle:
+            assert record(**given).gives(name)
+            continue
+        with pytest.raises(UsageError) as caught:
+            record(**given)
+        assert option.flag in str(caught.value), "the message names the option"
+
+
+@pytest.mark.parametrize("record", {record for record, _, _ in TABLE})
+def test_every_option_is_of_use_somewhere(record: type[Options]) -> None:
+    idle = [found for kind, _, found in TABLE if kind is record]
+    used = {name for kind, mode, _ in TABLE if kind is record for name in mode}
+    assert not set.intersection(*idle) - used - TEAM
+    for option in record.OPTIONS.values():
+        names = () if option.says is None else (*option.says.only_with, *option.says.not_with)
+        assert set(names) <= record.OPTIONS.keys()
+    for _, names in record.MODES.values():
+        assert set(names) <= record.OPTIONS.keys()
+
+
+@pytest.mark.parametrize("record", {record for record, _, _ in TABLE})
+def test_every_option_says_what_it_means(record: type[Options]) -> None:
+    silent = {name for name, option in record.OPTIONS.items() if option.says is None}
+    assert silent <= {"on_progress", "started"}
+    for option in record.OPTIONS.values():
+        assert option.says is None or option.says.help.endswith(".")
+
+
+def test_text_is_taken_for_a_path_and_one_thing_for_several() -> None:
+    options = PredictOptions("run", "a.png", fov="fov")
+    assert (options.run, options.inputs, options.fov) == (Path("run"), (Path("a.png"),), Path("fov"))
+    assert PredictOptions(Path("run"), ["a", Path("b")]).inputs == (Path("a"), Path("b"))
+    assert PlanOptions(task=["instances", "semantic"]).task == ("instances", "semantic")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"engine": "onx"}, ["--engine", "did you mean onnx", "openvino"]),
+        ({"max_memory": 0}, ["--max-memory", "above 0"]),
+        ({"max_memory": float("nan")}, ["--max-memory"]),
+        ({"max_memory": "8 apples"}, ["--max-memory", "8 apples"]),
+    ],
+)
+def test_a_value_that_is_not_taken_is_told(wrong: dict[str, Any], told: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        PredictOptions("run", "a.png", **wrong)
+    assert all(text in str(caught.value) for text in told)
+
+
+def test_a_record_stays_as_it_is() -> None:
+    options = DemoOptions()
+    with pytest.raises(AttributeError):
+        options.minutes = 3.0
+
+
+def test_a_verb_takes_the_fields_of_its_record() -> None:
+    @verb(TrainOptions)
+    def teach(options: TrainOptions) -> Path:
+        """Teach a network."""
+        return options.output
+
+    assert teach("data", output="run") == Path("run")
+    assert teach.__doc__ is not None
+    assert "Teach a network." in teach.__doc__
+    assert "output: Folder of the run." in teach.__doc__
+    with pytest.raises(TypeError, match=r"minuts.*did you mean 'minutes'"):
+        teach("data", output="run", minuts=3)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="output"):
+        teach("data")  # type: ignore[call-arg]
+
+
+def test_the_records_import_nothing_heavy() -> None:
+    code = "import sys, reunet.contracts.options; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert {"numpy", "pydantic", "typer", "rich", "keras"}.isdisjoint(loaded.split())
