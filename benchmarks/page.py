@@ -366,6 +366,11 @@ SECTIONS: dict[str, Callable[[], str]] = {
         "From maps to objects",
         "An image with touching ellipses and noise in the maps; memory is that above the maps.",
     ),
+    "many_objects": plain(
+        "many_objects",
+        "Many objects",
+        "Matching square objects with the same moved by a pixel; linking such objects through frames.",
+    ),
     "cold_start": plain(
         "cold_start",
         "Start",

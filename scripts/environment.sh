@@ -2,13 +2,15 @@
 # Create .venv if there is none, and install reunet with the extras named as arguments into it.
 # Does nothing when all of it is there and pyproject.toml has not changed since.
 #     scripts/environment.sh tensorflow dev
-# PYTHON=/path/to/python chooses the interpreter, VENV=folder another place than .venv.
+# PYTHON=/path/to/python chooses the interpreter, VENV=folder another place than .venv, and
+# CONSTRAINTS=file the versions: those of a constraints file of pip instead of the newest.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 venv=${VENV:-.venv}
-record=$venv/.reunet-installed # first line: where the repository lay; second line: installed extras
+constraints=${CONSTRAINTS:-}
+record=$venv/.reunet-installed # lines: where the repository lay, installed extras, their constraints
 
 fail() {
     printf 'error: %s\n' "$@" >&2
@@ -74,8 +76,13 @@ for extra in "$@"; do
         *) missing="$missing $extra" ;;
     esac
 done
+constrained() { # were the installed versions those of the constraints, if there are any now?
+    [ -z "$constraints" ] ||
+        { [ "$(sed -n 3p "$record")" = "$constraints" ] && [ "$record" -nt "$constraints" ]; }
+}
+
 if [ -e "$record" ] && [ -z "$missing" ] && [ "$record" -nt pyproject.toml ] &&
-    [ "$(sed -n 1p "$record")" = "$root" ]; then
+    [ "$(sed -n 1p "$record")" = "$root" ] && constrained; then
     exit 0
 fi
 
@@ -83,6 +90,7 @@ extras=$(echo $extras $missing) # words, separated by one space
 list=$(echo "$extras" | tr ' ' ',')
 echo "installing reunet${list:+ with $list} into $venv; the first time takes some minutes"
 rm -f "$record"
-"$python" -m pip install --quiet --disable-pip-version-check --editable ".${list:+[$list]}" || fail \
+"$python" -m pip install --quiet --disable-pip-version-check \
+    ${constraints:+--constraint "$constraints"} --editable ".${list:+[$list]}" || fail \
     "the installation failed (see above); run the command again when the cause is removed."
-printf '%s\n%s\n' "$root" "$extras" >"$record"
+printf '%s\n%s\n%s\n' "$root" "$extras" "$constraints" >"$record"

@@ -16,6 +16,8 @@ from reunet.errors import BackendError
 
 ROOT = Path(__file__).resolve().parents[1]
 BACKENDS = ("tensorflow", "jax", "torch")
+COSTLY = {"backend", "child_environment", "shared_data"}
+"""What the tests of `make fast` do without: a training framework, new processes, the reference datasets."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption(
         "--write-golden", action="store_true", help="write the golden outputs of the networks anew"
+    )
+    parser.addoption(
+        "--fast",
+        action="store_true",
+        help="leave out the slow tests and those that use " + ", ".join(sorted(COSTLY)),
     )
 
 
@@ -49,12 +56,20 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--data {data} is not a folder")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--fast"):
+        config.hook.pytest_deselected(items=[item for item in items if is_costly(item)])
+        items[:] = [item for item in items if not is_costly(item)]
     if "KERAS_BACKEND" in os.environ:
         return
     for item in items:
         if item.get_closest_marker("keras") is not None:
             item.add_marker(pytest.mark.skip(reason="no training framework is installed"))
+
+
+def is_costly(item: pytest.Item) -> bool:
+    marked = any(item.get_closest_marker(name) for name in ("keras", "slow"))
+    return marked or not COSTLY.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session", autouse=True)

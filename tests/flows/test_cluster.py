@@ -22,6 +22,7 @@ from reunet.io.masks import read_raw_mask
 from reunet.progress import NullProgress
 
 distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.usefixtures("child_environment")  # the workers are processes
 
 RNG = np.random.default_rng(0)
 LARGE = RNG.integers(0, 256, (2600, 700), np.uint8)

@@ -132,7 +132,9 @@ NETWORKS = {
 
 
 @pytest.fixture(scope="module")
-def networks() -> dict[str, tuple[NetworkConfig, Callable[..., dict[str, np.ndarray]], tuple[int, ...]]]:
+def networks(
+    backend: str,
+) -> dict[str, tuple[NetworkConfig, Callable[..., dict[str, np.ndarray]], tuple[int, ...]]]:
     """Small networks with random weights and statistics, and half their receptive fields."""
     from reunet.networks import build_network, probability_model
     from reunet.networks.facts import measure

@@ -15,10 +15,10 @@ PROBE = Path(__file__).with_name("probe.py")
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def results(tmp_path_factory: pytest.TempPathFactory, child_environment: dict[str, str]) -> Path:
     folder = tmp_path_factory.mktemp("probe")
     for backend in installed_backends():
-        subprocess.run([sys.executable, str(PROBE), backend, str(folder)], check=True)
+        subprocess.run([sys.executable, str(PROBE), backend, str(folder)], check=True, env=child_environment)
     return folder
 
 
