@@ -11,7 +11,7 @@ from reunet.contracts.plan import Plan
 from reunet.datasets.cache import CaseArrays
 from reunet.errors import UsageError
 from reunet.planning import PlanRequest, make_plan, take_fingerprint
-from reunet.planning.volumes import MOST_VOXELS
+from reunet.planning.patch import MOST_VOXELS
 from reunet.sampling.intensity import normalise
 
 LABELS = LabelMap(classes=default_classes([0, 1, 2]))

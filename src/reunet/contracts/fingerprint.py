@@ -85,3 +85,8 @@ class Fingerprint(Contract):
     sequences: tuple[int, ...] = ()
     axis: Literal["T", "Z"] | None = None
     cases: tuple[ImageFacts, ...]
+
+    @property
+    def rank(self) -> int:
+        """Axes of space: 2 for images, 3 for volumes."""
+        return len(self.median_size)

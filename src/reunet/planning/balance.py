@@ -7,6 +7,7 @@ from math import ceil, sqrt
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.plan import LossSpec
 from reunet.errors import UsageError
+from reunet.planning.choice import Choice
 
 RARE = 0.01
 """Share of the labelled pixels below which a class is looked for more often."""
@@ -24,7 +25,7 @@ def balanced_weights(counts: tuple[int, ...]) -> tuple[float, ...]:
     return tuple(sum(counts) / (present * count) if count else 0.0 for count in counts)
 
 
-def choose_sampling(fingerprint: Fingerprint, reasons: dict[str, str]) -> tuple[float, ...]:
+def choose_sampling(fingerprint: Fingerprint) -> Choice[tuple[float, ...]]:
     """How often patches are centred on each class: of a share f of the pixels sqrt(RARE / f) times as often
     where f is below RARE, as repeat factors of images are chosen by Gupta et al. 2019 (arXiv 1908.03195).
 
@@ -33,33 +34,32 @@ def choose_sampling(fingerprint: Fingerprint, reasons: dict[str, str]) -> tuple[
     labels, fractions = fingerprint.labels, fingerprint.class_fraction
     rare = [i for i in labels.foreground if 0 < fractions[i] < RARE]
     if not rare or len(labels.foreground) < 2:
-        return ()
+        return Choice(())
     weights = [round(sqrt(RARE / fractions[i]), 2) if i in rare else 1.0 for i in range(len(fractions))]
-    reasons["class_sampling"] = (
+    why = (
         f"patches are centred on {', '.join(labels.names[i] for i in rare)} up to {max(weights):.1f} times "
         f"as often as on other classes: fewer than {RARE:.0%} of the labelled pixels each"
     )
-    return tuple(weights)
+    return Choice(tuple(weights), {"class_sampling": why})
 
 
-def choose_loss(
-    fingerprint: Fingerprint, asked: str, spacing: tuple[float, ...] | None, reasons: dict[str, str]
-) -> LossSpec:
+def choose_loss(fingerprint: Fingerprint, asked: str, spacing: tuple[float, ...] | None) -> Choice[LossSpec]:
     """The loss that was asked for; cross-entropy and Dice unless it was. spacing: as of a plan.
 
     Raises UsageError for centre lines of what has no classes of pixels.
     """
     weights = balanced_weights(fingerprint.category_counts)
     if asked == "auto":
-        return LossSpec(category_weights=weights)
+        return Choice(LossSpec(category_weights=weights))
     if not {"masks", "instances"} & set(fingerprint.kinds):
         raise UsageError("this loss is for classes of pixels", where="--loss", received=asked)
     labels, shrunk = fingerprint.labels, 1.0 if spacing is None or len(spacing) == 3 else min(spacing)
     widths = [width for i, width in enumerate(fingerprint.thickness) if width and i in labels.foreground]
     fewest, most = THINNING
     steps = min(most, max(fewest, ceil(max(widths, default=10.0) / shrunk)))
-    reasons["loss.cl_dice"] = (
+    why = (
         f"as asked: half of Dice is that of centre lines, of lines up to {2 * steps} pixels wide, twice as "
         "wide as they usually are"
     )
-    return LossSpec(dice=0.5, cl_dice=0.5, thinning=steps, category_weights=weights)
+    loss = LossSpec(dice=0.5, cl_dice=0.5, thinning=steps, category_weights=weights)
+    return Choice(loss, {"loss.cl_dice": why})

@@ -1,8 +1,13 @@
-"""How large the pixels are that the network sees: images of large objects are made smaller first."""
+"""How large the pixels are that the network sees: volumes get one voxel size, large objects fewer pixels."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import numpy as np
+
 from reunet.contracts.fingerprint import Fingerprint
+from reunet.planning.choice import Choice
 
 ENOUGH_PIXELS = 20
 """Pixels across an object that tell all of its outline that a network draws."""
@@ -13,13 +18,21 @@ MOST_SHRUNK = 4
 SMALLEST_SIDE = 96
 """Shorter sides of images are not shrunk below this: a U-Net needs surroundings to look at."""
 
+ANISOTROPIC = 3.0
+"""A spacing this many times the next one means thick slices."""
 
-def choose_resolution(
-    fingerprint: Fingerprint, tasks: tuple[str, ...], reasons: dict[str, str]
-) -> tuple[float, ...] | None:
-    """The pixels of an image file that one pixel of the network stands for, per axis; None for one each.
+THICK_SLICES_PERCENTILE = 10
 
-    Chosen by the thinnest foreground class. With half the pixels per side the network sees four times as
+
+def choose_spacing(fingerprint: Fingerprint, tasks: tuple[str, ...]) -> Choice[tuple[float, ...] | None]:
+    """The `spacing` of the plan: of volumes in mm, of images in pixels of the file; None takes these as they
+    are.
+    """
+    return _of_volumes(fingerprint) if fingerprint.rank == 3 else _of_images(fingerprint, tasks)
+
+
+def _of_images(fingerprint: Fingerprint, tasks: tuple[str, ...]) -> Choice[tuple[float, ...] | None]:
+    """Chosen by the thinnest foreground class. With half the pixels per side the network sees four times as
     many patches in the same minutes, and of each four times as much.
     """
     foreground = fingerprint.labels.foreground
@@ -28,10 +41,40 @@ def choose_resolution(
     enough = ENOUGH_FOR_BOXES if set(tasks) <= {"detection", "classification"} else ENOUGH_PIXELS
     factor = int(min(MOST_SHRUNK, thinnest // enough, min(fingerprint.median_size) // SMALLEST_SIDE))
     if factor < 2:
-        return None
-    reasons["spacing"] = (
+        return Choice(None)
+    why = (
         f"images are made {factor} times smaller, and predictions as large as before: the thinnest class is "
         f"about {thinnest:.0f} pixels across, of which {enough} show enough, and in the same "
         "minutes the network sees more images and more of each"
     )
-    return (float(factor),) * len(fingerprint.median_size)
+    return Choice((float(factor),) * fingerprint.rank, {"spacing": why})
+
+
+def _of_volumes(fingerprint: Fingerprint) -> Choice[tuple[float, ...]]:
+    """The median of the training cases, as in nnU-Net; of thick slices the 10th percentile, but not below the
+    other axes, since most volumes would otherwise have to be invented between their slices or lose some.
+    """
+    cases = [case for case in fingerprint.cases if case.split == "train"]
+    known = np.array([case.spacing or (1.0,) * len(case.size) for case in cases])
+    target, sizes = np.median(known, axis=0), np.array(fingerprint.median_size)
+    coarsest = int(target.argmax())
+    others = np.delete(target, coarsest)
+    thick = target[coarsest] > ANISOTROPIC * others.max()
+    if thick and sizes[coarsest] * ANISOTROPIC < np.delete(sizes, coarsest).min():
+        percentile = float(np.percentile(known[:, coarsest], THICK_SLICES_PERCENTILE))
+        target[coarsest] = max(percentile, others.max())
+    spacing = tuple(float(f"{side:.6g}") for side in target)
+    lowest, highest = known.min(0), known.max(0)
+    alike = np.allclose(lowest, highest, rtol=1e-3)
+    why = f"{times(spacing)} mm: " + (
+        "the voxel size of all volumes, so nothing is resampled"
+        if alike
+        else f"the median of the volumes (between {times(lowest)} and {times(highest)}); each is resampled "
+        "to it, and its prediction back"
+    )
+    return Choice(spacing, {"spacing": why})
+
+
+def times(sides: Iterable[float]) -> str:
+    """Sides for people: `2 x 0.5 x 0.5`."""
+    return " x ".join(f"{side:g}" for side in sides)

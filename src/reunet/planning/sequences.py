@@ -1,24 +1,15 @@
-"""The rules for sequences: how many frames a window has, and how large its patches are."""
+"""The rules for sequences: which networks need them, and how many frames a window has."""
 
 from __future__ import annotations
 
 from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.plan import ClipSpec
 from reunet.errors import PlanError
 from reunet.networks.presets import PRESETS, choose
+from reunet.planning.choice import Choice
 from reunet.planning.request import PlanRequest
 
 CLIP_FRAMES = 4
-CLIP_SIDE = 160
-"""Such a window costs about as much as one and a half patches of single images, and halves evenly."""
-
-
-def asked_time(request: PlanRequest) -> str:
-    """Whether the network that is asked for sees time, as in `NetworkConfig.time`."""
-    if request.network is not None:
-        return request.network.time
-    if request.preset == "auto":
-        return "none"
-    return str(PRESETS[choose(request.preset, PRESETS, where="preset")].fields.get("time", "none"))
 
 
 def needs_sequences(fingerprint: Fingerprint, where: str) -> None:
@@ -35,18 +26,29 @@ def needs_sequences(fingerprint: Fingerprint, where: str) -> None:
     )
 
 
-def choose_frames(fingerprint: Fingerprint, request: PlanRequest, reasons: dict[str, str]) -> int:
-    """Frames of a window: CLIP_FRAMES, fewer where most sequences are shorter.
+def choose_clip(fingerprint: Fingerprint, request: PlanRequest) -> Choice[ClipSpec | None]:
+    """For a network that sees time windows of CLIP_FRAMES frames, fewer where most sequences are shorter.
 
     Raises PlanError where no image belongs to a sequence.
     """
+    if _asked_time(request) == "none":
+        return Choice(None)
     needs_sequences(fingerprint, f"preset {request.preset}" if request.network is None else "--init")
     usual = sorted(fingerprint.sequences)[len(fingerprint.sequences) // 2]
     frames = min(CLIP_FRAMES, usual)
     what = "slices" if fingerprint.axis == "Z" else "frames"
-    reasons["clip"] = (
+    why = (
         f"windows of {frames} {what}, from {len(fingerprint.sequences)} sequence(s), usually of {usual}: "
         "long enough to see what moves, short enough that a batch mixes places and times; `carry` above 1 "
         "would let a window go on from the one before"
     )
-    return frames
+    return Choice(ClipSpec(frames=frames, axis=fingerprint.axis or "T"), {"clip": why})
+
+
+def _asked_time(request: PlanRequest) -> str:
+    """Whether the network that is asked for sees time, as in `NetworkConfig.time`."""
+    if request.network is not None:
+        return request.network.time
+    if request.preset == "auto":
+        return "none"
+    return str(PRESETS[choose(request.preset, PRESETS, where="preset")].fields.get("time", "none"))

@@ -1,12 +1,18 @@
-"""Depth, strides and kernels of a network for volumes, from the patch and the voxels' shape."""
+"""Depth, strides and kernels of a network, from the patch and the shape of its pixels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, prod
 
+from reunet.planning.choice import Choice
+
+MAX_POOLINGS = 4
+MIN_SIDE = 8
+"""Pixels per axis that the deepest map of a patch of images keeps."""
+
 SMALLEST_MAP = 4
-"""Pixels per axis that the deepest map keeps."""
+"""The same of volumes."""
 
 SIMILAR = 2.0
 """Axes whose spacings differ by less than this factor are treated alike."""
@@ -24,6 +30,22 @@ class Topology:
     strides: tuple[Shape, ...]
     kernels: tuple[Shape, ...]
     patch: Shape
+
+
+def choose_strides(patch: Shape, spacing: tuple[float, ...] | None) -> Choice[Topology]:
+    """Poolings for patches of images, or of volumes with voxels of `spacing`, as in a plan."""
+    if len(patch) == 3 and spacing is not None:
+        topology = choose_topology(spacing, patch)
+        why = (
+            f"{len(topology.strides)} poolings: the deepest map of a patch keeps about {SMALLEST_MAP} voxels "
+            "a side; an axis of thick slices is left alone until the pixels of a slice are as large"
+        )
+        return Choice(topology, {"network.strides": why})
+    poolings = 0
+    while poolings < MAX_POOLINGS and min(patch) // 2 ** (poolings + 1) >= MIN_SIDE:
+        poolings += 1
+    why = f"{poolings} poolings: the deepest map of a patch keeps at least {MIN_SIDE} pixels a side"
+    return Choice(Topology(((2, 2),) * poolings, (), patch), {"network.strides": why})
 
 
 def choose_topology(spacing: tuple[float, ...], patch: Shape) -> Topology:

@@ -1,0 +1,144 @@
+"""Which network: as asked or the plain U-Net, as wide as the time and the memory that there are allow."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import ceil
+from typing import Any
+
+from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.network import HeadSpec, NetworkConfig
+from reunet.errors import UsageError
+from reunet.machine import cores, has_cpu_bfloat16
+from reunet.networks.presets import PRESETS, configure
+from reunet.planning.choice import Choice
+from reunet.planning.cost import multiplications, training_bytes
+from reunet.planning.request import PlanRequest
+from reunet.planning.topology import Topology
+
+WIDTHS = {2: (64, 48, 32, 24, 16), 3: (32, 24, 16, 8)}
+"""Filters at full resolution, doubled per level up to MOST_FILTERS; by the number of axes of the images.
+In three dimensions 8 filters take half the time of 16 on a CPU with vectors of 16 numbers, 12 as much.
+"""
+DEFAULT_WIDTH = {2: 24, 3: 16}
+MOST_FILTERS = {2: 1024, 3: 320}
+WANTED_PATCHES = {2: 8000, 3: 4000}
+"""Patches a network should see before a wider one pays; of images from trainings of 5 to 20 minutes."""
+MULTIPLICATIONS_PER_CORE_SECOND = 16e9
+"""Forward multiply-adds a core sustains while training with bfloat16 (measured with 16 filters)."""
+BATCHES = {2: (4, 2, 1), 3: (2, 1)}
+
+
+def choose_networks(
+    fingerprint: Fingerprint, request: PlanRequest, topology: Topology, heads: tuple[HeadSpec, ...]
+) -> Choice[list[NetworkConfig]]:
+    """The network in every width there may be, the widest first.
+
+    Raises UsageError for a network that is not for such images, PlanError for an unknown one.
+    """
+    rank = fingerprint.rank
+    if request.network is not None:
+        _check_axes("--init", request.network.spatial_dims, rank)
+        adapted = request.network.model_dump() | {"in_channels": fingerprint.channels, "heads": heads}
+        return Choice(
+            [NetworkConfig.parse(adapted, where="network")],
+            {"network": "the network of the run whose weights this training starts from"},
+        )
+    preset = {2: "unet", 3: "unet3d"}[rank] if request.preset == "auto" else request.preset
+    if preset in PRESETS:
+        _check_axes("--preset", PRESETS[preset].fields.get("spatial_dims", rank), rank)
+    fields: dict[str, Any] = {"spatial_dims": rank, "in_channels": fingerprint.channels, "heads": heads}
+    reasons = {}
+    if rank == 3:
+        plain = all(side == 3 for kernel in topology.kernels for side in kernel)
+        fields |= {"strides": topology.strides, "kernels": () if plain else topology.kernels}
+    if request.encoder is not None:
+        fields["encoder"] = request.encoder
+        reasons["network.encoder"] = "as asked; a decoder of our own goes back up from its features"
+    reasons["network.preset"] = {
+        "unet": "the plain U-Net of Ronneberger et al. 2015",
+        "unet3d": "the plain U-Net for volumes",
+    }.get(preset, "as asked")
+    reasons["network.normalisation"] = (
+        "statistics of the image itself: right for mixed kinds of images, the same in training and "
+        "prediction, without averages that low precision could spoil; compared in docs/benchmarks.md"
+    )
+    levels, most = range(len(topology.strides) + 1), MOST_FILTERS[rank]
+    widths = [tuple(min(width * 2**level, most) for level in levels) for width in WIDTHS[rank]]
+    return Choice(
+        [configure(preset, **fields, normalisation="instance", filters=filters) for filters in widths],
+        reasons,
+    )
+
+
+def _check_axes(option: str, network: int, images: int) -> None:
+    """Raise UsageError when a network and the images have different numbers of axes."""
+    if network != images:
+        kinds = {2: "images", 3: "volumes"}
+        raise UsageError(
+            f"this network is for {kinds[network]}, the dataset holds {kinds[images]}",
+            where=option,
+            fix="leave the option out, or name a network for such data",
+        )
+
+
+def choose_width(
+    networks: list[NetworkConfig], patch: tuple[int, ...], request: PlanRequest
+) -> Choice[tuple[NetworkConfig, int]]:
+    """The widest of `networks` that the budget allows, and how many patches are a batch.
+
+    patch: with the number of frames in front where there is time. Raises UsageError when not even the last
+    network fits into memory with one patch.
+    """
+    by_time = _within_time(networks, patch, request) if len(networks) > 1 else Choice(networks)
+    by_memory = _within_memory(by_time.value, patch, request.memory)
+    return Choice(by_memory.value, {**by_time.reasons, **by_memory.reasons})
+
+
+def _within_time(
+    networks: list[NetworkConfig], patch: tuple[int, ...], request: PlanRequest
+) -> Choice[list[NetworkConfig]]:
+    """From the widest on that still sees WANTED_PATCHES patches in the time there is."""
+    minutes = request.budget.get("minutes")
+    if minutes is None:
+        width = DEFAULT_WIDTH[networks[0].spatial_dims]
+        why = f"{width} at full resolution, doubled per level: no time limit was given"
+        index = [network.filters[0] for network in networks].index(width)
+        return Choice(networks[index:], {"network.filters": why})
+    power = MULTIPLICATIONS_PER_CORE_SECOND * cores() * (1.0 if has_cpu_bfloat16() else 0.5)
+    patches = [minutes * 60 * power / multiplications(network, patch) for network in networks]
+    wanted = WANTED_PATCHES[len(patch)]
+    index = next((i for i, seen in enumerate(patches) if seen >= wanted), len(networks) - 1)
+    why = (
+        f"{networks[index].filters[0]} at full resolution, doubled per level: in {minutes:g} minutes on "
+        f"{cores()} cores this width sees about {patches[index]:.0f} patches; fewer than {wanted} "
+        "would be too few"
+    )
+    return Choice(networks[index:], {"network.filters": why})
+
+
+def _within_memory(
+    networks: list[NetworkConfig], patch: tuple[int, ...], allowed: int
+) -> Choice[tuple[NetworkConfig, int]]:
+    """The first of `networks` that fits into memory, in bytes, with one of BATCHES."""
+    needed = 0
+    for network, batch in product(networks, BATCHES[len(patch)]):
+        needed = training_bytes(network, patch, batch)
+        if needed <= allowed:
+            break
+    else:
+        raise UsageError(
+            "the network does not fit into the memory allowed",
+            where="--max-memory",
+            expected=f"at least {ceil(needed / 1e8) / 10} GB",
+            received=f"{allowed / 1e9:.1f} GB",
+            fix="allow more memory",
+        )
+    reasons = {}
+    if network != networks[0]:
+        reasons["network.filters"] = f"{network.filters[0]} at full resolution: a wider one needs more memory"
+    reasons["batch"] = (
+        f"small, since the number of steps counts when minutes are few; with {batch} patches training needs "
+        f"about {needed / 1e9:.1f} GB, {allowed / 1e9:.1f} GB are allowed"
+    )
+    return Choice((network, batch), reasons)
