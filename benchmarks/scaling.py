@@ -1,6 +1,6 @@
 """Prediction of images of growing size: peak memory above the engine's own, and time per pixel.
 
-The images are made here, block by block: compressed OME-Zarr (needs the extra `zarr`), and a volume with 26
+The images are made here, part by part: compressed OME-Zarr (needs the extra `zarr`), and a volume with 26
 classes. Each prediction is a process of its own, whose peak of resident memory the system tells. A line per
 case goes to results/scaling.jsonl; cases that have one are left out, so it may be interrupted.
 
@@ -82,7 +82,7 @@ def measured(run: Path, kind: str, size: tuple[int, ...], given: list[str], fold
 
 
 def write_image(path: Path, size: tuple[int, ...], channels: int) -> None:
-    """Soft blobs with noise, block by block; (*space, C) uint8, chunks of 1024 x 1024 or 64 x 128 x 128."""
+    """Soft blobs with noise, part by part; (*space, C) uint8, chunks of 1024 x 1024 or 64 x 128 x 128."""
     import zarr
 
     rank = len(size)

@@ -80,7 +80,7 @@ def test_images_are_predicted_as_here(run: Path, images: Path, address: str, tmp
     assert any("dashboard: http" in text for text in told.messages)
 
 
-def test_a_large_image_is_predicted_region_by_region(run: Path, address: str, tmp_path: Path) -> None:
+def test_a_large_image_is_predicted_piece_by_piece(run: Path, address: str, tmp_path: Path) -> None:
     np.save(tmp_path / "large.npy", LARGE)
     predict(run, tmp_path / "large.npy", output=tmp_path / "here", probabilities=True)
     told = Noting()

@@ -1,4 +1,4 @@
-"""Predict on images that come in blocks: the same masks as in one piece, published whole or not at all."""
+"""Predict on images that come in sections: the same masks as in one piece, published whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 import tifffile
 
 from reunet.errors import StorageError
-from reunet.flows.predict import large
+from reunet.flows.predict import ways
 from reunet.flows.predict.predict import predict
-from reunet.inference import strips as layout_module
+from reunet.inference.large import memory
 from reunet.io.masks import read_raw_mask
 from reunet.machine import resident_bytes
 
@@ -30,10 +30,9 @@ def run(make_bright_run: Callable[..., Path], tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(autouse=True)
-def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(large, "MOST_AT_ONCE", 1000)
-    monkeypatch.setattr("reunet.flows.predict.jobs.MOST_AT_ONCE", 1000)
-    monkeypatch.setattr(layout_module, "ACROSS", 2)
+def _small_sections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ways, "MOST_AT_ONCE", 1000)
+    monkeypatch.setattr(memory, "ACROSS", 2)
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -66,14 +65,14 @@ def test_an_image_that_is_seen_at_another_resolution(
     image = cv2.GaussianBlur(IMAGE, (0, 0), 9)
     image = ((image.astype(np.float32) - image.min()) / np.ptp(image) * 255).astype(np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", image, tile=(128, 128))
-    predict(coarse, tmp_path / "a.tif", output=tmp_path / "blocks", precision="f32")
-    monkeypatch.setattr("reunet.flows.predict.jobs.MOST_AT_ONCE", 2**26)
+    predict(coarse, tmp_path / "a.tif", output=tmp_path / "sections", precision="f32")
+    monkeypatch.setattr(ways, "MOST_AT_ONCE", 2**26)
     predict(coarse, tmp_path / "a.tif", output=tmp_path / "whole", precision="f32")
-    blocks = read_raw_mask(tmp_path / "blocks" / "masks" / "a.tif")
+    sections = read_raw_mask(tmp_path / "sections" / "masks" / "a.tif")
     whole = read_raw_mask(tmp_path / "whole" / "masks" / "a.png")
-    assert blocks.shape == IMAGE.shape
-    assert 0.1 < blocks.mean() < 0.9
-    assert np.mean(blocks != whole) < 1e-3
+    assert sections.shape == IMAGE.shape
+    assert 0.1 < sections.mean() < 0.9
+    assert np.mean(sections != whole) < 1e-3
 
 
 @pytest.mark.parametrize("version", [2, 3])
@@ -143,7 +142,7 @@ def test_a_damaged_image_leaves_nothing_and_the_others_are_predicted(run: Path, 
     assert leftovers(tmp_path) == []
 
 
-@pytest.mark.parametrize("moment", ["block", "publish"])
+@pytest.mark.parametrize("moment", ["section", "publish"])
 def test_a_full_disk_leaves_nothing_that_looks_whole(
     run: Path, tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,8 +151,8 @@ def test_a_full_disk_leaves_nothing_that_looks_whole(
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, os.strerror(28))
 
-    if moment == "block":
-        monkeypatch.setattr("reunet.io.block_store.BlockStore.write", full)
+    if moment == "section":
+        monkeypatch.setattr("reunet.io.chunk_store.ChunkStore.write", full)
     else:
         monkeypatch.setattr("tifffile.TiffWriter.write", full)
     with pytest.raises(StorageError, match="No space left"):

@@ -17,7 +17,7 @@ import tifffile
 from PIL import Image
 
 from reunet.errors import ImageReadError, UsageError
-from reunet.flows.predict import jobs
+from reunet.flows.predict import at_once
 from reunet.flows.predict.predict import predict
 from reunet.inference.load import load
 from reunet.io.video import video_frames
@@ -71,7 +71,7 @@ def test_frames_do_not_stay_in_memory(
 ) -> None:
     alive: list[weakref.ref[Any]] = []
     most = 0
-    real = jobs.read_pages
+    real = at_once.read_pages
 
     def watched(*arguments: Any) -> Iterator[np.ndarray]:
         nonlocal most
@@ -81,7 +81,7 @@ def test_frames_do_not_stay_in_memory(
             alive.append(weakref.ref(frame))
             yield frame
 
-    monkeypatch.setattr(jobs, "read_pages", watched)
+    monkeypatch.setattr(at_once, "read_pages", watched)
     predict(tiny_run, film[0], output=tmp_path)
     assert len(alive) == 14
     assert most <= 4
@@ -94,7 +94,7 @@ def test_a_damaged_video_leaves_nothing(
         yield from film[1][:5]
         raise ImageReadError("the video cannot be read", where=path)
 
-    monkeypatch.setattr(jobs, "read_pages", broken)
+    monkeypatch.setattr(at_once, "read_pages", broken)
     result = predict(tiny_run, film[0], output=tmp_path)
     assert list(result.failures) == [str(film[0])]
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -16,7 +16,8 @@ from reunet.datasets.cases import Case
 from reunet.errors import ClusterError, ReunetError
 from reunet.flows.evaluate.labelled import labelled_cases, loaders_of
 from reunet.flows.evaluate.scoring import Collected, collect
-from reunet.flows.predict.jobs import Outcome, Tally, Worker
+from reunet.flows.predict.attempts import Attempt, Tally
+from reunet.flows.predict.jobs import Worker
 from reunet.flows.predict.outputs import Job
 from reunet.inference.cluster import Cluster, threads_here
 from reunet.inference.load import load
@@ -89,22 +90,22 @@ def predict_on(
     progress: Progress,
 ) -> dict[str, str]:
     """The same as `predict_all`, on a cluster: groups wherever a worker is free; then large images one after
-    the other, region by region.
+    the other, piece by piece.
 
     max_memory: of each worker's process.
     """
     tally = Tally(groups)
     absolute = [[job.absolute() for job in group] for group in groups]
     large: list[int] = []
-    for number, outcome in cluster.run(partial(_predict_group, engine, max_memory), absolute):
-        if outcome is None:
+    for number, attempt in cluster.run(partial(_predict_group, engine, max_memory), absolute):
+        if attempt is None:
             large.append(number)
             continue
-        if isinstance(outcome, ClusterError):
+        if isinstance(attempt, ClusterError):
             for job in groups[number]:
                 job.remove_results()
-            outcome = Outcome(str(outcome))
-        tally.add(number, outcome, progress)
+            attempt = Attempt(str(attempt))
+        tally.add(number, attempt, progress)
 
     def spread(verb: str, do: Callable[[T, Predictor], R], items: Sequence[T]) -> Sequence[R]:
         progress.start(f"{verb} {name}, parts", len(items))
@@ -123,7 +124,7 @@ def predict_on(
     return tally.failures(progress)
 
 
-def _predict_group(engine: Engine, max_memory: int | None, group: Sequence[Job]) -> Outcome | None:
+def _predict_group(engine: Engine, max_memory: int | None, group: Sequence[Job]) -> Attempt | None:
     """On a worker. None for a large image, which is left to be spread."""
     predictor, lock = loaded(engine)
     worker = Worker(predictor, max_memory, lock)

@@ -59,7 +59,7 @@ class Task(ABC):
 
     name: as in `--task`. title: the same for people. score: what its validation score is, in words.
     learned_from: kinds of annotation that it can be learned from, its own first. reach: by the number of axes
-    of space, how many pixels around a block its decoding must see: more than the largest object has.
+    of space, how many pixels around a section its decoding must see: more than the largest object has.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Images predicted block by block: what is found goes to disk as it comes, and is published when whole."""
+"""Images predicted section by section: what is found goes to disk as it comes, is published when whole."""
 
 from __future__ import annotations
 
@@ -18,39 +18,27 @@ from reunet.flows.predict.fields_of_view import in_view
 from reunet.flows.predict.mosaic import (
     PROBABILITIES,
     Mosaic,
-    Part,
-    Region,
-    measure_region,
+    Piece,
+    PredictedPiece,
+    measure_piece,
     predict_part,
-    predict_region,
+    predict_piece,
     suffix_of,
 )
 from reunet.flows.predict.outputs import Job
-from reunet.flows.predict.result_tables import described_blocks, write_part
-from reunet.inference.blocks import Blocks
+from reunet.flows.predict.result_tables import described_sections, write_part
+from reunet.inference.large.sections import Sections
 from reunet.inference.predictor import Predictor
 from reunet.io.header import ImageHeader
-from reunet.io.images import image_suffix
 from reunet.io.large_masks import Each, Fill, LargeMask, one_by_one, write_ome_zarr, write_tiled_tiff
-from reunet.io.lazy import is_array, open_lazily
+from reunet.io.lazy import open_lazily
 from reunet.io.masks import to_values
 from reunet.io.nifti import write_nifti
 from reunet.slices import Slices, all_of
 from reunet.storage import publish_file, scratch_folder
 
-LAZY = frozenset({".tif", ".tiff", ".nii", ".nii.gz"})
-"""Image files of which parts can be read."""
-
-MOST_AT_ONCE = 2**26
-"""Pixels up to which an image is predicted in one piece, if memory allows: 8192 x 8192."""
-
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-def can_stream(path: Path) -> bool:
-    """Whether parts of a file can be read."""
-    return is_array(path) or image_suffix(path) in LAZY
 
 
 class Spread(Protocol):
@@ -70,11 +58,11 @@ def predict_large(
     inside: np.ndarray | None,
     spread: Spread | None = None,
 ) -> None:
-    """Predict one file block by block and write its results. Reading, the engine and writing overlap.
+    """Predict one file section by section and write its results. Reading, the engine and writing overlap.
 
     max_memory: bytes beside the engine. inside: field of view, bool (*space), or None. spread: who works on
-    the regions of the image; None for this process, strip after strip. Until all is done, blocks lie in a
-    folder that is removed in any case. Raises StorageError when the disk is full, and what `Blocks` raises.
+    the pieces of the image; None for this process, strip after strip. Until all is done, sections lie in a
+    folder that is removed in any case. Raises StorageError when the disk is full, and what `Sections` raises.
     """
     plan, source = predictor.plan, job.source.path
     with (
@@ -82,47 +70,48 @@ def predict_large(
         open_lazily(source, rank=len(header.size), axes=job.axes) as image,
     ):
         header = image.header
-        blocks = Blocks(
+        sections = Sections(
             predictor, image, where=source, max_memory=max_memory, keep_probabilities=job.kinds.probabilities
         )
         if job.kinds.probabilities and "semantic" in plan.tasks:
             shape = (*header.size, len(plan.labels.outputs))
             open_memmap(scratch / PROBABILITIES, "w+", np.float32, shape)
         if spread is None:
-            parts: Sequence[Part] = [predict_part(blocks, job, all_of(header.size), scratch, inside)]
+            whole = predict_part(sections, job, all_of(header.size), scratch, inside)
+            pieces: Sequence[PredictedPiece] = [whole]
             first_ids, each = [0], one_by_one
         else:
-            parts = _spread_out(blocks, job, scratch, spread)
-            first_ids = [blocks.summary.absorb(part.summary) for part in parts]
+            pieces = _spread_out(sections, job, scratch, spread)
+            first_ids = [sections.summary.absorb(piece.summary) for piece in pieces]
             each = partial(_write_elsewhere, spread, scratch)
-        found = in_view(replace(blocks.category, boxes=blocks.boxes), inside, plan.labels)
-        pieces = [(part.box, part.folder, first) for part, first in zip(parts, first_ids, strict=True)]
-        _publish(job, scratch, header, plan.labels, Mosaic(job, header, pieces, blocks.ids), each)
+        found = in_view(replace(sections.category, boxes=sections.boxes), inside, plan.labels)
+        placed = [(one.part, one.folder, first) for one, first in zip(pieces, first_ids, strict=True)]
+        _publish(job, scratch, header, plan.labels, Mosaic(job, header, placed, sections.ids), each)
         if job.part is not None:
             names = job.source.name.as_posix(), job.source.name.with_name(source.name).as_posix()
-            objects = blocks.objects if "instances" in plan.tasks else None
-            write_part(job.part, job.tasks, [described_blocks(names, header.size, found, objects, plan)])
+            objects = sections.objects if "instances" in plan.tasks else None
+            write_part(job.part, job.tasks, [described_sections(names, header.size, found, objects, plan)])
 
 
-def _spread_out(blocks: Blocks, job: Job, scratch: Path, spread: Spread) -> Sequence[Part]:
-    regions = [Region(job, box, scratch) for box in blocks.regions]
-    measured = spread("measuring", measure_region, regions) if blocks.has_own_intensity else []
-    intensity = blocks.intensity_of(measured)
-    return spread("predicting", predict_region, [replace(one, intensity=intensity) for one in regions])
+def _spread_out(sections: Sections, job: Job, scratch: Path, spread: Spread) -> Sequence[PredictedPiece]:
+    pieces = [Piece(job, part, scratch) for part in sections.pieces]
+    measured = spread("measuring", measure_piece, pieces) if sections.has_own_intensity else []
+    intensity = sections.intensity_of(measured)
+    return spread("predicting", predict_piece, [replace(one, intensity=intensity) for one in pieces])
 
 
-def _write_elsewhere(spread: Spread, scratch: Path, fill: Fill, boxes: Sequence[Slices]) -> None:
-    """Call a function with each box, wherever there is room; it may be large and goes there as a file."""
+def _write_elsewhere(spread: Spread, scratch: Path, fill: Fill, parts: Sequence[Slices]) -> None:
+    """Call a function with each part, wherever there is room; it may be large and goes there as a file."""
     descriptor, name = tempfile.mkstemp(dir=scratch)
     with open(descriptor, "wb") as file:
         pickle.dump(fill, file)
-    spread("writing", write_piece, [(Path(name), box) for box in boxes])
+    spread("writing", write_piece, [(Path(name), part) for part in parts])
 
 
 def write_piece(piece: tuple[Path, Slices], predictor: Predictor) -> None:
     """Write a piece of a result."""
-    file, box = piece
-    _unpickled(file)(box)
+    file, part = piece
+    _unpickled(file)(part)
 
 
 @lru_cache(maxsize=1)
@@ -134,14 +123,14 @@ def _unpickled(file: Path) -> Fill:
 
 @dataclass(frozen=True)
 class _Values:
-    """Reads boxes of class indices as the values that mask files have. where: names the file in errors."""
+    """Reads parts of class indices as the values that mask files have. where: names the file in errors."""
 
     found: Mosaic
     labels: LabelMap
     where: Path
 
-    def __call__(self, box: Slices) -> np.ndarray:
-        return to_values(self.found.read("masks", box), self.labels, self.where)
+    def __call__(self, part: Slices) -> np.ndarray:
+        return to_values(self.found.read("masks", part), self.labels, self.where)
 
 
 def _publish(

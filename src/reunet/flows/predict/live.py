@@ -13,8 +13,8 @@ import numpy as np
 
 from reunet.contracts.results import Prediction, PredictResult
 from reunet.errors import ReunetError, StorageError
+from reunet.flows.predict.attempts import latency_of
 from reunet.flows.predict.inputs import Source
-from reunet.flows.predict.jobs import latency_of
 from reunet.flows.predict.outputs import Job, Kinds, write_image
 from reunet.flows.predict.result_tables import PARTS, remove_tables, write_tables
 from reunet.inference.predictor import Predictor

@@ -1,4 +1,4 @@
-"""A large image in parts that are worked on apart from each other, and what they give together."""
+"""A large image in pieces that are worked on apart from each other, and what they give together."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from reunet.contracts.results import Prediction
 from reunet.flows.predict.fields_of_view import field_of_view, in_view
 from reunet.flows.predict.outputs import Job
 from reunet.inference.ahead import ahead
-from reunet.inference.blocks import Blocks, Summary
+from reunet.inference.large.sections import Sections, Summary
 from reunet.inference.predictor import Predictor
-from reunet.io.block_store import BlockStore
+from reunet.io.chunk_store import ChunkStore
 from reunet.io.header import ImageHeader
 from reunet.io.large_masks import CHUNKS, TILE
 from reunet.io.lazy import open_lazily
@@ -28,86 +28,87 @@ from reunet.sampling.intensity import Statistics
 from reunet.slices import Slices, corner_of, overlap, size_of, within
 
 KINDS = {"masks": np.uint8, "instances": np.int32}
-"""What is kept of each block, class indices and ids."""
+"""What is kept of each section, class indices and ids."""
 
 PROBABILITIES = "probabilities.npy"
-"""File that all parts of an image write into."""
+"""File that all pieces of an image write into."""
 
-HELD_PARTS = 8
-"""Parts of an image that are read at a time."""
+HELD = 8
+"""Pieces of an image that are read at a time."""
 
 
 @dataclass(frozen=True)
-class Region:
+class Piece:
     """A part of an image that is worked on apart from the others, perhaps elsewhere.
 
-    box: of `Blocks.regions`. scratch: folder that everybody who works on the image sees. intensity: of the
-    whole image, as `Blocks.intensity`, once it is known.
+    part: of `Sections.pieces`. scratch: folder that everybody who works on the image sees. intensity: of the
+    whole image, as `Sections.intensity`, once it is known.
     """
 
     job: Job
-    box: Slices
+    part: Slices
     scratch: Path
     intensity: tuple[np.ndarray, np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
-class Part:
+class PredictedPiece:
     """What was found in a part of an image: its pixels in `folder`, in a store for each kind."""
 
-    box: Slices
+    part: Slices
     folder: Path
     summary: Summary
 
 
-def measure_region(region: Region, predictor: Predictor) -> Statistics:
-    """What the intensities of an image are in a region."""
-    with _opened(region, predictor) as blocks:
-        return blocks.statistics(region.box)
+def measure_piece(piece: Piece, predictor: Predictor) -> Statistics:
+    """What the intensities of an image are in a piece of it."""
+    with _opened(piece, predictor) as sections:
+        return sections.statistics(piece.part)
 
 
-def predict_region(region: Region, predictor: Predictor) -> Part:
-    """Predict a region into a folder of its own, so that two who do the same are not in each other's way."""
-    with _opened(region, predictor) as blocks:
-        inside = field_of_view(region.job, blocks.image.header)
-        return predict_part(blocks, region.job, region.box, region.scratch, inside)
+def predict_piece(piece: Piece, predictor: Predictor) -> PredictedPiece:
+    """Predict a piece into a folder of its own, so that two who do the same are not in each other's way."""
+    with _opened(piece, predictor) as sections:
+        inside = field_of_view(piece.job, sections.image.header)
+        return predict_part(sections, piece.job, piece.part, piece.scratch, inside)
 
 
 @contextmanager
-def _opened(region: Region, predictor: Predictor) -> Iterator[Blocks]:
-    job = region.job
-    with open_lazily(job.source.path, rank=len(region.box), axes=job.axes) as image:
-        yield Blocks(
+def _opened(piece: Piece, predictor: Predictor) -> Iterator[Sections]:
+    job = piece.job
+    with open_lazily(job.source.path, rank=len(piece.part), axes=job.axes) as image:
+        yield Sections(
             predictor,
             image,
             where=job.source.path,
             keep_probabilities=job.kinds.probabilities,
-            region=region.box,
-            intensity=region.intensity,
+            piece=piece.part,
+            intensity=piece.intensity,
         )
 
 
-def predict_part(blocks: Blocks, job: Job, box: Slices, scratch: Path, inside: np.ndarray | None) -> Part:
-    """Predict a part, block by block, into a folder in `scratch`. inside: field of view of the image."""
+def predict_part(
+    sections: Sections, job: Job, part: Slices, scratch: Path, inside: np.ndarray | None
+) -> PredictedPiece:
+    """Predict a part, section by section, into a folder in `scratch`. inside: field of view of the image."""
     folder = Path(tempfile.mkdtemp(dir=scratch))
-    stores: dict[str, BlockStore] = {}
-    for block in ahead(iter(blocks)):
-        here = None if inside is None else inside[block.part]
-        found = in_view(
-            Prediction(labels=block.labels, instances=block.instances), here, blocks.predictor.plan.labels
-        )
+    stores: dict[str, ChunkStore] = {}
+    for section in ahead(iter(sections)):
+        here = None if inside is None else inside[section.part]
+        told = Prediction(labels=section.labels, instances=section.instances)
+        found = in_view(told, here, sections.predictor.plan.labels)
         for kind, values in (("masks", found.labels), ("instances", found.instances)):
             if values is None:
                 continue
             if kind not in stores:
-                stores[kind] = _store(job, blocks.image.header, box, folder, kind)
-            stores[kind].write(within(block.part, box), values)
-        if block.probabilities is not None:
-            # Opened anew for each block: pages of a file that stays mapped would count as ours.
-            open_memmap(scratch / PROBABILITIES, "r+")[block.part] = block.probabilities
+                stores[kind] = _store(job, sections.image.header, part, folder, kind)
+            stores[kind].write(within(section.part, part), values)
+        if section.probabilities is not None:
+            # Opened anew for each section: pages of a file that stays mapped would count as ours.
+            open_memmap(scratch / PROBABILITIES, "r+")[section.part] = section.probabilities
     for store in stores.values():
         store.flush()
-    return Part(box, folder, blocks.summary)
+    return PredictedPiece(part, folder, sections.summary)
 
 
 def suffix_of(source: Path, header: ImageHeader) -> str:
@@ -117,52 +118,52 @@ def suffix_of(source: Path, header: ImageHeader) -> str:
     return ".nii.gz" if header.affine is not None else ".tif"
 
 
-def _store(job: Job, header: ImageHeader, box: Slices, folder: Path, kind: str) -> BlockStore:
+def _store(job: Job, header: ImageHeader, part: Slices, folder: Path, kind: str) -> ChunkStore:
     zarr = suffix_of(job.source.path, header) == ".ome.zarr"
-    chunk = CHUNKS[len(box)] if zarr else (1, TILE, TILE)[-len(box) :]
-    return BlockStore(folder / kind, size_of(box), np.dtype(KINDS[kind]), chunk)
+    chunk = CHUNKS[len(part)] if zarr else (1, TILE, TILE)[-len(part) :]
+    return ChunkStore(folder / kind, size_of(part), np.dtype(KINDS[kind]), chunk)
 
 
 class Mosaic:
-    """The image put together from its parts.
+    """The image put together from its pieces.
 
-    parts: their boxes, which form a grid, their folders, and what is to be added to the ids in them. ids: the
-    final id of each of these sums.
+    pieces: their parts of it, which form a grid, their folders, and what is to be added to the ids in them.
+    ids: the final id of each of these sums.
     """
 
     def __init__(
-        self, job: Job, header: ImageHeader, parts: Sequence[tuple[Slices, Path, int]], ids: np.ndarray
+        self, job: Job, header: ImageHeader, pieces: Sequence[tuple[Slices, Path, int]], ids: np.ndarray
     ) -> None:
-        self.kinds = [kind for kind in KINDS if (parts[0][1] / kind).is_dir()]
+        self.kinds = [kind for kind in KINDS if (pieces[0][1] / kind).is_dir()]
         self._ids = ids
-        corners = [corner_of(box) for box, _, _ in parts]
+        corners = [corner_of(part) for part, _, _ in pieces]
         self._starts = [sorted(set(starts)) for starts in zip(*corners, strict=True)]
-        self._parts = {
-            corner: (box, first, {kind: _store(job, header, box, folder, kind) for kind in self.kinds})
-            for corner, (box, folder, first) in zip(corners, parts, strict=True)
+        self._pieces = {
+            corner: (part, first, {kind: _store(job, header, part, folder, kind) for kind in self.kinds})
+            for corner, (part, folder, first) in zip(corners, pieces, strict=True)
         }
-        self._recent: deque[BlockStore] = deque()
+        self._recent: deque[ChunkStore] = deque()
 
-    def read(self, kind: str, box: Slices) -> np.ndarray:
-        """Class indices or final ids of a box."""
-        result = np.empty(size_of(box), KINDS[kind])
+    def read(self, kind: str, part: Slices) -> np.ndarray:
+        """Class indices or final ids of a part."""
+        result = np.empty(size_of(part), KINDS[kind])
         touched = (
             starts[bisect_right(starts, side.start) - 1 : bisect_left(starts, side.stop)]
-            for starts, side in zip(self._starts, box, strict=True)
+            for starts, side in zip(self._starts, part, strict=True)
         )
         for corner in product(*touched):
-            part, first, stores = self._parts[corner]
-            both = overlap(box, part)
-            values = stores[kind].read(within(both, part))
+            piece, first, stores = self._pieces[corner]
+            both = overlap(part, piece)
+            values = stores[kind].read(within(both, piece))
             if kind == "instances":
                 values = self._ids[np.where(values > 0, values + first, 0)]
-            result[within(both, box)] = values
+            result[within(both, part)] = values
             self._hold(stores[kind])
         return result
 
-    def _hold(self, store: BlockStore) -> None:
-        """Keep in memory what the last few parts hold there."""
+    def _hold(self, store: ChunkStore) -> None:
+        """Keep in memory what the last few pieces hold there."""
         if store not in self._recent:
             self._recent.append(store)
-        if len(self._recent) > HELD_PARTS:
+        if len(self._recent) > HELD:
             self._recent.popleft().flush()

@@ -60,8 +60,8 @@ def predict(
         None.
     engine, precision, tta: see `reunet.load`.
     fov: folder of field-of-view masks, named as in a dataset; outside (0) is background.
-    max_memory: bytes; an image that needs more is predicted block by block where its format allows that
-        (TIFF, OME-Zarr, NIfTI, .npy, HDF5), else listed among the failures. None: blocks of a size of their
+    max_memory: bytes; an image that needs more is predicted section by section where its format allows that
+        (TIFF, OME-Zarr, NIfTI, .npy, HDF5), else listed among the failures. None: sections of a size of their
         own for images that need more than a quarter of the machine's memory.
     probabilities: write them as .npy too, (H, W, classes), (pages, H, W, classes) or (D, H, W, classes)
         float32.
@@ -71,8 +71,8 @@ def predict(
     cluster: address of a Dask scheduler whose workers predict, `tcp://HOST:PORT`, or `local:N` for N
         processes on this machine. All see the same files under the same paths; max_memory is that of each.
 
-    Images above 67 million pixels are predicted block by block in any case: their masks are OME-Zarr where
-    they are, else tiled TIFF; overlays and outlines are left out.
+    Images above 67 million pixels are predicted section by section in any case: their masks are OME-Zarr
+    where they are, else tiled TIFF; overlays and outlines are left out.
     A stack of pages gives a stack of masks, a volume a mask with its geometry. objects.csv, classes.csv and
     predictions.json tell of all images that have results in the folder. For a run on sequences a
     stack is one; of other files those that `sequence` or the dataset's sequences.json joins are, and else

@@ -72,16 +72,16 @@ def described(
     return found | _described_class(result, plan)
 
 
-def described_blocks(
+def described_sections(
     names: tuple[str, str],
     size: tuple[int, ...],
     result: Prediction,
     objects: Mapping[str, np.ndarray] | None,
     plan: Plan,
 ) -> Found:
-    """The same of an image that was predicted block by block; its outlines are not in COCO.
+    """The same of an image that was predicted section by section; its outlines are not in COCO.
 
-    objects: what is known of them, see `Blocks.objects`.
+    objects: what is known of them, see `Sections.objects`.
     """
     tables = []
     if objects is not None:

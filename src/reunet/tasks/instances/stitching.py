@@ -1,4 +1,4 @@
-"""Objects found block by block, put together: the parts of one object get one id, whatever the blocks."""
+"""Objects found section by section, put together: the parts of one object get one id."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reunet.slices import Slices, grown, within
 from reunet.tasks.instances.properties import bounding_boxes
 
 SHARED = 0.5
-"""Two objects are one when they share this part of the smaller one's pixels at a face between blocks."""
+"""Two objects are one when they share this part of the smaller one's pixels at a face between sections."""
 
 MOST_IDS = np.iinfo(np.int32).max
 
@@ -20,11 +20,11 @@ MOST_IDS = np.iinfo(np.int32).max
 class Stitcher:
     """Gives the objects of overlapping windows ids of their own, and finds which of them are the same.
 
-    Each block is decoded in a window that reaches beyond it, so at the face between two blocks both see the
-    same pixels, one layer on each side. Objects that cover each other there are joined (union-find).
+    Each section is decoded in a window that reaches beyond it, so at the face between two sections both see
+    the same pixels, one layer on each side. Objects that cover each other there are joined (union-find).
     An object smaller than the reach of the windows looks the same in both, and as in the whole image.
 
-    >>> core = stitcher.add(ids, window, block)     # of every block, in any order
+    >>> core = stitcher.add(ids, window, section)     # of every section, in any order
     >>> final = stitcher.table()[core]              # afterwards
 
     size: of the image. classes: indices of those that an object can have; it has that of most of its pixels.
@@ -36,27 +36,27 @@ class Stitcher:
         self._faces: dict[tuple[object, ...], np.ndarray] = {}
         self._sums: list[
             np.ndarray
-        ] = []  # per block: id, area, sums of coordinates, corners, pixels by class
+        ] = []  # per section: id, area, sums of coordinates, corners, pixels by class
 
     def add(
-        self, ids: NDArray[np.int32], window: Slices, block: Slices, labels: NDArray[np.uint8] | None = None
+        self, ids: NDArray[np.int32], window: Slices, section: Slices, labels: NDArray[np.uint8] | None = None
     ) -> NDArray[np.int32]:
-        """The block's part of an instance map (*window) int32, under ids that are unique in the image.
+        """The section's part of an instance map (*window) int32, under ids that are unique in the image.
 
-        labels: (*window) class indices where objects are of several classes. block: lies within window, with
-        a pixel or more around it where the image goes on; blocks are those of a grid. Raises TooLargeError
-        beyond 2 ** 31 objects.
+        labels: (*window) class indices where objects are of several classes. section: lies within window,
+        with a pixel or more around it where the image goes on; sections are those of a grid. Raises
+        TooLargeError beyond 2 ** 31 objects.
         """
         before = self._begin(int(ids.max(initial=0)))
         unique = np.where(ids > 0, ids + np.int32(before), 0).astype(np.int32)
-        for axis in range(len(block)):
-            self._join_faces(unique, window, block, axis)
-        core = unique[within(block, window)]
-        self._measure(core, block, before, None if labels is None else labels[within(block, window)])
+        for axis in range(len(section)):
+            self._join_faces(unique, window, section, axis)
+        core = unique[within(section, window)]
+        self._measure(core, section, before, None if labels is None else labels[within(section, window)])
         return core
 
     def absorb(self, other: Stitcher) -> int:
-        """Take over what another one found in other blocks of the same grid.
+        """Take over what another one found in other sections of the same grid.
 
         Returns what is to be added to its ids to have those of this one. Raises TooLargeError as `add` does.
         """
@@ -79,19 +79,19 @@ class Stitcher:
         self._parents = np.concatenate([self._parents, numbers])
         return before
 
-    def _join_faces(self, ids: np.ndarray, window: Slices, block: Slices, axis: int) -> None:
-        # One pixel around the face belongs to it: objects may meet at the corner of four blocks.
-        around = [*grown(block, 1, self._size)]
-        for at in (block[axis].start, block[axis].stop):
+    def _join_faces(self, ids: np.ndarray, window: Slices, section: Slices, axis: int) -> None:
+        # One pixel around the face belongs to it: objects may meet at the corner of four sections.
+        around = [*grown(section, 1, self._size)]
+        for at in (section[axis].start, section[axis].stop):
             if not 0 < at < self._size[axis]:
                 continue
             around[axis] = slice(at - 1, at + 1)
             face = ids[within(tuple(around), window)]
-            others = tuple((part.start, part.stop) for i, part in enumerate(block) if i != axis)
+            others = tuple((part.start, part.stop) for i, part in enumerate(section) if i != axis)
             self._meet((axis, at, others), face.copy())
 
     def _meet(self, key: tuple[object, ...], face: np.ndarray) -> None:
-        """One side of a face between blocks; the other side has been here, or is yet to come."""
+        """One side of a face between sections; the other side has been here, or is yet to come."""
         if key in self._faces:
             self._join(self._faces.pop(key), face)
         else:
@@ -115,7 +115,7 @@ class Stitcher:
             number = parent
         return number
 
-    def _measure(self, core: np.ndarray, block: Slices, before: int, labels: np.ndarray | None) -> None:
+    def _measure(self, core: np.ndarray, section: Slices, before: int, labels: np.ndarray | None) -> None:
         local = np.where(core > 0, core - before, 0)
         areas = np.bincount(local.ravel())
         present = np.flatnonzero(areas[1:]) + 1 if len(areas) > 1 else np.zeros(0, np.intp)
@@ -123,10 +123,10 @@ class Stitcher:
             return
         columns = [present + before, areas[present]]
         inside = np.nonzero(local)
-        for places, part in zip(inside, block, strict=True):
+        for places, part in zip(inside, section, strict=True):
             sums = np.bincount(local[inside], places, len(areas))[present]
             columns.append(sums + areas[present] * part.start)
-        corners = bounding_boxes(local)[present] + [part.start for part in block]
+        corners = bounding_boxes(local)[present] + [part.start for part in section]
         columns += [*corners.reshape(len(present), -1).T]
         for index in self._classes:
             of_class = local[labels == index] if labels is not None else local[:0]
@@ -135,7 +135,7 @@ class Stitcher:
 
     def table(self) -> NDArray[np.int32]:
         """The final id of each id that was given, (ids + 1,) int32: 1 .. n without gaps, 0 for the background
-        and for what no block has a pixel of.
+        and for what no section has a pixel of.
         """
         roots = self._roots()
         used = np.zeros(len(roots), np.bool_)

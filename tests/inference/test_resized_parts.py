@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from reunet.inference.large.resized_parts import Side, resized_part, sides_of
 from reunet.sampling.resize import AREA, CUBIC, LINEAR, resize
-from reunet.sampling.resized_parts import Side, resized_part, sides_of
 
 SIDES = st.integers(1, 70)
 

@@ -1,8 +1,8 @@
-"""Images of any size in bounded memory: predicted and decoded block by block.
+"""Images of any size in bounded memory: predicted and decoded section by section.
 
-A block is a part of a strip of the image, as wide as memory allows; the first axis runs through it. Only the
-rows that a tile covers are held of what the network says, and where objects are decoded, those of a block and
-around it. What belongs together across blocks is put together at the end.
+A section is some rows of a strip of the image, which runs along the first axis and is as wide as memory
+allows. Only the rows that a tile covers are held of what the network says, and where objects are decoded,
+those of a section and around it. What belongs together across sections is put together at the end.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import numpy as np
 from reunet.contracts.boxes import Boxes
 from reunet.contracts.results import Prediction
 from reunet.inference.ahead import ahead
+from reunet.inference.large.cutting import Cutting
+from reunet.inference.large.memory import strips_within
+from reunet.inference.large.resized_parts import Side, resized_part
 from reunet.inference.predictor import Predictor, as_image
-from reunet.inference.strips import Layout
 from reunet.inference.tiling import Outputs, Pixels, Slab, add_up, predict_slabs
 from reunet.io.channels import fit_channels
 from reunet.io.lazy import LazyImage
 from reunet.sampling.intensity import Statistics, scaled
-from reunet.sampling.resized_parts import Side, resized_part
 from reunet.slices import Slices, corner_of, grid, seen_from, size_of, within
 from reunet.tasks.base import Maps
 from reunet.tasks.detection.decode import best, chosen, confident, no_boxes, suppressed
@@ -31,11 +32,11 @@ from reunet.tasks.work import Work
 
 
 @dataclass(frozen=True)
-class Block:
+class Section:
     """The result for a part of an image.
 
     part: of the image. labels: (*part) uint8 class indices. probabilities: (*part, classes) float32.
-    instances: (*part) int32 ids, to be looked up in `Blocks.ids` afterwards. None is what the tasks do not
+    instances: (*part) int32 ids, to be looked up in `Sections.ids` afterwards. None is what the tasks do not
     tell.
     """
 
@@ -47,7 +48,7 @@ class Block:
 
 @dataclass
 class Summary:
-    """What blocks tell beside their pixels. stitcher: of their objects. candidates: boxes of all scores, of
+    """What sections tell beside their pixels. stitcher: of their objects. candidates: boxes of all scores, of
     one image. whole: of heads that speak of whole images, the share of the tiles seen.
     """
 
@@ -56,23 +57,23 @@ class Summary:
     whole: Outputs = field(default_factory=dict)
 
     def absorb(self, other: Summary) -> int:
-        """Take over what other blocks of the image tell; what is to be added to the ids of their objects."""
+        """Take over what others of the image tell; what is to be added to the ids of their objects."""
         if other.candidates:
             self.candidates = best([*self.candidates, *other.candidates])
         add_up(self.whole, other.whole)
         return self.stitcher.absorb(other.stitcher)
 
 
-class Blocks:
-    """Predicts an image block by block: iterate over it once, then ask for what holds for the whole image.
+class Sections:
+    """An image predicted section by section: iterate over it once, then ask for what holds for all of it.
 
     Parameters
     ----------
     predictor: of the run. image: open; a volume that states no spacing counts as one of 1 mm.
     where: names it in errors.
-    max_memory: bytes beside what the engine takes; None for what `layout.ACROSS` tiles need.
+    max_memory: bytes beside what the engine takes; None for what `memory.ACROSS` tiles need.
     keep_probabilities: give them along with the labels.
-    region: predict only this one of the `regions` of the image, with the `intensity` of the whole image:
+    piece: predict only this one of the `pieces` of the image, with the `intensity` of the whole image:
         offset and scale.
 
     Where the network sees the image at another size, its pixels are resized part by part, and so is what the
@@ -88,7 +89,7 @@ class Blocks:
         where: object,
         max_memory: int | None = None,
         keep_probabilities: bool = False,
-        region: Slices | None = None,
+        piece: Slices | None = None,
         intensity: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         self.predictor, self.image, self.where = predictor, image, where
@@ -97,50 +98,50 @@ class Blocks:
         tasks = [name for name in plan.tasks if name != "classification"]
         self._work = Work(tasks, predictor.work.classes)
         self._reach = max((task.reach[predictor.rank] for task in self._work.tasks), default=0)
-        self.layout = Layout(image, predictor, self._reach, where)
-        self.size = self.layout.size
+        self.cut = Cutting(image, predictor, self._reach, where)
+        self.size = self.cut.size
         foreground = plan.labels.foreground or [len(plan.labels.classes) - 1]
         self.summary = Summary(Stitcher(self.size, foreground))
-        self._rows = slice(0, self.size[0]) if region is None else region[0]
-        self.strips = self.layout.strips(max_memory) if region is None else [region[1:]]
+        self._rows = slice(0, self.size[0]) if piece is None else piece[0]
+        self.strips = strips_within(self.cut, max_memory) if piece is None else [piece[1:]]
         self._intensity = intensity
 
-    def __iter__(self) -> Generator[Block, None, None]:
+    def __iter__(self) -> Generator[Section, None, None]:
         pixels = self._pixels()
         for strip in self.strips:
             core = (self._rows, *strip)
-            wide = self.layout.wide(core)
-            needed = self.layout.needed(wide)
+            wide = self.cut.wide(core)
+            needed = self.cut.needed(wide)
             slabs = predict_slabs(
-                self.predictor.network, pixels, self.predictor.tiling, needed, self.layout.as_seen(core)
+                self.predictor.network, pixels, self.predictor.tiling, needed, self.cut.as_seen(core)
             )
             for rows, maps in self._windows(slabs, wide, needed):
                 yield self._decoded((rows, *strip), maps)
 
     @property
-    def regions(self) -> list[Slices]:
+    def pieces(self) -> list[Slices]:
         """Parts of the image that can be predicted apart from each other."""
-        return self.layout.regions(self.strips)
+        return self.cut.pieces(self.strips)
 
     @property
     def intensity(self) -> tuple[np.ndarray, np.ndarray]:
         """Offset and scale of the whole image, which is read for it once, unless the plan fixes them."""
         if self._intensity is None:
-            self._intensity = self.intensity_of(self.statistics(region) for region in self.regions)
+            self._intensity = self.intensity_of(self.statistics(piece) for piece in self.pieces)
         return self._intensity
 
     def intensity_of(self, statistics: Iterable[Statistics]) -> tuple[np.ndarray, np.ndarray]:
-        """What the statistics of all regions, in their order, tell of the whole image."""
-        whole = Statistics(self.layout.seen, self.predictor.plan.input.intensity)
-        for region in statistics:
-            whole.absorb(region)
+        """What the statistics of all pieces, in their order, tell of the whole image."""
+        whole = Statistics(self.cut.seen, self.predictor.plan.input.intensity)
+        for piece in statistics:
+            whole.absorb(piece)
         return whole.affine()
 
-    def statistics(self, region: Slices) -> Statistics:
-        """Of the intensities of a region, as far as those of the image count."""
-        found = Statistics(self.layout.seen, self.predictor.plan.input.intensity)
+    def statistics(self, piece: Slices) -> Statistics:
+        """Of the intensities of a piece, as far as those of the image count."""
+        found = Statistics(self.cut.seen, self.predictor.plan.input.intensity)
         if self.has_own_intensity:
-            for part, pixels in ahead(self._parts(region)):
+            for part, pixels in ahead(self._parts(piece)):
                 found.add(part, pixels)
         return found
 
@@ -151,7 +152,7 @@ class Blocks:
 
     @property
     def ids(self) -> np.ndarray:
-        """The final id, 1 .. n, of each id in the blocks: (ids + 1,) int32."""
+        """The final id, 1 .. n, of each id in the sections: (ids + 1,) int32."""
         return self.summary.stitcher.table()
 
     @property
@@ -182,32 +183,32 @@ class Blocks:
         def prepare(pixels: np.ndarray) -> np.ndarray:
             return scaled(pixels.astype(np.float32), given, offset, scale)
 
-        return Pixels(self.layout.seen, self._read, self.layout.chunk_rows, prepare)
+        return Pixels(self.cut.seen, self._read, self.cut.chunk_rows, prepare)
 
     def _read(self, part: Slices) -> np.ndarray:
         """Pixels as the network sees them, but for their intensities."""
-        if not self.layout.is_resized:
+        if not self.cut.is_resized:
             return self._stored(part)
-        return resized_part(self._stored, self.layout.inwards, part)
+        return resized_part(self._stored, self.cut.inwards, part)
 
     def _stored(self, part: Slices) -> np.ndarray:
         pixels = as_image(self.image.read(part), self.where, len(self.size))
         return fit_channels(pixels, self.predictor.plan.input, self.where)
 
-    def _parts(self, region: Slices) -> Generator[tuple[Slices, np.ndarray], None, None]:
-        """A region as the network sees it, in pieces as large as what is read at a time while predicting."""
-        step = self.layout.chunk_rows * ceil(self.predictor.tiling.tile[0] / self.layout.chunk_rows)
-        for part in grid(self.layout.as_seen(region), (step, *self.layout.seen[1:])):
+    def _parts(self, piece: Slices) -> Generator[tuple[Slices, np.ndarray], None, None]:
+        """A piece as the network sees it, in parts as large as what is read at a time while predicting."""
+        step = self.cut.chunk_rows * ceil(self.predictor.tiling.tile[0] / self.cut.chunk_rows)
+        for part in grid(self.cut.as_seen(piece), (step, *self.cut.seen[1:])):
             yield part, self._read(part)
 
     def _windows(
         self, slabs: Iterator[Slab], wide: Slices, needed: Slices
     ) -> Iterator[tuple[slice, PartOfMaps]]:
-        """Rows of a block, and what the network says of all that its decoding sees.
+        """Rows of a section, and what the network says of all that its decoding sees.
 
         wide, needed: of the strip, in pixels of the image and of the network.
         """
-        if not self._reach and not self.layout.is_resized:  # every pixel by itself: as they come
+        if not self._reach and not self.cut.is_resized:  # every pixel by itself: as they come
             for slab in self._noted(slabs):
                 for x in list(slab.heads.values())[:1]:
                     rows = slice(slab.first, slab.first + len(x))
@@ -215,33 +216,33 @@ class Blocks:
             return
         held: Outputs = {}  # rows from `first`
         first = needed[0].start
-        blocks = [rows for (rows,) in grid((self._rows,), (self.layout.step(wide),))]
+        sections = [rows for (rows,) in grid((self._rows,), (self.cut.step(wide),))]
         for slab in self._noted(slabs):
             held = {h: np.concatenate([held[h], x]) if h in held else x.copy() for h, x in slab.heads.items()}
             stop = first + max((len(x) for x in held.values()), default=0)
-            while blocks:
-                window = (*self.layout.wide(blocks[:1]), *wide[1:])
-                rows = self.layout.outwards[0].source(window[0])
+            while sections:
+                window = (*self.cut.wide(sections[:1]), *wide[1:])
+                rows = self.cut.outwards[0].source(window[0])
                 if rows.stop > stop:
                     break
                 heads = {h: x[rows.start - first : rows.stop - first] for h, x in held.items()}
-                yield blocks.pop(0), self._maps(heads, rows.start, window, needed)
+                yield sections.pop(0), self._maps(heads, rows.start, window, needed)
                 kept = stop
-                if blocks:
-                    kept = self.layout.outwards[0].source(self.layout.wide(blocks[:1])[0]).start
+                if sections:
+                    kept = self.cut.outwards[0].source(self.cut.wide(sections[:1])[0]).start
                 held = {h: x[kept - first :] for h, x in held.items()}
                 first = kept
 
     def _maps(self, heads: Outputs, first: int, window: Slices, needed: Slices) -> PartOfMaps:
         corner = (first, *corner_of(needed)[1:])
-        return PartOfMaps(heads, size_of(window), corner, window, self.layout.outwards)
+        return PartOfMaps(heads, size_of(window), corner, window, self.cut.outwards)
 
     def _noted(self, slabs: Iterator[Slab]) -> Iterator[Slab]:
         for slab in slabs:
             add_up(self.summary.whole, slab.whole)
             yield slab
 
-    def _decoded(self, part: Slices, maps: PartOfMaps) -> Block:
+    def _decoded(self, part: Slices, maps: PartOfMaps) -> Section:
         window = maps.window
         found = self._work.decode(maps, self.predictor.calibration)
         inside = within(part, window)
@@ -250,7 +251,7 @@ class Blocks:
             moved = replace(found.candidates, corners=found.candidates.corners + corner)
             self.summary.candidates = best([*self.summary.candidates, _centred(moved, part)])
         keep = self._keep_probabilities and found.probabilities is not None
-        return Block(
+        return Section(
             part,
             None if found.labels is None else found.labels[inside],
             found.probabilities[inside].copy() if keep and found.probabilities is not None else None,

@@ -17,7 +17,7 @@ HELD = 2**25
 """Bytes of chunks that wait in memory for the rest of their values."""
 
 
-class BlockStore:
+class ChunkStore:
     """Zeros until written. Chunks are compressed files; those last used are in memory, until `flush`.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Images in blocks give what they give as a whole: labels, objects, boxes; whatever tile and memory."""
+"""Images in sections give what they give as a whole: labels, objects, boxes; whatever tile and memory."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.errors import DataError, ModelFileError, PlanError, TooLargeError
-from reunet.inference import strips as layout_module
-from reunet.inference.blocks import Block, Blocks
+from reunet.inference.large import cutting, memory
+from reunet.inference.large.sections import Section, Sections
 from reunet.inference.predictor import Predictor
 from reunet.inference.tiling import Tiling, predict_tiled
 from reunet.io.header import ImageHeader
@@ -75,15 +75,15 @@ class Channels:
         return found
 
 
-def assembled(blocks: Blocks, kind: str) -> np.ndarray:
-    """All blocks put together; each pixel must come exactly once."""
-    result, seen = None, np.zeros(blocks.size, np.uint8)
-    for block in blocks:
-        values = getattr(block, kind)
+def assembled(sections: Sections, kind: str) -> np.ndarray:
+    """All sections put together; each pixel must come exactly once."""
+    result, seen = None, np.zeros(sections.size, np.uint8)
+    for section in sections:
+        values = getattr(section, kind)
         if result is None:
-            result = np.zeros((*blocks.size, *values.shape[len(blocks.size) :]), values.dtype)
-        result[block.part] = values
-        seen[block.part] += 1
+            result = np.zeros((*sections.size, *values.shape[len(sections.size) :]), values.dtype)
+        result[section.part] = values
+        seen[section.part] += 1
     assert (seen == 1).all()
     assert result is not None
     return result
@@ -103,8 +103,8 @@ def test_any_image_in_any_strips(
     image = np.random.default_rng(sum(size)).dirichlet((1, 1, 1), size).astype(np.float32)
     predictor = Predictor(plan, Channels(plan))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout_module, "ACROSS", across)
-        found = Blocks(predictor, lazy(image, chunk), where="image")
+        patch.setattr(memory, "ACROSS", across)
+        found = Sections(predictor, lazy(image, chunk), where="image")
         assert len(found.strips) == 1 or across < 40
         labels = assembled(found, "labels")
     np.testing.assert_array_equal(labels, predictor(image).labels)
@@ -117,8 +117,8 @@ def test_any_volume_in_any_strips(size: tuple[int, int, int], across: int) -> No
     image = np.random.default_rng(sum(size)).dirichlet((1, 1, 1), size).astype(np.float32)
     predictor = Predictor(plan, Channels(plan))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout_module, "ACROSS", across)
-        found = Blocks(predictor, lazy(image), where="image", keep_probabilities=True)
+        patch.setattr(memory, "ACROSS", across)
+        found = Sections(predictor, lazy(image), where="image", keep_probabilities=True)
         probabilities = assembled(found, "probabilities")
     np.testing.assert_allclose(probabilities, image, atol=1e-6)
 
@@ -224,17 +224,17 @@ def same_objects(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_objects_across_blocks_are_those_of_the_whole_image(
+def test_objects_across_sections_are_those_of_the_whole_image(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(seed)
-    monkeypatch.setattr(layout_module, "ACROSS", 2)
-    monkeypatch.setattr(layout_module, "ROWS", {2: 40})
+    monkeypatch.setattr(memory, "ACROSS", 2)
+    monkeypatch.setattr(cutting, "ROWS", {2: 40})
     plan = plan_of(("instances",), (32, 32), 7)
     predictor = Predictor(plan, Channels(plan))
     monkeypatch.setattr(type(predictor.work.main), "reach", {2: 60})
     image = discs((211, 187), 90, rng, (3, 12))
-    found = Blocks(predictor, lazy(image), where="image")
+    found = Sections(predictor, lazy(image), where="image")
     assert len(found.strips) > 2
     ids = assembled(found, "instances")
     ids = found.ids[ids]
@@ -247,23 +247,23 @@ def test_objects_across_blocks_are_those_of_the_whole_image(
 
 
 @pytest.mark.parametrize("tasks", [("instances",), ("detection",), ("semantic",)])
-def test_regions_predicted_apart_are_the_whole_image(
+def test_pieces_predicted_apart_are_the_whole_image(
     tasks: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(5)
-    monkeypatch.setattr(layout_module, "ACROSS", 2)
-    monkeypatch.setattr(layout_module, "ROWS", {2: 40})
-    monkeypatch.setattr(layout_module, "HIGH", 2)
+    monkeypatch.setattr(memory, "ACROSS", 2)
+    monkeypatch.setattr(cutting, "ROWS", {2: 40})
+    monkeypatch.setattr(cutting, "HIGH", 2)
     plan = plan_of(tasks, (32, 32), 7)
     predictor = Predictor(plan, Channels(plan))
     image = discs((211, 187), 90, rng, (3, 12))
-    whole = Blocks(predictor, lazy(image), where="image")
-    blocks = list(whole)
-    apart = Blocks(predictor, lazy(image), where="image")
-    assert len(apart.regions) > 2 * len(apart.strips) > 4
-    found: list[Block] = []
-    for region in rng.permutation(np.array(apart.regions, object)):
-        some = Blocks(predictor, lazy(image), where="image", region=tuple(region), intensity=apart.intensity)
+    whole = Sections(predictor, lazy(image), where="image")
+    sections = list(whole)
+    apart = Sections(predictor, lazy(image), where="image")
+    assert len(apart.pieces) > 2 * len(apart.strips) > 4
+    found: list[Section] = []
+    for piece in rng.permutation(np.array(apart.pieces, object)):
+        some = Sections(predictor, lazy(image), where="image", piece=tuple(piece), intensity=apart.intensity)
         parts = list(some)
         before = apart.summary.absorb(pickle.loads(pickle.dumps(some.summary)))
         for part in parts:
@@ -271,7 +271,7 @@ def test_regions_predicted_apart_are_the_whole_image(
                 part = replace(part, instances=np.where(part.instances > 0, part.instances + before, 0))
             found.append(part)
     for kind, ids in (("labels", None), ("instances", (whole.ids, apart.ids))):
-        one, other = (pixels(some, kind, image.shape[:2]) for some in (blocks, found))
+        one, other = (pixels(some, kind, image.shape[:2]) for some in (sections, found))
         if ids is not None and one.any():
             one, other = ids[0][one], ids[1][other]
             assert same_objects(one, other)
@@ -284,15 +284,15 @@ def test_regions_predicted_apart_are_the_whole_image(
         np.testing.assert_allclose(*rows, atol=1e-5)
 
 
-def pixels(blocks: list[Block], kind: str, size: tuple[int, ...]) -> np.ndarray:
+def pixels(sections: list[Section], kind: str, size: tuple[int, ...]) -> np.ndarray:
     result = np.zeros(size, np.int32)
-    for block in blocks:
-        if getattr(block, kind) is not None:
-            result[block.part] = getattr(block, kind)
+    for section in sections:
+        if getattr(section, kind) is not None:
+            result[section.part] = getattr(section, kind)
     return result
 
 
-def check_table(found: Blocks, ids: np.ndarray, labels: np.ndarray) -> None:
+def check_table(found: Sections, ids: np.ndarray, labels: np.ndarray) -> None:
     from reunet.tasks.instances.properties import majority_class, object_table
 
     classes = majority_class(ids, labels, CLASSES.labels)
@@ -303,24 +303,26 @@ def check_table(found: Blocks, ids: np.ndarray, labels: np.ndarray) -> None:
         np.testing.assert_allclose(values, expected[name], err_msg=name)
 
 
-def test_objects_across_blocks_of_a_volume(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout_module, "ACROSS", 2)
-    monkeypatch.setattr(layout_module, "ROWS", {3: 16})
+def test_objects_across_sections_of_a_volume(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "ACROSS", 2)
+    monkeypatch.setattr(cutting, "ROWS", {3: 16})
     plan = plan_of(("instances",), (16, 16, 16), 8)
     predictor = Predictor(plan, Channels(plan))
     monkeypatch.setattr(type(predictor.work.main), "reach", {3: 16})
     image = discs((34, 30, 40), 30, np.random.default_rng(0), (2, 6))
-    found = Blocks(predictor, lazy(image), where="image")
+    found = Sections(predictor, lazy(image), where="image")
     ids = assembled(found, "instances")
     assert same_objects(found.ids[ids], predictor(image).instances)
     check_table(found, found.ids[ids], predictor(image).labels)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_boxes_across_blocks_are_those_of_the_whole_image(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_boxes_across_sections_are_those_of_the_whole_image(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = np.random.default_rng(seed)
-    monkeypatch.setattr(layout_module, "ACROSS", 2)
-    monkeypatch.setattr(layout_module, "ROWS", {2: 40})
+    monkeypatch.setattr(memory, "ACROSS", 2)
+    monkeypatch.setattr(cutting, "ROWS", {2: 40})
     plan = plan_of(("detection",), (32, 32), 6)
     predictor = Predictor(plan, Channels(plan))
     monkeypatch.setattr(type(predictor.work.main), "reach", {2: 60})
@@ -328,7 +330,7 @@ def test_boxes_across_blocks_are_those_of_the_whole_image(seed: int, monkeypatch
     for y, x in rng.integers(0, 170, (150, 2)):
         image[y, x, rng.integers(2)] = rng.uniform(0.3, 1)
     image[..., 2:] = rng.normal(-0.5, 0.2, (180, 170, 4))
-    found = Blocks(predictor, lazy(image), where="image")
+    found = Sections(predictor, lazy(image), where="image")
     assert sum(1 for _ in found) > 10
     whole = predictor(image).boxes
     assert len(whole) > 30
@@ -346,8 +348,10 @@ def test_intensities_are_measured_over_the_whole_image(method: str, monkeypatch:
     )
     predictor = Predictor(plan, Channels(plan))
     image = (np.random.default_rng(0).normal(40000, 50, (120, 130, 3))).astype(np.uint16)
-    monkeypatch.setattr(layout_module, "ACROSS", 2)
-    found = assembled(Blocks(predictor, lazy(image), where="image", keep_probabilities=True), "probabilities")
+    monkeypatch.setattr(memory, "ACROSS", 2)
+    found = assembled(
+        Sections(predictor, lazy(image), where="image", keep_probabilities=True), "probabilities"
+    )
     np.testing.assert_allclose(found, predictor(image).probabilities, atol=1e-4)
 
 
@@ -367,27 +371,27 @@ def test_an_image_that_is_seen_at_another_resolution(data: st.DataObject, rank: 
     opened = lazy(image)
     opened = replace(opened, header=replace(opened.header, spacing=own if rank == 3 else None))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout_module, "ACROSS", data.draw(st.integers(1, 4)))
-        patch.setattr(layout_module, "RESIZED", data.draw(st.integers(1, 2**14)))
-        patch.setattr(layout_module, "HIGH", 1)
-        patch.setattr(layout_module, "ROWS", {2: 40, 3: 8})
-        blocks = Blocks(predictor, opened, where="image", keep_probabilities=True)
-        probabilities = assembled(blocks, "probabilities")
-        regions = [
-            Blocks(
+        patch.setattr(memory, "ACROSS", data.draw(st.integers(1, 4)))
+        patch.setattr(cutting, "RESIZED", data.draw(st.integers(1, 2**14)))
+        patch.setattr(cutting, "HIGH", 1)
+        patch.setattr(cutting, "ROWS", {2: 40, 3: 8})
+        sections = Sections(predictor, opened, where="image", keep_probabilities=True)
+        probabilities = assembled(sections, "probabilities")
+        pieces = [
+            Sections(
                 predictor,
                 opened,
                 where="image",
                 keep_probabilities=True,
-                region=region,
-                intensity=blocks.intensity,
+                piece=piece,
+                intensity=sections.intensity,
             )
-            for region in blocks.regions
+            for piece in sections.pieces
         ]
         apart = np.zeros_like(probabilities)
-        for region in regions:
-            for block in region:
-                apart[block.part] += block.probabilities
+        for piece in pieces:
+            for section in piece:
+                apart[section.part] += section.probabilities
     whole = predictor(image, spacing=own if rank == 3 else None).probabilities
     np.testing.assert_allclose(probabilities, whole, atol=5e-3 if rank == 2 else 2e-4)
     np.testing.assert_allclose(apart, probabilities, atol=1e-5)
@@ -397,14 +401,14 @@ def test_an_image_that_is_seen_at_another_resolution(data: st.DataObject, rank: 
 def test_objects_and_boxes_of_an_image_that_is_seen_at_another_resolution(
     spacing: tuple[float, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layout_module, "ACROSS", 2)
-    monkeypatch.setattr(layout_module, "ROWS", {2: 40})
+    monkeypatch.setattr(memory, "ACROSS", 2)
+    monkeypatch.setattr(cutting, "ROWS", {2: 40})
     rng = np.random.default_rng(0)
     plan = plan_of(("instances",), (32, 32), 7, spacing=spacing)
     predictor = Predictor(plan, Channels(plan))
     monkeypatch.setattr(type(predictor.work.main), "reach", {2: 60})
     image = discs((211, 187), 60, rng, (6, 14))
-    found = Blocks(predictor, lazy(image), where="image")
+    found = Sections(predictor, lazy(image), where="image")
     ids = assembled(found, "instances")
     ids, whole = found.ids[ids], predictor(image).instances
     assert whole.max() > 20
@@ -419,7 +423,7 @@ def test_objects_and_boxes_of_an_image_that_is_seen_at_another_resolution(
     for y, x in rng.integers(0, 170, (60, 2)):
         image[y : y + 3, x : x + 3, rng.integers(2)] = rng.uniform(0.3, 1)
     image[..., 2:] = -0.5
-    found = Blocks(predictor, lazy(image), where="image")
+    found = Sections(predictor, lazy(image), where="image")
     assert sum(1 for _ in found) >= 8
     boxes = predictor(image).boxes
     assert len(boxes) > 15
@@ -434,21 +438,21 @@ def test_a_network_that_sees_all_images_at_one_size_needs_the_whole_image() -> N
     predictor = Predictor(plan, Channels(plan))
     predictor.plan = plan.model_copy(update={"input": plan.input.model_copy(update={"size": (32, 32)})})
     with pytest.raises(PlanError, match="one size"):
-        Blocks(predictor, lazy(np.zeros((90, 90, 3), np.uint8)), where="image")
+        Sections(predictor, lazy(np.zeros((90, 90, 3), np.uint8)), where="image")
 
 
 def test_less_memory_means_narrower_strips_and_too_little_is_refused() -> None:
     plan = plan_of(("semantic",), (32, 32), 3)
     predictor = Predictor(plan, Channels(plan))
     image = lazy(np.zeros((64, 2000, 3), np.float32), chunk=1)
-    wide = Blocks(predictor, image, where="image")
-    needed = max(wide.layout.memory(strip) for strip in wide.strips)
-    allowed = layout_module.WAITING + (needed - layout_module.WAITING) * 2 // 3
-    narrow = Blocks(predictor, image, where="image", max_memory=allowed)
+    wide = Sections(predictor, image, where="image")
+    needed = max(memory.of_strip(wide.cut, strip) for strip in wide.strips)
+    allowed = memory.WAITING + (needed - memory.WAITING) * 2 // 3
+    narrow = Sections(predictor, image, where="image", max_memory=allowed)
     assert len(narrow.strips) > len(wide.strips)
-    assert max(narrow.layout.memory(strip) for strip in narrow.strips) <= allowed
+    assert max(memory.of_strip(narrow.cut, strip) for strip in narrow.strips) <= allowed
     with pytest.raises(TooLargeError, match="max-memory"):
-        Blocks(predictor, image, where="image", max_memory=1000)
+        Sections(predictor, image, where="image", max_memory=1000)
 
 
 def test_bad_pixels_and_wrong_channels_are_named() -> None:
@@ -457,9 +461,9 @@ def test_bad_pixels_and_wrong_channels_are_named() -> None:
     image = np.zeros((100, 100, 3), np.float32)
     image[90, 90] = np.nan
     with pytest.raises(DataError, match="cell"):
-        assembled(Blocks(predictor, lazy(image), where="cell"), "labels")
+        assembled(Sections(predictor, lazy(image), where="cell"), "labels")
     with pytest.raises(PlanError, match="channels"):
-        assembled(Blocks(predictor, lazy(image[..., :2]), where="cell"), "labels")
+        assembled(Sections(predictor, lazy(image[..., :2]), where="cell"), "labels")
 
 
 def test_stopping_early_ends_the_threads() -> None:
@@ -467,12 +471,12 @@ def test_stopping_early_ends_the_threads() -> None:
 
     plan = plan_of(("semantic",), (32, 32), 3)
     before = threading.active_count()
-    blocks = iter(
-        Blocks(Predictor(plan, Channels(plan)), lazy(np.zeros((900, 900, 3), np.float32)), where="x")
+    sections = iter(
+        Sections(Predictor(plan, Channels(plan)), lazy(np.zeros((900, 900, 3), np.float32)), where="x")
     )
-    next(blocks)
+    next(sections)
     assert threading.active_count() == before + 2
-    del blocks
+    del sections
     assert threading.active_count() == before
 
 
@@ -484,4 +488,4 @@ def test_what_the_engine_raises_arrives(tmp_path: Path) -> None:
             return {"semantic": batch * np.nan}
 
     with pytest.raises(ModelFileError, match="not finite"):
-        list(Blocks(Predictor(plan, Broken(plan)), lazy(np.zeros((900, 900, 3), np.float32)), where="x"))
+        list(Sections(Predictor(plan, Broken(plan)), lazy(np.zeros((900, 900, 3), np.float32)), where="x"))

@@ -1,0 +1,97 @@
+"""Files that are predicted in one piece: an image, the frames of a sequence, the pages of a stack."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from threading import Lock
+from time import perf_counter
+
+import numpy as np
+
+from reunet.contracts.results import Prediction
+from reunet.flows.predict.fields_of_view import field_of_view, in_view
+from reunet.flows.predict.outputs import Job, write_image, write_stack
+from reunet.flows.predict.track_files import TrackWriter
+from reunet.inference.predictor import Predictor
+from reunet.inference.sequence import SequencePredictor
+from reunet.io.header import ImageHeader
+from reunet.io.images import read_channels, read_pages
+from reunet.tasks.instances.tracks import linked
+
+Found = Iterator[tuple[np.ndarray, Prediction]]
+"""Images with what was found in them, one after the other."""
+
+
+def predict_at_once(
+    jobs: Sequence[Job],
+    headers: Sequence[ImageHeader],
+    predictor: Predictor | SequencePredictor,
+    engine: Lock,
+    latencies: list[float],
+) -> None:
+    """Predict one file, or the files of one sequence, and write what is found as it comes.
+
+    engine: held while it predicts. latencies: gets the seconds per frame of sequences, stacks and videos.
+    """
+    job, header, plan = jobs[0], headers[0], predictor.plan
+    if header.pages > 1:
+        pages = range(header.pages)
+        images = read_pages(job.source.path, header.pages, job.axes)
+        where: list[object] = [f"{job.source.path}, page {page + 1} of {header.pages}" for page in pages]
+        fields = (field_of_view(job, header, page) for page in pages)
+    else:
+        images = (read_channels((one.source.path, *one.source.channels), axes=one.axes) for one in jobs)
+        where = [one.source.path for one in jobs]
+        fields = (field_of_view(one, its) for one, its in zip(jobs, headers, strict=True))
+    predicted = _predicted(images, where, header.voxel, predictor, engine, latencies)
+    found: Found = (
+        (image, in_view(result, inside, plan.labels))
+        for (image, result), inside in zip(predicted, fields, strict=True)
+    )
+    if job.place is not None:
+        found = _tracked(job, found, header.voxel)
+    if header.pages > 1:
+        write_stack(job, plan, found)
+        return
+    for one, its, (image, result) in zip(jobs, headers, found, strict=True):
+        write_image(one, plan, its, image, result)
+
+
+def _predicted(
+    images: Iterator[np.ndarray],
+    where: list[object],
+    spacing: tuple[float, ...] | None,
+    predictor: Predictor | SequencePredictor,
+    engine: Lock,
+    latencies: list[float],
+) -> Found:
+    """Images read ahead of the result wait here: a window at most."""
+    waiting: deque[np.ndarray] = deque()
+
+    def read() -> Iterator[np.ndarray]:
+        for image in images:
+            waiting.append(image)
+            yield image
+
+    if isinstance(predictor, SequencePredictor):
+        results = predictor.predictions(read(), len(where), where=where)
+    else:
+        pairs = zip(read(), where, strict=True)
+        results = (predictor(image, where=here, spacing=spacing) for image, here in pairs)
+    for _ in where:
+        with engine:
+            began = perf_counter()
+            result = next(results)
+            if len(where) > 1:
+                latencies.append(perf_counter() - began)
+        yield waiting.popleft(), result
+
+
+def _tracked(job: Job, found: Found, spacing: tuple[float, ...] | None) -> Found:
+    """The objects get identities; their tracks are written at the end."""
+    tracks = TrackWriter()
+    for image, result in linked(found, spacing):
+        tracks.add(image, result)
+        yield image, result
+    tracks.write(job.tracks)

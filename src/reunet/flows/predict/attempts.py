@@ -1,0 +1,58 @@
+"""What came of predicting files: which failed and why, and what else there is to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from reunet.flows.predict.outputs import Job
+from reunet.progress import Progress
+
+
+@dataclass
+class Attempt:
+    """How the prediction of one file or sequence went.
+
+    reason: why it has no results, None if it has them. latencies: seconds from asking for a frame to what is
+    found in it, of all sequences, stacks and videos. unstated: volumes that tell no spacing.
+    """
+
+    reason: str | None = None
+    latencies: list[float] = field(default_factory=list)
+    unstated: list[Path] = field(default_factory=list)
+
+
+class Tally:
+    """What came of the groups, one by one in any order."""
+
+    def __init__(self, groups: Sequence[Sequence[Job]]) -> None:
+        self._groups = groups
+        self._attempts: dict[int, Attempt] = {}
+
+    def add(self, number: int, attempt: Attempt, progress: Progress) -> None:
+        """Count the group of that number as done."""
+        self._attempts[number] = attempt
+        progress.advance(len(self._groups[number]))
+
+    def failures(self, progress: Progress) -> dict[str, str]:
+        """{input: reason} of those that failed; what else there is to tell goes to `progress`."""
+        if seconds := [one for attempt in self._attempts.values() for one in attempt.latencies]:
+            progress.message(latency_of(seconds))
+        if unstated := [path for attempt in self._attempts.values() for path in attempt.unstated]:
+            names = ", ".join(path.name for path in unstated[:5])
+            progress.message(f"{len(unstated)} volume(s) state no voxel size and count as 1 mm: {names}")
+        return {
+            str(job.source.path): attempt.reason
+            for number, attempt in sorted(self._attempts.items())
+            if attempt.reason is not None
+            for job in self._groups[number]
+        }
+
+
+def latency_of(seconds: Sequence[float]) -> str:
+    """Of frames, in a line."""
+    median, most = (1000 * value for value in np.quantile(seconds, [0.5, 0.95]))
+    return f"{len(seconds)} frames: {median:.0f} ms each (median), 95 % within {most:.0f} ms"

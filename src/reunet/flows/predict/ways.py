@@ -1,0 +1,95 @@
+"""How a file can be predicted, told from its header: in one piece, section by section, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf, prod
+from pathlib import Path
+
+from reunet.errors import PlanError, TooLargeError
+from reunet.flows.predict.outputs import Job
+from reunet.inference.large import memory
+from reunet.inference.predictor import Predictor
+from reunet.inference.sequence import SequencePredictor
+from reunet.io.header import ImageHeader
+from reunet.io.images import image_suffix, read_header
+from reunet.io.lazy import is_array, lazy_header
+from reunet.machine import memory_bytes
+
+SHARE = 0.25
+"""Of the machine's memory, what one image may take in one piece unless it is said how much."""
+
+MOST_AT_ONCE = 2**26
+"""Pixels up to which an image is predicted in one piece, if memory allows: 8192 x 8192."""
+
+LAZY = frozenset({".tif", ".tiff", ".nii", ".nii.gz"})
+"""Image files of which parts can be read."""
+
+
+def header_of(job: Job, rank: int) -> ImageHeader:
+    """Of an image that is too large to be decoded too, if parts of it can be read. rank: its axes of space.
+
+    Raises ImageReadError, TooLargeError.
+    """
+    path = job.source.path
+    if not is_array(path):
+        try:
+            return read_header(path, job.axes)
+        except TooLargeError:
+            if not _has_parts(path):
+                raise
+    return lazy_header(path, rank=rank, axes=job.axes)
+
+
+def in_sections(
+    jobs: Sequence[Job],
+    header: ImageHeader,
+    predictor: Predictor | SequencePredictor,
+    max_memory: int | None,
+) -> bool:
+    """Whether a file is predicted section by section: for its format, its size or the memory allowed."""
+    job, path = jobs[0], jobs[0].source.path
+    if is_array(path):
+        return True
+    if len(jobs) > 1 or header.pages > 1 or job.source.channels or not _has_parts(path):
+        return False
+    if isinstance(predictor, SequencePredictor) or predictor.plan.input.size is not None:
+        return False
+    allowed = SHARE * (memory_bytes() or inf) if max_memory is None else max_memory
+    return prod(header.size) > MOST_AT_ONCE or _needed(job, header, predictor) > allowed
+
+
+def check_axes(job: Job, header: ImageHeader, rank: int) -> None:
+    """Raise PlanError for a volume where the run is for images, and the other way round."""
+    if header.is_volume != (rank == 3):
+        kinds = ("images", "volumes") if header.is_volume else ("volumes", "images")
+        raise PlanError(
+            f"this run was trained on {kinds[0]}",
+            where=job.source.path,
+            expected="volumes" if kinds[0] == "volumes" else "images with two axes",
+            received=f"{' x '.join(map(str, header.size))} (axes {header.axes})",
+            fix=f"use a run that was trained on {kinds[1]}",
+        )
+
+
+def check_memory(
+    job: Job, header: ImageHeader, predictor: Predictor | SequencePredictor, max_memory: int | None
+) -> None:
+    """Raise TooLargeError for a file that would take more than that in one piece."""
+    if max_memory is not None and (needed := _needed(job, header, predictor)) > max_memory:
+        raise TooLargeError(
+            "predicting this image would take more than the memory allowed",
+            where=job.source.path,
+            expected=f"at most {max_memory / 1e9:.1f} GB (--max-memory)",
+            received=f"about {needed / 1e9:.1f} GB for {' x '.join(map(str, header.size))} pixels",
+            fix="allow more memory, or cut the image into parts",
+        )
+
+
+def _has_parts(path: Path) -> bool:
+    """Whether parts of an image file can be read."""
+    return image_suffix(path) in LAZY
+
+
+def _needed(job: Job, header: ImageHeader, predictor: Predictor | SequencePredictor) -> int:
+    return memory.at_once(header, predictor, keep_probabilities=job.kinds.probabilities)
