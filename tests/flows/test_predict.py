@@ -202,6 +202,12 @@ def test_an_animated_gif_is_named(run: Path, tmp_path: Path) -> None:
     assert not files(tmp_path / "out")
 
 
+def test_a_run_on_single_images_has_no_use_for_sequences(run: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "a_1.png")
+    with pytest.raises(UsageError, match="--sequence"):
+        predict(run, tmp_path / "a_1.png", output=tmp_path / "out", sequence="{sequence}_{frame}")
+
+
 def test_nothing_is_deleted_when_the_run_cannot_be_loaded(run: Path, tmp_path: Path) -> None:
     write_image(tmp_path / "a.png")
     predict(run, tmp_path / "a.png", output=tmp_path / "out")

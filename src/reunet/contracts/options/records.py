@@ -222,6 +222,15 @@ class PredictOptions(EngineOptions, VerbOptions):
         )
     }
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.is_stream and len(self.inputs) > 1:
+            raise UsageError(
+                "standard input (-) is one stream, predicted frame by frame",
+                where="INPUT...",
+                fix="give no other input",
+            )
+
     @property
     def is_stream(self) -> bool:
         """Whether a stream is predicted, frame by frame."""

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from reunet.contracts.options.records import STANDARD_INPUT
 from reunet.contracts.results import Prediction, PredictResult
 from reunet.errors import ReunetError, StorageError
 from reunet.flows.predict.attempts import latency_of
@@ -23,7 +24,6 @@ from reunet.io.header import ImageHeader
 from reunet.io.video import video_frames
 from reunet.progress import Progress
 
-STANDARD_INPUT = Path("-")
 NAME = "stdin"
 """Results of the first frame are called stdin/000001."""
 

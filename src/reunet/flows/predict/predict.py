@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from reunet.contracts.options import PredictOptions, verb
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import PredictResult
 from reunet.contracts.run import RunFolder, read_facts
@@ -18,7 +19,7 @@ from reunet.errors import DataError, StorageError, UsageError
 from reunet.flows.predict.fields_of_view import outside_value
 from reunet.flows.predict.inputs import Source, find_sources, in_sequences, nearby
 from reunet.flows.predict.jobs import predict_all
-from reunet.flows.predict.live import STANDARD_INPUT, predict_live
+from reunet.flows.predict.live import predict_live
 from reunet.flows.predict.outputs import Job, Kinds
 from reunet.flows.predict.result_tables import PARTS, TABLES, remove_tables, write_tables
 from reunet.flows.predict.track_files import Place, track_name
@@ -28,48 +29,23 @@ from reunet.inference.choice import Choice, choices
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import Runtime
+from reunet.inference.sequence import SequencePredictor
 from reunet.progress import NullProgress, Progress
 
 
-def predict(
-    run: str | Path,
-    inputs: Sequence[str | Path] | str | Path,
-    *,
-    output: str | Path | None = None,
-    engine: str = "auto",
-    precision: str = "auto",
-    tta: bool = False,
-    fov: str | Path | None = None,
-    max_memory: int | None = None,
-    probabilities: bool = False,
-    overwrite: bool = False,
-    skip_existing: bool = False,
-    axes: str | None = None,
-    sequence: str | None = None,
-    cluster: str | None = None,
-    on_progress: Progress | None = None,
-) -> PredictResult:
+@verb(PredictOptions)
+def predict(options: PredictOptions) -> PredictResult:
     """Predict images and write what the tasks of the run find: masks, objects, boxes, classes.
 
-    Parameters
-    ----------
-    run: folder of a finished training.
-    inputs: image files, videos, and folders that are searched with everything below; or "-" alone, a video
-        stream on standard input that is predicted frame by frame while it comes.
-    output: folder for `masks/`, `instances/`, `overlays/`, objects.csv and so on; `RUN-predictions` when
-        None.
-    engine, precision, tta: see `reunet.load`.
-    fov: folder of field-of-view masks, named as in a dataset; outside (0) is background.
-    max_memory: bytes; an image that needs more is predicted section by section where its format allows that
-        (TIFF, OME-Zarr, NIfTI, .npy, HDF5), else listed among the failures. None: sections of a size of their
-        own for images that need more than a quarter of the machine's memory.
-    probabilities: write them as .npy too, (H, W, classes), (pages, H, W, classes) or (D, H, W, classes)
-        float32.
-    overwrite: replace results that exist. skip_existing: leave out images whose results exist.
-    axes: names the axes of TIFF stacks that do not say, such as "ZYX".
-    sequence: for a run on sequences, how file names tell sequence and frame, such as "{sequence}_{frame}".
-    cluster: address of a Dask scheduler whose workers predict, `tcp://HOST:PORT`, or `local:N` for N
-        processes on this machine. All see the same files under the same paths; max_memory is that of each.
+    The inputs are image files, videos, and folders that are searched with everything below; or "-" alone, a
+    video stream on standard input that is predicted frame by frame while it comes. The output folder gets
+    `masks/`, `instances/`, `overlays/`, objects.csv and so on. Fields of view are named as in a dataset;
+    outside of them (0) is background. An image that needs more than `max_memory` bytes is predicted block
+    by block where its format allows that (TIFF, OME-Zarr, NIfTI, .npy, HDF5), else listed among the
+    failures; when nothing is said, so are images that need more than a quarter of the machine's memory.
+    Probabilities are .npy files, (H, W, classes), (pages, H, W, classes) or (D, H, W, classes) float32.
+    `axes` names the axes of TIFF stacks that do not say. All processes of a cluster see the same files
+    under the same paths.
 
     Images above 67 million pixels are predicted section by section in any case: their masks are OME-Zarr
     where they are, else tiled TIFF; overlays and outlines are left out.
@@ -82,64 +58,88 @@ def predict(
     UsageError, DataError or StorageError before any work when the inputs or outputs make no sense,
     ClusterError for a cluster that cannot be used, and what `reunet.load` raises.
     """
-    if overwrite and skip_existing:
-        raise UsageError("--overwrite and --skip-existing contradict each other", fix="give one of them")
-    run = Path(run)
-    given = [inputs] if isinstance(inputs, (str, Path)) else inputs
-    folder = Path(output) if output is not None else _beside(run)
-    if STANDARD_INPUT in map(Path, given):
-        if len(given) > 1 or skip_existing or fov or sequence or max_memory or cluster:
-            raise UsageError(
-                "standard input (-) is one stream, predicted frame by frame",
-                fix="give no other input, and no --skip-existing, --fov, --sequence, --max-memory, --cluster",
-            )
-        kinds, progress = Kinds(RunFolder(run).plan().tasks, probabilities), on_progress or NullProgress()
-        predictor = load(run, engine, precision, tta)
-        return predict_live(sys.stdin.buffer, predictor, folder, kinds, progress, overwrite=overwrite)
-    sources = find_sources([Path(path) for path in given], exclude=folder)
-    fields = {} if fov is None else _find_fields(Path(fov), sources)
-    plan = RunFolder(run).plan()
-    kinds = Kinds(plan.tasks, probabilities)
-    groups = [
-        [Job(source, folder, fields.get(source), axes, kinds, place) for source, place in group]
-        for group in _together(sources, plan, sequence, axes)
-    ]
-    done = [skip_existing and all(job.is_done() for job in group) for group in groups]
+    run, progress = RunFolder(options.run), options.on_progress or NullProgress()
+    folder = options.output or _beside(options.run)
+    if options.is_stream:
+        kinds = Kinds(run.plan().tasks, options.probabilities)
+        stream, predictor = sys.stdin.buffer, load_for(options)
+        return predict_live(stream, predictor, folder, kinds, progress, overwrite=options.overwrite)
+    groups = _jobs(options, run, folder)
+    done = [options.skip_existing and all(job.is_done() for job in group) for group in groups]
     skipped = [job for group, is_done in zip(groups, done, strict=True) if is_done for job in group]
     groups = [group for group, is_done in zip(groups, done, strict=True) if not is_done]
     todo = [job for group in groups for job in group]
-    if not overwrite and not skip_existing:
+    if not options.overwrite and not options.skip_existing:
         _check_no_results(todo, folder)
-
-    progress = on_progress or NullProgress()
-    predictor = load(run, engine, precision, tta)
-    if fov is not None and "semantic" in plan.tasks:
+    predictor = load_for(options)
+    if options.fov is not None and "semantic" in predictor.plan.tasks:
         outside_value(predictor.plan.labels)
-    if engine == "auto" and predictor.runtime.name == "keras":
-        progress.message("this run has no exported engine: predicting with Keras, which is slower")
-    progress.message(measured_of(RunFolder(run), predictor.runtime))
-    if isinstance(predictor, Predictor) and (warning := changed_tile(RunFolder(run), predictor)):
-        progress.message(warning)
-    with nullcontext() if cluster is None else connected(cluster, run, folder, progress) as workers:
-        for job in todo:  # whatever happens from here on, no old result can be taken for a new one
-            job.remove_results()
-        has_tables = plan.tasks != ("semantic",) or (folder / PARTS).is_dir()
-        if has_tables:
-            remove_tables(folder)
-        progress.start("predicting", len(todo))
-        if workers is None:
-            failures = predict_all(groups, predictor, max_memory, progress)
-        else:
-            wanted = Engine.of(run, engine, precision, tta)
-            failures = predict_on(workers, wanted, groups, predictor, max_memory, progress)
-    if has_tables:
-        write_tables(folder)
+    _tell_engine(options, run, predictor, progress)
+    failures = _predict(groups, predictor, options, folder, progress)
     return PredictResult(
         output=folder,
         predicted=tuple(job.source.path for job in todo if str(job.source.path) not in failures),
         skipped=tuple(job.source.path for job in skipped),
         failures=failures,
     )
+
+
+def load_for(options: PredictOptions) -> Predictor | SequencePredictor:
+    """The predictor that was asked for."""
+    return load(options.run, options.engine, options.precision, options.tta)
+
+
+def _jobs(options: PredictOptions, run: RunFolder, folder: Path) -> list[list[Job]]:
+    """What there is to do, in groups that are predicted together."""
+    sources = find_sources(list(options.inputs), exclude=folder)
+    fields = {} if options.fov is None else _find_fields(options.fov, sources)
+    plan = run.plan()
+    kinds = Kinds(plan.tasks, options.probabilities)
+    return [
+        [Job(source, folder, fields.get(source), options.axes, kinds, place) for source, place in group]
+        for group in _together(sources, plan, options.sequence, options.axes)
+    ]
+
+
+def _predict(
+    groups: Sequence[Sequence[Job]],
+    predictor: Predictor | SequencePredictor,
+    options: PredictOptions,
+    folder: Path,
+    progress: Progress,
+) -> dict[str, str]:
+    """Predict here or on a cluster; why which file could not be."""
+    run, todo = options.run, [job for group in groups for job in group]
+    with (
+        nullcontext()
+        if options.cluster is None
+        else connected(options.cluster, run, folder, progress) as workers
+    ):
+        for job in todo:  # whatever happens from here on, no old result can be taken for a new one
+            job.remove_results()
+        has_tables = predictor.plan.tasks != ("semantic",) or (folder / PARTS).is_dir()
+        if has_tables:
+            remove_tables(folder)
+        progress.start("predicting", len(todo))
+        if workers is None:
+            failures = predict_all(groups, predictor, options.max_memory, progress)
+        else:
+            wanted = Engine.of(run, options.engine, options.precision, options.tta)
+            failures = predict_on(workers, wanted, groups, predictor, options.max_memory, progress)
+    if has_tables:
+        write_tables(folder)
+    return failures
+
+
+def _tell_engine(
+    options: PredictOptions, run: RunFolder, predictor: Predictor | SequencePredictor, progress: Progress
+) -> None:
+    """Say which engine predicts, what was measured of it, and what to expect."""
+    if options.engine == "auto" and predictor.runtime.name == "keras":
+        progress.message("this run has no exported engine: predicting with Keras, which is slower")
+    progress.message(measured_of(run, predictor.runtime))
+    if isinstance(predictor, Predictor) and (warning := changed_tile(run, predictor)):
+        progress.message(warning)
 
 
 def measured_of(run: RunFolder, runtime: Runtime) -> str:
@@ -156,10 +156,18 @@ def _together(
     """What is predicted together: images, or the frames of a sequence, with their places where objects get
     identities: in time, which a network for sequences in time takes for granted.
 
-    Raises UsageError where the tracks of two sequences would have one name.
+    Raises UsageError where the tracks of two sequences would have one name, and for a pattern that the run
+    has no use for.
     """
     clip, has_objects = plan.clip, "instances" in plan.tasks
     if clip is None and not has_objects:
+        if pattern is not None:
+            raise UsageError(
+                "this run predicts each image by itself",
+                where="--sequence",
+                received=pattern,
+                fix="leave --sequence out",
+            )
         return [[(source, None)] for source in sources]
     groups: list[list[tuple[Source, Place | None]]] = []
     names: list[str] = []
