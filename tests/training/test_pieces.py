@@ -8,12 +8,12 @@ import pytest
 from reunet.contracts.plan import Schedule
 from reunet.training import budget
 from reunet.training.budget import Costs, Pace, spend
-from reunet.training.schedule import Layout, due, learning_rate
+from reunet.training.schedule import Timeline, due, learning_rate
 
 
 def test_learning_rate_warms_up_and_ends_at_zero() -> None:
-    schedule, layout = Schedule(steps=1000, learning_rate=1e-3, warmup=0.1), Layout(1000)
-    rates = [learning_rate(schedule, layout.progress(step)) for step in range(1001)]
+    schedule, timeline = Schedule(steps=1000, learning_rate=1e-3, warmup=0.1), Timeline(1000)
+    rates = [learning_rate(schedule, timeline.progress(step)) for step in range(1001)]
     assert 0 < rates[0] < 2e-5
     assert max(rates) == pytest.approx(1e-3, rel=0.02)
     assert np.argmax(rates) == pytest.approx(100, abs=2)
@@ -22,7 +22,7 @@ def test_learning_rate_warms_up_and_ends_at_zero() -> None:
 
 
 def test_laying_out_anew_is_continuous_and_still_ends_at_one() -> None:
-    before = Layout(1000)
+    before = Timeline(1000)
     after = before.relaid(400, 700)
     assert after.progress(400) == before.progress(400)
     assert after.progress(700) == 1.0
@@ -32,7 +32,7 @@ def test_laying_out_anew_is_continuous_and_still_ends_at_one() -> None:
 
 @pytest.mark.parametrize(("total", "count"), [(1000, 10), (7, 10), (10, 3), (1, 1), (999, 100)])
 def test_what_is_due_happens_as_often_as_asked_and_at_the_end(total: int, count: int) -> None:
-    happened = [step for step in range(1, total + 1) if due(Layout(total), step, count)]
+    happened = [step for step in range(1, total + 1) if due(Timeline(total), step, count)]
     assert len(happened) == min(count, total)
     assert happened[-1] == total
 

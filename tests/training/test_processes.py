@@ -21,7 +21,7 @@ from reunet.contracts.plan import Plan
 from reunet.errors import UsageError
 from reunet.flows.train.checks import check_team
 from reunet.flows.train.train import train
-from reunet.training.processes import Team
+from reunet.training.processes import Processes
 
 needs_jax = pytest.mark.skipif(find_spec("jax") is None, reason="needs JAX")
 
@@ -153,6 +153,6 @@ def test_a_team_needs_numbers_and_an_address(
 
 
 def test_shares_are_the_batch() -> None:
-    assert [list(Team(3, number).share(6)) for number in range(3)] == [[0, 1], [2, 3], [4, 5]]
+    assert [list(Processes(3, number).share(6)) for number in range(3)] == [[0, 1], [2, 3], [4, 5]]
     with pytest.raises(UsageError, match="divisor of the batch of 4"):
-        Team(3, 0).share(4)
+        Processes(3, 0).share(4)

@@ -12,10 +12,7 @@ from typing import Any
 
 import keras
 
-from reunet.contracts.plan import Plan
-from reunet.contracts.run import RunFolder
 from reunet.errors import CheckpointError, InterruptedRunError, TrainingError
-from reunet.progress import Progress
 from reunet.sampling.loading import batches
 from reunet.sampling.patches import Batch, PatchSampler
 from reunet.training import budget, state
@@ -25,8 +22,8 @@ from reunet.training.checkpoint import load_checkpoint, save_checkpoint
 from reunet.training.compile import outputs_of
 from reunet.training.history import History
 from reunet.training.precision import training_precision
-from reunet.training.processes import ALONE, Team
-from reunet.training.schedule import Layout, due, learning_rate
+from reunet.training.schedule import Timeline, due, learning_rate
+from reunet.training.setting import Setting
 from reunet.training.signals import StopWish, stop_wish
 from reunet.training.validation import Validator
 
@@ -38,7 +35,7 @@ LOG_ROWS = 100
 class LoopState:
     """What the loop itself remembers from step to step, beside the variables of the model."""
 
-    layout: Layout
+    timeline: Timeline
     validations: int
     cases_used: int
     pace_was_checked: bool = False
@@ -52,9 +49,9 @@ class LoopState:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> LoopState:
-        """The state that `asdict` wrote. Raises CheckpointError when it is of another version."""
+        """The state that `as_json` wrote. Raises CheckpointError when it is of another version."""
         try:
-            return cls(**{**data, "layout": Layout(**data["layout"])})
+            return cls(Timeline(**data["layout"]), **{k: v for k, v in data.items() if k != "layout"})
         except (TypeError, KeyError) as cause:
             raise CheckpointError(
                 "the checkpoint was written by another version of reunet",
@@ -62,9 +59,14 @@ class LoopState:
                 fix="resume with that version, or train again",
             ) from cause
 
+    def as_json(self) -> dict[str, Any]:
+        """What a checkpoint holds of it; there the timeline is a `layout`."""
+        data = asdict(self)
+        return {"layout": data.pop("timeline"), **data}
+
 
 @dataclass(frozen=True)
-class Outcome:
+class Ending:
     """How a training ended."""
 
     steps: int
@@ -74,41 +76,28 @@ class Outcome:
 
 
 class Training:
-    """One run of the loop over a compiled model.
-
-    started: `time.monotonic()` of the moment from which the minutes count.
-    threads: background threads that prepare batches. team: the processes that train together; then `model`
-    is spread over them, and the validator has a model of its own.
+    """One run of the loop over a compiled model, which a team of several processes spreads over them; then
+    the validator has a model of its own.
     """
 
     def __init__(
-        self,
-        model: keras.Model,
-        plan: Plan,
-        run: RunFolder,
-        sampler: PatchSampler,
-        validator: Validator,
-        *,
-        progress: Progress,
-        started: float,
-        threads: int = 2,
-        team: Team = ALONE,
+        self, setting: Setting, model: keras.Model, sampler: PatchSampler, validator: Validator
     ) -> None:
-        self.team = team
-        self.model, self.plan, self.run = model, plan, run
-        self.sampler, self.validator = sampler, validator
-        self.progress, self.started, self.threads = progress, started, threads
+        plan = setting.plan
+        self.plan, self.run, self.progress, self.team = plan, setting.run, setting.progress, setting.team
+        self.started, self.threads = setting.started, setting.threads
+        self.model, self.sampler, self.validator = model, sampler, validator
         self.outputs = {name: head.name for name, (head, _) in outputs_of(plan.network).items()}
         self.plan_hash = hashlib.sha256(plan.model_dump_json().encode()).hexdigest()
         self._validation_s = 0.0
 
-    def fresh(self) -> Outcome:
+    def fresh(self) -> Ending:
         """Train from the first step."""
         self._loop = self._lay_out()
         self._save(0)
         return self._train(0, History(self.run.history_file))
 
-    def resumed(self) -> Outcome:
+    def resumed(self) -> Ending:
         """Go on from the latest intact checkpoint; the minutes count on from what they were then.
 
         Raises CheckpointError when there is none, or when the plan was changed since.
@@ -126,7 +115,7 @@ class Training:
         self._loop = LoopState.from_json(saved["loop"])
         self.started = time.monotonic() - self._loop.elapsed_s
         self.validator.use_cases = self._loop.cases_used
-        self.progress.message(f"resuming at step {step} of {self._loop.layout.total}")
+        self.progress.message(f"resuming at step {step} of {self._loop.timeline.total}")
         return self._train(step, History.resumed(self.run.history_file, step))
 
     # -- laying out the steps ------------------------------------------------------------------
@@ -136,7 +125,7 @@ class Training:
         if schedule.minutes is None:
             epoch_steps = self.sampler.patches_per_epoch / self.plan.batch
             steps = schedule.steps or math.ceil((schedule.epochs or 1) * epoch_steps)
-            return LoopState(Layout(steps), schedule.validations, cases)
+            return LoopState(Timeline(steps), schedule.validations, cases)
         self.progress.start("timing the first steps", None)
         with state.preserved(self.model), training_precision(self.plan.precision):
             feed = batches(self.sampler, 0, budget.WARM_UP_STEPS + budget.TIMED_STEPS, threads=self.threads)
@@ -153,38 +142,38 @@ class Training:
             f"{spent.steps} steps of {self.plan.batch} patches fit into the time left "
             f"({patches:.1f} patches/s, {spent.validations} validations of {self.validator.use_cases} images)"
         )
-        return LoopState(Layout(spent.steps), spent.validations, self.validator.use_cases)
+        return LoopState(Timeline(spent.steps), spent.validations, self.validator.use_cases)
 
     def _check_pace(self, step: int, pace: Pace) -> None:
         """Once, late in a training by minutes: fit the steps that are left into the time that is left."""
         loop, minutes = self._loop, self.plan.schedule.minutes
-        if minutes is None or loop.pace_was_checked or loop.layout.progress(step) < budget.CHECK_PACE_AT:
+        if minutes is None or loop.pace_was_checked or loop.timeline.progress(step) < budget.CHECK_PACE_AT:
             return
         if (seconds := self.team.agree([pace.seconds_per_step(step) or 0.0])[0]) == 0:
             return
         left = (minutes * 60 - self._elapsed() - budget.RESERVE_S) * budget.CAUTION
         total = int(self.team.agree([step + max(1, int(left / seconds))])[0])
         self._loop = replace(loop, pace_was_checked=True)
-        if abs(total / loop.layout.total - 1) < budget.TOLERANCE:
+        if abs(total / loop.timeline.total - 1) < budget.TOLERANCE:
             return
-        self.progress.message(f"the pace has changed: {total} steps instead of {loop.layout.total}")
-        self._loop = replace(self._loop, layout=loop.layout.relaid(step, total))
+        self.progress.message(f"the pace has changed: {total} steps instead of {loop.timeline.total}")
+        self._loop = replace(self._loop, timeline=loop.timeline.relaid(step, total))
         self._announce(step)
 
     # -- the loop ------------------------------------------------------------------------------
 
-    def _train(self, first: int, history: History) -> Outcome:
+    def _train(self, first: int, history: History) -> Ending:
         self._announce(first)
         step, feed, pace, saved_at = first, self._feed(first), Pace(first), time.monotonic()
         with stop_wish() as wish:
             elapsed, wished = self._elapsed_and_wished(wish)
-            while step < self._loop.layout.total and not self._is_over(elapsed):
-                rate = learning_rate(self.plan.schedule, self._loop.layout.progress(step))
+            while step < self._loop.timeline.total and not self._is_over(elapsed):
+                rate = learning_rate(self.plan.schedule, self._loop.timeline.progress(step))
                 loss = self._one_step(step, feed, rate)
                 step += 1
-                validated = due(self._loop.layout, step, self._loop.validations)
+                validated = due(self._loop.timeline, step, self._loop.validations)
                 score = self._validate(step) if validated else None
-                if validated or due(self._loop.layout, step, LOG_ROWS):
+                if validated or due(self._loop.timeline, step, LOG_ROWS):
                     self._log(history, step, rate, score)
                 self.progress.advance(1, loss=loss)
                 self._check_pace(step, pace)
@@ -197,7 +186,7 @@ class Training:
         unscored = self._loop.validated_at != step or not self.run.weights_file.is_file()
         if self.team.agree([unscored])[0]:
             self._validate(step)  # the time was up between two validations
-        return Outcome(step, self._loop.best_score, self._loop.best_step, self._elapsed())
+        return Ending(step, self._loop.best_score, self._loop.best_step, self._elapsed())
 
     def _elapsed_and_wished(self, wish: StopWish) -> tuple[float, int]:
         """Seconds since the start, and the signal that wants the training to end, if any."""
@@ -207,7 +196,7 @@ class Training:
     def _announce(self, step: int) -> None:
         """Start a bar over the steps that are left, so that its time left is right from the beginning."""
         title = f"training from step {step}" if step else "training"
-        self.progress.start(title, self._loop.layout.total - step)
+        self.progress.start(title, self._loop.timeline.total - step)
 
     def _feed(self, first: int) -> Iterator[Batch]:
         # The end is open: laying out anew may add steps.
@@ -238,10 +227,9 @@ class Training:
     def _validate(self, step: int) -> float | None:
         """Score the held-out cases; keep the weights when they are the best so far."""
         began, loop = time.monotonic(), self._loop
-        found = self._score(loop.best_score) if self.team.is_first else None
-        score, known = self.team.agree([found or 0.0, found is not None])
-        if self.team.count > 1:
-            found = score if known else None
+        scored = self._score(loop.best_score) if self.team.is_first else None
+        score, known = self.team.agree([scored or 0.0, scored is not None])
+        found = score if known else None
         gain = found is None or loop.best_score is None or found >= loop.best_score
         self._loop = replace(
             loop,
@@ -285,8 +273,8 @@ class Training:
     def _save(self, step: int) -> None:
         if not self.team.is_first:
             return
-        loop = asdict(replace(self._loop, elapsed_s=self._elapsed()))
-        facts = {"plan": self.plan_hash, "loop": loop}
+        loop = replace(self._loop, elapsed_s=self._elapsed())
+        facts = {"plan": self.plan_hash, "loop": loop.as_json()}
         save_checkpoint(self.run.checkpoints, step, state.capture(self.model), facts)
 
     def _interrupt(self, step: int, number: int) -> None:

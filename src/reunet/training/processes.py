@@ -10,34 +10,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reunet.contracts.plan import Plan
 from reunet.errors import TrainingError, UsageError
+
+if TYPE_CHECKING:
+    import keras
 
 PATIENCE_S = 60
 """Until processes that do not come are given up."""
 
 
 @dataclass(frozen=True)
-class Team:
-    """The processes of a training. count: how many. number: of this one, 0 for the first. A team of one is no
-    team: nothing is asked of it.
-    """
+class Processes:
+    """A `Team` of `count` processes, seen from the one of that `number`, 0 for the first."""
 
-    count: int = 1
-    number: int = 0
+    count: int
+    number: int
 
     @property
     def is_first(self) -> bool:
-        """Whether this process decides and writes."""
         return self.number == 0
 
     def share(self, batch: int) -> range:
-        """The places of a batch that this process fills. Raises UsageError for a batch that cannot be shared
-        out evenly.
-        """
         if batch % self.count:
             raise UsageError(
                 "the batch cannot be shared out evenly",
@@ -50,22 +48,14 @@ class Team:
         return range(self.number * part, (self.number + 1) * part)
 
     def agree(self, values: Sequence[float]) -> list[float]:
-        """The values of the first process; every process gives as many. All wait for each other."""
-        if self.count == 1:
-            return list(values)
         from jax.experimental import multihost_utils
 
         with self.watched():
-            return [
-                float(value) for value in multihost_utils.broadcast_one_to_all(np.array(values, np.float32))
-            ]
+            agreed = multihost_utils.broadcast_one_to_all(np.array(values, np.float32))
+        return [float(value) for value in agreed]
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """What all do together: when another process has ended, that is a TrainingError here."""
-        if self.count == 1:
-            yield
-            return
         import jax
 
         try:
@@ -78,21 +68,22 @@ class Team:
                 fix="start all of them again with --resume: it goes on from the last checkpoint",
             ) from cause
 
-    def spread(self) -> None:
-        """From now on, variables that are made are the same on all processes, and batches are shared."""
-        if self.count == 1:
-            return
+    def spread(self, model: keras.Model, plan: Plan) -> keras.Model:
+        """A second model with the same values, whose variables lie on the devices of all processes."""
         import jax
         import keras
+
+        from reunet.training.compile import compiled_network
+        from reunet.training.state import capture, restore
 
         devices = [f"{device.platform}:{device.id}" for device in jax.devices()]
         mesh = keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)
         keras.distribution.set_distribution(mesh)
+        trained = compiled_network(plan)
+        restore(trained, capture(model))
+        return trained
 
     def leave(self) -> None:
-        """Wait for the others, and be alone from now on."""
-        if self.count == 1:
-            return
         import jax
         import keras
 
@@ -101,10 +92,7 @@ class Team:
             jax.distributed.shutdown()
 
 
-ALONE = Team()
-
-
-def join(count: int, number: int, coordinator: str) -> Team:
+def join(count: int, number: int, coordinator: str) -> Processes:
     """Become one of `count` processes that meet at `coordinator`, HOST:PORT of the first one.
 
     Call before anything is computed. Raises TrainingError when they do not meet in time.
@@ -112,9 +100,8 @@ def join(count: int, number: int, coordinator: str) -> Team:
     import jax
 
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    options: dict[str, Any] = {"initialization_timeout": PATIENCE_S}
     try:
-        jax.distributed.initialize(coordinator, count, number, **options)
+        jax.distributed.initialize(coordinator, count, number, initialization_timeout=PATIENCE_S)
     except (RuntimeError, ValueError) as cause:
         raise TrainingError(
             "the processes of this training did not meet",
@@ -122,4 +109,4 @@ def join(count: int, number: int, coordinator: str) -> Team:
             received=str(cause).splitlines()[0],
             fix="start every process with the same --processes and --coordinator, which all must reach",
         ) from cause
-    return Team(count, number)
+    return Processes(count, number)

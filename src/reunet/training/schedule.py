@@ -11,7 +11,7 @@ POWER = 0.9
 
 
 @dataclass(frozen=True)
-class Layout:
+class Timeline:
     """The steps of a training: `total` of them; from `changed_at` on they were laid out anew.
 
     progress_then: the progress (0..1) that had been reached at `changed_at`.
@@ -27,8 +27,8 @@ class Layout:
         done = min(max(step - self.changed_at, 0) / left, 1.0)
         return self.progress_then + (1.0 - self.progress_then) * done
 
-    def relaid(self, step: int, total: int) -> Layout:
-        """A layout that ends at `total` steps and goes on from today's progress."""
+    def relaid(self, step: int, total: int) -> Timeline:
+        """A timeline that ends at `total` steps and goes on from today's progress."""
         return replace(self, total=max(total, step + 1), changed_at=step, progress_then=self.progress(step))
 
 
@@ -40,10 +40,10 @@ def learning_rate(schedule: Schedule, progress: float) -> float:
     return float(schedule.learning_rate * max(remaining, 0.0) ** POWER)
 
 
-def due(layout: Layout, step: int, count: int) -> bool:
+def due(timeline: Timeline, step: int, count: int) -> bool:
     """Whether something that happens `count` times, evenly spread, happens after `step` steps.
 
     The last time is at the end. Stays right when the steps are laid out anew.
     """
-    before, now = layout.progress(step - 1), layout.progress(step)
-    return step >= layout.total or int(now * count + 1e-9) > int(before * count + 1e-9)
+    before, now = timeline.progress(step - 1), timeline.progress(step)
+    return step >= timeline.total or int(now * count + 1e-9) > int(before * count + 1e-9)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from reunet.contracts.plan import Plan
-from reunet.contracts.run import RunFolder
 from reunet.datasets.cache import CaseArrays
 from reunet.export import int8
 from reunet.export.measure import Trial
@@ -16,20 +15,19 @@ from reunet.export.openvino import export_engine
 from reunet.flows.evaluate.evaluate import evaluate_split
 from reunet.flows.prepare import Prepared, as_planned
 from reunet.inference.choice import choices
-from reunet.progress import Progress
 from reunet.sampling.patches import PatchSampler
 from reunet.storage import write_text
 from reunet.tasks import task
 from reunet.tasks.base import Task
 from reunet.tasks.work import Work
-from reunet.training.loop import Outcome
+from reunet.training.loop import Ending
+from reunet.training.setting import Setting
 from reunet.training.validation import Validator
 
 
-def finish(
-    run: RunFolder, plan: Plan, prepared: Prepared, validator: Validator, outcome: Outcome, progress: Progress
-) -> None:
+def finish(setting: Setting, prepared: Prepared, validator: Validator, ending: Ending) -> None:
     """Turn trained weights into a finished run folder. The model of `validator` holds the best weights."""
+    run, plan, progress = setting.run, setting.plan, setting.progress
     progress.start("fitting thresholds on the held-out images", None)
     validator.calibrate().write(run.calibration_file)
     progress.start("exporting the engine", None)
@@ -40,7 +38,7 @@ def finish(
         progress.message(choice.summary)
     progress.start("evaluating the held-out images", None)
     metrics = evaluate_split(run, prepared, progress).metrics
-    write_text(run.path / "model_card.md", model_card(plan, prepared, outcome, metrics))
+    write_text(run.path / "model_card.md", model_card(plan, prepared, ending, metrics))
 
 
 def tiles_of(cases: Sequence[CaseArrays], plan: Plan, count: int = 8) -> np.ndarray:
@@ -51,7 +49,7 @@ def tiles_of(cases: Sequence[CaseArrays], plan: Plan, count: int = 8) -> np.ndar
     return images
 
 
-def model_card(plan: Plan, prepared: Prepared, outcome: Outcome, metrics: Mapping[str, Any]) -> str:
+def model_card(plan: Plan, prepared: Prepared, ending: Ending, metrics: Mapping[str, Any]) -> str:
     """What somebody who gets only this folder should know about the model.
 
     metrics: of the held-out images, the content of their metrics.json.
@@ -77,8 +75,8 @@ def model_card(plan: Plan, prepared: Prepared, outcome: Outcome, metrics: Mappin
         f"Network: {plan.network.preset}, filters {list(plan.network.filters)}, "
         f"{plan.network.normalisation} normalisation, backend {plan.backend}, seed {plan.seed}.\n"
         f"Input: {plan.input.channels} channel(s), normalised by {normalised}.\n\n"
-        f"Trained on {len(prepared.train)} images for {outcome.steps} steps "
-        f"({outcome.seconds / 60:.1f} minutes); weights of step {outcome.best_step}.\n"
+        f"Trained on {len(prepared.train)} images for {ending.steps} steps "
+        f"({ending.seconds / 60:.1f} minutes); weights of step {ending.best_step}.\n"
         f"On held-out images (they chose these weights, so expect a little less on new ones):\n\n"
         f"{scores}\n"
         f"{notes}"

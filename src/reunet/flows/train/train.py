@@ -6,6 +6,7 @@ import shutil
 import time
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
 
@@ -13,6 +14,7 @@ from reunet.backend import choose_backend, use_backend
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import TrainResult
 from reunet.contracts.run import RunFolder, read_facts
+from reunet.contracts.sizes import margin
 from reunet.errors import UsageError
 from reunet.flows.arguments import TrainArguments, spread
 from reunet.flows.plan import read_options
@@ -30,7 +32,8 @@ from reunet.planning import PlanRequest, make_plan
 from reunet.progress import NullProgress, Progress
 from reunet.storage import folder_lock, write_json
 from reunet.tasks.work import Work
-from reunet.training.processes import ALONE, Team, join
+from reunet.training.setting import Setting
+from reunet.training.team import ALONE, Team
 
 if TYPE_CHECKING:
     import keras
@@ -112,7 +115,9 @@ def train(
                 _begin_folder(run, made, prepared)
             if team.is_first:
                 team.agree([0])
-            return _train_and_finish(own, model, made, prepared, progress, started, team)
+            threads = cores() if workers is None else workers
+            setting = Setting(made, run, progress, started, threads, team)
+            return _train_and_finish(setting, model, prepared, resume=resume)
     finally:
         if team.is_first:
             with suppress(OSError):  # a training that could not begin leaves no folder behind
@@ -130,6 +135,8 @@ def _joined(backend: str, address: tuple[int, int, str] | None) -> Team:
             received=f"--backend {backend}",
             fix="give --backend jax, or a plan that was made for it",
         )
+    from reunet.training.processes import join
+
     return join(*address)
 
 
@@ -196,49 +203,29 @@ def _network(plan: Plan, options: TrainOptions, progress: Progress) -> keras.Mod
 
 
 def _train_and_finish(
-    options: TrainOptions,
-    model: keras.Model,
-    plan: Plan,
-    prepared: Prepared,
-    progress: Progress,
-    started: float,
-    team: Team,
+    setting: Setting, model: keras.Model, prepared: Prepared, *, resume: bool
 ) -> TrainResult:
-    from reunet.contracts.sizes import margin
+    """Train from the first step, or on from the latest checkpoint; the first process finishes the folder."""
     from reunet.flows.train.finish import finish
     from reunet.sampling.patches import PatchSampler
-    from reunet.training.compile import compiled_network
     from reunet.training.loop import Training
-    from reunet.training.state import capture, load_weights, restore
+    from reunet.training.state import load_weights
     from reunet.training.validation import Validator
 
-    run, lost = options.run, margin(plan.network)
-    cases = as_planned(prepared.train, plan)
-    targets = Work.of(plan).targets
-    share = team.share(plan.batch)
-    sampler = PatchSampler(cases, plan, targets=targets, margin=lost, share=share)
-    plain = PatchSampler(cases, plan, targets=targets, margin=lost, augment=False)
-    validator = Validator(model, plan, plain, prepared.val)
-    trained = model
-    if team.count > 1:
-        team.spread()
-        trained = compiled_network(plan)
-        restore(trained, capture(model))
-    training = Training(
-        trained,
+    plan, run, team = setting.plan, setting.run, setting.team
+    draw = partial(
+        PatchSampler,
+        as_planned(prepared.train, plan),
         plan,
-        run,
-        sampler,
-        validator,
-        progress=progress,
-        started=started,
-        threads=cores() if options.workers is None else options.workers,
-        team=team,
+        targets=Work.of(plan).targets,
+        margin=margin(plan.network),
     )
-    outcome = training.resumed() if options.resume else training.fresh()
+    sampler = draw(share=team.share(plan.batch))
+    validator = Validator(model, plan, draw(augment=False), prepared.val)
+    training = Training(setting, team.spread(model, plan), sampler, validator)
+    ending = training.resumed() if resume else training.fresh()
     team.leave()
-    if not team.is_first:
-        return TrainResult(run.path, outcome.steps, outcome.best_score, outcome.seconds)
-    load_weights(model, plan, run.verified_weights(plan))
-    finish(run, plan, prepared, validator, outcome, progress)
-    return TrainResult(run.path, outcome.steps, outcome.best_score, outcome.seconds)
+    if team.is_first:
+        load_weights(model, plan, run.verified_weights(plan))
+        finish(setting, prepared, validator, ending)
+    return TrainResult(run.path, ending.steps, ending.best_score, ending.seconds)
