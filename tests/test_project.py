@@ -1,18 +1,24 @@
-"""The frame: floors of the house, the public face, and the set-up script."""
+"""The frame: floors of the house, its measures, the public face, and the set-up script."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import grimp
+import numpy as np
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 import reunet
 
@@ -25,6 +31,19 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 def read_yaml(file: Path) -> Any:
     return yaml.safe_load(file.read_text("utf-8"))
+
+
+MOST_LINES, MOST_PARAMETERS = 50, 8
+
+TOO_LONG = {
+    "flows.compare.compare:compare",
+    "flows.predict.predict:predict",
+    "flows.train.train:train",
+    "planning.fingerprint:take_fingerprint",
+    "planning.rules:make_plan",
+}
+TOO_WIDE = {"training.loop:__init__"}
+"""What is still to be taken apart; nothing may be added."""
 
 
 def test_the_public_face_is_complete() -> None:
@@ -45,6 +64,41 @@ def test_every_room_stands_on_a_floor() -> None:
         path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
     }
     assert rooms - {"__init__"} == floors
+
+
+@pytest.fixture(scope="module")
+def measures() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("measure_house", ROOT / "scripts" / "measure_house.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_functions_are_short_and_take_few_parameters(measures: ModuleType) -> None:
+    """Public verbs, on the command line too, have a parameter for each option."""
+    found = list(measures.functions(ROOT / "src" / "reunet"))
+    long = {one.name for one in found if one.lines > MOST_LINES} - TOO_LONG
+    assert not long, f"more than {MOST_LINES} lines of code: take them apart"
+    verbs = {one.name for one in found if one.name.rpartition(":")[2] in reunet.__all__}
+    wide = {one.name for one in found if one.parameters > MOST_PARAMETERS} - verbs - TOO_WIDE
+    assert not wide, f"more than {MOST_PARAMETERS} parameters: make a record of those that belong together"
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    """Imports inside functions count, those for types alone do not."""
+    graph = grimp.build_graph("reunet", exclude_type_checking_imports=True, cache_dir=None)
+    place = {name: i for i, name in enumerate(sorted(graph.modules))}
+    edges = [
+        (place[name], place[other])
+        for name in place
+        for other in graph.find_modules_directly_imported_by(name)
+    ]
+    table = coo_array((np.ones(len(edges)), np.array(edges).T), (len(place), len(place)))
+    _, group = connected_components(table, connection="strong")
+    circles = {tuple(name for name, i in place.items() if group[i] == one) for one in group}
+    assert not [circle for circle in circles if len(circle) > 1], "take what both need into a room below"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
