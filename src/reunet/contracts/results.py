@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -51,6 +52,7 @@ class Prediction:
     frame to frame; else None.
     boxes: of objects, with classes and scores; candidates: these and those of scores below the thresholds.
     category: index of the class of the image. category_probabilities: (classes,) float32.
+    numbers: of the whole image, by name.
     """
 
     labels: np.ndarray | None = None
@@ -62,6 +64,7 @@ class Prediction:
     candidates: Boxes | None = None
     category: int | None = None
     category_probabilities: np.ndarray | None = None
+    numbers: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)

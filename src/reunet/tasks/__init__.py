@@ -38,6 +38,11 @@ def task(name: str) -> Task:
     return found
 
 
+def every_task() -> tuple[Task, ...]:
+    """All tasks, in the order of the registry."""
+    return tuple(map(task, ROOMS))
+
+
 def check_tasks(asked: Iterable[str]) -> None:
     """Raise UsageError for a task that is not there."""
     for name in asked:

@@ -18,6 +18,7 @@ from reunet.contracts.truth import Truth
 from reunet.sampling.boxes import resized
 from reunet.sampling.resize import resize
 from reunet.tasks.headline import Headline
+from reunet.tasks.outputs import Output, Page, Told
 from reunet.tasks.scorer import Scorer
 
 
@@ -60,6 +61,8 @@ class Task(ABC):
     name: as in `--task`. title: the same for people. score: what its validation score is, in words.
     learned_from: kinds of annotation that it can be learned from, its own first. reach: by the number of axes
     of space, how many pixels around a section its decoding must see: more than the largest object has.
+    outputs: files of an image that is predicted. has_tables: tables tell of its results. has_identities: in
+    time its objects get identities (`reunet.tasks.instances.tracks`).
     """
 
     name: str
@@ -67,6 +70,9 @@ class Task(ABC):
     score: str
     learned_from: tuple[str, ...]
     reach: Mapping[int, int] = {2: 0, 3: 0}
+    outputs: tuple[Output, ...] = ()
+    has_tables: bool = True
+    has_identities: bool = False
 
     @abstractmethod
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:
@@ -99,6 +105,21 @@ class Task(ABC):
     def turned(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
         """Those of its heads whose channels have a direction, after a mirroring along `axes`."""
         return {}
+
+    def described(self, result: Prediction, page: Page) -> Told:
+        """What the tables tell of what it found."""
+        return Told()
+
+    def drawn(self, image: np.ndarray, result: Prediction, labels: LabelMap) -> np.ndarray | None:
+        """What it found over an image (H, W, C) or picture, (H, W, 3) uint8; None for nothing to draw."""
+        return None
+
+    def within(self, result: Prediction, inside: np.ndarray, labels: LabelMap) -> Prediction:
+        """The result without what it found outside of a field of view, bool (*space)."""
+        return result
+
+    def check_outside(self, labels: LabelMap) -> None:  # noqa: B027  (most tasks write nothing there)
+        """Raise UsageError where nothing can be written outside of a field of view."""
 
     def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
         """Thresholds from held-out images."""

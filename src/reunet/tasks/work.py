@@ -13,7 +13,7 @@ from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import PlanError, UsageError
-from reunet.tasks import names, task
+from reunet.tasks import every_task, names, task
 from reunet.tasks.base import Classes, Maps, Pairs
 
 MOST_SPECIFIC = ("instances", "boxes", "masks", "categories")
@@ -91,7 +91,7 @@ def choose_tasks(asked: Sequence[str], kinds: Collection[str]) -> tuple[str, ...
     kinds: of annotation in the training set, see `Case.kinds`. Raises UsageError for a task that cannot be
     learned from these.
     """
-    known = sorted(map(task, names()), key=lambda one: MOST_SPECIFIC.index(one.learned_from[0]))
+    known = sorted(every_task(), key=lambda one: MOST_SPECIFIC.index(one.learned_from[0]))
     fitting = [one.name for one in known if set(one.learned_from) & set(kinds)]
     chosen = dict.fromkeys(fitting[0] if name == "auto" and fitting else name for name in asked)
     for name in chosen:

@@ -22,6 +22,7 @@ from reunet.inference.sequence import SequencePredictor
 from reunet.io.annotations.ctc import read_tracks
 from reunet.io.images import volume_spacing
 from reunet.sampling.windows import sequences
+from reunet.tasks import task
 from reunet.tasks.instances.tracks import linked
 
 
@@ -80,7 +81,7 @@ def loaders_of(predictor: Predictor | SequencePredictor, images: Sequence[Labell
         in_time = sequence is not None and sequence.axis == "T"
         if sequence is not None and in_time:
             frames = _placed(frames, sequence)
-        has_identities = in_time and "instances" in predictor.plan.tasks
+        has_identities = in_time and any(task(name).has_identities for name in predictor.plan.tasks)
         if isinstance(predictor, SequencePredictor) or has_identities:
             run = _SequenceRun(predictor, frames, has_identities=has_identities)
             loaders |= {one.id: partial(run.load, number) for number, one in enumerate(frames) if one.scored}

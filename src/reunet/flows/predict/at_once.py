@@ -49,7 +49,7 @@ def predict_at_once(
         (image, in_view(result, inside, plan.labels))
         for (image, result), inside in zip(predicted, fields, strict=True)
     )
-    if job.place is not None:
+    if job.moment is not None:
         found = _tracked(job, found, header.voxel)
     if header.pages > 1:
         write_stack(job, plan, found)

@@ -26,7 +26,7 @@ from reunet.flows.predict.mosaic import (
     suffix_of,
 )
 from reunet.flows.predict.outputs import Job
-from reunet.flows.predict.result_tables import described_sections, write_part
+from reunet.flows.predict.result_tables import described, write_part
 from reunet.inference.large.sections import Sections
 from reunet.inference.predictor import Predictor
 from reunet.io.header import ImageHeader
@@ -36,6 +36,7 @@ from reunet.io.masks import to_values
 from reunet.io.nifti import write_nifti
 from reunet.slices import Slices, all_of
 from reunet.storage import publish_file, scratch_folder
+from reunet.tasks.outputs import Page
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -73,7 +74,7 @@ def predict_large(
         sections = Sections(
             predictor, image, where=source, max_memory=max_memory, keep_probabilities=job.kinds.probabilities
         )
-        if job.kinds.probabilities and "semantic" in plan.tasks:
+        if job.kinds.tells("probabilities"):
             shape = (*header.size, len(plan.labels.outputs))
             open_memmap(scratch / PROBABILITIES, "w+", np.float32, shape)
         if spread is None:
@@ -89,8 +90,9 @@ def predict_large(
         _publish(job, scratch, header, plan.labels, Mosaic(job, header, placed, sections.ids), each)
         if job.part is not None:
             names = job.source.name.as_posix(), job.source.name.with_name(source.name).as_posix()
-            objects = sections.objects if "instances" in plan.tasks else None
-            write_part(job.part, job.tasks, [described_sections(names, header.size, found, objects, plan)])
+            objects = sections.objects if job.kinds.tells("instances") else None
+            page = Page(header.size, plan.labels, plan.categories, objects=objects)
+            write_part(job.part, job.tasks, [described(names, found, page)])
 
 
 def _spread_out(sections: Sections, job: Job, scratch: Path, spread: Spread) -> Sequence[PredictedPiece]:

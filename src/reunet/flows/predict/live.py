@@ -23,6 +23,7 @@ from reunet.inference.sequence import SequencePredictor
 from reunet.io.header import ImageHeader
 from reunet.io.video import video_frames
 from reunet.progress import Progress
+from reunet.tasks import every_task
 
 NAME = "stdin"
 """Results of the first frame are called stdin/000001."""
@@ -48,8 +49,7 @@ def predict_live(
     done: list[Path] = []
     failures: dict[str, str] = {}
     seconds: list[float] = []
-    has_tables = kinds.tasks != ("semantic",)
-    if has_tables:
+    if kinds.has_tables:
         remove_tables(folder)
     progress.start("predicting", None)
     try:
@@ -65,7 +65,7 @@ def predict_live(
     except ReunetError as cause:
         failures[str(STANDARD_INPUT)] = str(cause)
     finally:
-        if has_tables:
+        if kinds.has_tables:
             write_tables(folder)
     if seconds:
         progress.message(latency_of(seconds))
@@ -84,8 +84,10 @@ def _found(
 
 def _make_room(folder: Path, overwrite: bool) -> None:
     """Remove the results of an earlier stream. Raises StorageError when there are some that should stay."""
-    kinds = ("masks", "instances", "overlays", "geojson", "rois", "probabilities", PARTS)
-    existing = [folder / kind / NAME for kind in kinds if os.path.isdir(folder / kind / NAME)]
+    kinds = dict.fromkeys(output.kind for one in every_task() for output in one.outputs)
+    existing = [
+        folder / kind / NAME for kind in (*kinds, "overlays", PARTS) if os.path.isdir(folder / kind / NAME)
+    ]
     if existing and not overwrite:
         raise StorageError(
             "results of standard input exist already",

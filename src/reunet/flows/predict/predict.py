@@ -16,13 +16,12 @@ from reunet.contracts.run import RunFolder, read_facts
 from reunet.datasets.folders import image_files, stem_of
 from reunet.datasets.pairs import FOV_ENDINGS, partners_of
 from reunet.errors import DataError, StorageError, UsageError
-from reunet.flows.predict.fields_of_view import outside_value
 from reunet.flows.predict.inputs import Source, find_sources, in_sequences, nearby
 from reunet.flows.predict.jobs import predict_all
 from reunet.flows.predict.live import predict_live
 from reunet.flows.predict.outputs import Job, Kinds
 from reunet.flows.predict.result_tables import PARTS, TABLES, remove_tables, write_tables
-from reunet.flows.predict.track_files import Place, track_name
+from reunet.flows.predict.track_files import Moment, track_name
 from reunet.flows.remote import Engine, connected, predict_on
 from reunet.inference.agreement import changed_tile
 from reunet.inference.choice import Choice, choices
@@ -31,6 +30,7 @@ from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import Runtime
 from reunet.inference.sequence import SequencePredictor
 from reunet.progress import NullProgress, Progress
+from reunet.tasks import task
 
 
 @verb(PredictOptions)
@@ -72,8 +72,8 @@ def predict(options: PredictOptions) -> PredictResult:
     if not options.overwrite and not options.skip_existing:
         _check_no_results(todo, folder)
     predictor = load_for(options)
-    if options.fov is not None and "semantic" in predictor.plan.tasks:
-        outside_value(predictor.plan.labels)
+    for one in predictor.work.tasks if options.fov is not None else ():
+        one.check_outside(predictor.plan.labels)
     _tell_engine(options, run, predictor, progress)
     failures = _predict(groups, predictor, options, folder, progress)
     return PredictResult(
@@ -96,7 +96,7 @@ def _jobs(options: PredictOptions, run: RunFolder, folder: Path) -> list[list[Jo
     plan = run.plan()
     kinds = Kinds(plan.tasks, options.probabilities)
     return [
-        [Job(source, folder, fields.get(source), options.axes, kinds, place) for source, place in group]
+        [Job(source, folder, fields.get(source), options.axes, kinds, moment) for source, moment in group]
         for group in _together(sources, plan, options.sequence, options.axes)
     ]
 
@@ -117,7 +117,7 @@ def _predict(
     ):
         for job in todo:  # whatever happens from here on, no old result can be taken for a new one
             job.remove_results()
-        has_tables = predictor.plan.tasks != ("semantic",) or (folder / PARTS).is_dir()
+        has_tables = any(job.part for job in todo) or (folder / PARTS).is_dir()
         if has_tables:
             remove_tables(folder)
         progress.start("predicting", len(todo))
@@ -152,14 +152,14 @@ def measured_of(run: RunFolder, runtime: Runtime) -> str:
 
 def _together(
     sources: Sequence[Source], plan: Plan, pattern: str | None, axes: str | None
-) -> list[list[tuple[Source, Place | None]]]:
-    """What is predicted together: images, or the frames of a sequence, with their places where objects get
+) -> list[list[tuple[Source, Moment | None]]]:
+    """What is predicted together: images, or the frames of a sequence, with their moments where objects get
     identities: in time, which a network for sequences in time takes for granted.
 
     Raises UsageError where the tracks of two sequences would have one name, and for a pattern that the run
     has no use for.
     """
-    clip, has_objects = plan.clip, "instances" in plan.tasks
+    clip, has_objects = plan.clip, any(task(name).has_identities for name in plan.tasks)
     if clip is None and not has_objects:
         if pattern is not None:
             raise UsageError(
@@ -169,13 +169,13 @@ def _together(
                 fix="leave --sequence out",
             )
         return [[(source, None)] for source in sources]
-    groups: list[list[tuple[Source, Place | None]]] = []
+    groups: list[list[tuple[Source, Moment | None]]] = []
     names: list[str] = []
     for film in in_sequences(sources, pattern, axes):
         assumed = clip is not None and clip.axis == "T" and film.axes != "Z" and len(film.axes) < 2
         if has_objects and (film.axes == "T" or assumed):
             names.append(film.name)
-            groups.append([(one, Place(film.name, i)) for i, one in enumerate(film.sources)])
+            groups.append([(one, Moment(film.name, i)) for i, one in enumerate(film.sources)])
         elif clip is None:
             groups += [[(source, None)] for source in film.sources]
         else:

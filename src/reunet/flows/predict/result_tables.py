@@ -1,4 +1,4 @@
-"""The tables of an output folder: objects.csv, classes.csv and predictions.json.
+"""The tables of an output folder: objects.csv, classes.csv, numbers.csv and predictions.json.
 
 Each image leaves a part, a JSON file of its own; the tables are made from all parts that lie in the folder,
 so that they are complete whichever images the last call predicted.
@@ -8,100 +8,42 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reunet.contracts.boxes import Boxes
-from reunet.contracts.plan import Plan
 from reunet.contracts.results import Prediction
 from reunet.errors import StorageError
-from reunet.flows.predict.track_files import Place
-from reunet.io.annotations.coco_write import box_entries, object_entries, write_coco
+from reunet.io.annotations.coco_write import write_coco
 from reunet.io.annotations.table import write_table
 from reunet.storage import read_json, write_text
-from reunet.tasks.instances.properties import majority_class, object_table
+from reunet.tasks import every_task
+from reunet.tasks.outputs import Columns, Page
+from reunet.tasks.scorer import as_json
 
 PARTS = "objects"
 """Folder of the parts."""
 
-TABLES = ("objects.csv", "classes.csv", "predictions.json")
+TABLES = ("objects.csv", "classes.csv", "numbers.csv", "predictions.json")
 
-Columns = dict[str, list[Any]]
 Found = dict[str, Any]
 """What a part holds of an image or page: JSON values."""
 
 
-def described(
-    names: tuple[str, str],
-    image: np.ndarray,
-    result: Prediction,
-    plan: Plan,
-    spacing: tuple[float, ...] | None = None,
-    place: Place | None = None,
-) -> Found:
-    """What the tables tell of one image (*space, C), as JSON values.
-
-    names: of the image as of its other results, and of its file. spacing: of a volume's voxels in mm.
-    place: of a frame whose objects have identities.
-    COCO has no volumes: their objects are in objects.csv only.
-    """
-    labels, ids = plan.labels, result.instances
-    tables: list[Columns] = []
-    entries: list[dict[str, Any]] = []
-    if ids is not None:
-        classes = majority_class(ids, result.labels, labels)
-        table = object_table(ids, image, spacing=spacing, classes=classes)
-        table["class"] = np.array(labels.names, object)[table["class"]]
-        if place is not None and result.parents is not None:
-            count, track = len(table["id"]), table["id"]
-            table["sequence"], table["frame"] = np.full(count, place.sequence), np.full(count, place.frame)
-            table["track"], table["parent"] = track, result.parents[track]
-        tables.append(_listed(table))
-        entries += object_entries(ids, classes) if ids.ndim == 2 else ()
-    if result.boxes is not None:
-        tables.append(_listed(_box_table(result.boxes, labels.names)))
-        entries += box_entries(result.boxes)
-    size = list(image.shape[:-1])
-    found: Found = {"image": names[0], "file": names[1], "size": size, "tables": tables}
-    if tables and image.ndim == 3:
-        found["annotations"] = entries
-        found["categories"] = [[entry.id, entry.name] for entry in labels.classes]
-    return found | _described_class(result, plan)
-
-
-def described_sections(
-    names: tuple[str, str],
-    size: tuple[int, ...],
-    result: Prediction,
-    objects: Mapping[str, np.ndarray] | None,
-    plan: Plan,
-) -> Found:
-    """The same of an image that was predicted section by section; its outlines are not in COCO.
-
-    objects: what is known of them, see `Sections.objects`.
-    """
-    tables = []
-    if objects is not None:
-        tables.append(_listed({**objects, "class": np.array(plan.labels.names, object)[objects["class"]]}))
-    if result.boxes is not None:
-        tables.append(_listed(_box_table(result.boxes, plan.labels.names)))
-    found: Found = {"image": names[0], "file": names[1], "size": list(size), "tables": tables}
-    if result.boxes is not None:
-        found["annotations"] = box_entries(result.boxes)
-        found["categories"] = [[entry.id, entry.name] for entry in plan.labels.classes]
-    return found | _described_class(result, plan)
-
-
-def _described_class(result: Prediction, plan: Plan) -> Found:
-    if result.category is None or plan.categories is None:
-        return {}
-    found: Found = {"class": plan.categories.names[result.category]}
-    if result.category_probabilities is not None:
-        chances = _listed({"": result.category_probabilities})[""]
-        found["probabilities"] = dict(zip(plan.categories.names, chances, strict=True))
+def described(names: tuple[str, str], result: Prediction, page: Page) -> Found:
+    """What the tables tell of one image, as JSON values. names: as of its other results, and of its file."""
+    told = [one.described(result, page) for one in every_task()]
+    tables = [table for some in told for table in some.tables]
+    found: Found = {"image": names[0], "file": names[1], "size": list(page.size), "tables": tables}
+    if any(some.annotations is not None for some in told):
+        found["annotations"] = [entry for some in told for entry in some.annotations or ()]
+        found["categories"] = [[entry.id, entry.name] for entry in page.labels.classes]
+    if result.numbers is not None:
+        found["numbers"] = as_json(result.numbers)
+    for some in told:
+        found |= some.facts
     return found
 
 
@@ -136,11 +78,14 @@ def write_tables(folder: Path) -> None:
         write_table(folder / "objects.csv", _joined(objects))
     if classes := [(found["image"], _class_row(found)) for found in images if "class" in found]:
         write_table(folder / "classes.csv", _joined(classes))
+    if numbers := [(found["image"], _numbers_row(found)) for found in images if "numbers" in found]:
+        write_table(folder / "numbers.csv", _joined(numbers))
     _write_predictions(folder / "predictions.json", images)
 
 
 def _write_predictions(path: Path, images: Sequence[Found]) -> None:
-    listed = [found for found in images if "annotations" in found or "class" in found]
+    told = ("class", "probabilities", "numbers")
+    listed = [found for found in images if {"annotations", *told} & set(found)]
     if not listed:
         return
     pairs = ((number, name) for found in listed for number, name in found.get("categories", ()))
@@ -151,7 +96,6 @@ def _write_predictions(path: Path, images: Sequence[Found]) -> None:
         own = [index[number, name] for number, name in found.get("categories", ())]
         return [{**entry, "category": own[entry["category"]]} for entry in found.get("annotations", ())]
 
-    told = ("class", "probabilities")
     facts = {found["file"]: {key: found[key] for key in told if key in found} for found in listed}
     content = ((found["file"], tuple(found["size"][-2:]), entries(found)) for found in listed)
     write_coco(path, content, categories, facts)
@@ -168,24 +112,13 @@ def _read_part(path: Path) -> Found:
     return part
 
 
-def _box_table(boxes: Boxes, names: Sequence[str]) -> dict[str, np.ndarray]:
-    table = {"class": np.array(names, object)[boxes.classes]}
-    if boxes.scores is not None:
-        table["score"] = boxes.scores
-    return table | dict(zip(("box_y0", "box_x0", "box_y1", "box_x1"), boxes.corners.T, strict=True))
-
-
 def _class_row(found: Found) -> Columns:
     probabilities = found.get("probabilities", {})
     return {"class": [found["class"]]} | {f"probability_{name}": [p] for name, p in probabilities.items()}
 
 
-def _listed(columns: Mapping[str, np.ndarray]) -> Columns:
-    """As JSON values: nan is None."""
-    return {
-        name: [None if value != value else value for value in values.tolist()]
-        for name, values in columns.items()
-    }
+def _numbers_row(found: Found) -> Columns:
+    return {name: [value] for name, value in found["numbers"].items()}
 
 
 def _joined(tables: Sequence[tuple[str, Columns]]) -> dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ MOST_FRAMES = 150
 
 
 @dataclass(frozen=True)
-class Place:
+class Moment:
     """Frame number `frame`, from 0, of a sequence."""
 
     sequence: str

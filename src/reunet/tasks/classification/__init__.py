@@ -18,6 +18,8 @@ from reunet.tasks.classification.decode import decode, tempered
 from reunet.tasks.classification.fit import fit_calibration, validation_score
 from reunet.tasks.classification.scorer import Scorer
 from reunet.tasks.headline import Headline, headlines
+from reunet.tasks.outputs import Page, Told
+from reunet.tasks.scorer import as_json
 
 __all__ = ["Classification", "Scorer", "decode", "fit_calibration", "heads", "tempered", "validation_score"]
 
@@ -65,6 +67,15 @@ class Classification(Task):
 
     def validation_score(self, pairs: Pairs, classes: Classes) -> float:
         return validation_score(self._arrays(pairs), _categories(classes))
+
+    def described(self, result: Prediction, page: Page) -> Told:
+        if result.category is None or page.categories is None:
+            return Told()
+        facts: dict[str, Any] = {"class": page.categories.names[result.category]}
+        if result.category_probabilities is not None:
+            chances = dict(zip(page.categories.names, result.category_probabilities, strict=True))
+            facts["probabilities"] = as_json(chances)
+        return Told(facts=facts)
 
     def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
         return fit_calibration(self._arrays(pairs), _categories(classes))

@@ -10,6 +10,7 @@ no offset has to be learned.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,15 @@ from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
+from reunet.io.render_objects import draw_boxes
 from reunet.tasks.base import Classes, Maps, Pairs, Task
 from reunet.tasks.detection.decode import confident, decode, suppressed, turned_sides
 from reunet.tasks.detection.fit import fit_calibration, validation_score
+from reunet.tasks.detection.outputs import centred, described
 from reunet.tasks.detection.scorer import Scorer
 from reunet.tasks.detection.targets import BOX, CENTRE, targets
 from reunet.tasks.headline import Headline, headlines
+from reunet.tasks.outputs import Page, Told
 
 __all__ = [
     "BOX",
@@ -95,6 +99,15 @@ class Detection(Task):
 
     def validation_score(self, pairs: Pairs, classes: Classes) -> float:
         return validation_score(self._arrays(pairs, classes), classes.labels)
+
+    def described(self, result: Prediction, page: Page) -> Told:
+        return described(result, page)
+
+    def drawn(self, image: np.ndarray, result: Prediction, labels: LabelMap) -> np.ndarray | None:
+        return None if result.boxes is None else draw_boxes(image, result.boxes, labels)
+
+    def within(self, result: Prediction, inside: np.ndarray, labels: LabelMap) -> Prediction:
+        return result if result.boxes is None else replace(result, boxes=centred(result.boxes, inside))
 
     def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
         return fit_calibration(self._arrays(pairs, classes), classes.labels)

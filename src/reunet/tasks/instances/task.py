@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
+from reunet.io.render_objects import outlines
 from reunet.metrics.matching import average_precision, match_counts
 from reunet.metrics.object_overlap import object_overlap
 from reunet.metrics.overlap import mean_defined
@@ -18,9 +20,11 @@ from reunet.tasks.base import Classes, Maps, Pairs, Task
 from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.instances.fit import fit
 from reunet.tasks.instances.flows import DEFAULTS, FLOWS, FOREGROUND, decode, heads, targets, turned
+from reunet.tasks.instances.outputs import OUTPUTS, described
 from reunet.tasks.instances.properties import mean_by_object
 from reunet.tasks.instances.scorer import Scorer
 from reunet.tasks.instances.sinks import Instances as InstanceMap
+from reunet.tasks.outputs import Page, Told
 from reunet.tasks.semantic import Semantic
 
 CLASSES = Semantic()
@@ -58,6 +62,8 @@ class Instances(Task):
     name = "instances"
     title = "Single objects (instances)"
     score = "mean average precision over IoU 0.5 to 0.9"
+    outputs = OUTPUTS
+    has_identities = True
     learned_from = ("instances",)
     reach: Mapping[int, int] = {2: 128, 3: 32}
 
@@ -98,6 +104,17 @@ class Instances(Task):
             if truth.objects is not None
         ]
         return float(mean_defined(np.array(scores, np.float64)))
+
+    def described(self, result: Prediction, page: Page) -> Told:
+        return described(result, page)
+
+    def drawn(self, image: np.ndarray, result: Prediction, labels: LabelMap) -> np.ndarray | None:
+        return None if result.instances is None else outlines(image, result.instances)
+
+    def within(self, result: Prediction, inside: np.ndarray, labels: LabelMap) -> Prediction:
+        if result.instances is not None:
+            result.instances[~inside] = 0
+        return result
 
     def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
         def some() -> Iterator[tuple[Truth, Mapping[str, np.ndarray]]]:

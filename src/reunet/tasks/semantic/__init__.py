@@ -12,10 +12,12 @@ from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
+from reunet.io.render import overlay
 from reunet.tasks.base import Classes, Maps, Pairs, Task
 from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.semantic.decode import decode, positive_class, threshold
 from reunet.tasks.semantic.fit import fit_calibration, validation_score
+from reunet.tasks.semantic.outputs import OUTPUTS, outside_value
 from reunet.tasks.semantic.partial import merged_probabilities, target
 from reunet.tasks.semantic.scorer import Scorer
 
@@ -74,6 +76,8 @@ class Semantic(Task):
     name = "semantic"
     title = "Semantic segmentation"
     score = "mean foreground Dice"
+    outputs = OUTPUTS
+    has_tables = False
     learned_from = ("masks", "instances")
 
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:
@@ -102,6 +106,17 @@ class Semantic(Task):
 
     def validation_score(self, pairs: Pairs, classes: Classes) -> float:
         return validation_score(self._arrays(pairs, classes.labels), classes.labels)
+
+    def drawn(self, image: np.ndarray, result: Prediction, labels: LabelMap) -> np.ndarray | None:
+        return None if result.labels is None else overlay(image, result.labels, labels)
+
+    def within(self, result: Prediction, inside: np.ndarray, labels: LabelMap) -> Prediction:
+        if result.labels is not None:
+            result.labels[~inside] = outside_value(labels)
+        return result
+
+    def check_outside(self, labels: LabelMap) -> None:
+        outside_value(labels)
 
     def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
         return fit_calibration(self._arrays(pairs, classes.labels), classes.labels)

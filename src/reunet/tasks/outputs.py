@@ -1,0 +1,91 @@
+"""What a task leaves of an image that is predicted: files of its own, and what the tables tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reunet.contracts.labels import LabelMap
+from reunet.contracts.results import Prediction
+
+MASK_SUFFIXES = (".png", ".tif", ".nii.gz", ".ome.zarr")
+"""Of label images; an image leaves one of them."""
+
+Columns = dict[str, list[Any]]
+"""Rows of a table, as JSON values by the name of the column."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where the results of an image go. path: the file of a kind, with a suffix.
+
+    like: the file of a volume, whose geometry its label images get. pages: of a stack or video.
+    """
+
+    path: Callable[[str, str], Path]
+    labels: LabelMap
+    like: Path | None = None
+    pages: bool = False
+
+    def mask(self, kind: str, flat: str) -> Path:
+        """The file of a label image. flat: suffix of one with two axes."""
+        return self.path(kind, ".nii.gz" if self.like is not None else ".tif" if self.pages else flat)
+
+
+@dataclass(frozen=True)
+class Output:
+    """A kind of file, OUT/<kind>/<name of the image><suffix>, with one of the `suffixes`.
+
+    of: the field of a `Prediction` that it tells; where that is None nothing is written.
+    write: gets it, the whole prediction and where it goes. is_proof: without it an image is not done.
+    asked: written only when asked for.
+    """
+
+    kind: str
+    suffixes: tuple[str, ...]
+    of: str
+    write: Callable[[Any, Prediction, Destination], None]
+    is_proof: bool = False
+    asked: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """An image, or a page of a stack, whose results the tables tell. size: (*space).
+
+    image: (*space, C), None of one that was predicted block by block. objects: what is known of its objects
+    already, a column each. spacing: of a volume's voxels in mm. sequence, frame: of a frame whose objects
+    have identities, from frame 0.
+    """
+
+    size: tuple[int, ...]
+    labels: LabelMap
+    categories: LabelMap | None
+    image: np.ndarray | None = None
+    objects: Mapping[str, np.ndarray] | None = None
+    spacing: tuple[float, ...] | None = None
+    sequence: str | None = None
+    frame: int = 0
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the tables tell of a page. tables: rows of objects.csv. annotations: for COCO, None where that has
+    no place for them. facts: of the whole image.
+    """
+
+    tables: tuple[Columns, ...] = ()
+    annotations: list[dict[str, Any]] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def listed(columns: Mapping[str, np.ndarray]) -> Columns:
+    """Columns as JSON values: nan is None."""
+    return {
+        name: [None if value != value else value for value in values.tolist()]
+        for name, values in columns.items()
+    }
