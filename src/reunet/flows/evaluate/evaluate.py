@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
-
-import numpy as np
+from typing import Unpack
 
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.options import DataOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import EvaluateResult
 from reunet.contracts.run import RunFolder
-from reunet.contracts.truth import Truth
-from reunet.datasets.cache import CaseArrays, content_hash
+from reunet.datasets.cache import content_hash
 from reunet.datasets.cases import Case, Dataset
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import Splits
 from reunet.errors import DataError, ReunetError, UsageError
 from reunet.flows.arguments import DataArguments, spread
 from reunet.flows.evaluate.given_masks import evaluate_masks
-from reunet.flows.evaluate.labelled import Labelled, labelled_cases, loaders_of
+from reunet.flows.evaluate.held_out import SEEN_ALREADY, context_of
+from reunet.flows.evaluate.labelled import labelled_cases, loaders_of
 from reunet.flows.evaluate.mask_values import labels_of_dataset
 from reunet.flows.evaluate.scoring import (
-    Context,
     evaluation_of,
     refuse_existing,
     score_images,
@@ -34,19 +30,9 @@ from reunet.flows.evaluate.scoring import (
 )
 from reunet.flows.remote import Engine, connected, score_on
 from reunet.inference.load import load
-from reunet.inference.predictor import Predictor
-from reunet.inference.sequence import SequencePredictor
 from reunet.progress import NullProgress, Progress
 from reunet.tasks import check_tasks
 from reunet.tasks.work import Work
-
-if TYPE_CHECKING:  # it plans, hence imports a training framework, which evaluating must not need
-    from reunet.flows.prepare import Prepared
-
-SEEN_ALREADY = (
-    "These images were held out of training, but they chose the weights and thresholds: expect a little "
-    "less on new images."
-)
 
 
 @spread
@@ -114,7 +100,7 @@ def evaluate(
             scores = score_on(workers, wanted, cases, (dataset.labels, described.axes, split), progress)
         evaluation = evaluation_of(scores, loaders, work, split)
     warnings = _seen_in_training(folder, cases, split)
-    return write_evaluation(evaluation, _context(folder, predictor, dataset.name, split, warnings), target)
+    return write_evaluation(evaluation, context_of(folder, predictor, dataset.name, split, warnings), target)
 
 
 def _two_folders(
@@ -131,27 +117,6 @@ def _two_folders(
     if pred is None or truth is None:
         raise UsageError("--pred and --truth belong together", fix="give both: --pred DIR --truth DIR")
     return Path(pred), Path(truth)
-
-
-def evaluate_split(
-    run: RunFolder, prepared: Prepared, progress: Progress, split: str = "val"
-) -> EvaluateResult:
-    """Score a run just trained on its held-out cases with its exported engine.
-
-    Writes RUN/evaluation/<split>/ and the same report to RUN/report.html. Raises StorageError, DataError.
-    """
-    plan, predictor = run.plan(), load(run.path)
-    images = [
-        Labelled.of(case, partial(_arrays, case), partial(getattr, case, "spacing")) for case in prepared.val
-    ]
-    loaders = loaders_of(predictor, images)
-    evaluation = score_images(loaders, Work.of(plan), predictor.calibration, split, progress)
-    known = [f"{problem.file}: {problem.message}" for problem in prepared.warnings]
-    warnings = [SEEN_ALREADY, *prepared.splits.notes, *known[:20]]
-    if len(known) > 20:
-        warnings.append(f"and {len(known) - 20} more warnings: see `reunet check`")
-    context = _context(run, predictor, prepared.dataset.name, split, warnings)
-    return write_evaluation(evaluation, context, run.evaluation(split), also=run.report_file)
 
 
 def cases_of_split(dataset: Dataset, split: str, run: RunFolder) -> tuple[Case, ...]:
@@ -193,10 +158,6 @@ def _open(data: Path | None, options: DataOptions, plan: Plan) -> Dataset:
     return replace(dataset, labels=labels)
 
 
-def _arrays(case: CaseArrays) -> tuple[np.ndarray, Truth]:
-    return np.asarray(case.image), case.truth
-
-
 def _seen_in_training(run: RunFolder, cases: Sequence[Case], split: str) -> list[str]:
     """Warnings about images that the network has learned from, found by their content."""
     if split == "val" and run.splits_file.is_file():
@@ -223,21 +184,3 @@ def _content(case: Case) -> str | None:
         return content_hash(case)
     except ReunetError:
         return None
-
-
-def _context(
-    run: RunFolder,
-    predictor: Predictor | SequencePredictor,
-    dataset: str,
-    split: str,
-    warnings: Sequence[str],
-) -> Context:
-    plan = predictor.plan
-    facts = {
-        "Run": run.path.resolve().name,
-        "Network": f"{plan.network.preset}, {plan.network.filters[0]} to {plan.network.filters[-1]} filters",
-        "Engine": f"{predictor.runtime.name} {predictor.runtime.precision}",
-    }
-    if predictor.tta:
-        facts["Test-time augmentation"] = f"mirrored {2**predictor.rank} ways"
-    return Context(f"{dataset}: {split}", facts, warnings, plan, run.history_file)

@@ -12,7 +12,7 @@ from reunet.datasets.cache import CaseArrays
 from reunet.export import int8
 from reunet.export.measure import Trial
 from reunet.export.openvino import export_engine
-from reunet.flows.evaluate.evaluate import evaluate_split
+from reunet.flows.evaluate.held_out import evaluate_split
 from reunet.flows.prepare import Prepared, as_planned
 from reunet.inference.choice import choices
 from reunet.sampling.patches import PatchSampler
