@@ -11,7 +11,9 @@ from PIL import Image
 
 from reunet.datasets.synthetic import make_scene
 from reunet.io.annotations.coco_write import object_entries
+from reunet.io.annotations.crops import object_crops
 from reunet.io.annotations.instances import write_instances
+from reunet.io.annotations.polygons import mask_rings
 
 SIDE = 64
 SPLITS = {"train": 4, "test": 2}
@@ -49,12 +51,22 @@ def xml(ids: np.ndarray, name: str = "cell") -> str:
     return f"<annotation><filename>other.jpg</filename>{size}{objects}</annotation>"
 
 
+def with_polygons(ids: np.ndarray, classes: np.ndarray | None = None) -> list[dict[str, Any]]:
+    """The entries of the objects in `ids`, with polygons for those without a hole."""
+    entries = list(object_entries(ids, classes))
+    for entry, (_, corner, mask) in zip(entries, object_crops(ids), strict=True):
+        parts = mask_rings(mask, corner)
+        if all(len(part) == 1 for part in parts):
+            entry["segmentation"] = [outer.ravel().tolist() for (outer,) in parts]
+    return entries
+
+
 def coco(images: list[tuple[str, np.ndarray]], *, polygons: bool = True) -> dict[str, Any]:
     """COCO JSON about images, given by file name and object ids."""
     listed, annotations = [], []
     for number, (file, ids) in enumerate(images):
         listed.append({"id": number, "file_name": file, "height": ids.shape[0], "width": ids.shape[1]})
-        for entry in object_entries(ids, polygons=polygons):
+        for entry in with_polygons(ids) if polygons else object_entries(ids):
             told = {name: value for name, value in entry.items() if name != "category"}
             annotations.append({**told, "id": len(annotations) + 1, "image_id": number, "category_id": 1})
     return {"images": listed, "annotations": annotations, "categories": [{"id": 1, "name": "cell"}]}

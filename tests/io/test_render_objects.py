@@ -6,7 +6,6 @@ import numpy as np
 
 from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import LabelMap, default_classes
-from reunet.io.render import overlay_colors
 from reunet.io.render_objects import draw_boxes, outlines
 
 LABELS = LabelMap(classes=default_classes([0, 1, 2]))
@@ -24,15 +23,6 @@ def test_an_outline_lies_inside_of_its_object() -> None:
     assert (shown[10, 14] != shown[10, 15]).any()
     assert changed[30, 50]
     assert (GREY == 120).all()
-
-
-def test_outlines_in_given_colours() -> None:
-    ids = np.zeros((40, 60), np.int32)
-    ids[5:15, 5:15], ids[20:30, 20:30] = 1, 2
-    colors = overlay_colors(LABELS)[np.array([0, 2, 1])]
-    shown = outlines(GREY, ids, colors)
-    np.testing.assert_array_equal(shown[5, 5], LABELS.classes[2].color)
-    np.testing.assert_array_equal(shown[20, 20], LABELS.classes[1].color)
 
 
 def test_boxes_run_along_their_first_and_last_pixels() -> None:

@@ -26,7 +26,7 @@ COLORS = {  # light, dark
     "skip": ("#7c8699", "#8e99ad"),
     "state": ("#d1670a", "#f2a257"),
 }
-"""Fills of boxes and strokes of lines, by what they stand for."""
+"""Fills of rectangles and strokes of lines, by what they stand for."""
 
 LINES = ("conv", "down", "up", "skip", "state", "head", "ink", "soft")
 
@@ -47,6 +47,10 @@ def style(name: str) -> str:
         f"'DejaVu Sans',Arial,sans-serif;paint-order:stroke;stroke-width:3px;stroke-linejoin:round}}"
         f"{rules(0)}@media (prefers-color-scheme:dark){{{rules(1)}}}"
     )
+
+
+def _at(point: Point) -> str:
+    return f"{point[0]:.1f},{point[1]:.1f}"
 
 
 def text_width(text: str, size: float = 12) -> float:
@@ -75,29 +79,18 @@ class Canvas:
         """What the legend says of a kind of sign."""
         self.kinds.setdefault(kind, text)
 
-    def rect(
-        self,
-        x: float,
-        y: float,
-        width: float,
-        height: float,
-        fill: str,
-        *,
-        corner: float = 1.5,
-        dash: str = "",
-    ) -> None:
-        """A box with its upper left corner at (x, y)."""
-        dashed = f' stroke-dasharray="{dash}"' if dash else ""
+    def rect(self, x: float, y: float, width: float, height: float, fill: str) -> None:
+        """A rectangle with its upper left corner at (x, y)."""
         self.elements.append(
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{corner}" '
-            f'class="f-{fill} l-ink" stroke-width="0.8"{dashed}/>'
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="1.5" '
+            f'class="f-{fill} l-ink" stroke-width="0.8"/>'
         )
         self.reach(x, y)
         self.reach(x + width, y + height)
 
     def polygon(self, points: Sequence[Point], fill: str) -> None:
         """A filled shape with an outline."""
-        where = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        where = " ".join(map(_at, points))
         self.elements.append(
             f'<polygon points="{where}" class="f-{fill} l-ink" stroke-width="0.8" stroke-linejoin="round"/>'
         )
@@ -131,8 +124,23 @@ class Canvas:
 
     def arrow(self, start: Point, end: Point, kind: str, **how: float | str | bool) -> None:
         """A straight arrow."""
-        path = f"M{start[0]:.1f},{start[1]:.1f}L{end[0]:.1f},{end[1]:.1f}"
+        self.line(f"M{_at(start)}L{_at(end)}", kind, **how)  # type: ignore[arg-type]
+
+    def curve(
+        self, start: Point, first: Point, second: Point, end: Point, kind: str, **how: float | str | bool
+    ) -> None:
+        """An arrow along a cubic curve with two control points."""
+        path = f"M{_at(start)}C{_at(first)} {_at(second)} {_at(end)}"
         self.line(path, kind, **how)  # type: ignore[arg-type]
+
+    def loop(self, x: float, y: float, reach: float, wide: float, far: float, width: float = 1.6) -> None:
+        """An arrow from right of x to left of it at y, by way of y = `far`: a state that comes back."""
+        ends, controls = ((x + reach, y), (x - reach, y)), ((x + wide, far), (x - wide, far))
+        self.curve(ends[0], *controls, ends[1], "state", width=width)
+
+    def label(self, x: float, y: float, text: str, anchor: str = "middle", fill: str = "ink") -> None:
+        """A small text."""
+        self.text(x, y, text, size=11, anchor=anchor, fill=fill)
 
     def text(
         self, x: float, y: float, text: str, *, size: float = 12, anchor: str = "start", fill: str = "ink",

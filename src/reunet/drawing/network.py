@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from reunet.contracts.network import NetworkConfig
-from reunet.drawing.arrangement import SHAPES, u_shape
 from reunet.drawing.canvas import Canvas, text_width
 from reunet.drawing.captions import equations
+from reunet.drawing.dense_skips import bundle, grid
 from reunet.drawing.pen import Pen
+from reunet.drawing.u_shape import u_shape
+
+SHAPES: dict[str, Callable[[Pen], None]] = {"nested": grid, "full_scale": bundle}
+"""The drawing of a decoder; the U for those that are not named here."""
 
 WIDTH = 800.0
 MARGIN = 26.0
 GAPS = (13.0, 46.0)
-"""Least and largest space between two boxes."""
+"""Least and largest space between two feature maps."""
 
 LEGEND = (
     "conv",
@@ -34,7 +40,7 @@ LEGEND = (
 def draw(config: NetworkConfig, title: str | None = None) -> str:
     """The network as an SVG document, 800 units wide.
 
-    The height of a box shows the resolution of a feature map, its width the number of channels, which
+    The height of a rectangle shows the resolution of a feature map, its width the number of channels, which
     stands above it. Only what the network has is in the legend.
     """
     shape = SHAPES.get(config.decoder, u_shape)
@@ -69,17 +75,17 @@ def subtitle(config: NetworkConfig) -> str:
     return " \u00b7 ".join(parts)
 
 
-def _fitting(config: NetworkConfig, shape: object) -> Pen:
+def _fitting(config: NetworkConfig, shape: Callable[[Pen], None]) -> Pen:
     """Drawn with the gap that fills the width: the drawing grows in proportion to it."""
     widths = []
     for gap in GAPS:
         pen = Pen(config, gap)
-        shape(pen)  # type: ignore[operator]
+        shape(pen)
         widths.append(pen.canvas.right - pen.canvas.left)
     slope = (widths[1] - widths[0]) / (GAPS[1] - GAPS[0])
     wanted = GAPS[0] + (WIDTH - 2 * MARGIN - widths[0]) / slope
     pen = Pen(config, min(GAPS[1], max(GAPS[0], wanted)))
-    shape(pen)  # type: ignore[operator]
+    shape(pen)
     return pen
 
 
@@ -102,16 +108,14 @@ def _sign(page: Canvas, kind: str, x: float, y: float) -> None:
     if kind in ("conv", "down", "up", "skip", "head"):
         page.arrow((x, y), (x + 27, y), kind)
     elif kind == "sum":
-        page.line(f"M{x + 2},{y - 5}C{x + 2},{y + 8} {x + 25},{y + 8} {x + 25},{y - 5}", "skip", width=1.2)
+        page.curve((x + 2, y - 5), (x + 2, y + 8), (x + 25, y + 8), (x + 25, y - 5), "skip", width=1.2)
     elif kind == "loop":
-        page.line(
-            f"M{x + 17},{y + 6}C{x + 29},{y - 10} {x - 1},{y - 10} {x + 11},{y + 6}", "state", width=1.4
-        )
+        page.loop(x + 14, y + 6, 3, 15, y - 10, width=1.4)
     elif kind == "gate":
         page.circle(x + 14, y, 6.5, "recurrent", "\u00d7")
     elif kind == "time":
         page.rect(x + 9, y - 9, 10, 11, "recurrent")
-        page.line(f"M{x + 17},{y + 2}C{x + 26},{y + 13} {x + 2},{y + 13} {x + 11},{y + 2}", "state")
+        page.loop(x + 14, y + 2, 3, 12, y + 13)
     elif kind == "both":
         page.arrow((x + 2, y - 3), (x + 26, y - 3), "state", width=1.3)
         page.arrow((x + 26, y + 3), (x + 2, y + 3), "state", width=1.3)

@@ -40,11 +40,10 @@ TYPES = {
 }
 
 
-def onnx_model(graph: Any, metadata: dict[str, str] | None = None) -> Any:
+def onnx_model(graph: Any) -> Any:
     """`graph`, an `openvino.Model`, as an `onnx.ModelProto`; inputs and outputs keep their names.
 
-    metadata: texts by name that are stored in it. Raises BackendError for an operation that is not known
-    here, and where onnx is not installed.
+    Raises BackendError for an operation that is not known here, and where onnx is not installed.
     """
     onnx = import_extra("onnx", "onnx")
     from openvino.passes import ConstantFolding, Manager
@@ -64,7 +63,6 @@ def onnx_model(graph: Any, metadata: dict[str, str] | None = None) -> Any:
     model = helper.make_model(
         made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="reunet"
     )
-    helper.set_model_props(model, metadata or {})
     onnx.checker.check_model(model, full_check=True)
     return model
 

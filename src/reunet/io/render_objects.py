@@ -11,18 +11,14 @@ from reunet.io.render import contour, overlay_colors, to_display
 _HUES = 64
 
 
-def outlines(image: np.ndarray, ids: np.ndarray, colors: np.ndarray | None = None) -> np.ndarray:
+def outlines(image: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8: the image with the outline of each object, inside of it, so that touching ones show.
 
-    image: (H, W, C). ids: (H, W). colors: (max id + 1, 3) uint8 per object, as
-    `overlay_colors(labels)[classes]`; by default neighbouring ids differ in hue.
+    image: (H, W, C). ids: (H, W); neighbouring ids differ in hue.
     """
     shown = to_display(image).copy()
     edge = contour(ids, width=1 if max(ids.shape) < 1200 else 2) & (ids > 0)
-    if colors is None:
-        shown[edge] = identity_colors(ids[edge])
-    else:
-        shown[edge] = colors[ids[edge]]
+    shown[edge] = identity_colors(ids[edge])
     return shown
 
 

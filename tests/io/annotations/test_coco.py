@@ -19,6 +19,8 @@ from reunet.io.annotations.coco import read_coco
 from reunet.io.annotations.coco_write import box_entries, object_entries, write_coco
 from reunet.io.annotations.rle import compress_runs
 
+from ...datasets.layout_folders import with_polygons
+
 CATEGORIES = [(3, "red"), (9, "white")]
 
 
@@ -106,8 +108,7 @@ def test_objects_come_back(tmp_path: Path, polygons: bool) -> None:
     ids[rng.random(ids.shape) < 0.1] = 0
     ids[ids == 4] = 0  # ids need not be dense
     classes = np.array([0, 1, 0, 1, 0, 1], np.uint8)
-    scores = np.array([np.nan, 0.5, np.nan, 0.25, 0, 1])
-    entries = list(object_entries(ids, classes, polygons=polygons))
+    entries = with_polygons(ids, classes) if polygons else list(object_entries(ids, classes))
     write_coco(tmp_path / "a.json", [("a.png", ids.shape, entries)], CATEGORIES)
     problems = Findings(tmp_path)
     (image,) = read_coco(tmp_path / "a.json", None, problems).images
@@ -118,8 +119,6 @@ def test_objects_come_back(tmp_path: Path, polygons: bool) -> None:
     np.testing.assert_array_equal(names[objects.ids], ids)
     np.testing.assert_array_equal(objects.classes[1:], classes[names[1:]])
     assert [entry["area"] for entry in entries] == [(ids == number).sum() for number in names[1:]]
-    told = [entry["score"] for entry in object_entries(ids, classes, scores)]
-    assert told == [0.5, None, 0.25, 1]
 
 
 def test_boxes_come_back(tmp_path: Path) -> None:
@@ -272,7 +271,7 @@ def test_real_objects_come_back(shared_data: Path, tmp_path: Path) -> None:
     maps = [np.asarray(Image.open(file)).astype(np.int32) for file in files]
     for polygons in (False, True):
         images = [
-            (file.name, ids.shape, object_entries(ids, polygons=polygons))
+            (file.name, ids.shape, with_polygons(ids) if polygons else object_entries(ids))
             for file, ids in zip(files, maps, strict=True)
         ]
         write_coco(tmp_path / "a.json", images, [(1, "nucleus")])

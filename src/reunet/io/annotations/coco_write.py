@@ -1,4 +1,4 @@
-"""COCO JSON, written: boxes, or objects with polygons or run lengths."""
+"""COCO JSON, written: boxes, or objects with run lengths."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 
 from reunet.contracts.boxes import Boxes
 from reunet.io.annotations.crops import object_crops
-from reunet.io.annotations.polygons import mask_rings
 from reunet.io.annotations.rle import compress_runs, mask_runs
 from reunet.storage import write_text
 
@@ -29,36 +28,22 @@ def box_entries(boxes: Boxes) -> Iterator[Entry]:
         yield {"category": int(boxes.classes[i]), "bbox": box, "area": area, "iscrowd": 0, **score}
 
 
-def object_entries(
-    ids: np.ndarray,
-    classes: np.ndarray | None = None,
-    scores: np.ndarray | None = None,
-    *,
-    polygons: bool = False,
-) -> Iterator[Entry]:
-    """An annotation for each object of `ids` (H, W), by id; `object_id` tells it.
+def object_entries(ids: np.ndarray, classes: np.ndarray | None = None) -> Iterator[Entry]:
+    """An annotation with run lengths for each object of `ids` (H, W), by id; `object_id` tells it.
 
-    classes: (max id + 1,) class indices, None for class 0 everywhere. scores: (max id + 1,) in 0..1, nan
-    where undefined. polygons: instead of run lengths, but for objects with holes, as programs differ in what
-    they make of a ring within another.
+    classes: (max id + 1,) class indices, None for class 0 everywhere.
     """
     size = (int(ids.shape[0]), int(ids.shape[1]))
     for number, (top, left), mask in object_crops(ids):
-        parts = mask_rings(mask, (top, left)) if polygons else []
-        if parts and all(len(part) == 1 for part in parts):
-            segmentation: Any = [outer.ravel().tolist() for (outer,) in parts]
-        else:
-            counts = compress_runs(mask_runs(mask, (top, left), size), size)
-            segmentation = {"size": list(size), "counts": counts}
-        entry = {
+        counts = compress_runs(mask_runs(mask, (top, left), size), size)
+        yield {
             "category": 0 if classes is None else int(classes[number]),
             "bbox": [left, top, mask.shape[1], mask.shape[0]],
             "area": int(mask.sum()),
-            "segmentation": segmentation,
+            "segmentation": {"size": list(size), "counts": counts},
             "iscrowd": 0,
             "object_id": number,
         }
-        yield entry if scores is None else {**entry, "score": _score(scores[number])}
 
 
 def write_coco(

@@ -14,18 +14,10 @@ from reunet.io.annotations.polygons import mask_rings
 from reunet.storage import write_text
 
 
-def write_geojson(
-    path: Path,
-    ids: np.ndarray,
-    labels: LabelMap,
-    classes: np.ndarray | None = None,
-    *,
-    object_type: str = "detection",
-) -> None:
+def write_geojson(path: Path, ids: np.ndarray, labels: LabelMap, classes: np.ndarray | None = None) -> None:
     """Write the objects of `ids` (H, W) atomically, each with its class' name and colour, by id.
 
     classes: (max id + 1,) class indices; None where there is one kind of object, the last class of `labels`.
-    object_type: "detection", which QuPath shows quickly in any number, "annotation" or "cell".
     """
     features = []
     for number, corner, mask in object_crops(ids):
@@ -35,7 +27,7 @@ def write_geojson(
         if len(parts) > 1:
             geometry = {"type": "MultiPolygon", "coordinates": parts}
         properties = {
-            "objectType": object_type,
+            "objectType": "detection",  # which QuPath shows quickly in any number
             "name": str(number),
             "classification": {"name": entry.name, "color": list(entry.color)},
         }
