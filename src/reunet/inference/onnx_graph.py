@@ -6,7 +6,7 @@ framework; so ONNX needs none either. Only what networks of this package consist
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,18 +26,6 @@ SAME = {
 """Operations with the same inputs in the same order, and their names there."""
 
 REDUCE = {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"}
-TYPES = {
-    "f32": 1,
-    "u8": 2,
-    "i8": 3,
-    "u16": 4,
-    "i16": 5,
-    "i32": 6,
-    "i64": 7,
-    "boolean": 9,
-    "f16": 10,
-    "f64": 11,
-}
 
 
 def onnx_model(graph: Any) -> Any:
@@ -68,7 +56,10 @@ def onnx_model(graph: Any) -> Any:
 
 
 class _Translation:
-    """The parts of an ONNX graph, and under which name each value of the other graph is found in it."""
+    """The parts of an ONNX graph, and under which name each value of the other graph is found in it.
+
+    An operation that is not the same there is translated by the method `on_` with its name in small letters.
+    """
 
     def __init__(self, onnx: Any) -> None:
         self._onnx, self._names = onnx, dict[Any, str]()
@@ -86,10 +77,13 @@ class _Translation:
             data, axes = self._inputs(operation)
             keep = int(operation.get_attributes()["keep_dims"])
             self._emit(operation, kind, [data, self._int64(axes)], keepdims=keep)
-        elif (rule := RULES.get(kind)) is not None:
-            rule(self, operation)
+        elif (rule := getattr(self, f"on_{kind.lower()}", None)) is not None:
+            rule(operation)
         else:
             raise _unknown(operation)
+
+    def _type(self, port: Any) -> int:
+        return int(self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(port.get_element_type().to_dtype())))
 
     def _name(self, value: Any) -> str:
         key = (value.get_node().get_name(), value.get_index())
@@ -120,11 +114,11 @@ class _Translation:
     def _int64(self, value: str) -> str:
         """`value` as 64-bit integers, one axis at least: how ONNX wants shapes and axes."""
         name = f"i{len(self.nodes)}"
-        self.node("Cast", [value], [f"{name}_cast"], to=TYPES["i64"])
+        self.node("Cast", [value], [f"{name}_cast"], to=self._onnx.TensorProto.INT64)
         self.node("Reshape", [f"{name}_cast", self.constant(np.array([-1], np.int64))], [name])
         return name
 
-    def divide(self, operation: Any) -> None:
+    def on_divide(self, operation: Any) -> None:
         """Whole numbers are divided as Python does, downwards, where ONNX cuts what is behind the point."""
         if operation.output(0).get_element_type().is_real():
             self._emit(operation, "Div", self._inputs(operation))
@@ -133,35 +127,35 @@ class _Translation:
         reals: list[str] = []
         for value in self._inputs(operation):
             reals.append(f"{name}_real{len(reals)}")
-            self.node("Cast", [value], [reals[-1]], to=TYPES["f64"])
+            self.node("Cast", [value], [reals[-1]], to=self._onnx.TensorProto.DOUBLE)
         self.node("Div", reals, [f"{name}_quotient"])
         self.node("Floor", [f"{name}_quotient"], [f"{name}_floor"])
-        self._emit(operation, "Cast", [f"{name}_floor"], to=TYPES[_type(operation.output(0))])
+        self._emit(operation, "Cast", [f"{name}_floor"], to=self._type(operation.output(0)))
 
-    def floor(self, operation: Any) -> None:
+    def on_floor(self, operation: Any) -> None:
         real = operation.output(0).get_element_type().is_real()
         self._emit(operation, "Floor" if real else "Identity", self._inputs(operation))
 
-    def parameter(self, operation: Any) -> None:
+    def on_parameter(self, operation: Any) -> None:
         shape = [None if side.is_dynamic else side.get_length() for side in operation.get_partial_shape()]
         name = operation.output(0).get_any_name()
         self._names[operation.get_name(), 0] = name
         self.inputs.append(self._value(name, operation.output(0), shape))
 
     def _value(self, name: str, port: Any, shape: Sequence[int | None]) -> Any:
-        return self._onnx.helper.make_tensor_value_info(name, TYPES[_type(port)], shape)
+        return self._onnx.helper.make_tensor_value_info(name, self._type(port), shape)
 
-    def result(self, operation: Any) -> None:
+    def on_result(self, operation: Any) -> None:
         port = operation.output(0)
         name = next(iter(sorted(operation.input_value(0).get_names() | port.get_names())))
         shape = [None if side.is_dynamic else side.get_length() for side in port.get_partial_shape()]
         self.node("Identity", self._inputs(operation), [name])
         self.outputs.append(self._value(name, port, shape))
 
-    def value(self, operation: Any) -> None:
+    def on_constant(self, operation: Any) -> None:
         self.constant(operation.get_data(), self._name(operation.output(0)))
 
-    def convolution(self, operation: Any) -> None:
+    def on_convolution(self, operation: Any) -> None:
         facts = operation.get_attributes()
         data, kernel = self._inputs(operation)[:2]
         sides = [side.get_length() for side in operation.input_value(1).get_partial_shape()]
@@ -183,7 +177,9 @@ class _Translation:
             options["pads"] = [*facts["pads_begin"], *facts["pads_end"]]
         self._emit(operation, "Conv", [data, kernel], group=groups, **options)
 
-    def transposed_convolution(self, operation: Any) -> None:
+    on_groupconvolution = on_convolution
+
+    def on_convolutionbackpropdata(self, operation: Any) -> None:
         """Where the kernel is as large as the stride there is but one shape that the output can have."""
         facts = operation.get_attributes()
         kernel = [side.get_length() for side in operation.input_value(1).get_partial_shape()][2:]
@@ -195,7 +191,7 @@ class _Translation:
             pads=[*facts["pads_begin"], *facts["pads_end"]],
         )  # fmt: skip
 
-    def max_pool(self, operation: Any) -> None:
+    def on_maxpool(self, operation: Any) -> None:
         facts = operation.get_attributes()
         if facts["auto_pad"] == "same_upper":
             pads: dict[str, Any] = {"auto_pad": "SAME_UPPER"}
@@ -208,33 +204,33 @@ class _Translation:
             kernel_shape=facts["kernel"], strides=facts["strides"], ceil_mode=ceil, **pads,
         )  # fmt: skip
 
-    def batch_norm(self, operation: Any) -> None:
+    def on_batchnorminference(self, operation: Any) -> None:
         epsilon = float(operation.get_attributes()["epsilon"])
         self._emit(operation, "BatchNormalization", self._inputs(operation), epsilon=epsilon)
 
-    def cast(self, operation: Any) -> None:
-        self._emit(operation, "Cast", self._inputs(operation), to=TYPES[_type(operation.output(0))])
+    def on_convert(self, operation: Any) -> None:
+        self._emit(operation, "Cast", self._inputs(operation), to=self._type(operation.output(0)))
 
-    def shape(self, operation: Any) -> None:
+    def on_shapeof(self, operation: Any) -> None:
         whole = f"{self._name(operation.output(0))}_int64"
         self.node("Shape", self._inputs(operation), [whole])
-        self._emit(operation, "Cast", [whole], to=TYPES[_type(operation.output(0))])
+        self._emit(operation, "Cast", [whole], to=self._type(operation.output(0)))
 
-    def range(self, operation: Any) -> None:
-        kind = TYPES[_type(operation.output(0))]
+    def on_range(self, operation: Any) -> None:
+        kind = self._type(operation.output(0))
         names: list[str] = []
         for name in self._inputs(operation):
             names.append(f"{self._name(operation.output(0))}_{len(names)}")
             self.node("Cast", [name], [names[-1]], to=kind)
         self._emit(operation, "Range", names)
 
-    def gather(self, operation: Any) -> None:
+    def on_gather(self, operation: Any) -> None:
         data, indices, _ = self._inputs(operation)
         if operation.get_attributes()["batch_dims"]:
             raise _unknown(operation)
         self._emit(operation, "Gather", [data, indices], axis=int(_constant(operation, 2)))
 
-    def with_shape(self, operation: Any) -> None:
+    def on_reshape(self, operation: Any) -> None:
         """What takes its shape, axes or repeats as a second input."""
         kind = operation.get_type_name()
         if (
@@ -246,26 +242,28 @@ class _Translation:
         target = {"Broadcast": "Expand"}.get(kind, kind)
         self._emit(operation, target, [data, *map(self._int64, rest)])
 
-    def transpose(self, operation: Any) -> None:
+    on_broadcast = on_squeeze = on_tile = on_unsqueeze = on_reshape
+
+    def on_transpose(self, operation: Any) -> None:
         order = [int(axis) for axis in np.ravel(_constant(operation, 1))]
         self._emit(operation, "Transpose", self._inputs(operation)[:1], perm=order)
 
-    def slice(self, operation: Any) -> None:
+    def on_slice(self, operation: Any) -> None:
         data, start, stop, step, axes = (*self._inputs(operation), "")[:5]
         names = [self._int64(x) if x else "" for x in (start, stop, axes, step)]
         self._emit(operation, "Slice", [data, *names])
 
-    def split(self, operation: Any) -> None:
+    def on_split(self, operation: Any) -> None:
         parts = operation.get_attributes()["num_splits"]
         axis = int(_constant(operation, 1))
         self._emit(operation, "Split", self._inputs(operation)[:1], axis=axis, num_outputs=parts)
 
-    def clamp(self, operation: Any) -> None:
+    def on_clamp(self, operation: Any) -> None:
         facts = operation.get_attributes()
         ends = [self.constant(np.array(facts[name], np.float32)) for name in ("min", "max")]
         self._emit(operation, "Clip", [*self._inputs(operation), *ends])
 
-    def prelu(self, operation: Any) -> None:
+    def on_prelu(self, operation: Any) -> None:
         slope = operation.input_value(1).get_partial_shape()
         if slope.is_dynamic or np.prod(list(slope.to_shape()), dtype=int) != 1:
             raise _unknown(operation)
@@ -274,18 +272,18 @@ class _Translation:
         self.node("Reshape", [name, self.constant(np.array([1], np.int64))], [one])
         self._emit(operation, "PRelu", [data, one])
 
-    def swish(self, operation: Any) -> None:
+    def on_swish(self, operation: Any) -> None:
         data = self._inputs(operation)[0]
         gate = f"{self._name(operation.output(0))}_gate"
         self.node("Sigmoid", [data], [gate])
         self._emit(operation, "Mul", [data, gate])
 
-    def round(self, operation: Any) -> None:
+    def on_round(self, operation: Any) -> None:
         if operation.get_attributes()["mode"] != "half_to_even":
             raise _unknown(operation)
         self._emit(operation, "Round", self._inputs(operation))
 
-    def topk(self, operation: Any) -> None:
+    def on_topk(self, operation: Any) -> None:
         facts = operation.get_attributes()
         data, count = self._inputs(operation)[:2]
         plain = [f"{self._name(operation.output(i))}_int64" for i in range(2)]
@@ -293,10 +291,10 @@ class _Translation:
             "TopK", [data, self._int64(count)], plain, axis=facts["axis"], largest=int(facts["mode"] == "max")
         )
         self.node("Identity", plain[:1], [self._name(operation.output(0))])
-        kind = TYPES[_type(operation.output(1))]
+        kind = self._type(operation.output(1))
         self.node("Cast", plain[1:], [self._name(operation.output(1))], to=kind)
 
-    def interpolate(self, operation: Any) -> None:
+    def on_interpolate(self, operation: Any) -> None:
         facts = operation.get_attributes()
         ways = ("linear", "linear_onnx", "nearest")
         padded = any(facts["pads_begin"]) or any(facts["pads_end"]) or facts["antialias"]
@@ -317,42 +315,6 @@ class _Translation:
             nearest_mode=facts["nearest_mode"],
             coordinate_transformation_mode=facts["coordinate_transformation_mode"],
         )
-
-
-RULES: dict[str, Callable[[_Translation, Any], None]] = {
-    "BatchNormInference": _Translation.batch_norm,
-    "Broadcast": _Translation.with_shape,
-    "Clamp": _Translation.clamp,
-    "Constant": _Translation.value,
-    "Convert": _Translation.cast,
-    "Convolution": _Translation.convolution,
-    "ConvolutionBackpropData": _Translation.transposed_convolution,
-    "Divide": _Translation.divide,
-    "Floor": _Translation.floor,
-    "Gather": _Translation.gather,
-    "GroupConvolution": _Translation.convolution,
-    "Interpolate": _Translation.interpolate,
-    "MaxPool": _Translation.max_pool,
-    "PRelu": _Translation.prelu,
-    "Parameter": _Translation.parameter,
-    "Range": _Translation.range,
-    "Reshape": _Translation.with_shape,
-    "Result": _Translation.result,
-    "Round": _Translation.round,
-    "ShapeOf": _Translation.shape,
-    "Slice": _Translation.slice,
-    "Split": _Translation.split,
-    "Squeeze": _Translation.with_shape,
-    "Swish": _Translation.swish,
-    "Tile": _Translation.with_shape,
-    "TopK": _Translation.topk,
-    "Transpose": _Translation.transpose,
-    "Unsqueeze": _Translation.with_shape,
-}
-
-
-def _type(port: Any) -> str:
-    return str(port.get_element_type().get_type_name())
 
 
 def _constant(operation: Any, position: int) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from itertools import chain, product
 from math import prod
@@ -49,8 +49,6 @@ class Tiling:
     receptive field, an output does not depend on where tiles begin and end.
     stride: of the network. Tiles begin at its multiples, so that its poolings see the same pixels together.
     batch: tiles per call of the network.
-
-    outputs: size of what the network says of a tile. reach: of the halo, whatever a pixel's place is.
     """
 
     tile: Size
@@ -59,17 +57,22 @@ class Tiling:
     halo: Size = ()
     stride: Size = ()
     batch: int = 8
-    outputs: Size = field(init=False)
-    reach: Size = field(init=False)
 
     def __post_init__(self) -> None:
         for name, usual in (("margin", 0), ("halo", 0), ("stride", 1)):
             object.__setattr__(self, name, getattr(self, name) or (usual,) * len(self.tile))
-        outputs = tuple(side - 2 * edge for side, edge in zip(self.tile, self.margin, strict=True))
-        object.__setattr__(self, "outputs", outputs)
-        # Pixels see further to one side than to the other, by their place among those that are pooled.
-        reach = [halo and halo + stride // 2 for halo, stride in zip(self.halo, self.stride, strict=True)]
-        object.__setattr__(self, "reach", tuple(reach))
+
+    @property
+    def outputs(self) -> Size:
+        """Size of what the network says of a tile."""
+        return tuple(side - 2 * edge for side, edge in zip(self.tile, self.margin, strict=True))
+
+    @property
+    def reach(self) -> Size:
+        """Of the halo, whatever the place of a pixel: it sees further to one side than to the other, by its
+        place among those that are pooled together.
+        """
+        return tuple(halo and halo + stride // 2 for halo, stride in zip(self.halo, self.stride, strict=True))
 
     def cut(self, size: Size) -> list[Axis]:
         """Tiles along each axis of an image. Raises PlanError for a halo that leaves nothing of a tile."""
@@ -161,17 +164,13 @@ def predict_tiled(network: Network, image: np.ndarray, tiling: Tiling) -> Output
     image: (*space, C) float32, every axis at least 1. Returns {head: (*space, K) float32}, and of a head that
     speaks of whole images the mean over the tiles, {head: (K,)}. Raises as `predict_slabs` does.
     """
-    return predict_whole(network, Pixels(image.shape[:-1], lambda part: image[part]), tiling)
-
-
-def predict_whole(network: Network, image: Pixels, tiling: Tiling) -> Outputs:
-    """The same of any image, its heads put together."""
+    pixels = Pixels(image.shape[:-1], lambda part: image[part])
     heads: Outputs = {}
     whole: Outputs = {}
-    for slab in predict_slabs(network, image, tiling, all_of(image.size)):
+    for slab in predict_slabs(network, pixels, tiling, all_of(pixels.size)):
         for head, x in slab.heads.items():
             if head not in heads:
-                heads[head] = np.empty((*image.size, x.shape[-1]), np.float32)
+                heads[head] = np.empty((*pixels.size, x.shape[-1]), np.float32)
             heads[head][slab.first : slab.first + len(x)] = x
         add_up(whole, slab.whole)
     return heads | whole

@@ -21,7 +21,7 @@ from reunet.flows.predict.mosaic import (
     Piece,
     PredictedPiece,
     measure_piece,
-    predict_part,
+    predict_into,
     predict_piece,
     suffix_of,
 )
@@ -78,16 +78,15 @@ def predict_large(
             shape = (*header.size, len(plan.labels.outputs))
             open_memmap(scratch / PROBABILITIES, "w+", np.float32, shape)
         if spread is None:
-            whole = predict_part(sections, job, all_of(header.size), scratch, inside)
-            pieces: Sequence[PredictedPiece] = [whole]
+            whole = Piece(job, all_of(header.size), scratch)
+            pieces: Sequence[PredictedPiece] = [predict_into(whole, sections, inside)]
             first_ids, each = [0], one_by_one
         else:
             pieces = _spread_out(sections, job, scratch, spread)
             first_ids = [sections.summary.absorb(piece.summary) for piece in pieces]
             each = partial(_write_elsewhere, spread, scratch)
         found = in_view(replace(sections.category, boxes=sections.boxes), inside, plan.labels)
-        placed = [(one.part, one.folder, first) for one, first in zip(pieces, first_ids, strict=True)]
-        _publish(job, scratch, header, plan.labels, Mosaic(job, header, placed, sections.ids), each)
+        _publish(job, scratch, header, plan.labels, Mosaic(pieces, first_ids, sections.ids), each)
         if job.part is not None:
             names = job.source.name.as_posix(), job.source.name.with_name(source.name).as_posix()
             objects = sections.objects if job.kinds.tells("instances") else None

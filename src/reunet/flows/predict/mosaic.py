@@ -27,9 +27,6 @@ from reunet.io.lazy import open_lazily
 from reunet.sampling.intensity import Statistics
 from reunet.slices import Slices, corner_of, overlap, size_of, within
 
-KINDS = {"masks": np.uint8, "instances": np.int32}
-"""What is kept of each section, class indices and ids."""
-
 PROBABILITIES = "probabilities.npy"
 """File that all pieces of an image write into."""
 
@@ -53,10 +50,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class PredictedPiece:
-    """What was found in a part of an image: its pixels in `folder`, in a store for each kind."""
+    """What was found in a part of an image; its pixels by kind, in a folder of its own."""
 
     part: Slices
-    folder: Path
+    pixels: dict[str, ChunkStore]
     summary: Summary
 
 
@@ -69,8 +66,7 @@ def measure_piece(piece: Piece, predictor: Predictor) -> Statistics:
 def predict_piece(piece: Piece, predictor: Predictor) -> PredictedPiece:
     """Predict a piece into a folder of its own, so that two who do the same are not in each other's way."""
     with _opened(piece, predictor) as sections:
-        inside = field_of_view(piece.job, sections.image.header)
-        return predict_part(sections, piece.job, piece.part, piece.scratch, inside)
+        return predict_into(piece, sections, field_of_view(piece.job, sections.image.header))
 
 
 @contextmanager
@@ -87,12 +83,13 @@ def _opened(piece: Piece, predictor: Predictor) -> Iterator[Sections]:
         )
 
 
-def predict_part(
-    sections: Sections, job: Job, part: Slices, scratch: Path, inside: np.ndarray | None
-) -> PredictedPiece:
-    """Predict a part, section by section, into a folder in `scratch`. inside: field of view of the image."""
-    folder = Path(tempfile.mkdtemp(dir=scratch))
-    stores: dict[str, ChunkStore] = {}
+def predict_into(piece: Piece, sections: Sections, inside: np.ndarray | None) -> PredictedPiece:
+    """Predict a piece, section by section, into its scratch folder. inside: field of view of the image."""
+    folder = Path(tempfile.mkdtemp(dir=piece.scratch))
+    rank = len(piece.part)
+    zarr = suffix_of(piece.job.source.path, sections.image.header) == ".ome.zarr"
+    chunk = CHUNKS[rank] if zarr else (1, TILE, TILE)[-rank:]
+    pixels: dict[str, ChunkStore] = {}
     for section in ahead(iter(sections)):
         here = None if inside is None else inside[section.part]
         told = Prediction(labels=section.labels, instances=section.instances)
@@ -100,15 +97,15 @@ def predict_part(
         for kind, values in (("masks", found.labels), ("instances", found.instances)):
             if values is None:
                 continue
-            if kind not in stores:
-                stores[kind] = _store(job, sections.image.header, part, folder, kind)
-            stores[kind].write(within(section.part, part), values)
+            if kind not in pixels:
+                pixels[kind] = ChunkStore(folder / kind, size_of(piece.part), values.dtype, chunk)
+            pixels[kind].write(within(section.part, piece.part), values)
         if section.probabilities is not None:
             # Opened anew for each section: pages of a file that stays mapped would count as ours.
-            open_memmap(scratch / PROBABILITIES, "r+")[section.part] = section.probabilities
-    for store in stores.values():
+            open_memmap(piece.scratch / PROBABILITIES, "r+")[section.part] = section.probabilities
+    for store in pixels.values():
         store.flush()
-    return PredictedPiece(part, folder, sections.summary)
+    return PredictedPiece(piece.part, pixels, sections.summary)
 
 
 def suffix_of(source: Path, header: ImageHeader) -> str:
@@ -118,47 +115,36 @@ def suffix_of(source: Path, header: ImageHeader) -> str:
     return ".nii.gz" if header.affine is not None else ".tif"
 
 
-def _store(job: Job, header: ImageHeader, part: Slices, folder: Path, kind: str) -> ChunkStore:
-    zarr = suffix_of(job.source.path, header) == ".ome.zarr"
-    chunk = CHUNKS[len(part)] if zarr else (1, TILE, TILE)[-len(part) :]
-    return ChunkStore(folder / kind, size_of(part), np.dtype(KINDS[kind]), chunk)
-
-
 class Mosaic:
-    """The image put together from its pieces.
+    """The image put together from its pieces, which form a grid.
 
-    pieces: their parts of it, which form a grid, their folders, and what is to be added to the ids in them.
-    ids: the final id of each of these sums.
+    first_ids: what is to be added to the ids in each. ids: the final id of each of these sums.
     """
 
-    def __init__(
-        self, job: Job, header: ImageHeader, pieces: Sequence[tuple[Slices, Path, int]], ids: np.ndarray
-    ) -> None:
-        self.kinds = [kind for kind in KINDS if (pieces[0][1] / kind).is_dir()]
-        self._ids = ids
-        corners = [corner_of(part) for part, _, _ in pieces]
-        self._starts = [sorted(set(starts)) for starts in zip(*corners, strict=True)]
+    def __init__(self, pieces: Sequence[PredictedPiece], first_ids: Sequence[int], ids: np.ndarray) -> None:
+        self.kinds, self._ids = list(pieces[0].pixels), ids
         self._pieces = {
-            corner: (part, first, {kind: _store(job, header, part, folder, kind) for kind in self.kinds})
-            for corner, (part, folder, first) in zip(corners, pieces, strict=True)
+            corner_of(one.part): (one.part, one.pixels, first)
+            for one, first in zip(pieces, first_ids, strict=True)
         }
+        self._starts = [sorted(set(starts)) for starts in zip(*self._pieces, strict=True)]
         self._recent: deque[ChunkStore] = deque()
 
     def read(self, kind: str, part: Slices) -> np.ndarray:
         """Class indices or final ids of a part."""
-        result = np.empty(size_of(part), KINDS[kind])
         touched = (
             starts[bisect_right(starts, side.start) - 1 : bisect_left(starts, side.stop)]
             for starts, side in zip(self._starts, part, strict=True)
         )
-        for corner in product(*touched):
-            piece, first, stores = self._pieces[corner]
+        found = [self._pieces[corner] for corner in product(*touched)]
+        result = np.empty(size_of(part), found[0][1][kind].dtype)
+        for piece, pixels, first in found:
             both = overlap(part, piece)
-            values = stores[kind].read(within(both, piece))
+            values = pixels[kind].read(within(both, piece))
             if kind == "instances":
                 values = self._ids[np.where(values > 0, values + first, 0)]
             result[within(both, part)] = values
-            self._hold(stores[kind])
+            self._hold(pixels[kind])
         return result
 
     def _hold(self, store: ChunkStore) -> None:
