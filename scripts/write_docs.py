@@ -73,8 +73,16 @@ def models_pages() -> dict[str, str]:
     return pages
 
 
+def house_picture() -> str:
+    """The floors with their rooms, from the import contracts of pyproject.toml."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from house_picture import picture
+
+    return picture()
+
+
 def main() -> None:
-    pages = {"command_line.md": command_line_page(), **models_pages()}
+    pages = {"command_line.md": command_line_page(), "images/house.svg": house_picture(), **models_pages()}
     for name, text in pages.items():
         page = ROOT / "docs" / name
         page.parent.mkdir(parents=True, exist_ok=True)

@@ -33,3 +33,8 @@ def test_the_models_page_and_its_drawings_are_current(write_docs: ModuleType) ->
         assert (ROOT / "docs" / name).read_text(encoding="utf-8") == text, f"{name}: run `make docs`"
     drawn = {f"images/models/{file.name}" for file in (ROOT / "docs" / "images" / "models").iterdir()}
     assert drawn == pages.keys() - {"models.md"}, "a drawing of a network that is no more"
+
+
+def test_the_picture_of_the_house_is_current(write_docs: ModuleType) -> None:
+    drawn = (ROOT / "docs" / "images" / "house.svg").read_text(encoding="utf-8")
+    assert drawn == write_docs.house_picture(), "run `make docs`"
