@@ -12,67 +12,36 @@ from reunet.errors import ModelFileError
 from reunet.storage import publish_folder, read_json, sha256_file, write_json
 
 
+class _Place:
+    """A path below the folder of a run."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def __get__(self, run: RunFolder, kind: type[RunFolder]) -> Path:
+        return run.path.joinpath(*self._names)
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Paths and readers of one run folder."""
 
     path: Path
 
-    @property
-    def plan_file(self) -> Path:
-        return self.path / "plan.json"
-
-    @property
-    def fingerprint_file(self) -> Path:
-        return self.path / "fingerprint.json"
-
-    @property
-    def splits_file(self) -> Path:
-        return self.path / "splits.json"
-
-    @property
-    def calibration_file(self) -> Path:
-        return self.path / "calibration.json"
-
-    @property
-    def environment_file(self) -> Path:
-        return self.path / "environment.json"
-
-    @property
-    def history_file(self) -> Path:
-        return self.path / "history.csv"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    @property
-    def weights_file(self) -> Path:
-        return self.path / "weights" / "best.weights.h5"
-
-    @property
-    def weights_facts_file(self) -> Path:
-        return self.path / "weights" / "weights.json"
-
-    @property
-    def engine_file(self) -> Path:
-        return self.path / "engine" / "model.xml"
-
-    @property
-    def int8_file(self) -> Path:
-        return self.path / "engine" / "int8.xml"
-
-    @property
-    def engine_facts_file(self) -> Path:
-        return self.path / "engine" / "engine.json"
-
-    @property
-    def self_test(self) -> Path:
-        return self.path / "test"
-
-    @property
-    def report_file(self) -> Path:
-        return self.path / "report.html"
+    plan_file = _Place("plan.json")
+    fingerprint_file = _Place("fingerprint.json")
+    splits_file = _Place("splits.json")
+    calibration_file = _Place("calibration.json")
+    environment_file = _Place("environment.json")
+    history_file = _Place("history.csv")
+    report_file = _Place("report.html")
+    checkpoints = _Place("checkpoints")
+    weights_file = _Place("weights", "best.weights.h5")
+    weights_facts_file = _Place("weights", "weights.json")
+    engine_file = _Place("engine", "model.xml")
+    int8_file = _Place("engine", "int8.xml")
+    engine_facts_file = _Place("engine", "engine.json")
+    self_test = _Place("test")
 
     def evaluation(self, split: str) -> Path:
         return self.path / "evaluation" / split
