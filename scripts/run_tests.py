@@ -1,4 +1,5 @@
-"""Run the tests: all of them on the first backend, then those marked `keras` on each other backend.
+"""Run the tests: all of them on the first backend, then those marked `keras` on each other backend; with
+--slow those marked `keras_slow` there, too.
 
 Keras can be loaded on one backend only, so every backend has its own processes: two, which share the files
 of tests. Backends that are not installed are left out, and that is said.
@@ -17,8 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BACKENDS = ("tensorflow", "jax", "torch")
-PROCESSES = ("-n", "2", "--dist", "loadscope")
-"""Two processes; the tests of a file share what they set up."""
+PROCESSES = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder")
+"""Two processes; the tests of a file share what they set up, and conftest.py orders the files."""
 
 COVERAGE = ("--cov=reunet", "--cov-report=term:skip-covered", "--cov-report=xml")
 
@@ -39,7 +40,7 @@ def main() -> int:
         markers = [] if options.slow else ["not slow"]
         paths = options.paths
         if backend != backends[0]:
-            markers.append("keras")
+            markers.append("(keras or keras_slow)" if options.slow else "keras")
             paths = files_marked("keras")
         if markers:
             arguments += ["-m", " and ".join(markers)]

@@ -60,15 +60,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--fast"):
         config.hook.pytest_deselected(items=[item for item in items if is_costly(item)])
         items[:] = [item for item in items if not is_costly(item)]
+    # The files with costly tests first: the quick ones then fill up the time of the process that is done
+    # with its long ones first.
+    costly = {item.path for item in items if is_costly(item)}
+    items.sort(key=lambda item: item.path not in costly)
     if "KERAS_BACKEND" in os.environ:
         return
     for item in items:
-        if item.get_closest_marker("keras") is not None:
+        if item.get_closest_marker("keras") or item.get_closest_marker("keras_slow"):
             item.add_marker(pytest.mark.skip(reason="no training framework is installed"))
 
 
 def is_costly(item: pytest.Item) -> bool:
-    marked = any(item.get_closest_marker(name) for name in ("keras", "slow"))
+    marked = any(item.get_closest_marker(name) for name in ("keras", "keras_slow", "slow"))
     return marked or not COSTLY.isdisjoint(getattr(item, "fixturenames", ()))
 
 

@@ -1,6 +1,6 @@
 """The commands of README.md do what it says.
 
-A fenced block directly after the line `<!-- runs -->` is run, in the order of the page, in a folder that
+A fenced block directly after the line `<!-- runs -->` is run, each by itself, in a folder that
 holds `cells/` (a dataset with train/ and test/) and `new_images/` (images without masks). In a `console`
 block the lines that start with `$ reunet` are commands and must end with exit code 0; a `python` block
 is run as a script. Budgets (`--minutes`, `--epochs`, `minutes=`) are replaced by a few steps.
@@ -9,6 +9,8 @@ Every other `reunet` command of the page must at least name a verb and options t
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 import shlex
 import shutil
@@ -18,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+import reunet
 from reunet.backend import installed_backends
 from reunet.cli import main
 
@@ -74,19 +77,40 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path) -> Path
     return folder
 
 
+RUNNING = [(language, body) for runs, language, body in blocks() if runs]
+QUICK = (0, len(RUNNING) - 1)
+"""From data to scores on the command line, and a network for a script; the others train once more."""
+
+
+def test_python_blocks_name_things_that_exist() -> None:
+    scripts = [ast.parse(body) for _, language, body in blocks() if language == "python"]
+    calls = [node for script in scripts for node in ast.walk(script) if isinstance(node, ast.Call)]
+    ours = [
+        (call.func.attr, call)
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "reunet"
+    ]
+    assert {"train", "load", "unet_model"} <= {name for name, _ in ours}
+    for name, call in ours:
+        given = {word.arg: None for word in call.keywords if word.arg}
+        inspect.signature(getattr(reunet, name)).bind(*call.args, **given)
+
+
 @pytest.mark.skipif(not installed_backends(), reason="no training framework is installed")
-def test_marked_blocks_run(folder: Path, child_environment: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "number",
+    [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in range(len(RUNNING))],
+)
+def test_marked_blocks_run(number: int, folder: Path, child_environment: dict[str, str]) -> None:
     """As for a reader, no variable is set."""
-    for runs, language, body in blocks():
-        if not runs:
-            continue
-        if language == "python":
-            script = re.sub(r"\b(minutes|epochs)=[\d.]+", f"steps={STEPS}", body)
-            calls = [[sys.executable, "-c", script]]
-        else:
-            calls = [[sys.executable, "-m", *shortened(words)] for words in commands(body)]
-        for call in calls:
-            answer = subprocess.run(
-                call, cwd=folder, env=child_environment, capture_output=True, text=True, check=False
-            )
-            assert answer.returncode == 0, f"{' '.join(call)}\n{answer.stderr}"
+    language, body = RUNNING[number]
+    if language == "python":
+        script = re.sub(r"\b(minutes|epochs)=[\d.]+", f"steps={STEPS}", body)
+        calls = [[sys.executable, "-c", script]]
+    else:
+        calls = [[sys.executable, "-m", *shortened(words)] for words in commands(body)]
+    for call in calls:
+        answer = subprocess.run(
+            call, cwd=folder, env=child_environment, capture_output=True, text=True, check=False
+        )
+        assert answer.returncode == 0, f"{' '.join(call)}\n{answer.stderr}"

@@ -23,6 +23,7 @@ from reunet.flows.train.checks import check_team
 from reunet.flows.train.train import train
 from reunet.training.processes import Processes
 
+pytestmark = pytest.mark.usefixtures("child_environment")
 needs_jax = pytest.mark.skipif(find_spec("jax") is None, reason="needs JAX")
 
 STEPS = 12
@@ -45,13 +46,15 @@ def words(*given: object) -> list[str]:
     return [sys.executable, "-m", "reunet", *map(str, given)]
 
 
-def environment() -> dict[str, str]:
-    """Without the backend of the tests, and without their way to compile, which changes results a little."""
-    return {k: v for k, v in os.environ.items() if k not in ("KERAS_BACKEND", "XLA_FLAGS")}
+def environment(optimised: bool = True) -> dict[str, str]:
+    """Without the backend of the tests, and, as users compile, without their way to compile quickly."""
+    left_out = ("KERAS_BACKEND", "XLA_FLAGS") if optimised else ("KERAS_BACKEND",)
+    return {name: value for name, value in os.environ.items() if name not in left_out}
 
 
-def command(*given: object, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words(*given), check=check, capture_output=True, text=True, env=environment())
+def command(*given: object, check: bool = True, optimised: bool = True) -> subprocess.CompletedProcess[str]:
+    variables = environment(optimised)
+    return subprocess.run(words(*given), check=check, capture_output=True, text=True, env=variables)
 
 
 def losses(run: Path) -> np.ndarray:
@@ -60,9 +63,13 @@ def losses(run: Path) -> np.ndarray:
 
 
 @needs_jax
-def test_two_processes_give_the_losses_of_one(tiny_dataset: Path, plan: Path, tmp_path: Path) -> None:
-    command("train", tiny_dataset, "-o", tmp_path / "one", "--plan", plan)
-    command("train", tiny_dataset, "-o", tmp_path / "two", "--plan", plan, "--processes", 2)
+@pytest.mark.parametrize("optimised", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_two_processes_give_the_losses_of_one(
+    optimised: bool, tiny_dataset: Path, plan: Path, tmp_path: Path
+) -> None:
+    given = ("train", tiny_dataset, "--plan", plan)
+    command(*given, "-o", tmp_path / "one", optimised=optimised)
+    command(*given, "-o", tmp_path / "two", "--processes", 2, optimised=optimised)
     np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=1e-3)
     assert len(losses(tmp_path / "two")) == STEPS
     command("predict", tmp_path / "two", tiny_dataset / "test/images")

@@ -17,7 +17,7 @@ from reunet.errors import CheckpointError, DataError
 from reunet.flows.train.train import train
 from reunet.training.checkpoint import load_checkpoint
 
-pytestmark = pytest.mark.keras
+pytestmark = pytest.mark.keras_slow  # quickly on every backend: test_carry.py
 
 STEPS = 30
 
@@ -53,7 +53,7 @@ def losses(run: Path) -> list[tuple[str, str, str]]:
 
 SELF_INTERRUPTING = """
 import os, sys
-number, backend = int(sys.argv[1]), sys.argv[2]
+number, cut, backend = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 from reunet.backend import use_backend
 use_backend(backend)
 from reunet.training import loop
@@ -61,31 +61,40 @@ from reunet.training import loop
 real = loop.Training._save
 def save(self, step):
     real(self, step)
-    if step == 10:
+    if step == cut:
         os.kill(os.getpid(), number)
 loop.Training._save = save
 
 from reunet import cli
-sys.argv = ["reunet", *sys.argv[3:]]
+sys.argv = ["reunet", *sys.argv[4:]]
 cli.run()
 """
 
 
+CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
+
+
 @pytest.mark.parametrize(
-    "number", [signal.SIGKILL, signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+    "numbers",
+    [
+        pytest.param([signal.SIGTERM, signal.SIGKILL], id="twice"),
+        *(pytest.param([number], marks=pytest.mark.slow, id=number.name) for number in CODES),
+    ],
 )
 def test_resumed_equals_uninterrupted(
-    number: signal.Signals, tiny_dataset: Path, tmp_path: Path, backend: str, whole: Path
+    numbers: list[signal.Signals], tiny_dataset: Path, tmp_path: Path, backend: str, whole: Path
 ) -> None:
-    if number != signal.SIGKILL and backend != "tensorflow":
+    if numbers in ([signal.SIGTERM], [signal.SIGINT]) and backend != "tensorflow":
         pytest.skip("how a signal is received does not depend on the backend")
     run = tmp_path / "cut"
-    options = arguments(tiny_dataset, run, "--plan", plan_file(tiny_dataset, tmp_path, backend))
-    process = [sys.executable, "-c", SELF_INTERRUPTING, str(int(number)), backend, *options]
-    done = subprocess.run(process, capture_output=True, text=True, check=False)
-    codes = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
-    assert done.returncode == codes[number], done.stderr
-    assert 10 <= load_checkpoint(run / "checkpoints")[0] < STEPS
+    given = ["--plan", plan_file(tiny_dataset, tmp_path, backend)]
+    for cut, number in zip((10, 20), numbers, strict=False):
+        options = map(str, (int(number), cut, backend, *arguments(tiny_dataset, run, *given)))
+        process = [sys.executable, "-c", SELF_INTERRUPTING, *options]
+        done = subprocess.run(process, capture_output=True, text=True, check=False)
+        assert done.returncode == CODES[number], done.stderr
+        assert cut <= load_checkpoint(run / "checkpoints")[0] < cut + 10
+        given = ["--resume"]
     subprocess.run(command(tiny_dataset, run, "--resume"), check=True)
 
     steps, arrays, _, _ = load_checkpoint(whole / "checkpoints")
