@@ -24,7 +24,7 @@ from reunet.inference.keras_runtime import load_keras
 from reunet.inference.load import load
 from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
 
-pytestmark = pytest.mark.keras
+pytestmark = pytest.mark.keras_slow
 
 NETWORKS: dict[str, dict[str, object]] = {
     "batch": {"normalisation": "batch"},
@@ -74,7 +74,13 @@ def make_run(folder: Path, **fields: object) -> RunFolder:
     return run
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+EVERYWHERE = "instance, leaky, deep supervision"
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.keras) if name == EVERYWHERE else name for name in NETWORKS],
+)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     run = make_run(tmp_path_factory.mktemp("run"), **NETWORKS[request.param])
     export_engine(run)
@@ -158,7 +164,10 @@ def test_bf16_is_compared_on_the_samples_given(tmp_path: Path) -> None:
     assert measured == pytest.approx(1e6 * (one != other).mean(), abs=0.1)
 
 
-@pytest.mark.parametrize(("error", "where"), [(2e-4, np.s_[:]), (2e-4, np.s_[:, 0, :1])])
+@pytest.mark.parametrize(
+    ("error", "where"),
+    [pytest.param(2e-4, np.s_[:], marks=pytest.mark.keras), (2e-4, np.s_[:, 0, :1])],
+)
 def test_a_wrong_export_is_refused_and_the_old_engine_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: float, where: tuple[slice, ...]
 ) -> None:

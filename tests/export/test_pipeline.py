@@ -16,7 +16,7 @@ from reunet.inference.tiling import Tiling, predict_tiled
 from reunet.sampling.intensity import normalise
 from reunet.sampling.resize import resize
 
-pytestmark = pytest.mark.keras
+pytestmark = pytest.mark.keras_slow
 
 EXAMPLES = 5 if os.environ.get("KERAS_BACKEND") == "jax" else 30
 """JAX compiles each operation anew for each size."""
@@ -89,6 +89,7 @@ def test_matrices_resample_as_opencv_does(size: tuple[int, int], to: tuple[int, 
         np.testing.assert_allclose(found[0], resize(image, to, way), atol=1e-4)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("limit", [None, (-1.0, 1.5)])
 @pytest.mark.parametrize("kind", ["image", "constant", "faint on a large offset"])
 def test_normalisation(kind: str, limit: tuple[float, float] | None) -> None:

@@ -60,7 +60,7 @@ LAYOUTS: dict[str, tuple[Writer, str, list[str]]] = {
 }
 
 
-LONGER = ("roboflow", "stage1", "classes")
+LONGER = ("roboflow", "stage1", "classes", "voc", "tracking")
 """Read by what other layouts are read by."""
 
 

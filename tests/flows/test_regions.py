@@ -82,7 +82,7 @@ def small(
     return folder / "plan.json"
 
 
-@pytest.mark.keras
+@pytest.mark.keras_slow
 def test_regions_from_folder_to_scores(tmp_path: Path, backend: str) -> None:
     data, run = tumours(tmp_path / "data"), tmp_path / "run"
     assert not check(data).errors

@@ -176,7 +176,7 @@ def test_evaluation_gives_j_and_f_of_each_sequence(run: Path, films: Path, tmp_p
     assert video["j_and_f"] == pytest.approx((video["j"] + video["f"]) / 2)
 
 
-@pytest.mark.parametrize("preset", ["conv_gru_unet", "unet"])
+@pytest.mark.parametrize("preset", ["conv_gru_unet", pytest.param("unet", marks=pytest.mark.slow)])
 def test_objects_of_a_movie_are_learned_and_tracked(preset: str, tmp_path: Path, backend: str) -> None:
     if backend != "tensorflow":
         pytest.skip("what depends on the backend is seen with single images")

@@ -127,8 +127,8 @@ def small_plan(data: Path, folder: Path, backend: str, tasks: tuple[str, ...], s
     [
         ("instances",),
         ("classification",),
-        pytest.param(("detection",), marks=pytest.mark.keras),
-        pytest.param(("instances", "classification"), marks=pytest.mark.keras),
+        pytest.param(("detection",), marks=pytest.mark.keras_slow),
+        pytest.param(("instances", "classification"), marks=pytest.mark.keras_slow),
     ],
 )
 def test_from_folder_to_scores(tmp_path: Path, tasks: tuple[str, ...], backend: str) -> None:

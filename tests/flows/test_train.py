@@ -116,7 +116,7 @@ def test_minutes_are_kept(tiny_dataset: Path, tmp_path: Path, make_plan: MakePla
     assert 0.4 * 36 < result.seconds < 1.3 * 36  # wide, since machines are shared
 
 
-@pytest.mark.keras
+@pytest.mark.keras_slow
 def test_start_from_another_run_with_another_class_list(
     make_dataset: Callable[..., Path], tiny_run: Path, tmp_path: Path, backend: str
 ) -> None:

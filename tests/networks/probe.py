@@ -1,6 +1,6 @@
 """Run in a process of its own per backend: forward pass and three SGD steps from given weights.
 
-python probe.py BACKEND FOLDER
+python probe.py BACKEND NORMALISATION FILE
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 
 
-def main(backend: str, folder: str) -> None:
+def main(backend: str, normalisation: str, file: str) -> None:
     from reunet.backend import use_backend
 
     use_backend(backend)
-    for normalisation in ("batch", "instance", "group"):
-        np.savez(f"{folder}/{backend}-{normalisation}.npz", **numbers(backend, normalisation))
+    np.savez(file, **numbers(backend, normalisation))
 
 
 def numbers(backend: str, normalisation: str) -> dict[str, Any]:
