@@ -24,7 +24,8 @@ from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
 from reunet.contracts.truth import Truth
 from reunet.tasks import task
-from reunet.tasks.base import Classes, Maps
+from reunet.tasks.base import Maps
+from reunet.tasks.classes import Classes
 
 TILE, PITCH, NOISE = 500, 32, 0.05
 

@@ -15,7 +15,7 @@ from reunet.export.check import compare
 from reunet.export.describe import describe, readme
 from reunet.export.formats import FORMATS, Sources
 from reunet.inference.load import load
-from reunet.tasks.base import Classes
+from reunet.tasks.classes import Classes
 from reunet.tasks.work import Work
 
 pytestmark = pytest.mark.usefixtures("backend")  # files are made in a process of their own

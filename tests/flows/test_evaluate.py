@@ -341,3 +341,59 @@ def test_membranes_of_isbi2012(shared_data: Path, tmp_path: Path) -> None:
     result = evaluate(pred=masks, truth=masks, output=tmp_path / "out")
     assert result.metrics["v_rand"] == pytest.approx(1, abs=1e-3)
     assert result.metrics["dice"]["pooled"]["per_class"]["membrane"] == 1
+
+
+def squares(folder: Path, ids: tuple[int, ...], count: int = 3) -> Path:
+    """Label images with a square per id."""
+    folder.mkdir(parents=True)
+    for k in range(count):
+        image = np.zeros((60, 60), np.uint16)
+        for number, (y, x) in zip(ids, ((5, 5), (25, 5), (40, 40)), strict=True):
+            image[y : y + 12, x : x + 12] = number
+        Image.fromarray(image).save(folder / f"a{k}.png")
+    return folder
+
+
+def test_the_task_of_given_results_is_the_one_that_is_asked_for(tmp_path: Path) -> None:
+    """The numbers of objects mean nothing: the same three under other ones are found."""
+    truth, pred = squares(tmp_path / "truth", (1, 2, 3)), squares(tmp_path / "pred", (2, 3, 1))
+    metrics = evaluate(pred=pred, truth=truth, task="instances", output=tmp_path / "out").metrics
+    assert (metrics["task"], metrics["n_images"]) == ("instances", 3)
+    assert metrics["ap"]["pooled"]["0.95"] == metrics["pq"] == 1
+    for task in ("detection", "classification"):
+        with pytest.raises(DataError, match="nothing to read with --truth"):
+            evaluate(pred=pred, truth=truth, task=task, output=tmp_path / task)
+
+
+def test_what_folders_hold_tells_the_task_unless_it_is_several(tmp_path: Path) -> None:
+    truth, pred = tmp_path / "truth", tmp_path / "pred"
+    for folder in (truth, pred):
+        squares(folder / "instances", (1, 2, 3))
+    assert evaluate(pred=pred, truth=truth, output=tmp_path / "a").metrics["task"] == "instances"
+    for folder in (truth, pred):
+        squares(folder / "masks", (1, 1, 1))
+    with pytest.raises(UsageError, match="--task: semantic, instances"):
+        evaluate(pred=pred, truth=truth, output=tmp_path / "b")
+
+
+def test_boxes_and_classes_from_files_of_other_programs(tmp_path: Path) -> None:
+    sizes = [{"id": i, "file_name": f"{name}.png", "height": 40, "width": 40} for i, name in enumerate("ab")]
+    box = {"id": 1, "image_id": 0, "category_id": 7, "bbox": [5, 5, 10, 10]}
+    found = box | {"bbox": [5, 5, 10, 9], "category_id": 1, "score": 0.1}
+    for name, boxes, number in (("true.json", [box], 7), ("found.json", [found], 1)):
+        categories = [{"id": number, "name": "cell"}]
+        (tmp_path / name).write_text(
+            json.dumps({"images": sizes, "annotations": boxes, "categories": categories})
+        )
+    boxes = evaluate(pred=tmp_path / "found.json", truth=tmp_path / "true.json").metrics
+    assert (boxes["task"], boxes["f1"], boxes["n_images"]) == ("detection", 1, 2)
+    (tmp_path / "true.csv").write_text("file,label\na.png,red\nb.png,blue\n")
+    (tmp_path / "classes.csv").write_text("file,label\nb.png,blue\na.png,blue\nc.png,red\n")
+    classes = evaluate(pred=tmp_path / "classes.csv", truth=tmp_path / "true.csv").metrics
+    assert (classes["task"], classes["accuracy"], classes["ece"]) == ("classification", 0.5, None)
+    (tmp_path / "classes.csv").write_text("file,label\nb.png,green\na.png,blue\n")
+    with pytest.raises(DataError, match="green"):
+        evaluate(pred=tmp_path / "classes.csv", truth=tmp_path / "true.csv", overwrite=True)
+    (tmp_path / "classes.csv").write_text("file,label\nb.png,blue\n")
+    with pytest.raises(DataError, match="1 image"):
+        evaluate(pred=tmp_path / "classes.csv", truth=tmp_path / "true.csv", overwrite=True)

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,6 +165,22 @@ def test_from_folder_to_scores(tmp_path: Path, tasks: tuple[str, ...], backend: 
     if "instances" in tasks:
         np.testing.assert_array_equal(fast.instances, slow.instances)
     check_outputs(run, data, tmp_path / "out", tasks)
+    for name in tasks:
+        folders = {"pred": tmp_path / "out", "truth": data / "test"}
+        again = evaluate(**folders, task=name, output=tmp_path / name).metrics
+        check_same_scores(again, metrics.get(name, metrics))
+
+
+def check_same_scores(given: dict[str, Any], of_run: dict[str, Any]) -> None:
+    """What `predict` wrote and its reader read back scores as the run does; files of boxes hold only those
+    above the thresholds, which is all that F1 and counts look at.
+    """
+    assert (given["task"], given["n_images"]) == (of_run["task"], of_run["n_images"])
+    numbers = [{one.title: one.value for one in task(given["task"]).headlines(x)} for x in (given, of_run)]
+    titles = ("F1", "Count error") if given["task"] == "detection" else numbers[0]
+    for title in titles:
+        a, b = (values[title] for values in numbers)
+        assert a == (b if b is None else pytest.approx(b, abs=1e-6)), title
 
 
 def check_model_card(run: Path, tasks: tuple[str, ...]) -> None:

@@ -16,7 +16,7 @@ from reunet.contracts.truth import Truth
 from reunet.errors import DataError, PlanError, ReunetError
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor, as_image
-from reunet.tasks.base import Classes
+from reunet.tasks.classes import Classes
 from reunet.tasks.work import Work
 
 

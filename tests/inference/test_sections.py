@@ -22,7 +22,7 @@ from reunet.inference.predictor import Predictor
 from reunet.inference.tiling import Tiling, predict_tiled
 from reunet.io.header import ImageHeader
 from reunet.io.lazy import LazyImage
-from reunet.tasks.base import Classes
+from reunet.tasks.classes import Classes
 from reunet.tasks.detection.matching import overlapping
 from reunet.tasks.work import Work
 

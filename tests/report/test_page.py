@@ -17,7 +17,7 @@ from reunet.contracts.truth import Truth
 from reunet.report.content import format_score
 from reunet.report.examples import choose_examples
 from reunet.report.page import Report, write_report
-from reunet.tasks.base import Classes
+from reunet.tasks.classes import Classes
 from reunet.tasks.semantic import Scorer, decode
 from reunet.tasks.work import Work
 

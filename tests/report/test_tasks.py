@@ -21,7 +21,7 @@ from reunet.report.examples import FALSE_ALARM, MISSED
 from reunet.report.page import Report, write_report
 from reunet.report.tasks import content
 from reunet.tasks import task as task_of
-from reunet.tasks.base import Classes
+from reunet.tasks.classes import Classes
 from reunet.tasks.scorer import Scorer
 
 LABELS = LabelMap(classes=default_classes([0, 1, 2], ["background", "red", "white"]))

@@ -19,7 +19,7 @@ from reunet.contracts.truth import Truth
 from reunet.errors import DataError, LabelError
 from reunet.metrics.average_precision import coco_ap, coco_precision
 from reunet.sampling.boxes import resized
-from reunet.tasks.base import Classes
+from reunet.tasks.classes import Classes
 from reunet.tasks.detection import (
     Scorer,
     confident,

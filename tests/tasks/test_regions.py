@@ -17,7 +17,8 @@ from reunet.datasets.regions import layered_facts, nnunet_facts
 from reunet.errors import DataError
 from reunet.metrics.skeleton import cl_dice
 from reunet.metrics.surface import hd95, normalised_surface_distance, surface_distances
-from reunet.tasks.base import Classes, Maps
+from reunet.tasks.base import Maps
+from reunet.tasks.classes import Classes
 from reunet.tasks.instances.properties import majority_class
 from reunet.tasks.semantic import Scorer, decode
 from reunet.tasks.work import Work

@@ -14,7 +14,7 @@ from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import LabelError, UsageError
 from reunet.tasks import check_tasks, names, task
-from reunet.tasks.base import Classes
+from reunet.tasks.classes import Classes
 from reunet.tasks.semantic import Scorer, decode, fit_calibration, positive_class, validation_score
 from reunet.tasks.work import Work
 

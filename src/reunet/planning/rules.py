@@ -18,7 +18,7 @@ from reunet.planning.resolution import choose_spacing
 from reunet.planning.sequences import choose_clip
 from reunet.planning.topology import choose_strides
 from reunet.planning.width import choose_networks, choose_width
-from reunet.tasks.base import Classes
+from reunet.tasks.classes import Classes
 from reunet.tasks.work import Work, choose_tasks
 
 WHY_TILE = "the training patch: what the network knows, and what its statistics expect"

@@ -17,17 +17,11 @@ from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.sampling.boxes import resized
 from reunet.sampling.resize import resize
+from reunet.tasks.classes import Classes
+from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline
 from reunet.tasks.outputs import Output, Page, Told
 from reunet.tasks.scorer import Scorer
-
-
-@dataclass(frozen=True)
-class Classes:
-    """The class lists of a run: of pixels and objects, and of whole images where these have classes."""
-
-    labels: LabelMap
-    categories: LabelMap | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +56,7 @@ class Task(ABC):
     learned_from: kinds of annotation that it can be learned from, its own first. reach: by the number of axes
     of space, how many pixels around a section its decoding must see: more than the largest object has.
     outputs: files of an image that is predicted. has_tables: tables tell of its results. has_identities: in
-    time its objects get identities (`reunet.tasks.instances.tracks`).
+    time its objects get identities (`reunet.tasks.instances.tracks`). reader: of results from elsewhere.
     """
 
     name: str
@@ -73,6 +67,7 @@ class Task(ABC):
     outputs: tuple[Output, ...] = ()
     has_tables: bool = True
     has_identities: bool = False
+    reader: Reader | None = None
 
     @abstractmethod
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:

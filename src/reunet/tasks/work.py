@@ -14,7 +14,8 @@ from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import PlanError, UsageError
 from reunet.tasks import every_task, names, task
-from reunet.tasks.base import Classes, Maps, Pairs
+from reunet.tasks.base import Maps, Pairs
+from reunet.tasks.classes import Classes
 
 MOST_SPECIFIC = ("instances", "boxes", "masks", "categories")
 """Kinds of annotation, in the order in which `auto` looks for them."""

@@ -249,7 +249,7 @@ class EvaluateOptions(EngineOptions, DataOptions, VerbOptions):
     pred: Annotated[
         OptionalPath,
         Says(
-            "Anybody's masks, to be scored without a run.",
+            "Anybody's results, to be scored without a run: masks, instances, COCO boxes, classes.",
             "DIR",
             only_with=("truth",),
             not_with=(
@@ -258,8 +258,11 @@ class EvaluateOptions(EngineOptions, DataOptions, VerbOptions):
             ),
         ),
     ] = UNSET  # fmt: skip
-    truth: Annotated[OptionalPath, Says("The true masks for --pred.", "DIR", only_with=("pred",))] = UNSET
-    task: Annotated[str, Says("What the masks of --pred mean.", "TASK", only_with=("pred",))] = "auto"
+    truth: Annotated[
+        OptionalPath,
+        Says("The truth for --pred.", "DIR", only_with=("pred",)),
+    ] = UNSET
+    task: Annotated[str, Says("What of --pred is scored.", "TASK", only_with=("pred",))] = "auto"
     overwrite: Overwrite = False
     group: None = field(default=None, init=False)
 

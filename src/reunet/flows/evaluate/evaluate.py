@@ -18,7 +18,7 @@ from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import Splits
 from reunet.errors import DataError, ReunetError, UsageError
 from reunet.flows.arguments import DataArguments, spread
-from reunet.flows.evaluate.given_masks import evaluate_masks
+from reunet.flows.evaluate.given_results import evaluate_given
 from reunet.flows.evaluate.held_out import SEEN_ALREADY, context_of
 from reunet.flows.evaluate.labelled import labelled_cases, loaders_of
 from reunet.flows.evaluate.mask_values import labels_of_dataset
@@ -53,7 +53,7 @@ def evaluate(
     on_progress: Progress | None = None,
     **options: Unpack[DataArguments],
 ) -> EvaluateResult:
-    """Score a run on one split of a dataset; or, with `pred` and `truth`, two folders of masks.
+    """Score a run on one split of a dataset; or, with `pred` and `truth`, two folders of results.
 
     Parameters
     ----------
@@ -61,9 +61,10 @@ def evaluate(
     split: `train`, `val` or `test`; `val` without such a folder is what the run held out. A dataset
         without split folders is scored whole.
     output: folder for metrics.json, metrics.csv and report.html; RUN/evaluation/<split> by default, for
-        masks a folder beside `pred`.
-    pred, truth: masks of the same names, scored without any run. `images` then are only shown.
-    task: `auto` or `semantic`.
+        results from elsewhere a folder beside `pred`.
+    pred, truth: folders or files with results and truth of the same names, scored without any run. `images`
+        then are only shown.
+    task: what these are of; `auto` for what both hold.
     engine, precision, tta: as in `reunet.load`. cluster: as in `predict`.
     options: about the dataset; see `reunet.datasets.cases.DataOptions`.
 
@@ -76,7 +77,7 @@ def evaluate(
     target = None if output is None else Path(output)
     if pred is not None or truth is not None:
         pair = _two_folders(pred, truth, run or data)
-        return evaluate_masks(*pair, described, target, progress, overwrite=overwrite)
+        return evaluate_given(*pair, task, described, target, progress, overwrite=overwrite)
     if run is None or (data is None and (described.images is None or described.masks is None)):
         raise UsageError(
             "nothing to evaluate",

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-
-import numpy as np
 
 from reunet.contracts.labels import LabelMap
 from reunet.datasets.cases import Case
 from reunet.datasets.classes import with_encoding
 from reunet.errors import PlanError
-from reunet.io.masks import encode_mask, is_coloured, read_raw_mask
 
 
 def labels_of_dataset(
@@ -31,21 +27,6 @@ def labels_of_dataset(
             fix="say what the mask values mean with --classes FILE (lines: id,name), in the order of the run",
         )
     return with_encoding(found, cases, axes)
-
-
-def read_any_mask(
-    path: Path, labels: LabelMap, page: int | None = None, axes: str | None = None
-) -> np.ndarray:
-    """A predicted mask, (*space) uint8 class indices, whose values may be stored otherwise than the truth's.
-
-    Read by colour when it is a colour image, otherwise by class id; with two classes also as 0/255.
-    Raises LabelError, ImageReadError.
-    """
-    raw = read_raw_mask(path, page, axes)
-    encoding = labels.encoding
-    if not is_coloured(raw):
-        encoding = "binary_255" if labels.binary and int(raw.max(initial=0)) == 255 else "index"
-    return encode_mask(raw, labels.model_copy(update={"encoding": encoding}), path)
 
 
 def _fits(known: Sequence[str], found: Sequence[str]) -> bool:

@@ -13,10 +13,13 @@ from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import PlanError
-from reunet.tasks.base import Classes, Maps, Pairs, Task
+from reunet.tasks.base import Maps, Pairs, Task
+from reunet.tasks.classes import Classes
 from reunet.tasks.classification.decode import decode, tempered
 from reunet.tasks.classification.fit import fit_calibration, validation_score
+from reunet.tasks.classification.given import is_there, read
 from reunet.tasks.classification.scorer import Scorer
+from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.outputs import Page, Told
 from reunet.tasks.scorer import as_json
@@ -42,6 +45,7 @@ class Classification(Task):
     name = "classification"
     title = "Classification"
     score = "balanced accuracy"
+    reader = Reader(is_there, read)
     learned_from = ("categories",)
 
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:

@@ -32,11 +32,16 @@ class Scorer(Skeleton[ImageScore]):
     """Scores of image classification over one split."""
 
     task = "classification"
+    has_probabilities = True
 
     def add(self, case: str, truth: Truth, prediction: Prediction) -> None:
         """Score one image, known as `case`. Raises LabelError for what does not fit the classes."""
-        if truth.category is not None and prediction.category_probabilities is not None:
-            self._add(case, truth.category, prediction.category_probabilities)
+        found = prediction.category_probabilities
+        if found is None and prediction.category is not None:
+            self.has_probabilities = False
+            found = np.eye(len(self.labels.classes))[prediction.category]
+        if truth.category is not None and found is not None:
+            self._add(case, truth.category, found)
 
     def _add(self, case: str, truth: int, probabilities: np.ndarray) -> None:
         n = len(self.labels.classes)
@@ -56,7 +61,8 @@ class Scorer(Skeleton[ImageScore]):
 
     def reliability(self) -> ReliabilityHistogram:
         """Images by the probability of their most probable class."""
-        return _reliability(*self._arrays())
+        probabilities, truth = self._arrays()
+        return self._reliability(probabilities, truth)
 
     def _arrays(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Probabilities (images, classes) and true classes (images,)."""
@@ -77,7 +83,7 @@ class Scorer(Skeleton[ImageScore]):
         probabilities, truth = self._arrays()
         ece = interval(
             np.arange(len(truth)),
-            lambda drawn: np.array(_reliability(probabilities[drawn], truth[drawn]).ece()),
+            lambda drawn: np.array(self._reliability(probabilities[drawn], truth[drawn]).ece()),
         )
         return {
             "temperature": self.calibration.temperature,
@@ -109,11 +115,11 @@ class Scorer(Skeleton[ImageScore]):
             counts[number] = confusion(truth, np.array([image.probabilities.argmax()], np.uint8), n)
         return counts
 
+    def _reliability(self, probabilities: np.ndarray, truth: np.ndarray) -> ReliabilityHistogram:
+        histogram = ReliabilityHistogram()
+        if self.has_probabilities:
+            histogram.add(probabilities, truth)
+        return histogram
+
     def _named(self, values: np.ndarray) -> dict[str, Any]:
         return dict(zip(self.labels.names, values, strict=True))
-
-
-def _reliability(probabilities: np.ndarray, truth: np.ndarray) -> ReliabilityHistogram:
-    histogram = ReliabilityHistogram()
-    histogram.add(probabilities, truth)
-    return histogram

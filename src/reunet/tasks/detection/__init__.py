@@ -22,12 +22,15 @@ from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.io.render_objects import draw_boxes
-from reunet.tasks.base import Classes, Maps, Pairs, Task
+from reunet.tasks.base import Maps, Pairs, Task
+from reunet.tasks.classes import Classes
 from reunet.tasks.detection.decode import confident, decode, suppressed, turned_sides
 from reunet.tasks.detection.fit import fit_calibration, validation_score
+from reunet.tasks.detection.given import is_there, read
 from reunet.tasks.detection.outputs import centred, described
 from reunet.tasks.detection.scorer import Scorer
 from reunet.tasks.detection.targets import BOX, CENTRE, targets
+from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.outputs import Page, Told
 
@@ -68,6 +71,7 @@ class Detection(Task):
     name = "detection"
     title = "Detection"
     score = "mean average precision at IoU 0.5"
+    reader = Reader(is_there, read)
     learned_from = ("boxes",)
     reach: Mapping[int, int] = {2: 256}
 

@@ -16,10 +16,13 @@ from reunet.io.render_objects import outlines
 from reunet.metrics.matching import average_precision, match_counts
 from reunet.metrics.object_overlap import object_overlap
 from reunet.metrics.overlap import mean_defined
-from reunet.tasks.base import Classes, Maps, Pairs, Task
+from reunet.tasks.base import Maps, Pairs, Task
+from reunet.tasks.classes import Classes
+from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.instances.fit import fit
 from reunet.tasks.instances.flows import DEFAULTS, FLOWS, FOREGROUND, decode, heads, targets, turned
+from reunet.tasks.instances.given import is_there, read
 from reunet.tasks.instances.outputs import OUTPUTS, described
 from reunet.tasks.instances.properties import mean_by_object
 from reunet.tasks.instances.scorer import Scorer
@@ -62,6 +65,7 @@ class Instances(Task):
     name = "instances"
     title = "Single objects (instances)"
     score = "mean average precision over IoU 0.5 to 0.9"
+    reader = Reader(is_there, read)
     outputs = OUTPUTS
     has_identities = True
     learned_from = ("instances",)

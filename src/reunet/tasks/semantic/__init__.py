@@ -13,10 +13,13 @@ from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.io.render import overlay
-from reunet.tasks.base import Classes, Maps, Pairs, Task
+from reunet.tasks.base import Maps, Pairs, Task
+from reunet.tasks.classes import Classes
+from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.semantic.decode import decode, positive_class, threshold
 from reunet.tasks.semantic.fit import fit_calibration, validation_score
+from reunet.tasks.semantic.given import is_there, read
 from reunet.tasks.semantic.outputs import OUTPUTS, outside_value
 from reunet.tasks.semantic.partial import merged_probabilities, target
 from reunet.tasks.semantic.scorer import Scorer
@@ -76,6 +79,7 @@ class Semantic(Task):
     name = "semantic"
     title = "Semantic segmentation"
     score = "mean foreground Dice"
+    reader = Reader(is_there, read)
     outputs = OUTPUTS
     has_tables = False
     learned_from = ("masks", "instances")

@@ -1,0 +1,112 @@
+"""Results from any program beside their truth: what every task needs to read them back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from reunet.contracts.findings import Findings
+from reunet.contracts.options import DataOptions
+from reunet.contracts.plan import Calibration
+from reunet.contracts.results import Scored
+from reunet.datasets.cases import Case, raise_errors
+from reunet.datasets.folders import SplitFolders, image_files
+from reunet.datasets.pairs import pair_files
+from reunet.errors import DataError
+from reunet.io.images import image_suffix
+from reunet.tasks.classes import Classes
+
+
+@dataclass(frozen=True)
+class Given:
+    """Results with their truth. images: what reads both, by id. calibration: by which all that is given
+    counts. warnings: about what is left out.
+    """
+
+    classes: Classes
+    images: Mapping[str, Callable[[], Scored]]
+    warnings: Sequence[str] = ()
+    calibration: Calibration = field(default_factory=Calibration)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How a task reads its results back. is_there: whether a folder or file holds such results, or truth for
+    them. read: predictions and truth, with what is said about the data.
+    """
+
+    is_there: Callable[[Path], bool]
+    read: Callable[[Path, Path, DataOptions], Given]
+
+
+def paired(pred: Path, truth: Path, kind: str, axes: str | None) -> tuple[list[Case], list[str]]:
+    """Label images of the same names, in folders or the folders `kind` in them: cases whose images are the
+    predicted and whose masks are the true ones, and warnings.
+
+    A folder `fov` beside the true ones limits what is scored. Predictions without truth are left out with a
+    warning. Raises DataError naming every true one without prediction.
+    """
+    pred, truth = _folder(pred, kind, "--pred"), _folder(truth, kind, "--truth")
+    fov = truth.parent / "fov"
+    folders = SplitFolders("test", truth, pred, truth, fov if fov.is_dir() else None)
+    found = pair_files(folders, truth.parent, axes)
+    return found.cases, _judge(found.problems, truth)
+
+
+def _folder(folder: Path, kind: str, option: str) -> Path:
+    chosen = folder / kind if (folder / kind).is_dir() else folder
+    if not chosen.is_dir() or not image_files(chosen):
+        raise DataError(
+            f"this folder contains no {kind}",
+            where=chosen,
+            expected="PNG, TIFF or NIfTI files",
+            fix=f"see {option}",
+        )
+    return chosen
+
+
+def _judge(problems: Findings, truth: Path) -> list[str]:
+    """Warnings from what pairing found; raises one DataError listing the errors.
+
+    To the pairing, predictions are images and true masks their masks: a prediction too many is no error.
+    """
+    extra = [Path(problem.file).name for problem in problems if problem.code == "image-without-mask"]
+    rest = [replace(p, message="the true mask has no prediction of its name")
+            if p.code == "mask-without-image" else p
+            for p in problems if p.code not in ("image-without-mask", "fov-without-image")]  # fmt: skip
+    raise_errors(rest, truth)
+    return [*(f"{problem.file}: {problem.message}" for problem in rest), *left_out(extra)]
+
+
+def left_out(names: Collection[str]) -> list[str]:
+    """A warning about predictions of images without truth, if there are any."""
+    shown = ", ".join(sorted(names)[:5])
+    return [f"{len(names)} prediction(s) have no truth and are left out: {shown}"] if names else []
+
+
+def matched(truth: Collection[str], pred: Collection[str], where: Path) -> list[str]:
+    """Warnings about predictions without truth. Raises DataError for images without prediction."""
+    if missing := sorted(set(truth) - set(pred)):
+        raise DataError(
+            f"{len(missing)} image(s) with truth have no prediction of their name",
+            where=where,
+            expected=", ".join(sorted(truth)[:5]),
+            received=f"nothing for {', '.join(missing[:5])}",
+        )
+    return left_out(set(pred) - set(truth))
+
+
+def file_in(given: Path, names: Sequence[str], option: str) -> Path:
+    """The file itself, or the first of these in a folder. Raises DataError."""
+    found = [given] if given.is_file() else [given / name for name in names if (given / name).is_file()]
+    if not found:
+        raise DataError(f"nothing to read with {option}", where=given, expected=" or ".join(names))
+    return found[0]
+
+
+def name_of(file: str) -> str:
+    """The name that an image goes by, from a file name in a table: without suffix and the folder `images`."""
+    path = PurePosixPath(file)
+    path = PurePosixPath(*path.parts[1:]) if path.parts[0] == "images" and len(path.parts) > 1 else path
+    return str(path)[: len(str(path)) - len(image_suffix(Path(path.name)) or "")]

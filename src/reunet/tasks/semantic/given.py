@@ -1,0 +1,69 @@
+"""Masks from any program beside the true ones."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.options import DataOptions
+from reunet.contracts.results import Prediction, Scored
+from reunet.contracts.truth import Truth
+from reunet.datasets.cache import read_fov
+from reunet.datasets.cases import Case
+from reunet.datasets.classes import class_list
+from reunet.errors import DataError
+from reunet.io.images import volume_spacing
+from reunet.io.masks import encode_mask, is_coloured, read_mask, read_raw_mask
+from reunet.tasks.classes import Classes
+from reunet.tasks.given import Given, paired
+
+OF_OTHERS = ("instances", "predictions.json", "boxes.json", "classes.csv", "labels.csv")
+"""What a folder without `masks/` holds of other tasks."""
+
+
+def is_there(folder: Path) -> bool:
+    """Whether a folder holds masks: in a folder of that name, or itself, and nothing else."""
+    others = folder.name == "instances" or any((folder / name).exists() for name in OF_OTHERS)
+    return (folder / "masks").is_dir() or (folder.is_dir() and not others)
+
+
+def read(pred: Path, truth: Path, options: DataOptions) -> Given:
+    """The classes come from --classes, --colors, a dataset.json up to two folders above the true masks, or
+    these. Raises DataError, LabelError.
+    """
+    cases, warnings = paired(pred, truth, "masks", options.axes)
+    masks = truth / "masks" if (truth / "masks").is_dir() else truth
+    root = next((folder for folder in masks.parents[:2] if (folder / "dataset.json").is_file()), masks)
+    labels = class_list(root, options, cases)
+    return Given(
+        Classes(labels), {case.id: partial(_load, case, labels, options) for case in cases}, warnings
+    )
+
+
+def _load(case: Case, labels: LabelMap, options: DataOptions) -> Scored:
+    files = case.files
+    if files.mask is None:
+        raise DataError("the prediction has no true mask", where=case.image)
+    prediction = read_any_mask(case.image, labels, case.page, options.axes)
+    truth = read_mask(files.mask, labels, case.page, options.axes)
+    if files.fov is not None:
+        truth[~read_fov(files.fov, case.page, options.axes, truth.shape)] = IGNORE
+    return Scored(None, Truth(labels=truth), Prediction(prediction), volume_spacing(files.mask))
+
+
+def read_any_mask(
+    path: Path, labels: LabelMap, page: int | None = None, axes: str | None = None
+) -> np.ndarray:
+    """A predicted mask, (*space) uint8 class indices, whose values may be stored otherwise than the truth's.
+
+    Read by colour when it is a colour image, otherwise by class id; with two classes also as 0/255.
+    Raises LabelError, ImageReadError.
+    """
+    raw = read_raw_mask(path, page, axes)
+    encoding = labels.encoding
+    if not is_coloured(raw):
+        encoding = "binary_255" if labels.binary and int(raw.max(initial=0)) == 255 else "index"
+    return encode_mask(raw, labels.model_copy(update={"encoding": encoding}), path)
