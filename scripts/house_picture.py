@@ -67,14 +67,14 @@ def picture() -> str:
                 width = text_width(words, TEXT) + 18
                 if x + width > WIDTH - 10:
                     x, y = LEFT, y + HEIGHT + 5
-                canvas.rect(x, y, width, HEIGHT, SIGNS[kind], dash="4 3" if kind == "wing" else "")
+                canvas.rect(x, y, width, HEIGHT, SIGNS[kind])
                 canvas.text(x + width / 2, y + 18, words, size=TEXT, anchor="middle")
                 x += width + GAP
         y += HEIGHT + 18
     x = LEFT
     legend = {"core": "the core", "wing": "a wing: the core does not import it", "plain": "other rooms"}
     for kind, words in legend.items():
-        canvas.rect(x, y, 22, 16, SIGNS[kind], dash="4 3" if kind == "wing" else "")
+        canvas.rect(x, y, 22, 16, SIGNS[kind])
         canvas.text(x + 30, y + 13, words, size=TEXT)
         x += 60 + text_width(words, TEXT)
     return canvas.document("house", "The floors of the house: imports go down only", WIDTH, y + 30)
