@@ -25,7 +25,7 @@ from reunet.errors import DataError, ImageReadError, LabelError, StorageError
 from reunet.io.annotations.ctc import with_identities
 from reunet.io.annotations.instances import read_instances, read_object_masks
 from reunet.io.images import read_channels, volume_spacing
-from reunet.io.masks import encode_mask, is_coloured, read_mask, read_raw_layers, read_raw_mask
+from reunet.io.masks import encode_mask, is_coloured, read_layer_files, read_mask, read_raw_mask
 from reunet.storage import publish_folder, sha256_file
 
 _FORMAT = "2"
@@ -200,7 +200,7 @@ def read_case(case: Case, labels: LabelMap, *, axes: str | None = None) -> Array
     objects, encoded = read_objects(case, labels, size, axes)
     if case.files.mask is not None:
         if case.files.layers:
-            layers = read_raw_layers((case.files.mask, *case.files.layers), case.page, axes)
+            layers = read_layer_files((case.files.mask, *case.files.layers), case.page, axes)[1]
             encoded = encode_mask(layers, labels, case.files.mask)
         else:
             encoded = read_mask(case.files.mask, labels, case.page, axes)

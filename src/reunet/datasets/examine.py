@@ -18,7 +18,7 @@ from reunet.datasets.scan import Scan
 from reunet.errors import DataError, LabelError, TooLargeError
 from reunet.io.annotations.instances import check_instances, read_instances
 from reunet.io.images import ImageHeader, read_channels, read_header
-from reunet.io.masks import encode_mask, is_coloured, lossy_mask, read_raw_layers, read_raw_mask
+from reunet.io.masks import encode_mask, is_coloured, lossy_mask, read_layer_files, read_raw_mask
 
 SAME_PLACE = 0.1
 """Voxels by which the corners of a mask may lie off those of its image: files round their geometry."""
@@ -111,7 +111,7 @@ def _mask(
     try:
         mask_header = read_header(case.files.mask, options.axes)
         if case.files.layers:
-            raw = read_raw_layers((case.files.mask, *case.files.layers), case.page, options.axes)
+            raw = read_layer_files((case.files.mask, *case.files.layers), case.page, options.axes)[1]
         else:
             raw = read_raw_mask(case.files.mask, case.page, options.axes)
     except LabelError as cause:

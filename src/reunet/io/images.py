@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -23,9 +24,11 @@ __all__ = [
     "drop_alpha",
     "explained",
     "image_suffix",
+    "read_channel_files",
     "read_channels",
     "read_header",
     "read_image",
+    "read_image_file",
     "read_pages",
     "read_pixels",
     "volume_spacing",
@@ -60,10 +63,8 @@ def read_header(path: Path, axes: str | None = None) -> ImageHeader:
     with explained(path):
         if is_video(path):
             return video_header(path)
-        start = _start(path)
-        if is_nifti(start):
-            return nifti_header(path)
-        return tiff_header(path, axes) if is_tiff(start) else raster_header(path)
+        with open(path, "rb") as file:
+            return _header(path, file, axes)
 
 
 def read_image(path: Path, *, page: int | None = None, axes: str | None = None) -> np.ndarray:
@@ -76,16 +77,30 @@ def read_image(path: Path, *, page: int | None = None, axes: str | None = None) 
     a photo is turned as its orientation tag says. Other sample types become the narrowest of the three
     that holds them exactly, else float32. Raises ImageReadError, TooLargeError.
     """
-    pixels = read_pixels(path, page=page, axes=axes, palette_values=False)
+    return read_image_file(path, page=page, axes=axes)[1]
+
+
+def read_image_file(
+    path: Path, *, page: int | None = None, axes: str | None = None
+) -> tuple[ImageHeader, np.ndarray]:
+    """The header of an image and what `read_image` gives; the file is opened once."""
+    header, pixels = read_pixels(path, page=page, axes=axes, palette_values=False)
     if pixels.ndim < 4:
         pixels = drop_alpha(pixels, path)
         pixels = pixels if pixels.ndim == 3 else pixels[..., None]
-    return _to_supported_dtype(pixels, path)
+    return header, _to_supported_dtype(pixels, path)
 
 
 def read_channels(paths: Sequence[Path], *, page: int | None = None, axes: str | None = None) -> np.ndarray:
     """One image whose channels lie in several files, one after the other; raises as `read_image` does."""
-    images = [read_image(path, page=page, axes=axes) for path in paths]
+    return read_channel_files(paths, page=page, axes=axes)[1]
+
+
+def read_channel_files(
+    paths: Sequence[Path], *, page: int | None = None, axes: str | None = None
+) -> tuple[ImageHeader, np.ndarray]:
+    """The header of the first file and what `read_channels` gives; each file is opened once."""
+    headers, images = zip(*(read_image_file(path, page=page, axes=axes) for path in paths), strict=True)
     for path, image in zip(paths, images, strict=True):
         if image.shape[:-1] != images[0].shape[:-1]:
             raise ImageReadError(
@@ -94,7 +109,7 @@ def read_channels(paths: Sequence[Path], *, page: int | None = None, axes: str |
                 expected=f"{' x '.join(map(str, images[0].shape[:-1]))} as in {paths[0].name}",
                 received=" x ".join(map(str, image.shape[:-1])),
             )
-    return images[0] if len(images) == 1 else np.concatenate(images, axis=-1)
+    return headers[0], images[0] if len(images) == 1 else np.concatenate(images, axis=-1)
 
 
 def read_pages(path: Path, count: int, axes: str | None = None) -> Iterator[np.ndarray]:
@@ -124,11 +139,35 @@ def volume_spacing(path: Path) -> tuple[float, ...] | None:
     return read_header(path).voxel if image_suffix(path) in VOLUME_SUFFIXES else None
 
 
-def read_pixels(path: Path, *, page: int | None, axes: str | None, palette_values: bool) -> np.ndarray:
-    """Pixels as stored: (H, W) or (H, W, samples), (D, H, W, channels) of a volume; `palette_values` gives
-    indices instead of colours.
+def read_pixels(
+    path: Path, *, page: int | None, axes: str | None, palette_values: bool
+) -> tuple[ImageHeader, np.ndarray]:
+    """The header, and pixels as stored: (H, W) or (H, W, samples), (D, H, W, channels) of a volume;
+    `palette_values` gives indices instead of colours. The file is opened once, unless it is a video.
     """
-    header = read_header(path, axes)
+    with explained(path):
+        if is_video(path):
+            header = video_header(path)
+            _check_page(path, header, page)
+            return header, next(islice(video_frames(path, path), page, None))
+        with open(path, "rb") as file:
+            header = _header(path, file, axes)
+            _check_page(path, header, page)
+            if header.is_volume:
+                return header, read_nifti(path, file)
+            if is_tiff(_start(path, file)):
+                return header, read_tiff(path, file, page or 0, axes, palette_values=palette_values)
+            return header, read_raster(path, file, palette_values=palette_values)
+
+
+def _header(path: Path, file: BinaryIO, axes: str | None) -> ImageHeader:
+    start = _start(path, file)
+    if is_nifti(start):
+        return nifti_header(path, file)
+    return tiff_header(path, file, axes) if is_tiff(start) else raster_header(path, file)
+
+
+def _check_page(path: Path, header: ImageHeader, page: int | None) -> None:
     if page is None and header.pages > 1:
         raise ImageReadError(
             f"the file is a stack of {header.pages} pages",
@@ -144,14 +183,6 @@ def read_pixels(path: Path, *, page: int | None, axes: str | None, palette_value
             expected=f"page 1 to {header.pages}",
             received=f"page {(page or 0) + 1}",
         )
-    with explained(path):
-        if header.is_volume:
-            return read_nifti(path)
-        if is_video(path):
-            return next(islice(video_frames(path, path), page, None))
-        if is_tiff(_start(path)):
-            return read_tiff(path, page or 0, axes, palette_values=palette_values)
-        return read_raster(path, palette_values=palette_values)
 
 
 def drop_alpha(pixels: np.ndarray, where: object) -> np.ndarray:
@@ -198,10 +229,11 @@ def _to_supported_dtype(image: np.ndarray, path: Path) -> np.ndarray:
         return image.astype(np.float32)
 
 
-def _start(path: Path) -> bytes:
+def _start(path: Path, file: BinaryIO) -> bytes:
     """The first bytes of an image file, which tell its format."""
-    with open(path, "rb") as file:
-        start = file.read(8)
+    file.seek(0)
+    start = file.read(8)
+    file.seek(0)
     if not (is_tiff(start) or is_raster(start) or is_nifti(start)):
         raise ImageReadError(
             "not an image file" if start else "the file is empty",

@@ -10,7 +10,8 @@ import numpy as np
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.errors import ImageReadError, LabelError
 from reunet.io.channels import is_grey
-from reunet.io.images import drop_alpha, read_header, read_pixels
+from reunet.io.header import ImageHeader
+from reunet.io.images import drop_alpha, read_pixels
 from reunet.io.nifti import write_nifti
 from reunet.io.pages import write_pages
 from reunet.io.raster import raster_palette
@@ -20,13 +21,20 @@ _UNKNOWN = 254  # marks values that stand for no class; a LabelMap has at most 2
 
 
 def read_raw_mask(path: Path, page: int | None = None, axes: str | None = None) -> np.ndarray:
-    """Values as stored: (H, W) integers, or (H, W, 3) unsigned for a coloured RGB mask (see `is_coloured`);
-    of a volume (D, H, W) signed integers.
+    """What `read_mask_file` gives, without the header."""
+    return read_mask_file(path, page, axes)[1]
+
+
+def read_mask_file(
+    path: Path, page: int | None = None, axes: str | None = None
+) -> tuple[ImageHeader, np.ndarray]:
+    """The header, and values as stored: (H, W) integers, or (H, W, 3) unsigned for a coloured RGB mask (see
+    `is_coloured`); of a volume (D, H, W) signed integers.
 
     Palette files give their indices, bilevel files 0 and 255, RGB files with three equal channels one
     channel, float files their whole numbers. Raises LabelError for fractions, ImageReadError.
     """
-    raw = read_pixels(path, page=page, axes=axes, palette_values=True)
+    header, raw = read_pixels(path, page=page, axes=axes, palette_values=True)
     if raw.ndim == 4:
         raw = _one_channel(raw, path)
     else:
@@ -44,18 +52,23 @@ def read_raw_mask(path: Path, page: int | None = None, axes: str | None = None) 
                 fix="a probability map is no mask: threshold it, then save it as PNG",
             )
         raw = raw.astype(np.int32)
-    return np.ascontiguousarray(raw)
+    return header, np.ascontiguousarray(raw)
 
 
-def read_raw_layers(paths: Sequence[Path], page: int | None = None, axes: str | None = None) -> np.ndarray:
-    """Masks of regions, a file for each, as one: (*space) uint8, the sum of 1, 2, 4 ... for those, in order,
-    that are not 0 at a pixel. Raises LabelError for other sizes and lossy files, ImageReadError.
+def read_layer_files(
+    paths: Sequence[Path], page: int | None = None, axes: str | None = None
+) -> tuple[ImageHeader, np.ndarray]:
+    """The header of the first of several masks of regions, a file for each, and all masks as one: (*space)
+    uint8, the sum of 1, 2, 4 ... for those, in order, that are not 0 at a pixel.
+
+    Raises LabelError for other sizes and lossy files, ImageReadError.
     """
-    layers = []
+    headers, layers = [], []
     for path in paths:
-        raw = read_raw_mask(path, page, axes)
-        if read_header(path, axes).lossy:
+        header, raw = read_mask_file(path, page, axes)
+        if header.lossy:
             raise lossy_mask(path)
+        headers.append(header)
         layers.append((raw.max(axis=-1) if is_coloured(raw) else raw) != 0)
         if layers[-1].shape != layers[0].shape:
             raise LabelError(
@@ -64,7 +77,8 @@ def read_raw_layers(paths: Sequence[Path], page: int | None = None, axes: str | 
                 expected=layers[0].shape,
                 received=layers[-1].shape,
             )
-    return np.asarray(sum(layer.astype(np.uint8) << bit for bit, layer in enumerate(layers)), np.uint8)
+    together = sum(layer.astype(np.uint8) << bit for bit, layer in enumerate(layers))
+    return headers[0], np.asarray(together, np.uint8)
 
 
 def is_coloured(raw: np.ndarray) -> bool:
@@ -113,10 +127,11 @@ def encode_mask(raw: np.ndarray, labels: LabelMap, where: object) -> np.ndarray:
 
 def read_mask(path: Path, labels: LabelMap, page: int | None = None, axes: str | None = None) -> np.ndarray:
     """A mask file as (*space) uint8 class indices. Raises LabelError, ImageReadError."""
+    header, raw = read_mask_file(path, page, axes)
     try:
-        return encode_mask(read_raw_mask(path, page, axes), labels, path)
+        return encode_mask(raw, labels, path)
     except LabelError as cause:
-        if not read_header(path, axes).lossy:
+        if not header.lossy:
             raise
         raise lossy_mask(path, cause) from cause
 

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -34,14 +34,14 @@ def is_nifti(start: bytes) -> bool:
     return start[:2] == _GZIP or _header_size(start) in _HEADER_SIZES
 
 
-def nifti_header(path: Path) -> ImageHeader:
+def nifti_header(path: Path, file: BinaryIO) -> ImageHeader:
     """Header of a NIfTI file; `axes` are where its axes lead to, as in "RAS", and "C" for channels.
 
     spacing is None where the file does not state it: a size of 0, or 1 of an unknown unit along axes that
     are not tilted, which is what programs write that do not know. Raises ImageReadError, TooLargeError, and
     whatever nibabel does on damaged files.
     """
-    header = _raw_header(path)
+    header = _raw_header(path, file)
     size, channels = _shape(path, header)
     pixdim = np.array(header["pixdim"][1:4], np.float64)
     stated = bool((np.isfinite(pixdim) & (pixdim > 0)).all())
@@ -76,12 +76,15 @@ def nifti_header(path: Path) -> ImageHeader:
     )
 
 
-def read_nifti(path: Path) -> np.ndarray:
+def read_nifti(path: Path, file: BinaryIO) -> np.ndarray:
     """Voxels as stored, intensity scaling applied: (depth, height, width, channels), any real dtype."""
     from nibabel.orientations import apply_orientation
 
-    size, channels = _shape(path, _raw_header(path))
-    image = _nibabel().load(path, mmap=False)
+    header = _raw_header(path, file)
+    size, channels = _shape(path, header)
+    nibabel = _nibabel()
+    kind = nibabel.Nifti1Image if header.sizeof_hdr == 348 else nibabel.Nifti2Image
+    image = kind.from_file_map({"image": nibabel.FileHolder(fileobj=_unpacked(file))}, mmap=False)
     slope, inter = image.dataobj.slope, image.dataobj.inter
     scaled = (slope, inter) != (1, 0)  # NumPy would make float64 of it
     voxels = np.asarray(image.dataobj, np.float32 if scaled else None)
@@ -96,8 +99,9 @@ def lazy_nifti(path: Path) -> tuple[ImageHeader, Callable[[Slices], np.ndarray]]
     """
     from nibabel.orientations import apply_orientation
 
-    header = nifti_header(path)
-    stored, channels = _shape(path, _raw_header(path))
+    with open(path, "rb") as file:
+        header = nifti_header(path, file)
+        stored, channels = _shape(path, _raw_header(path, file))
     image = _nibabel().load(path, mmap=False)
     if path.stat().st_size < image.dataobj.offset + prod(image.shape) * image.get_data_dtype().itemsize:
         raise ImageReadError("the volume is truncated", where=path, fix="copy or export the file again")
@@ -147,12 +151,17 @@ def _header_size(start: bytes) -> int:
     return next((size for size in sizes if size in _HEADER_SIZES), 0)
 
 
-def _raw_header(path: Path) -> Any:
+def _unpacked(file: BinaryIO) -> BinaryIO | gzip.GzipFile:
+    """The file from its beginning, unpacked where it is compressed."""
+    file.seek(0)
+    packed = file.read(2) == _GZIP
+    file.seek(0)
+    return gzip.GzipFile(fileobj=file) if packed else file
+
+
+def _raw_header(path: Path, file: BinaryIO) -> Any:
     """The header as stored, before nibabel mends it (it makes 1 of missing voxel sizes)."""
-    with open(path, "rb") as file:
-        packed = file.read(2) == _GZIP
-    with gzip.open(path) if packed else open(path, "rb") as stream:
-        start = stream.read(max(_HEADER_SIZES))
+    start = _unpacked(file).read(max(_HEADER_SIZES))
     size = _header_size(start)
     if size == 0 or len(start) < size:
         raise ImageReadError(

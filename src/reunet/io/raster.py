@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -35,31 +34,31 @@ def is_raster(start: bytes) -> bool:
     return any(start.startswith(magic) for magic, _ in _READERS)
 
 
-def raster_header(path: Path) -> ImageHeader:
+def raster_header(path: Path, file: BinaryIO) -> ImageHeader:
     """Header of a PNG, JPEG, BMP or GIF file. Raises ImageReadError, TooLargeError."""
-    with _opened(path) as image:
-        return _header(path, image)
+    return _header(path, _open(path, file), deep=_is_deep_colour(file))
 
 
-def read_raster(path: Path, *, palette_values: bool) -> np.ndarray:
+def read_raster(path: Path, file: BinaryIO, *, palette_values: bool) -> np.ndarray:
     """Pixels: (H, W) or (H, W, samples), uint8 or uint16; samples may include alpha.
 
     palette_values: give the indices of a palette file instead of its colours.
     """
-    with _opened(path) as image:
-        header = _header(path, image)
-        if _is_deep_colour(path):
-            image.load()  # Pillow notices truncation, OpenCV does not; OpenCV keeps 16 bits, Pillow does not
-            return _decode_deep_colour(path)
-        if header.palette:
-            image.load()
-            if not palette_values:
-                return _apply_palette(image)
-            return np.asarray(image)
-        oriented: Image.Image = ImageOps.exif_transpose(image) if header.lossy else image
-        if oriented.mode == "CMYK":
-            oriented = oriented.convert("RGB")
-        pixels = np.asarray(oriented)
+    deep = _is_deep_colour(file)
+    image = _open(path, file)
+    header = _header(path, image, deep=deep)
+    if deep:
+        image.load()  # Pillow notices truncation, OpenCV does not; OpenCV keeps 16 bits, Pillow does not
+        return _decode_deep_colour(path, file)
+    if header.palette:
+        image.load()
+        if not palette_values:
+            return _apply_palette(image)
+        return np.asarray(image)
+    oriented: Image.Image = ImageOps.exif_transpose(image) if header.lossy else image
+    if oriented.mode == "CMYK":
+        oriented = oriented.convert("RGB")
+    pixels = np.asarray(oriented)
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * np.uint8(255)
     return pixels
@@ -67,23 +66,22 @@ def read_raster(path: Path, *, palette_values: bool) -> np.ndarray:
 
 def raster_palette(path: Path) -> np.ndarray | None:
     """The colour table of a palette file, (entries, 3) uint8 RGB, or None."""
-    with _opened(path) as image:
+    with open(path, "rb") as file:
+        image = _open(path, file)
         return _palette(image) if image.mode == "P" else None
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[ImageFile]:
-    with open(path, "rb") as file:
-        start = file.read(8)
-        file.seek(0)
-        for magic, reader in _READERS:
-            if start.startswith(magic):
-                yield reader(file, str(path))
-                return
-    raise ImageReadError("not an image file", where=path)
+def _open(path: Path, file: BinaryIO) -> ImageFile:
+    file.seek(0)
+    start = file.read(8)
+    file.seek(0)
+    reader = next((reader for magic, reader in _READERS if start.startswith(magic)), None)
+    if reader is None:
+        raise ImageReadError("not an image file", where=path)
+    return reader(file, str(path))
 
 
-def _header(path: Path, image: ImageFile) -> ImageHeader:
+def _header(path: Path, image: ImageFile, *, deep: bool) -> ImageHeader:
     width, height = image.size
     check_size(path, height, width)
     frames = int(getattr(image, "n_frames", 1)) if isinstance(image, GifImageFile) else 1
@@ -108,11 +106,10 @@ def _header(path: Path, image: ImageFile) -> ImageHeader:
         raise ImageReadError(
             f"unsupported pixel format {image.mode}", where=path, fix="save it as grey or RGB"
         )
-    deep = image.mode.startswith("I") or _is_deep_colour(path)
     return ImageHeader(
         size=(height, width),
         channels=channels,
-        dtype="uint16" if deep else "uint8",
+        dtype="uint16" if deep or image.mode.startswith("I") else "uint8",
         pages=1,
         axes="YX" if channels == 1 else "YXC",
         spacing=None,  # the resolution of these formats is meant for printing
@@ -134,17 +131,18 @@ def _apply_palette(image: ImageFile) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-def _is_deep_colour(path: Path) -> bool:
+def _is_deep_colour(file: BinaryIO) -> bool:
     """Whether this is a PNG with 16 bits per sample and more than one sample per pixel."""
-    with open(path, "rb") as file:
-        start = file.read(26)
+    file.seek(0)
+    start = file.read(26)
     return start[:8] == _READERS[0][0] and len(start) == 26 and start[24] == 16 and start[25] in (2, 4, 6)
 
 
-def _decode_deep_colour(path: Path) -> np.ndarray:
+def _decode_deep_colour(path: Path, file: BinaryIO) -> np.ndarray:
     import cv2
 
-    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    file.seek(0)
+    pixels = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise ImageReadError("the image cannot be decoded", where=path)
     if pixels.ndim == 3:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -58,19 +58,21 @@ class _NamedAxes:
         return math.prod(self.shape[i] for i in self.page_axes)
 
 
-def tiff_header(path: Path, axes: str | None) -> ImageHeader:
+def tiff_header(path: Path, opened: BinaryIO, axes: str | None) -> ImageHeader:
     """Header of a TIFF; `axes` names the axes of a stack, such as "ZYX". Raises as `read_header` does."""
-    with _tifffile().TiffFile(path) as file:
+    with _tifffile().TiffFile(opened) as file:
         return _header(path, file, _series(path, file), axes)
 
 
-def read_tiff(path: Path, page: int, axes: str | None, *, palette_values: bool) -> np.ndarray:
+def read_tiff(
+    path: Path, opened: BinaryIO, page: int, axes: str | None, *, palette_values: bool
+) -> np.ndarray:
     """Pixels of one page: (H, W) or (H, W, samples) in the file's sample type."""
-    with _tifffile().TiffFile(path) as file:
+    with _tifffile().TiffFile(opened) as file:
         series = _series(path, file)
         _header(path, file, series, axes)
         named = _named_axes(path, series, axes)
-        pixels = _select(path, file, series, named, page)
+        pixels = _select(path, opened, file, series, named, page)
         keyframe = series.keyframe
         kind = keyframe.photometric.name if keyframe.photometric is not None else ""
         if kind == "MINISWHITE" and pixels.dtype.kind in "bu":
@@ -98,11 +100,7 @@ def open_tiff_page(path: Path, page: int, axes: str | None) -> Iterator[tuple[Im
         if planar or ("S" not in series.axes and shape[2] > 1) or keyframe.shape[:2] != header.size:
             # Not stored as interleaved pixels of one page: read as a whole.
             check_size(path, *shape)
-            yield (
-                header,
-                header.size,
-                lambda part: _samples(read_tiff(path, page, axes, palette_values=False))[part],
-            )
+            yield header, header.size, lambda part: _whole_page(path, page, axes)[part]
             return
         contiguous = series.dataoffset is not None
         stored = keyframe if contiguous else series.pages[page]
@@ -128,6 +126,11 @@ def open_tiff_page(path: Path, page: int, axes: str | None) -> Iterator[tuple[Im
 
         piece = (1, 1) if contiguous else _piece(keyframe)
         yield header, (min(piece[0], shape[0]), min(piece[1], shape[1])), read
+
+
+def _whole_page(path: Path, page: int, axes: str | None) -> np.ndarray:
+    with open(path, "rb") as file:
+        return _samples(read_tiff(path, file, page, axes, palette_values=False))
 
 
 def _samples(pixels: np.ndarray) -> np.ndarray:
@@ -254,7 +257,7 @@ def check_axes(axes: str) -> str:
     return letters
 
 
-def _select(path: Path, file: Any, series: Any, named: _NamedAxes, page: int) -> np.ndarray:
+def _select(path: Path, opened: BinaryIO, file: Any, series: Any, named: _NamedAxes, page: int) -> np.ndarray:
     """One page as (Y, X) or (Y, X, C), reading as little of the file as its storage allows."""
     position = np.unravel_index(page, [named.shape[i] for i in named.page_axes]) if named.page_axes else ()
     index: list[Any] = [slice(None)] * len(named.shape)
@@ -263,7 +266,7 @@ def _select(path: Path, file: Any, series: Any, named: _NamedAxes, page: int) ->
     leading = len(named.shape) - len(series.keyframe.shape)
     if series.dataoffset is not None:
         dtype = np.dtype(file.byteorder + np.dtype(series.dtype).char)
-        pixels = np.array(np.memmap(path, dtype, "r", series.dataoffset, named.shape)[tuple(index)])
+        pixels = np.array(np.memmap(opened, dtype, "r", series.dataoffset, named.shape)[tuple(index)])
     elif max(named.page_axes, default=-1) < leading and len(series.pages) == math.prod(named.shape[:leading]):
         numbers = np.arange(len(series.pages)).reshape(named.shape[:leading])[tuple(index[:leading])]
         planes = [_read_page(path, file, series.pages[int(number)]) for number in np.ravel(numbers)]

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from reunet.contracts.findings import Findings
 from reunet.errors import LabelError, ReunetError
+from reunet.io.header import ImageHeader
 from reunet.io.images import read_header
-from reunet.io.masks import is_coloured, lossy_mask, read_raw_mask
+from reunet.io.masks import is_coloured, lossy_mask, read_mask_file, read_raw_mask
 from reunet.io.nifti import write_nifti
 from reunet.io.pages import write_pages
 from reunet.storage import atomic_path
@@ -26,12 +27,10 @@ def read_instances(path: Path, page: int | None = None, axes: str | None = None)
     page: of a stack, the only one to read. axes: as for `read_header`. Raises ImageReadError, and
     LabelError for colours, JPEG, fractions, negative ids and ids that the sample type cannot hold exactly.
     """
-    header = read_header(path, axes)
-    if header.lossy:
-        raise lossy_mask(path)
-    if page is None and header.pages > 1:
-        return np.stack([_read(path, number, axes) for number in range(header.pages)])
-    return _read(path, page, axes)
+    pages = read_header(path, axes).pages if page is None else 1
+    if pages > 1:
+        return np.stack([read_instances_file(path, number, axes)[1] for number in range(pages)])
+    return read_instances_file(path, page, axes)[1]
 
 
 def check_instances(ids: np.ndarray, path: Path, problems: Findings) -> None:
@@ -113,13 +112,18 @@ def write_instances(path: Path, ids: np.ndarray, like: Path | None = None) -> No
         write_pages(path, (page.astype(dtype) for page in pages), ids.shape, dtype)
 
 
-def _read(path: Path, page: int | None, axes: str | None) -> NDArray[np.int32]:
-    raw = read_raw_mask(path, page, axes)
+def read_instances_file(
+    path: Path, page: int | None, axes: str | None
+) -> tuple[ImageHeader, NDArray[np.int32]]:
+    """The header and the ids of a file, or of one page of a stack; raises as `read_instances` does."""
+    header, raw = read_mask_file(path, page, axes)
+    if header.lossy:
+        raise lossy_mask(path)
     if is_coloured(raw):
         fix = "save one number per pixel, the id of its object"
         raise LabelError("the label image is a colour image", where=path, expected="one channel", fix=fix)
     low, high = int(raw.min()), int(raw.max())
-    dtype = read_header(path, axes).dtype
+    dtype = header.dtype
     limit = _EXACT_FLOAT if "float" in dtype and dtype != "float64" else np.iinfo(np.int32).max
     if low < 0 or high > limit:
         what = "the label image has ids that cannot be used"
@@ -127,4 +131,4 @@ def _read(path: Path, page: int | None, axes: str | None) -> NDArray[np.int32]:
             f", as {dtype} holds no others exactly" if limit == _EXACT_FLOAT else ""
         )
         raise LabelError(what, where=path, expected=expected, received=f"{low} to {high}")
-    return raw.astype(np.int32)
+    return header, raw.astype(np.int32)
