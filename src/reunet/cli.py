@@ -400,11 +400,14 @@ def demo(
 
 
 @app.command()
-def doctor() -> int:
+def doctor(
+    cache: Annotated[bool, Option("--cache", help="What lies in the cache of images instead.")] = False,
+    clear: Annotated[bool, Option("--clear", help="Empty the cache of images first.")] = False,
+) -> int:
     """Print what belongs in a bug report."""
     from reunet.flows.doctor import doctor as flow
 
-    typer.echo(flow())
+    typer.echo(flow(cache=cache, clear=clear))
     return 0
 
 

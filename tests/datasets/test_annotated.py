@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from reunet.contracts.options import DataOptions
-from reunet.datasets.cache import load_case
+from reunet.datasets.case_arrays import load_case
 from reunet.datasets.scan import open_dataset
 from reunet.errors import DataError
 

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import reunet.datasets.cache as cache
 from reunet.contracts.labels import IGNORE, LabelMap, default_classes
+from reunet.datasets import cache, reading
+from reunet.datasets.case_arrays import load_case
 from reunet.datasets.cases import Case, CaseFiles
 from reunet.errors import DataError, LabelError
+from reunet.flows.doctor import doctor
 
 LABELS = LabelMap(classes=default_classes([0, 1]))
 
@@ -41,9 +43,9 @@ def write(root: Path, seed: int) -> Case:
 
 
 def test_second_load_reads_no_image(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = cache.load_case(case, LABELS)
-    monkeypatch.setattr(cache, "read_case", None)
-    second = cache.load_case(case, LABELS)
+    first = load_case(case, LABELS)
+    monkeypatch.setattr(reading, "decode", None)
+    second = load_case(case, LABELS)
     np.testing.assert_array_equal(first.image, second.image)
     np.testing.assert_array_equal(first.labels, second.labels)
     assert isinstance(second.image, np.memmap)
@@ -56,70 +58,68 @@ def test_never_stale(tmp_path: Path) -> None:
     seen = set()
     for seed in range(20):
         case = write(tmp_path, seed)
-        arrays = cache.load_case(case, LABELS)
-        image, labels, _ = cache.read_case(case, LABELS)
-        np.testing.assert_array_equal(arrays.image, image)
-        np.testing.assert_array_equal(arrays.labels, labels)
+        arrays = load_case(case, LABELS)
+        found = reading.decode(case, tmp_path, None).arrays
+        np.testing.assert_array_equal(arrays.image, found["image"])
+        np.testing.assert_array_equal(arrays.labels, found["mask"])
         seen.add(arrays.content)
     assert len(seen) == 20
 
 
 def test_class_list_and_fov_are_part_of_the_key(case: Case, tmp_path: Path) -> None:
-    assert cache.load_case(case, LABELS).labels.max() == 1
+    assert load_case(case, LABELS).labels.max() == 1
     swapped = LABELS.model_copy(update={"classes": LABELS.classes[::-1]})
-    np.testing.assert_array_equal(
-        cache.load_case(case, swapped).labels, 1 - cache.load_case(case, LABELS).labels
-    )
-    assert cache.load_case(case, LABELS).image.shape == (6, 8, 1)
+    np.testing.assert_array_equal(load_case(case, swapped).labels, 1 - load_case(case, LABELS).labels)
+    assert load_case(case, LABELS).image.shape == (6, 8, 1)
     inside = np.zeros((6, 8), np.uint8)
     inside[:3] = 1
     Image.fromarray(inside).save(tmp_path / "f.png")
     files = replace(case.files, fov=tmp_path / "f.png")
-    labels = cache.load_case(Case("i", "train", files), LABELS).labels
+    labels = load_case(Case("i", "train", files), LABELS).labels
     assert (labels[3:] == IGNORE).all()
     assert (labels[:3] != IGNORE).all()
 
 
 def test_damaged_entries_are_replaced(case: Case, folder: Path) -> None:
-    before = np.array(cache.load_case(case, LABELS).image)
+    before = np.array(load_case(case, LABELS).image)
     for path in folder.rglob("image.npy"):
         path.write_bytes(path.read_bytes()[:-5])
-    np.testing.assert_array_equal(cache.load_case(case, LABELS).image, before)
-    assert isinstance(cache.load_case(case, LABELS).image, np.memmap)
+    np.testing.assert_array_equal(load_case(case, LABELS).image, before)
+    assert isinstance(load_case(case, LABELS).image, np.memmap)
 
 
 def test_an_entry_made_by_another_process_meanwhile_stays(
     case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one reads it: there may be no moment without it."""
-    original = cache.read_case
+    original = reading.decode
 
     def slow(*arguments: object, **options: object) -> object:
-        monkeypatch.setattr(cache, "read_case", original)
-        cache.load_case(case, LABELS)  # the other process
+        monkeypatch.setattr(reading, "decode", original)
+        load_case(case, LABELS)  # the other process
         first.append(next(folder.glob("??/*")).stat().st_ino)
         return original(*arguments, **options)
 
     first: list[int] = []
-    monkeypatch.setattr(cache, "read_case", slow)
-    assert isinstance(cache.load_case(case, LABELS).image, np.memmap)
+    monkeypatch.setattr(reading, "decode", slow)
+    assert isinstance(load_case(case, LABELS).image, np.memmap)
     assert [entry.stat().st_ino for entry in folder.glob("??/*")] == first
 
 
 def test_a_cache_that_may_only_be_read_is_read(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache.load_case(case, LABELS)
+    load_case(case, LABELS)
 
     def refuse(*_: object) -> None:
         raise PermissionError
 
     monkeypatch.setattr(os, "utime", refuse)
-    monkeypatch.setattr(cache, "read_case", None)
-    assert isinstance(cache.load_case(case, LABELS).image, np.memmap)
+    monkeypatch.setattr(reading, "decode", None)
+    assert isinstance(load_case(case, LABELS).image, np.memmap)
 
 
 def test_works_without_a_writable_cache(case: Case, folder: Path) -> None:
     folder.write_text("a file where the folder should be")
-    arrays = cache.load_case(case, LABELS)
+    arrays = load_case(case, LABELS)
     assert arrays.image.shape == (6, 8, 1)
     with pytest.raises(ValueError, match="read-only"):
         arrays.image[0] = 1
@@ -127,16 +127,16 @@ def test_works_without_a_writable_cache(case: Case, folder: Path) -> None:
 
 def test_many_at_once(case: Case) -> None:
     with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda _: cache.load_case(case, LABELS), range(40)))
+        results = list(pool.map(lambda _: load_case(case, LABELS), range(40)))
     for arrays in results:
         np.testing.assert_array_equal(arrays.image, results[0].image)
 
 
 def test_loaded_cases_hold_no_open_files(case: Case) -> None:
     """A set of thousands of images must not run into the limit of open files."""
-    kept = [cache.load_case(case, LABELS) for _ in range(50)]
+    kept = [load_case(case, LABELS) for _ in range(50)]
     before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0
-    kept += [cache.load_case(case, LABELS) for _ in range(50)]
+    kept += [load_case(case, LABELS) for _ in range(50)]
     after = len(os.listdir("/proc/self/fd")) if before else 0
     assert after - before < 10
     assert len(kept) == 100
@@ -145,7 +145,7 @@ def test_loaded_cases_hold_no_open_files(case: Case) -> None:
 def test_prune_removes_the_longest_unused(tmp_path: Path, folder: Path) -> None:
     keys = []
     for seed in range(4):
-        cache.load_case(write(tmp_path, seed), LABELS)
+        load_case(write(tmp_path, seed), LABELS)
         keys.append(next(path for path in folder.glob("??/*") if path not in keys))
         os.utime(keys[-1], (1000 + seed, 1000 + seed))
     size = sum(file.stat().st_size for file in keys[0].iterdir())
@@ -157,7 +157,7 @@ def test_prune_removes_the_longest_unused(tmp_path: Path, folder: Path) -> None:
 
 def test_prune_spares_what_is_in_use(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long ago a training loaded it, and however long another one did not."""
-    arrays = cache.load_case(case, LABELS)
+    arrays = load_case(case, LABELS)
     entry = next(folder.glob("??/*"))
     os.utime(entry, (1000, 1000))
     monkeypatch.setattr(cache, "MARK_EVERY_S", 0.0)
@@ -176,21 +176,35 @@ def test_refuses_what_must_not_reach_a_network(case: Case, tmp_path: Path) -> No
 
     Image.fromarray(np.zeros((5, 8), np.uint8)).save(tmp_path / "m.png")
     with pytest.raises(LabelError, match="5 x 8"):
-        cache.load_case(case, LABELS)
+        load_case(case, LABELS)
     pixels = np.zeros((5, 8), np.float32)
     pixels[1, 1] = np.nan
     tifffile.imwrite(tmp_path / "n.tif", pixels)
     with pytest.raises(DataError, match="not finite"):
-        cache.load_case(Case("n", "train", CaseFiles(tmp_path / "n.tif", case.files.mask)), LABELS)
+        load_case(Case("n", "train", CaseFiles(tmp_path / "n.tif", case.files.mask)), LABELS)
 
 
 def test_many_threads_may_read_at_once(case: Case) -> None:
     """Training reads from several threads; parsing file headers in them has failed on CPython 3.11."""
-    cache.load_case(case, LABELS)
+    load_case(case, LABELS)
 
     def read(_: int) -> int:
-        arrays = cache.load_case(case, LABELS)
+        arrays = load_case(case, LABELS)
         return sum(int(arrays.image[0, 0, 0]) for _ in range(5))
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(read, range(400)))) == 1
+
+
+def test_the_cache_can_be_shown_and_emptied(tmp_path: Path, folder: Path) -> None:
+    for seed in range(3):
+        load_case(write(tmp_path, seed), LABELS)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    shown = doctor(cache=True)
+    assert f"folder: {folder}" in shown
+    assert "cases: 3" in shown
+    assert f"{size:,} bytes" in shown
+    emptied = doctor(clear=True)
+    assert f"removed: {size:,} bytes" in emptied
+    assert "cases: 0" in emptied
+    assert list(folder.glob("??/*")) == []

@@ -8,7 +8,7 @@ import pytest
 
 from reunet.contracts.labels import IGNORE
 from reunet.contracts.options import DataOptions
-from reunet.datasets.cache import read_case
+from reunet.datasets.case_arrays import load_case
 from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import make_splits
@@ -31,7 +31,8 @@ def test_no_errors(shared_data: Path, name: str) -> None:
 
 def test_drive_is_unlabelled_outside_its_field_of_view(shared_data: Path) -> None:
     dataset = open_dataset(shared_data / "drive")
-    image, labels, _ = read_case(dataset.split("test")[0], dataset.labels)
+    arrays = load_case(dataset.split("test")[0], dataset.labels)
+    image, labels = arrays.image, arrays.labels
     assert image.shape == (584, 565, 3)
     assert labels is not None
     assert labels[0, 0] == IGNORE

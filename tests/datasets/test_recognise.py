@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from reunet.contracts.options import DataOptions
-from reunet.datasets.cache import load_case
+from reunet.datasets.case_arrays import load_case
 from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset, scan_dataset
 from reunet.errors import DataError

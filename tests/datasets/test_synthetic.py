@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reunet.datasets.cache import read_case
+from reunet.datasets.case_arrays import load_case
 from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.synthetic import make_microscopy, make_scene
@@ -22,7 +22,8 @@ def test_is_a_clean_dataset(tmp_path: Path) -> None:
     assert counts == {"train": 3, "test": 2}
     dataset = open_dataset(tmp_path)
     for case in dataset.cases:
-        image, labels, _ = read_case(case, dataset.labels)
+        arrays = load_case(case, dataset.labels)
+        image, labels = arrays.image, arrays.labels
         assert image.shape == (96, 120, 1)
         instances = read_image(tmp_path / case.split / "instances" / f"{case.id}.png")[..., 0]
         np.testing.assert_array_equal(labels, instances > 0)

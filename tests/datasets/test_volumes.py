@@ -13,7 +13,7 @@ import pytest
 
 from reunet.contracts.options import DataOptions
 from reunet.contracts.results import Problem
-from reunet.datasets.cache import load_case
+from reunet.datasets.case_arrays import load_case
 from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import make_splits

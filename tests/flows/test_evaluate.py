@@ -18,7 +18,7 @@ from PIL import Image
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.results import Problem
 from reunet.contracts.run import RunFolder
-from reunet.datasets.cache import load_case
+from reunet.datasets.case_arrays import load_case
 from reunet.datasets.cases import Case, CaseFiles
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import Splits
@@ -26,7 +26,7 @@ from reunet.errors import DataError, PlanError, ReunetError, StorageError, Usage
 from reunet.flows.evaluate.evaluate import evaluate
 from reunet.flows.evaluate.held_out import evaluate_split
 from reunet.flows.evaluate.mask_values import labels_of_dataset
-from reunet.planning import take_fingerprint
+from reunet.planning import Described, take_fingerprint
 from reunet.progress import NullProgress
 
 MakeRun = Callable[..., Path]
@@ -214,7 +214,7 @@ def test_images_seen_in_training_are_noticed_by_content(tmp_path: Path, run: Pat
     labels = RunFolder(run).plan().labels
     files = CaseFiles(folder / "images/im1.png", folder / "masks/im1.png")
     seen = load_case(Case("other", "train", files), labels)
-    facts = take_fingerprint("made", labels, [seen], [], has_fov=False)
+    facts = take_fingerprint(Described("made", labels), [seen], [])
     facts.write(RunFolder(run).fingerprint_file)
     write_splits(run, ["other"], ["val"])
     page = evaluate(run, data).report.read_text()

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from reunet.contracts.plan import Plan
-from reunet.datasets.cache import load_case
+from reunet.datasets.case_arrays import load_case
 from reunet.datasets.scan import open_dataset
 from reunet.errors import UsageError
 from reunet.flows.check import check

@@ -96,7 +96,7 @@ def test_a_task_without_its_annotation_is_refused(tmp_path: Path, backend: str) 
 
 
 def test_truth_is_read_as_it_was_written(tmp_path: Path) -> None:
-    from reunet.datasets.cache import load_case
+    from reunet.datasets.case_arrays import load_case
 
     dataset = open_dataset(write(tmp_path, "instances", "boxes", "categories"))
     assert dataset.kinds == {"instances", "boxes", "categories"}

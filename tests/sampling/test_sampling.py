@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reunet.contracts.labels import IGNORE, LabelMap, default_classes
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Augmentation, Inference, InputSpec, Intensity, Plan, Schedule
-from reunet.datasets.cache import CaseArrays
+from reunet.datasets.case_arrays import CaseArrays
 from reunet.networks.presets import configure
 from reunet.sampling.appearance import change_appearance
 from reunet.sampling.intensity import normalise

@@ -11,7 +11,7 @@ from scipy import ndimage
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import Augmentation, Inference, InputSpec, Intensity, Plan, Schedule
-from reunet.datasets.cache import CaseArrays
+from reunet.datasets.case_arrays import CaseArrays
 from reunet.sampling.appearance import blur
 from reunet.sampling.patches import Batch, PatchSampler
 from reunet.sampling.resize import CUBIC, LINEAR, resize, resize_labels, size_at

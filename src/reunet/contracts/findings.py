@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ def relative(path: Path, root: Path, page: int | None = None) -> str:
     return name if page is None else f"{name}, page {page + 1}"
 
 
+def some_of(texts: Sequence[str], most: int = 10) -> str:
+    """The first of a list, and how many more there are."""
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
+
+
 class Findings(list[Problem]):
     """Problems of files below `root` (of one `page` of them), which are told relative to it.
 
@@ -23,22 +29,23 @@ class Findings(list[Problem]):
 
     def __init__(self, root: Path, page: int | None = None) -> None:
         super().__init__()
-        self._root, self._page = root, page
+        self.root, self._page = root, page
 
     def error(self, code: str, file: Path | str, message: str, *details: str) -> None:
         """Add what keeps the dataset from being used."""
-        self.append(Problem("error", code, self._name(file), message, *details))
+        self.append(Problem("error", code, self.name(file), message, *details))
 
     def warning(self, code: str, file: Path | str, message: str, *details: str) -> None:
         """Add what the user should know."""
-        self.append(Problem("warning", code, self._name(file), message, *details))
+        self.append(Problem("warning", code, self.name(file), message, *details))
 
     def caught(self, code: str, file: Path | str, cause: ReunetError) -> None:
         """Add an error that reading the file raised."""
         self.error(code, file, cause.what, _text(cause.expected), _text(cause.received), cause.fix or "")
 
-    def _name(self, file: Path | str) -> str:
-        return file if isinstance(file, str) else relative(file, self._root, self._page)
+    def name(self, file: Path | str) -> str:
+        """How a file is told."""
+        return file if isinstance(file, str) else relative(file, self.root, self._page)
 
 
 def _text(value: Any) -> str:

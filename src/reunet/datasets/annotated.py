@@ -12,7 +12,7 @@ from reunet.contracts.findings import Findings
 from reunet.contracts.labels import BACKGROUND_NAMES, LabelMap, default_classes
 from reunet.datasets.cases import Case, annotated
 from reunet.datasets.folders import SplitFolders, stem_of
-from reunet.datasets.tables import read_json
+from reunet.datasets.tables import described
 from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.annotations.coco import read_coco
 from reunet.io.annotations.image_labels import ImageLabels, class_folders, read_labels
@@ -134,8 +134,7 @@ def with_partial(
     """The cases with the classes that they are annotated with, from `annotated` in dataset.json:
     {"pattern of names, such as liver_*": [class names]}; and the class list that knows which there are.
     """
-    told = read_json(root / "dataset.json") if (root / "dataset.json").is_file() else {}
-    patterns = told.get("annotated", {}) if isinstance(told, dict) else {}
+    patterns = described(root).get("annotated", {})
     found = _annotated(patterns, labels, problems, root) if patterns else {}
     if not found:
         return list(cases), labels

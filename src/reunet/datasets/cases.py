@@ -38,6 +38,13 @@ class CaseFiles:
     object_masks: tuple[Path, ...] | None = None
     markers: Path | None = None
 
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """Every file, once."""
+        single = (self.image, self.mask, self.fov, self.instances, self.markers)
+        told = (path for path in single if path is not None)
+        return tuple(dict.fromkeys((*told, *self.channels, *self.layers, *(self.object_masks or ()))))
+
 
 @dataclass(frozen=True)
 class FrameSequence:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from reunet.contracts.findings import some_of
 from reunet.contracts.labels import (
     BOUNDARY_NAMES,
     LabelMap,
@@ -21,26 +21,21 @@ from reunet.contracts.labels import (
     is_foreground,
 )
 from reunet.contracts.options import DataOptions
+from reunet.datasets.cache import mapped
 from reunet.datasets.cases import Case
+from reunet.datasets.reading import CaseReader, Reading
 from reunet.datasets.regions import layer_names, layered_facts, nnunet_facts, read_regions
-from reunet.datasets.tables import read_json
-from reunet.errors import DataError, LabelError, PlanError, ReunetError, UsageError
-from reunet.io.images import read_header
-from reunet.io.masks import (
-    is_coloured,
-    lossy_mask,
-    mask_values,
-    pack_colours,
-    read_palette,
-    read_raw_mask,
-)
+from reunet.datasets.tables import DESCRIPTION, described, read_json
+from reunet.errors import DataError, LabelError, PlanError, UsageError
+from reunet.io.header import ImageHeader
+from reunet.io.masks import is_coloured, lossy_mask, mask_values, pack_colours, read_palette
 
 _NUMBER = re.compile(r"-?[0-9]+")
 _MOST_GUESSED = 32  # more distinct values than this are object numbers rather than classes
 _CLASSES_FIX = "name the classes with --classes FILE (lines: id,name; the name 'ignore' means unlabelled)"
 
 
-def class_list(root: Path, options: DataOptions, cases: Sequence[Case]) -> LabelMap:
+def class_list(root: Path, options: DataOptions, cases: Sequence[Case], reader: CaseReader) -> LabelMap:
     """The class list, from the first of: --colors, --classes, dataset.json, the masks of `cases`.
 
     Raises LabelError when the masks do not say clearly what the classes are, DataError or UsageError for
@@ -48,20 +43,17 @@ def class_list(root: Path, options: DataOptions, cases: Sequence[Case]) -> Label
     """
     if options.colors is not None:
         return read_colors(options.colors)
+    readings = (reader(case) for case in cases if case.files.mask is not None)
     if options.classes is not None:
-        return with_encoding(read_classes(options.classes), cases, options.axes)
-    description = root / "dataset.json"
-    if description.is_file():
-        data = read_json(description)
-        if isinstance(data, dict) and layer_names(data):
-            return from_facts(layered_facts(layer_names(data)), description)
-        if isinstance(data, dict) and data.get("classes") is not None:
-            return with_encoding(from_facts(data, description), cases, options.axes)
-        if isinstance(data, dict) and isinstance(data.get("labels"), dict):
-            return with_encoding(
-                from_facts(nnunet_facts(data, description), description), cases, options.axes
-            )
-    return guess_classes(cases, options)
+        return with_encoding(read_classes(options.classes), readings)
+    data, file = described(root), root / DESCRIPTION
+    if layer_names(data):
+        return from_facts(layered_facts(layer_names(data)), file)
+    if data.get("classes") is None and isinstance(data.get("labels"), dict):
+        data = nnunet_facts(data, file)
+    if data.get("classes") is not None:
+        return with_encoding(from_facts(data, file), readings)
+    return guess_classes(cases, reader)
 
 
 def read_classes(path: Path) -> LabelMap:
@@ -118,7 +110,7 @@ def read_colors(path: Path) -> LabelMap:
     return labels.model_copy(update={"encoding": "rgb"})
 
 
-def with_encoding(labels: LabelMap, cases: Sequence[Case], axes: str | None = None) -> LabelMap:
+def with_encoding(labels: LabelMap, readings: Iterable[Reading]) -> LabelMap:
     """The class list with the encoding of the masks: by id, by colour, or 0 and 255 for two classes.
 
     The first mask tells that has more than background and no value unknown to an encoding; without such
@@ -130,11 +122,11 @@ def with_encoding(labels: LabelMap, cases: Sequence[Case], axes: str | None = No
     ways += ["rgb"] * (len({entry.color for entry in labels.classes}) == len(labels.classes))
     candidates = {way: labels.model_copy(update={"encoding": way}) for way in ways}
     found = labels
-    for case in cases:
-        if case.files.mask is None:
+    for reading in readings:
+        content = _content(reading)
+        if content is None:
             continue
-        content = _content(case.files.mask, case.page, axes)
-        values = set(content.values or ())
+        values = set(content.values)
         for way, candidate in candidates.items():
             if content.coloured != (way == "rgb"):
                 continue
@@ -145,29 +137,29 @@ def with_encoding(labels: LabelMap, cases: Sequence[Case], axes: str | None = No
     return found
 
 
-def guess_classes(cases: Sequence[Case], options: DataOptions) -> LabelMap:
+def guess_classes(cases: Sequence[Case], reader: CaseReader) -> LabelMap:
     """The class list the masks speak for: 0 and 255, or 0..n without gaps. Raises LabelError otherwise."""
-    masks = list(dict.fromkeys((case.files.mask, case.page) for case in cases if case.files.mask is not None))
-    if not masks:
+    folder = next((case.files.mask.parent for case in cases if case.files.mask is not None), None)
+    if folder is None:
         raise DataError(
             "there are no masks to find the classes in", fix="give the class list with --classes FILE"
         )
-    with ThreadPoolExecutor(4) as pool:
-        contents = list(pool.map(lambda item: _content(item[0], item[1], options.axes), masks))
-    contents = [content for content in contents if content.values is not None]
+    masks = [case for case in cases if case.files.mask is not None]
+    told = reader.each(masks, lambda case, reading: _content(reading, case.files.mask))
+    contents = [content for content in told if content is not None]
     coloured = [content for content in contents if content.coloured]
     if coloured:
         raise _colour_error(coloured)
-    values = sorted({value for content in contents if content.values is not None for value in content.values})
+    values = sorted({value for content in contents for value in content.values})
     if not values:
-        raise DataError("no mask could be read", where=masks[0][0].parent)
+        raise DataError("no mask could be read", where=folder)
     if 255 in values and set(values) <= {0, 255}:
         return LabelMap(classes=default_classes([0, 1]), encoding="binary_255")
     if values != list(range(len(values))) or len(values) > _MOST_GUESSED:
         raise _unclear(values, contents)
     if len(values) == 1:
         values = [0, 1]  # every mask is empty: the checks say so, the foreground class is still there
-    palette = next((read_palette(content.path) for content in contents), None)
+    palette = read_palette(contents[0].path) if contents[0].header.palette else None
     classes = default_classes(values)
     if (
         palette is not None
@@ -183,35 +175,32 @@ def guess_classes(cases: Sequence[Case], options: DataOptions) -> LabelMap:
 
 @dataclass(frozen=True)
 class _Content:
-    """The distinct values of one mask (None when it cannot be read: reported later with its pixels)."""
+    """The distinct values of one mask; of a coloured one, its packed colours."""
 
     path: Path
-    values: tuple[int, ...] | None
-    coloured: bool = False
+    values: tuple[int, ...]
+    coloured: bool
+    header: ImageHeader
 
 
-def _content(path: Path, page: int | None, axes: str | None) -> _Content:
-    try:
-        raw = read_raw_mask(path, page, axes)
-    except ReunetError:
-        return _Content(path, None)
+def _content(reading: Reading, path: Path | None = None) -> _Content | None:
+    """None when there is no mask, or none that can be read: that is reported with the case."""
+    if "mask" not in reading.arrays:
+        return None
+    raw, coloured = mapped(reading.arrays["mask"]), False
     if is_coloured(raw):
-        raw = pack_colours(raw)
-        return _Content(path, tuple(int(value) for value in np.unique(raw)), True)
+        raw, coloured = pack_colours(raw), True
     if raw.dtype == np.uint8:
-        return _Content(
-            path, tuple(int(value) for value in np.flatnonzero(np.bincount(raw.ravel(), minlength=256)))
-        )
-    return _Content(path, tuple(int(value) for value in np.unique(raw)))
+        found = np.flatnonzero(np.bincount(raw.ravel(), minlength=256))
+    else:
+        found = np.unique(raw)
+    return _Content(path or Path(), tuple(found.tolist()), coloured, reading.headers["mask"])
 
 
 def _unclear(values: list[int], contents: list[_Content]) -> LabelError:
-    lossy = next((content.path for content in contents if read_header(content.path).lossy), None)
+    lossy = next((content.path for content in contents if content.header.lossy), None)
     if lossy is not None:
         return lossy_mask(lossy)
-    shown = ", ".join(str(value) for value in values[:12]) + (
-        f" and {len(values) - 12} more" if len(values) > 12 else ""
-    )
     if len(values) > _MOST_GUESSED:
         hint = "so many values look like numbers of objects, not classes"
     elif 255 in values:
@@ -222,15 +211,15 @@ def _unclear(values: list[int], contents: list[_Content]) -> LabelError:
         f"the masks do not say clearly what the classes are: {hint}",
         where=contents[0].path.parent,
         expected="0 and 255, or 0 to n without gaps, or a class list",
-        received=shown,
+        received=some_of([str(value) for value in values], 12),
         fix=_CLASSES_FIX,
     )
 
 
 def _colour_error(coloured: list[_Content]) -> LabelError:
-    if read_header(coloured[0].path).lossy:
+    if coloured[0].header.lossy:
         return lossy_mask(coloured[0].path)
-    found = sorted({value for content in coloured for value in content.values or ()})
+    found = sorted({value for content in coloured for value in content.values})
     lines = [f"name{i},{value >> 16},{value >> 8 & 255},{value & 255}" for i, value in enumerate(found[:12])]
     more = f" and {len(found) - 12} more" if len(found) > 12 else ""
     return LabelError(

@@ -16,7 +16,7 @@ def object_folders(folders: SplitFolders, root: Path, axes: str | None) -> Found
 
     Where no image of the split has masks, it is not annotated.
     """
-    found = Found([], Findings(root))
+    found = Found(root)
     entries = [entry for entry in visible(folders.images) if entry.is_dir()]
     has_masks = any((entry / "masks").is_dir() for entry in entries)
     for entry in entries:
@@ -24,15 +24,13 @@ def object_folders(folders: SplitFolders, root: Path, axes: str | None) -> Found
         masks = tuple(image_files(entry / "masks")) if (entry / "masks").is_dir() else None
         if len(images) != 1:
             received = f"{len(images)} images"
-            found.problems.error("one-image", entry, "a folder per image has one image", "1 image", received)
+            found.error("one-image", entry, "a folder per image has one image", "1 image", received)
         elif masks is None and has_masks:
             fix = "add it, empty where the image has no objects"
-            found.problems.error(
-                "image-without-instances", entry, "the folder masks/ is missing", "", "", fix
-            )
+            found.error("image-without-instances", entry, "the folder masks/ is missing", "", "", fix)
         else:
             case = Case(entry.name, folders.split, CaseFiles(images[0], object_masks=masks))
-            found.cases.extend(pages(case, axes, found.problems))
+            found.cases.extend(pages(case, axes, found))
     return found
 
 
@@ -43,16 +41,16 @@ def tracked_frames(folders: SplitFolders, root: Path, axes: str | None) -> Found
     segmentation are seen, but not learned from or scored. Where no frame has one, the marks of the tracks are
     the objects.
     """
-    found = Found([], Findings(root))
-    for sequence in find_sequences(folders.images, found.problems):
-        _say_what_is_used(sequence, folders.images / sequence.name, found.problems)
+    found = Found(root)
+    for sequence in find_sequences(folders.images, found):
+        _say_what_is_used(sequence, folders.images / sequence.name, found)
         film = FrameSequence(sequence.name, "T", sequence.lineage if 0 in sequence.frames else None)
         for number, image in sorted(sequence.frames.items()):
             marks = sequence.tracked.get(number)
             segmented = sequence.segmented.get(number, None if sequence.segmented else marks)
             files = CaseFiles(image, instances=segmented, markers=marks if sequence.segmented else None)
             case = Case(f"{sequence.name}/{image.stem}", folders.split, files, sequence=film)
-            found.cases.extend(pages(case, axes, found.problems))
+            found.cases.extend(pages(case, axes, found))
     return found
 
 

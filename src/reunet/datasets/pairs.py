@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from reunet.contracts.findings import Findings, relative
@@ -18,53 +18,49 @@ MASK_ENDINGS = ("_mask", "_label", "_seg", "_segmentation")
 FOV_ENDINGS = (*MASK_ENDINGS, "_fov")
 
 
-@dataclass
-class Found:
-    """What was found so far: the usable cases and everything that is wrong."""
+class Found(Findings):
+    """Everything that is wrong with what was found so far, and the usable cases."""
 
-    cases: list[Case]
-    problems: Findings
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.cases: list[Case] = []
 
 
 def pair_files(folders: SplitFolders, root: Path, axes: str | None) -> Found:
     """Cases of one split, and a problem for every image without mask, mask without image, or doubled stem."""
-    cases: list[Case] = []
-    problems = Findings(root)
-    files = _named(_by_stem(folders.images, problems), folders, problems)
+    found = Found(root)
+    files = _named(_by_stem(folders.images, found), folders, found)
     images = join_channels(files) if folders.channel_files else {stem: (files[stem],) for stem in files}
-    _missing_channels(images, problems)
-    masks = [_Partners(folder, problems, MASK_ENDINGS) for folder in _mask_folders(folders)]
-    objects = _Partners(folders.instances, problems, MASK_ENDINGS)
-    fields = _Partners(folders.fov, problems, FOV_ENDINGS)
-    single = _object_masks(folders, images, problems)
+    _missing_channels(images, found)
+    masks = [_Partners(folder, found, MASK_ENDINGS) for folder in _mask_folders(folders)]
+    objects = _Partners(folders.instances, found, MASK_ENDINGS)
+    fields = _Partners(folders.fov, found, FOV_ENDINGS)
+    single = _object_masks(folders, images, found)
     for stem, (image, *others) in images.items():
         told, fov, instances = [one.take(stem) for one in masks], fields.take(stem), objects.take(stem)
         mask = None if None in told else told[0]
-        for one, folder in zip(told, _mask_folders(folders), strict=True):
-            if folder is not None and one is None:
+        partners = [("mask", "mask", *one) for one in zip(_mask_folders(folders), told, strict=True)]
+        partners.append(("instances", "object ids", folders.instances, instances))
+        partners.append(("fov", "field-of-view file", folders.fov, fov))
+        for code, name, folder, file in partners:
+            if folder is not None and file is None:
                 expected = f"{relative(folder, root)}/{stem}.png or another image format"
-                problems.error("image-without-mask", image, "the image has no mask", expected)
-        if folders.instances is not None and instances is None:
-            expected = f"{relative(folders.instances, root)}/{stem}.png or another image format"
-            problems.error("image-without-instances", image, "the image has no object ids", expected)
+                found.error(f"image-without-{code}", image, f"the image has no {name}", expected)
         if folders.object_masks is not None and stem not in single:
             expected = f"{relative(folders.object_masks, root)}/{stem}/ with a mask per object, or none"
-            problems.error("image-without-instances", image, "the image has no folder of masks", expected)
-        if folders.fov is not None and fov is None:
-            expected = f"{relative(folders.fov, root)}/{stem}.png or another image format"
-            problems.error("image-without-fov", image, "the image has no field-of-view file", expected)
+            found.error("image-without-instances", image, "the image has no folder of masks", expected)
         if (mask is not None or folders.masks is None) and (fov is not None or folders.fov is None):
             layers = tuple(path for path in told[1:] if path is not None)
             told_by = CaseFiles(image, mask, fov, tuple(others), layers, instances, single.get(stem))
-            cases.extend(pages(Case(stem, folders.split, told_by), axes, problems))
+            found.cases.extend(pages(Case(stem, folders.split, told_by), axes, found))
     for path in [path for one in masks for path in one.unused()]:
-        problems.error("mask-without-image", path, "the mask has no image of its name")
+        found.error("mask-without-image", path, "the mask has no image of its name")
     for path in objects.unused():
-        problems.error("instances-without-image", path, "the object ids have no image of their name")
+        found.error("instances-without-image", path, "the object ids have no image of their name")
     for path in fields.unused():
-        problems.error("fov-without-image", path, "the field-of-view file has no image of its name")
-    _collisions(cases, problems, root)
-    return Found(cases, problems)
+        found.error("fov-without-image", path, "the field-of-view file has no image of its name")
+    _collisions(found)
+    return found
 
 
 def _mask_folders(folders: SplitFolders) -> list[Path | None]:
@@ -198,12 +194,12 @@ def pages(case: Case, axes: str | None, problems: Findings) -> list[Case]:
     ]
 
 
-def _collisions(cases: list[Case], problems: Findings, root: Path) -> None:
+def _collisions(found: Found) -> None:
     """Names that differ only in upper and lower case overwrite each other on Windows and macOS."""
     seen: dict[str, Case] = {}
-    for case in cases:
+    for case in found.cases:
         other = seen.setdefault(case.id.casefold(), case)
         if other.id != case.id:
-            message = f"its name differs from {relative(other.image, root)} only in upper and lower case"
+            message = f"its name differs from {found.name(other.image)} only in upper and lower case"
             fix = "rename one: on Windows and macOS their outputs would overwrite each other"
-            problems.warning("case-collision", case.image, message, "", "", fix)
+            found.warning("case-collision", case.image, message, "", "", fix)

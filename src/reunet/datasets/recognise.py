@@ -24,7 +24,7 @@ from reunet.datasets.folders import (
     stem_of,
     visible,
 )
-from reunet.datasets.tables import read_json
+from reunet.datasets.tables import described
 from reunet.errors import DataError
 from reunet.io.images import without_suffix
 
@@ -244,10 +244,8 @@ def _class_folders(root: Path) -> list[SplitFolders]:
 
 
 def _class_names(root: Path) -> set[str]:
-    file = root / "dataset.json"
-    facts = read_json(file) if file.is_file() else {}
-    entries = facts.get("classes") if isinstance(facts, dict) else None
-    return {str(entry.get("name")) for entry in entries or () if isinstance(entry, dict)}
+    entries = described(root).get("classes") or ()
+    return {str(entry.get("name")) for entry in entries if isinstance(entry, dict)}
 
 
 LAYOUTS = (

@@ -27,12 +27,14 @@ from reunet.datasets.classes import class_list, not_understood, read_classes
 from reunet.datasets.folders import Located, Parts, SplitFolders
 from reunet.datasets.object_cases import object_folders, tracked_frames
 from reunet.datasets.pairs import Found, pair_files
+from reunet.datasets.reading import CaseReader
 from reunet.datasets.recognise import locate
 from reunet.datasets.regions import layer_names
 from reunet.datasets.sequences import with_sequences
-from reunet.datasets.tables import read_json, with_groups
+from reunet.datasets.tables import DESCRIPTION, described, with_groups
 from reunet.errors import DataError, LabelError, UsageError
 from reunet.io.tiff import check_axes
+from reunet.progress import Progress
 
 
 def open_dataset(
@@ -62,6 +64,7 @@ class Scan:
 
     def __init__(self, root: Path, located: Located, layout: str) -> None:
         self.root, self.layout = root, layout
+        self.reader = CaseReader(root)
         self.folders, self.given = located
         self.cases: list[Case] = []
         self.problems = Findings(root)
@@ -79,7 +82,7 @@ class Scan:
         raise_errors(self.problems, self.root)
         if self.labels is None:  # never without an error in the list
             raise DataError("the dataset has no class list", where=self.root)
-        facts = _description(self.root)
+        facts = described(self.root)
         name = facts["name"] if isinstance(facts.get("name"), str) else self.root.resolve().name or "dataset"
         cases, channels = tuple(self.cases), _channel_names(facts)
         return Dataset(name, self.root, self.labels, cases, self.given, channels, self.categories)
@@ -98,23 +101,23 @@ def scan_dataset(
     options: DataOptions,
     labels: LabelMap | None = None,
     categories: LabelMap | None = None,
+    progress: Progress | None = None,
 ) -> Scan:
     """Look at the folders. Raises DataError only when there is nothing to look at."""
     if options.axes is not None:
         check_axes(options.axes)
     scan = Scan(*locate(root, options))
-    layers = layer_names(_description(scan.root))
+    scan.reader = CaseReader(scan.root, options.axes, progress)
+    layers = layer_names(described(scan.root))
     scan.folders = tuple(replace(folders, layers=layers) for folders in scan.folders)
     for folders in scan.folders:
         found = CASES[folders.parts](folders, scan.root, options.axes)
         scan.cases.extend(found.cases)
-        scan.problems.extend(found.problems)
-    scan.cases, found_in_order = with_sequences(scan.cases, scan.folders, scan.root, options.sequence)
-    scan.problems.extend(found_in_order)
+        scan.problems.extend(found)
+    scan.cases = with_sequences(scan.cases, scan.folders, options.sequence, scan.problems)
     scan.cases = with_tracks(scan.cases, scan.folders)
     if options.group is not None:
-        scan.cases, problems = with_groups(scan.cases, options.group, scan.folders, scan.root)
-        scan.problems.extend(problems)
+        scan.cases = with_groups(scan.cases, options.group, scan.folders, scan.problems)
     names = list(read_classes(options.classes).names) if options.classes else class_names(scan.root)
     scan.labels = labels or _classes_of_masks(scan, options)
     objects = _read_objects(scan, names, is_known=labels is not None)
@@ -147,7 +150,7 @@ def _classes_of_masks(scan: Scan, options: DataOptions) -> LabelMap | None:
 def _class_list(scan: Scan, options: DataOptions, cases: Sequence[Case]) -> LabelMap | None:
     wrong = any(problem.severity == "error" for problem in scan.problems)
     try:
-        return class_list(scan.root, options, cases)
+        return class_list(scan.root, options, cases, scan.reader)
     except DataError as cause:
         if not wrong and not isinstance(cause, LabelError):
             raise
@@ -240,20 +243,14 @@ def _leave_out(scan: Scan) -> None:
 
 def class_names(root: Path) -> list[str] | None:
     """The names of the classes in dataset.json, None where it has none. Raises DataError."""
-    entries = _description(root).get("classes")
+    entries = described(root).get("classes")
     if entries is None:
         return None
     listed = entries if isinstance(entries, list) else []
     names = [entry.get("name") if isinstance(entry, dict) else None for entry in listed]
     if not names or not all(isinstance(name, str) and name for name in names):
-        raise not_understood(root / "dataset.json", entries)
+        raise not_understood(root / DESCRIPTION, entries)
     return [str(name) for name in names]
-
-
-def _description(root: Path) -> dict[str, Any]:
-    file = root / "dataset.json"
-    data = read_json(file) if file.is_file() else {}
-    return data if isinstance(data, dict) else {}
 
 
 def _channel_names(facts: dict[str, Any]) -> tuple[str, ...]:

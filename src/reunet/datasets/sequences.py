@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reunet.contracts.findings import Findings
+from reunet.contracts.findings import Findings, some_of
 from reunet.datasets.cases import Axis, Case, FrameSequence
 from reunet.datasets.folders import SplitFolders, image_files, stem_of
 from reunet.errors import DataError, UsageError
@@ -58,26 +58,25 @@ class SequencePattern:
 
 
 def with_sequences(
-    cases: list[Case], folders: Sequence[SplitFolders], root: Path, pattern: str | None = None
-) -> tuple[list[Case], Findings]:
-    """Cases with their sequences, the frames of each in its order, and what is wrong with them.
+    cases: Sequence[Case], folders: Sequence[SplitFolders], pattern: str | None, problems: Findings
+) -> list[Case]:
+    """Cases with their sequences, the frames of each in its order; adds what is wrong with them.
 
     The order is that of `pattern` (see `SequencePattern`) where there is one, else of sequences.json. Pages
     of a stack are a sequence already. Raises UsageError for a pattern, DataError for a file, that is not
     understood.
     """
-    problems = Findings(root)
     if pattern is not None:
         ordered = _by_name(cases, SequencePattern(pattern), problems)
     else:
-        places = read_places(root, problems)
+        places = read_places(problems.root, problems)
         by_name = {(case.split, case.id): case for case in cases}
         known = [(key, sequence) for key, sequence in places.items() if key in by_name]
         ordered = [replace(by_name.pop(key), sequence=sequence) for key, sequence in known]
         ordered += by_name.values()
         _unknown_frames(places, cases, folders, problems)
     _single_frames(ordered, problems)
-    return ordered, problems
+    return ordered
 
 
 def read_places(root: Path, problems: Findings) -> dict[tuple[str, str], FrameSequence]:
@@ -109,7 +108,7 @@ def read_places(root: Path, problems: Findings) -> dict[tuple[str, str], FrameSe
         ) from cause
     if twice:
         message, fix = "a frame is listed twice", "list every frame once"
-        problems.error("frame-twice", path, message, "every frame once", _some(twice), fix)
+        problems.error("frame-twice", path, message, "every frame once", some_of(twice), fix)
     return places
 
 
@@ -152,7 +151,7 @@ def _unknown_frames(
     if unknown:
         message = "names of frames match no image and are ignored"
         expected = "split, and path below the images folder without suffix"
-        problems.warning("unknown-frame", FILE, message, expected, _some(unknown), "correct or remove them")
+        problems.warning("unknown-frame", FILE, message, expected, some_of(unknown), "correct or remove them")
 
 
 def _single_frames(cases: Iterable[Case], problems: Findings) -> None:
@@ -161,13 +160,9 @@ def _single_frames(cases: Iterable[Case], problems: Findings) -> None:
     if single:
         message = "sequences have one frame only: nothing can be learned from their order"
         fix = "add their other frames, or correct what says which frames belong together"
-        problems.warning("single-frame", single[0].split(": ")[0], message, "2 or more", _some(single), fix)
+        problems.warning("single-frame", single[0].split(": ")[0], message, "2 or more", some_of(single), fix)
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:
     """Sort key of names by the numbers in them: a2 before a10."""
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

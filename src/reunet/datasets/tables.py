@@ -10,8 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from reunet.contracts.findings import relative
-from reunet.contracts.results import Problem
+from reunet.contracts.findings import Findings
 from reunet.datasets.cases import Case
 from reunet.datasets.folders import SplitFolders
 from reunet.errors import DataError, UsageError
@@ -21,18 +20,28 @@ from reunet.storage import read_json as read_json_file
 _KEY_COLUMNS = ("stem", "file", "file_name", "filename", "image", "id", "name")
 
 
+DESCRIPTION = "dataset.json"
+
+
 def read_json(path: Path) -> Any:
     """Parsed JSON. Raises DataError."""
     return read_json_file(path, DataError)
 
 
+def described(root: Path) -> dict[str, Any]:
+    """What the dataset says of itself in dataset.json; nothing without it. Raises DataError."""
+    data = read_json(root / DESCRIPTION) if (root / DESCRIPTION).is_file() else {}
+    return data if isinstance(data, dict) else {}
+
+
 def with_groups(
-    cases: list[Case], column: str, folders: Sequence[SplitFolders], root: Path
-) -> tuple[list[Case], list[Problem]]:
-    """Cases with the group that the table's column states, and a problem for each case it does not name.
+    cases: Sequence[Case], column: str, folders: Sequence[SplitFolders], problems: Findings
+) -> list[Case]:
+    """Cases with the group that the table's column states; adds an error for each case it does not name.
 
     Raises UsageError when no table has the column.
     """
+    root = problems.root
     groups: dict[tuple[str, str], str] = {}
     seen: set[str] = set()
     for entry in folders:
@@ -53,21 +62,14 @@ def with_groups(
             else "a table items.csv or labels.csv with that column",
             fix=f"did you mean {close[0]!r}?" if close else None,
         )
-    grouped, problems = [], []
+    grouped = []
     for case in cases:
         stem = case.id.split("#")[0] if case.page is not None else case.id
         group = groups.get((case.split, stem))
         if not group:
-            problems.append(
-                Problem(
-                    "error",
-                    "no-group",
-                    relative(case.image, root),
-                    f"the table states no {column} for this image",
-                )
-            )
+            problems.error("no-group", case.image, f"the table states no {column} for this image")
         grouped.append(replace(case, group=group or None))
-    return grouped, problems
+    return grouped
 
 
 def _read_column(table: Path, column: str, seen: set[str]) -> dict[str, str]:

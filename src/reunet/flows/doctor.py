@@ -16,8 +16,13 @@ from reunet.backend import BACKENDS, import_openvino
 NEEDED_FOR_TRAINING = ("keras", "grain")
 
 
-def doctor() -> str:
-    """Facts about this installation, as text of several lines. Imports no training framework."""
+def doctor(*, cache: bool = False, clear: bool = False) -> str:
+    """Facts about this installation, as text of several lines. Imports no training framework.
+
+    cache: facts about the cache of decoded cases instead. clear: empty that cache first.
+    """
+    if cache or clear:
+        return "\n".join([*(_cleared() if clear else ()), *_cache()])
     sections = {
         "reunet": _installation(),
         "machine": _machine(),
@@ -100,6 +105,24 @@ def _is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+def _cache() -> list[str]:
+    from reunet.datasets.cache import LIMIT, cache_folder, cached_cases
+
+    found = list(cached_cases())
+    size = sum(case.size for case in found)
+    return [
+        f"folder: {_shown(cache_folder())}",
+        f"cases: {len(found)}",
+        f"size: {size:,} bytes, {size / 2**30:.2f} GiB; above {LIMIT / 2**30:.0f} GiB the oldest are removed",
+    ]
+
+
+def _cleared() -> list[str]:
+    from reunet.datasets.cache import prune
+
+    return [f"removed: {prune(0, spare_seconds=0):,} bytes"]
+
+
 def _folders() -> list[str]:
     facts = [f"working folder: {_free(Path.cwd())}"]
     try:
@@ -109,8 +132,11 @@ def _folders() -> list[str]:
     except ImportError:
         return [*facts, "cache: platformdirs is not installed"]
     nearest = next((folder for folder in (cache, *cache.parents) if folder.is_dir()), Path("/"))
-    shown = str(cache).replace(str(Path.home()), "~")
-    return [*facts, f"cache: {shown}, writable {_yes(os.access(nearest, os.W_OK))}, {_free(nearest)}"]
+    return [*facts, f"cache: {_shown(cache)}, writable {_yes(os.access(nearest, os.W_OK))}, {_free(nearest)}"]
+
+
+def _shown(folder: Path) -> str:
+    return str(folder).replace(str(Path.home()), "~")
 
 
 def _free(folder: Path) -> str:

@@ -11,17 +11,14 @@ from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.options import DataOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import Problem
-from reunet.datasets.cache import CaseArrays, load_case, prune
+from reunet.datasets.case_arrays import CaseArrays, case_arrays
 from reunet.datasets.cases import Case, Dataset, raise_errors
 from reunet.datasets.problems import examine_dataset
 from reunet.datasets.splits import Splits, make_splits, split_cases
 from reunet.machine import cores
-from reunet.planning import take_fingerprint
+from reunet.planning import Described, take_fingerprint
 from reunet.progress import Progress
 from reunet.sampling.resize import at_size, at_spacing
-
-CACHE_LIMIT = 20 * 2**30
-"""Bytes the cache of decoded cases may grow to; what was not used for longest goes first."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +45,24 @@ def prepare(data: Path | None, options: DataOptions, progress: Progress, *, seed
     dataset = scan.dataset()
     splits = make_splits(dataset, seed)
     chosen = {name: split_cases(dataset, splits, name) for name in ("train", "val")}
-    prune(CACHE_LIMIT)
     progress.start("loading the images", sum(map(len, chosen.values())))
-    train = load_cases(chosen["train"], dataset, options, progress)
-    val = load_cases(chosen["val"], dataset, options, progress)
-    fingerprint = take_fingerprint(
+
+    def load(case: Case) -> CaseArrays:
+        arrays = case_arrays(case, scan.reader(case), dataset.labels)
+        progress.advance(1)
+        return arrays
+
+    with ThreadPoolExecutor(cores()) as pool:
+        train, val = (tuple(pool.map(load, chosen[name])) for name in ("train", "val"))
+    described = Described(
         dataset.name,
         dataset.labels,
-        train,
-        val,
+        dataset.categories,
+        dataset.channel_names,
+        dataset.kinds,
         has_fov=any(case.files.fov is not None for case in chosen["train"]),
-        channel_names=dataset.channel_names,
-        categories=dataset.categories,
-        kinds=dataset.kinds,
     )
+    fingerprint = take_fingerprint(described, train, val)
     return Prepared(dataset, splits, train, val, fingerprint, tuple(problems))
 
 
@@ -72,17 +73,3 @@ def as_planned(cases: Sequence[CaseArrays], plan: Plan) -> tuple[CaseArrays, ...
             size = plan.input.size
             return tuple(pool.map(lambda case: at_size(case, size), cases))
         return tuple(pool.map(lambda case: at_spacing(case, plan.spacing), cases))
-
-
-def load_cases(
-    cases: Sequence[Case], dataset: Dataset, options: DataOptions, progress: Progress
-) -> tuple[CaseArrays, ...]:
-    """Load cases in parallel through the cache, in the order given."""
-
-    def load(case: Case) -> CaseArrays:
-        arrays = load_case(case, dataset.labels, axes=options.axes)
-        progress.advance(1)
-        return arrays
-
-    with ThreadPoolExecutor(cores()) as pool:
-        return tuple(pool.map(load, cases))

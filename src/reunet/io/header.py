@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,17 @@ class ImageHeader:
     palette: bool
     lossy: bool
     affine: np.ndarray | None = field(default=None, compare=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """Its fields, as JSON holds them."""
+        return vars(self) | {"affine": None if self.affine is None else self.affine.tolist()}
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> ImageHeader:
+        """The header that `as_json` told."""
+        sizes = {name: tuple(told[name]) for name in ("size", "spacing") if told[name] is not None}
+        affine = None if told["affine"] is None else np.array(told["affine"])
+        return cls(**(told | sizes | {"affine": affine}))
 
     @property
     def is_volume(self) -> bool:

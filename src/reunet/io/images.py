@@ -28,7 +28,6 @@ __all__ = [
     "read_channels",
     "read_header",
     "read_image",
-    "read_image_file",
     "read_pages",
     "read_pixels",
     "volume_spacing",
@@ -77,13 +76,10 @@ def read_image(path: Path, *, page: int | None = None, axes: str | None = None) 
     a photo is turned as its orientation tag says. Other sample types become the narrowest of the three
     that holds them exactly, else float32. Raises ImageReadError, TooLargeError.
     """
-    return read_image_file(path, page=page, axes=axes)[1]
+    return _read_image(path, page, axes)[1]
 
 
-def read_image_file(
-    path: Path, *, page: int | None = None, axes: str | None = None
-) -> tuple[ImageHeader, np.ndarray]:
-    """The header of an image and what `read_image` gives; the file is opened once."""
+def _read_image(path: Path, page: int | None, axes: str | None) -> tuple[ImageHeader, np.ndarray]:
     header, pixels = read_pixels(path, page=page, axes=axes, palette_values=False)
     if pixels.ndim < 4:
         pixels = drop_alpha(pixels, path)
@@ -100,7 +96,7 @@ def read_channel_files(
     paths: Sequence[Path], *, page: int | None = None, axes: str | None = None
 ) -> tuple[ImageHeader, np.ndarray]:
     """The header of the first file and what `read_channels` gives; each file is opened once."""
-    headers, images = zip(*(read_image_file(path, page=page, axes=axes) for path in paths), strict=True)
+    headers, images = zip(*(_read_image(path, page, axes) for path in paths), strict=True)
     for path, image in zip(paths, images, strict=True):
         if image.shape[:-1] != images[0].shape[:-1]:
             raise ImageReadError(

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from reunet.contracts.findings import some_of
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.errors import ImageReadError, LabelError
 from reunet.io.channels import is_grey
 from reunet.io.header import ImageHeader
-from reunet.io.images import drop_alpha, read_pixels
+from reunet.io.images import drop_alpha, read_header, read_pixels
 from reunet.io.nifti import write_nifti
 from reunet.io.pages import write_pages
 from reunet.io.raster import raster_palette
@@ -136,6 +137,28 @@ def read_mask(path: Path, labels: LabelMap, page: int | None = None, axes: str |
         raise lossy_mask(path, cause) from cause
 
 
+def read_fov(path: Path, page: int | None, axes: str | None, size: tuple[int, ...]) -> np.ndarray:
+    """Field of view: (*space) bool, True inside. A file with one page serves every page of a stack."""
+    has_pages = page is not None and read_header(path, axes).pages > 1
+    raw = read_raw_mask(path, page if has_pages else None, axes)
+    inside = (raw.max(axis=-1) if is_coloured(raw) else raw) != 0
+    check_shape(path, inside.shape, size, "field of view")
+    return inside
+
+
+def check_shape(path: Path, received: tuple[int, ...], expected: tuple[int, ...], what: str = "mask") -> None:
+    """Raise LabelError when a mask has another size than its image; nothing is ever resized to fit."""
+    if tuple(received) != tuple(expected):
+        sides = " x ".join(map(str, expected))
+        raise LabelError(
+            f"{what} and image have different sizes",
+            where=path,
+            expected=f"{sides} ({'depth x ' * (len(expected) == 3)}height x width) as the image",
+            received=" x ".join(map(str, received)),
+            fix=f"find the {what} of this image; nothing is resized silently",
+        )
+
+
 def lossy_mask(path: Path, cause: LabelError | None = None) -> LabelError:
     """The error for a mask whose values JPEG compression has changed."""
     return LabelError(
@@ -247,7 +270,7 @@ def _describe(labels: LabelMap) -> str:
         parts = [
             f"{value} {'unlabelled' if i == IGNORE else names[i]}" for value, i in mask_values(labels).items()
         ]
-    return ", ".join(parts[:12]) + (f" and {len(parts) - 12} more" if len(parts) > 12 else "")
+    return some_of(parts, 12)
 
 
 def to_values(indices: np.ndarray, labels: LabelMap, path: Path) -> np.ndarray:

@@ -6,19 +6,33 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from reunet.contracts.boxes import Boxes
 from reunet.contracts.fingerprint import Fingerprint, ForegroundIntensity, ImageFacts
 from reunet.contracts.labels import IGNORE, LabelMap
-from reunet.datasets.cache import CaseArrays
+from reunet.datasets.case_arrays import CaseArrays
 from reunet.errors import DataError
 from reunet.machine import cores
 
 SAMPLES = 20_000
 """Pixels per image that intensity statistics are taken from."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a dataset says of itself: its name, its classes, and those of whole images; what it calls its
+    channels; which kinds of annotations there are; whether there are fields of view.
+    """
+
+    name: str
+    labels: LabelMap
+    categories: LabelMap | None = None
+    channel_names: tuple[str, ...] = ()
+    kinds: Collection[str] = ("masks",)
+    has_fov: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,66 +50,62 @@ class Measurements:
 
 
 def take_fingerprint(
-    name: str,
-    labels: LabelMap,
-    train: Sequence[CaseArrays],
-    val: Sequence[CaseArrays],
-    *,
-    has_fov: bool,
-    channel_names: tuple[str, ...] = (),
-    categories: LabelMap | None = None,
-    kinds: Collection[str] = ("masks",),
+    dataset: Described, train: Sequence[CaseArrays], val: Sequence[CaseArrays]
 ) -> Fingerprint:
     """Fingerprint of the cases that will be trained on, with the channels and content of the held-out ones.
 
-    channel_names: what the dataset calls its channels. categories: the classes of whole images.
-    kinds: of annotations there are.
     Raises DataError when nothing of `train` is annotated.
     """
     with ThreadPoolExecutor(cores()) as pool:
-        facts = list(pool.map(lambda case: _measure(case, labels), train))
+        facts = list(pool.map(lambda case: _measure(case, dataset.labels), train))
     pixels = np.sum([fact.class_pixels for fact in facts], axis=0)
     seen = Counter(case.beside.category for case in train if case.beside.category is not None)
     if not pixels.sum() and not seen:
         raise DataError(
-            "no training image has a labelled pixel", where=name, fix="check the masks and the ignore label"
+            "no training image has a labelled pixel",
+            where=dataset.name,
+            fix="check the masks and the ignore label",
         )
     cases = (*_image_facts(train, "train"), *_image_facts(val, "val"))
     counts = {case.kind for case in cases}
-    samples = np.concatenate([_with_channels(fact.samples, max(counts)) for fact in facts]).astype(np.float64)
-    means = np.stack([_with_channels(fact.samples, max(counts)).mean(0) for fact in facts])
-    std = samples.std(0)
     sizes = np.array([case.image.shape[:-1] for case in train])
+    categories = dataset.categories
     *depth, vertical, horizontal = _bias(np.stack([fact.centroids for fact in facts]))
     return Fingerprint(
-        dataset=name,
-        labels=labels,
+        dataset=dataset.name,
+        labels=dataset.labels,
         categories=categories,
-        kinds=tuple(sorted(kinds)),
+        kinds=tuple(sorted(dataset.kinds)),
         n_train=len(train),
         n_val=len(val),
         channels=max(counts),
         mixed_channels=len(counts) > 1,
         dtype=str(np.result_type(*{case.image.dtype for case in train})),
-        channel_names=channel_names,
+        channel_names=dataset.channel_names,
         median_size=tuple(map(int, np.median(sizes, axis=0))),
         min_size=tuple(map(int, sizes.min(0))),
         max_size=tuple(map(int, sizes.max(0))),
-        mean=_rounded(samples.mean(0)),
-        std=_rounded(std),
-        between_image_std=_rounded(means.std(0) / np.maximum(std, 1e-12)),
+        **_intensities([_with_channels(fact.samples, max(counts)) for fact in facts]),
         foreground=_foreground([fact.foreground for fact in facts]) if depth else None,
         class_fraction=_rounded(pixels / max(1, pixels.sum())),
-        category_counts=tuple(seen[index] for index in range(len(categories.classes) if categories else 0)),
+        category_counts=tuple(seen[i] for i, _ in enumerate(categories.classes if categories else ())),
         thickness=() if depth else _usual(np.stack([fact.thickness for fact in facts])),
         depth_bias=round(float(sum(depth)), 3),
         vertical_bias=round(float(vertical), 3),
         horizontal_bias=round(float(horizontal), 3),
-        has_fov=has_fov,
+        has_fov=dataset.has_fov,
         sequences=tuple(Counter(case.sequence.name for case in train if case.sequence is not None).values()),
         axis=next((case.sequence.axis for case in train if case.sequence is not None), None),
         cases=cases,
     )
+
+
+def _intensities(samples: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Mean and deviation of the pixels of all images, from some of each, (n, C), and between the images."""
+    pixels = np.concatenate(samples).astype(np.float64)
+    between = np.stack([some.mean(0) for some in samples]).std(0) / np.maximum(pixels.std(0), 1e-12)
+    mean, std = _rounded(pixels.mean(0)), _rounded(pixels.std(0))
+    return {"mean": mean, "std": std, "between_image_std": _rounded(between)}
 
 
 def _image_facts(cases: Sequence[CaseArrays], split: Literal["train", "val"]) -> list[ImageFacts]:

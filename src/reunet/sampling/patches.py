@@ -11,7 +11,7 @@ from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import IGNORE
 from reunet.contracts.plan import Plan
 from reunet.contracts.truth import Truth
-from reunet.datasets.cache import CaseArrays
+from reunet.datasets.case_arrays import CaseArrays
 from reunet.sampling.appearance import change_appearance
 from reunet.sampling.boxes import boxes_in_patch, shown
 from reunet.sampling.intensity import affine, scaled

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from reunet.datasets.cache import Arrays, CaseArrays, cached
+from reunet.datasets.cache import find, key_of, publish
+from reunet.datasets.case_arrays import CaseArrays
 from reunet.sampling.boxes import resized
 
 LINEAR, CUBIC, AREA = cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA
@@ -85,21 +85,22 @@ def at_size(case: CaseArrays, size: tuple[int, ...], spacing: tuple[float, ...] 
     """The case with `size` pixels, which are of `spacing`, through the cache; itself where it has them."""
     if size == case.image.shape[:-1]:
         return case
-    key = hashlib.sha256(f"{case.key or case.content} at {spacing or size}".encode()).hexdigest()
-    labels, objects = case.labels, case.objects
-
-    def make() -> Arrays:
-        smaller = None if labels is None else resize_labels(np.asarray(labels), size)
-        ids = None if objects is None else resize_ids(np.asarray(objects), size)
-        return resampled(case.image, size), smaller, ids
-
-    told = {"image": case.image, "labels": labels, "objects": objects}
-    image, smaller, ids = cached(key, [name for name, array in told.items() if array is not None], make)
-    beside = case.beside
+    key = key_of(case.key, "at", spacing or size)
+    found = find(key) if case.key else None
+    if found is None:
+        labels, objects = case.labels, case.objects
+        made = {"image": resampled(case.image, size)}
+        if labels is not None:
+            made["labels"] = resize_labels(np.asarray(labels), size)
+        if objects is not None:
+            made["objects"] = resize_ids(np.asarray(objects), size)
+        found = publish(key, made, {}) if case.key else (made, {})
+    arrays, beside = found[0], case.beside
     if beside.boxes is not None:
         factors = [new / old for new, old in zip(size, case.image.shape[:-1], strict=True)]
         beside = replace(beside, boxes=resized(beside.boxes, (factors[0], factors[1])))
-    return replace(case, pixels=image, indices=smaller, ids=ids, spacing=spacing, beside=beside)
+    indices, ids = arrays.get("labels"), arrays.get("objects")
+    return replace(case, pixels=arrays["image"], indices=indices, ids=ids, spacing=spacing, beside=beside)
 
 
 def resize_ids(objects: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

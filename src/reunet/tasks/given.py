@@ -51,7 +51,7 @@ def paired(pred: Path, truth: Path, kind: str, axes: str | None) -> tuple[list[C
     fov = truth.parent / "fov"
     folders = SplitFolders("test", truth, pred, truth, fov if fov.is_dir() else None)
     found = pair_files(folders, truth.parent, axes)
-    return found.cases, _judge(found.problems, truth)
+    return found.cases, _judge(found, truth)
 
 
 def _folder(folder: Path, kind: str, option: str) -> Path:

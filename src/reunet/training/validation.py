@@ -12,7 +12,7 @@ import numpy as np
 
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.truth import Truth
-from reunet.datasets.cache import CaseArrays
+from reunet.datasets.case_arrays import CaseArrays
 from reunet.inference.keras_runtime import KerasRuntime, copy_weights
 from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import StepRuntime

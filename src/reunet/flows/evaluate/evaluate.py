@@ -12,8 +12,8 @@ from reunet.contracts.options import DataOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import EvaluateResult
 from reunet.contracts.run import RunFolder
-from reunet.datasets.cache import content_hash
 from reunet.datasets.cases import Case, Dataset
+from reunet.datasets.reading import CaseReader, content_hash
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import Splits
 from reunet.errors import DataError, ReunetError, UsageError
@@ -155,7 +155,8 @@ def _open(data: Path | None, options: DataOptions, plan: Plan) -> Dataset:
     if data is not None and (data / "dataset.json").is_file():
         described = True
     dataset = open_dataset(data, options, None if described else plan.labels, plan.categories)
-    labels = labels_of_dataset(plan.labels, dataset.labels, dataset.cases, options.axes)
+    readings = map(CaseReader(dataset.root, options.axes, keep=False), dataset.cases)
+    labels = labels_of_dataset(plan.labels, dataset.labels, readings)
     return replace(dataset, labels=labels)
 
 

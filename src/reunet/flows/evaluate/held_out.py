@@ -11,7 +11,7 @@ import numpy as np
 from reunet.contracts.results import EvaluateResult
 from reunet.contracts.run import RunFolder
 from reunet.contracts.truth import Truth
-from reunet.datasets.cache import CaseArrays
+from reunet.datasets.case_arrays import CaseArrays
 from reunet.flows.evaluate.labelled import Labelled, loaders_of
 from reunet.flows.evaluate.scoring import Context, score_images, write_evaluation
 from reunet.inference.load import load

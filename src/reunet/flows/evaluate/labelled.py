@@ -13,7 +13,7 @@ from reunet.contracts.findings import Findings
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
-from reunet.datasets.cache import CaseArrays, boxes_of, read_case
+from reunet.datasets.case_arrays import CaseArrays, load_case
 from reunet.datasets.cases import Case, FrameSequence, raise_errors
 from reunet.errors import DataError, LabelError
 from reunet.flows.evaluate.scoring import Loaders
@@ -64,9 +64,8 @@ def labelled_cases(cases: Sequence[Case], labels: LabelMap, axes: str | None) ->
 
 
 def _read(case: Case, labels: LabelMap, axes: str | None) -> tuple[np.ndarray, Truth]:
-    image, encoded, objects = read_case(case, labels, axes=axes)
-    boxes = boxes_of(case, labels, encoded)
-    return image, Truth(encoded, objects, boxes, case.annotation.category, classes=case.annotation.classes)
+    arrays = load_case(case, labels, axes=axes, keep=False)
+    return np.asarray(arrays.image), arrays.truth
 
 
 def loaders_of(predictor: Predictor | SequencePredictor, images: Sequence[Labelled]) -> Loaders:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from reunet.contracts.labels import LabelMap
-from reunet.datasets.cases import Case
 from reunet.datasets.classes import with_encoding
+from reunet.datasets.reading import Reading
 from reunet.errors import PlanError
 
 
-def labels_of_dataset(
-    known: LabelMap, found: LabelMap, cases: Sequence[Case], axes: str | None = None
-) -> LabelMap:
-    """The class list by which the masks of `cases` are read so that indices mean the classes of `known`.
+def labels_of_dataset(known: LabelMap, found: LabelMap, readings: Iterable[Reading]) -> LabelMap:
+    """The class list by which the masks of `readings` are read so that indices mean the classes of `known`.
 
     known: the classes of the run. found: those of the dataset; a class without a name of its own (such as
     `foreground`) fits any. Raises PlanError when the classes are others.
@@ -26,7 +24,7 @@ def labels_of_dataset(
             received=", ".join(found.names),
             fix="say what the mask values mean with --classes FILE (lines: id,name), in the order of the run",
         )
-    return with_encoding(found, cases, axes)
+    return with_encoding(found, readings)
 
 
 def _fits(known: Sequence[str], found: Sequence[str]) -> bool:

@@ -6,9 +6,9 @@ import numpy as np
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.results import Prediction
-from reunet.datasets.cache import read_fov
 from reunet.flows.predict.outputs import Job
 from reunet.io.header import ImageHeader
+from reunet.io.masks import read_fov
 from reunet.tasks import every_task
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reunet.contracts.plan import Plan
-from reunet.datasets.cache import CaseArrays
+from reunet.datasets.case_arrays import CaseArrays
 from reunet.export import int8
 from reunet.export.measure import Trial
 from reunet.export.openvino import export_engine

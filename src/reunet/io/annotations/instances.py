@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.contracts.findings import Findings
+from reunet.contracts.findings import Findings, some_of
 from reunet.errors import LabelError, ReunetError
 from reunet.io.header import ImageHeader
 from reunet.io.images import read_header
@@ -18,7 +18,6 @@ from reunet.io.pages import write_pages
 from reunet.storage import atomic_path
 
 _EXACT_FLOAT = 2**24  # float32 holds every whole number up to here
-_SHOWN = 8
 
 
 def read_instances(path: Path, page: int | None = None, axes: str | None = None) -> NDArray[np.int32]:
@@ -27,9 +26,6 @@ def read_instances(path: Path, page: int | None = None, axes: str | None = None)
     page: of a stack, the only one to read. axes: as for `read_header`. Raises ImageReadError, and
     LabelError for colours, JPEG, fractions, negative ids and ids that the sample type cannot hold exactly.
     """
-    pages = read_header(path, axes).pages if page is None else 1
-    if pages > 1:
-        return np.stack([read_instances_file(path, number, axes)[1] for number in range(pages)])
     return read_instances_file(path, page, axes)[1]
 
 
@@ -46,11 +42,10 @@ def check_instances(ids: np.ndarray, path: Path, problems: Findings) -> None:
     found, times = np.unique(owner[1:], return_counts=True)
     several = np.flatnonzero(times > 1)
     if len(several):
-        shown = ", ".join(f"{found[i]} ({times[i]} places)" for i in several[:_SHOWN])
-        more = f" and {len(several) - _SHOWN} more" if len(several) > _SHOWN else ""
+        shown = some_of([f"{found[i]} ({times[i]} places)" for i in several], 8)
         message = f"{len(several)} id(s) lie in several places"
         fix = "give each object an id of its own, unless it was cut in two by another"
-        problems.warning("id-scattered", path, message, "one place per id", shown + more, fix)
+        problems.warning("id-scattered", path, message, "one place per id", shown, fix)
 
 
 def read_object_masks(paths: Sequence[Path], problems: Findings) -> NDArray[np.int32] | None:
@@ -115,7 +110,10 @@ def write_instances(path: Path, ids: np.ndarray, like: Path | None = None) -> No
 def read_instances_file(
     path: Path, page: int | None, axes: str | None
 ) -> tuple[ImageHeader, NDArray[np.int32]]:
-    """The header and the ids of a file, or of one page of a stack; raises as `read_instances` does."""
+    """The header, and what `read_instances` gives."""
+    if page is None and (pages := read_header(path, axes).pages) > 1:
+        found = [read_instances_file(path, number, axes) for number in range(pages)]
+        return found[0][0], np.stack([ids for _, ids in found])
     header, raw = read_mask_file(path, page, axes)
     if header.lossy:
         raise lossy_mask(path)

@@ -9,10 +9,10 @@ from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.options import DataOptions
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
-from reunet.datasets.cache import read_fov
 from reunet.datasets.cases import Case
 from reunet.io.annotations.instances import read_instances
 from reunet.io.images import volume_spacing
+from reunet.io.masks import read_fov
 from reunet.tasks.classes import Classes
 from reunet.tasks.given import Given, paired
 

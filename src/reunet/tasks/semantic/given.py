@@ -11,12 +11,12 @@ from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.options import DataOptions
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
-from reunet.datasets.cache import read_fov
 from reunet.datasets.cases import Case
 from reunet.datasets.classes import class_list
+from reunet.datasets.reading import CaseReader
 from reunet.errors import DataError
 from reunet.io.images import volume_spacing
-from reunet.io.masks import encode_mask, is_coloured, read_mask, read_raw_mask
+from reunet.io.masks import encode_mask, is_coloured, read_fov, read_mask, read_raw_mask
 from reunet.tasks.classes import Classes
 from reunet.tasks.given import Given, paired
 
@@ -37,7 +37,7 @@ def read(pred: Path, truth: Path, options: DataOptions) -> Given:
     cases, warnings = paired(pred, truth, "masks", options.axes)
     masks = truth / "masks" if (truth / "masks").is_dir() else truth
     root = next((folder for folder in masks.parents[:2] if (folder / "dataset.json").is_file()), masks)
-    labels = class_list(root, options, cases)
+    labels = class_list(root, options, cases, CaseReader(root, options.axes, keep=False))
     return Given(
         Classes(labels), {case.id: partial(_load, case, labels, options) for case in cases}, warnings
     )

@@ -1,0 +1,327 @@
+"""A case as its files store it, and what is wrong with them: the one way from files to arrays."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import astuple, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from reunet.contracts.findings import Findings, relative
+from reunet.contracts.results import Problem
+from reunet.datasets.cache import Array, Stored, find, key_of, publish
+from reunet.datasets.cases import Case, raise_errors
+from reunet.errors import DataError, ImageReadError, LabelError, TooLargeError
+from reunet.io.annotations.ctc import with_identities
+from reunet.io.annotations.instances import check_instances, read_instances_file, read_object_masks
+from reunet.io.header import ImageHeader
+from reunet.io.images import read_channel_files
+from reunet.io.masks import check_shape, read_fov, read_layer_files, read_mask_file
+from reunet.progress import NullProgress, Progress
+from reunet.storage import sha256_file
+
+T = TypeVar("T")
+
+
+@dataclass
+class Reading:
+    """What reading a case gave.
+
+    arrays: those of `image` (*space, C), `mask` as `read_raw_mask` gives it, `ids` (*space) int32 of single
+    objects and `fov` (*space) bool that it has and that can be read.
+    hashes: SHA-256 of the content of its files. headers: of `image` and `mask`.
+    ids: those that are in the file of objects and, where tracks have one of their own, in that, without 0.
+    pixels: hash of the decoded image; None when it is unreadable or constant. dtype: of its samples.
+    problems: what is wrong with the files. cause: the first error, as it was raised.
+    """
+
+    problems: Findings
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+    hashes: Mapping[Path, str] = field(default_factory=dict)
+    headers: dict[str, ImageHeader] = field(default_factory=dict)
+    ids: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    pixels: str | None = None
+    dtype: str | None = None
+    cause: DataError | None = None
+
+    @property
+    def header(self) -> ImageHeader | None:
+        """That of the image; None when it is unreadable."""
+        return self.headers.get("image")
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether no file has an error."""
+        return all(problem.severity != "error" for problem in self.problems)
+
+    def image(self, case: Case) -> Array:
+        """The image. Raises ImageReadError, LabelError or DataError when something is wrong with a file."""
+        if self.cause is not None:
+            raise self.cause
+        raise_errors(self.problems, case.image)
+        return self.arrays["image"]
+
+
+class CaseReader:
+    """Reads the cases of the dataset in `root`, each once, and remembers what lies in the cache.
+
+    axes: as for `read_header`. keep: put what is read into the cache, but for the test split, which is seldom
+    read again.
+    """
+
+    def __init__(
+        self, root: Path, axes: str | None = None, progress: Progress | None = None, *, keep: bool = True
+    ) -> None:
+        self.root, self.axes, self._keep = root, axes, keep
+        self._progress = progress or NullProgress()
+        self._known: dict[object, Reading] = {}
+
+    def __call__(self, case: Case) -> Reading:
+        """As `read_case` gives it."""
+        place = case.files, case.page
+        found = self._known.get(place)
+        if found is not None and all(name in found.arrays for name in found.headers):
+            return found
+        reading = read_case(case, self.root, self.axes, keep=self._keep and case.split != "test")
+        stored = {name: array for name, array in reading.arrays.items() if isinstance(array, Stored)}
+        self._known[place] = replace(reading, arrays=stored)
+        return reading
+
+    def each(self, cases: Sequence[Case], do: Callable[[Case, Reading], T]) -> list[T]:
+        """`do` with every case and what reading it gave, in parallel; in the order of the cases."""
+        self._progress.start("reading images and masks", len(cases))
+        with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
+            futures = [pool.submit(lambda case: do(case, self(case)), case) for case in cases]
+            for _ in as_completed(futures):
+                self._progress.advance()
+        return [future.result() for future in futures]
+
+
+def read_case(case: Case, root: Path | None = None, axes: str | None = None, *, keep: bool = True) -> Reading:
+    """The arrays of a case as its files store them and what is wrong with them, from the cache or the files.
+
+    root: problems tell files relative to it. keep: put what is read into the cache, where it is found by the
+    content of the files, their roles, the page and the axes; a case with errors never is.
+    """
+    root = root or case.image.parent
+    try:
+        hashes = file_hashes(case)
+    except ImageReadError:  # what it is is said when the file is decoded
+        return decode(case, root, axes)
+    roles = [(one.name, getattr(case.files, one.name)) for one in fields(case.files)]
+    key = key_of(case.page, axes, *(f"{name} {_told(value, hashes)}" for name, value in roles))
+    places = [*case.files.all, *(path.parent for path in case.files.all)]
+    names = [relative(path, root, case.page) for path in places]
+    found = find(key)
+    if found is None:
+        reading = replace(decode(case, root, axes), hashes=hashes)
+        if not keep or not reading.is_sound:
+            return reading
+        arrays = {name: array for name, array in reading.arrays.items() if isinstance(array, np.ndarray)}
+        found = publish(key, arrays, _as_facts(reading, names))
+    stored, facts = found
+    problems = Findings(root, case.page)
+    problems += [
+        Problem(severity, code, names[place], *texts) for severity, code, place, *texts in facts["problems"]
+    ]
+    headers = {name: ImageHeader.from_json(told) for name, told in facts["headers"].items()}
+    ids = {name: tuple(some) for name, some in facts["ids"].items()}
+    return Reading(problems, stored, hashes, headers, ids, facts["pixels"], facts["dtype"])
+
+
+def _as_facts(reading: Reading, names: Sequence[str]) -> dict[str, Any]:
+    """All but the arrays, as JSON; files by their place in `names`, as other files may have this content."""
+    told = [astuple(problem) for problem in reading.problems]
+    return {
+        "headers": {name: header.as_json() for name, header in reading.headers.items()},
+        "ids": reading.ids,
+        "pixels": reading.pixels,
+        "dtype": reading.dtype,
+        "problems": [(severity, code, names.index(file), *texts) for severity, code, file, *texts in told],
+    }
+
+
+def decode(case: Case, root: Path, axes: str | None) -> Reading:
+    """What the files of a case hold, read without the cache."""
+    return _Decoder(case, root, axes).read()
+
+
+class _Decoder:
+    """Reads the files of one case, each once, and collects what is wrong with them."""
+
+    def __init__(self, case: Case, root: Path, axes: str | None) -> None:
+        self._files, self._page, self._axes = case.files, case.page, axes
+        self._arrays: dict[str, Array] = {}
+        self._found = Reading(Findings(root, case.page), self._arrays)
+        self._problems = self._found.problems
+
+    def read(self) -> Reading:
+        self._image()
+        self._mask()
+        if self._found.header is not None:
+            self._fov(self._found.header.size)
+            self._objects(self._found.header.size)
+        return self._found
+
+    def _wrong(self, code: str, file: Path, cause: DataError) -> None:
+        self._problems.caught(code, file, cause)
+        self._found.cause = self._found.cause or cause
+
+    def _image(self) -> None:
+        path, found = self._files.image, self._found
+        try:
+            header, image = read_channel_files(
+                (path, *self._files.channels), page=self._page, axes=self._axes
+            )
+        except DataError as cause:
+            code = "image-too-large" if isinstance(cause, TooLargeError) else "image-unreadable"
+            self._wrong(code, path, cause)
+            return
+        found.headers["image"], found.dtype = header, str(image.dtype)
+        wrong = int(np.count_nonzero(~np.isfinite(image))) if image.dtype.kind == "f" else 0
+        if wrong:
+            received = f"{wrong} NaN or infinite values"
+            fix = "replace them, for example by the nearest valid pixel, or remove the image"
+            message = "the image has values that are not finite"
+            self._problems.error("not-finite", path, message, "numbers", received, fix)
+            return
+        self._arrays["image"] = image
+        if bool((image == image[(slice(0, 1),) * len(header.size)]).all()):
+            self._problems.warning("constant-image", path, "all pixels of the image are equal")
+        else:
+            digest = hashlib.sha256(f"{image.shape} {image.dtype}".encode())
+            digest.update(np.ascontiguousarray(image).data)
+            found.pixels = digest.hexdigest()
+
+    def _mask(self) -> None:
+        path, layers = self._files.mask, self._files.layers
+        if path is None:
+            return
+        try:
+            if layers:
+                header, raw = read_layer_files((path, *layers), self._page, self._axes)
+            else:
+                header, raw = read_mask_file(path, self._page, self._axes)
+        except LabelError as cause:
+            self._wrong("mask-fractional", path, cause)
+            return
+        except DataError as cause:
+            self._wrong(
+                "mask-too-large" if isinstance(cause, TooLargeError) else "mask-unreadable", path, cause
+            )
+            return
+        self._found.headers["mask"], self._arrays["mask"] = header, raw
+        if self._found.header is not None:
+            try:
+                check_shape(path, header.size, self._found.header.size)
+            except LabelError as cause:
+                self._wrong("shape-mismatch", path, cause)
+
+    def _fov(self, size: tuple[int, ...]) -> None:
+        if self._files.fov is None:
+            return
+        try:
+            self._arrays["fov"] = read_fov(self._files.fov, self._page, self._axes, size)
+        except DataError as cause:
+            code = "shape-mismatch" if isinstance(cause, LabelError) else "fov-unreadable"
+            self._wrong(code, self._files.fov, cause)
+
+    def _objects(self, size: tuple[int, ...]) -> None:
+        masks = self._files.object_masks
+        where = self._files.instances or (masks[0].parent if masks else self._files.image)
+        try:
+            ids = self._instances(size) if masks is None else self._object_masks(masks, size)
+        except DataError as cause:
+            code = "shape-mismatch" if "sizes" in cause.what else "instances-unreadable"
+            self._wrong(code, where, cause)
+            return
+        if ids is not None:
+            self._arrays["ids"] = ids
+            check_instances(ids, where, self._problems)
+
+    def _object_masks(self, masks: Sequence[Path], size: tuple[int, ...]) -> np.ndarray:
+        ids = read_object_masks(masks, self._problems)
+        if ids is None:
+            ids = np.zeros(size, np.int32)
+        else:
+            check_shape(masks[0].parent, ids.shape, size, "object mask")
+        self._found.ids["objects"] = _present(ids)
+        return ids
+
+    def _instances(self, size: tuple[int, ...]) -> np.ndarray | None:
+        """Object ids (*space) int32, of tracked objects their tracks'; None without any."""
+        path, tracks, markers = self._files.instances, self._files.markers, None
+        if tracks is not None:
+            _, markers = read_instances_file(tracks, self._page, self._axes)
+            check_shape(tracks, markers.shape, size, "tracks")
+            self._found.ids["tracks"] = _present(markers)
+        if path is None:
+            return None
+        header, ids = read_instances_file(path, self._page, self._axes)
+        check_shape(path, ids.shape, size, "instances")
+        if markers is not None:
+            ids, missing = with_identities(ids, markers)
+            if missing:
+                message = f"{missing} object(s) are marked by no track"
+                self._problems.warning("object-untracked", path, message, "", "", "mark them in TRA/")
+        present = self._found.ids["objects"] = _present(ids)
+        if header.dtype in ("uint8", "uint16") and len(present) == (limit := int(np.iinfo(header.dtype).max)):
+            message = (
+                f"all ids that {header.dtype} can hold are taken: further objects may have begun at 0 again"
+            )
+            expected, received = f"fewer than {limit} objects, or a larger type", f"{limit} ids"
+            self._problems.warning("ids-full", path, message, expected, received)
+        return ids
+
+
+def _present(ids: np.ndarray) -> tuple[int, ...]:
+    return tuple(np.unique(ids[ids > 0]).tolist())
+
+
+def content_hash(case: Case, hashes: Mapping[Path, str] | None = None) -> str:
+    """SHA-256 over the content of the case's files (and its page) and of what else annotates it.
+
+    hashes: of the files where they are known. Raises ImageReadError.
+    """
+    known, files = file_hashes(case) if hashes is None else hashes, case.files
+    parts = [str(case.page)]
+    parts += ["" if path is None else known[path] for path in (files.image, files.mask, files.fov)]
+    parts += [known[path] for path in (files.instances, files.markers) if path is not None]
+    if files.object_masks is not None:
+        parts += [f"{len(files.object_masks)} objects", *(known[path] for path in files.object_masks)]
+    if case.annotation.objects is not None:
+        parts.append(case.annotation.objects.content())
+    if case.annotation.category is not None:
+        parts.append(f"category {case.annotation.category}")
+    parts += [known[path] for path in (*files.channels, *files.layers)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def file_hashes(case: Case) -> dict[Path, str]:
+    """SHA-256 of each file of a case. Raises ImageReadError."""
+    return {path: _file_hash(path, many=case.page is not None) for path in case.files.all}
+
+
+def _told(value: Path | tuple[Path, ...] | None, hashes: Mapping[Path, str]) -> str:
+    return str(value and [hashes[path] for path in ((value,) if isinstance(value, Path) else value)])
+
+
+def _file_hash(path: Path, *, many: bool) -> str:
+    try:
+        if many:  # the pages of one stack share one file: read it once
+            facts = path.stat()
+            return _remembered_hash(path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+        return sha256_file(path)
+    except OSError as cause:
+        raise ImageReadError("the file cannot be read", where=path, received=cause.strerror) from cause
+
+
+@functools.lru_cache(maxsize=256)
+def _remembered_hash(path: Path, *_facts: int) -> str:
+    return sha256_file(path)
