@@ -433,10 +433,13 @@ def test_objects_and_boxes_of_an_image_that_is_seen_at_another_resolution(
     assert len(np.unique(one[same])) == len(np.unique(other[same])) == len(boxes)
 
 
-def test_a_network_that_sees_all_images_at_one_size_needs_the_whole_image() -> None:
+@pytest.mark.parametrize("task", ["semantic", "classification"])
+def test_a_network_that_sees_all_images_at_one_size_needs_the_whole_image(task: str) -> None:
     plan = plan_of(("semantic",), (32, 32), 3)
     predictor = Predictor(plan, Channels(plan))
-    predictor.plan = plan.model_copy(update={"input": plan.input.model_copy(update={"size": (32, 32)})})
+    fixed = plan.input.model_copy(update={"size": (32, 32)})
+    predictor.plan = plan.model_copy(update={"input": fixed, "tasks": (task,)})
+    predictor.work = Work((task,), Classes(CLASSES.labels, CLASSES.labels))
     with pytest.raises(PlanError, match="one size"):
         Sections(predictor, lazy(np.zeros((90, 90, 3), np.uint8)), where="image")
 

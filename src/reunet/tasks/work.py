@@ -14,7 +14,7 @@ from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import PlanError, UsageError
 from reunet.tasks import every_task, names, task
-from reunet.tasks.base import Maps, Pairs
+from reunet.tasks.base import Maps, Pairs, Task
 from reunet.tasks.classes import Classes
 
 MOST_SPECIFIC = ("instances", "boxes", "masks", "categories")
@@ -26,7 +26,10 @@ class Work:
 
     def __init__(self, tasks: Sequence[str], classes: Classes) -> None:
         self.tasks, self.classes = [task(name) for name in tasks], classes
-        self.main = self.tasks[0]
+
+    @property
+    def main(self) -> Task:
+        return self.tasks[0]
 
     @classmethod
     def of(cls, plan: Plan) -> Work:

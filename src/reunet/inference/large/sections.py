@@ -14,6 +14,7 @@ from math import ceil
 import numpy as np
 
 from reunet.contracts.boxes import Boxes
+from reunet.contracts.network import HeadSpec
 from reunet.contracts.results import Prediction
 from reunet.inference.ahead import ahead
 from reunet.inference.large.cutting import Cutting
@@ -94,9 +95,10 @@ class Sections:
     ) -> None:
         self.predictor, self.image, self.where = predictor, image, where
         self._keep_probabilities = keep_probabilities
-        plan = predictor.plan
-        tasks = [name for name in plan.tasks if name != "classification"]
-        self._work = Work(tasks, predictor.work.classes)
+        plan, work = predictor.plan, predictor.work
+        images = [one.name for one in work.tasks if _tells_of_images(one.heads(work.classes, predictor.rank))]
+        self._work = Work([name for name in plan.tasks if name not in images], work.classes)
+        self._work_of_image = Work(images, work.classes)
         self._reach = max((task.reach[predictor.rank] for task in self._work.tasks), default=0)
         self.cut = Cutting(image, predictor, self._reach, where)
         self.size = self.cut.size
@@ -174,8 +176,7 @@ class Sections:
         """The class of the whole image, the mean over the tiles; nothing of runs without such classes."""
         if not self.summary.whole:
             return Prediction()
-        work = Work(["classification"], self.predictor.work.classes)
-        return work.decode(Maps(self.summary.whole, self.size), self.predictor.calibration)
+        return self._work_of_image.decode(Maps(self.summary.whole, self.size), self.predictor.calibration)
 
     def _pixels(self) -> Pixels:
         given, (offset, scale) = self.predictor.plan.input.intensity, self.intensity
@@ -284,6 +285,10 @@ class PartOfMaps(Maps):
         scale = np.array([side.new / side.old for side in self.sides] * 2)
         first = np.array(corner_of(self.window) * 2)
         return replace(boxes, corners=((boxes.corners + self.corner * 2) * scale - first).astype(np.float32))
+
+
+def _tells_of_images(heads: Iterable[HeadSpec]) -> bool:
+    return all(head.of == "image" for head in heads)
 
 
 def _centred(boxes: Boxes, part: Slices) -> Boxes:
