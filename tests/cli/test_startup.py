@@ -52,6 +52,12 @@ def test_predict_loads_without_what_it_does_not_need() -> None:
     assert imported("import reunet; reunet.predict; reunet.load").isdisjoint(unneeded)
 
 
+def test_predict_loads_large_images_and_clusters_only_for_them() -> None:
+    wings = ("large.sections", "io.large_masks", "flows.remote", "evaluate.scoring", "inference.cluster")
+    code = f"import reunet, sys; reunet.predict; assert not [m for m in sys.modules if m.endswith({wings})]"
+    assert imported(code)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell the time of a process that ended")
 def test_help_is_fast() -> None:
     """By the time of the processor, which a busy machine does not stretch as it does the time on the wall."""

@@ -6,12 +6,12 @@ import errno
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from reunet.errors import PlanError, ReunetError, StorageError
 from reunet.flows.predict.at_once import predict_at_once
 from reunet.flows.predict.attempts import Attempt, Tally
 from reunet.flows.predict.fields_of_view import field_of_view
-from reunet.flows.predict.large import Spread, predict_large
 from reunet.flows.predict.outputs import Job
 from reunet.flows.predict.ways import check_axes, check_memory, header_of, in_sections
 from reunet.inference.large import memory
@@ -19,6 +19,9 @@ from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.io.header import ImageHeader
 from reunet.progress import Progress
+
+if TYPE_CHECKING:
+    from reunet.flows.predict.large import Spread
 
 WORKERS = 2
 """Images in hand at a time: while the engine predicts one, another is read or written."""
@@ -100,6 +103,8 @@ class Worker:
         predictor, allowed = self._predictor, self._max_memory
         if isinstance(predictor, SequencePredictor):
             raise PlanError("this run is for sequences, the file is a single image", where=job.source.path)
+        from reunet.flows.predict.large import predict_large  # most files do not need it
+
         with self._engine:
             if allowed is not None:
                 allowed -= memory.of_engine(predictor)

@@ -6,7 +6,8 @@ import os
 import sys
 import unicodedata
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from reunet.contracts.options import PredictOptions, verb
@@ -22,7 +23,6 @@ from reunet.flows.predict.live import predict_live
 from reunet.flows.predict.outputs import Job, Kinds
 from reunet.flows.predict.result_tables import PARTS, TABLES, remove_tables, write_tables
 from reunet.flows.predict.track_files import Moment, track_name
-from reunet.flows.remote import Engine, connected, predict_on
 from reunet.inference.agreement import changed_tile
 from reunet.inference.choice import Choice, choices
 from reunet.inference.load import load
@@ -109,23 +109,21 @@ def _predict(
     progress: Progress,
 ) -> dict[str, str]:
     """Predict here or on a cluster; why which file could not be."""
-    run, todo = options.run, [job for group in groups for job in group]
-    with (
-        nullcontext()
-        if options.cluster is None
-        else connected(options.cluster, run, folder, progress) as workers
-    ):
+    run, todo, predict_groups = options.run, [job for group in groups for job in group], predict_all
+    with ExitStack() as stack:
+        if options.cluster is not None:
+            from reunet.flows import remote  # most calls do not need it
+
+            workers = stack.enter_context(remote.connected(options.cluster, run, folder, progress))
+            engine = remote.Engine.of(run, options.engine, options.precision, options.tta)
+            predict_groups = partial(remote.predict_on, workers, engine)
         for job in todo:  # whatever happens from here on, no old result can be taken for a new one
             job.remove_results()
         has_tables = any(job.part for job in todo) or (folder / PARTS).is_dir()
         if has_tables:
             remove_tables(folder)
         progress.start("predicting", len(todo))
-        if workers is None:
-            failures = predict_all(groups, predictor, options.max_memory, progress)
-        else:
-            wanted = Engine.of(run, options.engine, options.precision, options.tta)
-            failures = predict_on(workers, wanted, groups, predictor, options.max_memory, progress)
+        failures = predict_groups(groups, predictor, options.max_memory, progress)
     if has_tables:
         write_tables(folder)
     return failures
