@@ -8,11 +8,7 @@ import numpy as np
 
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.planning.choice import Choice
-
-ENOUGH_PIXELS = 20
-"""Pixels across an object that tell all of its outline that a network draws."""
-
-ENOUGH_FOR_BOXES = 10
+from reunet.tasks import task
 
 MOST_SHRUNK = 4
 SMALLEST_SIDE = 96
@@ -38,7 +34,7 @@ def _of_images(fingerprint: Fingerprint, tasks: tuple[str, ...]) -> Choice[tuple
     foreground = fingerprint.labels.foreground
     widths = [width for index, width in enumerate(fingerprint.thickness) if width and index in foreground]
     thinnest = min(widths, default=0.0)
-    enough = ENOUGH_FOR_BOXES if set(tasks) <= {"detection", "classification"} else ENOUGH_PIXELS
+    enough = max(task(name).pixels_across for name in tasks)
     factor = int(min(MOST_SHRUNK, thinnest // enough, min(fingerprint.median_size) // SMALLEST_SIDE))
     if factor < 2:
         return Choice(None)

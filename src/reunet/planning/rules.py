@@ -27,11 +27,12 @@ WHY_TILE = "the training patch: what the network knows, and what its statistics 
 def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
     """Decide everything a training needs. Raises UsageError and PlanError for wishes that do not fit."""
     tasks, clip = _choose_tasks(fingerprint, request), choose_clip(fingerprint, request)
-    whole = tasks.value == ("classification",) and clip.value is None and fingerprint.rank == 2
+    heads = Work(tasks.value, Classes(fingerprint.labels, fingerprint.categories)).heads(fingerprint.rank)
+    tells_images = all(head.of == "image" for head in heads)
+    whole = tells_images and clip.value is None and fingerprint.rank == 2
     spacing = Choice(None) if whole else choose_spacing(fingerprint, tasks.value)
     patch = choose_whole(fingerprint) if whole else choose_patch(fingerprint, spacing.value, clip.value)
     strides = choose_strides(patch.value, spacing.value)
-    heads = Work(tasks.value, Classes(fingerprint.labels, fingerprint.categories)).heads(fingerprint.rank)
     networks = choose_networks(fingerprint, request, strides.value, heads)
     size, window = valid_size(networks.value[0], patch.value), clip.value
     if window is not None:

@@ -57,6 +57,7 @@ class Task(ABC):
     of space, how many pixels around a section its decoding must see: more than the largest object has.
     outputs: files of an image that is predicted. has_tables: tables tell of its results. has_identities: in
     time its objects get identities (`reunet.tasks.instances.tracks`). reader: of results from elsewhere.
+    pixels_across: so many pixels of an object show enough of it.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Task(ABC):
     has_tables: bool = True
     has_identities: bool = False
     reader: Reader | None = None
+    pixels_across: int = 10
 
     @abstractmethod
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:

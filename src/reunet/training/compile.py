@@ -36,7 +36,10 @@ def compiled_network(plan: Plan) -> keras.Model:
     outputs = outputs_of(plan.network)
     model.compile(
         optimizer=optimizer,
-        loss={name: LOSSES[head.loss](plan, head, strides[level]) for name, (head, level) in outputs.items()},
+        loss={
+            name: LOSSES[head.loss](plan, head, strides[level] if head.of == "pixels" else ())
+            for name, (head, level) in outputs.items()
+        },
         loss_weights={name: _weight(head, level, len(strides)) for name, (head, level) in outputs.items()},
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )

@@ -67,6 +67,7 @@ class Instances(Task):
     score = "mean average precision over IoU 0.5 to 0.9"
     reader = Reader(is_there, read)
     outputs = OUTPUTS
+    pixels_across = CLASSES.pixels_across
     has_identities = True
     learned_from = ("instances",)
     reach: Mapping[int, int] = {2: 128, 3: 32}
