@@ -40,6 +40,10 @@ class HeadSpec(Contract):
     weight: float = Field(default=1.0, gt=0)
     bias: float = 0.0
 
+    def output(self, level: int) -> str:
+        """Name of the network's output at a level of deep supervision, 0 being the finest."""
+        return f"{self.name}_{level}" if level else self.name
+
 
 class RecurrenceSpec(Contract):
     """How the recurrent parts of a network recur.

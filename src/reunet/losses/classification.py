@@ -9,7 +9,6 @@ from keras import ops
 
 from reunet.contracts.labels import IGNORE
 from reunet.losses.regression import check_maps
-from reunet.losses.segmentation import check_shapes
 
 
 class ClassificationLoss(keras.losses.Loss):
@@ -27,7 +26,7 @@ class ClassificationLoss(keras.losses.Loss):
         self.weights, self.smoothing = weights, smoothing
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        check_shapes(tuple(y_true.shape), tuple(y_pred.shape))
+        check_maps(tuple(y_true.shape), tuple(y_pred.shape[:-1]))
         labels, logits = ops.cast(y_true, "int32"), ops.cast(y_pred, "float32")
         labelled = ops.not_equal(labels, IGNORE)
         classes = logits.shape[-1]

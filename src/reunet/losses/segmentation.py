@@ -10,9 +10,8 @@ from keras import ops
 
 from reunet.contracts.labels import IGNORE
 from reunet.contracts.plan import LossSpec
-from reunet.errors import TrainingError
 from reunet.losses.overlap import cl_dice, dice
-from reunet.losses.regression import thinned
+from reunet.losses.regression import check_maps, thinned
 
 FAR = -1e4
 """The logarithm of a probability that does not count."""
@@ -49,7 +48,7 @@ class PixelLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         labels = thinned(ops.cast(y_true, "int32"), self.stride)
-        check_shapes(tuple(labels.shape), tuple(y_pred.shape))
+        check_maps(tuple(labels.shape), tuple(y_pred.shape[:-1]))
         logits = ops.cast(y_pred, "float32")
         labelled = ops.not_equal(labels, IGNORE)
         known = ops.where(labelled, labels, 0)
@@ -118,16 +117,3 @@ class RegionLoss(PixelLoss):
 
     def chances(self, truth: Any, logits: Any, weight: Any) -> tuple[Any, Any]:
         return truth * weight, ops.sigmoid(logits) * weight
-
-
-def check_shapes(labels: tuple[int | None, ...], logits: tuple[int | None, ...]) -> None:
-    """Raise TrainingError unless logits are the labels' shape plus one axis of classes."""
-    same_rank = len(logits) == len(labels) + 1
-    pairs = zip(labels, logits[:-1], strict=False)
-    if not same_rank or any(a != b for a, b in pairs if a is not None and b is not None):
-        raise TrainingError(
-            "labels and logits do not belong together",
-            where="loss",
-            expected=f"logits of shape {(*labels, 'classes')}",
-            received=f"logits of shape {logits}",
-        )

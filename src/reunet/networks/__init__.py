@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING, Any
 from reunet.backend import use_any_backend
 
 if TYPE_CHECKING:
-    from reunet.networks.facts import measure
-    from reunet.networks.outputs import probability_model, state_names
-    from reunet.networks.presets import PRESETS, configure
-    from reunet.networks.unet import build_network, build_step_network, unet_model
+    from reunet.networks.facts import measure as measure
+    from reunet.networks.outputs import probability_model as probability_model
+    from reunet.networks.outputs import state_names as state_names
+    from reunet.networks.presets import PRESETS as PRESETS
+    from reunet.networks.presets import configure as configure
+    from reunet.networks.unet import build_network as build_network
+    from reunet.networks.unet import build_step_network as build_step_network
+    from reunet.networks.unet import unet_model as unet_model
 
 _HOMES = {
     "PRESETS": "presets",
@@ -30,17 +34,6 @@ _HOMES = {
     "state_names": "outputs",
     "unet_model": "unet",
 }
-
-__all__ = [
-    "PRESETS",
-    "build_network",
-    "build_step_network",
-    "configure",
-    "measure",
-    "probability_model",
-    "state_names",
-    "unet_model",
-]
 
 
 def __getattr__(name: str) -> Any:

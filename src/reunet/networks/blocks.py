@@ -14,7 +14,7 @@ from keras import layers
 from reunet.errors import PlanError
 from reunet.networks.layers import CONV, convolve, pointwise
 from reunet.networks.normalisation import normalisation_layer, normalise
-from reunet.networks.scope import Scope
+from reunet.networks.scope import Scope, by_name
 
 Block = Callable[[Any, int, Scope], Any]
 
@@ -143,12 +143,4 @@ def recurrent_conv(x: Any, filters: int, scope: Scope) -> Any:
     return h
 
 
-BLOCKS: dict[str, Block] = {
-    "none": none,
-    "conv": conv,
-    "double_conv": double_conv,
-    "residual": residual,
-    "pre_residual": pre_residual,
-    "separable": separable,
-    "recurrent": recurrent,
-}
+BLOCKS: dict[str, Block] = by_name(none, conv, double_conv, residual, pre_residual, separable, recurrent)

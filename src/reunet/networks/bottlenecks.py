@@ -8,9 +8,9 @@ from typing import Any
 from keras import layers, ops
 
 from reunet.networks.blocks import BLOCKS, conv_norm_act
-from reunet.networks.recurrent import both_directions, half_over_frames, over_frames
+from reunet.networks.passes import both_directions, half_over_frames, over_frames
 from reunet.networks.reshaping import Ravel, Unravel
-from reunet.networks.scope import Scope
+from reunet.networks.scope import Scope, by_name
 
 Bottleneck = Callable[[Any, int, Scope], Any]
 
@@ -71,12 +71,6 @@ def _units_per_direction(filters: int, scope: Scope) -> int:
     return scope.config.recurrence.units or max(1, filters // 2)
 
 
-BOTTLENECKS: dict[str, Bottleneck] = {
-    "identity": identity,
-    "conv": conv,
-    "dense": dense,
-    "sweep": sweep,
-    "raster": raster,
-    "recurrence": recurrence,
-    "half_recurrence": half_recurrence,
-}
+BOTTLENECKS: dict[str, Bottleneck] = by_name(
+    identity, conv, dense, sweep, raster, recurrence, half_recurrence
+)

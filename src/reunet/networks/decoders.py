@@ -14,8 +14,8 @@ from keras import layers
 from reunet.contracts.sizes import skip_crop
 from reunet.networks.blocks import BLOCKS, conv_norm_act
 from reunet.networks.layers import CROP, MAX_POOL, enlarge
-from reunet.networks.recurrent import both_directions, half_over_frames
-from reunet.networks.scope import Scope
+from reunet.networks.passes import both_directions, half_over_frames
+from reunet.networks.scope import Scope, by_name
 from reunet.networks.skips import SKIPS
 from reunet.networks.upsampling import UPSAMPLINGS
 
@@ -116,10 +116,4 @@ def _between(strides: tuple[tuple[int, ...], ...], level: int, other: int) -> tu
     return tuple(prod(axis) for axis in zip(*strides[low:high], strict=True)) or (1,) * len(strides[0])
 
 
-DECODERS: dict[str, Decoder] = {
-    "plain": plain,
-    "half_recurrence": half_recurrence,
-    "slices": slices,
-    "nested": nested,
-    "full_scale": full_scale,
-}
+DECODERS: dict[str, Decoder] = by_name(plain, half_recurrence, slices, nested, full_scale)

@@ -12,7 +12,7 @@ from typing import Any
 from reunet.networks import pretrained
 from reunet.networks.blocks import BLOCKS
 from reunet.networks.layers import MAX_POOL
-from reunet.networks.recurrent import over_frames
+from reunet.networks.passes import over_frames
 from reunet.networks.scope import Scope
 
 Encoder = Callable[[Any, Scope], list[Any]]

@@ -15,10 +15,10 @@ from reunet.contracts.network import NetworkConfig
 from reunet.networks.recurrence import Recurrence
 from reunet.networks.unet import build_network
 
-Window = tuple[float, float]
+Span = tuple[float, float]
 """First and last position that something depends on, along one axis; infinite for the whole axis."""
 
-WHOLE: Window = (-inf, inf)
+WHOLE: Span = (-inf, inf)
 
 
 @dataclass(frozen=True)
@@ -111,45 +111,45 @@ def multiplications(call: Call) -> int:
 def receptive_field(calls: list[Call], output: Any, config: NetworkConfig) -> tuple[int | None, ...]:
     """Per axis of space; see `Facts`.
 
-    Where a feature map is finer than what it was made from, its pixels see windows of different extent: the
-    windows of all pixels of one period are followed back to the input, and the largest one counts.
+    Where a feature map is finer than what it was made from, its pixels see spans of different extent: the
+    spans of all pixels of one period are followed back to the input, and the largest one counts.
     """
     widest: list[int | None] = []
     for axis in range(-config.spatial_dims, 0):
         extents = []
         for position in range(config.total_stride[axis]):
-            first, last = _window(calls, (output, position), axis - 1, config)
+            first, last = _span(calls, (output, position), axis - 1, config)
             extents.append(last - first + 1)
         widest.append(None if max(extents) == inf else int(max(extents)))
     return tuple(widest)
 
 
-def _window(calls: list[Call], start: tuple[Any, int], axis: int, config: NetworkConfig) -> Window:
+def _span(calls: list[Call], start: tuple[Any, int], axis: int, config: NetworkConfig) -> Span:
     """The input pixels along an axis of the feature maps that a position of an output depends on."""
     output, position = start
-    seen: dict[int, Window] = {id(output): (position, position)}
+    seen: dict[int, Span] = {id(output): (position, position)}
     for call in reversed(calls):
-        windows = [seen[id(out)] for out in call.outputs if id(out) in seen]
-        if not windows:
+        spans = [seen[id(out)] for out in call.outputs if id(out) in seen]
+        if not spans:
             continue
-        window = _back(call, axis, _union(windows), config)
+        span = _back(call, axis, _union(spans), config)
         for given in call.inputs:
             known = [seen[id(given)]] if id(given) in seen else []
-            seen[id(given)] = _union([window, *known])
+            seen[id(given)] = _union([span, *known])
     return seen[id(calls[0].inputs[0])]
 
 
-def _union(windows: list[Window]) -> Window:
-    return min(first for first, _ in windows), max(last for _, last in windows)
+def _union(spans: list[Span]) -> Span:
+    return min(first for first, _ in spans), max(last for _, last in spans)
 
 
-def _back(call: Call, axis: int, window: Window, config: NetworkConfig) -> Window:
+def _back(call: Call, axis: int, span: Span, config: NetworkConfig) -> Span:
     """From positions of a layer's output to those of its input that they depend on."""
-    layer, (first, last) = call.layer, window
-    if window == WHOLE:
-        return window
+    layer, (first, last) = call.layer, span
+    if span == WHOLE:
+        return span
     if isinstance(layer, Recurrence):
-        return _recurrent(call, window, config)
+        return _recurrent(call, span, config)
     if _is(layer, "UpSampling"):
         step = layer.size[axis + len(layer.size) + 1]
         if getattr(layer, "interpolation", "nearest") == "nearest":
@@ -165,7 +165,7 @@ def _back(call: Call, axis: int, window: Window, config: NetworkConfig) -> Windo
         return first + cut, last + cut
     kernel = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
     if kernel is None:
-        return window
+        return span
     at = axis + len(kernel) + 1
     size, step = kernel[at], layer.strides[at]
     if _is(layer, "Transpose"):
@@ -181,8 +181,8 @@ def _linear(position: float, step: int) -> float:
     return (2 * position + 1 - step) // (2 * step)
 
 
-def _recurrent(call: Call, window: Window, config: NetworkConfig) -> Window:
-    """A sequence of maps widens the window by its convolutions; one of pixels sees the whole image.
+def _recurrent(call: Call, span: Span, config: NetworkConfig) -> Span:
+    """A sequence of maps widens the span by its convolutions; one of pixels sees the whole image.
 
     Once there is a state, a GRU sees its input through two convolutions in a row, W and then U, and every
     earlier step through as many more. Frames count by themselves, as if nothing came before but a state.
@@ -192,7 +192,7 @@ def _recurrent(call: Call, window: Window, config: NetworkConfig) -> Window:
         return WHOLE
     half, in_a_row = (layer.kernel - 1) // 2, {"gru": 2, "min_gru": 0}.get(layer.cell, 1)
     deep = max(1, in_a_row) if config.time == "frames" else 1 + in_a_row * (shape[1] - 1)
-    return window[0] - half * deep, window[1] + half * deep
+    return span[0] - half * deep, span[1] + half * deep
 
 
 def _is(layer: Any, kind: str) -> bool:

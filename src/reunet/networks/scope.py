@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from reunet.contracts.network import NetworkConfig
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -51,3 +54,8 @@ class Scope:
     def kernel(self) -> tuple[int, ...]:
         """Sides of the convolutions at this level."""
         return self.config.kernels[self.level] if self.config.kernels else (3,) * self.rank
+
+
+def by_name(*entries: Function) -> dict[str, Function]:
+    """The entries of a slot: functions by their names, which configurations use."""
+    return {entry.__name__: entry for entry in entries}

@@ -12,8 +12,8 @@ from keras import layers, ops
 
 from reunet.networks.layers import pointwise
 from reunet.networks.normalisation import normalise
-from reunet.networks.recurrent import BOTH, directions
-from reunet.networks.scope import Scope
+from reunet.networks.passes import BOTH, directions
+from reunet.networks.scope import Scope, by_name
 
 Skip = Callable[[list[Any], Any, int, Scope], Any]
 
@@ -84,10 +84,4 @@ def recurrent(skips: list[Any], up: Any, filters: int, scope: Scope) -> Any:
     return merge(name=scope.name(spec.merge))(last)
 
 
-SKIPS: dict[str, Skip] = {
-    "none": none,
-    "concat": concat,
-    "add": add,
-    "attention": attention,
-    "recurrent": recurrent,
-}
+SKIPS: dict[str, Skip] = by_name(none, concat, add, attention, recurrent)

@@ -108,7 +108,7 @@ def assemble(image: Any, scope: Scope) -> dict[str, Any]:
     outputs = {}
     for head in per_pixel:
         for level, x in enumerate(levels):
-            name = f"{head.name}_{level}" if level else head.name
+            name = head.output(level)
             outputs[name] = pixelwise_dense(x, head, scope.child(name))
     for head in config.heads:
         if head.of == "image":

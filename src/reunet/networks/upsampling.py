@@ -10,7 +10,7 @@ import keras
 from reunet.networks.blocks import activate, conv_norm_act
 from reunet.networks.layers import CONV_TRANSPOSE, enlarge
 from reunet.networks.normalisation import normalise
-from reunet.networks.scope import Scope
+from reunet.networks.scope import Scope, by_name
 
 Upsampling = Callable[[Any, int, Scope], Any]
 
@@ -42,9 +42,4 @@ def linear(x: Any, filters: int, scope: Scope) -> Any:
     return enlarge(x, scope.config.strides[scope.level], scope.child("up"), linear=True)
 
 
-UPSAMPLINGS: dict[str, Upsampling] = {
-    "transpose": transpose,
-    "transpose_norm": transpose_norm,
-    "nearest_conv": nearest_conv,
-    "linear": linear,
-}
+UPSAMPLINGS: dict[str, Upsampling] = by_name(transpose, transpose_norm, nearest_conv, linear)

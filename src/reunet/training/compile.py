@@ -50,7 +50,7 @@ def outputs_of(config: NetworkConfig) -> dict[str, tuple[HeadSpec, int]]:
     """Names of the network's outputs, with the head and the level of deep supervision each stands for."""
     levels = range(len(output_strides(config)))
     return {
-        f"{head.name}_{level}" if level else head.name: (head, level)
+        head.output(level): (head, level)
         for head in config.heads
         for level in (levels if head.of == "pixels" else [0])
     }

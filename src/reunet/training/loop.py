@@ -164,7 +164,10 @@ class Training:
 
     def _train(self, first: int, history: History) -> Ending:
         self._announce(first)
-        step, feed, pace, saved_at = first, self._feed(first), Pace(first), time.monotonic()
+        step, pace, saved_at = first, Pace(first), time.monotonic()
+        feed = batches(
+            self.sampler, first, 2**31, threads=self.threads
+        )  # open: there may be more
         with stop_wish() as wish:
             elapsed, wished = self._elapsed_and_wished(wish)
             while step < self._loop.timeline.total and not self._is_over(elapsed):
@@ -197,10 +200,6 @@ class Training:
         """Start a bar over the steps that are left, so that its time left is right from the beginning."""
         title = f"training from step {step}" if step else "training"
         self.progress.start(title, self._loop.timeline.total - step)
-
-    def _feed(self, first: int) -> Iterator[Batch]:
-        # The end is open: laying out anew may add steps.
-        return batches(self.sampler, first, 2**31, threads=self.threads)
 
     def _one_step(self, step: int, feed: Iterator[Batch], rate: float) -> float:
         self.model.optimizer.learning_rate = rate

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reunet.contracts.plan import Plan
 from reunet.errors import TrainingError, UsageError
+from reunet.training.team import Team
 
 if TYPE_CHECKING:
     import keras
@@ -24,16 +24,11 @@ PATIENCE_S = 60
 """Until processes that do not come are given up."""
 
 
-@dataclass(frozen=True)
-class Processes:
-    """A `Team` of `count` processes, seen from the one of that `number`, 0 for the first."""
+class Processes(Team):
+    """A team of `count` processes, seen from the one of that `number`, 0 for the first."""
 
-    count: int
-    number: int
-
-    @property
-    def is_first(self) -> bool:
-        return self.number == 0
+    def __init__(self, count: int, number: int) -> None:
+        self.count, self.number, self.is_first = count, number, number == 0
 
     def share(self, batch: int) -> range:
         if batch % self.count:
