@@ -82,12 +82,15 @@ class Scored:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A finished training: the run folder, the steps done and the score on the held-out cases."""
+    """A finished training: the run folder, the steps done and the best score on the held-out cases, which the
+    weights of `best_step` reached.
+    """
 
     run: Path
     steps: int
     score: float | None
     seconds: float
+    best_step: int = 0
 
 
 @dataclass(frozen=True)

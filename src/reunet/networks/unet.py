@@ -51,7 +51,7 @@ def build_network(
     """Build the network of `config`.
 
     Input `image`: (B, *space, in_channels) float32, with time (B, T, *space, in_channels); any size and
-    number of frames unless `size` and `frames` are given; see `geometry.valid_size` for the sizes that
+    number of frames unless `size` and `frames` are given; see `contracts.sizes.valid_size` for those that
     fit. Output: a dict of float32 logits, for each head `{name: (B, [T,] *space, channels)}` and, with
     deep supervision, `{name}_1`, `{name}_2`, ... for the coarser levels; `{name: (B, [T,] channels)}` for a
     head of whole images. The same seed gives the same weights.

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from reunet.contracts.results import TrainResult
 from reunet.errors import CheckpointError, InterruptedRunError, TrainingError
 from reunet.sampling.loading import batches
 from reunet.sampling.patches import Batch, PatchSampler
@@ -65,16 +66,6 @@ class LoopState:
         return {"layout": data.pop("timeline"), **data}
 
 
-@dataclass(frozen=True)
-class Ending:
-    """How a training ended."""
-
-    steps: int
-    best_score: float | None
-    best_step: int
-    seconds: float
-
-
 class Training:
     """One run of the loop over a compiled model, which a team of several processes spreads over them; then
     the validator has a model of its own.
@@ -91,13 +82,13 @@ class Training:
         self.plan_hash = hashlib.sha256(plan.model_dump_json().encode()).hexdigest()
         self._validation_s = 0.0
 
-    def fresh(self) -> Ending:
+    def fresh(self) -> TrainResult:
         """Train from the first step."""
         self._loop = self._lay_out()
         self._save(0)
         return self._train(0, History(self.run.history_file))
 
-    def resumed(self) -> Ending:
+    def resumed(self) -> TrainResult:
         """Go on from the latest intact checkpoint; the minutes count on from what they were then.
 
         Raises CheckpointError when there is none, or when the plan was changed since.
@@ -162,12 +153,10 @@ class Training:
 
     # -- the loop ------------------------------------------------------------------------------
 
-    def _train(self, first: int, history: History) -> Ending:
+    def _train(self, first: int, history: History) -> TrainResult:
         self._announce(first)
         step, pace, saved_at = first, Pace(first), time.monotonic()
-        feed = batches(
-            self.sampler, first, 2**31, threads=self.threads
-        )  # open: there may be more
+        feed = batches(self.sampler, first, 2**31, threads=self.threads)  # open: there may be more
         with stop_wish() as wish:
             elapsed, wished = self._elapsed_and_wished(wish)
             while step < self._loop.timeline.total and not self._is_over(elapsed):
@@ -189,7 +178,8 @@ class Training:
         unscored = self._loop.validated_at != step or not self.run.weights_file.is_file()
         if self.team.agree([unscored])[0]:
             self._validate(step)  # the time was up between two validations
-        return Ending(step, self._loop.best_score, self._loop.best_step, self._elapsed())
+        loop = self._loop
+        return TrainResult(self.run.path, step, loop.best_score, self._elapsed(), loop.best_step)
 
     def _elapsed_and_wished(self, wish: StopWish) -> tuple[float, int]:
         """Seconds since the start, and the signal that wants the training to end, if any."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -27,12 +27,19 @@ class StopWish:
 def stop_wish() -> Iterator[StopWish]:
     """Collect signals inside. In a thread other than the main one nothing is collected."""
     wish = StopWish()
+    with handled(wish.receive):
+        yield wish
+
+
+@contextmanager
+def handled(receive: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Inside, SIGNALS are given to `receive`; in a thread other than the main one they are not."""
     if threading.current_thread() is not threading.main_thread():
-        yield wish
+        yield
         return
-    before = {number: signal.signal(number, wish.receive) for number in SIGNALS}
+    before = {number: signal.signal(number, receive) for number in SIGNALS}
     try:
-        yield wish
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -15,23 +15,17 @@ import numpy as np
 from reunet.training.carry import network_of
 
 
-def _layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
-    layers = network_of(model).layers
-    return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
-
-
-def has_moving_statistics(model: keras.Model) -> bool:
-    """Whether the model has anything to measure."""
-    return bool(_layers(model))
-
-
 def measure_statistics(model: keras.Model, images: Iterable[np.ndarray]) -> None:
     """Set the moving statistics to their mean over the batches `images`, each (B, [T,] h, w, C) float32.
 
-    Batch k enters with weight 1/(k+1), which gives the plain mean of all. Runs eagerly in float32; the
-    momentum of each layer is as before afterwards, seeds of dropout are the caller's to preserve.
+    Batch k enters with weight 1/(k+1), which gives the plain mean of all; without such statistics none is
+    asked for. Runs eagerly in float32; the momentum of each layer is as before afterwards, seeds of dropout
+    are the caller's to preserve.
     """
-    layers = _layers(model)
+    found = network_of(model).layers
+    layers = [layer for layer in found if isinstance(layer, keras.layers.BatchNormalization)]
+    if not layers:
+        return
     momenta = [layer.momentum for layer in layers]
     try:
         for k, batch in enumerate(images):

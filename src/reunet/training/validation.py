@@ -24,7 +24,7 @@ from reunet.tasks.base import Maps
 from reunet.tasks.work import Work
 from reunet.training.carry import begin_batch, network_of
 from reunet.training.state import preserved
-from reunet.training.statistics import has_moving_statistics, measure_statistics
+from reunet.training.statistics import measure_statistics
 
 STATISTICS_BATCHES = 24
 """Batches from which Batch Normalisation's statistics are measured."""
@@ -56,8 +56,7 @@ class Validator:
         with preserved(self.model):
             if self.plan.schedule.ema:
                 self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
-            if has_moving_statistics(self.model):
-                measure_statistics(self.model, self._images())
+            measure_statistics(self.model, self._images())
             yield
 
     def _images(self) -> Iterator[np.ndarray]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from reunet.contracts.plan import Plan
+from reunet.contracts.results import TrainResult
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.export import int8
 from reunet.export.measure import Trial
@@ -20,12 +21,11 @@ from reunet.storage import write_text
 from reunet.tasks import task
 from reunet.tasks.base import Task
 from reunet.tasks.work import Work
-from reunet.training.loop import Ending
 from reunet.training.setting import Setting
 from reunet.training.validation import Validator
 
 
-def finish(setting: Setting, prepared: Prepared, validator: Validator, ending: Ending) -> None:
+def finish(setting: Setting, prepared: Prepared, validator: Validator, trained: TrainResult) -> None:
     """Turn trained weights into a finished run folder. The model of `validator` holds the best weights."""
     run, plan, progress = setting.run, setting.plan, setting.progress
     progress.start("fitting thresholds on the held-out images", None)
@@ -38,7 +38,7 @@ def finish(setting: Setting, prepared: Prepared, validator: Validator, ending: E
         progress.message(choice.summary)
     progress.start("evaluating the held-out images", None)
     metrics = evaluate_split(run, prepared, progress).metrics
-    write_text(run.path / "model_card.md", model_card(plan, prepared, ending, metrics))
+    write_text(run.path / "model_card.md", model_card(plan, prepared, trained, metrics))
 
 
 def tiles_of(cases: Sequence[CaseArrays], plan: Plan, count: int = 8) -> np.ndarray:
@@ -49,7 +49,7 @@ def tiles_of(cases: Sequence[CaseArrays], plan: Plan, count: int = 8) -> np.ndar
     return images
 
 
-def model_card(plan: Plan, prepared: Prepared, ending: Ending, metrics: Mapping[str, Any]) -> str:
+def model_card(plan: Plan, prepared: Prepared, trained: TrainResult, metrics: Mapping[str, Any]) -> str:
     """What somebody who gets only this folder should know about the model.
 
     metrics: of the held-out images, the content of their metrics.json.
@@ -75,8 +75,8 @@ def model_card(plan: Plan, prepared: Prepared, ending: Ending, metrics: Mapping[
         f"Network: {plan.network.preset}, filters {list(plan.network.filters)}, "
         f"{plan.network.normalisation} normalisation, backend {plan.backend}, seed {plan.seed}.\n"
         f"Input: {plan.input.channels} channel(s), normalised by {normalised}.\n\n"
-        f"Trained on {len(prepared.train)} images for {ending.steps} steps "
-        f"({ending.seconds / 60:.1f} minutes); weights of step {ending.best_step}.\n"
+        f"Trained on {len(prepared.train)} images for {trained.steps} steps "
+        f"({trained.seconds / 60:.1f} minutes); weights of step {trained.best_step}.\n"
         f"On held-out images (they chose these weights, so expect a little less on new ones):\n\n"
         f"{scores}\n"
         f"{notes}"

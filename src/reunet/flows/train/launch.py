@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 
 from reunet.errors import TrainingError
+from reunet.training.signals import handled
 
 GRACE_S = 20.0
 """Seconds that processes have to end by themselves when one of them has failed."""
@@ -36,27 +37,25 @@ def launch(words: Sequence[str], count: int) -> int:
             for member in members[:1]:
                 member.send_signal(number)
 
-        before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            for number, log in enumerate(logs):
-                team = ["--process-id", str(number), "--coordinator", address]
-                with log.open("wb") as file:
-                    members.append(
-                        subprocess.Popen(
-                            [sys.executable, "-m", "reunet", *words, *team],
-                            stderr=None if number == 0 else file,
-                            stdout=None if number == 0 else file,
-                            start_new_session=True,
-                        )
-                    )
-                _give_cores(members[-1].pid, number, count)
-            return _watch(members, logs)
-        finally:
-            for member in members:
-                member.kill()
-                member.wait()
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with handled(forward):
+            try:
+                for number, log in enumerate(logs):
+                    team = ["--process-id", str(number), "--coordinator", address]
+                    members.append(_start([*words, *team], None if number == 0 else log))
+                    _give_cores(members[-1].pid, number, count)
+                return _watch(members, logs)
+            finally:
+                for member in members:
+                    member.kill()
+                    member.wait()
+
+
+def _start(words: Sequence[str], log: Path | None) -> subprocess.Popen[bytes]:
+    """A process of ours that writes to the file `log`, or where this one does."""
+    with nullcontext() if log is None else log.open("wb") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "reunet", *words], stderr=file, stdout=file, start_new_session=True
+        )
 
 
 def _watch(members: Sequence[subprocess.Popen[bytes]], logs: Sequence[Path]) -> int:

@@ -223,9 +223,9 @@ def _train_and_finish(
     sampler = draw(share=team.share(plan.batch))
     validator = Validator(model, plan, draw(augment=False), prepared.val)
     training = Training(setting, team.spread(model, plan), sampler, validator)
-    ending = training.resumed() if resume else training.fresh()
+    trained = training.resumed() if resume else training.fresh()
     team.leave()
     if team.is_first:
         load_weights(model, plan, run.verified_weights(plan))
-        finish(setting, prepared, validator, ending)
-    return TrainResult(run.path, ending.steps, ending.best_score, ending.seconds)
+        finish(setting, prepared, validator, trained)
+    return trained
