@@ -97,7 +97,7 @@ def test_every_option_has_an_effect_or_is_an_error(
         assert option.flag in str(caught.value), "the message names the option"
 
 
-@pytest.mark.parametrize("record", {record for record, _, _ in TABLE})
+@pytest.mark.parametrize("record", dict.fromkeys(record for record, _, _ in TABLE))
 def test_every_option_is_of_use_somewhere(record: type[Options]) -> None:
     idle = [found for kind, _, found in TABLE if kind is record]
     used = {name for kind, mode, _ in TABLE if kind is record for name in mode}
@@ -109,7 +109,7 @@ def test_every_option_is_of_use_somewhere(record: type[Options]) -> None:
         assert set(names) <= record.OPTIONS.keys()
 
 
-@pytest.mark.parametrize("record", {record for record, _, _ in TABLE})
+@pytest.mark.parametrize("record", dict.fromkeys(record for record, _, _ in TABLE))
 def test_every_option_says_what_it_means(record: type[Options]) -> None:
     silent = {name for name, option in record.OPTIONS.items() if option.says is None}
     assert silent <= {"on_progress", "started"}
