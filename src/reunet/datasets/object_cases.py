@@ -7,7 +7,7 @@ from pathlib import Path
 from reunet.contracts.findings import Findings
 from reunet.datasets.cases import Case, CaseFiles, FrameSequence
 from reunet.datasets.folders import SplitFolders, image_files, visible
-from reunet.datasets.pairs import Found, pages
+from reunet.datasets.pairs import Found
 from reunet.io.annotations.ctc import CtcSequence, find_sequences
 
 
@@ -16,7 +16,7 @@ def object_folders(folders: SplitFolders, root: Path, axes: str | None) -> Found
 
     Where no image of the split has masks, it is not annotated.
     """
-    found = Found(root)
+    found = Found(root, axes)
     entries = [entry for entry in visible(folders.images) if entry.is_dir()]
     has_masks = any((entry / "masks").is_dir() for entry in entries)
     for entry in entries:
@@ -30,7 +30,7 @@ def object_folders(folders: SplitFolders, root: Path, axes: str | None) -> Found
             found.error("image-without-instances", entry, "the folder masks/ is missing", "", "", fix)
         else:
             case = Case(entry.name, folders.split, CaseFiles(images[0], object_masks=masks))
-            found.cases.extend(pages(case, axes, found))
+            found.add(case)
     return found
 
 
@@ -41,7 +41,7 @@ def tracked_frames(folders: SplitFolders, root: Path, axes: str | None) -> Found
     segmentation are seen, but not learned from or scored. Where no frame has one, the marks of the tracks are
     the objects.
     """
-    found = Found(root)
+    found = Found(root, axes)
     for sequence in find_sequences(folders.images, found):
         _say_what_is_used(sequence, folders.images / sequence.name, found)
         film = FrameSequence(sequence.name, "T", sequence.lineage if 0 in sequence.frames else None)
@@ -50,7 +50,7 @@ def tracked_frames(folders: SplitFolders, root: Path, axes: str | None) -> Found
             segmented = sequence.segmented.get(number, None if sequence.segmented else marks)
             files = CaseFiles(image, instances=segmented, markers=marks if sequence.segmented else None)
             case = Case(f"{sequence.name}/{image.stem}", folders.split, files, sequence=film)
-            found.cases.extend(pages(case, axes, found))
+            found.add(case)
     return found
 
 

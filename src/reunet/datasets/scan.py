@@ -26,7 +26,7 @@ from reunet.datasets.cases import SPLITS, Case, Dataset, annotated, raise_errors
 from reunet.datasets.classes import class_list, not_understood, read_classes
 from reunet.datasets.folders import Located, Parts, SplitFolders
 from reunet.datasets.object_cases import object_folders, tracked_frames
-from reunet.datasets.pairs import Found, pair_files
+from reunet.datasets.pairs import Found, PairedFiles
 from reunet.datasets.reading import CaseReader
 from reunet.datasets.recognise import locate
 from reunet.datasets.regions import layer_names
@@ -89,8 +89,8 @@ class Scan:
 
 
 CASES: dict[Parts, Callable[[SplitFolders, Path, str | None], Found]] = {
-    "images": pair_files,
-    "class folders": pair_files,
+    "images": PairedFiles,
+    "class folders": PairedFiles,
     "object folders": object_folders,
     "tracked frames": tracked_frames,
 }

@@ -12,7 +12,7 @@ from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Scored
 from reunet.datasets.cases import Case, raise_errors
 from reunet.datasets.folders import SplitFolders, image_files
-from reunet.datasets.pairs import pair_files
+from reunet.datasets.pairs import PairedFiles
 from reunet.errors import DataError
 from reunet.io.images import image_suffix
 from reunet.tasks.classes import Classes
@@ -50,7 +50,7 @@ def paired(pred: Path, truth: Path, kind: str, axes: str | None) -> tuple[list[C
     pred, truth = _folder(pred, kind, "--pred"), _folder(truth, kind, "--truth")
     fov = truth.parent / "fov"
     folders = SplitFolders("test", truth, pred, truth, fov if fov.is_dir() else None)
-    found = pair_files(folders, truth.parent, axes)
+    found = PairedFiles(folders, truth.parent, axes)
     return found.cases, _judge(found, truth)
 
 
