@@ -96,12 +96,6 @@ def read_categories(
     return found
 
 
-def with_objects(cases: Sequence[Case], found: ToldObjects | None) -> list[Case]:
-    """The cases with their objects."""
-    images = {} if found is None else found.images
-    return [annotated(case, objects=images.get(case.image.absolute())) for case in cases]
-
-
 def with_categories(
     cases: Sequence[Case], folders: Sequence[SplitFolders], found: dict[str, ImageLabels]
 ) -> list[Case]:

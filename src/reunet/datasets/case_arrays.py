@@ -69,7 +69,7 @@ def load_case(case: Case, labels: LabelMap, *, axes: str | None = None, keep: bo
 
     Raises ImageReadError, LabelError (another size, unknown values), DataError (pixels that are not finite).
     """
-    return case_arrays(case, read_case(case, axes=axes, keep=keep), labels)
+    return case_arrays(case, read_case(case, axes=axes, keep=keep, check=keep), labels)
 
 
 def case_arrays(case: Case, reading: Reading, labels: LabelMap) -> CaseArrays:

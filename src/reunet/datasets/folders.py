@@ -160,10 +160,8 @@ def _exists_outside_splits(root: Path, folder: Path) -> bool:
 
 def _named(root: Path, split: str, base: Path, options: DataOptions) -> SplitFolders:
     """The folders of one split, by the user's names or by the usual ones."""
-    images = _given(root, base, options.images, "--images") or _only(
-        base, IMAGE_FOLDERS, "images", "--images"
-    )
-    masks = _given(root, base, options.masks, "--masks") or _only(base, MASK_FOLDERS, "masks", "--masks")
+    images = _named_folder(root, base, options.images, IMAGE_FOLDERS)
+    masks = _named_folder(root, base, options.masks, MASK_FOLDERS)
     if images is None and _lies_beside_images(base):
         images = base
     if images is None:
@@ -243,24 +241,24 @@ def has_labels(table: Path) -> bool:
         return "label" in [name.strip() for name in file.readline().split(",")]
 
 
-def _given(root: Path, base: Path, folder: Path | None, option: str) -> Path | None:
-    if folder is None:
-        return None
-    candidates = [base / folder, root / folder, folder]
-    for candidate in candidates:
-        if candidate.is_dir():
-            return candidate
-    raise DataError(f"the folder given with {option} does not exist", where=folder, received=similar(folder))
+def _named_folder(root: Path, base: Path, given: Path | None, names: tuple[str, ...]) -> Path | None:
+    """The folder that the user named, or the one with one of the names, of which the first wins.
 
-
-def _only(base: Path, names: tuple[str, ...], preferred: str, option: str) -> Path | None:
-    """The one folder with one of the names; the convention's own name wins over the others."""
+    Raises DataError when there is no such folder, or when there are several.
+    """
+    option = f"--{names[0]}"
+    if given is not None:
+        found = [folder for folder in (base / given, root / given, given) if folder.is_dir()]
+        if not found:
+            message = f"the folder given with {option} does not exist"
+            raise DataError(message, where=given, received=similar(given))
+        return found[0]
     named = [entry for entry in sorted(base.iterdir()) if entry.is_dir() and entry.name.lower() in names]
     found = [folder for folder in named if not has_xml(folder)]
-    exact = [folder for folder in found if folder.name == preferred]
+    exact = [folder for folder in found if folder.name == names[0]]
     if len(found) > 1 and not exact:
         raise DataError(
-            f"several folders could hold the {preferred}",
+            f"several folders could hold the {names[0]}",
             where=base,
             received=", ".join(folder.name for folder in found),
             fix=f"name the folder with {option} DIR",

@@ -103,25 +103,33 @@ class CaseReader:
         return [future.result() for future in futures]
 
 
-def read_case(case: Case, root: Path | None = None, axes: str | None = None, *, keep: bool = True) -> Reading:
+def read_case(
+    case: Case,
+    root: Path | None = None,
+    axes: str | None = None,
+    *,
+    keep: bool = True,
+    check: bool = True,
+) -> Reading:
     """The arrays of a case as its files store them and what is wrong with them, from the cache or the files.
 
     root: problems tell files relative to it. keep: put what is read into the cache, where it is found by the
-    content of the files, their roles, the page and the axes; a case with errors never is.
+    content of the files, their roles, the page and the axes; a case with errors never is. check: False looks
+    for what keeps the arrays from being used only, and keeps nothing.
     """
     root = root or case.image.parent
     try:
         hashes = file_hashes(case)
     except ImageReadError:  # what it is is said when the file is decoded
-        return decode(case, root, axes)
+        return decode(case, root, axes, check=check)
     roles = [(one.name, getattr(case.files, one.name)) for one in fields(case.files)]
     key = key_of(case.page, axes, *(f"{name} {_told(value, hashes)}" for name, value in roles))
     places = [*case.files.all, *(path.parent for path in case.files.all)]
     names = [relative(path, root, case.page) for path in places]
     found = find(key)
     if found is None:
-        reading = replace(decode(case, root, axes), hashes=hashes)
-        if not keep or not reading.is_sound:
+        reading = replace(decode(case, root, axes, check=check), hashes=hashes)
+        if not (keep and check and reading.is_sound):
             return reading
         arrays = {name: array for name, array in reading.arrays.items() if isinstance(array, np.ndarray)}
         found = publish(key, arrays, _as_facts(reading, names))
@@ -147,16 +155,16 @@ def _as_facts(reading: Reading, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def decode(case: Case, root: Path, axes: str | None) -> Reading:
+def decode(case: Case, root: Path, axes: str | None, *, check: bool = True) -> Reading:
     """What the files of a case hold, read without the cache."""
-    return _Decoder(case, root, axes).read()
+    return _Decoder(case, root, axes, check=check).read()
 
 
 class _Decoder:
     """Reads the files of one case, each once, and collects what is wrong with them."""
 
-    def __init__(self, case: Case, root: Path, axes: str | None) -> None:
-        self._files, self._page, self._axes = case.files, case.page, axes
+    def __init__(self, case: Case, root: Path, axes: str | None, *, check: bool) -> None:
+        self._files, self._page, self._axes, self._check = case.files, case.page, axes, check
         self._arrays: dict[str, Array] = {}
         self._found = Reading(Findings(root, case.page), self._arrays)
         self._problems = self._found.problems
@@ -243,7 +251,8 @@ class _Decoder:
             return
         if ids is not None:
             self._arrays["ids"] = ids
-            check_instances(ids, where, self._problems)
+            if self._check:
+                check_instances(ids, where, self._problems)
 
     def _object_masks(self, masks: Sequence[Path], size: tuple[int, ...]) -> np.ndarray:
         ids = read_object_masks(masks, self._problems)

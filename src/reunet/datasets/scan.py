@@ -18,7 +18,6 @@ from reunet.datasets.annotated import (
     read_categories,
     read_objects,
     with_categories,
-    with_objects,
     with_partial,
     with_tracks,
 )
@@ -167,7 +166,8 @@ def _read_objects(scan: Scan, names: Sequence[str] | None, *, is_known: bool) ->
     nameless = scan.labels is not None and not is_known and names is None
     classes = scan.labels.names if scan.labels is not None and not nameless else names
     objects = read_objects(scan.folders, scan.cases, scan.problems, classes, background=nameless)
-    scan.cases = with_objects(scan.cases, objects)
+    images = {} if objects is None else objects.images
+    scan.cases = [annotated(case, objects=images.get(case.image.absolute())) for case in scan.cases]
     if nameless and objects is not None and scan.labels is not None:
         if len(objects.classes) == len(scan.labels.classes) == 2:
             first, second = scan.labels.classes
