@@ -17,7 +17,6 @@ from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.sampling.intensity import normalise
 from reunet.tasks.base import Maps
-from reunet.tasks.detection.targets import BOX, CENTRE
 
 TOLERANCE = 1e-3
 """Largest difference of a number, relative to the largest where that is above 1: resampling and statistics
@@ -127,15 +126,12 @@ def _expected(
         return whole if plan.clip is not None and not plan.network.causal else whole[0]
 
     for head in plan.network.heads:
-        yield head.name, joined([_as_exported(maps, head.name) for maps in found])
-    if "semantic" in plan.tasks:
-        labels = [result.labels for result in results if result.labels is not None]
-        yield "mask", joined([plan.labels.to_ids(entry) for entry in labels])
-    if "classification" in plan.tasks:
-        yield "category", joined([result.category for result in results])
-        yield "category_probabilities", joined([result.category_probabilities for result in results])
+        yield head.name, joined([_as_exported(maps, head.name, work.small) for maps in found])
+    for one in work.tasks:
+        decided = [one.exports.decided(result, work.classes) for result in results]
+        for name in one.exports.decisions:
+            yield name, joined([found[name] for found in decided])
 
 
-def _as_exported(maps: Maps, head: str) -> np.ndarray:
-    small = maps.heads[head].ndim == 1 or head in (CENTRE, BOX)
-    return maps.heads[head] if small else maps.full(head)
+def _as_exported(maps: Maps, head: str, small: frozenset[str]) -> np.ndarray:
+    return maps.heads[head] if maps.heads[head].ndim == 1 or head in small else maps.full(head)

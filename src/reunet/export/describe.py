@@ -7,18 +7,7 @@ from typing import Any
 import reunet
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Plan
-from reunet.tasks.detection.targets import BOX, CENTRE, UNIT
-from reunet.tasks.instances.flows import FLOWS, FOREGROUND
-
-HEADS = {
-    "semantic": "probability of each class, in the order of `classes`",
-    "classification": "probability of each class of images, in the order of `categories`, not calibrated",
-    FOREGROUND: "probability of background and object; not decoded into objects",
-    FLOWS: "direction to the centre of the object, per axis; not decoded",
-    CENTRE: "probability that an object of each foreground class has its centre here; not decoded into boxes",
-    BOX: f"log(distance / {UNIT:g}) from here to the top, left, bottom and right side of the box, in pixels; "
-    "not decoded",
-}
+from reunet.tasks.work import Work
 
 
 def describe(plan: Plan, agreement: dict[str, Any], states: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -44,17 +33,17 @@ def describe(plan: Plan, agreement: dict[str, Any], states: tuple[str, ...] = ()
 
 
 def _outputs(plan: Plan, axes: str) -> dict[str, Any]:
-    outputs = {head.name: _head(head, axes) for head in plan.network.heads}
-    if "semantic" in plan.tasks:
-        outputs["mask"] = {"axes": axes, "meaning": "id of the class, as `reunet predict` writes it"}
-    if "classification" in plan.tasks:
-        outputs["category"] = {"axes": "B", "meaning": "index of the class of the image"}
-        outputs["category_probabilities"] = {"axes": "BC", "meaning": "calibrated probability of each class"}
+    tasks = Work.of(plan).tasks
+    meanings = {name: text for one in tasks for name, text in one.exports.heads.items()}
+    outputs = {head.name: _head(head, axes, meanings.get(head.name)) for head in plan.network.heads}
+    for one in tasks:
+        for name, (of, meaning) in one.exports.decisions.items():
+            outputs[name] = {"axes": axes if of == "pixels" else of, "meaning": meaning}
     return outputs
 
 
-def _head(head: HeadSpec, axes: str) -> dict[str, Any]:
-    meaning = HEADS.get(head.name, f"{head.activation} of the head, not decoded")
+def _head(head: HeadSpec, axes: str, meaning: str | None) -> dict[str, Any]:
+    meaning = meaning or f"{head.activation} of the head, not decoded"
     return {
         "axes": f"{axes}C" if head.of == "pixels" else "BC",
         "channels": head.channels,
@@ -98,7 +87,7 @@ def _outside(plan: Plan, states: bool) -> list[str]:
             "the outputs of that name (with `_after` behind it where a format needs other names) of the "
             "frame before"
         )
-    if {"instances", "detection"} & set(plan.tasks):
+    if not all(one.exports.decisions for one in Work.of(plan).tasks):
         steps.append("decode objects and boxes from the heads, which are given as they are")
     return steps
 

@@ -19,8 +19,7 @@ from keras import ops
 from reunet.contracts.plan import Calibration, Intensity, Plan
 from reunet.inference.predictor import tiling_of
 from reunet.inference.tiling import Tiling, gaussian_window
-from reunet.tasks.detection.targets import BOX, CENTRE
-from reunet.tasks.semantic.decode import painted, positive_class, threshold
+from reunet.tasks.work import Work
 
 Tensor = Any
 Network = Callable[[dict[str, Tensor]], Mapping[str, Tensor]]
@@ -131,7 +130,7 @@ def pipeline(
     alike = ops.zeros_like(ops.reshape(tiles, (ops.shape(tiles)[0], -1))[:, 0])
     for name, state in states.items():
         states[name] = state + ops.reshape(alike, (-1,) + (1,) * (len(state.shape) - 1))
-    outputs = dict(network({"image": tiles, **states}))
+    outputs, work = dict(network({"image": tiles, **states})), Work.of(plan)
     found = {}
     for head in plan.network.heads:
         values = outputs[head.name]
@@ -140,12 +139,15 @@ def pipeline(
             continue
         joined = blended(values if frames is None else ops.moveaxis(values, 1, -2), cuts, _count(pixels))
         for axis, (size, length) in enumerate(zip(own, ops.shape(joined)[1 : rank + 1], strict=True), 1):
-            if plan.spacing is not None and rank == 2 and head.name not in (CENTRE, BOX):
+            if plan.spacing is not None and rank == 2 and head.name not in work.small:
                 joined = along(linear(length, size), joined, axis)
         found[head.name] = joined if frames is None else ops.moveaxis(joined, -2, 1)
+    decided: dict[str, Tensor] = {}
+    for one in work.tasks:
+        decided |= one.exports.decide(found, work.classes, calibration, ops)
     return {
         **found,
-        **decisions(found, plan, calibration),
+        **decided,
         **{name: outputs[name] for name in states},
     }
 
@@ -297,33 +299,3 @@ def cubic(length: Tensor, size: Tensor) -> Tensor:
         same = ops.equal(ops.clip(tap, 0.0, last), before)
         matrix = matrix + weight * ops.cast(same, "float32")
     return matrix
-
-
-def decisions(found: Mapping[str, Tensor], plan: Plan, calibration: Calibration) -> dict[str, Tensor]:
-    """Masks and classes from probabilities, as the tasks semantic and classification decide."""
-    decided = {}
-    if "semantic" in plan.tasks:
-        values, positive = found["semantic"], positive_class(plan.labels)
-        if plan.labels.regions:
-            bits = ops.convert_to_tensor([1 << k for k in range(len(plan.labels.regions))], "int32")
-            code = ops.sum(ops.cast(values >= 0.5, "int32") * bits, axis=-1)
-            index = ops.take(ops.convert_to_tensor(painted(plan.labels), "int32"), code, axis=0)
-        elif positive is None:
-            index = most_probable(values)
-        else:
-            reached = ops.cast(values[..., positive] >= threshold(plan.labels, calibration), "int32")
-            index = reached if positive == 1 else 1 - reached
-        ids = [entry.id for entry in plan.labels.classes]
-        if ids != list(range(len(ids))):
-            index = ops.take(ops.convert_to_tensor(ids, "int32"), index, axis=0)
-        decided["mask"] = ops.cast(index, "uint8" if max(ids) < 256 else "uint16")
-    if "classification" in plan.tasks:
-        logits = ops.log(ops.maximum(found["classification"], 1e-30)) / (calibration.temperature or 1.0)
-        decided["category"] = most_probable(logits)
-        decided["category_probabilities"] = ops.softmax(logits, axis=-1)
-    return decided
-
-
-def most_probable(values: Tensor) -> Tensor:
-    """Index of the largest value on the last axis, int32; Keras' argmax has operations that LiteRT lacks."""
-    return ops.cast(ops.top_k(values, k=1)[1][..., 0], "int32")

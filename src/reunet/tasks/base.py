@@ -18,6 +18,7 @@ from reunet.contracts.truth import Truth
 from reunet.sampling.boxes import resized
 from reunet.sampling.resize import resize
 from reunet.tasks.classes import Classes
+from reunet.tasks.exports import Exports
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline
 from reunet.tasks.outputs import Output, Page, Told
@@ -56,8 +57,9 @@ class Task(ABC):
     learned_from: kinds of annotation that it can be learned from, its own first. reach: by the number of axes
     of space, how many pixels around a section its decoding must see: more than the largest object has.
     outputs: files of an image that is predicted. has_tables: tables tell of its results. has_identities: in
-    time its objects get identities (`reunet.tasks.instances.tracks`). reader: of results from elsewhere.
-    pixels_across: so many pixels of an object show enough of it.
+    time its objects get identities (`reunet.tasks.instances.tracks`). reader: of results from
+    elsewhere. exports: what of it an exported file holds. pixels_across: so many pixels across an object show
+    enough of it.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Task(ABC):
     has_tables: bool = True
     has_identities: bool = False
     reader: Reader | None = None
+    exports: Exports = Exports()
     pixels_across: int = 10
 
     @abstractmethod

@@ -48,6 +48,11 @@ class Work:
         found = (head for one in self.tasks for head in one.heads(self.classes, rank))
         return tuple({head.name: head for head in found}.values())
 
+    @property
+    def small(self) -> frozenset[str]:
+        """Heads that an exported file gives at the size at which the network sees."""
+        return frozenset(name for one in self.tasks for name in one.exports.small)
+
     def targets(self, truth: Truth) -> dict[str, np.ndarray]:
         """What each head should say of a patch."""
         found = (one.targets(truth, self.classes) for one in self.tasks)

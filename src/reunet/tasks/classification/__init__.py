@@ -16,6 +16,7 @@ from reunet.errors import PlanError
 from reunet.tasks.base import Maps, Pairs, Task
 from reunet.tasks.classes import Classes
 from reunet.tasks.classification.decode import decode, tempered
+from reunet.tasks.classification.exports import EXPORTS
 from reunet.tasks.classification.fit import fit_calibration, validation_score
 from reunet.tasks.classification.given import is_there, read
 from reunet.tasks.classification.scorer import Scorer
@@ -46,6 +47,7 @@ class Classification(Task):
     title = "Classification"
     score = "balanced accuracy"
     reader = Reader(is_there, read)
+    exports = EXPORTS
     learned_from = ("categories",)
 
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:

@@ -29,7 +29,8 @@ from reunet.tasks.detection.fit import fit_calibration, validation_score
 from reunet.tasks.detection.given import is_there, read
 from reunet.tasks.detection.outputs import centred, described
 from reunet.tasks.detection.scorer import Scorer
-from reunet.tasks.detection.targets import BOX, CENTRE, targets
+from reunet.tasks.detection.targets import BOX, CENTRE, UNIT, targets
+from reunet.tasks.exports import Exports
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.outputs import Page, Told
@@ -65,6 +66,13 @@ HEADLINES = {
 }
 
 
+HEADS = {
+    CENTRE: "probability that an object of each foreground class has its centre here; not decoded into boxes",
+    BOX: f"log(distance / {UNIT:g}) from here to the top, left, bottom and right side of the box, in pixels; "
+    "not decoded",
+}
+
+
 class Detection(Task):
     """The task: centres by class, and the box around each."""
 
@@ -72,6 +80,7 @@ class Detection(Task):
     title = "Detection"
     score = "mean average precision at IoU 0.5"
     reader = Reader(is_there, read)
+    exports = Exports(HEADS, small=frozenset(HEADS))
     learned_from = ("boxes",)
     reach: Mapping[int, int] = {2: 256}
 

@@ -18,6 +18,7 @@ from reunet.metrics.object_overlap import object_overlap
 from reunet.metrics.overlap import mean_defined
 from reunet.tasks.base import Maps, Pairs, Task
 from reunet.tasks.classes import Classes
+from reunet.tasks.exports import Exports
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.instances.fit import fit
@@ -57,6 +58,12 @@ TRACK_HEADLINES = {
 }
 
 
+HEADS = {
+    FOREGROUND: "probability of background and object; not decoded into objects",
+    FLOWS: "direction to the centre of the object, per axis; not decoded",
+}
+
+
 class Instances(Task):
     """Objects 1 .. n. Where these are of several classes, the head of the task `semantic` is learned too, and
     an object has the class of most of its pixels.
@@ -67,6 +74,7 @@ class Instances(Task):
     score = "mean average precision over IoU 0.5 to 0.9"
     reader = Reader(is_there, read)
     outputs = OUTPUTS
+    exports = Exports({**HEADS, **CLASSES.exports.heads})
     pixels_across = CLASSES.pixels_across
     has_identities = True
     learned_from = ("instances",)

@@ -18,6 +18,7 @@ from reunet.tasks.classes import Classes
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.semantic.decode import decode, positive_class, threshold
+from reunet.tasks.semantic.exports import EXPORTS
 from reunet.tasks.semantic.fit import fit_calibration, validation_score
 from reunet.tasks.semantic.given import is_there, read
 from reunet.tasks.semantic.outputs import OUTPUTS, outside_value
@@ -81,6 +82,7 @@ class Semantic(Task):
     score = "mean foreground Dice"
     reader = Reader(is_there, read)
     outputs = OUTPUTS
+    exports = EXPORTS
     pixels_across = 20  # they tell all of its outline that a network draws
     has_tables = False
     learned_from = ("masks", "instances")
