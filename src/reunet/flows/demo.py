@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reunet.contracts.options import DemoOptions, verb
 from reunet.contracts.results import EvaluateResult
 from reunet.errors import StorageError
 from reunet.flows.evaluate.evaluate import evaluate
 from reunet.flows.predict.predict import predict
 from reunet.flows.train.train import train
-from reunet.progress import NullProgress, Progress
+from reunet.progress import NullProgress
 from reunet.storage import publish_folder, refuse_foreign, write_text
 
 DEFAULT_OUTPUT = Path("reunet-demo")
 TRAIN_IMAGES, TEST_IMAGES = 32, 8
 
 
-def demo(
-    output: Path | None = None,
-    *,
-    minutes: float = 2.0,
-    seed: int = 0,
-    backend: str | None = None,
-    overwrite: bool = False,
-    on_progress: Progress | None = None,
-) -> EvaluateResult:
+@verb(DemoOptions)
+def demo(options: DemoOptions) -> EvaluateResult:
     """Make a synthetic microscopy set, train on it, predict its test images and score them.
 
     `output` (default: `reunet-demo` in the working folder) receives `data/`, `run/` and `predictions/`.
@@ -32,21 +26,21 @@ def demo(
     """
     from reunet.datasets.synthetic import make_microscopy
 
-    progress = on_progress or NullProgress()
-    folder = DEFAULT_OUTPUT if output is None else Path(output)
+    told, overwrite = options.on_progress or NullProgress(), options.overwrite
+    folder = options.output or DEFAULT_OUTPUT
     data, run, predictions = folder / "data", folder / "run", folder / "predictions"
     _claim(folder, overwrite=overwrite)
 
-    progress.message(f"making {TRAIN_IMAGES} + {TEST_IMAGES} synthetic microscopy images in {data}")
+    told.message(f"making {TRAIN_IMAGES} + {TEST_IMAGES} synthetic microscopy images in {data}")
     publish_folder(
-        data, lambda fresh: make_microscopy(fresh, train=TRAIN_IMAGES, test=TEST_IMAGES, seed=seed)
+        data, lambda fresh: make_microscopy(fresh, train=TRAIN_IMAGES, test=TEST_IMAGES, seed=options.seed)
     )
     train(
-        data, output=run, task=("semantic",), minutes=minutes, seed=seed, backend=backend,
-        overwrite=overwrite, on_progress=on_progress,
+        data, output=run, task=("semantic",), minutes=options.minutes, seed=options.seed,
+        backend=options.backend, overwrite=overwrite, on_progress=told,
     )  # fmt: skip
-    predict(run, [data / "test" / "images"], output=predictions, overwrite=overwrite, on_progress=on_progress)
-    return evaluate(run, data, split="test", overwrite=overwrite, on_progress=on_progress)
+    predict(run, [data / "test" / "images"], output=predictions, overwrite=overwrite, on_progress=told)
+    return evaluate(run, data, split="test", overwrite=overwrite, on_progress=told)
 
 
 def _claim(folder: Path, *, overwrite: bool) -> None:

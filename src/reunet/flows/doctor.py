@@ -12,17 +12,16 @@ from pathlib import Path
 
 from reunet import __version__, machine
 from reunet.backend import BACKENDS, import_openvino
+from reunet.contracts.options import DoctorOptions, verb
 
 NEEDED_FOR_TRAINING = ("keras", "grain")
 
 
-def doctor(*, cache: bool = False, clear: bool = False) -> str:
-    """Facts about this installation, as text of several lines. Imports no training framework.
-
-    cache: facts about the cache of decoded cases instead. clear: empty that cache first.
-    """
-    if cache or clear:
-        return "\n".join([*(_cleared() if clear else ()), *_cache()])
+@verb(DoctorOptions)
+def doctor(options: DoctorOptions) -> str:
+    """Facts about this installation, or the cache of images, as text. Imports no training framework."""
+    if options.cache or options.clear:
+        return "\n".join([*(_cleared() if options.clear else ()), *_cache()])
     sections = {
         "reunet": _installation(),
         "machine": _machine(),

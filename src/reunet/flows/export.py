@@ -8,15 +8,16 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+from reunet.contracts.options import ExportOptions, verb
 from reunet.contracts.results import ExportResult
 from reunet.contracts.run import RunFolder
 from reunet.errors import ModelFileError, StorageError, UsageError
 from reunet.export.check import compare
 from reunet.export.describe import describe
-from reunet.export.formats import FORMATS, Sources
+from reunet.export.formats import FORMATS, Format, Sources
 from reunet.inference.load import load
 from reunet.inference.sequence import SequencePredictor
-from reunet.progress import NullProgress, Progress
+from reunet.progress import NullProgress
 from reunet.storage import atomic_path, publish_folder, refuse_foreign
 
 ALIASES = {"tflite": "litert", "tensorflow": "saved_model", "bioimage.io": "bioimageio", "xml": "openvino"}
@@ -26,40 +27,16 @@ MARK = "metadata.json"
 """What every exported folder has."""
 
 
-def export(
-    run: str | Path,
-    *,
-    format: str,  # noqa: A002 - as on the command line
-    output: str | Path,
-    overwrite: bool = False,
-    on_progress: Progress | None = None,
-) -> ExportResult:
-    """Export a run with what happens before and after its network.
-
-    Parameters
-    ----------
-    run: folder of a finished training.
-    format: `onnx`, `openvino`, `saved_model`, `litert` or `bioimageio`.
-    output: the file to write, for openvino and saved_model the folder.
-    overwrite: replace it where it exists.
+@verb(ExportOptions)
+def export(options: ExportOptions) -> ExportResult:
+    """Export a run with what happens before and after its network, as a file or, for some formats, a folder.
 
     It is run and compared with `reunet predict` before it is published; nothing is left when that fails.
     Raises UsageError for an unknown format, ModelFileError for a run that has not finished or is damaged,
     StorageError where the output exists, BackendError for a missing package and for operations that the
     format lacks.
     """
-    if format not in FORMATS:
-        names = [*FORMATS, *ALIASES]
-        found = difflib.get_close_matches(format.lower(), names, n=2, cutoff=0.5)
-        close = list(dict.fromkeys(ALIASES.get(name, name) for name in found))
-        raise UsageError(
-            "unknown format",
-            where="--format",
-            expected=", ".join(FORMATS),
-            received=format,
-            fix=f"did you mean {' or '.join(close)}?" if close else None,
-        )
-    chosen, target, folder = FORMATS[format], Path(output), RunFolder(Path(run))
+    chosen, target, folder = _format(options.format), options.output, RunFolder(options.run)
     plan = folder.plan()
     if not folder.calibration_file.is_file():
         raise ModelFileError(
@@ -68,25 +45,44 @@ def export(
             fix="finish it with `reunet train ... --resume`",
         )
     weights = folder.verified_weights(plan)
-    _refuse_existing(target, overwrite, is_folder=chosen.is_folder)
-    progress = on_progress or NullProgress()
+    _refuse_existing(target, options.overwrite, is_folder=chosen.is_folder)
+    progress = options.on_progress or NullProgress()
     predictor = load(folder.path, precision="f32")
     states = tuple(predictor.runtime.states) if isinstance(predictor, SequencePredictor) else ()
     with tempfile.TemporaryDirectory(prefix="reunet-export-") as place:
         model = Path(place) / "model"
-        progress.start(f"exporting to {format}", None)
+        progress.start(f"exporting to {options.format}", None)
         chosen.build(Sources(folder.plan_file, weights, folder.calibration_file), model)
         progress.start("comparing it with reunet predict", None)
         agreement, example = compare(chosen, model, plan, predictor)
         facts = describe(plan, agreement, states)
         sealed = chosen.seal(model, facts, chosen.runs_with, example)
         if chosen.is_folder:
-            publish_folder(target, partial(_copy_into, sealed), replace=overwrite)
+            publish_folder(target, partial(_copy_into, sealed), replace=options.overwrite)
         else:
             with atomic_path(target) as temporary:
                 shutil.copyfile(sealed, temporary)
     return ExportResult(
-        target, format, agreement["differ_ppm"], agreement["max_difference"], tuple(facts["caller_must"])
+        target,
+        options.format,
+        agreement["differ_ppm"],
+        agreement["max_difference"],
+        tuple(facts["caller_must"]),
+    )
+
+
+def _format(name: str) -> Format:
+    """Raises UsageError with a suggestion for an unknown one."""
+    if name in FORMATS:
+        return FORMATS[name]
+    found = difflib.get_close_matches(name.lower(), [*FORMATS, *ALIASES], n=2, cutoff=0.5)
+    close = list(dict.fromkeys(ALIASES.get(one, one) for one in found))
+    raise UsageError(
+        "unknown format",
+        where="--format",
+        expected=", ".join(FORMATS),
+        received=name,
+        fix=f"did you mean {' or '.join(close)}?" if close else None,
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from math import prod
-from pathlib import Path
 from typing import Any
 
 from reunet.contracts.network import SWEEPS, NetworkConfig
+from reunet.contracts.options import ModelsOptions, verb
 from reunet.contracts.results import ModelResult
-from reunet.errors import BackendError, UsageError
+from reunet.errors import BackendError
 from reunet.networks import PRESETS, configure
 from reunet.networks.presets import choose
 from reunet.progress import NullProgress, Progress
@@ -25,22 +25,19 @@ SLOTS = (
 )  # fmt: skip
 
 
-def models(
-    name: str | None = None, *, output: str | Path | None = None, on_progress: Progress | None = None
-) -> tuple[ModelResult, ...]:
-    """The preset `name`, or all presets, with their costs for one channel in and two classes out.
+@verb(ModelsOptions)
+def models(options: ModelsOptions) -> tuple[ModelResult, ...]:
+    """One preset, or all of them, with their costs for one channel in and two classes out.
 
-    output: SVG file for the drawing of the preset. Raises PlanError for a preset that does not exist,
-    UsageError for a drawing of all.
+    Raises PlanError for a preset that does not exist, UsageError for a drawing of all.
     """
-    if name is None and output is not None:
-        raise UsageError("a drawing shows one network", where="--output", fix="name a preset")
+    name = options.name
     names = list(PRESETS) if name is None else [choose(name, PRESETS, where="preset")]
-    if name is not None and output is not None:
+    if options.output is not None:
         from reunet.drawing.network import draw
 
-        write_text(Path(output), draw(preset_config(name)))
-    return tuple(describe(one, on_progress or NullProgress()) for one in names)
+        write_text(options.output, draw(preset_config(names[0])))
+    return tuple(describe(one, options.on_progress or NullProgress()) for one in names)
 
 
 def preset_config(name: str) -> NetworkConfig:

@@ -2,48 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, Unpack
-
 from reunet.backend import choose_backend, use_backend
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options import PlanOptions, Wishes, verb
 from reunet.contracts.plan import Plan
-from reunet.flows.arguments import PlanArguments, TrainArguments, spread
+from reunet.errors import UsageError
 from reunet.flows.prepare import prepare
+from reunet.networks.presets import PRESETS, choose
 from reunet.planning import PlanRequest, make_plan
-from reunet.progress import NullProgress, Progress
+from reunet.planning.cost import FRAMEWORK_BYTES
+from reunet.progress import NullProgress
 from reunet.tasks import check_tasks
 
 
-@spread
-def plan(
-    data: str | Path | None,
-    *,
-    output: str | Path | None = None,
-    on_progress: Progress | None = None,
-    **options: Unpack[TrainArguments],
-) -> Plan:
-    """Plan a training on the dataset `data` without training.
+@verb(PlanOptions)
+def plan(options: PlanOptions) -> Plan:
+    """Plan a training without training.
 
     The plan is returned and, with `output`, written as JSON that a person can read and edit; give it
-    back with `reunet train --plan`. Options as for `train`. Raises DataError, UsageError, PlanError.
+    back with `reunet train --plan`. Raises DataError, UsageError, PlanError.
     """
-    request, backend, described = read_options(options)
-    chosen = choose_backend(backend)
+    chosen = choose_backend(options.backend)
     use_backend(chosen)
-    root = None if data is None else Path(data)
-    prepared = prepare(root, described, on_progress or NullProgress(), seed=request.seed)
-    made = make_plan(prepared.fingerprint, replace(request, backend=chosen))
-    if output is not None:
-        made.write(Path(output))
+    check_wishes(options)
+    prepared = prepare(options.data, options, options.on_progress or NullProgress(), seed=options.seed)
+    made = make_plan(prepared.fingerprint, PlanRequest.of(options, chosen))
+    if options.output is not None:
+        made.write(options.output)
     return made
 
 
-def read_options(options: TrainArguments) -> tuple[PlanRequest, str | None, DataOptions]:
-    """What is asked of the plan, of the backend and of the dataset. Raises UsageError for nonsense."""
-    data: dict[str, Any] = dict(options)
-    wishes = {name: data.pop(name) for name in PlanArguments.__annotations__ if name in data}
-    tasks, backend = tuple(wishes.pop("task", ("auto",))), wishes.pop("backend", None)
-    check_tasks(tasks)
-    return PlanRequest(**wishes, task=tasks), backend, DataOptions(**data)
+def check_wishes(wishes: Wishes) -> None:
+    """See that what is asked for exists, before any data is read; the backend of Keras is chosen already.
+
+    Raises UsageError, and PlanError with a suggestion for an unknown network.
+    """
+    check_tasks(wishes.task)
+    choose(wishes.preset, ("auto", *PRESETS), where="--preset")
+    if wishes.encoder is not None:
+        from reunet.networks.encoders import ENCODERS
+
+        choose(wishes.encoder, ENCODERS, where="--encoder")
+    if wishes.max_memory is not None and wishes.max_memory <= FRAMEWORK_BYTES:
+        raise UsageError(
+            "a training framework alone needs more memory than allowed",
+            where="--max-memory",
+            expected=f"more than {FRAMEWORK_BYTES / 1e9:.1f} GB",
+            received=f"{wishes.max_memory / 1e9:.1f} GB",
+            fix="allow more memory",
+        )

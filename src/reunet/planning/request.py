@@ -1,7 +1,5 @@
 """What the user asks of a plan."""
 
-from __future__ import annotations
-
 from dataclasses import KW_ONLY
 
 from reunet.backend import Backend
@@ -17,6 +15,12 @@ class PlanRequest(Wishes):
     _: KW_ONLY
     backend: Backend = "tensorflow"
     network: NetworkConfig | None = None
+
+    @classmethod
+    def of(cls, wishes: Wishes, backend: Backend, network: NetworkConfig | None = None) -> "PlanRequest":
+        """Wishes, with the backend that was chosen for them."""
+        asked = {name: getattr(wishes, name) for name in Wishes.OPTIONS}
+        return cls(**asked | {"backend": backend, "network": network})
 
     @property
     def memory(self) -> int:

@@ -6,6 +6,7 @@ from reunet.contracts.options.records import (
     CompareOptions,
     DataOptions,
     DemoOptions,
+    DoctorOptions,
     EngineOptions,
     EvaluateOptions,
     ExportOptions,
@@ -15,13 +16,14 @@ from reunet.contracts.options.records import (
     TrainOptions,
     Wishes,
 )
-from reunet.contracts.options.verb import verb
+from reunet.contracts.options.verb import as_parameter, verb
 
 __all__ = [
     "CheckOptions",
     "CompareOptions",
     "DataOptions",
     "DemoOptions",
+    "DoctorOptions",
     "EngineOptions",
     "EvaluateOptions",
     "ExportOptions",
@@ -32,6 +34,7 @@ __all__ = [
     "PredictOptions",
     "TrainOptions",
     "Wishes",
+    "as_parameter",
     "record",
     "verb",
 ]

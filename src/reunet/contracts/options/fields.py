@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from inspect import get_annotations
 from pathlib import Path
 from types import NoneType
@@ -20,11 +20,9 @@ from typing import (
     dataclass_transform,
     get_args,
     get_origin,
-    get_type_hints,
 )
 
 from reunet.errors import UsageError
-from reunet.progress import Progress
 
 Given = TypeVar("Given")
 Held = TypeVar("Held")
@@ -141,14 +139,13 @@ class Option:
 
 
 def _options_of(kind: type[Options]) -> dict[str, Option]:
-    hints = get_type_hints(kind, include_extras=True)
     known = {one.name: one for one in fields(kind) if one.init}
     names = dict.fromkeys(name for part in kind.__mro__ for name in get_annotations(part))
-    return {name: _option(known[name], hints[name]) for name in names if name in known}
+    return {name: _option(known[name]) for name in names if name in known}
 
 
-def _option(one: Field[Any], hint: Any) -> Option:
-    says = None
+def _option(one: Field[Any]) -> Option:
+    hint, says = one.type, None
     if get_origin(hint) is Annotated:
         hint, says = get_args(hint)
     parts = [part for part in get_args(hint) if part is not NoneType]
@@ -165,8 +162,11 @@ def _option(one: Field[Any], hint: Any) -> Option:
 
 @dataclass_transform(eq_default=False, field_specifiers=(field,))
 def record(kind: type[Record]) -> type[Record]:
-    """A frozen dataclass. To type checkers it is not a frozen one: those hide how a field is `Converted`."""
-    made = dataclass(frozen=True)(kind)
+    """A frozen dataclass, whose annotations are no strings: to evaluate those takes time in every `--help`.
+
+    To type checkers it is not a frozen one, since of those they do not see how a field is `Converted`.
+    """
+    made = dataclass(frozen=True, eq=False)(kind)
     made.OPTIONS = _options_of(made)
     return made
 
@@ -214,11 +214,3 @@ def _contradiction(one: str, other: str) -> UsageError:
     return UsageError(
         "these options contradict each other", where=f"{one} with {other}", fix="leave one of them out"
     )
-
-
-@record
-class VerbOptions(Options):
-    """What every verb takes. on_progress: who is told how the work goes on."""
-
-    _: KW_ONLY
-    on_progress: Progress | None = None

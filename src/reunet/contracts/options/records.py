@@ -1,7 +1,5 @@
 """The options: about the dataset, what is trained and the engine, and those of each verb."""
 
-from __future__ import annotations
-
 from dataclasses import KW_ONLY, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,10 +13,10 @@ from reunet.contracts.options.fields import (
     OptionalPath,
     Options,
     Says,
-    VerbOptions,
     record,
 )
 from reunet.errors import UsageError
+from reunet.progress import Progress
 
 DEFAULT_BUDGET = {"minutes": 10.0}
 STANDARD_INPUT = Path("-")
@@ -40,6 +38,14 @@ Seed = Annotated[int, Says("Seed of everything random.", "S", least=0)]
 BackendName = Annotated[Backend | None, Says("Training framework; else the one that is installed.")]
 MaxMemory = Annotated[int | None, Says("Memory not to exceed, such as 8GB.", "SIZE", above=0, in_bytes=True)]
 Overwrite = Annotated[bool, Says("Replace results that exist.")]
+
+
+@record
+class VerbOptions(Options):
+    """What every verb takes. on_progress: who is told how the work goes on."""
+
+    _: KW_ONLY
+    on_progress: Progress | None = None
 
 
 @record
@@ -326,3 +332,12 @@ class DemoOptions(VerbOptions):
     seed: Seed = 0
     backend: BackendName = None
     overwrite: Overwrite = False
+
+
+@record
+class DoctorOptions(Options):
+    """Of `doctor`."""
+
+    _: KW_ONLY
+    cache: Annotated[bool, Says("What lies in the cache of images instead.")] = False
+    clear: Annotated[bool, Says("Empty the cache of images first.")] = False

@@ -5,71 +5,39 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import deque
-from dataclasses import fields
-from pathlib import Path
-from typing import Unpack
 
 from reunet.backend import choose_backend, use_backend
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options import CompareOptions, DataOptions, EvaluateOptions, verb
 from reunet.contracts.results import ComparedRun, CompareResult
 from reunet.errors import InterruptedRunError, ReunetError, TrainingError
-from reunet.flows.arguments import DataArguments, spread
 from reunet.flows.compare.contest import Contest, Entry, is_scored, make_plans, parse_entries, settings_file
 from reunet.flows.compare.standings import read_run, summarise, write_standings
 from reunet.flows.evaluate.evaluate import evaluate
+from reunet.flows.plan import check_wishes
 from reunet.planning import PlanRequest
 from reunet.progress import NullProgress, Progress
 from reunet.storage import folder_lock, refuse_foreign
 
 
-@spread
-def compare(
-    data: str | Path | None = None,
-    *,
-    presets: str,
-    output: str | Path,
-    minutes: float | None = None,
-    steps: int | None = None,
-    seeds: int = 3,
-    split: str = "val",
-    backend: str | None = None,
-    max_memory: int | None = None,
-    on_progress: Progress | None = None,
-    **options: Unpack[DataArguments],
-) -> CompareResult:
+@verb(CompareOptions)
+def compare(options: CompareOptions) -> CompareResult:
     """Train every preset with every seed for the same time, score them, and say how sure the difference is.
 
-    Parameters
-    ----------
-    data: a dataset folder, or None with `images` and `masks`. output: folder of the comparison. What is
-        finished in it is kept and an interrupted training is resumed, so the same call goes on; more
-        seeds and presets may be asked for later.
-    presets: at least two names with commas between them; the first is what the others are compared with.
-        `NAME:control` is the control of a recurrent preset at equal parameters, `control` that of the first.
-    minutes, steps: the budget of each training, one of them; ten minutes when nothing is given.
-    seeds: trainings per preset. Each seed has one split of the data, the same for all presets.
-    split: what is scored: `val`, held out of each training, or `test`.
-    backend, max_memory: as in `train`. options: see `reunet.datasets.cases.DataOptions`.
+    What is finished in the folder of the comparison is kept and an interrupted training is resumed, so the
+    same call goes on; more seeds and presets may be asked for later. Of the presets, at least two names
+    with commas between them, the first is what the others are compared with; `NAME:control` is the control
+    of a recurrent preset at equal parameters, `control` that of the first. The budget is that of each
+    training, ten minutes when nothing is given. Each seed has one split of the data, the same for all
+    presets. Scored is `val`, held out of each training, or `test`.
 
     Each training is a process of its own. One that fails is in `failures` of the result, the others go on.
     Raises UsageError, PlanError, DataError and StorageError before anything is trained, TrainingError when
     none succeeded; InterruptedRunError after Ctrl-C or SIGTERM, when the state is saved.
     """
-    progress = on_progress or NullProgress()
-    chosen = choose_backend(backend)
-    contest = Contest(
-        data=None if data is None else Path(data),
-        options=DataOptions(**options),
-        entries=parse_entries(presets),
-        seeds=seeds,
-        request=PlanRequest(
-            minutes=minutes, steps=steps, backend=chosen, max_memory=max_memory, task=("semantic",)
-        ),
-        split=split,
-        output=Path(output),
-    )
+    progress = options.on_progress or NullProgress()
+    contest = _contest(options)
     refuse_foreign(contest.output, settings_file(contest.output), "comparison")
-    use_backend(chosen)
+    use_backend(contest.request.backend)
     with folder_lock(contest.output):
         settings = make_plans(contest, progress)
         runs: list[ComparedRun] = []
@@ -81,8 +49,7 @@ def compare(
             try:
                 train_and_score(contest, entry, seed, progress)
                 runs.append(read_run(contest, entry, seed))
-                summary = summarise(contest, runs, failures)
-                write_standings(summary, settings)
+                write_standings(summarise(contest, runs, failures), settings)
                 score = "undefined" if runs[-1].dice is None else f"{runs[-1].dice:.4f}"
                 progress.message(f"{name}: Dice {score} on {contest.split}")
             except InterruptedRunError:
@@ -100,6 +67,20 @@ def compare(
         return summary
 
 
+def _contest(options: CompareOptions) -> Contest:
+    """What is compared. Raises UsageError, PlanError and BackendError before any data is read."""
+    request = PlanRequest(
+        task=("semantic",),
+        minutes=options.minutes,
+        steps=options.steps,
+        backend=choose_backend(options.backend),
+        max_memory=options.max_memory,
+    )
+    check_wishes(request)
+    entries = parse_entries(options.presets)
+    return Contest(options.data, options, entries, options.seeds, request, options.split, options.output)
+
+
 def train_and_score(contest: Contest, entry: Entry, seed: int, progress: Progress) -> None:
     """Train one network, or go on with its training, and score it; nothing where that has been done."""
     if contest.is_finished(entry, seed):
@@ -114,19 +95,20 @@ def train_and_score(contest: Contest, entry: Entry, seed: int, progress: Progres
         words = ["train", *data_words(contest), "-o", str(run.path), *how]
         run_process(words, f"{entry.name}-{seed}", progress)
     if contest.split != "val":
-        options = {field.name: getattr(contest.options, field.name) for field in fields(DataOptions)}
+        known = DataOptions.OPTIONS.keys() & EvaluateOptions.OPTIONS.keys()
+        options = {name: getattr(contest.options, name) for name in known}
         evaluate(run.path, contest.data, split=contest.split, overwrite=True, **options)
 
 
 def data_words(contest: Contest) -> list[str]:
     """The dataset and its options as words of the command line."""
     words = [] if contest.data is None else [str(contest.data)]
-    for field in fields(contest.options):
-        value, option = getattr(contest.options, field.name), f"--{field.name.replace('_', '-')}"
+    for name, option in DataOptions.OPTIONS.items():
+        value = getattr(contest.options, name)
         if value is True:
-            words.append(option)
+            words.append(option.flag)
         elif value:
-            words += [option, str(value)]
+            words += [option.flag, str(value)]
     return words
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from reunet.contracts.options import DataOptions
 from reunet.contracts.plan import Plan
@@ -44,21 +44,8 @@ class Contest:
     entries: tuple[Entry, ...]
     seeds: int
     request: PlanRequest
-    split: str
+    split: Literal["val", "test"]
     output: Path
-
-    def __post_init__(self) -> None:
-        if self.seeds < 1:
-            raise UsageError(
-                "not a number of seeds", where="--seeds", expected="1 or more", received=self.seeds
-            )
-        if self.split not in ("val", "test"):
-            raise UsageError(
-                "networks are compared on images that they have not learned from",
-                where="--split",
-                expected="val or test",
-                received=self.split,
-            )
 
     def run(self, entry: Entry, seed: int) -> RunFolder:
         """The folder of one training."""
@@ -82,7 +69,7 @@ class Contest:
 
     def settings(self, prepared: Prepared) -> dict[str, Any]:
         """What all trainings have in common; entries and seeds may be added later."""
-        given = {field.name: getattr(self.options, field.name) for field in fields(self.options)}
+        given = {name: getattr(self.options, name) for name in DataOptions.OPTIONS}
         contents = sorted(case.content for case in prepared.fingerprint.cases)
         return {
             "schema_version": 1,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
 
 from reunet.contracts.fingerprint import Fingerprint
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options import DataOptions, EvaluateOptions, verb
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import EvaluateResult
 from reunet.contracts.run import RunFolder
@@ -16,8 +15,7 @@ from reunet.datasets.cases import Case, Dataset
 from reunet.datasets.reading import CaseReader, content_hash
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import Splits
-from reunet.errors import DataError, ReunetError, UsageError
-from reunet.flows.arguments import DataArguments, spread
+from reunet.errors import DataError, ReunetError
 from reunet.flows.evaluate.given_results import evaluate_given
 from reunet.flows.evaluate.held_out import SEEN_ALREADY, context_of
 from reunet.flows.evaluate.labelled import labelled_cases, loaders_of
@@ -30,94 +28,45 @@ from reunet.flows.evaluate.scoring import (
 )
 from reunet.flows.remote import Engine, connected, score_on
 from reunet.inference.load import load
-from reunet.progress import NullProgress, Progress
+from reunet.progress import NullProgress
 from reunet.tasks import check_tasks
 from reunet.tasks.work import Work
 
 
-@spread
-def evaluate(
-    run: str | Path | None = None,
-    data: str | Path | None = None,
-    *,
-    split: str = "test",
-    output: str | Path | None = None,
-    pred: str | Path | None = None,
-    truth: str | Path | None = None,
-    task: str = "auto",
-    overwrite: bool = False,
-    engine: str = "auto",
-    precision: str = "auto",
-    tta: bool = False,
-    cluster: str | None = None,
-    on_progress: Progress | None = None,
-    **options: Unpack[DataArguments],
-) -> EvaluateResult:
+@verb(EvaluateOptions)
+def evaluate(options: EvaluateOptions) -> EvaluateResult:
     """Score a run on one split of a dataset; or, with `pred` and `truth`, two folders of results.
 
-    Parameters
-    ----------
-    run, data: a run folder, and a dataset folder (or `images` and `masks`).
-    split: `train`, `val` or `test`; `val` without such a folder is what the run held out. A dataset
-        without split folders is scored whole.
-    output: folder for metrics.json, metrics.csv and report.html; RUN/evaluation/<split> by default, for
-        results from elsewhere a folder beside `pred`.
-    pred, truth: folders or files with results and truth of the same names, scored without any run. `images`
-        then are only shown.
-    task: what these are of; `auto` for what both hold.
-    engine, precision, tta: as in `reunet.load`. cluster: as in `predict`.
-    options: about the dataset; see `reunet.datasets.cases.DataOptions`.
+    The dataset is a folder, or `images` and `masks`; `val` without such a folder is what the run held out,
+    and a dataset without split folders is scored whole. metrics.json, metrics.csv and report.html go to
+    RUN/evaluation/<split>, those of results from elsewhere to a folder beside `pred`. These, folders or
+    files, are scored against the truth of the same names; `images` then are only shown.
 
     Images that fail are in `failures` of the result. Raises UsageError, DataError, ModelFileError,
     PlanError, StorageError.
     """
-    progress = on_progress or NullProgress()
-    described = DataOptions(**options)
-    check_tasks((task,))
-    target = None if output is None else Path(output)
-    if pred is not None or truth is not None:
-        pair = _two_folders(pred, truth, run or data)
-        return evaluate_given(*pair, task, described, target, progress, overwrite=overwrite)
-    if run is None or (data is None and (described.images is None or described.masks is None)):
-        raise UsageError(
-            "nothing to evaluate",
-            expected="a run and a dataset, or two folders of masks",
-            fix="reunet evaluate RUN DATA, or reunet evaluate --pred DIR --truth DIR",
-        )
-    folder = RunFolder(Path(run))
-    target = target or folder.evaluation(split)
-    plan = folder.plan()
-    refuse_existing(target, overwrite=overwrite)
-    dataset = _open(None if data is None else Path(data), described, plan)
-    cases = cases_of_split(dataset, split, folder)
-    predictor = load(folder.path, engine, precision, tta)
-    images = labelled_cases(cases, dataset.labels, described.axes)
+    progress = options.on_progress or NullProgress()
+    check_tasks((options.task,))
+    if options.pred is not None and options.truth is not None:
+        return evaluate_given(options.pred, options.truth, options, progress)
+    run, split = RunFolder(options.run or Path()), options.split  # there is one, as the options have checked
+    target = options.output or run.evaluation(split)
+    plan = run.plan()
+    refuse_existing(target, overwrite=options.overwrite)
+    dataset = _open(options.data, options, plan)
+    cases = cases_of_split(dataset, split, run)
+    predictor = load(run.path, options.engine, options.precision, options.tta)
+    images = labelled_cases(cases, dataset.labels, options.axes)
     loaders, work = loaders_of(predictor, images), Work.of(plan)
-    if cluster is None:
+    if options.cluster is None:
         evaluation = score_images(loaders, work, predictor.calibration, split, progress)
     else:
-        wanted = Engine.of(folder.path, engine, precision, tta)
-        with connected(cluster, folder.path, target, progress) as workers:
-            scores = score_on(workers, wanted, cases, (dataset.labels, described.axes, split), progress)
+        wanted = Engine.of(run.path, options.engine, options.precision, options.tta)
+        with connected(options.cluster, run.path, target, progress) as workers:
+            scores = score_on(workers, wanted, cases, (dataset.labels, options.axes, split), progress)
         evaluation = evaluation_of(scores, loaders, work, split)
-    warnings = _seen_in_training(folder, cases, split)
-    return write_evaluation(evaluation, context_of(folder, predictor, dataset.name, split, warnings), target)
-
-
-def _two_folders(
-    pred: str | Path | None, truth: str | Path | None, other: str | Path | None
-) -> tuple[Path, Path]:
-    """--pred and --truth. Raises UsageError for one without the other, or beside a run or dataset."""
-    if other is not None:
-        raise UsageError(
-            "--pred and --truth need no run and no dataset",
-            where="--pred",
-            received=f"{other} as well",
-            fix="leave one of the two out",
-        )
-    if pred is None or truth is None:
-        raise UsageError("--pred and --truth belong together", fix="give both: --pred DIR --truth DIR")
-    return Path(pred), Path(truth)
+    warnings = _seen_in_training(run, cases, split)
+    return write_evaluation(evaluation, context_of(run, predictor, dataset.name, split, warnings), target)
 
 
 def cases_of_split(dataset: Dataset, split: str, run: RunFolder) -> tuple[Case, ...]:

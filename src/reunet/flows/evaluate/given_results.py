@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options import EvaluateOptions
 from reunet.contracts.results import EvaluateResult, Scored
 from reunet.datasets.folders import image_files, stem_of
 from reunet.errors import DataError, UsageError
@@ -24,28 +24,19 @@ GENERIC = ("masks", "instances", "boxes", "labels", "predictions", "classes", "t
 Read = Callable[[], Scored]
 
 
-def evaluate_given(
-    pred: Path,
-    truth: Path,
-    name: str,
-    options: DataOptions,
-    output: Path | None,
-    progress: Progress,
-    *,
-    overwrite: bool,
-) -> EvaluateResult:
+def evaluate_given(pred: Path, truth: Path, options: EvaluateOptions, progress: Progress) -> EvaluateResult:
     """Score the results in `pred` against the truth of the same names in `truth`.
 
-    name: of the task that they are of; `auto` for what both hold. Raises UsageError where that is several
-    things, and what the reader of the task raises.
+    They are of the task that the options name; `auto` for what both hold. Raises UsageError where that is
+    several things, and what the reader of the task raises.
     """
     pred, truth = _there(pred, "--pred"), _there(truth, "--truth")
-    name = _task_of(pred, truth) if name == "auto" else name
+    name = _task_of(pred, truth) if options.task == "auto" else options.task
     reader = task(name).reader
     if reader is None:
         raise UsageError("results of this task are scored with their run only", where="--task", received=name)
-    output = output or pred.parent / f"{pred.stem if pred.is_file() else pred.name}-evaluation"
-    refuse_existing(output, overwrite=overwrite)
+    output = options.output or pred.parent / f"{pred.stem if pred.is_file() else pred.name}-evaluation"
+    refuse_existing(output, overwrite=options.overwrite)
     given = reader.read(pred, truth, options)
     split = next((x for x in (truth.name, truth.parent.name) if x in ("train", "val", "test")), "test")
     pictures = _pictures(options.images)

@@ -2,59 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
-
 from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.options import TrainOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
 from reunet.errors import CheckpointError, DataError, PlanError, StorageError, UsageError
 from reunet.flows.prepare import Prepared
-from reunet.planning import PlanRequest, needs_sequences
+from reunet.planning import needs_sequences
+
+OWN_ENCODERS = ("plain", "recurrent")
+"""Those that begin with fresh weights."""
 
 
-@dataclass(frozen=True)
-class TrainOptions:
-    """The wishes of a training that are neither about the plan nor about the data."""
-
-    run: RunFolder
-    plan: Path | None = None
-    init: Path | None = None
-    freeze: Literal["encoder"] | None = None
-    encoder_weights: str = "imagenet"
-    resume: bool = False
-    workers: int | None = None
-    overwrite: bool = False
-
-
-def check_options(options: TrainOptions, request: PlanRequest) -> None:
-    """Raise UsageError for options that contradict each other."""
-    budget_given = any(value is not None for value in (request.minutes, request.steps, request.epochs))
-    wrong = {
-        "--resume with --plan": options.resume and options.plan,
-        "--resume with --init": options.resume and options.init,
-        "--resume with --overwrite": options.resume and options.overwrite,
-        "--resume with a budget": options.resume and budget_given,
-        "--plan with a budget": options.plan and budget_given,
-        "--plan with --init": options.plan and options.init,
-        "--plan with --preset": options.plan and request.preset != "auto",
-        "--plan with --seed": options.plan and request.seed,
-        "--plan with --max-memory": options.plan and request.max_memory,
-        "--plan with --encoder": options.plan and request.encoder,
-        "--plan with --loss": options.plan and request.loss != "auto",
-        "--init with --preset": options.init and request.preset != "auto",
-        "--init with --encoder": options.init and request.encoder,
-        "--freeze without --init or --encoder": options.freeze and not (options.init or request.encoder),
-    }
-    for text, is_wrong in wrong.items():
-        if is_wrong:
-            raise UsageError("these options contradict each other", where=text, fix="leave one of them out")
-    if options.freeze not in (None, "encoder"):
-        raise UsageError("unknown part", where="--freeze", expected="encoder", received=options.freeze)
-    if options.workers is not None and options.workers < 0:
+def check_plan_used(options: TrainOptions, plan: Plan) -> None:
+    """Raise UsageError for an option that a plan which is there already leaves without effect."""
+    if options.gives("encoder_weights") and plan.network.encoder in OWN_ENCODERS:
         raise UsageError(
-            "not a number of threads", where="--workers", expected="0 or more", received=options.workers
+            "the network of this plan has no pretrained encoder",
+            where="--encoder-weights",
+            received=options.encoder_weights,
+            fix="leave --encoder-weights out",
         )
 
 
@@ -85,9 +52,8 @@ def check_team(count: int, number: int | None, coordinator: str | None) -> tuple
     return count, number or 0, coordinator or ""
 
 
-def refuse_occupied(options: TrainOptions) -> None:
+def refuse_occupied(options: TrainOptions, run: RunFolder) -> None:
     """See that the run folder is free, or holds what --resume needs. Raises StorageError, CheckpointError."""
-    run = options.run
     has_checkpoint = run.plan_file.is_file() and any(run.checkpoints.glob("[0-9]*"))
     if options.resume:
         if not has_checkpoint:

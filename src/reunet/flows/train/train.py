@@ -5,24 +5,21 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import nullcontext, suppress
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import TYPE_CHECKING
 
-from reunet.backend import choose_backend, use_backend
+from reunet.backend import Backend, choose_backend, use_backend
+from reunet.contracts.options import TrainOptions, verb
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import TrainResult
 from reunet.contracts.run import RunFolder, read_facts
 from reunet.contracts.sizes import margin
 from reunet.errors import UsageError
-from reunet.flows.arguments import TrainArguments, spread
-from reunet.flows.plan import read_options
+from reunet.flows.plan import check_wishes
 from reunet.flows.prepare import Prepared, as_planned, prepare
 from reunet.flows.train.checks import (
-    TrainOptions,
-    check_options,
     check_plan_fits,
+    check_plan_used,
     check_same_data,
     check_team,
     refuse_occupied,
@@ -39,89 +36,68 @@ if TYPE_CHECKING:
     import keras
 
 
-@spread
-def train(
-    data: str | Path | None,
-    *,
-    output: str | Path,
-    plan: str | Path | None = None,
-    init: str | Path | None = None,
-    freeze: Literal["encoder"] | None = None,
-    encoder_weights: str = "imagenet",
-    resume: bool = False,
-    workers: int | None = None,
-    overwrite: bool = False,
-    processes: int = 1,
-    process_id: int | None = None,
-    coordinator: str | None = None,
-    on_progress: Progress | None = None,
-    started: float | None = None,
-    **options: Unpack[TrainArguments],
-) -> TrainResult:
-    """Train a U-Net on the dataset `data` and write the run folder `output`.
+@verb(TrainOptions)
+def train(options: TrainOptions) -> TrainResult:
+    """Train a U-Net on a dataset and write the run folder `output`.
 
-    Parameters
-    ----------
-    data: a dataset folder, or None with `images` and `masks`. output: the run folder to create.
-    plan: a plan.json to follow instead of planning; then preset, budget and seed come from it.
-    init: a run whose weights are the start; its network is used, its class list may differ.
-    freeze: `encoder` keeps the encoder of `init`, or a pretrained one, as it is.
-    encoder_weights: `imagenet`, which Keras downloads once, the file of such weights, or `none` for fresh
-        ones.
-    resume: go on with the training in `output`, exactly where its last checkpoint was.
-    workers: threads that prepare batches; 0 for none.
-    processes: how many train together, on JAX; this is the one of number `process_id`, from 0, and all meet
-        at `coordinator`, HOST:PORT of the first one. All see the same files under the same paths; the first
-        one writes. (`reunet train --processes N` alone starts all of them here.)
-    started: `time.monotonic()` from which the minutes count; now when None.
-    options: task to max_memory, see `reunet.flows.arguments.PlanArguments`; images to sequence, see
-        `reunet.datasets.cases.DataOptions`.
+    The dataset is a folder, or `images` and `masks`. A `plan` is followed instead of planning. With `init`
+    the network of that run is used and its weights are the start; its class list may differ. `freeze` keeps
+    the encoder of `init`, or a pretrained one, as it is; `encoder_weights` are `imagenet`, which Keras
+    downloads once, the file of such weights, or `none` for fresh ones. `resume` goes on with the training
+    in `output`, exactly where its last checkpoint was. Minutes count from `started` (`time.monotonic()`),
+    or from now, to the final weights; ten when no budget is given.
+
+    `processes` train together, on JAX: this is the one of number `process_id`, from 0, and all meet at
+    `coordinator`, HOST:PORT of the first one. All see the same files under the same paths; the first one
+    writes. (`reunet train --processes N` alone starts all of them here.)
 
     Raises DataError, UsageError, PlanError, StorageError, CheckpointError, TrainingError, BackendError;
     InterruptedRunError after Ctrl-C or SIGTERM, when the state is saved.
     """
-    started = time.monotonic() if started is None else started
-    request, backend, described = read_options(options)
-    start, followed = (Path(path) if path else None for path in (init, plan))
-    own = TrainOptions(
-        RunFolder(Path(output)), followed, start, freeze, encoder_weights, resume, workers, overwrite
-    )
-    check_options(own, request)
-    settled = _settled_plan(own)
-    address = check_team(processes, process_id, coordinator)
-    chosen = choose_backend(_agreed_backend(backend or ("jax" if address else None), settled))
-    use_backend(chosen)
-    team = _joined(chosen, address)
-    progress = on_progress if on_progress and team.is_first else NullProgress()
+    started = time.monotonic() if options.started is None else options.started
+    run, settled = RunFolder(options.output), _settled_plan(options)
+    team, chosen = _team(options, settled)
+    progress = options.on_progress if options.on_progress and team.is_first else NullProgress()
     if team.is_first:
-        refuse_occupied(own)
-    run = own.run
+        refuse_occupied(options, run)
     try:
         with folder_lock(run.path) if team.is_first else nullcontext():
             if not team.is_first:
                 team.agree([0])  # until the first one has begun the folder
                 settled = run.plan()
-            root = None if data is None else Path(data)
-            prepared = prepare(root, described, progress, seed=settled.seed if settled else request.seed)
+            seed = settled.seed if settled else options.seed
+            prepared = prepare(options.data, options, progress, seed=seed)
             for warning in prepared.warnings:
                 progress.message(f"warning: {warning.file}: {warning.message}")
-            made = settled or _new_plan(prepared, replace(request, backend=chosen), own)
-            check_plan_fits(made, prepared)
-            team.share(made.batch)
-            model = _network(made, own, progress)
-            if resume:
+            plan = settled or _new_plan(prepared, options, chosen)
+            check_plan_fits(plan, prepared)
+            team.share(plan.batch)
+            model = _network(plan, options, run, progress)
+            if options.resume:
                 check_same_data(run, prepared)
             elif team.is_first:
-                _begin_folder(run, made, prepared)
+                _begin_folder(run, plan, prepared)
             if team.is_first:
                 team.agree([0])
-            threads = cores() if workers is None else workers
-            setting = Setting(made, run, progress, started, threads, team)
-            return _train_and_finish(setting, model, prepared, resume=resume)
+            threads = cores() if options.workers is None else options.workers
+            setting = Setting(plan, run, progress, started, threads, team)
+            return _train_and_finish(setting, model, prepared, resume=options.resume)
     finally:
         if team.is_first:
             with suppress(OSError):  # a training that could not begin leaves no folder behind
                 run.path.rmdir()  # which only takes an empty one
+
+
+def _team(options: TrainOptions, settled: Plan | None) -> tuple[Team, Backend]:
+    """The processes that train together, and their backend, on which Keras runs from here on.
+
+    Raises UsageError for wishes that cannot be fulfilled, before any data is read.
+    """
+    address = check_team(options.processes, options.process_id, options.coordinator)
+    chosen = choose_backend(_agreed_backend(options.backend or ("jax" if address else None), settled))
+    use_backend(chosen)
+    check_wishes(options)
+    return _joined(chosen, address), chosen
 
 
 def _joined(backend: str, address: tuple[int, int, str] | None) -> Team:
@@ -169,18 +145,26 @@ def _agreed_backend(wanted: str | None, settled: Plan | None) -> str | None:
 
 
 def _settled_plan(options: TrainOptions) -> Plan | None:
-    if options.resume and options.run.plan_file.is_file():
-        return options.run.plan()
-    return Plan.read(options.plan) if options.plan else None
+    """The plan that is there already. Raises PlanError, and UsageError for an option that it has no use
+    for.
+    """
+    run = RunFolder(options.output)
+    if options.resume and run.plan_file.is_file():
+        return run.plan()
+    if options.plan is None:
+        return None
+    plan = Plan.read(options.plan)
+    check_plan_used(options, plan)
+    return plan
 
 
-def _new_plan(prepared: Prepared, request: PlanRequest, options: TrainOptions) -> Plan:
+def _new_plan(prepared: Prepared, options: TrainOptions, backend: Backend) -> Plan:
     network = RunFolder(options.init).plan().network if options.init else None
-    made = make_plan(prepared.fingerprint, replace(request, network=network))
+    made = make_plan(prepared.fingerprint, PlanRequest.of(options, backend, network))
     return made.model_copy(update={"freeze": options.freeze})
 
 
-def _network(plan: Plan, options: TrainOptions, progress: Progress) -> keras.Model:
+def _network(plan: Plan, options: TrainOptions, run: RunFolder, progress: Progress) -> keras.Model:
     """The compiled network, with the weights of --init or of a pretrained encoder."""
     from reunet.networks.pretrained import APPLICATIONS, load_pretrained
     from reunet.training.carry import network_of
@@ -188,7 +172,7 @@ def _network(plan: Plan, options: TrainOptions, progress: Progress) -> keras.Mod
     from reunet.training.precision import fix_threads
     from reunet.training.transfer import transfer_weights
 
-    wanted, environment = cores(), options.run.environment_file
+    wanted, environment = cores(), run.environment_file
     if options.resume and environment.is_file():
         wanted = int(read_facts(environment).get("threads", wanted))
     if not fix_threads(wanted):
