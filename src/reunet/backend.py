@@ -6,13 +6,13 @@ import importlib
 import importlib.util
 import os
 import sys
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from reunet.errors import BackendError
 
 Backend = Literal["tensorflow", "jax", "torch"]
 
-BACKENDS: tuple[Backend, ...] = ("tensorflow", "jax", "torch")
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
 """In order of preference: TensorFlow trains fastest on a CPU (docs/benchmarks.md)."""
 
 

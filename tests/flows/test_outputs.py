@@ -20,7 +20,7 @@ from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import Prediction
 from reunet.contracts.run import RunFolder
-from reunet.errors import StorageError
+from reunet.errors import StorageError, UsageError
 from reunet.flows.predict.inputs import Source
 from reunet.flows.predict.outputs import Job, Kinds, write_image
 from reunet.flows.predict.predict import predict
@@ -161,7 +161,9 @@ def test_classes(run: Callable[..., Path], tmp_path: Path) -> None:
     save(tmp_path / "in/a.png", squares(7))
     save(tmp_path / "in/b.png", squares(2))
     out = tmp_path / "out"
-    predict(run("classification"), tmp_path / "in", output=out, probabilities=True)
+    with pytest.raises(UsageError, match="--probabilities"):  # they are in classes.csv
+        predict(run("classification"), tmp_path / "in", output=out, probabilities=True)
+    predict(run("classification"), tmp_path / "in", output=out)
     assert files(out) == {"objects/a.json", "objects/b.json", "classes.csv", "predictions.json"}
     assert table(out / "classes.csv") == [
         {"image": "a", "class": "busy", "probability_calm": "0.125", "probability_busy": "0.875"},
@@ -169,9 +171,8 @@ def test_classes(run: Callable[..., Path], tmp_path: Path) -> None:
     ]
     first = predictions(out)["images"][0]
     assert (first["class"], first["probabilities"]) == ("busy", {"calm": 0.125, "busy": 0.875})
-    again = predict(run("classification", "classification"), tmp_path / "in", output=out, skip_existing=True,
-                    probabilities=True)  # fmt: skip
-    assert len(again.skipped) == 2  # no file of probabilities is waited for
+    again = predict(run("classification", "classification"), tmp_path / "in", output=out, skip_existing=True)
+    assert len(again.skipped) == 2
 
 
 def test_several_tasks_leave_all_of_it(run: Callable[..., Path], tmp_path: Path) -> None:

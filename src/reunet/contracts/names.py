@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-Engine = Literal["auto", "openvino", "onnx", "keras"]
+EngineName = Literal["auto", "openvino", "onnx", "keras"]
 """What computes a prediction."""
 
-Precision = Literal["auto", "f32", "bf16", "int8"]
+PrecisionName = Literal["auto", "f32", "bf16", "int8"]
 """In which numbers it is computed."""

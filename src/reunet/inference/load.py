@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from reunet.contracts.names import EngineName, PrecisionName
 from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder, read_facts
@@ -14,9 +15,6 @@ from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.sequence import SequencePredictor
 from reunet.storage import sha256_file
-
-ENGINES = ("auto", "openvino", "onnx", "keras")
-PRECISIONS = ("auto", "f32", "bf16", "int8")
 
 
 def load(
@@ -45,8 +43,8 @@ def load(
     Raises UsageError for an unknown name, ModelFileError for an incomplete or damaged run, PlanError
     for an invalid plan, BackendError for a missing package or instruction set.
     """
-    for option, value, known in (("engine", engine, ENGINES), ("precision", precision, PRECISIONS)):
-        if value not in known:
+    for option, value, names in (("engine", engine, EngineName), ("precision", precision, PrecisionName)):
+        if value not in (known := get_args(names)):
             raise UsageError(
                 f"unknown {option}", where=f"--{option}", expected=", ".join(known), received=value
             )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from reunet.backend import Backend
-from reunet.contracts.names import Engine, Precision
+from reunet.contracts.names import EngineName, PrecisionName
 from reunet.contracts.options.fields import (
     UNSET,
     AnyPath,
@@ -132,8 +132,8 @@ class EngineOptions(Options):
     """
 
     _: KW_ONLY
-    engine: Annotated[Engine, Says("What computes; auto: the fastest when it was exported.")] = "auto"
-    precision: Annotated[Precision, Says("auto: the fastest that was harmless at export.")] = "auto"
+    engine: Annotated[EngineName, Says("What computes; auto: the fastest when it was exported.")] = "auto"
+    precision: Annotated[PrecisionName, Says("auto: the fastest that was harmless at export.")] = "auto"
     tta: Annotated[bool, Says("Mean over flips of the image: slower, a bit better.")] = False
     cluster: Annotated[
         str | None, Says("Dask: tcp://HOST:PORT, or local:N for N processes here.", "ADDRESS")

@@ -61,9 +61,8 @@ def predict(options: PredictOptions) -> PredictResult:
     run, progress = RunFolder(options.run), options.on_progress or NullProgress()
     folder = options.output or _beside(options.run)
     if options.is_stream:
-        kinds = Kinds(run.plan().tasks, options.probabilities)
-        stream, predictor = sys.stdin.buffer, load_for(options)
-        return predict_live(stream, predictor, folder, kinds, progress, overwrite=options.overwrite)
+        kinds, predictor = _kinds(options, run.plan()), load_for(options)
+        return predict_live(sys.stdin.buffer, predictor, folder, kinds, progress, overwrite=options.overwrite)
     groups = _jobs(options, run, folder)
     done = [options.skip_existing and all(job.is_done() for job in group) for group in groups]
     skipped = [job for group, is_done in zip(groups, done, strict=True) if is_done for job in group]
@@ -94,11 +93,30 @@ def _jobs(options: PredictOptions, run: RunFolder, folder: Path) -> list[list[Jo
     sources = find_sources(list(options.inputs), exclude=folder)
     fields = {} if options.fov is None else _find_fields(options.fov, sources)
     plan = run.plan()
-    kinds = Kinds(plan.tasks, options.probabilities)
+    kinds = _kinds(options, plan)
     return [
         [Job(source, folder, fields.get(source), options.axes, kinds, moment) for source, moment in group]
         for group in _together(sources, plan, options.sequence, options.axes)
     ]
+
+
+def _kinds(options: PredictOptions, plan: Plan) -> Kinds:
+    """What is written. Raises UsageError for an option that none of the tasks has a use for."""
+    kinds = Kinds(plan.tasks, options.probabilities)
+    asked = any(output.asked for output in kinds.proofs)
+    sees_places = any(head.of == "pixels" for head in plan.network.heads)
+    for flag, is_idle in (
+        ("--probabilities", options.probabilities and not asked),
+        ("--fov", options.fov is not None and not sees_places),
+    ):
+        if is_idle:
+            raise UsageError(
+                "this option has no effect on what the run predicts",
+                where=flag,
+                received=f"a run for {' and '.join(plan.tasks)}",
+                fix=f"leave {flag} out",
+            )
+    return kinds
 
 
 def _predict(
