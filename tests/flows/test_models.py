@@ -48,7 +48,7 @@ def test_json_is_what_python_gets(capsys: Any) -> None:
 
 @pytest.mark.parametrize(
     ("words", "hint"),
-    [(["convgru_unet"], "did you mean 'conv_gru_unet'"), (["-o", "x.svg"], "name a preset")],
+    [(["convgru_unet"], "did you mean 'conv_gru_unet'"), (["-o", "x.svg"], "give NAME too")],
 )
 def test_bad_input(words: list[str], hint: str, capsys: Any, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)

@@ -161,9 +161,10 @@ def test_classes(run: Callable[..., Path], tmp_path: Path) -> None:
     save(tmp_path / "in/a.png", squares(7))
     save(tmp_path / "in/b.png", squares(2))
     out = tmp_path / "out"
+    model = run("classification")
     with pytest.raises(UsageError, match="--probabilities"):  # they are in classes.csv
-        predict(run("classification"), tmp_path / "in", output=out, probabilities=True)
-    predict(run("classification"), tmp_path / "in", output=out)
+        predict(model, tmp_path / "in", output=out, probabilities=True)
+    predict(model, tmp_path / "in", output=out)
     assert files(out) == {"objects/a.json", "objects/b.json", "classes.csv", "predictions.json"}
     assert table(out / "classes.csv") == [
         {"image": "a", "class": "busy", "probability_calm": "0.125", "probability_busy": "0.875"},
