@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.plan import Augmentation
-from reunet.planning.choice import Choice
+from reunet.planning.decision import Decision
 from reunet.planning.resolution import ANISOTROPIC
 
 UPRIGHT = 0.08
@@ -17,7 +17,7 @@ ANGLE = 30.0
 
 def choose_augmentation(
     fingerprint: Fingerprint, spacing: tuple[float, ...] | None, *, whole: bool
-) -> Choice[Augmentation]:
+) -> Decision[Augmentation]:
     """Changes for volumes, for images, or for images of which only the class is told, which are seen `whole`.
 
     spacing: of the plan.
@@ -27,13 +27,13 @@ def choose_augmentation(
         augmentation = Augmentation(
             flip_vertical=False, rotation=10.0, scale=(0.85, 1.15), shear=0.05, geometry_probability=0.8
         )
-        return Choice(augmentation, {"augmentation": why})
+        return Decision(augmentation, {"augmentation": why})
     if fingerprint.rank == 3 and spacing is not None:
         return _of_volumes(fingerprint, spacing)
     return _of_images(fingerprint)
 
 
-def _of_images(fingerprint: Fingerprint) -> Choice[Augmentation]:
+def _of_images(fingerprint: Fingerprint) -> Decision[Augmentation]:
     upright, sided = fingerprint.vertical_bias > UPRIGHT, fingerprint.horizontal_bias > UPRIGHT
     why = "flips and any rotation: no class prefers a place, so no direction is special"
     if upright or sided:
@@ -54,10 +54,10 @@ def _of_images(fingerprint: Fingerprint) -> Choice[Augmentation]:
         rotation=15.0 if upright or sided else 180.0,
         elastic=4.0 if few else 0.0,
     )
-    return Choice(augmentation, reasons)
+    return Decision(augmentation, reasons)
 
 
-def _of_volumes(fingerprint: Fingerprint, spacing: tuple[float, ...]) -> Choice[Augmentation]:
+def _of_volumes(fingerprint: Fingerprint, spacing: tuple[float, ...]) -> Decision[Augmentation]:
     """Mirroring where no class has a side, moderate angles, smaller ones across thick slices."""
     ratio = max(spacing) / sorted(spacing)[-2]
     tilt = ANGLE / ratio if ratio <= ANISOTROPIC else 0.0
@@ -82,4 +82,4 @@ def _of_volumes(fingerprint: Fingerprint, spacing: tuple[float, ...]) -> Choice[
         tilt=round(tilt, 1),
         elastic=2.0 if few else 0.0,
     )
-    return Choice(augmentation, reasons)
+    return Decision(augmentation, reasons)

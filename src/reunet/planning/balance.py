@@ -7,7 +7,7 @@ from math import ceil, sqrt
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.plan import LossSpec
 from reunet.errors import UsageError
-from reunet.planning.choice import Choice
+from reunet.planning.decision import Decision
 
 RARE = 0.01
 """Share of the labelled pixels below which a class is looked for more often."""
@@ -25,7 +25,7 @@ def balanced_weights(counts: tuple[int, ...]) -> tuple[float, ...]:
     return tuple(sum(counts) / (present * count) if count else 0.0 for count in counts)
 
 
-def choose_sampling(fingerprint: Fingerprint) -> Choice[tuple[float, ...]]:
+def choose_sampling(fingerprint: Fingerprint) -> Decision[tuple[float, ...]]:
     """How often patches are centred on each class: of a share f of the pixels sqrt(RARE / f) times as often
     where f is below RARE, as repeat factors of images are chosen by Gupta et al. 2019 (arXiv 1908.03195).
 
@@ -34,23 +34,25 @@ def choose_sampling(fingerprint: Fingerprint) -> Choice[tuple[float, ...]]:
     labels, fractions = fingerprint.labels, fingerprint.class_fraction
     rare = [i for i in labels.foreground if 0 < fractions[i] < RARE]
     if not rare or len(labels.foreground) < 2:
-        return Choice(())
+        return Decision(())
     weights = [round(sqrt(RARE / fractions[i]), 2) if i in rare else 1.0 for i in range(len(fractions))]
     why = (
         f"patches are centred on {', '.join(labels.names[i] for i in rare)} up to {max(weights):.1f} times "
         f"as often as on other classes: fewer than {RARE:.0%} of the labelled pixels each"
     )
-    return Choice(tuple(weights), {"class_sampling": why})
+    return Decision(tuple(weights), {"class_sampling": why})
 
 
-def choose_loss(fingerprint: Fingerprint, asked: str, spacing: tuple[float, ...] | None) -> Choice[LossSpec]:
+def choose_loss(
+    fingerprint: Fingerprint, asked: str, spacing: tuple[float, ...] | None
+) -> Decision[LossSpec]:
     """The loss that was asked for; cross-entropy and Dice unless it was. spacing: as of a plan.
 
     Raises UsageError for centre lines of what has no classes of pixels.
     """
     weights = balanced_weights(fingerprint.category_counts)
     if asked == "auto":
-        return Choice(LossSpec(category_weights=weights))
+        return Decision(LossSpec(category_weights=weights))
     if not {"masks", "instances"} & set(fingerprint.kinds):
         raise UsageError("this loss is for classes of pixels", where="--loss", received=asked)
     labels, shrunk = fingerprint.labels, 1.0 if spacing is None or len(spacing) == 3 else min(spacing)
@@ -62,4 +64,4 @@ def choose_loss(fingerprint: Fingerprint, asked: str, spacing: tuple[float, ...]
         "wide as they usually are"
     )
     loss = LossSpec(dice=0.5, cl_dice=0.5, thinning=steps, category_weights=weights)
-    return Choice(loss, {"loss.cl_dice": why})
+    return Decision(loss, {"loss.cl_dice": why})

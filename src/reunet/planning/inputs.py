@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.plan import InputSpec, Intensity
-from reunet.planning.choice import Choice
+from reunet.planning.decision import Decision
 
 DIFFERENT_LIGHT = 0.3
 """Standard deviations between the means of images that are lit differently."""
 
 
-def choose_input(fingerprint: Fingerprint, size: tuple[int, ...] | None) -> Choice[InputSpec]:
+def choose_input(fingerprint: Fingerprint, size: tuple[int, ...] | None) -> Decision[InputSpec]:
     """What images the run reads. size: that all are brought to where they are seen whole."""
     if fingerprint.rank == 3:
         intensity, why = _of_volumes(fingerprint)
@@ -21,7 +21,7 @@ def choose_input(fingerprint: Fingerprint, size: tuple[int, ...] | None) -> Choi
         reasons["input.grey_to_rgb"] = (
             "grey images are repeated to three channels, as some images are coloured"
         )
-    return Choice(
+    return Decision(
         InputSpec(channels=fingerprint.channels, grey_to_rgb=mixed, intensity=intensity, size=size), reasons
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.plan import ClipSpec
-from reunet.planning.choice import Choice
+from reunet.planning.decision import Decision
 from reunet.planning.resolution import times
 from reunet.planning.topology import MAX_POOLINGS
 from reunet.sampling.resize import size_at
@@ -28,7 +28,7 @@ LONGEST, SHORTEST = 128, 32
 
 def choose_patch(
     fingerprint: Fingerprint, spacing: tuple[float, ...] | None, clip: ClipSpec | None
-) -> Choice[tuple[int, ...]]:
+) -> Decision[tuple[int, ...]]:
     """The median image as the network sees it, as far as it may be that large.
 
     spacing, clip: of the plan.
@@ -43,10 +43,10 @@ def choose_patch(
         f"the median image is {seen[0]} x {seen[1]} pixels as the network sees it; patches are at most "
         f"{largest} a side, so that {purpose}, and multiples of {step}"
     )
-    return Choice(tuple(min(largest, -(-side // step) * step) for side in seen), {"patch": why})
+    return Decision(tuple(min(largest, -(-side // step) * step) for side in seen), {"patch": why})
 
 
-def _of_volumes(fingerprint: Fingerprint, spacing: tuple[float, ...]) -> Choice[tuple[int, ...]]:
+def _of_volumes(fingerprint: Fingerprint, spacing: tuple[float, ...]) -> Decision[tuple[int, ...]]:
     """The median volume, its longest side in mm shortened until MOST_VOXELS are not exceeded."""
     cases = [case for case in fingerprint.cases if case.split == "train"]
     sizes = [np.array(case.size) * (case.spacing or spacing) / spacing for case in cases]
@@ -58,10 +58,10 @@ def _of_volumes(fingerprint: Fingerprint, spacing: tuple[float, ...]) -> Choice[
         f"the median volume is {times(median)} voxels of {times(spacing)} mm; patches have at most "
         f"{MOST_VOXELS} voxels, so that there is time for many steps, and fit the poolings"
     )
-    return Choice(tuple(patch), {"patch": why})
+    return Decision(tuple(patch), {"patch": why})
 
 
-def choose_whole(fingerprint: Fingerprint) -> Choice[tuple[int, ...]]:
+def choose_whole(fingerprint: Fingerprint) -> Decision[tuple[int, ...]]:
     """The size that every image is brought to where networks only tell the class of an image, and see it
     whole: that of the median image, neither huge nor tiny.
     """
@@ -72,4 +72,4 @@ def choose_whole(fingerprint: Fingerprint) -> Choice[tuple[int, ...]]:
         f"every image is brought to {times(size)} pixels, about the proportions of the median "
         f"image ({times(median)}), and seen whole"
     )
-    return Choice(size, {"input.size": why})
+    return Decision(size, {"input.size": why})

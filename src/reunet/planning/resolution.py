@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from reunet.contracts.fingerprint import Fingerprint
-from reunet.planning.choice import Choice
+from reunet.planning.decision import Decision
 from reunet.tasks import task
 
 MOST_SHRUNK = 4
@@ -20,14 +20,14 @@ ANISOTROPIC = 3.0
 THICK_SLICES_PERCENTILE = 10
 
 
-def choose_spacing(fingerprint: Fingerprint, tasks: tuple[str, ...]) -> Choice[tuple[float, ...] | None]:
+def choose_spacing(fingerprint: Fingerprint, tasks: tuple[str, ...]) -> Decision[tuple[float, ...] | None]:
     """The `spacing` of the plan: of volumes in mm, of images in pixels of the file; None takes these as they
     are.
     """
     return _of_volumes(fingerprint) if fingerprint.rank == 3 else _of_images(fingerprint, tasks)
 
 
-def _of_images(fingerprint: Fingerprint, tasks: tuple[str, ...]) -> Choice[tuple[float, ...] | None]:
+def _of_images(fingerprint: Fingerprint, tasks: tuple[str, ...]) -> Decision[tuple[float, ...] | None]:
     """Chosen by the thinnest foreground class. With half the pixels per side the network sees four times as
     many patches in the same minutes, and of each four times as much.
     """
@@ -37,16 +37,16 @@ def _of_images(fingerprint: Fingerprint, tasks: tuple[str, ...]) -> Choice[tuple
     enough = max(task(name).pixels_across for name in tasks)
     factor = int(min(MOST_SHRUNK, thinnest // enough, min(fingerprint.median_size) // SMALLEST_SIDE))
     if factor < 2:
-        return Choice(None)
+        return Decision(None)
     why = (
         f"images are made {factor} times smaller, and predictions as large as before: the thinnest class is "
         f"about {thinnest:.0f} pixels across, of which {enough} show enough, and in the same "
         "minutes the network sees more images and more of each"
     )
-    return Choice((float(factor),) * fingerprint.rank, {"spacing": why})
+    return Decision((float(factor),) * fingerprint.rank, {"spacing": why})
 
 
-def _of_volumes(fingerprint: Fingerprint) -> Choice[tuple[float, ...]]:
+def _of_volumes(fingerprint: Fingerprint) -> Decision[tuple[float, ...]]:
     """The median of the training cases, as in nnU-Net; of thick slices the 10th percentile, but not below the
     other axes, since most volumes would otherwise have to be invented between their slices or lose some.
     """
@@ -68,7 +68,7 @@ def _of_volumes(fingerprint: Fingerprint) -> Choice[tuple[float, ...]]:
         else f"the median of the volumes (between {times(lowest)} and {times(highest)}); each is resampled "
         "to it, and its prediction back"
     )
-    return Choice(spacing, {"spacing": why})
+    return Decision(spacing, {"spacing": why})
 
 
 def times(sides: Iterable[float]) -> str:

@@ -1,4 +1,4 @@
-"""The rules in their order: from a fingerprint and the user's wishes to a plan, every choice with its why."""
+"""The rules in their order: from a fingerprint and the user's wishes to a plan, with a why for everything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reunet.contracts.sizes import valid_frames, valid_size
 from reunet.machine import has_cpu_bfloat16
 from reunet.planning.augmentation import choose_augmentation
 from reunet.planning.balance import choose_loss, choose_sampling
-from reunet.planning.choice import Choice
+from reunet.planning.decision import Decision
 from reunet.planning.inputs import choose_input
 from reunet.planning.patch import choose_patch, choose_whole
 from reunet.planning.request import PlanRequest
@@ -30,7 +30,7 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
     heads = Work(tasks.value, Classes(fingerprint.labels, fingerprint.categories)).heads(fingerprint.rank)
     tells_images = all(head.of == "image" for head in heads)
     whole = tells_images and clip.value is None and fingerprint.rank == 2
-    spacing = Choice(None) if whole else choose_spacing(fingerprint, tasks.value)
+    spacing = Decision(None) if whole else choose_spacing(fingerprint, tasks.value)
     patch = choose_whole(fingerprint) if whole else choose_patch(fingerprint, spacing.value, clip.value)
     strides = choose_strides(patch.value, spacing.value)
     networks = choose_networks(fingerprint, request, strides.value, heads)
@@ -39,19 +39,19 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
         window = window.model_copy(update={"frames": valid_frames(networks.value[0], window.frames)})
     width = choose_width(networks.value, (window.frames, *size) if window else size, request)
     network, batch = width.value
-    choices: dict[str, Choice[Any]] = {
+    decisions: dict[str, Decision[Any]] = {
         "tasks": tasks,
         "spacing": spacing,
-        "patch": Choice(size, patch.reasons),
-        "clip": Choice(window, clip.reasons),
-        "network": Choice(network, {**strides.reasons, **networks.reasons}),
-        "batch": Choice(batch, width.reasons),
+        "patch": Decision(size, patch.reasons),
+        "clip": Decision(window, clip.reasons),
+        "network": Decision(network, {**strides.reasons, **networks.reasons}),
+        "batch": Decision(batch, width.reasons),
         "loss": choose_loss(fingerprint, request.loss, spacing.value),
         "input": choose_input(fingerprint, size if whole else None),
-        "class_sampling": Choice(()) if whole else choose_sampling(fingerprint),
+        "class_sampling": Decision(()) if whole else choose_sampling(fingerprint),
         "augmentation": choose_augmentation(fingerprint, spacing.value, whole=whole),
         "schedule": choose_schedule(request),
-        "inference": Choice(Inference(tile=size), {"inference.tile": WHY_TILE}),
+        "inference": Decision(Inference(tile=size), {"inference.tile": WHY_TILE}),
         "precision": choose_precision(request),
     }
     plan = {
@@ -60,30 +60,31 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
         "categories": fingerprint.categories,
         "backend": request.backend,
         "seed": request.seed,
-        "reasons": {name: why for choice in choices.values() for name, why in choice.reasons.items()},
+        "reasons": {name: why for decision in decisions.values() for name, why in decision.reasons.items()},
     }
-    return Plan.parse(plan | {name: choice.value for name, choice in choices.items()}, where="plan")
+    return Plan.parse(plan | {name: decision.value for name, decision in decisions.items()}, where="plan")
 
 
-def _choose_tasks(fingerprint: Fingerprint, request: PlanRequest) -> Choice[tuple[str, ...]]:
+def _choose_tasks(fingerprint: Fingerprint, request: PlanRequest) -> Decision[tuple[str, ...]]:
     """What is learned, the main task first."""
     tasks = choose_tasks(request.task, fingerprint.kinds)
     if request.task != ("auto",) or len(fingerprint.kinds) < 2:
-        return Choice(tasks)
-    return Choice(tasks, {"tasks": f"the most specific of what is annotated: {', '.join(fingerprint.kinds)}"})
+        return Decision(tasks)
+    why = f"the most specific of what is annotated: {', '.join(fingerprint.kinds)}"
+    return Decision(tasks, {"tasks": why})
 
 
-def choose_schedule(request: PlanRequest) -> Choice[Schedule]:
+def choose_schedule(request: PlanRequest) -> Decision[Schedule]:
     """Budget and learning rate."""
     reasons = {"schedule": "AdamW, warm-up, then decay to zero exactly at the end of the budget"}
     settings = {**request.budget, "early_stop": 0, "validations": 10}
     if request.minutes is not None and request.minutes > 60:
         settings |= {"early_stop": 15, "validations": 40}
         reasons["schedule.early_stop"] = "a long training may end once 15 validations bring nothing new"
-    return Choice(Schedule.parse(settings, where="schedule"), reasons)
+    return Decision(Schedule.parse(settings, where="schedule"), reasons)
 
 
-def choose_precision(request: PlanRequest) -> Choice[Precision]:
+def choose_precision(request: PlanRequest) -> Decision[Precision]:
     """bfloat16 where the processor computes it natively and the backend can use it well."""
     precision: Precision = "float32"
     if request.backend != "tensorflow":
@@ -92,4 +93,4 @@ def choose_precision(request: PlanRequest) -> Choice[Precision]:
         precision, why = "bfloat16", "this processor multiplies it natively, about 1.3 times as fast"
     else:
         why = "this processor has no bfloat16 instructions"
-    return Choice(precision, {"precision": f"{precision}: {why}"})
+    return Decision(precision, {"precision": f"{precision}: {why}"})

@@ -6,7 +6,7 @@ from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.plan import ClipSpec
 from reunet.errors import PlanError
 from reunet.networks.presets import PRESETS, choose
-from reunet.planning.choice import Choice
+from reunet.planning.decision import Decision
 from reunet.planning.request import PlanRequest
 
 CLIP_FRAMES = 4
@@ -26,13 +26,13 @@ def needs_sequences(fingerprint: Fingerprint, where: str) -> None:
     )
 
 
-def choose_clip(fingerprint: Fingerprint, request: PlanRequest) -> Choice[ClipSpec | None]:
+def choose_clip(fingerprint: Fingerprint, request: PlanRequest) -> Decision[ClipSpec | None]:
     """For a network that sees time windows of CLIP_FRAMES frames, fewer where most sequences are shorter.
 
     Raises PlanError where no image belongs to a sequence.
     """
     if _asked_time(request) == "none":
-        return Choice(None)
+        return Decision(None)
     needs_sequences(fingerprint, f"preset {request.preset}" if request.network is None else "--init")
     usual = sorted(fingerprint.sequences)[len(fingerprint.sequences) // 2]
     frames = min(CLIP_FRAMES, usual)
@@ -42,7 +42,7 @@ def choose_clip(fingerprint: Fingerprint, request: PlanRequest) -> Choice[ClipSp
         "long enough to see what moves, short enough that a batch mixes places and times; `carry` above 1 "
         "would let a window go on from the one before"
     )
-    return Choice(ClipSpec(frames=frames, axis=fingerprint.axis or "T"), {"clip": why})
+    return Decision(ClipSpec(frames=frames, axis=fingerprint.axis or "T"), {"clip": why})
 
 
 def _asked_time(request: PlanRequest) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, prod
 
-from reunet.planning.choice import Choice
+from reunet.contracts.network import Shape
+from reunet.planning.decision import Decision
 
 MAX_POOLINGS = 4
 MIN_SIDE = 8
@@ -16,8 +17,6 @@ SMALLEST_MAP = 4
 
 SIMILAR = 2.0
 """Axes whose spacings differ by less than this factor are treated alike."""
-
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Topology:
     patch: Shape
 
 
-def choose_strides(patch: Shape, spacing: tuple[float, ...] | None) -> Choice[Topology]:
+def choose_strides(patch: Shape, spacing: tuple[float, ...] | None) -> Decision[Topology]:
     """Poolings for patches of images, or of volumes with voxels of `spacing`, as in a plan."""
     if len(patch) == 3 and spacing is not None:
         topology = choose_topology(spacing, patch)
@@ -40,12 +39,12 @@ def choose_strides(patch: Shape, spacing: tuple[float, ...] | None) -> Choice[To
             f"{len(topology.strides)} poolings: the deepest map of a patch keeps about {SMALLEST_MAP} voxels "
             "a side; an axis of thick slices is left alone until the pixels of a slice are as large"
         )
-        return Choice(topology, {"network.strides": why})
+        return Decision(topology, {"network.strides": why})
     poolings = 0
     while poolings < MAX_POOLINGS and min(patch) // 2 ** (poolings + 1) >= MIN_SIDE:
         poolings += 1
     why = f"{poolings} poolings: the deepest map of a patch keeps at least {MIN_SIDE} pixels a side"
-    return Choice(Topology(((2, 2),) * poolings, (), patch), {"network.strides": why})
+    return Decision(Topology(((2, 2),) * poolings, (), patch), {"network.strides": why})
 
 
 def choose_topology(spacing: tuple[float, ...], patch: Shape) -> Topology:

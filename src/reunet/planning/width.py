@@ -11,8 +11,8 @@ from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.errors import UsageError
 from reunet.machine import cores, has_cpu_bfloat16
 from reunet.networks.presets import PRESETS, configure
-from reunet.planning.choice import Choice
 from reunet.planning.cost import multiplications, training_bytes
+from reunet.planning.decision import Decision
 from reunet.planning.request import PlanRequest
 from reunet.planning.topology import Topology
 
@@ -31,7 +31,7 @@ BATCHES = {2: (4, 2, 1), 3: (2, 1)}
 
 def choose_networks(
     fingerprint: Fingerprint, request: PlanRequest, topology: Topology, heads: tuple[HeadSpec, ...]
-) -> Choice[list[NetworkConfig]]:
+) -> Decision[list[NetworkConfig]]:
     """The network in every width there may be, the widest first.
 
     Raises UsageError for a network that is not for such images, PlanError for an unknown one.
@@ -40,7 +40,7 @@ def choose_networks(
     if request.network is not None:
         _check_axes("--init", request.network.spatial_dims, rank)
         adapted = request.network.model_dump() | {"in_channels": fingerprint.channels, "heads": heads}
-        return Choice(
+        return Decision(
             [NetworkConfig.parse(adapted, where="network")],
             {"network": "the network of the run whose weights this training starts from"},
         )
@@ -65,7 +65,7 @@ def choose_networks(
     )
     levels, most = range(len(topology.strides) + 1), MOST_FILTERS[rank]
     widths = [tuple(min(width * 2**level, most) for level in levels) for width in WIDTHS[rank]]
-    return Choice(
+    return Decision(
         [configure(preset, **fields, normalisation="instance", filters=filters) for filters in widths],
         reasons,
     )
@@ -84,27 +84,27 @@ def _check_axes(option: str, network: int, images: int) -> None:
 
 def choose_width(
     networks: list[NetworkConfig], patch: tuple[int, ...], request: PlanRequest
-) -> Choice[tuple[NetworkConfig, int]]:
+) -> Decision[tuple[NetworkConfig, int]]:
     """The widest of `networks` that the budget allows, and how many patches are a batch.
 
     patch: with the number of frames in front where there is time. Raises UsageError when not even the last
     network fits into memory with one patch.
     """
-    by_time = _within_time(networks, patch, request) if len(networks) > 1 else Choice(networks)
+    by_time = _within_time(networks, patch, request) if len(networks) > 1 else Decision(networks)
     by_memory = _within_memory(by_time.value, patch, request.memory)
-    return Choice(by_memory.value, {**by_time.reasons, **by_memory.reasons})
+    return Decision(by_memory.value, {**by_time.reasons, **by_memory.reasons})
 
 
 def _within_time(
     networks: list[NetworkConfig], patch: tuple[int, ...], request: PlanRequest
-) -> Choice[list[NetworkConfig]]:
+) -> Decision[list[NetworkConfig]]:
     """From the widest on that still sees WANTED_PATCHES patches in the time there is."""
     minutes = request.budget.get("minutes")
     if minutes is None:
         width = DEFAULT_WIDTH[networks[0].spatial_dims]
         why = f"{width} at full resolution, doubled per level: no time limit was given"
         index = [network.filters[0] for network in networks].index(width)
-        return Choice(networks[index:], {"network.filters": why})
+        return Decision(networks[index:], {"network.filters": why})
     power = MULTIPLICATIONS_PER_CORE_SECOND * cores() * (1.0 if has_cpu_bfloat16() else 0.5)
     patches = [minutes * 60 * power / multiplications(network, patch) for network in networks]
     wanted = WANTED_PATCHES[len(patch)]
@@ -114,12 +114,12 @@ def _within_time(
         f"{cores()} cores this width sees about {patches[index]:.0f} patches; fewer than {wanted} "
         "would be too few"
     )
-    return Choice(networks[index:], {"network.filters": why})
+    return Decision(networks[index:], {"network.filters": why})
 
 
 def _within_memory(
     networks: list[NetworkConfig], patch: tuple[int, ...], allowed: int
-) -> Choice[tuple[NetworkConfig, int]]:
+) -> Decision[tuple[NetworkConfig, int]]:
     """The first of `networks` that fits into memory, in bytes, with one of BATCHES."""
     needed = 0
     for network, batch in product(networks, BATCHES[len(patch)]):
@@ -141,4 +141,4 @@ def _within_memory(
         f"small, since the number of steps counts when minutes are few; with {batch} patches training needs "
         f"about {needed / 1e9:.1f} GB, {allowed / 1e9:.1f} GB are allowed"
     )
-    return Choice((network, batch), reasons)
+    return Decision((network, batch), reasons)

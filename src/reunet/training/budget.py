@@ -44,7 +44,7 @@ def time_steps(step: Callable[[int], object]) -> float:
 
 
 @dataclass(frozen=True)
-class TimePlan:
+class Spending:
     """How the seconds that are left are spent.
 
     steps: training steps. validations: how often the held-out cases are predicted.
@@ -56,7 +56,7 @@ class TimePlan:
     share_of_cases: float
 
 
-def spend(seconds: float, costs: Costs, wanted_validations: int) -> TimePlan:
+def spend(seconds: float, costs: Costs, wanted_validations: int) -> Spending:
     """Divide `seconds` between steps and validations (at most VALIDATION_SHARE for these)."""
     allowed = max(seconds * VALIDATION_SHARE, 1e-3)
     affordable = allowed / max(costs.validation_s, 1e-6)
@@ -66,7 +66,7 @@ def spend(seconds: float, costs: Costs, wanted_validations: int) -> TimePlan:
     else:
         validations, share = fewest, affordable / fewest
     left = seconds - RESERVE_S - validations * share * costs.validation_s
-    return TimePlan(max(1, int(left / costs.step_s)), validations, share)
+    return Spending(max(1, int(left / costs.step_s)), validations, share)
 
 
 class Pace:

@@ -57,7 +57,8 @@ def read_run(contest: Contest, entry: Entry, seed: int) -> ComparedRun:
 def summarise(contest: Contest, runs: Sequence[ComparedRun], failures: dict[str, str]) -> CompareResult:
     """The differences between the networks, from the trainings that are finished."""
     units = image_units(contest)
-    found = [pair for pair in pairs_of(contest.entries) if all(any(r.entry == e for r in runs) for e in pair)]
+    finished = {run.entry for run in runs}
+    found = [pair for pair in pairs_of(contest.entries) if finished.issuperset(pair)]
     pairs = [difference(runs, pair, units) for pair in found]
     return CompareResult(
         contest.output,
@@ -70,9 +71,9 @@ def summarise(contest: Contest, runs: Sequence[ComparedRun], failures: dict[str,
 
 def pairs_of(entries: Sequence[Entry]) -> list[tuple[str, str]]:
     """What is compared with what: every network with the first one, and a recurrent one with its control."""
-    pairs = [
-        (entry.name, entries[0].name) for entry in entries[1:] if entry != Entry(entries[0].preset, True)
-    ]
+    first, *others = entries
+    own = Entry(first.preset, control=True)
+    pairs = [(other.name, first.name) for other in others if other != own]
     for entry in entries:
         control = Entry(entry.preset, control=True)
         if not entry.control and control in entries and (entry.name, control.name) not in pairs:

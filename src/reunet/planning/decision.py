@@ -1,4 +1,4 @@
-"""A choice of the planner and its reason, as one value."""
+"""A decision of the planner: what was chosen and why, as one value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True)
-class Choice(Generic[T_co]):
+class Decision(Generic[T_co]):
     """What was chosen, and for each field of the plan that it settles a sentence on why.
 
     reasons: by the name of the field, such as `network.filters`; none where there was nothing to choose.
