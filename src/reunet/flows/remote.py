@@ -109,13 +109,7 @@ def predict_on(
 
     def spread(verb: str, do: Callable[[T, Predictor], R], items: Sequence[T]) -> Sequence[R]:
         progress.start(f"{verb} {name}, parts", len(items))
-        found: dict[int, R] = {}
-        for number, result in cluster.run(partial(_on_worker, engine, do), items):
-            if isinstance(result, ClusterError):
-                raise result
-            found[number] = result
-            progress.advance(1)
-        return [found[number] for number in range(len(items))]
+        return cluster.all_of(partial(_on_worker, engine, do), items, lambda *_: progress.advance(1))
 
     here = Worker(predictor, max_memory, spread=spread)
     for number in sorted(large):
@@ -155,17 +149,15 @@ def score_on(
     """
     progress.start(f"evaluating {described[2]}", len(cases))
     groups = [[cases[number] for number in numbers] for numbers in sequences(cases)]
-    found: dict[int, Collected] = {}
-    for number, scores in cluster.run(partial(_score, engine, described), groups):
-        if isinstance(scores, ClusterError):
-            raise scores
-        found[number] = scores
+
+    def noted(number: int, scores: Collected) -> None:
         for name, reason in scores.failures.items():
             progress.message(f"{name}: {reason}")
         progress.advance(len(groups[number]))
-    whole = found[0]
-    for number in range(1, len(groups)):
-        whole.merge(found[number])
+
+    whole, *others = cluster.all_of(partial(_score, engine, described), groups, noted)
+    for scores in others:
+        whole.merge(scores)
     return whole
 
 

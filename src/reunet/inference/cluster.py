@@ -147,6 +147,21 @@ class Cluster:
         finally:
             self._client.cancel(list(waiting), force=True)
 
+    def all_of(
+        self, function: Callable[[T], R], items: Sequence[T], noted: Callable[[int, R], None]
+    ) -> list[R]:
+        """The results for all items in their order; `noted` gets each with its number as it comes.
+
+        Raises what `run` does, and ClusterError for an item that several workers died of.
+        """
+        found: dict[int, R] = {}
+        for number, result in self.run(function, items):
+            if isinstance(result, ClusterError):
+                raise result
+            found[number] = result
+            noted(number, result)
+        return [found[number] for number in range(len(items))]
+
     def _result(self, future: Any) -> Any:
         from distributed import KilledWorker
 

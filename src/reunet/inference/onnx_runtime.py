@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from reunet.backend import import_extra, import_openvino
-from reunet.errors import ModelFileError
 from reunet.inference.onnx_graph import onnx_model
-from reunet.inference.openvino_runtime import AFTER
+from reunet.inference.openvino_runtime import AFTER, explained
 from reunet.inference.runtime import StateShapes
 
 
@@ -32,15 +31,8 @@ class ONNXRuntime:
 
     def __init__(self, model: Path, threads: int | None = None) -> None:
         onnxruntime = import_extra("onnxruntime", "onnx", "--engine")
-        try:
+        with explained(model):
             graph = import_openvino().Core().read_model(model)
-        except RuntimeError as cause:
-            raise ModelFileError(
-                "the engine of this run cannot be loaded",
-                where=model,
-                received=str(cause).strip().splitlines()[-1],
-                fix="copy the run folder again from its source, or use --engine keras",
-            ) from cause
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = threads or 0

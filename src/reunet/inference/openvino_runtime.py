@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,20 @@ def native_bf16() -> bool:
     core = ov.Core()
     preferred = core.get_property("CPU", "INFERENCE_PRECISION_HINT")
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") and preferred == ov.Type.bf16
+
+
+@contextmanager
+def explained(model: Path) -> Iterator[None]:
+    """Raise ModelFileError for what OpenVINO raises at a file of a run."""
+    try:
+        yield
+    except RuntimeError as cause:
+        raise ModelFileError(
+            "OpenVINO cannot load the engine of this run",
+            where=model,
+            received=str(cause).strip().splitlines()[-1],
+            fix="copy the run folder again from its source, or use --engine keras",
+        ) from cause
 
 
 class OpenVINORuntime:
@@ -55,7 +70,7 @@ class OpenVINORuntime:
                 fix="use --precision f32 or auto",
             )
         self.precision = precision
-        try:
+        with explained(model):
             core = ov.Core()
             graph = core.read_model(model)
             graph.reshape({port: _static_shape(port, tile) for port in graph.inputs})
@@ -64,13 +79,6 @@ class OpenVINORuntime:
             if threads is not None:  # others are at work here: all of them would be pinned to the first cores
                 options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
             self._compiled = core.compile_model(graph, "CPU", options)
-        except RuntimeError as cause:
-            raise ModelFileError(
-                "OpenVINO cannot load the engine of this run",
-                where=model,
-                received=str(cause).strip().splitlines()[-1],
-                fix="copy the run folder again from its source, or use --engine keras",
-            ) from cause
         self._heads = [output.get_any_name().removesuffix(AFTER) for output in self._compiled.outputs]
         inputs = {port.get_any_name(): tuple(port.shape[1:]) for port in self._compiled.inputs}
         self.states: StateShapes = {name: shape for name, shape in inputs.items() if name != "image"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from math import ceil, prod
 from typing import Any
@@ -91,7 +91,7 @@ class SequencePredictor:
         sizes: list[tuple[int, ...]] = []
         inputs = self._inputs(frames, where, sizes)
         if self.plan.network.causal:
-            views = [_Steps(self, axes) for axes in self._views]
+            views = [self._steps(axes) for axes in self._views]
             results: Iterator[Heads] = (mean_of([view(pixels) for view in views]) for pixels in inputs)
         else:
             results = self._in_windows(inputs, count, where)
@@ -173,6 +173,26 @@ class SequencePredictor:
         frames = [{head: values[number] for head, values in split.items()} for number in range(count)]
         return [self.work.flipped(frame, axes) for frame in frames]
 
+    def _steps(self, axes: tuple[int, ...]) -> Callable[[np.ndarray], Heads]:
+        """A function from one frame (H, W, C) after the other to what the network says of it, mirrored along
+        `axes` before and after; it carries the states of each tile along.
+        """
+        carried: list[dict[str, np.ndarray]] = []  # per group of tiles, which come in the same order
+
+        def step(pixels: np.ndarray) -> Heads:
+            before = iter(carried[:])
+            carried.clear()
+
+            def network(tiles: np.ndarray) -> Heads:
+                states = next(before, None) or first_states(self.runtime, len(tiles))
+                outputs = dict(self.runtime.step(tiles, states))
+                carried.append({name: outputs.pop(name) for name in self.runtime.states})
+                return outputs
+
+            return self.work.flipped(self.tiled(network, np.flip(pixels, axes), self.batch), axes)
+
+        return step
+
     def tiled(self, network: Network, image: np.ndarray, batch: int) -> Heads:
         """A frame, or the frames of a window as channels, tile by tile through `network`."""
         return predict_tiled(network, image, tiling_of(self.plan, batch))
@@ -204,32 +224,6 @@ class Stream:
         except Exception:
             self.reset()  # a generator that raised is at its end
             raise
-
-
-class _Steps:
-    """One frame after the other through the tiles of an image, with the states of each tile.
-
-    axes: of the frame that are mirrored before and after. Called with (H, W, C); gives what the network says.
-    """
-
-    def __init__(self, predictor: SequencePredictor, axes: tuple[int, ...]) -> None:
-        self._predictor, self._axes = predictor, axes
-        self._states: list[dict[str, np.ndarray]] = []  # per group of tiles, which come in the same order
-        self._group = 0
-
-    def __call__(self, pixels: np.ndarray) -> Heads:
-        self._group = 0
-        heads = self._predictor.tiled(self._network, np.flip(pixels, self._axes), self._predictor.batch)
-        return self._predictor.work.flipped(heads, self._axes)
-
-    def _network(self, tiles: np.ndarray) -> dict[str, np.ndarray]:
-        runtime = self._predictor.runtime
-        if self._group == len(self._states):
-            self._states.append(first_states(runtime, len(tiles)))
-        outputs = dict(runtime.step(tiles, self._states[self._group]))
-        self._states[self._group] = {name: outputs.pop(name) for name in runtime.states}
-        self._group += 1
-        return outputs
 
 
 def first_states(runtime: StepRuntime, count: int) -> dict[str, np.ndarray]:

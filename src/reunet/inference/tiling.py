@@ -199,7 +199,7 @@ def predict_slabs(
         outputs: Iterator[list[tuple[Size, Outputs]]] = _outputs(network, groups)
     else:
         outputs = ahead(_outputs(network, ahead(groups)))
-    return _blended(outputs, axes, tiling.outputs, part, core or part, image.size)
+    return _Blend(axes, tiling.outputs, part, core or part, image.size).slabs(outputs)
 
 
 def _groups(
@@ -280,23 +280,6 @@ def mirrored(first: int, stop: int, size: int) -> np.ndarray:
     return np.where(positions < size, positions, 2 * (size - 1) - positions)
 
 
-def _blended(
-    outputs: Iterator[list[tuple[Size, Outputs]]],
-    axes: Sequence[Axis],
-    side: Size,
-    part: Slices,
-    core: Slices,
-    size: Size,
-) -> Iterator[Slab]:
-    blend, row = _Blend(axes, side, part, core, size), -1
-    for place, heads in chain.from_iterable(outputs):
-        if place[0] != row:
-            row = place[0]
-            yield from blend.done(axes[0].starts[row])
-        blend.add(place, heads)
-    yield from blend.done(part[0].stop)
-
-
 class _Blend:
     """Adds up tiles, weighted, as they come; holds the rows of the part that further tiles may touch.
 
@@ -312,7 +295,17 @@ class _Blend:
         self._shape = (min(side[0], rows), *others)
         self._tiles = np.float32(prod(len(axis.starts) for axis in axes))
 
-    def add(self, place: Size, heads: Outputs) -> None:
+    def slabs(self, outputs: Iterator[list[tuple[Size, Outputs]]]) -> Iterator[Slab]:
+        """The whole part, from what the network says of the tiles by their places in the grid."""
+        row = -1
+        for place, heads in chain.from_iterable(outputs):
+            if place[0] != row:
+                row = place[0]
+                yield from self._done(self._axes[0].starts[row])
+            self._add(place, heads)
+        yield from self._done(self._left[0].stop)
+
+    def _add(self, place: Size, heads: Outputs) -> None:
         """What the network says of the tile at a place of the grid."""
         start = tuple(axis.starts[i] for axis, i in zip(self._axes, place, strict=True))
         tile = placed(start, self._side)
@@ -329,7 +322,7 @@ class _Blend:
                 self._sums[head] = np.zeros((*self._shape, output.shape[-1]), np.float32)
             self._sums[head][into] += _weighted(output[local], weights)
 
-    def done(self, up_to: int) -> Iterator[Slab]:
+    def _done(self, up_to: int) -> Iterator[Slab]:
         """The rows before that one, if there are new ones: no further tile touches them."""
         rows, *others = self._left
         count = min(up_to, rows.stop) - rows.start

@@ -39,11 +39,11 @@ class ImageHeader:
     size: tuple[int, ...]
     channels: int
     dtype: str
-    pages: int
-    axes: str
-    spacing: tuple[float, ...] | None
-    palette: bool
-    lossy: bool
+    pages: int = 1
+    axes: str = ""
+    spacing: tuple[float, ...] | None = None
+    palette: bool = False
+    lossy: bool = False
     affine: np.ndarray | None = field(default=None, compare=False)
 
     def as_json(self) -> dict[str, Any]:

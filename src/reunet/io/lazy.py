@@ -106,7 +106,14 @@ def _coloured(pixels: np.ndarray, path: Path) -> np.ndarray:
     return shown if shown.ndim == 3 else shown[..., None]
 
 
-def _of_array(array: Any, path: Path, rank: int, names: str, chunk: tuple[int, ...]) -> LazyImage:
+def _of_array(
+    array: Any,
+    path: Path,
+    rank: int,
+    names: str,
+    chunk: tuple[int, ...],
+    spacing: tuple[float, ...] | None = None,
+) -> LazyImage:
     """Of anything that has a shape and a dtype and is sliced like an array; `names` are those of its axes."""
     shape = tuple(int(side) for side in array.shape)
     space = "ZYX"[-rank:]
@@ -135,11 +142,8 @@ def _of_array(array: Any, path: Path, rank: int, names: str, chunk: tuple[int, .
         size=tuple(shape[names.index(name)] for name in space),
         channels=channels,
         dtype=str(np.dtype(array.dtype)),
-        pages=1,
         axes=names,
-        spacing=None,
-        palette=False,
-        lossy=False,
+        spacing=spacing,
     )
     return LazyImage(header, tuple(chunk[names.index(name)] for name in space), read)
 
@@ -218,8 +222,7 @@ def _zarr(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImag
         )
     if "Blosc" in str(array.compressors) and array.shards is None:
         array = _WholeChunks(array, path)
-    image = _of_array(array, path, rank, names, tuple(array.chunks))
-    return replace(image, header=replace(image.header, spacing=spacing))
+    return _of_array(array, path, rank, names, tuple(array.chunks), spacing)
 
 
 class _WholeChunks:

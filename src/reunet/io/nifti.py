@@ -67,11 +67,8 @@ def nifti_header(path: Path, file: BinaryIO) -> ImageHeader:
         size=tuple(np.array(size)[_order(affine)].tolist()),
         channels=channels,
         dtype=str(header.get_data_dtype()),
-        pages=1,
         axes=axes,
         spacing=spacing if stated else None,
-        palette=False,
-        lossy=False,
         affine=turned,
     )
 
