@@ -12,7 +12,6 @@ from PIL import Image
 
 from reunet.cli import main
 from reunet.errors import ModelFileError, PlanError, StorageError
-from reunet.flows.predict import outputs
 from reunet.flows.predict import predict as flow
 from reunet.flows.predict.predict import predict
 from reunet.inference.load import load
@@ -134,14 +133,17 @@ def test_a_failed_image_keeps_no_old_result(run: Path, images: Path, tmp_path: P
     assert results(out) == {"masks/a_good.png", "overlays/a_good.png", "probabilities/a_good.npy"}
 
 
-@pytest.mark.parametrize("fails", ["write_mask", "write_picture", "overlay"])
+@pytest.mark.parametrize(
+    "fails",
+    ["tasks.semantic.outputs.write_mask", "flows.predict.outputs.write_picture", "tasks.semantic.overlay"],
+)
 def test_results_are_whole_or_absent(
     run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
     def full(*_: object) -> None:
         raise StorageError("could not write a file: no space left on device")
 
-    monkeypatch.setattr(outputs, fails, full)
+    monkeypatch.setattr(f"reunet.{fails}", full)
     with pytest.raises(StorageError, match="no space"):
         predict(run, images / "a_good.png", output=tmp_path / "out", probabilities=True)
     assert results(tmp_path / "out") == set()
