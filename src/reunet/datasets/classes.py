@@ -64,19 +64,17 @@ def read_classes(path: Path) -> LabelMap:
     if text.lstrip()[:1] in ("[", "{"):
         data = read_json(path)
         return from_facts(data if isinstance(data, dict) else {"classes": data}, path)
-    ids, names, ignore = [], [], None
+    entries, facts = [], {}
     for number, row in _rows(text):
         if len(row) != 2 or not _NUMBER.fullmatch(row[0]):
             raise UsageError(
                 f"line {number} is not understood", where=path, expected="id,name", received=",".join(row)
             )
         if row[1].lower() == "ignore":
-            ignore = int(row[0])
+            facts["ignore_index"] = int(row[0])
         else:
-            ids.append(int(row[0]))
-            names.append(row[1])
-    entries = [{"id": i, "name": name} for i, name in zip(ids, names, strict=True)]
-    return from_facts({"classes": entries, "ignore_index": ignore}, path)
+            entries.append({"id": int(row[0]), "name": row[1]})
+    return from_facts({"classes": entries, **facts}, path)
 
 
 def read_colors(path: Path) -> LabelMap:

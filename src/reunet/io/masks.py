@@ -262,15 +262,9 @@ def _name_value(value: int, rgb: bool) -> str:
 
 
 def _describe(labels: LabelMap) -> str:
-    if labels.encoding == "rgb":
-        parts = [f"{entry.color} {entry.name}" for entry in labels.classes]
-        parts += [] if labels.ignore_color is None else [f"{labels.ignore_color} unlabelled"]
-    else:
-        names = (*labels.names, "")
-        parts = [
-            f"{value} {'unlabelled' if i == IGNORE else names[i]}" for value, i in mask_values(labels).items()
-        ]
-    return some_of(parts, 12)
+    rgb, names = labels.encoding == "rgb", dict(enumerate(labels.names)) | {IGNORE: "unlabelled"}
+    values = mask_values(labels).items()
+    return some_of([f"{_name_value(value, rgb)} {names[i]}" for value, i in values], 12)
 
 
 def to_values(indices: np.ndarray, labels: LabelMap, path: Path) -> np.ndarray:
