@@ -16,10 +16,10 @@ from reunet.datasets.reading import CaseReader, content_hash
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import Splits
 from reunet.errors import DataError, ReunetError
+from reunet.flows.evaluate.dataset_classes import labels_of_dataset
 from reunet.flows.evaluate.given_results import evaluate_given
 from reunet.flows.evaluate.held_out import SEEN_ALREADY, context_of
 from reunet.flows.evaluate.labelled import labelled_cases, loaders_of
-from reunet.flows.evaluate.mask_values import labels_of_dataset
 from reunet.flows.evaluate.scoring import (
     evaluation_of,
     refuse_existing,
