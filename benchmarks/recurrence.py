@@ -22,7 +22,7 @@ from reunet.contracts.options import DataOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import ComparedRun, PairedDifference
 from reunet.flows.compare.compare import train_and_score
-from reunet.flows.compare.contest import Contest, make_plans, parse_entries
+from reunet.flows.compare.contest import Contest, make_plans, parse_contenders
 from reunet.flows.compare.standings import difference, image_units, pairs_of, read_run
 from reunet.planning import PlanRequest
 
@@ -57,7 +57,7 @@ def contest_of(name: str, data: Path) -> Contest:
     return Contest(
         data=data / name,
         options=DataOptions(),
-        entries=parse_entries(",".join(RACES[name].entries)),
+        contenders=parse_contenders(",".join(RACES[name].entries)),
         seeds=RACES[name].seeds,
         request=PlanRequest(minutes=MINUTES),
         split="test",
@@ -123,7 +123,8 @@ def video_scores(name: str) -> dict[str, list[dict[str, float]]]:
 def differences(name: str) -> list[PairedDifference]:
     """The paired differences of a race, as far as it has gone."""
     runs, units = lines_of(name)
-    found = [difference(runs, pair, units) for pair in pairs_of(parse_entries(",".join(RACES[name].entries)))]
+    contenders = parse_contenders(",".join(RACES[name].entries))
+    found = [difference(runs, pair, units) for pair in pairs_of(contenders)]
     return [pair for pair in found if pair is not None]
 
 

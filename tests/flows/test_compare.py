@@ -26,7 +26,7 @@ from reunet.contracts.results import ComparedRun
 from reunet.contracts.run import RunFolder
 from reunet.errors import InterruptedRunError, TrainingError
 from reunet.flows.compare import compare as room
-from reunet.flows.compare.contest import Contest, Entry, parse_entries
+from reunet.flows.compare.contest import Contender, Contest, parse_contenders
 from reunet.flows.compare.standings import difference, image_units, pairs_of, table
 from reunet.metrics.bootstrap import crossed_interval
 from reunet.planning import PlanRequest
@@ -220,9 +220,9 @@ def test_only_a_finished_training_is_scored_on_the_test_images(
 
 
 def test_what_is_compared_with_what() -> None:
-    assert pairs_of(parse_entries("unet,resunet")) == [("resunet", "unet")]
-    assert pairs_of(parse_entries("r2unet,control")) == [("r2unet", "r2unet:control")]
-    assert pairs_of((Entry("unet"), Entry("r2unet"), Entry("r2unet", control=True))) == [
+    assert pairs_of(parse_contenders("unet,resunet")) == [("resunet", "unet")]
+    assert pairs_of(parse_contenders("r2unet,control")) == [("r2unet", "r2unet:control")]
+    assert pairs_of((Contender("unet"), Contender("r2unet"), Contender("r2unet", control=True))) == [
         ("r2unet", "unet"),
         ("r2unet:control", "unet"),
         ("r2unet", "r2unet:control"),
@@ -277,7 +277,7 @@ def test_frames_in_time_are_drawn_in_blocks_of_their_own_split(
     (tmp_path / "sequences.json").write_text(json.dumps(entries))
     for split, expected in count.items():
         request = PlanRequest(steps=1)
-        compared = parse_entries("unet,resunet")
+        compared = parse_contenders("unet,resunet")
         contest = Contest(tmp_path, DataOptions(), compared, 1, request, split, tmp_path / "out")
         assert len(set(image_units(contest).values())) == expected
 

@@ -1,1 +1,1 @@
-"""`reunet compare`: `compare.py` is the verb; the other files train the entries and rank them."""
+"""`reunet compare`: `compare.py` is the verb; the other files train the contenders and rank them."""

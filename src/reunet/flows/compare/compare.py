@@ -10,7 +10,14 @@ from reunet.backend import choose_backend, use_backend
 from reunet.contracts.options import CompareOptions, DataOptions, EvaluateOptions, verb
 from reunet.contracts.results import ComparedRun, CompareResult
 from reunet.errors import InterruptedRunError, ReunetError, TrainingError
-from reunet.flows.compare.contest import Contest, Entry, is_scored, make_plans, parse_entries, settings_file
+from reunet.flows.compare.contest import (
+    Contender,
+    Contest,
+    is_scored,
+    make_plans,
+    parse_contenders,
+    settings_file,
+)
 from reunet.flows.compare.standings import read_run, summarise, write_standings
 from reunet.flows.evaluate.evaluate import evaluate
 from reunet.flows.plan import check_wishes
@@ -44,11 +51,11 @@ def compare(options: CompareOptions) -> CompareResult:
         failures: dict[str, str] = {}
         turns = contest.order()
         progress.start("comparing", len(turns))
-        for entry, seed in turns:
-            name = f"{entry.name}, seed {seed}"
+        for contender, seed in turns:
+            name = f"{contender.name}, seed {seed}"
             try:
-                train_and_score(contest, entry, seed, progress)
-                runs.append(read_run(contest, entry, seed))
+                train_and_score(contest, contender, seed, progress)
+                runs.append(read_run(contest, contender, seed))
                 write_standings(summarise(contest, runs, failures), settings)
                 score = "undefined" if runs[-1].dice is None else f"{runs[-1].dice:.4f}"
                 progress.message(f"{name}: Dice {score} on {contest.split}")
@@ -77,15 +84,15 @@ def _contest(options: CompareOptions) -> Contest:
         max_memory=options.max_memory,
     )
     check_wishes(request)
-    entries = parse_entries(options.presets)
-    return Contest(options.data, options, entries, options.seeds, request, options.split, options.output)
+    contenders = parse_contenders(options.presets)
+    return Contest(options.data, options, contenders, options.seeds, request, options.split, options.output)
 
 
-def train_and_score(contest: Contest, entry: Entry, seed: int, progress: Progress) -> None:
+def train_and_score(contest: Contest, contender: Contender, seed: int, progress: Progress) -> None:
     """Train one network, or go on with its training, and score it; nothing where that has been done."""
-    if contest.is_finished(entry, seed):
+    if contest.is_finished(contender, seed):
         return
-    run, plan = contest.run(entry, seed), contest.plan_file(entry, seed)
+    run, plan = contest.run(contender, seed), contest.plan_file(contender, seed)
     if not is_scored(run, "val"):  # which is the last thing that a training does
         how = ["--plan", str(plan)]
         if any(run.checkpoints.glob("[0-9]*")):
@@ -93,7 +100,7 @@ def train_and_score(contest: Contest, entry: Entry, seed: int, progress: Progres
         elif run.plan_file.is_file():
             how.append("--overwrite")
         words = ["train", *data_words(contest), "-o", str(run.path), *how]
-        run_process(words, f"{entry.name}-{seed}", progress)
+        run_process(words, f"{contender.name}-{seed}", progress)
     if contest.split != "val":
         known = DataOptions.OPTIONS.keys() & EvaluateOptions.OPTIONS.keys()
         options = {name: getattr(contest.options, name) for name in known}

@@ -1,4 +1,4 @@
-"""What a comparison is: its entries, settings, folders and the plans its trainings follow."""
+"""What a comparison is: its contenders, settings, folders and the plans its trainings follow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reunet.storage import read_json, write_json
 
 
 @dataclass(frozen=True)
-class Entry:
+class Contender:
     """A network that takes part: a preset, or the control of a recurrent one at equal parameters."""
 
     preset: str
@@ -41,34 +41,34 @@ class Contest:
 
     data: Path | None
     options: DataOptions
-    entries: tuple[Entry, ...]
+    contenders: tuple[Contender, ...]
     seeds: int
     request: PlanRequest
     split: Literal["val", "test"]
     output: Path
 
-    def run(self, entry: Entry, seed: int) -> RunFolder:
+    def run(self, contender: Contender, seed: int) -> RunFolder:
         """The folder of one training."""
-        return RunFolder(self.output / "runs" / f"{entry.folder}-{seed}")
+        return RunFolder(self.output / "runs" / f"{contender.folder}-{seed}")
 
-    def plan_file(self, entry: Entry, seed: int) -> Path:
+    def plan_file(self, contender: Contender, seed: int) -> Path:
         """The plan that one training follows."""
-        return self.output / "plans" / f"{entry.folder}-{seed}.json"
+        return self.output / "plans" / f"{contender.folder}-{seed}.json"
 
-    def is_finished(self, entry: Entry, seed: int) -> bool:
+    def is_finished(self, contender: Contender, seed: int) -> bool:
         """Whether one training has been scored."""
-        return is_scored(self.run(entry, seed), self.split)
+        return is_scored(self.run(contender, seed), self.split)
 
-    def order(self) -> list[tuple[Entry, int]]:
-        """Seed by seed, each beginning with another entry: a machine that slows down then hits all alike."""
+    def order(self) -> list[tuple[Contender, int]]:
+        """Seed by seed, each beginning with another one: a machine that slows down then hits all alike."""
         turns = []
         for seed in range(self.seeds):
-            first = seed % len(self.entries)
-            turns += [(entry, seed) for entry in (*self.entries[first:], *self.entries[:first])]
+            first = seed % len(self.contenders)
+            turns += [(contender, seed) for contender in (*self.contenders[first:], *self.contenders[:first])]
         return turns
 
     def settings(self, prepared: Prepared) -> dict[str, Any]:
-        """What all trainings have in common; entries and seeds may be added later."""
+        """What all trainings have in common; contenders and seeds may be added later."""
         given = {name: getattr(self.options, name) for name in DataOptions.OPTIONS}
         contents = sorted(case.content for case in prepared.fingerprint.cases)
         return {
@@ -88,14 +88,14 @@ def is_scored(run: RunFolder, split: str) -> bool:
     return (run.evaluation(split) / "metrics.csv").is_file()
 
 
-def parse_entries(presets: str) -> tuple[Entry, ...]:
+def parse_contenders(presets: str) -> tuple[Contender, ...]:
     """Entries of `a,b,b:control,control`; `control` alone is that of the first one.
 
     Raises UsageError for fewer than two, for one named twice and for a control that does not exist,
     PlanError with a suggestion for an unknown preset.
     """
     names = [name.strip() for name in presets.split(",") if name.strip()]
-    entries = []
+    contenders = []
     for name in names:
         preset, colon, role = (f"{names[0]}:control" if name == "control" else name).partition(":")
         choose(preset, PRESETS, where="--presets")
@@ -113,15 +113,15 @@ def parse_entries(presets: str) -> tuple[Entry, ...]:
                 expected=", ".join(f"{n}:control" for n, p in PRESETS.items() if p.control is not None),
                 received=name,
             )
-        entries.append(Entry(preset, bool(colon)))
-    if len(entries) < 2 or len(set(entries)) < len(entries):
+        contenders.append(Contender(preset, bool(colon)))
+    if len(contenders) < 2 or len(set(contenders)) < len(contenders):
         raise UsageError(
             "a comparison needs at least two networks, each of them once",
             where="--presets",
             expected="names with commas between them, such as unet,cnn_rnn_unet",
             received=presets,
         )
-    return tuple(entries)
+    return tuple(contenders)
 
 
 def settings_file(output: Path) -> Path:
@@ -137,32 +137,32 @@ def make_plans(contest: Contest, progress: Progress) -> dict[str, Any]:
     """
     settings: dict[str, Any] = {}
     for seed in range(contest.seeds):
-        missing = [entry for entry in contest.entries if not contest.plan_file(entry, seed).is_file()]
+        missing = [one for one in contest.contenders if not contest.plan_file(one, seed).is_file()]
         if settings and not missing:
             continue
         prepared = prepare(contest.data, contest.options, progress, seed=seed)
         if not settings:
             settings = contest.settings(prepared)
             _refuse_other_settings(contest.output, settings)
-        for entry in missing:
-            plan = entry_plan(entry, prepared, replace(contest.request, seed=seed))
-            plan.write(contest.plan_file(entry, seed))
+        for contender in missing:
+            plan = contender_plan(contender, prepared, replace(contest.request, seed=seed))
+            plan.write(contest.plan_file(contender, seed))
     return settings
 
 
-def entry_plan(entry: Entry, prepared: Prepared, request: PlanRequest) -> Plan:
+def contender_plan(contender: Contender, prepared: Prepared, request: PlanRequest) -> Plan:
     """The plan of one training: as `reunet plan` would make it, for a control with the control's network."""
-    plan = make_plan(prepared.fingerprint, replace(request, preset=entry.preset))
-    if not entry.control:
+    plan = make_plan(prepared.fingerprint, replace(request, preset=contender.preset))
+    if not contender.control:
         return plan
     from reunet.networks.controls import control_of
 
     reasons = plan.reasons | {
-        "network": f"the control of {entry.preset}: the same network without the recurrence, its filters "
+        "network": f"the control of {contender.preset}: the same network without the recurrence, its filters "
         "scaled so that it has as many parameters"
     }
     changes = {"network": control_of(plan.network).model_dump(), "reasons": reasons}
-    return Plan.parse(plan.model_dump() | changes, where=f"plan of {entry.name}")
+    return Plan.parse(plan.model_dump() | changes, where=f"plan of {contender.name}")
 
 
 def _refuse_other_settings(output: Path, settings: dict[str, Any]) -> None:

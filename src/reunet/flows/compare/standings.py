@@ -15,7 +15,7 @@ from reunet.contracts.results import ComparedRun, CompareResult, PairedDifferenc
 from reunet.contracts.run import read_facts
 from reunet.datasets.scan import open_dataset
 from reunet.errors import ModelFileError
-from reunet.flows.compare.contest import Contest, Entry
+from reunet.flows.compare.contest import Contender, Contest
 from reunet.metrics.bootstrap import crossed_interval
 from reunet.storage import csv_text, write_json, write_text
 
@@ -25,11 +25,11 @@ BLOCK = 10
 COLUMNS = ("entry", "seed", "dice", "dice_pooled", "iou", "steps", "seconds", "parameters", "multiplications")
 
 
-def read_run(contest: Contest, entry: Entry, seed: int) -> ComparedRun:
+def read_run(contest: Contest, contender: Contender, seed: int) -> ComparedRun:
     """What one finished training reached. Raises ModelFileError when its files are not whole."""
     from reunet.networks import measure
 
-    run = contest.run(entry, seed)
+    run = contest.run(contender, seed)
     folder, plan = run.evaluation(contest.split), run.plan()
     metrics = read_facts(folder / "metrics.json")
     history = _table(run.history_file.read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ def read_run(contest: Contest, entry: Entry, seed: int) -> ComparedRun:
     frames = None if plan.clip is None else plan.clip.frames
     facts = measure(plan.network, plan.patch, frames)
     return ComparedRun(
-        entry=entry.name,
+        entry=contender.name,
         seed=seed,
         run=run.path.relative_to(contest.output),
         dice=metrics["dice"]["per_image"]["mean_foreground"],
@@ -58,7 +58,7 @@ def summarise(contest: Contest, runs: Sequence[ComparedRun], failures: dict[str,
     """The differences between the networks, from the trainings that are finished."""
     units = image_units(contest)
     finished = {run.entry for run in runs}
-    found = [pair for pair in pairs_of(contest.entries) if finished.issuperset(pair)]
+    found = [pair for pair in pairs_of(contest.contenders) if finished.issuperset(pair)]
     pairs = [difference(runs, pair, units) for pair in found]
     return CompareResult(
         contest.output,
@@ -69,15 +69,15 @@ def summarise(contest: Contest, runs: Sequence[ComparedRun], failures: dict[str,
     )
 
 
-def pairs_of(entries: Sequence[Entry]) -> list[tuple[str, str]]:
+def pairs_of(contenders: Sequence[Contender]) -> list[tuple[str, str]]:
     """What is compared with what: every network with the first one, and a recurrent one with its control."""
-    first, *others = entries
-    own = Entry(first.preset, control=True)
+    first, *others = contenders
+    own = Contender(first.preset, control=True)
     pairs = [(other.name, first.name) for other in others if other != own]
-    for entry in entries:
-        control = Entry(entry.preset, control=True)
-        if not entry.control and control in entries and (entry.name, control.name) not in pairs:
-            pairs.append((entry.name, control.name))
+    for contender in contenders:
+        control = Contender(contender.preset, control=True)
+        if not contender.control and control in contenders and (contender.name, control.name) not in pairs:
+            pairs.append((contender.name, control.name))
     return pairs
 
 
