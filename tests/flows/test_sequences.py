@@ -37,7 +37,9 @@ def films(make_films: Callable[..., Path], tmp_path_factory: pytest.TempPathFact
     return make_films(tmp_path_factory.mktemp("data") / "films")
 
 
-@pytest.fixture(scope="module", params=PRESETS)
+@pytest.fixture(
+    scope="module", params=["conv_gru_unet", "slice_unet", pytest.param("unet_2d_t", marks=pytest.mark.slow)]
+)
 def run(
     request: pytest.FixtureRequest, films: Path, tmp_path_factory: pytest.TempPathFactory, backend: str
 ) -> Path:
