@@ -12,7 +12,7 @@ from reunet.contracts.findings import Findings
 from reunet.errors import UsageError
 from reunet.io.annotations.ctc import Track, read_tracks, write_tracks
 from reunet.io.annotations.instances import write_instances
-from reunet.io.render import write_picture
+from reunet.io.raster import write_png
 from reunet.storage import write_json
 
 MARGIN = 4  # cells are simulated this many radii beyond the view, so that they enter and leave it
@@ -100,7 +100,7 @@ def write_movies(folder: Path, movies: dict[str, list[Movie]]) -> None:
             stems = [f"{name}_{t:03d}" for t in range(len(movie.frames))]
             listed.append({"split": split, "sequence": name, "axis": "T", "frames": stems})
             for stem, image, ids in zip(stems, movie.frames, movie.maps, strict=True):
-                write_picture(folder / split / "images" / f"{stem}.png", image[..., 0])
+                write_png(folder / split / "images" / f"{stem}.png", image[..., 0])
                 write_instances(folder / split / "instances" / f"{stem}.png", ids)
             write_tracks(folder / split / "tracks" / f"{name}.txt", map(Track._make, movie.lineage.tolist()))
     write_json(folder / "sequences.json", listed)

@@ -13,7 +13,8 @@ from reunet.contracts.plan import InputSpec, Intensity
 from reunet.errors import PlanError
 from reunet.io.channels import fit_channels
 from reunet.io.images import read_image
-from reunet.io.render import overlay, overlay_colors, to_display, write_picture
+from reunet.io.raster import write_png
+from reunet.io.render import overlay, overlay_colors, to_display
 
 LABELS = LabelMap(classes=default_classes([0, 1, 2]))
 ZSCORE = Intensity(method="image_zscore")
@@ -85,7 +86,7 @@ def test_no_two_classes_look_alike(count: int) -> None:
 
 def test_picture_round_trip(tmp_path: Path) -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
-    write_picture(tmp_path / "p.png", rgb)
+    write_png(tmp_path / "p.png", rgb)
     np.testing.assert_array_equal(read_image(tmp_path / "p.png"), rgb)
 
 

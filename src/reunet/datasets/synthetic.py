@@ -10,7 +10,7 @@ import numpy as np
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.errors import UsageError
 from reunet.io.masks import write_mask
-from reunet.io.render import write_picture
+from reunet.io.raster import write_png
 from reunet.slices import Slices
 from reunet.storage import write_json
 
@@ -46,9 +46,9 @@ def make_microscopy(
         for i in range(count):
             scene = make_scene(np.random.default_rng([seed, number, i]), size)
             name = f"cells_{i:03d}.png"
-            write_picture(folder / split / "images" / name, scene.image)
+            write_png(folder / split / "images" / name, scene.image)
             write_mask(folder / split / "masks" / name, scene.mask, LABELS)
-            write_picture(folder / split / "instances" / name, scene.instances)
+            write_png(folder / split / "instances" / name, scene.instances)
     classes = [{"id": c.id, "name": c.name, "color": list(c.color)} for c in LABELS.classes]
     description = {
         "name": "synthetic_microscopy",

@@ -15,8 +15,7 @@ from reunet.io.header import ImageHeader
 from reunet.io.images import drop_alpha, read_header, read_pixels
 from reunet.io.nifti import write_nifti
 from reunet.io.pages import write_pages
-from reunet.io.raster import raster_palette
-from reunet.storage import atomic_path
+from reunet.io.raster import raster_palette, write_png
 
 _UNKNOWN = 254  # marks values that stand for no class; a LabelMap has at most 254 classes, 0..253
 
@@ -218,7 +217,7 @@ def write_mask(path: Path, indices: np.ndarray, labels: LabelMap, like: Path | N
                 received=f"{values.dtype}, shape {values.shape}",
                 fix="write .tif instead",
             )
-        _write_png(path, values, labels)
+        write_png(path, values, palette(labels))
     else:
         _write_tiff(path, indices, labels)
 
@@ -291,15 +290,6 @@ def palette(labels: LabelMap) -> np.ndarray:
         if entry.id < 256:
             table[entry.id] = entry.color
     return table
-
-
-def _write_png(path: Path, values: np.ndarray, labels: LabelMap) -> None:
-    from PIL import Image
-
-    image = Image.fromarray(values)
-    image.putpalette(palette(labels).tobytes(), "RGB")
-    with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG", compress_level=4)
 
 
 def _write_tiff(path: Path, indices: np.ndarray, labels: LabelMap) -> None:

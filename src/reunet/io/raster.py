@@ -1,4 +1,4 @@
-"""PNG, JPEG, BMP and GIF files, read with Pillow (and OpenCV for 16-bit colour PNG)."""
+"""PNG, JPEG, BMP and GIF files, read with Pillow (and OpenCV for 16-bit colour PNG); PNG files, written."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from reunet.errors import ImageReadError
 from reunet.io.header import ImageHeader, check_size
+from reunet.storage import atomic_path
 
 # The reader is chosen by content, not by suffix, and opened directly: Pillow's own size limit, a warning
 # for some sizes and an error for others, is replaced by ours.
@@ -69,6 +70,18 @@ def raster_palette(path: Path) -> np.ndarray | None:
     with open(path, "rb") as file:
         image = _open(path, file)
         return _palette(image) if image.mode == "P" else None
+
+
+def write_png(path: Path, pixels: np.ndarray, palette: np.ndarray | None = None) -> None:
+    """Write (H, W) or (H, W, 3) uint8, or (H, W) uint16, atomically as PNG. Raises StorageError.
+
+    palette: (256, 3) uint8, the colours of the values.
+    """
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    if palette is not None:
+        image.putpalette(palette.tobytes(), "RGB")
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG", compress_level=4)
 
 
 def _open(path: Path, file: BinaryIO) -> ImageFile:

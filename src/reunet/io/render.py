@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from itertools import count
-from pathlib import Path
 
 import numpy as np
 
 from reunet.contracts.labels import IGNORE, Color, LabelMap, class_color
-from reunet.storage import atomic_path
 
 _SAMPLE = 1 << 20  # pixels that are enough for percentiles
 _DARK = 100  # an 8-bit image whose bright end lies below this is stretched
@@ -74,19 +72,6 @@ def overlay_colors(label_map: LabelMap) -> np.ndarray:
 
 def _is_grey(color: Color) -> bool:
     return max(color) - min(color) < 40
-
-
-def write_picture(path: Path, rgb: np.ndarray) -> None:
-    """Write (H, W, 3) or (H, W) uint8 atomically as PNG (or JPEG by suffix). Raises StorageError."""
-    from PIL import Image
-
-    jpeg = path.suffix.lower() in (".jpg", ".jpeg")
-    with atomic_path(path) as temporary:
-        picture = Image.fromarray(np.ascontiguousarray(rgb))
-        if jpeg:
-            picture.save(temporary, format="JPEG", quality=90)
-        else:
-            picture.save(temporary, format="PNG", compress_level=4)
 
 
 def _stretch(image: np.ndarray, sample: np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -72,16 +71,7 @@ def read_tiff(
         series = _series(path, file)
         _header(path, file, series, axes)
         named = _named_axes(path, series, axes)
-        pixels = _select(path, opened, file, series, named, page)
-        keyframe = series.keyframe
-        kind = keyframe.photometric.name if keyframe.photometric is not None else ""
-        if kind == "MINISWHITE" and pixels.dtype.kind in "bu":
-            pixels = ~pixels
-        if kind == "PALETTE" and not palette_values and not file.is_imagej:
-            pixels = _apply_palette(pixels, keyframe.colormap)
-    if pixels.dtype == bool:
-        return pixels.astype(np.uint8) * np.uint8(255)
-    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+        return _shown(_select(path, opened, file, series, named, page), series.keyframe, file, palette_values)
 
 
 @contextmanager
@@ -96,7 +86,6 @@ def open_tiff_page(path: Path, page: int, axes: str | None) -> Iterator[tuple[Im
         keyframe = series.keyframe
         shape = (*header.size, named.length("C"))
         planar = keyframe.planarconfig == 2  # each channel on its own
-        kind = keyframe.photometric.name if keyframe.photometric is not None else ""
         if planar or ("S" not in series.axes and shape[2] > 1) or keyframe.shape[:2] != header.size:
             # Not stored as interleaved pixels of one page: read as a whole.
             check_size(path, *shape)
@@ -111,18 +100,10 @@ def open_tiff_page(path: Path, page: int, axes: str | None) -> Iterator[tuple[Im
 
         def read(part: Slices) -> np.ndarray:
             if contiguous:
-                dtype = np.dtype(file.byteorder + np.dtype(series.dtype).char)
-                offset = series.dataoffset + page * prod(shape) * dtype.itemsize
-                pixels = np.array(np.memmap(path, dtype, "r", offset, shape)[part])
+                pixels = np.array(_mapped(path, file, series, shape, page)[part])
             else:
                 pixels = _decoded(keyframe, stored, file, part)
-            if kind == "MINISWHITE" and pixels.dtype.kind in "bu":
-                pixels = ~pixels
-            if kind == "PALETTE" and not file.is_imagej:
-                pixels = _samples(_apply_palette(pixels[..., 0], keyframe.colormap))
-            if pixels.dtype == bool:
-                pixels = pixels.astype(np.uint8) * np.uint8(255)
-            return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+            return _samples(_shown(pixels[..., 0] if shape[2] == 1 else pixels, keyframe, file))
 
         piece = (1, 1) if contiguous else _piece(keyframe)
         yield header, (min(piece[0], shape[0]), min(piece[1], shape[1])), read
@@ -265,8 +246,7 @@ def _select(path: Path, opened: BinaryIO, file: Any, series: Any, named: _NamedA
         index[axis] = int(value)
     leading = len(named.shape) - len(series.keyframe.shape)
     if series.dataoffset is not None:
-        dtype = np.dtype(file.byteorder + np.dtype(series.dtype).char)
-        pixels = np.array(np.memmap(opened, dtype, "r", series.dataoffset, named.shape)[tuple(index)])
+        pixels = np.array(_mapped(opened, file, series, named.shape)[tuple(index)])
     elif max(named.page_axes, default=-1) < leading and len(series.pages) == math.prod(named.shape[:leading]):
         numbers = np.arange(len(series.pages)).reshape(named.shape[:leading])[tuple(index[:leading])]
         planes = [_read_page(path, file, series.pages[int(number)]) for number in np.ravel(numbers)]
@@ -286,6 +266,25 @@ def _read_page(path: Path, file: Any, page: Any) -> np.ndarray:
     return np.asarray(page.asarray())
 
 
+def _mapped(source: Path | BinaryIO, file: Any, series: Any, shape: Size, number: int = 0) -> np.ndarray:
+    """Pixels that lie one after the other in the file, the `number`th array of that shape; read when used."""
+    dtype = np.dtype(file.byteorder + np.dtype(series.dtype).char)
+    offset = series.dataoffset + number * math.prod(shape) * dtype.itemsize
+    return np.memmap(source, dtype, "r", offset, shape)
+
+
+def _shown(pixels: np.ndarray, keyframe: Any, file: Any, palette_values: bool = False) -> np.ndarray:
+    """Pixels as they are meant: bright is high, colours instead of their indices, 0 and 255 for bits."""
+    kind = keyframe.photometric.name if keyframe.photometric is not None else ""
+    if kind == "MINISWHITE" and pixels.dtype.kind in "bu":
+        pixels = ~pixels
+    if kind == "PALETTE" and not palette_values and not file.is_imagej:
+        pixels = _apply_palette(pixels, keyframe.colormap)
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8) * np.uint8(255)
+    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+
+
 def _apply_palette(pixels: np.ndarray, colormap: Any) -> np.ndarray:
     table = (np.asarray(colormap).T >> 8).astype(np.uint8)
     coloured = table[np.minimum(pixels, len(table) - 1)]
@@ -298,13 +297,8 @@ def _spacing(file: Any, keyframe: Any) -> tuple[float, float] | None:
         return _ome_spacing(file.ome_metadata)
     unit = (file.imagej_metadata or {}).get("unit") if file.is_imagej else None
     scale = _MICROMETRES.get(str(unit)) if unit else None
-    resolution_unit = keyframe.tags.get("ResolutionUnit")
-    if (
-        scale is None
-        and not file.is_imagej
-        and resolution_unit is not None
-        and int(resolution_unit.value) == 3
-    ):
+    told = keyframe.tags.get("ResolutionUnit")
+    if scale is None and not file.is_imagej and told is not None and int(told.value) == 3:
         scale = _MICROMETRES["cm"]
     tags = [keyframe.tags.get(name) for name in ("YResolution", "XResolution")]
     if scale is None or any(tag is None for tag in tags):

@@ -83,8 +83,9 @@ def normalised_surface_distance(distances: SurfaceDistances, tolerance: float) -
 
 def _bounds(mask: NDArray[np.bool_]) -> Slices:
     """The box around all true pixels."""
-    used = [np.flatnonzero(mask.any(axis=tuple(set(range(mask.ndim)) - {axis}))) for axis in range(mask.ndim)]
-    return tuple(slice(u[0], u[-1] + 1) if u.size else slice(0, 0) for u in used)
+    from scipy.ndimage import find_objects
+
+    return next(iter(find_objects(mask.view(np.uint8))), (slice(0, 0),) * mask.ndim)
 
 
 def _corners(axes: int) -> list[tuple[int, ...]]:

@@ -22,7 +22,7 @@ from reunet.flows.predict.track_files import Moment, track_files
 from reunet.io.header import ImageHeader
 from reunet.io.pages import Spool
 from reunet.io.planes import sheet, telling_planes
-from reunet.io.render import write_picture
+from reunet.io.raster import write_png
 from reunet.io.video import is_video, video_rate, write_video
 from reunet.storage import atomic_path, publish_folder, scratch_folder
 from reunet.tasks import every_task, task
@@ -146,7 +146,7 @@ def write_image(job: Job, plan: Plan, header: ImageHeader, image: np.ndarray, re
         shown, drawn = _in_planes(image, result, plan.labels, header.voxel)
     picture = _drawn(shown, drawn, plan.labels)
     if picture is not None:
-        write_picture(job.path("overlays", ".png"), picture)
+        write_png(job.path("overlays", ".png"), picture)
     _write_files(
         job, result, Destination(job.path, plan.labels, job.source.path if header.is_volume else None)
     )
@@ -213,7 +213,7 @@ def _write_pictures(job: Job, pictures: Iterator[np.ndarray]) -> None:
 
     def fill(folder: Path) -> None:
         for number, picture in enumerate(shown, 1):
-            write_picture(folder / f"{number:04d}.png", picture)
+            write_png(folder / f"{number:04d}.png", picture)
 
     publish_folder(job.path("overlays", ".pages"), fill)
 

@@ -15,7 +15,7 @@ from reunet.io.images import read_header
 from reunet.io.masks import is_coloured, lossy_mask, read_mask_file, read_raw_mask
 from reunet.io.nifti import write_nifti
 from reunet.io.pages import write_pages
-from reunet.storage import atomic_path
+from reunet.io.raster import write_png
 
 _EXACT_FLOAT = 2**24  # float32 holds every whole number up to here
 
@@ -98,10 +98,7 @@ def write_instances(path: Path, ids: np.ndarray, like: Path | None = None) -> No
             expected, received = "(H, W), ids up to 65,535", f"shape {ids.shape}, ids up to {highest}"
             what, fix = "a PNG cannot hold these ids", "write .tif instead"
             raise LabelError(what, where=path, expected=expected, received=received, fix=fix)
-        from PIL import Image
-
-        with atomic_path(path) as temporary:
-            Image.fromarray(values).save(temporary, format="PNG", compress_level=4)
+        write_png(path, values)
     else:
         pages = ids if ids.ndim == 3 else ids[None]
         write_pages(path, (page.astype(dtype) for page in pages), ids.shape, dtype)
