@@ -20,21 +20,7 @@ import typer
 
 import reunet
 from reunet import __version__, console
-from reunet.contracts.options import (
-    CheckOptions,
-    CompareOptions,
-    DemoOptions,
-    DoctorOptions,
-    EvaluateOptions,
-    ExportOptions,
-    ModelsOptions,
-    Option,
-    Options,
-    PlanOptions,
-    PredictOptions,
-    TrainOptions,
-    as_parameter,
-)
+from reunet.contracts.options import Option, Options, as_parameter, records
 from reunet.errors import ReunetError
 
 _imported = time.monotonic()
@@ -127,7 +113,7 @@ def _call(verb: str, given: Given, **more: object) -> Any:
         return getattr(reunet, verb)(**given, **more, on_progress=bar)
 
 
-@command(CheckOptions)
+@command(records.CheckOptions)
 def check(given: Given) -> int:
     """List every problem of a dataset at once."""
     result = _call("check", given)
@@ -135,24 +121,24 @@ def check(given: Given) -> int:
     return 1 if result.errors else 0
 
 
-@command(PlanOptions)
+@command(records.PlanOptions)
 def plan(given: Given) -> int:
     """Show what would be trained, and why."""
     console.print_plan(_call("plan", given), given["output"])
     return 0
 
 
-@command(TrainOptions)
+@command(records.TrainOptions)
 def train(given: Given) -> int:
     """Train a network on a dataset and report how good it is."""
-    options = TrainOptions(**given)
+    options = records.TrainOptions(**given)
     if options.processes > 1 and options.process_id is None and options.coordinator is None:
         return import_module("reunet.flows.train.launch").launch(sys.argv[1:], options.processes)
     console.print_training(_call("train", given, started=_process_started))
     return 0
 
 
-@command(PredictOptions)
+@command(records.PredictOptions)
 def predict(given: Given) -> int:
     """Write masks, objects, boxes or classes of images."""
     import_module("reunet.machine").share_one_heap()
@@ -163,7 +149,7 @@ def predict(given: Given) -> int:
     return 0
 
 
-@command(EvaluateOptions)
+@command(records.EvaluateOptions)
 def evaluate(given: Given) -> int:
     """Score a run, or any masks, on labelled data.
 
@@ -174,7 +160,7 @@ def evaluate(given: Given) -> int:
     return 2 if result.failures else 0
 
 
-@command(CompareOptions)
+@command(records.CompareOptions)
 def compare(given: Given) -> int:
     """Train several networks alike and report the race."""
     result = _call("compare", given)
@@ -182,14 +168,14 @@ def compare(given: Given) -> int:
     return 2 if result.failures else 0
 
 
-@command(ExportOptions)
+@command(records.ExportOptions)
 def export(given: Given) -> int:
     """Write a run as a file that predicts without reunet."""
     console.print_export(_call("export", given))
     return 0
 
 
-@command(ModelsOptions)
+@command(records.ModelsOptions)
 def models(given: Given, *, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
     """List the networks there are, or tell all about one."""
     results = _call("models", given)
@@ -202,7 +188,7 @@ def models(given: Given, *, json: Annotated[bool, typer.Option("--json", help="P
     return 0
 
 
-@command(DemoOptions)
+@command(records.DemoOptions)
 def demo(given: Given) -> int:
     """Train and evaluate on synthetic microscopy.
 
@@ -213,7 +199,7 @@ def demo(given: Given) -> int:
     return 2 if result.failures else 0
 
 
-@command(DoctorOptions)
+@command(records.DoctorOptions)
 def doctor(given: Given) -> int:
     """Print what belongs in a bug report."""
     typer.echo(reunet.doctor(**given))

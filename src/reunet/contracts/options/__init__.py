@@ -1,5 +1,6 @@
 """What a user can ask for: a record of options per verb, which the command line, Python and the docs read."""
 
+from reunet.contracts.options import records
 from reunet.contracts.options.fields import Option, Options, record
 from reunet.contracts.options.records import (
     CheckOptions,
@@ -36,5 +37,6 @@ __all__ = [
     "Wishes",
     "as_parameter",
     "record",
+    "records",
     "verb",
 ]
