@@ -57,7 +57,7 @@ class Output:
 class Page:
     """An image, or a page of a stack, whose results the tables tell. size: (*space).
 
-    image: (*space, C), None of one that was predicted block by block. objects: what is known of its objects
+    image: (*space, C), None of one predicted section by section. objects: what is known of its objects
     already, a column each. spacing: of a volume's voxels in mm. sequence, frame: of a frame whose objects
     have identities, from frame 0.
     """

@@ -40,8 +40,8 @@ def predict(options: PredictOptions) -> PredictResult:
     The inputs are image files, videos, and folders that are searched with everything below; or "-" alone, a
     video stream on standard input that is predicted frame by frame while it comes. The output folder gets
     `masks/`, `instances/`, `overlays/`, objects.csv and so on. Fields of view are named as in a dataset;
-    outside of them (0) is background. An image that needs more than `max_memory` bytes is predicted block
-    by block where its format allows that (TIFF, OME-Zarr, NIfTI, .npy, HDF5), else listed among the
+    outside of them (0) is background. An image that needs more than `max_memory` bytes is predicted section
+    by section where its format allows that (TIFF, OME-Zarr, NIfTI, .npy, HDF5), else listed among the
     failures; when nothing is said, so are images that need more than a quarter of the machine's memory.
     Probabilities are .npy files, (H, W, classes), (pages, H, W, classes) or (D, H, W, classes) float32.
     `axes` names the axes of TIFF stacks that do not say. All processes of a cluster see the same files

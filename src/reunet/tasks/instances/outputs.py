@@ -42,7 +42,7 @@ OUTPUTS = (
 
 
 def described(result: Prediction, page: Page) -> Told:
-    """A row per object. COCO has no volumes, and no outlines are kept of images predicted block by block."""
+    """A row per object. COCO has no volumes, and no outlines are kept of images predicted in sections."""
     ids, names = result.instances, np.array(page.labels.names, object)
     if page.objects is not None:
         return Told((listed({**page.objects, "class": names[page.objects["class"]]}),))
