@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from reunet.metrics.aji import aggregated_jaccard
-from reunet.metrics.glands import detection_counts, object_dice, object_f1
+from reunet.metrics.glands import detection_counts, object_dice
+from reunet.metrics.matching import f1
 from reunet.metrics.object_overlap import object_overlap
 
 from .object_maps import blobs, disturbed, renumbered
@@ -57,7 +58,7 @@ def reference_objects(truth: np.ndarray, predicted: np.ndarray) -> tuple[float, 
 
 def scores(truth: np.ndarray, predicted: np.ndarray, known: np.ndarray | None = None) -> tuple[float, float]:
     overlap = object_overlap(truth, predicted, known)
-    return object_f1(detection_counts(overlap)), object_dice(overlap)
+    return float(f1(detection_counts(overlap))), object_dice(overlap)
 
 
 @pytest.mark.parametrize(("truth", "predicted"), CASES)

@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reunet.metrics.classification import accuracy, balanced_accuracy
-from reunet.metrics.overlap import confusion
+from reunet.metrics.overlap import accuracy, balanced_accuracy, confusion
 
 
 @pytest.mark.parametrize("seed", range(5))

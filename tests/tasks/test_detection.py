@@ -25,11 +25,10 @@ from reunet.tasks.detection import (
     confident,
     decode,
     fit_calibration,
-    heads,
-    suppressed,
     targets,
     validation_score,
 )
+from reunet.tasks.detection.decode import suppressed
 from reunet.tasks.detection.fit import best_f1
 from reunet.tasks.detection.matching import box_iou, hits
 from reunet.tasks.detection.resampled import average_precision
@@ -84,7 +83,7 @@ def add(scorer: Scorer, case: str, truth: Boxes, found: Boxes) -> None:
 
 
 def test_heads_have_a_channel_per_foreground_class_and_four_distances() -> None:
-    centre, box = heads(LABELS)
+    centre, box = Work(("detection",), Classes(LABELS)).heads(2)
     assert (centre.name, centre.channels, centre.activation) == ("centre", 2, "sigmoid")
     assert (box.name, box.channels, box.activation) == ("box", 4, "linear")
 

@@ -7,7 +7,9 @@ import pytest
 
 from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import ClassInfo, LabelMap
-from reunet.tasks.detection import decode, heads, targets, validation_score
+from reunet.tasks.classes import Classes
+from reunet.tasks.detection import decode, targets, validation_score
+from reunet.tasks.work import Work
 
 pytestmark = [pytest.mark.keras, pytest.mark.slow]
 
@@ -40,7 +42,9 @@ def test_a_small_network_finds_discs() -> None:
     from reunet.networks.presets import configure
 
     rng = np.random.default_rng(0)
-    config = configure("unet", in_channels=1, filters=(8, 16, 32), heads=heads(LABELS))
+    config = configure(
+        "unet", in_channels=1, filters=(8, 16, 32), heads=Work(("detection",), Classes(LABELS)).heads(2)
+    )
     model = build_network(config, seed=0)
     model.compile(
         optimizer=keras.optimizers.AdamW(4e-3, global_clipnorm=5.0),

@@ -15,7 +15,7 @@ from reunet.contracts.truth import Truth
 from reunet.datasets.classes import from_facts
 from reunet.datasets.regions import layered_facts, nnunet_facts
 from reunet.errors import DataError
-from reunet.metrics.skeleton import cl_dice
+from reunet.metrics.skeleton import cl_dice, skeleton
 from reunet.metrics.surface import hd95, normalised_surface_distance, surface_distances
 from reunet.tasks.base import Maps
 from reunet.tasks.classes import Classes
@@ -196,7 +196,8 @@ def test_thin_structures_get_scores_of_their_lines_and_round_ones_do_not() -> No
     metrics = scorer.metrics()
     line, gap = metrics["cl_dice"]["per_class"]["liver"], metrics["skeleton_length"]
     assert metrics["cl_dice"]["per_class"]["spleen"] is None
-    assert line == pytest.approx(cl_dice(truth == 1, found == 1))
+    masks = truth == 1, found == 1
+    assert line == pytest.approx(cl_dice(*masks, *map(skeleton, masks)))
     assert gap["truth"]["liver"] - gap["prediction"]["liver"] == pytest.approx(20, abs=4)
     assert gap["truth"]["spleen"] is None
     assert metrics["hd95"]["per_class"]["spleen"] == 0

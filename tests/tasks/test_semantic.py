@@ -15,7 +15,8 @@ from reunet.contracts.truth import Truth
 from reunet.errors import LabelError, UsageError
 from reunet.tasks import check_tasks, names, task
 from reunet.tasks.classes import Classes
-from reunet.tasks.semantic import Scorer, decode, fit_calibration, positive_class, validation_score
+from reunet.tasks.semantic import Scorer, decode, fit_calibration, validation_score
+from reunet.tasks.semantic.decode import positive_class
 from reunet.tasks.work import Work
 
 TWO = LabelMap(classes=default_classes([0, 1], ["background", "cell"]))

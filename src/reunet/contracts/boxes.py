@@ -22,3 +22,23 @@ class Boxes:
 
     def __len__(self) -> int:
         return len(self.corners)
+
+    @property
+    def sureness(self) -> NDArray[np.float64]:
+        """The scores, 1 where there are none: (n,)."""
+        return np.ones(len(self)) if self.scores is None else self.scores.astype(np.float64)
+
+    @property
+    def areas(self) -> NDArray[np.float64]:
+        """Height times width, in pixels: (n,)."""
+        return (self.corners[:, 2:].astype(np.float64) - self.corners[:, :2]).prod(axis=1)
+
+    def chosen(self, which: np.ndarray) -> Boxes:
+        """Some of the boxes, by a mask or by their numbers."""
+        scores = None if self.scores is None else self.scores[which]
+        return Boxes(self.corners[which], self.classes[which], scores)
+
+
+def no_boxes() -> Boxes:
+    """None at all, with scores."""
+    return Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.uint8), np.zeros(0, np.float32))

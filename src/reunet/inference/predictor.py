@@ -17,7 +17,7 @@ from reunet.inference.runtime import Runtime
 from reunet.inference.tiling import Tiling, predict_tiled
 from reunet.io.channels import fit_channels
 from reunet.sampling.intensity import normalise
-from reunet.sampling.resize import own_spacing, resampled, size_at
+from reunet.sampling.resize import resampled, size_at
 from reunet.tasks.base import Maps
 from reunet.tasks.work import Work
 
@@ -112,12 +112,7 @@ def network_input(
 
 def seen_size(size: tuple[int, ...], plan: Plan, spacing: Spacing | None = None) -> tuple[int, ...]:
     """The size at which the network sees an image of `size`, whose pixels are of `spacing`."""
-    own = own_spacing(len(size), spacing)
-    if plan.input.size is not None:
-        return plan.input.size
-    if own is None or plan.spacing is None:
-        return size
-    return size_at(size, own, plan.spacing)
+    return plan.input.size or size_at(size, spacing, plan.spacing)
 
 
 def views_of(rank: int) -> list[tuple[int, ...]]:

@@ -19,15 +19,6 @@ from reunet.losses.heatmap import CentreLoss
 from reunet.losses.regression import SmoothL1Loss
 from reunet.losses.segmentation import RegionLoss, SegmentationLoss
 
-__all__ = [
-    "LOSSES",
-    "CentreLoss",
-    "ClassificationLoss",
-    "RegionLoss",
-    "SegmentationLoss",
-    "SmoothL1Loss",
-]
-
 Stride = tuple[int, ...]
 
 

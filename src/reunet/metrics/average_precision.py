@@ -70,9 +70,8 @@ def _listed(images: Sequence[Boxes]) -> list[dict[str, Any]]:
     for image, boxes in enumerate(images):
         y0, x0, y1, x1 = boxes.corners.astype(np.float64).reshape(-1, 4).T
         corners = np.stack([x0, y0, x1 - x0, y1 - y0], axis=1).tolist()
-        scores = np.ones(len(boxes)) if boxes.scores is None else boxes.scores
         rows += [
             {"image_id": image, "category_id": int(c), "bbox": corner, "score": float(s)}
-            for corner, c, s in zip(corners, boxes.classes, scores, strict=True)
+            for corner, c, s in zip(corners, boxes.classes, boxes.sureness, strict=True)
         ]
     return rows

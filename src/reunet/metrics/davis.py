@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.metrics.overlap import confusion, iou
+from reunet.metrics.overlap import confusion, iou, mutual_share
 
 TOLERANCE = 0.008
 """How far boundaries may be apart, as a share of the diagonal of the frame."""
@@ -31,13 +31,7 @@ def boundary_measure(truth: np.ndarray, prediction: np.ndarray) -> float:
     disk = np.hypot(*np.mgrid[-radius : radius + 1, -radius : radius + 1]) <= radius
     lines = [boundary(mask).astype(np.uint8) for mask in (truth, prediction)]
     near = [cv2.dilate(line, disk.astype(np.uint8)) for line in lines]
-    sizes = [int(line.sum()) for line in lines]
-    if not any(sizes):
-        return float("nan")
-    if not all(sizes):
-        return 0.0
-    recall, precision = (lines[0] & near[1]).sum() / sizes[0], (lines[1] & near[0]).sum() / sizes[1]
-    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
+    return mutual_share(lines, near[::-1])
 
 
 def boundary(mask: np.ndarray) -> NDArray[np.bool_]:

@@ -20,13 +20,6 @@ def detection_counts(overlap: ObjectOverlap) -> NDArray[np.int64]:
     return np.array([hits, len(overlap.predicted_ids) - hits, len(overlap.true_ids) - hits], np.int64)
 
 
-def object_f1(counts: np.ndarray) -> float:
-    """F1 of `detection_counts`, nan without any object."""
-    hits, false, missed = counts
-    total = 2 * hits + false + missed
-    return float(2 * hits / total) if total else float("nan")
-
-
 def object_dice(overlap: ObjectOverlap) -> float:
     """Object-level Dice: the mean over both sides of the area-weighted Dice of each object.
 

@@ -67,9 +67,9 @@ def _hungarian(overlap: ObjectOverlap, contested: NDArray[np.intp]) -> NDArray[n
 def average_precision(counts: np.ndarray) -> Scores:
     """TP / (TP + FP + FN), which the Data Science Bowl 2018 and StarDist call average precision.
 
-    counts: (..., 4) as `match_counts` gives them; returns (...). nan without any object.
+    counts: (..., 3) or (..., 4) that begin as those of `match_counts`; returns (...). nan without any object.
     """
-    hits, false, missed, _ = np.moveaxis(counts, -1, 0)
+    hits, false, missed = np.moveaxis(counts, -1, 0)[:3]
     return divide(hits, hits + false + missed)
 
 
@@ -85,7 +85,7 @@ def recall(counts: np.ndarray) -> Scores:
 
 def f1(counts: np.ndarray) -> Scores:
     """2 TP / (2 TP + FP + FN), the recognition quality. Shapes and nan as in `average_precision`."""
-    hits, false, missed, _ = np.moveaxis(counts, -1, 0)
+    hits, false, missed = np.moveaxis(counts, -1, 0)[:3]
     return divide(2 * hits, 2 * hits + false + missed)
 
 

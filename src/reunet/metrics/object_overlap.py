@@ -76,10 +76,9 @@ def object_overlap(
         raise ValueError(f"truth, prediction and known have the shapes {shapes}")
     true_flat, predicted_flat = truth.ravel(), prediction.ravel()
     mask = None if known is None else known.ravel()
-    tables = [
-        _count(true_flat, predicted_flat, mask, slice(at, at + CHUNK)) for at in range(0, truth.size, CHUNK)
-    ]
-    keys, counts = _sum(*(np.concatenate(part) for part in zip(*tables, strict=True))) if tables else _NONE
+    parts = (slice(at, at + CHUNK) for at in range(0, max(truth.size, 1), CHUNK))
+    tables = [_count(true_flat, predicted_flat, mask, part) for part in parts]
+    keys, counts = _sum(*(np.concatenate(part) for part in zip(*tables, strict=True)))
     true, predicted = keys >> 32, keys & 0xFFFFFFFF
 
     true_ids, row = np.unique(true, return_inverse=True)
@@ -97,23 +96,19 @@ def object_overlap(
     )
 
 
-_NONE = (np.zeros(0, np.int64), np.zeros(0, np.int64))
-
-
 def _count(
     truth: np.ndarray, prediction: np.ndarray, known: np.ndarray | None, part: slice
 ) -> tuple[Counts, Counts]:
     """Pairs of ids as truth * 2**32 + prediction, and how many pixels have them."""
     true, predicted = truth[part].astype(np.int64), prediction[part].astype(np.int64)
     for name, ids in (("truth", true), ("prediction", predicted)):
-        if ids.min() < 0 or ids.max() >= 1 << 31:
+        if ids.min(initial=0) < 0 or ids.max(initial=0) >= 1 << 31:
             raise ValueError(f"{name} has ids {ids.min()}..{ids.max()}, expected 0..{(1 << 31) - 1}")
     keys = (true << 32) | predicted
     if known is not None:
         keys = keys[known[part]]
-    if not keys.size:
-        return _NONE
-    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])  # runs are far fewer to sort than pixels
+    begins = np.r_[True, keys[1:] != keys[:-1]][: keys.size]
+    starts = np.flatnonzero(begins)  # runs are far fewer to sort than pixels
     return _sum(keys[starts], np.diff(np.r_[starts, keys.size]))
 
 

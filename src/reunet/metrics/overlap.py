@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from reunet.contracts.labels import IGNORE
 
@@ -71,14 +73,37 @@ def recall(counts: np.ndarray) -> Scores:
     return divide(hits, true)
 
 
+def accuracy(counts: np.ndarray) -> Scores:
+    """Share of whole images with the right class. counts: (..., n, n) -> (...); nan without images."""
+    return 1 - pixel_error(counts)
+
+
+def balanced_accuracy(counts: np.ndarray) -> Scores:
+    """Mean of the recall of each class that occurs in the truth. Shapes and nan as in `accuracy`."""
+    return mean_defined(recall(counts), axis=-1)
+
+
 def pixel_error(counts: np.ndarray) -> Scores:
     """Share of labelled pixels with a wrong class, nan when there is none. counts: (..., n, n) -> (...)."""
     total = counts.sum(axis=(-2, -1))
     return divide(total - np.trace(counts, axis1=-2, axis2=-1), total)
 
 
-def mean_defined(values: np.ndarray, axis: int | None = None) -> Scores:
+def mutual_share(pixels: Sequence[np.ndarray], areas: Sequence[np.ndarray]) -> float:
+    """The harmonic mean of the shares of two sets of pixels that lie in an area: each in its own.
+
+    pixels, areas: two masks each, of one shape. nan when both sets are empty, 0 when one is.
+    """
+    inside = [divide((a & b).sum(), a.sum()) for a, b in zip(pixels, areas, strict=True)]
+    if np.isnan(inside).all():
+        return float("nan")
+    one, other = np.nan_to_num(inside)
+    return float(2 * one * other / (one + other)) if one + other else 0.0
+
+
+def mean_defined(values: ArrayLike, axis: int | None = None) -> Scores:
     """Mean over the values that are not nan; nan where there is none."""
+    values = np.asarray(values)
     defined = ~np.isnan(values)
     return divide(np.where(defined, values, 0.0).sum(axis=axis), defined.sum(axis=axis))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.metrics.overlap import mean_defined
+from reunet.metrics.overlap import divide, mean_defined
 
 LOGIT_RANGE = (-40.0, 18.0)
 """float32 probabilities resolve much finer near 0 than near 1 (1 - 6e-8 has the logit 16.6)."""
@@ -75,7 +75,7 @@ def dice_by_threshold(
     joint = np.bincount(passed + size * positives.ravel(), minlength=2 * size).reshape(2, size)
     false, true = np.cumsum(joint[:, ::-1], axis=1)[:, ::-1][:, 1:]
     total = 2.0 * true + false + (joint[1].sum() - true)
-    return np.divide(2.0 * true, total, out=np.full(len(thresholds), np.nan), where=total > 0)
+    return divide(2.0 * true, total)
 
 
 def best_threshold(curves: np.ndarray, thresholds: np.ndarray) -> float | None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reunet.metrics.distance import distance_to_outside
-from reunet.metrics.overlap import divide
+from reunet.metrics.overlap import mutual_share
 
 
 def skeleton(mask: np.ndarray) -> NDArray[np.bool_]:
@@ -31,13 +31,7 @@ def cl_dice(
     skeleton inside the predicted mask.
     truth, prediction: (H, W) or (D, H, W) bool, and their skeletons. nan when both are empty, 0 when one is.
     """
-    lines = predicted_lines, true_lines
-    inside = [divide((a & b).sum(), a.sum()) for a, b in zip(lines, (truth, prediction), strict=True)]
-    if np.isnan(inside).all():
-        return float("nan")
-    topology_precision, topology_sensitivity = np.nan_to_num(inside)
-    total = topology_precision + topology_sensitivity
-    return float(2 * topology_precision * topology_sensitivity / total) if total else 0.0
+    return mutual_share((predicted_lines, true_lines), (truth, prediction))
 
 
 def elongation(mask: np.ndarray) -> float:

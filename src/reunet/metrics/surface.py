@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reunet.metrics.distance import distance_to_outside
-from reunet.slices import Slices
 
 Floats = NDArray[np.float64]
 
@@ -43,10 +42,13 @@ def surface_distances(
 
     Raises ValueError for another shape or number of axes.
     """
+    from scipy import ndimage
+
     spacing = (1.0,) * truth.ndim if spacing is None else tuple(map(float, spacing))
     if truth.shape != prediction.shape or len(spacing) != truth.ndim or truth.ndim not in (2, 3):
         raise ValueError(f"shapes {truth.shape} and {prediction.shape} with the spacing {spacing}")
-    box = _bounds((truth != 0) | (prediction != 0))  # no distance is longer than that
+    any_of_both = ((truth != 0) | (prediction != 0)).astype(np.uint8)
+    box = (ndimage.find_objects(any_of_both) or [()])[0]  # no distance is longer than that
     codes = [_codes(mask[box] != 0) for mask in (truth, prediction)]
     areas = [_areas(spacing)[code] for code in codes]
     surfaces = [(code > 0) & (code < len(_areas(spacing)) - 1) for code in codes]
@@ -81,22 +83,11 @@ def normalised_surface_distance(distances: SurfaceDistances, tolerance: float) -
     return float(area[far <= tolerance].sum() / area.sum()) if area.size else float("nan")
 
 
-def _bounds(mask: NDArray[np.bool_]) -> Slices:
-    """The box around all true pixels."""
-    from scipy.ndimage import find_objects
-
-    return next(iter(find_objects(mask.view(np.uint8))), (slice(0, 0),) * mask.ndim)
-
-
-def _corners(axes: int) -> list[tuple[int, ...]]:
-    return list(product((0, 1), repeat=axes))
-
-
 def _codes(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Which of the 2 ** axes pixels around each point between pixels are inside, a bit for each."""
     padded = np.pad(mask, 1)
     codes = np.zeros([size + 1 for size in mask.shape], np.uint8)
-    for bit, corner in enumerate(_corners(mask.ndim)):
+    for bit, corner in enumerate(product((0, 1), repeat=mask.ndim)):
         part = padded[tuple(slice(c, c + size + 1) for c, size in zip(corner, mask.shape, strict=True))]
         codes |= part.astype(np.uint8) << bit
     return codes
@@ -108,10 +99,10 @@ def _areas(spacing: tuple[float, ...]) -> Floats:
     from skimage.measure import find_contours, marching_cubes, mesh_surface_area
 
     axes = len(spacing)
-    corners = _corners(axes)
-    areas = np.zeros(1 << len(corners))
+    corners = 1 << axes
+    areas = np.zeros(1 << corners)
     for code in range(1, len(areas) - 1):
-        cell = np.array([code >> bit & 1 for bit in range(len(corners))], np.float32).reshape((2,) * axes)
+        cell = np.array([code >> bit & 1 for bit in range(corners)], np.float32).reshape((2,) * axes)
         if axes == 3:
             vertices, faces, _, _ = marching_cubes(cell, 0.5, spacing=spacing)
             areas[code] = mesh_surface_area(vertices, faces)

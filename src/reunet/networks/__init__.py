@@ -13,22 +13,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from reunet.backend import use_any_backend
+from reunet.networks.presets import PRESETS as PRESETS
+from reunet.networks.presets import configure as configure
 
 if TYPE_CHECKING:
     from reunet.networks.facts import measure as measure
     from reunet.networks.outputs import probability_model as probability_model
     from reunet.networks.outputs import state_names as state_names
-    from reunet.networks.presets import PRESETS as PRESETS
-    from reunet.networks.presets import configure as configure
     from reunet.networks.unet import build_network as build_network
     from reunet.networks.unet import build_step_network as build_step_network
     from reunet.networks.unet import unet_model as unet_model
 
 _HOMES = {
-    "PRESETS": "presets",
     "build_network": "unet",
     "build_step_network": "unet",
-    "configure": "presets",
     "measure": "facts",
     "probability_model": "outputs",
     "state_names": "outputs",
@@ -39,6 +37,5 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name not in ("PRESETS", "configure"):
-        use_any_backend("tensorflow")
+    use_any_backend("tensorflow")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

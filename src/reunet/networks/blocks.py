@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 from reunet.errors import PlanError
-from reunet.networks.layers import CONV, convolve, pointwise
+from reunet.networks.layers import convolution, convolve, pointwise
 from reunet.networks.normalisation import normalisation_layer, normalise
 from reunet.networks.scope import Scope, by_name
 
@@ -109,21 +109,8 @@ def recurrent_conv(x: Any, filters: int, scope: Scope) -> Any:
 
     tied: W_f = W_r = W, so h(t) = sigma(W (x + h(t-1)) + b), one convolution for all steps.
     """
-    spec, config = scope.config.recurrence, scope.config
-    settings = {
-        "kernel_size": scope.kernel,
-        "padding": "same",
-        "use_bias": config.normalisation == "none" if config.bias is None else config.bias,
-    }
-
-    def layer(part: str, **changes: Any) -> Any:
-        kernel = keras.initializers.HeNormal(scope.layer_seed(part))
-        return CONV[scope.rank](
-            filters, kernel_initializer=kernel, name=scope.name(part), **settings | changes
-        )
-
-    forward = layer("conv")
-    feedback = forward if spec.tied else layer("recurrent_conv", use_bias=False)
+    spec, forward = scope.config.recurrence, convolution(filters, scope)
+    feedback = forward if spec.tied else convolution(filters, scope, part="recurrent_conv", bias=False)
     shared = None if spec.step_statistics else normalisation_layer(filters, scope)
 
     def respond(o: Any, step: int) -> Any:

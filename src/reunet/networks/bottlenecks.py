@@ -45,15 +45,14 @@ def sweep(x: Any, filters: int, scope: Scope) -> Any:
         for axis in range(1, scope.rank + 1):
             here = scope.child(f"sweep{layer}_axis{axis}")
             lines = x if axis == 1 else ops.moveaxis(x, axis, 1)
-            read = both_directions(lines, here, units=_units_per_direction(filters, scope))
+            read = both_directions(lines, filters, here)
             x = read if axis == 1 else ops.moveaxis(read, 1, axis)
     return x
 
 
 def raster(x: Any, filters: int, scope: Scope) -> Any:
     """All positions of the map, row after row, as one sequence that is read in both directions."""
-    sequence = Ravel(name=scope.name("ravel"))(x)
-    read = both_directions(sequence, scope, units=_units_per_direction(filters, scope))
+    read = both_directions(Ravel(name=scope.name("ravel"))(x), filters, scope)
     return Unravel(name=scope.name("unravel"))(read, x)
 
 
@@ -65,10 +64,6 @@ def recurrence(x: Any, filters: int, scope: Scope) -> Any:
 def half_recurrence(x: Any, filters: int, scope: Scope) -> Any:
     """A convolutional recurrence from frame to frame over half of the channels."""
     return half_over_frames(x, scope)
-
-
-def _units_per_direction(filters: int, scope: Scope) -> int:
-    return scope.config.recurrence.units or max(1, filters // 2)
 
 
 BOTTLENECKS: dict[str, Bottleneck] = by_name(

@@ -32,7 +32,7 @@ def node(skips: list[Any], below: Any, filters: int, scope: Scope) -> Any:
 
 def crop_skip(x: Any, scope: Scope) -> Any:
     """Take off what the unpadded convolutions below took off (nothing with padding)."""
-    crop = (0,) if scope.config.padding == "same" else skip_crop(scope.config, scope.level)
+    crop = skip_crop(scope.config, scope.level)
     if not any(crop):
         return x
     return CROP[scope.rank](tuple((side, side) for side in crop), name=scope.name("crop"))(x)
@@ -65,9 +65,8 @@ def slices(features: list[Any], scope: Scope) -> list[Any]:
     Chen et al. 2016 (arXiv 1609.01006): for stacks whose slices lie too far apart for 3D convolutions.
     """
     outputs, here = plain(features, scope), scope.child("slices")
-    units = scope.config.recurrence.units or max(1, scope.config.filters[0] // 2)
     frames = scope.clip.unfold(outputs[0], here.path)
-    read = both_directions(frames, here, units=units, kernel=scope.config.recurrence.kernel)
+    read = both_directions(frames, scope.config.filters[0], here, kernel=scope.config.recurrence.kernel)
     return [scope.clip.fold(read, here.path), *outputs[1:]]
 
 

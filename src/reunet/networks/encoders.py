@@ -28,7 +28,7 @@ def recurrent(x: Any, scope: Scope) -> list[Any]:
 
     Arbelle and Raviv 2019 (arXiv 1805.11247, figure 1).
     """
-    return _descend(x, scope, lambda x, filters, here: over_frames(x, filters, here))
+    return _descend(x, scope, over_frames)
 
 
 def _descend(x: Any, scope: Scope, before: Callable[[Any, int, Scope], Any]) -> list[Any]:

@@ -100,9 +100,6 @@ def multiplications(call: Call) -> int:
     taps, positions = prod(layer.kernel_size), prod(after[:-1])
     if _is(layer, "Depthwise"):
         return positions * taps * after[-1]
-    if _is(layer, "Separable"):
-        deep = before[-1] * layer.depth_multiplier
-        return positions * deep * (taps + layer.filters)
     if _is(layer, "Transpose"):  # every input pixel is spread by the whole kernel
         return prod(before) * taps * layer.filters
     return positions * taps * before[-1] // layer.groups * layer.filters
@@ -116,11 +113,10 @@ def receptive_field(calls: list[Call], output: Any, config: NetworkConfig) -> tu
     """
     widest: list[int | None] = []
     for axis in range(-config.spatial_dims, 0):
-        extents = []
-        for position in range(config.total_stride[axis]):
-            first, last = _span(calls, (output, position), axis - 1, config)
-            extents.append(last - first + 1)
-        widest.append(None if max(extents) == inf else int(max(extents)))
+        period = range(config.total_stride[axis])
+        spans = (_span(calls, (output, position), axis - 1, config) for position in period)
+        extent = max(last - first + 1 for first, last in spans)
+        widest.append(None if extent == inf else int(extent))
     return tuple(widest)
 
 
@@ -134,8 +130,7 @@ def _span(calls: list[Call], start: tuple[Any, int], axis: int, config: NetworkC
             continue
         span = _back(call, axis, _union(spans), config)
         for given in call.inputs:
-            known = [seen[id(given)]] if id(given) in seen else []
-            seen[id(given)] = _union([span, *known])
+            seen[id(given)] = _union([span, seen.get(id(given), span)])
     return seen[id(calls[0].inputs[0])]
 
 

@@ -17,32 +17,41 @@ MEAN = {2: layers.GlobalAveragePooling2D, 3: layers.GlobalAveragePooling3D}
 UPSAMPLE = {2: layers.UpSampling2D, 3: layers.UpSampling3D}
 
 
-def convolve(
-    x: Any, filters: int, scope: Scope, *, kernel: tuple[int, ...] | None = None, bias: bool | None = None
-) -> Any:
+def convolution(
+    filters: int,
+    scope: Scope,
+    *,
+    part: str = "conv",
+    kernel: tuple[int, ...] | None = None,
+    bias: bool | None = None,
+) -> keras.layers.Layer:
     """The convolution of a place, W * x + b; its stride is the scope's.
 
-    kernel: sides per axis, those of the level when None. bias: as configured when None; a normalisation
-    that follows subtracts the mean, so by default there is none before one.
+    part: its name there. kernel: sides per axis, those of the level when None. bias: as configured when None;
+    a normalisation that follows subtracts the mean, so by default there is none before one.
     """
     config = scope.config
     if bias is None:
         bias = config.normalisation == "none" if config.bias is None else config.bias
-    layer = CONV[scope.rank](
+    return CONV[scope.rank](
         filters,
         kernel or scope.kernel,
         strides=scope.stride or 1,
         padding=config.padding,
         use_bias=bias,
-        kernel_initializer=keras.initializers.HeNormal(scope.layer_seed("conv")),
-        name=scope.name("conv"),
+        kernel_initializer=keras.initializers.HeNormal(scope.layer_seed(part)),
+        name=scope.name(part),
     )
-    return layer(x)
+
+
+def convolve(x: Any, filters: int, scope: Scope) -> Any:
+    """Apply the convolution of a place."""
+    return convolution(filters, scope)(x)
 
 
 def pointwise(x: Any, filters: int, scope: Scope, *, bias: bool | None = None) -> Any:
     """A 1x1 convolution: a dense layer at every pixel."""
-    return convolve(x, filters, scope, kernel=(1,) * scope.rank, bias=bias)
+    return convolution(filters, scope, kernel=(1,) * scope.rank, bias=bias)(x)
 
 
 def enlarge(x: Any, factors: tuple[int, ...], scope: Scope, *, linear: bool = False) -> Any:

@@ -13,25 +13,25 @@ BOTH = ("forward", "backward")
 
 
 def directions(
-    x: Any, scope: Scope, *, units: int, kernel: int = 1, ways: tuple[str, ...] = BOTH
+    x: Any, filters: int, scope: Scope, *, kernel: int = 1, ways: tuple[str, ...] = BOTH
 ) -> list[tuple[Any, ...]]:
-    """A recurrence over the second axis of x per direction: for each (outputs, *last states)."""
-    cell = scope.config.recurrence.cell
-    return [
-        recurrence(cell, units, scope.child(way), kernel=kernel, reverse=way == "backward")(x) for way in ways
-    ]
+    """A recurrence over the second axis of x per direction: for each (outputs, *last states).
+
+    Each has the configured units, by default half of the filters.
+    """
+    units = scope.config.recurrence.units or max(1, filters // 2)
+    return [recurrence(units, scope.child(way), kernel=kernel, reverse=way == "backward")(x) for way in ways]
 
 
-def both_directions(x: Any, scope: Scope, *, units: int, kernel: int = 1) -> Any:
+def both_directions(x: Any, filters: int, scope: Scope, *, kernel: int = 1) -> Any:
     """The outputs of a forward and a backward recurrence, side by side along the channels."""
-    outputs = [outputs for outputs, *_ in directions(x, scope, units=units, kernel=kernel)]
+    outputs = [outputs for outputs, *_ in directions(x, filters, scope, kernel=kernel)]
     return layers.Concatenate(name=scope.name("both"))(outputs)
 
 
 def over_frames(x: Any, units: int, scope: Scope) -> Any:
     """A convolutional recurrence from frame to frame: x (B * T, *space, C) -> (B * T, *space, units)."""
-    spec = scope.config.recurrence
-    return scope.clip.recur(x, recurrence(spec.cell, units, scope, kernel=spec.kernel))
+    return scope.clip.recur(x, recurrence(units, scope, kernel=scope.config.recurrence.kernel))
 
 
 def half_over_frames(x: Any, scope: Scope) -> Any:
@@ -45,8 +45,9 @@ def half_over_frames(x: Any, scope: Scope) -> Any:
     return layers.Concatenate(name=scope.name("halves"))([passing, remembered])
 
 
-def recurrence(cell: str, units: int, scope: Scope, *, kernel: int, reverse: bool = False) -> Recurrence:
+def recurrence(units: int, scope: Scope, *, kernel: int, reverse: bool = False) -> Recurrence:
     """The recurrent layer of one place."""
+    cell = scope.config.recurrence.cell
     return Recurrence(
         cell, units, kernel=kernel, reverse=reverse, seed=scope.layer_seed(cell), name=scope.name(cell)
     )

@@ -75,7 +75,7 @@ PRESETS: dict[str, Preset] = {
     "nnunet": Preset(
         "the network of nnU-Net: instance normalisation, leaky ReLU, strided convolutions",
         {
-            "filters": (32, 64, 128, 256, 512),
+            "filters": LIGHT,
             "normalisation": "instance",
             "activation": "leaky_relu",
             "downsampling": "stride",
@@ -87,7 +87,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "mobile_unet": Preset(
         "depthwise separable convolutions, for CPUs and phones",
-        {"filters": LIGHT, "block": "separable", "upsampling": "linear", "skip": "concat"},
+        {"filters": LIGHT, "block": "separable", "upsampling": "linear"},
         "blocks of Howard et al. 2017, arXiv 1704.04861",
     ),
     "cnn_rnn_unet": Preset(
@@ -100,7 +100,6 @@ PRESETS: dict[str, Preset] = {
         "convolutions, two sweeps of GRUs, upsampling, softmax; no skips",
         {
             "filters": (64, 128, 256),
-            "block": "double_conv",
             "bottleneck": "sweep",
             "recurrence": {"cell": "gru", "units": 100, "layers": 2},
             "skip": "none",
@@ -130,11 +129,9 @@ PRESETS: dict[str, Preset] = {
         {
             "filters": (64, 128, 256, 512),
             "bottleneck": "dense",
-            "bottleneck_blocks": 1,
             "skip": "recurrent",
             "recurrence": {"cell": "lstm"},
             "upsampling": "transpose_norm",
-            "normalisation": "batch",
             "dropout": 0.5,
         },
         "Azad et al., ICCV workshops 2019, arXiv 1909.00166",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+from keras import applications
 
 from reunet.contracts.network import NetworkConfig
 from reunet.errors import ModelFileError, PlanError
@@ -21,37 +23,33 @@ PROBE = 64
 
 @dataclass(frozen=True)
 class Application:
-    """A network of `keras.applications`.
+    """A network of `keras.applications`. whole: what makes it.
 
     scale, offset: from images of mean 0 and deviation 1, as our networks see them, to the pixel values it
     was trained with, ImageNet's mean and deviation (about 117 and 58 of 255) taken for all channels.
-    bgr: whether it was trained with the channels in reverse. options: further arguments.
+    bgr: whether it was trained with the channels in reverse.
     """
 
-    name: str
+    whole: Callable[..., keras.Model]
     scale: float
     offset: float
     bgr: bool = False
-    options: tuple[tuple[str, Any], ...] = ()
 
     def build(self, weights: str | None = None, image: Any = None) -> keras.Model:
         """The network without its classifier, on a symbolic `image` or one of its own.
 
         weights: `imagenet`, the path of a file, or None.
         """
-        build: Callable[..., keras.Model] = getattr(keras.applications, self.name)
         shape = (PROBE, PROBE, 3) if image is None else None
-        return build(
-            include_top=False, weights=weights, input_shape=shape, input_tensor=image, **dict(self.options)
-        )
+        return self.whole(include_top=False, weights=weights, input_shape=shape, input_tensor=image)
 
 
 APPLICATIONS = {
-    "vgg16": Application("VGG16", 58.0, 0.0, bgr=True),
-    "resnet50": Application("ResNet50", 58.0, 0.0, bgr=True),
-    "mobilenet_v2": Application("MobileNetV2", 0.45, -0.08),
+    "vgg16": Application(applications.VGG16, 58.0, 0.0, bgr=True),
+    "resnet50": Application(applications.ResNet50, 58.0, 0.0, bgr=True),
+    "mobilenet_v2": Application(applications.MobileNetV2, 0.45, -0.08),
     "efficientnet_v2_b0": Application(
-        "EfficientNetV2B0", 1.0, 0.0, options=(("include_preprocessing", False),)
+        partial(applications.EfficientNetV2B0, include_preprocessing=False), 1.0, 0.0
     ),
 }
 

@@ -30,15 +30,15 @@ class Scope:
 
     def child(self, part: str, level: int | None = None) -> Scope:
         """The scope of a part of this place; without its stride, which is for the first convolution alone."""
-        path = f"{self.path}_{part}" if self.path else part
-        return replace(self, path=path, level=self.level if level is None else level, stride=None)
+        deep = self.level if level is None else level
+        return replace(self, path=self.name(part), level=deep, stride=None)
 
     def strided(self, stride: tuple[int, ...] | None) -> Scope:
         """The same place, going down a level by `stride`."""
         return replace(self, stride=stride)
 
     def name(self, part: str) -> str:
-        """The name of a layer in this place, such as `enc0_1_conv`."""
+        """The name of a layer or a part in this place, such as `enc0_1_conv`."""
         return f"{self.path}_{part}" if self.path else part
 
     def layer_seed(self, part: str) -> int:

@@ -53,16 +53,12 @@ def attention(skips: list[Any], up: Any, filters: int, scope: Scope) -> Any:
         ]
         seen = layers.ReLU(name=gate.name("act"))(layers.Add(name=gate.name("add"))(looks))
         psi = gate.child("psi")
-        weight = layers.Activation("sigmoid", name=psi.name("sigmoid"))(
-            normalise_one(pointwise(seen, 1, psi, bias=True), psi)
-        )
+        heed = pointwise(seen, 1, psi, bias=True)
+        if scope.config.normalisation == "batch":  # statistics of a sample would take its meaning
+            heed = normalise(heed, psi)
+        weight = layers.Activation("sigmoid", name=psi.name("sigmoid"))(heed)
         gated.append(layers.Multiply(name=gate.name("multiply"))([skip, weight]))
     return concat(gated, up, filters, scope)
-
-
-def normalise_one(x: Any, scope: Scope) -> Any:
-    """Batch Normalisation of one map, as published; statistics of a sample would take its meaning."""
-    return normalise(x, scope) if scope.config.normalisation == "batch" else x
 
 
 def recurrent(skips: list[Any], up: Any, filters: int, scope: Scope) -> Any:
@@ -73,10 +69,9 @@ def recurrent(skips: list[Any], up: Any, filters: int, scope: Scope) -> Any:
     `forward` there is one direction only, as in the published code.
     """
     spec = scope.config.recurrence
-    units = spec.units or max(1, filters // 2)
     sequence = ops.stack([*skips, up], axis=1)
     ways = BOTH[:1] if spec.merge == "forward" else BOTH
-    found = directions(sequence, scope, units=units, kernel=spec.kernel, ways=ways)
+    found = directions(sequence, filters, scope, kernel=spec.kernel, ways=ways)
     last = [states[1] for states in found]
     if len(last) == 1:
         return last[0]

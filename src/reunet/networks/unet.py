@@ -88,8 +88,8 @@ def build_step_network(
     space = size or (None,) * config.spatial_dims
     frame = keras.Input((*space, config.in_channels), name="image")
     clip = Clip(keras.ops.expand_dims(frame, 1), carried=True)
-    logits = assemble(clip.image, Scope(config, seed, clip))
-    step = {name: keras.ops.squeeze(x, 1) for name, x in logits.items()}
+    outputs = assemble(clip.image, Scope(config, seed, clip))
+    step = {name: keras.ops.squeeze(x, 1) for name, x in outputs.items()}
     return keras.Model({"image": frame, **clip.states_in}, step | clip.states_out, name=config.preset)
 
 
@@ -97,22 +97,19 @@ def assemble(image: Any, scope: Scope) -> dict[str, Any]:
     """Encoder, bottleneck, decoder and heads: from a symbolic image (or clip of images) to its logits."""
     config, clip = scope.config, scope.clip
     features = ENCODERS[config.encoder](image if clip is None else clip.fold(image, "image"), scope)
-    per_pixel = [head for head in config.heads if head.of == "pixels"]
     deepest = BOTTLENECKS[config.bottleneck](features[-1], config.filters[-1], scope.child("bottleneck"))
     if config.dropout:  # "drop-out layers at the end of the contracting path", section 3.1
         dropout = keras.layers.Dropout(config.dropout, seed=scope.layer_seed("dropout"), name="dropout")
         deepest = dropout(deepest)
+    per_pixel = any(head.of == "pixels" for head in config.heads)
     decoded = DECODERS[config.decoder]([*features[:-1], deepest], scope) if per_pixel else []
     levels = decoded if config.deep_supervision else decoded[:1]
 
     outputs = {}
-    for head in per_pixel:
-        for level, x in enumerate(levels):
-            name = head.output(level)
-            outputs[name] = pixelwise_dense(x, head, scope.child(name))
     for head in config.heads:
-        if head.of == "image":
-            outputs[head.name] = pooled_dense(deepest, head.channels, scope.child(head.name))
+        for level, x in enumerate(levels if head.of == "pixels" else [deepest]):
+            name = head.output(level)
+            outputs[name] = logits(x, head, scope.child(name))
     return outputs if clip is None else {name: clip.unfold(x, name) for name, x in outputs.items()}
 
 
@@ -135,28 +132,20 @@ def check_names(config: NetworkConfig) -> None:
     choose(config.recurrence.cell, CELLS, where="network.recurrence.cell")
 
 
-def pixelwise_dense(x: Any, head: HeadSpec, scope: Scope) -> Any:
-    """The final 1x1 convolution: a dense layer at every pixel, W x + b, always in float32."""
-    initializer = keras.initializers.GlorotUniform(scope.layer_seed("logits"))
-    convolution = CONV[scope.rank](
-        head.channels,
-        1,
-        kernel_initializer=initializer,
-        bias_initializer=keras.initializers.Constant(head.bias),
-        dtype="float32",
-        name=scope.name("logits"),
-    )
-    return convolution(x)
+def logits(x: Any, head: HeadSpec, scope: Scope) -> Any:
+    """The final 1x1 convolution: a dense layer at every pixel, W x + b, always in float32.
 
-
-def pooled_dense(x: Any, channels: int, scope: Scope) -> Any:
-    """Scores of the whole image: a dense layer on the mean of every feature map, always in float32."""
-    initializer = keras.initializers.GlorotUniform(scope.layer_seed("logits"))
-    pooled = MEAN[scope.rank](name=scope.name("mean"))(x)
-    dense = keras.layers.Dense(
-        channels, kernel_initializer=initializer, dtype="float32", name=scope.name("logits")
-    )
-    return dense(pooled)
+    Of a whole image, the dense layer reads the mean of every feature map.
+    """
+    dense = {
+        "kernel_initializer": keras.initializers.GlorotUniform(scope.layer_seed("logits")),
+        "bias_initializer": keras.initializers.Constant(head.bias),
+        "dtype": "float32",
+        "name": scope.name("logits"),
+    }
+    if head.of == "pixels":
+        return CONV[scope.rank](head.channels, 1, **dense)(x)
+    return keras.layers.Dense(head.channels, **dense)(MEAN[scope.rank](name=scope.name("mean"))(x))
 
 
 def unet_model(

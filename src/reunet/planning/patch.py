@@ -37,7 +37,7 @@ def choose_patch(
         return _of_volumes(fingerprint, spacing)
     step, size = 2**MAX_POOLINGS, fingerprint.median_size
     largest = CLIP_SIDE if clip else PATCH_SIDE
-    seen = size if spacing is None else size_at(size, (1.0,) * len(size), spacing)
+    seen = size_at(size, None, spacing)
     purpose = "a window of frames stays affordable" if clip else "a batch mixes many images"
     why = (
         f"the median image is {seen[0]} x {seen[1]} pixels as the network sees it; patches are at most "

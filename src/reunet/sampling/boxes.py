@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +43,8 @@ def boxes_in_patch(boxes: Boxes, coordinates: NDArray[np.float32]) -> Boxes:
     reach = np.sqrt((half**2).sum(axis=2))  # of the ellipse {half u, |u| <= 1} along each axis
     corners = np.concatenate([position + 0.5 - reach, position + 0.5 + reach], axis=1)
     visible = np.clip(corners, 0, np.array(coordinates.shape[:2] * 2))
-    return _some(boxes, corners, np.all(visible[:, 2:] - visible[:, :2] > BARELY, axis=1))
+    moved = replace(boxes, corners=corners.astype(np.float32))
+    return moved.chosen(np.all(visible[:, 2:] - visible[:, :2] > BARELY, axis=1))
 
 
 def shown(coordinates: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -54,7 +57,7 @@ def shown(coordinates: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np
 
 def resized(boxes: Boxes, factors: tuple[float, float]) -> Boxes:
     """The boxes of an image whose height and width were multiplied by `factors`."""
-    return _some(boxes, boxes.corners * np.array(factors * 2), np.ones(len(boxes), np.bool_))
+    return replace(boxes, corners=(boxes.corners * np.array(factors * 2)).astype(np.float32))
 
 
 def _near(boxes: Boxes, coordinates: NDArray[np.float32]) -> Boxes:
@@ -63,7 +66,7 @@ def _near(boxes: Boxes, coordinates: NDArray[np.float32]) -> Boxes:
     room = np.linalg.norm(high - low, axis=1, keepdims=True)
     ends = [[find(coordinates[..., axis]) for axis in (0, 1)] for find in (np.min, np.max)]
     near = (high + room >= ends[0]) & (low - room <= ends[1])
-    return _some(boxes, boxes.corners, near.all(axis=1))
+    return boxes.chosen(near.all(axis=1))
 
 
 def _located(
@@ -110,8 +113,3 @@ def _read(coordinates: NDArray[np.float32], position: NDArray[np.float64]) -> ND
     """Linear interpolation at patch positions (n, 2) inside the patch: (n, 2)."""
     y, x = position.astype(np.float32).T.reshape(2, -1, 1)
     return cv2.remap(coordinates, x, y, cv2.INTER_LINEAR)[:, 0].astype(np.float64)
-
-
-def _some(boxes: Boxes, corners: np.ndarray, chosen: np.ndarray) -> Boxes:
-    scores = None if boxes.scores is None else boxes.scores[chosen]
-    return Boxes(corners[chosen].astype(np.float32), boxes.classes[chosen], scores)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
-from reunet.contracts.boxes import Boxes
+from reunet.contracts.boxes import no_boxes
 from reunet.contracts.labels import IGNORE
 from reunet.contracts.plan import Plan
 from reunet.contracts.truth import Truth
@@ -62,8 +62,8 @@ class PatchSampler:
         windows = all_windows(self.cases, plan.clip)
         self.windows = tuple(one for one in windows if any(annotated[frame] for frame in one.anchors))
         self.carry = plan.clip.carry if plan.clip else 1
-        self._affine = lru_cache(maxsize=None)(self._compute_affine)
-        self._positions = lru_cache(maxsize=None)(self._find_positions)
+        self._affine = cache(lambda number: affine(self.cases[number].image, plan.input.intensity))
+        self._positions = cache(self._find_positions)
 
     @property
     def patches_per_epoch(self) -> float:
@@ -142,9 +142,6 @@ class PatchSampler:
         half = np.minimum(self.plan.patch, size) / 2
         return tuple(map(float, np.clip(wanted, half, size - half)))
 
-    def _compute_affine(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        return affine(self.cases[number].image, self.plan.input.intensity)
-
     def _find_positions(self, number: int) -> tuple[dict[int, np.ndarray], np.ndarray | None]:
         """Some pixels of each foreground class that the case has, by its index, and, where a part of it is
         unlabelled, some of the labelled ones; each (n, rank) int (z,) y, x.
@@ -189,9 +186,7 @@ def _in_patch(truth: Truth, coordinates: np.ndarray, size: tuple[int, ...]) -> T
 
 def _unknown(shape: tuple[int, ...]) -> Truth:
     """Of a frame that does not count."""
-    nothing = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.uint8))
-    labels, objects = np.full(shape, IGNORE, np.uint8), np.zeros(shape, np.int32)
-    return Truth(labels, objects, nothing, IGNORE)
+    return Truth(np.full(shape, IGNORE, np.uint8), np.zeros(shape, np.int32), no_boxes(), IGNORE)
 
 
 def _stacked(targets: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -17,9 +17,18 @@ AT_ONCE = 4
 """Channels that OpenCV takes the mean of an area of."""
 
 
-def size_at(size: tuple[int, ...], spacing: tuple[float, ...], target: tuple[float, ...]) -> tuple[int, ...]:
-    """The size at which an image of `size` and `spacing` has the spacing `target`, at least 1 per axis."""
-    return tuple(max(1, round(n * a / b)) for n, a, b in zip(size, spacing, target, strict=True))
+def size_at(
+    size: tuple[int, ...], spacing: tuple[float, ...] | None, target: tuple[float, ...] | None
+) -> tuple[int, ...]:
+    """The size at which an image of `size` has the spacing `target`, as in a plan, at least 1 per axis.
+
+    spacing: its own, 1 where an image states none. `size` itself without a `target`, and for a volume that
+    states no spacing.
+    """
+    own = (1.0, 1.0) if len(size) == 2 and spacing is None else spacing
+    if own is None or target is None:
+        return size
+    return tuple(max(1, round(n * a / b)) for n, a, b in zip(size, own, target, strict=True))
 
 
 def resize(array: np.ndarray, size: tuple[int, ...], interpolation: int = LINEAR) -> np.ndarray:
@@ -75,10 +84,7 @@ def at_spacing(case: CaseArrays, spacing: tuple[float, ...] | None) -> CaseArray
 
     The case itself where it has that spacing, is a volume that states none, or where `spacing` is None.
     """
-    own = own_spacing(case.image.ndim - 1, case.spacing)
-    if spacing is None or own is None:
-        return case
-    return at_size(case, size_at(case.image.shape[:-1], own, spacing), spacing)
+    return at_size(case, size_at(case.image.shape[:-1], case.spacing, spacing), spacing)
 
 
 def at_size(case: CaseArrays, size: tuple[int, ...], spacing: tuple[float, ...] | None = None) -> CaseArrays:
@@ -107,8 +113,3 @@ def resize_ids(objects: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """Objects (*space) int32 at `size`: at every pixel the id in the middle of what it covers."""
     axes = [(np.arange(new) + 0.5) * old / new for new, old in zip(size, objects.shape, strict=True)]
     return objects[np.ix_(*(axis.astype(np.intp) for axis in axes))]
-
-
-def own_spacing(rank: int, spacing: tuple[float, ...] | None) -> tuple[float, ...] | None:
-    """The spacing of an image in units of `Plan.spacing`: 1 of images, what a volume states, if anything."""
-    return (1.0, 1.0) if rank == 2 and spacing is None else spacing

@@ -12,8 +12,12 @@ from reunet.contracts.labels import LabelMap
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
+from reunet.errors import LabelError
 
 SCHEMA_VERSION = 1
+
+Place = tuple[str, ...]
+"""Where a score stands in metrics.json: names from the outermost to its own."""
 
 
 class Scored(Protocol):
@@ -78,6 +82,29 @@ class Scorer(ABC, Generic[Image]):
         """The content of metrics.csv: a row per image."""
         pairs = zip(self.images, self.image_rows(), strict=True)
         return [{"id": image.id, **as_json(row)} for image, row in pairs]
+
+
+def check_size(case: str, truth: np.ndarray, prediction: np.ndarray) -> None:
+    """Raise LabelError unless the prediction of an image has the size of its truth."""
+    if truth.shape != prediction.shape:
+        raise LabelError(
+            "prediction and truth differ in size",
+            where=case,
+            expected=f"size {truth.shape}",
+            received=prediction.shape,
+            fix="give both at the original size of the image",
+        )
+
+
+def nested(cells: Mapping[Place, Any]) -> dict[str, Any]:
+    """Dictionaries in each other, with what stands at each place."""
+    found: dict[str, Any] = {}
+    for (*above, name), cell in cells.items():
+        inner = found
+        for outer in above:
+            inner = inner.setdefault(outer, {})
+        inner[name] = cell
+    return found
 
 
 def as_json(scores: Any) -> Any:

@@ -13,7 +13,7 @@ from math import ceil
 
 import numpy as np
 
-from reunet.contracts.boxes import Boxes
+from reunet.contracts.boxes import Boxes, no_boxes
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.results import Prediction
 from reunet.inference.ahead import ahead
@@ -27,7 +27,7 @@ from reunet.io.lazy import LazyImage
 from reunet.sampling.intensity import Statistics, scaled
 from reunet.slices import Slices, corner_of, grid, seen_from, size_of, within
 from reunet.tasks.base import Maps
-from reunet.tasks.detection.decode import best, chosen, confident, no_boxes, suppressed
+from reunet.tasks.detection.decode import best, confident, suppressed
 from reunet.tasks.instances.stitching import Stitcher
 from reunet.tasks.work import Work
 
@@ -295,4 +295,4 @@ def _centred(boxes: Boxes, part: Slices) -> Boxes:
     """The boxes whose middle lies in a part of the image."""
     low, high = (np.array([getattr(side, end) for side in part]) for end in ("start", "stop"))
     middle = (boxes.corners[:, : len(part)].astype(np.float64) + boxes.corners[:, len(part) :]) / 2
-    return chosen(boxes, np.all((middle >= low) & (middle < high), axis=1))
+    return boxes.chosen(np.all((middle >= low) & (middle < high), axis=1))

@@ -37,7 +37,7 @@ from reunet.report.examples import (
     display_factor,
     pale,
 )
-from reunet.report.tasks.mistaken_boxes import areas, draw_frames, found, mistakes, size_of, sureness
+from reunet.report.tasks.mistaken_boxes import draw_frames, found, mistakes, size_of
 from reunet.tasks.detection.matching import matched
 from reunet.tasks.detection.scorer import ImageScore, Scorer
 
@@ -126,7 +126,7 @@ def _plots(scorer: Scorer) -> list[str]:
     histogram = ReliabilityHistogram()
     scores, right = (
         np.concatenate([np.zeros(0), *parts])
-        for parts in zip(*((sureness(i.predicted), i.right) for i in scorer.images), strict=True)
+        for parts in zip(*((i.predicted.sureness, i.right) for i in scorer.images), strict=True)
     )
     histogram.add(scores[:, None], np.where(right, 0, 1))  # a box is right, or it is not
     if histogram.count.any():
@@ -138,8 +138,8 @@ def _plots(scorer: Scorer) -> list[str]:
 
 def _by_fate(image: ImageScore) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Areas of the boxes found, missed and invented."""
-    hit, sizes = found(image), areas(image.truth)
-    return sizes[hit], sizes[~hit], areas(image.seen)[image.found < 0]
+    hit, sizes = found(image), image.truth.areas
+    return sizes[hit], sizes[~hit], image.seen.areas[image.found < 0]
 
 
 def _images(scorer: Scorer) -> Table:

@@ -35,13 +35,13 @@ def mistakes(scorer: Scorer) -> Gallery:
 
 def _false_alarms(scorer: Scorer) -> list[Exhibit]:
     """Predicted boxes above the thresholds that are wrong."""
-    wrong = [np.where(image.found < 0, sureness(image.seen), np.nan) for image in scorer.images]
+    wrong = [np.where(image.found < 0, image.seen.sureness, np.nan) for image in scorer.images]
     return [_cutout("false alarms", scorer, (number, i), MISTAKEN) for number, i in worst(wrong)]
 
 
 def _misses(scorer: Scorer) -> list[Exhibit]:
     """True boxes that no predicted box above the thresholds finds."""
-    missed = [np.where(found(image), np.nan, areas(image.truth)) for image in scorer.images]
+    missed = [np.where(found(image), np.nan, image.truth.areas) for image in scorer.images]
     return [_cutout("missed", scorer, (number, i), LOST) for number, i in worst(missed)]
 
 
@@ -99,13 +99,3 @@ def size_of(image: np.ndarray | None, boxes: tuple[Boxes, Boxes]) -> tuple[int, 
 def found(image: ImageScore) -> NDArray[np.bool_]:
     """Which true boxes are found."""
     return np.isin(np.arange(len(image.truth)), image.found)
-
-
-def sureness(boxes: Boxes) -> NDArray[np.float64]:
-    """Scores, 1 where there are none."""
-    return np.ones(len(boxes)) if boxes.scores is None else boxes.scores.astype(np.float64)
-
-
-def areas(boxes: Boxes) -> NDArray[np.float64]:
-    """In pixels."""
-    return (boxes.corners[:, 2:].astype(np.float64) - boxes.corners[:, :2]).prod(axis=1)

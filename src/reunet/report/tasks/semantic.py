@@ -27,7 +27,7 @@ from reunet.report.content import (
     worst_first,
 )
 from reunet.report.examples import ERRORS, FALSE_ALARM, FOUND, MISSED, UNKNOWN, Picture, display, pale
-from reunet.tasks.semantic import Scorer
+from reunet.tasks.semantic.scorer import Scorer
 
 COLUMNS = {
     "id": "image", "dice.mean_foreground": "Dice", "iou.mean_foreground": "IoU", "pixel_error": "pixel error",

@@ -8,8 +8,7 @@ import numpy as np
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.plan import Calibration
-from reunet.metrics.classification import balanced_accuracy
-from reunet.metrics.overlap import confusion
+from reunet.metrics.overlap import balanced_accuracy, confusion
 from reunet.tasks.classification.decode import tempered
 
 Pairs = Iterable[tuple[int, np.ndarray]]

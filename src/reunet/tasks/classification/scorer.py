@@ -14,8 +14,7 @@ from reunet.contracts.truth import Truth
 from reunet.errors import LabelError
 from reunet.metrics.bootstrap import interval
 from reunet.metrics.calibration import ReliabilityHistogram
-from reunet.metrics.classification import accuracy, balanced_accuracy
-from reunet.metrics.overlap import confusion, precision, recall
+from reunet.metrics.overlap import accuracy, balanced_accuracy, confusion, precision, recall
 from reunet.tasks.scorer import Scorer as Skeleton
 
 

@@ -24,7 +24,7 @@ from reunet.contracts.truth import Truth
 from reunet.io.render_objects import draw_boxes
 from reunet.tasks.base import Maps, Pairs, Task
 from reunet.tasks.classes import Classes
-from reunet.tasks.detection.decode import confident, decode, suppressed, turned_sides
+from reunet.tasks.detection.decode import confident, decode, turned_sides
 from reunet.tasks.detection.fit import fit_calibration, validation_score
 from reunet.tasks.detection.given import is_there, read
 from reunet.tasks.detection.outputs import centred, described
@@ -34,20 +34,6 @@ from reunet.tasks.exports import Exports
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.outputs import Page, Told
-
-__all__ = [
-    "BOX",
-    "CENTRE",
-    "Detection",
-    "Scorer",
-    "confident",
-    "decode",
-    "fit_calibration",
-    "heads",
-    "suppressed",
-    "targets",
-    "validation_score",
-]
 
 RARE = -4.6
 """Logit of 0.01: before training, centres are expected nowhere. Adam moves a bias by its rate per step, so
@@ -85,7 +71,12 @@ class Detection(Task):
     reach: Mapping[int, int] = {2: 256}
 
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:
-        return heads(classes.labels)
+        """Centres with a channel per foreground class, in class order; the logarithms of four distances."""
+        kinds = len(classes.labels.foreground)
+        return (
+            HeadSpec(name=CENTRE, channels=kinds, activation="sigmoid", loss="centre", bias=RARE),
+            HeadSpec(name=BOX, channels=4, activation="linear", loss="weighted_smooth_l1", weight=BOX_WEIGHT),
+        )
 
     def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
         if truth.boxes is None or truth.told is None:
@@ -130,16 +121,6 @@ class Detection(Task):
 
     def _arrays(self, pairs: Pairs, classes: Classes) -> Iterator[tuple[Boxes, Boxes]]:
         return ((truth.boxes, self._boxes(maps, classes)) for truth, maps in pairs if truth.boxes is not None)
-
-
-def heads(labels: LabelMap) -> tuple[HeadSpec, ...]:
-    """Centres with a channel per foreground class, in class order, and the logarithms of four distances."""
-    return (
-        HeadSpec(
-            name=CENTRE, channels=len(labels.foreground), activation="sigmoid", loss="centre", bias=RARE
-        ),
-        HeadSpec(name=BOX, channels=4, activation="linear", loss="weighted_smooth_l1", weight=BOX_WEIGHT),
-    )
 
 
 TASK = Detection()

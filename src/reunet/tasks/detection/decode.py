@@ -61,9 +61,8 @@ def decode(maps: Mapping[str, np.ndarray], labels: LabelMap, floor: float = FLOO
 
 def confident(boxes: Boxes, labels: LabelMap, calibration: Calibration) -> Boxes:
     """The boxes whose score reaches the calibrated threshold of their class, 0.5 without one."""
-    scores = np.ones(len(boxes)) if boxes.scores is None else boxes.scores
     cuts = thresholds(labels, calibration).astype(np.float32)
-    return chosen(boxes, scores >= cuts[boxes.classes])
+    return boxes.chosen(boxes.sureness >= cuts[boxes.classes])
 
 
 def thresholds(labels: LabelMap, calibration: Calibration) -> NDArray[np.float64]:
@@ -117,8 +116,7 @@ def suppressed(boxes: Boxes, at: float = DOUBLES) -> Boxes:
     """Greedy non-maximum suppression within each class, best first: of two with an IoU of `at` the better
     one stays. boxes: with scores. Exactly the sequential rule, in rounds over the pairs that overlap.
     """
-    if boxes.scores is not None:
-        boxes = chosen(boxes, np.argsort(-boxes.scores, kind="stable"))
+    boxes = boxes.chosen(np.argsort(-boxes.sureness, kind="stable"))
     better, worse, _ = overlapping(boxes, boxes, at)
     better, worse = better[better < worse], worse[better < worse]
     kept, open_ = np.zeros(len(boxes), np.bool_), np.ones(len(boxes), np.bool_)
@@ -131,7 +129,7 @@ def suppressed(boxes: Boxes, at: float = DOUBLES) -> Boxes:
         open_[worse[new[better]]] = False
         rest = open_[better] & open_[worse]
         better, worse = better[rest], worse[rest]
-    return chosen(boxes, kept)
+    return boxes.chosen(kept)
 
 
 def best(found: Sequence[Boxes]) -> list[Boxes]:
@@ -141,15 +139,4 @@ def best(found: Sequence[Boxes]) -> list[Boxes]:
     boxes = Boxes(corners, classes, scores)
     if len(boxes) < 2 * MOST:
         return [boxes]
-    return [chosen(boxes, np.sort(np.argsort(-scores, kind="stable")[:MOST]))]
-
-
-def no_boxes() -> Boxes:
-    """None at all, with scores."""
-    return Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.uint8), np.zeros(0, np.float32))
-
-
-def chosen(boxes: Boxes, which: np.ndarray) -> Boxes:
-    """Some of the boxes, by a mask or by their numbers."""
-    scores = None if boxes.scores is None else boxes.scores[which]
-    return Boxes(boxes.corners[which], boxes.classes[which], scores)
+    return [boxes.chosen(np.sort(np.argsort(-scores, kind="stable")[:MOST]))]

@@ -32,7 +32,7 @@ def fit_calibration(pairs: Pairs, labels: LabelMap) -> Calibration:
     """
     scores, right, classes, true = [], [], [], np.zeros(len(labels.classes), np.int64)
     for truth, predicted in pairs:
-        scores.append(np.zeros(len(predicted)) if predicted.scores is None else predicted.scores)
+        scores.append(predicted.sureness)
         right.append(hits(truth, predicted))
         classes.append(predicted.classes)
         true += np.bincount(truth.classes, minlength=len(true))

@@ -58,9 +58,8 @@ def matched(truth: Boxes, predicted: Boxes, at: float = 0.5) -> NDArray[np.intp]
     free, if their IoU is at least `at` >= 0.5. What is found at a score is so for any threshold below it.
     """
     mine, true, iou = overlapping(predicted, truth, at)
-    scores = np.ones(len(predicted)) if predicted.scores is None else predicted.scores
     taken, free = np.full(len(predicted), -1, np.intp), np.ones(len(truth), np.bool_)
-    for pair in np.lexsort((-iou, mine, -scores[mine])):
+    for pair in np.lexsort((-iou, mine, -predicted.sureness[mine])):
         if free[true[pair]] and taken[mine[pair]] < 0:
             taken[mine[pair]], free[true[pair]] = true[pair], False
     return taken

@@ -7,7 +7,6 @@ import numpy as np
 from reunet.contracts.boxes import Boxes
 from reunet.contracts.results import Prediction
 from reunet.io.annotations.coco_write import box_entries
-from reunet.tasks.detection.decode import chosen
 from reunet.tasks.outputs import Page, Told, listed
 
 
@@ -27,4 +26,4 @@ def centred(boxes: Boxes, inside: np.ndarray) -> Boxes:
     """The boxes whose centres lie inside, (H, W) bool."""
     centres = ((boxes.corners[:, :2] + boxes.corners[:, 2:]) / 2).astype(np.int64)
     rows, columns = np.clip(centres.T, 0, np.array(inside.shape)[:, None] - 1)
-    return chosen(boxes, inside[rows, columns])
+    return boxes.chosen(inside[rows, columns])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.metrics.average_precision import coco_ap, coco_precision
 from reunet.metrics.bootstrap import interval
-from reunet.metrics.overlap import mean_defined
+from reunet.metrics.overlap import divide, mean_defined
 from reunet.tasks.detection.decode import confident, thresholds
 from reunet.tasks.detection.matching import hits, matched
 from reunet.tasks.detection.resampled import average_precision
@@ -112,8 +112,8 @@ class Scorer(Skeleton[ImageScore]):
             "per_class": {
                 "map": self._named(mean_defined(by_class, axis=0)),
                 "map50": self._named(by_class[0]),
-                "precision": self._named(_divide(pooled[:, 2], pooled[:, 1])),
-                "recall": self._named(_divide(pooled[:, 2], pooled[:, 0])),
+                "precision": self._named(divide(pooled[:, 2], pooled[:, 1])),
+                "recall": self._named(divide(pooled[:, 2], pooled[:, 0])),
                 "f1": self._named(_f1(pooled)),
                 "true": self._named(pooled[:, 0]),
                 "predicted": self._named(pooled[:, 1]),
@@ -132,8 +132,8 @@ class Scorer(Skeleton[ImageScore]):
         for image in self.images:
             total = image.counts.sum(axis=0)
             row: dict[str, Any] = {
-                "precision": _divide(total[2], total[1]),
-                "recall": _divide(total[2], total[0]),
+                "precision": divide(total[2], total[1]),
+                "recall": divide(total[2], total[0]),
                 "f1": _f1(total),
                 "count_error": abs(total[0] - total[1]),
             }
@@ -162,7 +162,7 @@ class Scorer(Skeleton[ImageScore]):
         image = np.repeat(np.arange(len(self.images)), [len(i.predicted) for i in self.images])
         classes = np.concatenate([i.predicted.classes for i in self.images])
         right = np.concatenate([i.right for i in self.images])
-        scores = np.concatenate([_scores(i.predicted) for i in self.images])
+        scores = np.concatenate([i.predicted.sureness for i in self.images])
         order = np.argsort(-scores, kind="stable")
         columns = [order[classes[order] == index] for index in self.labels.foreground]
 
@@ -183,7 +183,8 @@ class Scorer(Skeleton[ImageScore]):
 
 def _confusion(truth: Boxes, seen: Boxes, n: int) -> NDArray[np.int64]:
     """(n + 1, n + 1) by true and predicted class, n for none, of boxes paired whatever their class."""
-    found = matched(_of_one_kind(truth), _of_one_kind(seen))
+    alike = [replace(boxes, classes=np.zeros_like(boxes.classes)) for boxes in (truth, seen)]
+    found = matched(alike[0], alike[1])
     classes = np.append(truth.classes, n).astype(np.intp)
     missed = np.setdiff1d(np.arange(len(truth)), found)
     counts = np.zeros((n + 1, n + 1), np.int64)
@@ -192,23 +193,11 @@ def _confusion(truth: Boxes, seen: Boxes, n: int) -> NDArray[np.int64]:
     return counts
 
 
-def _of_one_kind(boxes: Boxes) -> Boxes:
-    return Boxes(boxes.corners, np.zeros_like(boxes.classes), boxes.scores)
-
-
-def _scores(boxes: Boxes) -> np.ndarray:
-    return np.ones(len(boxes)) if boxes.scores is None else boxes.scores
-
-
 def _f1(counts: np.ndarray) -> NDArray[np.float64]:
     """Counts (..., 3) true, predicted, right to (...); nan where there is neither."""
-    return _divide(2 * counts[..., 2], counts[..., 0] + counts[..., 1])
+    return divide(2 * counts[..., 2], counts[..., 0] + counts[..., 1])
 
 
 def _count_error(counts: np.ndarray) -> NDArray[np.float64]:
     """Mean absolute error of the number per image; counts: (images, ..., 3), nan without images."""
     return mean_defined(np.abs(counts[..., 0] - counts[..., 1]).astype(np.float64), axis=0)
-
-
-def _divide(numerator: np.ndarray, denominator: np.ndarray) -> NDArray[np.float64]:
-    return np.where(denominator > 0, numerator / np.maximum(denominator, 1), np.nan)

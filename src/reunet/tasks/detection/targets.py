@@ -46,8 +46,7 @@ def targets(
     box = np.zeros((*size, 5), np.float32)
     channel = {index: k for k, index in enumerate(labels.foreground)}
     corners = boxes.corners.astype(np.float64)
-    areas = (corners[:, 2:] - corners[:, :2]).prod(axis=1)
-    for i in np.argsort(-areas, kind="stable"):
+    for i in np.argsort(-boxes.areas, kind="stable"):
         top, left, bottom, right = corners[i].tolist()
         (y, down, height), (x, along, width) = _middle(top, bottom, size[0]), _middle(left, right, size[1])
         if not (len(y) and len(x)):

@@ -13,10 +13,9 @@ from reunet.contracts.labels import LabelMap
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
-from reunet.errors import LabelError
 from reunet.metrics.aji import aggregated_jaccard
 from reunet.metrics.bootstrap import interval
-from reunet.metrics.glands import detection_counts, object_dice, object_f1
+from reunet.metrics.glands import detection_counts, object_dice
 from reunet.metrics.matching import (
     THRESHOLDS,
     assign,
@@ -31,6 +30,7 @@ from reunet.metrics.object_overlap import ObjectOverlap, object_overlap
 from reunet.metrics.overlap import mean_defined
 from reunet.tasks.instances.tracks import TrackScores
 from reunet.tasks.scorer import Scorer as Skeleton
+from reunet.tasks.scorer import check_size
 
 
 @dataclass(frozen=True)
@@ -80,14 +80,7 @@ class Scorer(Skeleton[ImageScore]):
         """Score one image, known as `case`. Raises LabelError when the sizes differ."""
         if truth.objects is None or prediction.instances is None:
             return
-        if truth.objects.shape != prediction.instances.shape:
-            raise LabelError(
-                "prediction and truth differ in size",
-                where=case,
-                expected=f"size {truth.objects.shape}",
-                received=prediction.instances.shape,
-                fix="give both at the original size of the image",
-            )
+        check_size(case, truth.objects, prediction.instances)
         overlap = object_overlap(truth.objects, prediction.instances, truth.told)
         self.images.append(_image_score(case, overlap, prediction.instance_scores))
         self.tracks.add(case, truth, prediction, overlap)
@@ -120,10 +113,10 @@ class Scorer(Skeleton[ImageScore]):
             "precision": precision(pooled)[0],
             "recall": recall(pooled)[0],
             "pq": panoptic_quality(pooled)[0],
-            "aji": _mean([image.aji for image in self.images]),
-            "object_f1": object_f1(glands),
-            "object_dice": _mean([image.object_dice for image in self.images]),
-            "count_error": _mean([_count_error(image) for image in self.images]),
+            "aji": mean_defined([image.aji for image in self.images]),
+            "object_f1": f1(glands),
+            "object_dice": mean_defined([image.object_dice for image in self.images]),
+            "count_error": mean_defined([_count_error(image) for image in self.images]),
             "tracking": self.tracks.metrics(),
             "ci95": self._intervals(counts),
         }
@@ -193,7 +186,3 @@ def _count_error(image: ImageScore) -> float:
 
 def _by_threshold(scores: np.ndarray) -> dict[str, Any]:
     return {f"{threshold:.2f}": score for threshold, score in zip(THRESHOLDS, scores, strict=True)}
-
-
-def _mean(values: list[float]) -> NDArray[np.float64]:
-    return mean_defined(np.array(values, np.float64))

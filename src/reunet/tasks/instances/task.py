@@ -116,7 +116,7 @@ class Instances(Task):
             for truth, maps in pairs
             if truth.objects is not None
         ]
-        return float(mean_defined(np.array(scores, np.float64)))
+        return float(mean_defined(scores))
 
     def described(self, result: Prediction, page: Page) -> Told:
         return described(result, page)

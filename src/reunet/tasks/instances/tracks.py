@@ -117,7 +117,7 @@ class TrackScores:
         """
         each = {name: _scores(name, one) for name, one in self._sequences.items()}
         means = {
-            score: float(mean_defined(np.array([scores[score] for scores in each.values()], np.float64)))
+            score: float(mean_defined([scores[score] for scores in each.values()]))
             for score in ("seg", "tra")
         }
         return {**means, "sequences": each}

@@ -17,25 +17,13 @@ from reunet.tasks.base import Maps, Pairs, Task
 from reunet.tasks.classes import Classes
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
-from reunet.tasks.semantic.decode import decode, positive_class, threshold
+from reunet.tasks.semantic.decode import decode
 from reunet.tasks.semantic.exports import EXPORTS
 from reunet.tasks.semantic.fit import fit_calibration, validation_score
 from reunet.tasks.semantic.given import is_there, read
 from reunet.tasks.semantic.outputs import OUTPUTS, outside_value
 from reunet.tasks.semantic.partial import merged_probabilities, target
 from reunet.tasks.semantic.scorer import Scorer
-
-__all__ = [
-    "Scorer",
-    "Semantic",
-    "decode",
-    "fit_calibration",
-    "head",
-    "positive_class",
-    "threshold",
-    "validation_score",
-]
-
 
 HEADLINES = {
     "dice/per_image/mean_foreground": (
@@ -88,7 +76,11 @@ class Semantic(Task):
     learned_from = ("masks", "instances")
 
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:
-        return (head(classes.labels),)
+        """The classes of pixels, or their regions."""
+        labels = classes.labels
+        kind = {"activation": "sigmoid", "loss": "regions"} if labels.regions else {}
+        told = {"name": "semantic", "channels": len(labels.outputs), **kind}
+        return (HeadSpec.parse(told, where="semantic"),)
 
     def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
         return (
@@ -134,12 +126,6 @@ class Semantic(Task):
             for truth, maps in pairs
             if truth.labels is not None
         )
-
-
-def head(labels: LabelMap) -> HeadSpec:
-    """The head that tells the classes of pixels, or their regions."""
-    kind = {"activation": "sigmoid", "loss": "regions"} if labels.regions else {}
-    return HeadSpec.parse({"name": "semantic", "channels": len(labels.outputs), **kind}, where="semantic")
 
 
 TASK = Semantic()

@@ -36,7 +36,7 @@ def validation_score(pairs: Arrays, labels: LabelMap) -> float:
             scores.append(mean_defined(dice(grouped(counts, labels.membership))[..., 1]))
         else:
             scores.append(mean_defined(dice(counts)[list(labels.foreground)]))
-    return float(mean_defined(np.array(scores, np.float64)))
+    return float(mean_defined(scores))
 
 
 def fit_calibration(pairs: Arrays, labels: LabelMap) -> Calibration:

@@ -20,11 +20,12 @@ from reunet.metrics.calibration import ReliabilityHistogram
 from reunet.metrics.overlap import confusion, dice, grouped, iou, mean_defined, pixel_error
 from reunet.metrics.partitions import rand_scores, regions_from_boundary
 from reunet.metrics.ranking import RankingHistogram
+from reunet.tasks.scorer import Place, check_size, nested
 from reunet.tasks.scorer import Scorer as Skeleton
 from reunet.tasks.semantic.decode import threshold
 from reunet.tasks.semantic.fit import true_regions
 from reunet.tasks.semantic.partial import merged_labels, merged_probabilities
-from reunet.tasks.semantic.shape_scores import Shapes
+from reunet.tasks.semantic.shape_scores import NUMBERS, Shapes, shape_scores
 from reunet.tasks.semantic.video_scores import VideoScores
 
 NAN = float("nan")
@@ -32,15 +33,16 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class ImageScore:
-    """The scores of one image; nan where undefined."""
+    """The scores of one image; nan where undefined. counts: of its pixels. shapes: see `shape_scores`."""
 
     id: str
     counts: NDArray[np.int64]
-    auc: float = NAN
-    average_precision: float = NAN
-    v_rand: float = NAN
-    v_info: float = NAN
-    ece: float = NAN
+    shapes: NDArray[np.float64]
+    auc: float
+    average_precision: float
+    ece: float
+    v_rand: float
+    v_info: float
 
 
 class Scorer(Skeleton[ImageScore]):
@@ -56,9 +58,7 @@ class Scorer(Skeleton[ImageScore]):
 
     def __init__(self, labels: LabelMap, calibration: Calibration, split: str) -> None:
         super().__init__(labels, calibration, split)
-        self.names = (*labels.names, *(region.name for region in labels.regions))
-        self.counted = [i + len(labels.names) * bool(labels.regions) for i in labels.counted]
-        self.shapes = Shapes(labels)
+        self.places = tuple(self._overlaps(np.zeros((len(labels.classes),) * 2, np.int64)))
         self.ranking = {index: RankingHistogram() for index in labels.counted}
         self.reliability = ReliabilityHistogram()
         self.has_probabilities = False
@@ -69,38 +69,37 @@ class Scorer(Skeleton[ImageScore]):
 
         Raises LabelError when the sizes differ or labelled pixels have no predicted class.
         """
-        if truth.labels is None or prediction.labels is None:
+        true, classes = truth.labels, truth.classes
+        if true is None or prediction.labels is None:
             return
-        labels, classes = merged_labels(prediction.labels, truth.classes, self.labels), truth.classes
-        probabilities = prediction.probabilities
+        labels = merged_labels(prediction.labels, classes, self.labels)
+        self._check(case, true, labels)
+        probabilities, ranking = prediction.probabilities, (NAN, NAN, NAN)
         if probabilities is not None:
             probabilities = merged_probabilities(probabilities, classes, self.labels)
-        self._check(case, truth.labels, labels)
-        self._add(case, truth.labels, labels, probabilities)
-        self.shapes.add(truth.labels, labels, truth.spacing)
+            self.has_probabilities, labelled = True, true != IGNORE
+            ranking = self._rank(true[labelled], probabilities[labelled])
+        counts = confusion(true, labels, len(self.labels.classes))
+        separation = self._regions(true, labels, probabilities)
+        shapes = shape_scores(true, labels, truth.spacing, self.labels)
+        self.images.append(ImageScore(case, counts, shapes, *ranking, *separation))
         self.video.add(truth, labels)
-
-    def _add(
-        self, case: str, truth: np.ndarray, prediction: np.ndarray, probabilities: np.ndarray | None
-    ) -> None:
-        counts = confusion(truth, prediction, len(self.labels.classes))
-        auc = precision = ece = NAN
-        if probabilities is not None:
-            self.has_probabilities = True
-            labelled = truth != IGNORE
-            auc, precision, ece = self._rank(truth[labelled], probabilities[labelled])
-        v_rand, v_info = self._regions(truth, prediction, probabilities)
-        self.images.append(ImageScore(case, counts, auc, precision, v_rand, v_info, ece))
 
     def merge(self, other: Scorer) -> None:
         """Add what another one has collected of other images."""
         super().merge(other)
-        self.shapes.merge(other.shapes)
         self.video.merge(other.video)
         for index, histogram in self.ranking.items():
             histogram.merge(other.ranking[index])
         self.reliability.merge(other.reliability)
         self.has_probabilities |= other.has_probabilities
+
+    @property
+    def shapes(self) -> Shapes:
+        """The scores of the shapes in all images."""
+        names = [self.labels.outputs[i] for i in self.labels.counted]
+        images = np.array([image.shapes for image in self.images])
+        return Shapes(names, images.reshape(-1, len(names), NUMBERS))
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -109,24 +108,20 @@ class Scorer(Skeleton[ImageScore]):
 
     def main_scores(self) -> NDArray[np.float64]:
         """Mean foreground Dice of each image, nan where no foreground class is present."""
-        return self._columns(self._stack())[:, len(self.names)]
+        return self._overlaps(self._stack())["dice", "mean_foreground"]
 
     def scores(self) -> dict[str, Any]:
         """What metrics.json tells beside its header; nan where undefined, and counted under `undefined`."""
         counts = self._stack()
         columns = self._columns(counts)
-        pooled = self._named(self._columns(counts.sum(axis=0)))
-        per_image = self._named(mean_defined(columns, axis=0))
         return {
             "regions": [region.name for region in self.labels.regions],
             "threshold": threshold(self.labels, self.calibration) if self.has_probabilities else None,
-            "dice": {"pooled": pooled["dice"], "per_image": per_image["dice"]},
-            "iou": {"pooled": pooled["iou"], "per_image": per_image["iou"]},
-            "pixel_error": pooled["pixel_error"],
-            "auc": _mean([h.auc() for h in self.ranking.values()]),
-            "average_precision": _mean([h.average_precision() for h in self.ranking.values()]),
-            "v_rand": _mean([image.v_rand for image in self.images]),
-            "v_info": _mean([image.v_info for image in self.images]),
+            **self._named(self._columns(counts.sum(axis=0)), mean_defined(columns, axis=0)),
+            "auc": mean_defined([h.auc() for h in self.ranking.values()]),
+            "average_precision": mean_defined([h.average_precision() for h in self.ranking.values()]),
+            "v_rand": mean_defined([image.v_rand for image in self.images]),
+            "v_info": mean_defined([image.v_info for image in self.images]),
             "ece": self.reliability.ece(),
             **self.shapes.metrics(),
             "video": self.video.metrics(),
@@ -137,27 +132,16 @@ class Scorer(Skeleton[ImageScore]):
     def image_rows(self) -> Iterator[dict[str, Any]]:
         """Labelled pixels and scores of each image."""
         columns = self._columns(self._stack())
+        names = [".".join(dict.fromkeys((place[0], place[-1]))) for place in self.places]
         for image, values, shape in zip(self.images, columns, self.shapes.rows(), strict=True):
             row: dict[str, Any] = {"labelled_pixels": image.counts.sum()}
-            named = self._named(values)
-            for score in ("dice", "iou"):
-                for kind in ("per_class", "per_region"):
-                    row |= {f"{score}.{name}": x for name, x in named[score].get(kind, {}).items()}
-                row[f"{score}.mean_foreground"] = named[score]["mean_foreground"]
-            row |= {"iou.mean": named["iou"]["mean"], "pixel_error": named["pixel_error"]}
+            row |= dict(zip(names, values, strict=True))
             for score in ("auc", "average_precision", "v_rand", "v_info", "ece"):
                 row[score] = getattr(image, score)
             yield row | shape
 
     def _check(self, case: str, truth: np.ndarray, prediction: np.ndarray) -> None:
-        if truth.shape != prediction.shape:
-            raise LabelError(
-                "prediction and truth differ in size",
-                where=case,
-                expected=f"height and width {truth.shape}",
-                received=prediction.shape,
-                fix="give both at the original size of the image",
-            )
+        check_size(case, truth, prediction)
         missing = int(np.count_nonzero((prediction >= len(self.labels.classes)) & (truth != IGNORE)))
         if missing:
             raise LabelError(
@@ -183,7 +167,7 @@ class Scorer(Skeleton[ImageScore]):
         if not self.labels.regions:
             reliability.add(probabilities, truth)
         self.reliability.merge(reliability)
-        return _mean(areas), _mean(precisions), reliability.ece()
+        return float(mean_defined(areas)), float(mean_defined(precisions)), reliability.ece()
 
     def _regions(
         self, truth: np.ndarray, prediction: np.ndarray, probabilities: np.ndarray | None
@@ -202,64 +186,51 @@ class Scorer(Skeleton[ImageScore]):
         n = len(self.labels.classes)
         return np.array([image.counts for image in self.images], np.int64).reshape(-1, n, n)
 
-    def _columns(self, counts: np.ndarray) -> NDArray[np.float64]:
-        """Counts (..., n, n) to (..., 2G + 4): Dice of the G classes and regions, its mean over those that
-        count, IoU likewise with the means over those and over the classes, and the pixel error.
-        """
-        overlap, union = dice(counts), iou(counts)
-        means = [mean_defined(union, axis=-1)]
-        if self.labels.regions:
-            regions = grouped(counts, self.labels.membership)
-            overlap = np.concatenate([overlap, dice(regions)[..., 1]], axis=-1)
-            union = np.concatenate([union, iou(regions)[..., 1]], axis=-1)
-        means += [mean_defined(x[..., self.counted], axis=-1) for x in (overlap, union)]
-        parts = [overlap, means[1][..., None], union, means[2][..., None], means[0][..., None]]
-        return np.concatenate([*parts, np.asarray(pixel_error(counts))[..., None]], axis=-1)
-
-    def _named(self, columns: NDArray[np.float64]) -> dict[str, Any]:
-        """Columns (2G + 4,), or interval ends (2, 2G + 4), under the names of metrics.json."""
-        n = len(self.names)
-        cells = list(columns.T)
-        return {
-            "dice": {**self._by_name(cells[:n]), "mean_foreground": cells[n]},
-            "iou": {
-                **self._by_name(cells[n + 1 : 2 * n + 1]),
-                "mean_foreground": cells[2 * n + 1],
-                "mean": cells[2 * n + 2],
-            },
-            "pixel_error": cells[2 * n + 3],
-        }
-
-    def _by_name(self, cells: list[Any]) -> dict[str, Any]:
-        n = len(self.labels.names)
-        found = {"per_class": dict(zip(self.labels.names, cells[:n], strict=True))}
-        if self.labels.regions:
-            found["per_region"] = dict(zip(self.names[n:], cells[n:], strict=True))
+    def _overlaps(self, counts: np.ndarray) -> dict[Place, NDArray[np.float64]]:
+        """The scores of pixels by their place in metrics.json, (...) each. counts: (..., n, n)."""
+        labels = self.labels
+        found: dict[Place, NDArray[np.float64]] = {}
+        for name, score in (("dice", dice), ("iou", iou)):
+            counted = score(counts)
+            found |= {(name, "per_class", one): counted[..., i] for i, one in enumerate(labels.names)}
+            if labels.regions:
+                counted = score(grouped(counts, labels.membership))[..., 1]
+                regions = enumerate(labels.regions)
+                found |= {(name, "per_region", one.name): counted[..., i] for i, one in regions}
+            found[name, "mean_foreground"] = mean_defined(counted[..., list(labels.counted)], axis=-1)
+        found["iou", "mean"] = mean_defined(iou(counts), axis=-1)
+        found["pixel_error",] = pixel_error(counts)
         return found
+
+    def _columns(self, counts: np.ndarray) -> NDArray[np.float64]:
+        """The same as columns, (..., places)."""
+        return np.stack(list(self._overlaps(counts).values()), axis=-1)
+
+    def _named(self, pooled: NDArray[np.float64], per_image: NDArray[np.float64]) -> dict[str, Any]:
+        """Columns (places,), or interval ends (2, places), under the names of metrics.json."""
+        cells = {}
+        for kind, columns in (("pooled", pooled), ("per_image", per_image)):
+            for (score, *within), cell in zip(self.places, columns.T, strict=True):
+                if within or kind == "pooled":
+                    cells[(score, kind, *within) if within else (score,)] = cell
+        return nested(cells)
 
     def _undefined(self, columns: NDArray[np.float64]) -> dict[str, Any]:
         """In how many images a score is undefined, since the class is in neither truth nor prediction."""
-        missing = [int(count) for count in np.isnan(columns).sum(axis=0)]
-        n = len(self.names)
-        undefined: dict[str, Any] = {**self._by_name(missing[:n]), "mean_foreground": missing[n]}
+        missing = zip(self.places, np.isnan(columns).sum(axis=0), strict=True)
+        undefined = nested({place[1:]: int(count) for place, count in missing if place[0] == "dice"})
         if self.labels.boundary is not None:
             undefined["v_rand"] = sum(math.isnan(image.v_rand) for image in self.images)
         return undefined | self.shapes.undefined()
 
     def _intervals(self, counts: NDArray[np.int64], columns: NDArray[np.float64]) -> dict[str, Any]:
-        pooled = self._named(interval(counts, lambda some: self._columns(some.sum(axis=0))))
-        per_image = self._named(interval(columns, lambda some: mean_defined(some, axis=0)))
+        pooled = interval(counts, lambda some: self._columns(some.sum(axis=0)))
+        per_image = interval(columns, lambda some: mean_defined(some, axis=0))
         of_regions = np.array([(image.v_rand, image.v_info) for image in self.images]).reshape(-1, 2)
         regions = interval(of_regions, lambda some: mean_defined(some, axis=0))
         return {
-            "dice": {"pooled": pooled["dice"], "per_image": per_image["dice"]},
-            "iou": {"pooled": pooled["iou"], "per_image": per_image["iou"]},
-            "pixel_error": pooled["pixel_error"],
+            **self._named(pooled, per_image),
             "v_rand": regions[:, 0],
             "v_info": regions[:, 1],
             **self.shapes.intervals(),
         }
-
-
-def _mean(values: list[float]) -> float:
-    return float(mean_defined(np.array(values, np.float64)))

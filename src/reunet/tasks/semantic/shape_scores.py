@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,46 +20,28 @@ THIN = 10.0
 
 SCORES = ("hd95", "nsd", "cl_dice")
 LENGTHS = ("truth", "prediction")
+NUMBERS = len(SCORES) + len(LENGTHS)
 MOST_PIXELS = 2**25
 """Of larger images shapes are not scored: distances there take minutes and gigabytes."""
 
 
+@dataclass(frozen=True)
 class Shapes:
-    """Collects the images of one split; per image and class (or region) that counts, nan where undefined.
+    """The scores of the images of one split. names: of the classes (or regions) that count.
 
-    Distances are in millimetres where the truth tells the spacing, else in pixels. The tolerance of the
-    normalised surface distance is one pixel, the longest side of a voxel. Centre lines are scored where the
-    truth is thin.
+    images: (images, classes, NUMBERS), of each its `shape_scores`.
     """
 
-    def __init__(self, labels: LabelMap) -> None:
-        self.labels = labels
-        self.names = [labels.outputs[i] for i in labels.counted]
-        self._images: list[NDArray[np.float64]] = []
-
-    def add(self, truth: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...] | None) -> None:
-        """Score one image. truth, prediction: (*space) uint8 class indices, IGNORE in the truth."""
-        found = np.full((len(self.names), len(SCORES) + len(LENGTHS)), np.nan)
-        self._images.append(found)
-        if truth.ndim not in (2, 3) or truth.size > MOST_PIXELS:
-            return
-        known, membership = truth != IGNORE, self.labels.membership
-        for row, index in zip(found, self.labels.counted, strict=True):
-            inside = np.append(membership[:, index], np.zeros(256 - len(membership), bool))
-            row[:] = shape_scores(inside[truth] & known, inside[prediction] & known, spacing)
-
-    def merge(self, other: Shapes) -> None:
-        """Add the images of another one."""
-        self._images += other._images
+    names: Sequence[str]
+    images: NDArray[np.float64]
 
     def metrics(self) -> dict[str, Any]:
         """Fields of metrics.json, nan where undefined: means over images; lengths are sums over those with
         thin truth.
         """
-        images = self._stack()
-        means, lengths = mean_defined(images, axis=0), np.nansum(images, axis=0)
+        means, lengths = mean_defined(self.images, axis=0), np.nansum(self.images, axis=0)
         found: dict[str, Any] = {name: self._named(means[:, i]) for i, name in enumerate(SCORES)}
-        thin = np.any(~np.isnan(images[..., -1:]), axis=0)
+        thin = np.any(~np.isnan(self.images[..., -1:]), axis=0)
         cells = np.where(thin, lengths[:, -len(LENGTHS) :], np.nan).T
         found["skeleton_length"] = {
             side: dict(zip(self.names, cell, strict=True)) for side, cell in zip(LENGTHS, cells, strict=True)
@@ -66,22 +50,19 @@ class Shapes:
 
     def undefined(self) -> dict[str, int]:
         """In how many images no class has the score."""
-        missing = np.isnan(self._stack()).all(axis=1).sum(axis=0)
+        missing = np.isnan(self.images).all(axis=1).sum(axis=0)
         return {name: int(missing[i]) for i, name in enumerate(SCORES)}
 
     def intervals(self) -> dict[str, Any]:
         """95 % intervals of the means over classes."""
-        images = self._stack()[..., : len(SCORES)]
+        images = self.images[..., : len(SCORES)]
         found = interval(images, lambda some: mean_defined(mean_defined(some, axis=0), axis=0))
         return dict(zip(SCORES, found.T, strict=True))
 
     def rows(self) -> list[dict[str, float]]:
         """Per image the means over classes, for metrics.csv."""
-        means = mean_defined(self._stack(), axis=1)
+        means = mean_defined(self.images, axis=1)
         return [dict(zip(SCORES, row[: len(SCORES)], strict=True)) for row in means]
-
-    def _stack(self) -> NDArray[np.float64]:
-        return np.array(self._images).reshape(-1, len(self.names), len(SCORES) + len(LENGTHS))
 
     def _named(self, means: NDArray[np.float64]) -> dict[str, Any]:
         by_name = dict(zip(self.names, means, strict=True))
@@ -89,6 +70,25 @@ class Shapes:
 
 
 def shape_scores(
+    truth: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...] | None, labels: LabelMap
+) -> NDArray[np.float64]:
+    """SCORES and LENGTHS of each class (or region) that counts in an image, (classes, NUMBERS), or nan.
+
+    truth, prediction: (*space) uint8 class indices, IGNORE in the truth. Distances are in millimetres where
+    the spacing is known, else in pixels. The tolerance of the normalised surface distance is one pixel, the
+    longest side of a voxel. Centre lines are scored where the truth is thin.
+    """
+    found = np.full((len(labels.counted), NUMBERS), np.nan)
+    if truth.ndim not in (2, 3) or truth.size > MOST_PIXELS:
+        return found
+    known, membership = truth != IGNORE, labels.membership
+    for row, index in zip(found, labels.counted, strict=True):
+        inside = np.append(membership[:, index], np.zeros(256 - len(membership), bool))
+        row[:] = of_mask(inside[truth] & known, inside[prediction] & known, spacing)
+    return found
+
+
+def of_mask(
     truth: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...] | None
 ) -> tuple[float, float, float, float, float]:
     """HD95, normalised surface distance, centre line Dice, true and predicted length of the centre lines of
