@@ -101,12 +101,13 @@ def assemble(image: Any, scope: Scope) -> dict[str, Any]:
     if config.dropout:  # "drop-out layers at the end of the contracting path", section 3.1
         dropout = keras.layers.Dropout(config.dropout, seed=scope.layer_seed("dropout"), name="dropout")
         deepest = dropout(deepest)
-    per_pixel = any(head.of == "pixels" for head in config.heads)
-    decoded = DECODERS[config.decoder]([*features[:-1], deepest], scope) if per_pixel else []
+    heads = sorted(config.heads, key=lambda head: head.of == "image")  # those of pixels come first
+    of_pixels = heads[0].of == "pixels"
+    decoded = DECODERS[config.decoder]([*features[:-1], deepest], scope) if of_pixels else []
     levels = decoded if config.deep_supervision else decoded[:1]
 
     outputs = {}
-    for head in config.heads:
+    for head in heads:
         for level, x in enumerate(levels if head.of == "pixels" else [deepest]):
             name = head.output(level)
             outputs[name] = logits(x, head, scope.child(name))
