@@ -17,7 +17,7 @@ from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import DataError, LabelError
-from reunet.metrics.average_precision import coco_ap, coco_precision
+from reunet.metrics.average_precision import coco_ap, coco_precision, resampled_ap
 from reunet.sampling.boxes import resized
 from reunet.tasks.classes import Classes
 from reunet.tasks.detection import (
@@ -31,7 +31,6 @@ from reunet.tasks.detection import (
 from reunet.tasks.detection.decode import suppressed
 from reunet.tasks.detection.fit import best_f1
 from reunet.tasks.detection.matching import box_iou, hits
-from reunet.tasks.detection.resampled import average_precision
 from reunet.tasks.work import Work
 
 
@@ -265,7 +264,7 @@ def test_average_precision_is_that_of_coco(seed: int) -> None:
         true = sum((t.classes == index).sum() for t in truths)
         mine = np.flatnonzero(classes == index)
         mine = mine[np.argsort(-scores[mine])]
-        own = average_precision(right[mine], np.ones(len(mine)), true)
+        own = resampled_ap(right[mine], np.ones(len(mine)), true)
         assert own == pytest.approx(expected[k], abs=1e-6)
 
 

@@ -15,8 +15,7 @@ from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Plan
 from reunet.losses.classification import ClassificationLoss
-from reunet.losses.heatmap import CentreLoss
-from reunet.losses.regression import SmoothL1Loss
+from reunet.losses.maps import CentreLoss, SmoothL1Loss
 from reunet.losses.segmentation import RegionLoss, SegmentationLoss
 
 Stride = tuple[int, ...]

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from reunet.contracts.labels import IGNORE
-from reunet.losses.regression import check_maps
+from reunet.losses.maps import check_maps
 
 
 class ClassificationLoss(keras.losses.Loss):

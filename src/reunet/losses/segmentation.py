@@ -10,8 +10,8 @@ from keras import ops
 
 from reunet.contracts.labels import IGNORE
 from reunet.contracts.plan import LossSpec
+from reunet.losses.maps import check_maps, thinned
 from reunet.losses.overlap import cl_dice, dice
-from reunet.losses.regression import check_maps, thinned
 
 FAR = -1e4
 """The logarithm of a probability that does not count."""

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from reunet.contracts.boxes import Boxes
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
-from reunet.metrics.average_precision import coco_ap, coco_precision
+from reunet.metrics.average_precision import coco_ap, coco_precision, resampled_ap
 from reunet.metrics.bootstrap import interval
 from reunet.metrics.overlap import divide, mean_defined
 from reunet.tasks.detection.decode import confident, thresholds
 from reunet.tasks.detection.matching import hits, matched
-from reunet.tasks.detection.resampled import average_precision
 from reunet.tasks.detection.targets import check
 from reunet.tasks.scorer import Scorer as Skeleton
 
@@ -172,7 +171,7 @@ class Scorer(Skeleton[ImageScore]):
             return mean_defined(
                 np.array(
                     [
-                        average_precision(right[mine], times[image[mine]], number[k])
+                        resampled_ap(right[mine], times[image[mine]], number[k])
                         for k, mine in enumerate(columns)
                     ]
                 )

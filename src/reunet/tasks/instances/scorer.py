@@ -13,9 +13,8 @@ from reunet.contracts.labels import LabelMap
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
-from reunet.metrics.aji import aggregated_jaccard
 from reunet.metrics.bootstrap import interval
-from reunet.metrics.glands import detection_counts, object_dice
+from reunet.metrics.histology import aggregated_jaccard, detection_counts, object_dice
 from reunet.metrics.matching import (
     THRESHOLDS,
     assign,

@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reunet.metrics.aji import aggregated_jaccard
-from reunet.metrics.glands import detection_counts, object_dice
+from reunet.metrics.histology import aggregated_jaccard, detection_counts, object_dice
 from reunet.metrics.matching import f1
 from reunet.metrics.object_overlap import object_overlap
 
