@@ -82,6 +82,7 @@ QUICK = (0, len(RUNNING) - 1)
 """From data to scores on the command line, and a network for a script; the others train once more."""
 
 
+@pytest.mark.usefixtures("backend")
 def test_python_blocks_name_things_that_exist() -> None:
     scripts = [ast.parse(body) for _, language, body in blocks() if language == "python"]
     calls = [node for script in scripts for node in ast.walk(script) if isinstance(node, ast.Call)]
