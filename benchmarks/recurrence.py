@@ -18,7 +18,7 @@ import records
 
 from reunet import console
 from reunet.backend import use_backend
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import ComparedRun, PairedDifference
 from reunet.flows.compare.compare import train_and_score

@@ -20,7 +20,9 @@ import typer
 
 import reunet
 from reunet import __version__, console
-from reunet.contracts.options import Option, Options, as_parameter, records
+from reunet.contracts.options import records
+from reunet.contracts.options.fields import Option, Options
+from reunet.contracts.options.verb import as_parameter
 from reunet.errors import ReunetError
 
 _imported = time.monotonic()

@@ -9,20 +9,19 @@ from typing import Any, get_origin
 
 import pytest
 
-from reunet.contracts.options import (
+from reunet.contracts.options.fields import Option, Options
+from reunet.contracts.options.records import (
     CheckOptions,
     CompareOptions,
     DemoOptions,
     EvaluateOptions,
     ExportOptions,
     ModelsOptions,
-    Option,
-    Options,
     PlanOptions,
     PredictOptions,
     TrainOptions,
-    verb,
 )
+from reunet.contracts.options.verb import verb
 from reunet.errors import UsageError
 
 BUDGETS = {"minutes", "epochs", "steps"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.datasets.case_arrays import load_case
 from reunet.datasets.scan import open_dataset
 from reunet.errors import DataError

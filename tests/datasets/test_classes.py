@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from reunet.contracts.labels import IGNORE, LabelMap
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.datasets.classes import read_classes, read_colors
 from reunet.datasets.scan import open_dataset
 from reunet.errors import DataError, LabelError, UsageError

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset
 from reunet.errors import DataError, UsageError

@@ -14,7 +14,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.datasets import cache
 from reunet.flows.check import check
 from reunet.flows.prepare import prepare

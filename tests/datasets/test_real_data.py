@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reunet.contracts.labels import IGNORE
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.datasets.case_arrays import load_case
 from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.datasets.case_arrays import load_case
 from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset, scan_dataset

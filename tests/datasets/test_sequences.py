@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Problem
 from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset

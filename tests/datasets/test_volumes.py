@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Problem
 from reunet.datasets.case_arrays import load_case
 from reunet.datasets.problems import find_problems

@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image
 
 from reunet.contracts.labels import LabelMap, default_classes
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Problem
 from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset

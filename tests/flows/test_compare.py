@@ -20,7 +20,7 @@ from PIL import Image
 
 import reunet
 from reunet.cli import main
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import ComparedRun
 from reunet.contracts.run import RunFolder

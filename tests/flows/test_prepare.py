@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.datasets import scan as layouts
 from reunet.errors import DataError, UsageError
 from reunet.flows import prepare as flow

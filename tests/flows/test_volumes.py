@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
 from reunet.errors import UsageError

@@ -20,7 +20,7 @@ from reunet.contracts.labels import (
     default_classes,
     is_foreground,
 )
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.datasets.cache import mapped
 from reunet.datasets.cases import Case
 from reunet.datasets.reading import CaseReader, Reading

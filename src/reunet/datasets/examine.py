@@ -9,7 +9,7 @@ import numpy as np
 
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import IGNORE, LabelMap
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.datasets.cache import mapped
 from reunet.datasets.case_arrays import encode_case
 from reunet.datasets.cases import Case

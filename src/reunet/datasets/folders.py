@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.datasets.cases import SPLITS
 from reunet.errors import DataError
 from reunet.io.images import IMAGE_SUFFIXES, image_suffix, without_suffix

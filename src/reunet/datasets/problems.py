@@ -10,7 +10,7 @@ import numpy as np
 
 from reunet.contracts.findings import Findings, relative
 from reunet.contracts.labels import IGNORE, LabelMap
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Problem
 from reunet.datasets.cache import prune
 from reunet.datasets.cases import SPLITS, Case, Dataset

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.datasets.cases import SPLITS
 from reunet.datasets.folders import (
     IMAGE_FOLDERS,

@@ -10,7 +10,7 @@ from typing import Any
 
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import LabelMap
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.datasets.annotated import (
     ToldObjects,
     category_classes,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import astuple, fields
 
-from reunet.contracts.options import CheckOptions, verb
+from reunet.contracts.options.records import CheckOptions
+from reunet.contracts.options.verb import verb
 from reunet.contracts.results import CheckResult, Problem
 from reunet.datasets.problems import examine_dataset
 from reunet.storage import csv_text, write_text

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reunet.contracts.options import DemoOptions, verb
+from reunet.contracts.options.records import DemoOptions
+from reunet.contracts.options.verb import verb
 from reunet.contracts.results import EvaluateResult
 from reunet.errors import StorageError
 from reunet.flows.evaluate.evaluate import evaluate

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from reunet import __version__, machine
 from reunet.backend import BACKENDS, import_openvino
-from reunet.contracts.options import DoctorOptions, verb
+from reunet.contracts.options.records import DoctorOptions
+from reunet.contracts.options.verb import verb
 
 NEEDED_FOR_TRAINING = ("keras", "grain")
 

@@ -8,7 +8,8 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from reunet.contracts.options import ExportOptions, verb
+from reunet.contracts.options.records import ExportOptions
+from reunet.contracts.options.verb import verb
 from reunet.contracts.results import ExportResult
 from reunet.contracts.run import RunFolder
 from reunet.errors import ModelFileError, StorageError, UsageError

@@ -6,7 +6,8 @@ from math import prod
 from typing import Any
 
 from reunet.contracts.network import SWEEPS, NetworkConfig
-from reunet.contracts.options import ModelsOptions, verb
+from reunet.contracts.options.records import ModelsOptions
+from reunet.contracts.options.verb import verb
 from reunet.contracts.results import ModelResult
 from reunet.errors import BackendError
 from reunet.networks import PRESETS, configure

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from reunet.backend import choose_backend, use_backend
-from reunet.contracts.options import PlanOptions, Wishes, verb
+from reunet.contracts.options.records import PlanOptions, Wishes
+from reunet.contracts.options.verb import verb
 from reunet.contracts.plan import Plan
 from reunet.errors import UsageError
 from reunet.flows.prepare import prepare

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reunet.contracts.fingerprint import Fingerprint
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import Problem
 from reunet.datasets.case_arrays import CaseArrays, case_arrays

@@ -4,7 +4,8 @@ from dataclasses import KW_ONLY
 
 from reunet.backend import Backend
 from reunet.contracts.network import NetworkConfig
-from reunet.contracts.options import Wishes, record
+from reunet.contracts.options.fields import record
+from reunet.contracts.options.records import Wishes
 from reunet.machine import memory_bytes
 
 

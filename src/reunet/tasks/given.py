@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from reunet.contracts.findings import Findings
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Scored
 from reunet.datasets.cases import Case, raise_errors

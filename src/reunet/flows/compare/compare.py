@@ -7,7 +7,8 @@ import sys
 from collections import deque
 
 from reunet.backend import choose_backend, use_backend
-from reunet.contracts.options import CompareOptions, DataOptions, EvaluateOptions, verb
+from reunet.contracts.options.records import CompareOptions, DataOptions, EvaluateOptions
+from reunet.contracts.options.verb import verb
 from reunet.contracts.results import ComparedRun, CompareResult
 from reunet.errors import InterruptedRunError, ReunetError, TrainingError
 from reunet.flows.compare.contest import (

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from reunet.contracts.fingerprint import Fingerprint
-from reunet.contracts.options import DataOptions, EvaluateOptions, verb
+from reunet.contracts.options.records import DataOptions, EvaluateOptions
+from reunet.contracts.options.verb import verb
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import EvaluateResult
 from reunet.contracts.run import RunFolder

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from reunet.contracts.options import EvaluateOptions
+from reunet.contracts.options.records import EvaluateOptions
 from reunet.contracts.results import EvaluateResult, Scored
 from reunet.datasets.folders import image_files, stem_of
 from reunet.errors import DataError, UsageError

@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from reunet.contracts.options import PredictOptions, verb
+from reunet.contracts.options.records import PredictOptions
+from reunet.contracts.options.verb import verb
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import PredictResult
 from reunet.contracts.run import RunFolder, read_facts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reunet.contracts.fingerprint import Fingerprint
-from reunet.contracts.options import TrainOptions
+from reunet.contracts.options.records import TrainOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
 from reunet.errors import CheckpointError, DataError, PlanError, StorageError, UsageError

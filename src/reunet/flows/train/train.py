@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reunet.backend import Backend, choose_backend, use_backend
-from reunet.contracts.options import TrainOptions, verb
+from reunet.contracts.options.records import TrainOptions
+from reunet.contracts.options.verb import verb
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import TrainResult
 from reunet.contracts.run import RunFolder, read_facts

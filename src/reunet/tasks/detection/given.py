@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from reunet.contracts.findings import Findings
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth

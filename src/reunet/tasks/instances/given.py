@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from reunet.contracts.labels import LabelMap, default_classes
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
 from reunet.datasets.cases import Case

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reunet.contracts.labels import IGNORE, LabelMap
-from reunet.contracts.options import DataOptions
+from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
 from reunet.datasets.cases import Case
