@@ -15,7 +15,7 @@ from reunet.contracts.run import RunFolder
 from reunet.datasets.cases import Case
 from reunet.errors import ClusterError, ReunetError
 from reunet.flows.evaluate.labelled import labelled_cases, loaders_of
-from reunet.flows.evaluate.scoring import Collected, collect
+from reunet.flows.evaluate.scoring import Evaluation, collect
 from reunet.flows.predict.attempts import Attempt, Tally
 from reunet.flows.predict.jobs import Worker
 from reunet.flows.predict.outputs import Job
@@ -142,7 +142,7 @@ def score_on(
     cases: Sequence[Case],
     described: tuple[LabelMap, str | None, str],
     progress: Progress,
-) -> Collected:
+) -> Evaluation:
     """The scores of the images of a split, each image or sequence wherever a worker is free.
 
     described: the classes, the axes and the name of the split. Raises ClusterError.
@@ -150,7 +150,7 @@ def score_on(
     progress.start(f"evaluating {described[2]}", len(cases))
     groups = [[cases[number] for number in numbers] for numbers in sequences(cases)]
 
-    def noted(number: int, scores: Collected) -> None:
+    def noted(number: int, scores: Evaluation) -> None:
         for name, reason in scores.failures.items():
             progress.message(f"{name}: {reason}")
         progress.advance(len(groups[number]))
@@ -161,7 +161,7 @@ def score_on(
     return whole
 
 
-def _score(engine: Engine, described: tuple[LabelMap, str | None, str], cases: Sequence[Case]) -> Collected:
+def _score(engine: Engine, described: tuple[LabelMap, str | None, str], cases: Sequence[Case]) -> Evaluation:
     """On a worker."""
     predictor, lock = loaded(engine)
     labels, axes, split = described

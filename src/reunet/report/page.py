@@ -41,7 +41,7 @@ class Report:
     """
 
     title: str
-    scores: Sequence[tuple[Scorer[Any], dict[str, Any]]]
+    scores: Sequence[tuple[Scorer[Any], dict[str, Any]]] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, Callable[[], Scored]] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)

@@ -53,6 +53,11 @@ class Work:
         """Heads that an exported file gives at the size at which the network sees."""
         return frozenset(name for one in self.tasks for name in one.exports.small)
 
+    @property
+    def has_identities(self) -> bool:
+        """Whether there are objects that get identities in time."""
+        return any(one.has_identities for one in self.tasks)
+
     def targets(self, truth: Truth) -> dict[str, np.ndarray]:
         """What each head should say of a patch."""
         found = (one.targets(truth, self.classes) for one in self.tasks)

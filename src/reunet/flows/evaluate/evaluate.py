@@ -19,10 +19,10 @@ from reunet.datasets.splits import Splits
 from reunet.errors import DataError, ReunetError
 from reunet.flows.evaluate.dataset_classes import labels_of_dataset
 from reunet.flows.evaluate.given_results import evaluate_given
-from reunet.flows.evaluate.held_out import SEEN_ALREADY, context_of
+from reunet.flows.evaluate.held_out import SEEN_ALREADY, report_of
 from reunet.flows.evaluate.labelled import labelled_cases, loaders_of
 from reunet.flows.evaluate.scoring import (
-    evaluation_of,
+    of_split,
     refuse_existing,
     score_images,
     write_evaluation,
@@ -31,7 +31,6 @@ from reunet.flows.remote import Engine, connected, score_on
 from reunet.inference.load import load
 from reunet.progress import NullProgress
 from reunet.tasks import check_tasks
-from reunet.tasks.work import Work
 
 
 @verb(EvaluateOptions)
@@ -52,35 +51,35 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
         return evaluate_given(options.pred, options.truth, options, progress)
     run, split = RunFolder(options.run or Path()), options.split  # there is one, as the options have checked
     target = options.output or run.evaluation(split)
-    plan = run.plan()
     refuse_existing(target, overwrite=options.overwrite)
-    dataset = _open(options.data, options, plan)
-    cases = cases_of_split(dataset, split, run)
+    dataset = _open(options.data, options, run.plan())
+    splits = Splits.read(run.splits_file) if run.splits_file.is_file() else None
+    cases = cases_of_split(dataset, split, splits)
     predictor = load(run.path, options.engine, options.precision, options.tta)
-    images = labelled_cases(cases, dataset.labels, options.axes)
-    loaders, work = loaders_of(predictor, images), Work.of(plan)
+    loaders = loaders_of(predictor, labelled_cases(cases, dataset.labels, options.axes))
     if options.cluster is None:
-        evaluation = score_images(loaders, work, predictor.calibration, split, progress)
+        evaluation = score_images(loaders, predictor.work, predictor.calibration, split, progress)
     else:
         wanted = Engine.of(run.path, options.engine, options.precision, options.tta)
         with connected(options.cluster, run.path, target, progress) as workers:
             scores = score_on(workers, wanted, cases, (dataset.labels, options.axes, split), progress)
-        evaluation = evaluation_of(scores, loaders, work, split)
-    warnings = _seen_in_training(run, cases, split)
-    return write_evaluation(evaluation, context_of(run, predictor, dataset.name, split, warnings), target)
+        evaluation = of_split(scores, len(loaders), predictor.work, split)
+    warnings = _seen_in_training(run, splits, cases, split)
+    report = report_of(run, predictor, loaders, f"{dataset.name}: {split}", warnings)
+    return write_evaluation(evaluation, report, target)
 
 
-def cases_of_split(dataset: Dataset, split: str, run: RunFolder) -> tuple[Case, ...]:
+def cases_of_split(dataset: Dataset, split: str, splits: Splits | None) -> tuple[Case, ...]:
     """The cases to score: the split's own, what the run held out, or all where there are no splits.
 
-    Raises DataError for a split that does not exist or has no masks.
+    splits: of the run, if it has any. Raises DataError for a split that does not exist or has no masks.
     """
     cases = dataset.split(split)
-    if not cases and split in ("val", "train") and run.splits_file.is_file():
-        splits = Splits.read(run.splits_file)
-        cases = tuple(case for case in dataset.cases if case.id in set(getattr(splits, split)))
-    elif split == "train" and run.splits_file.is_file():
-        held_out = set(Splits.read(run.splits_file).val)
+    if splits is not None and not cases and split in ("val", "train"):
+        wanted = set(getattr(splits, split))
+        cases = tuple(case for case in dataset.cases if case.id in wanted)
+    elif splits is not None and split == "train":
+        held_out = set(splits.val)
         cases = tuple(case for case in cases if case.id not in held_out) or cases
     if not cases and split == "test" and not dataset.given_splits:
         cases = dataset.cases
@@ -110,13 +109,11 @@ def _open(data: Path | None, options: DataOptions, plan: Plan) -> Dataset:
     return replace(dataset, labels=labels)
 
 
-def _seen_in_training(run: RunFolder, cases: Sequence[Case], split: str) -> list[str]:
+def _seen_in_training(run: RunFolder, splits: Splits | None, cases: Sequence[Case], split: str) -> list[str]:
     """Warnings about images that the network has learned from, found by their content."""
-    if split == "val" and run.splits_file.is_file():
-        held_out = Splits.read(run.splits_file).val
-        if {case.id for case in cases} <= set(held_out):
-            return [SEEN_ALREADY]
-    notes = list(Splits.read(run.splits_file).notes) if run.splits_file.is_file() else []
+    if splits is not None and split == "val" and {case.id for case in cases} <= set(splits.val):
+        return [SEEN_ALREADY]
+    notes = [] if splits is None else list(splits.notes)
     if not run.fingerprint_file.is_file():
         return notes
     known = Fingerprint.read(run.fingerprint_file).cases

@@ -12,9 +12,10 @@ from reunet.contracts.options.records import EvaluateOptions
 from reunet.contracts.results import EvaluateResult, Scored
 from reunet.datasets.folders import image_files, stem_of
 from reunet.errors import DataError, UsageError
-from reunet.flows.evaluate.scoring import Context, refuse_existing, score_images, write_evaluation
+from reunet.flows.evaluate.scoring import refuse_existing, score_images, write_evaluation
 from reunet.io.images import read_image
 from reunet.progress import Progress
+from reunet.report.page import Report
 from reunet.tasks import every_task, task
 from reunet.tasks.work import Work
 
@@ -44,8 +45,9 @@ def evaluate_given(pred: Path, truth: Path, options: EvaluateOptions, progress: 
     work = Work((name,), given.classes)
     evaluation = score_images(loaders, work, given.calibration, split, progress)
     facts = {"Predictions": _name(pred), "Truth": _name(truth)}
-    context = Context(f"{facts['Predictions']} against {facts['Truth']}", facts, given.warnings)
-    return write_evaluation(evaluation, context, output)
+    title = f"{facts['Predictions']} against {facts['Truth']}"
+    report = Report(title, facts=facts, images=loaders, warnings=given.warnings)
+    return write_evaluation(evaluation, report, output)
 
 
 def _there(path: Path, option: str) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,12 +12,12 @@ from reunet.contracts.run import RunFolder
 from reunet.contracts.truth import Truth
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.flows.evaluate.labelled import Labelled, loaders_of
-from reunet.flows.evaluate.scoring import Context, score_images, write_evaluation
+from reunet.flows.evaluate.scoring import Loaders, score_images, write_evaluation
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.progress import Progress
-from reunet.tasks.work import Work
+from reunet.report.page import Report
 
 if TYPE_CHECKING:  # it plans, hence imports a training framework, which evaluating must not need
     from reunet.flows.prepare import Prepared
@@ -36,31 +35,31 @@ def evaluate_split(
 
     Writes RUN/evaluation/<split>/ and the same report to RUN/report.html. Raises StorageError, DataError.
     """
-    plan, predictor = run.plan(), load(run.path)
-    images = [
-        Labelled.of(case, partial(_arrays, case), partial(getattr, case, "spacing")) for case in prepared.val
-    ]
-    loaders = loaders_of(predictor, images)
-    evaluation = score_images(loaders, Work.of(plan), predictor.calibration, split, progress)
+    predictor = load(run.path)
+    loaders = loaders_of(predictor, [_labelled(case) for case in prepared.val])
+    evaluation = score_images(loaders, predictor.work, predictor.calibration, split, progress)
     known = [f"{problem.file}: {problem.message}" for problem in prepared.warnings]
     warnings = [SEEN_ALREADY, *prepared.splits.notes, *known[:20]]
     if len(known) > 20:
         warnings.append(f"and {len(known) - 20} more warnings: see `reunet check`")
-    context = context_of(run, predictor, prepared.dataset.name, split, warnings)
-    return write_evaluation(evaluation, context, run.evaluation(split), also=run.report_file)
+    report = report_of(run, predictor, loaders, f"{prepared.dataset.name}: {split}", warnings)
+    return write_evaluation(evaluation, report, run.evaluation(split), also=run.report_file)
 
 
-def _arrays(case: CaseArrays) -> tuple[np.ndarray, Truth]:
-    return np.asarray(case.image), case.truth
+def _labelled(case: CaseArrays) -> Labelled:
+    def read() -> tuple[np.ndarray, Truth]:
+        return np.asarray(case.image), case.truth
+
+    return Labelled(case.id, case.sequence, read, case.id, lambda: case.spacing, bool(case.truth))
 
 
-def context_of(
+def report_of(
     run: RunFolder,
     predictor: Predictor | SequencePredictor,
-    dataset: str,
-    split: str,
+    images: Loaders,
+    title: str,
     warnings: Sequence[str],
-) -> Context:
+) -> Report:
     """What a report tells of the run beside the scores."""
     plan = predictor.plan
     facts = {
@@ -70,4 +69,4 @@ def context_of(
     }
     if predictor.tta:
         facts["Test-time augmentation"] = f"mirrored {2**predictor.rank} ways"
-    return Context(f"{dataset}: {split}", facts, warnings, plan, run.history_file)
+    return Report(title, facts=facts, images=images, warnings=warnings, plan=plan, history=run.history_file)

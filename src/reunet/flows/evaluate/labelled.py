@@ -13,7 +13,7 @@ from reunet.contracts.findings import Findings
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
-from reunet.datasets.case_arrays import CaseArrays, load_case
+from reunet.datasets.case_arrays import load_case
 from reunet.datasets.cases import Case, FrameSequence, raise_errors
 from reunet.errors import DataError, LabelError
 from reunet.flows.evaluate.scoring import Loaders
@@ -22,7 +22,6 @@ from reunet.inference.sequence import SequencePredictor
 from reunet.io.annotations.ctc import read_tracks
 from reunet.io.images import volume_spacing
 from reunet.sampling.windows import sequences
-from reunet.tasks import task
 from reunet.tasks.instances.tracks import linked
 
 
@@ -39,33 +38,29 @@ class Labelled:
     sequence: FrameSequence | None
     read: Callable[[], tuple[np.ndarray, Truth]]
     where: object
-    spacing: Callable[[], tuple[float, ...] | None] = lambda: None
-    scored: bool = True
+    spacing: Callable[[], tuple[float, ...] | None]
+    scored: bool
 
-    @classmethod
-    def of(
-        cls,
-        case: Case | CaseArrays,
-        read: Callable[[], tuple[np.ndarray, Truth]],
-        spacing: Callable[[], tuple[float, ...] | None],
-    ) -> Labelled:
-        """A case, read in some way."""
-        where = case.image if isinstance(case, Case) else case.id
-        scored = bool(case.kinds if isinstance(case, Case) else case.truth)
-        return cls(case.id, case.sequence, read, where, spacing, scored)
+    def annotated(self) -> tuple[np.ndarray, Truth]:
+        """The image and its truth. Raises LabelError where nothing is known of it."""
+        pixels, truth = self.read()
+        if not truth:
+            raise LabelError("the image has no annotation", where=self.where)
+        return pixels, truth
 
 
 def labelled_cases(cases: Sequence[Case], labels: LabelMap, axes: str | None) -> list[Labelled]:
     """Cases whose files are still to be read, their masks in class indices of `labels`."""
-    return [
-        Labelled.of(case, partial(_read, case, labels, axes), partial(volume_spacing, case.image))
-        for case in cases
-    ]
 
+    def read(case: Case) -> tuple[np.ndarray, Truth]:
+        arrays = load_case(case, labels, axes=axes, keep=False)
+        return np.asarray(arrays.image), arrays.truth
 
-def _read(case: Case, labels: LabelMap, axes: str | None) -> tuple[np.ndarray, Truth]:
-    arrays = load_case(case, labels, axes=axes, keep=False)
-    return np.asarray(arrays.image), arrays.truth
+    def labelled(case: Case) -> Labelled:
+        spacing = partial(volume_spacing, case.image)
+        return Labelled(case.id, case.sequence, partial(read, case), case.image, spacing, bool(case.kinds))
+
+    return [labelled(case) for case in cases]
 
 
 def loaders_of(predictor: Predictor | SequencePredictor, images: Sequence[Labelled]) -> Loaders:
@@ -80,7 +75,7 @@ def loaders_of(predictor: Predictor | SequencePredictor, images: Sequence[Labell
         in_time = sequence is not None and sequence.axis == "T"
         if sequence is not None and in_time:
             frames = _placed(frames, sequence)
-        has_identities = in_time and any(task(name).has_identities for name in predictor.plan.tasks)
+        has_identities = in_time and predictor.work.has_identities
         if isinstance(predictor, SequencePredictor) or has_identities:
             run = _SequenceRun(predictor, frames, has_identities=has_identities)
             loaders |= {one.id: partial(run.load, number) for number, one in enumerate(frames) if one.scored}
@@ -108,9 +103,7 @@ def _placed(frames: Sequence[Labelled], sequence: FrameSequence) -> list[Labelle
 
 
 def _load(predictor: Predictor, image: Labelled) -> Scored:
-    pixels, truth = image.read()
-    if not truth:
-        raise LabelError("the image has no annotation", where=image.where)
+    pixels, truth = image.annotated()
     spacing = image.spacing()
     return Scored(pixels, truth, predictor(pixels, where=image.where, spacing=spacing), spacing)
 
@@ -144,9 +137,7 @@ class _SequenceRun:
 
     def load(self, number: int) -> Scored:
         """Frame `number`; its probabilities only the first time."""
-        pixels, truth = self._frames[number].read()
-        if not truth:
-            raise LabelError("the image has no annotation", where=self._frames[number].where)
+        pixels, truth = self._frames[number].annotated()
         probabilities = None
         while len(self._found) <= number:
             result = next(self._results, None)

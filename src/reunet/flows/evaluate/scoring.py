@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reunet.contracts.plan import Calibration, Plan
+from reunet.contracts.plan import Calibration
 from reunet.contracts.results import EvaluateResult, Scored
 from reunet.errors import DataError, ReunetError, StorageError
 from reunet.progress import Progress
 from reunet.storage import csv_text, write_json, write_text
 from reunet.tasks.scorer import Scorer
 from reunet.tasks.work import Work
+
+if TYPE_CHECKING:  # scoring elsewhere needs no pages
+    from reunet.report.page import Report
 
 FILES = ("metrics.json", "metrics.csv", "report.html")
 
@@ -23,32 +26,12 @@ Loaders = Mapping[str, Callable[[], Scored]]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The scores of one split by task, the main one first, and why some images could not be scored."""
-
-    scorers: Sequence[Scorer[Any]]
-    failures: dict[str, str]
-    loaders: Loaders
-
-
-@dataclass(frozen=True)
-class Context:
-    """What the report tells beside the scores."""
-
-    title: str
-    facts: dict[str, str] = field(default_factory=dict)
-    warnings: Sequence[str] = ()
-    plan: Plan | None = None
-    history: Path | None = None
-
-
-@dataclass(frozen=True)
-class Collected:
-    """The scores of some images by task, and why others could not be scored."""
+    """The scores of some images by task, the main one first, and why others could not be scored."""
 
     scorers: Sequence[Scorer[Any]]
     failures: dict[str, str]
 
-    def merge(self, other: Collected) -> None:
+    def merge(self, other: Evaluation) -> None:
         """Add those of other images."""
         for one, more in zip(self.scorers, other.scorers, strict=True):
             one.merge(more)
@@ -57,9 +40,9 @@ class Collected:
 
 def collect(
     loaders: Loaders, work: Work, calibration: Calibration, split: str, progress: Progress
-) -> Collected:
+) -> Evaluation:
     """Score every image; one that cannot be read or scored is kept in `failures`, the others go on."""
-    scores = Collected([one.scorer(work.classes, calibration, split) for one in work.tasks], {})
+    scores = Evaluation([one.scorer(work.classes, calibration, split) for one in work.tasks], {})
     for name, load in loaders.items():
         try:
             scored = load()
@@ -73,31 +56,31 @@ def collect(
     return scores
 
 
-def evaluation_of(scores: Collected, loaders: Loaders, work: Work, split: str) -> Evaluation:
-    """What was collected of the images of a split.
+def of_split(scores: Evaluation, images: int, work: Work, split: str) -> Evaluation:
+    """What was collected of the `images` of a split.
 
     An image counts for the tasks whose annotation it has. Raises DataError when there is no image, or none
     could be scored for the main task; another task without images is left out.
     """
     scorers, failures = scores.scorers, scores.failures
-    if len(failures) == len(loaders):
+    if len(failures) == images:
         first = "\n" + next(iter(failures.values())) if failures else ""
-        raise DataError(f"none of the {len(loaders)} images could be scored{first}", where=f"split {split}")
+        raise DataError(f"none of the {images} images could be scored{first}", where=f"split {split}")
     if not scorers[0].image_scores():
         raise DataError(
             "no image has the annotation that its task is scored by",
             where=f"split {split}",
             expected=f"annotations for the task {work.main.name}",
         )
-    return Evaluation([scorer for scorer in scorers if scorer.image_scores()], failures, loaders)
+    return Evaluation([scorer for scorer in scorers if scorer.image_scores()], failures)
 
 
 def score_images(
     loaders: Loaders, work: Work, calibration: Calibration, split: str, progress: Progress
 ) -> Evaluation:
-    """Score every image of a split. Raises as `evaluation_of`."""
+    """Score every image of a split. Raises as `of_split`."""
     progress.start(f"evaluating {split}", len(loaders))
-    return evaluation_of(collect(loaders, work, calibration, split, progress), loaders, work, split)
+    return of_split(collect(loaders, work, calibration, split, progress), len(loaders), work, split)
 
 
 def _reason(error: ReunetError) -> str:
@@ -124,13 +107,15 @@ def refuse_existing(output: Path, *, overwrite: bool) -> None:
 
 
 def write_evaluation(
-    evaluation: Evaluation, context: Context, output: Path, also: Path | None = None
+    evaluation: Evaluation, report: Report, output: Path, also: Path | None = None
 ) -> EvaluateResult:
     """Write metrics.json, metrics.csv and report.html into `output`, each atomically.
 
     In metrics.json, scores of another than the main task stand under its name.
-    also: a second place for the same report. Raises StorageError.
+    report: what it tells beside the scores. also: a second place for it. Raises StorageError.
     """
+    from reunet.report.page import write_report
+
     scores = [(scorer, scorer.metrics()) for scorer in evaluation.scorers]
     (_, metrics), *others = scores
     metrics = metrics | {scorer.task: own for scorer, own in others}
@@ -141,7 +126,7 @@ def write_evaluation(
     write_text(
         output / "metrics.csv", csv_text(columns, ([row.get(name) for name in columns] for row in rows))
     )
-    _report(evaluation, scores, context, page)
+    write_report(page, replace(report, scores=scores, failures=evaluation.failures))
     if also is not None:
         write_text(also, page.read_text(encoding="utf-8"))
     return EvaluateResult(output, metrics, page, evaluation.failures)
@@ -155,21 +140,3 @@ def _rows(scorers: Sequence[Scorer[Any]]) -> list[dict[str, Any]]:
             own = {f"{scorer.task}.{name}": value for name, value in row.items() if name != "id"}
             rows[row["id"]] = rows.get(row["id"], {"id": row["id"]}) | own
     return list(rows.values())
-
-
-def _report(
-    evaluation: Evaluation, scores: Sequence[tuple[Scorer[Any], dict[str, Any]]], context: Context, page: Path
-) -> None:
-    from reunet.report.page import Report, write_report
-
-    report = Report(
-        title=context.title,
-        scores=scores,
-        facts=context.facts,
-        images=evaluation.loaders,
-        failures=evaluation.failures,
-        warnings=context.warnings,
-        plan=context.plan,
-        history=context.history,
-    )
-    write_report(page, report)
