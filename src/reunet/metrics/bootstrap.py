@@ -26,8 +26,7 @@ def interval(
     """
     images = len(values)
     if images < 2:
-        shape = np.shape(statistic(values))
-        return np.full((2, *shape), np.nan)
+        return np.full((2, *np.shape(statistic(values))), np.nan)
     rng = np.random.default_rng(seed)
     samples = np.stack(
         [np.asarray(statistic(values[rng.integers(0, images, images)]), np.float64) for _ in range(n)]

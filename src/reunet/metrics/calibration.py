@@ -12,35 +12,36 @@ class ReliabilityHistogram:
     """Pixels counted by confidence, the probability of the most probable class (Guo et al. 2017)."""
 
     def __init__(self) -> None:
-        self.count: NDArray[np.int64] = np.zeros(BINS, np.int64)
-        self.correct: NDArray[np.int64] = np.zeros(BINS, np.int64)
-        self.confidence: NDArray[np.float64] = np.zeros(BINS, np.float64)
+        self._sums: NDArray[np.float64] = np.zeros((3, BINS))  # pixels, right ones, confidence
 
     def add(self, probabilities: np.ndarray, truth: np.ndarray) -> None:
         """Count pixels. probabilities: (N, classes) float32; truth: (N,) class indices."""
         confidence = probabilities.max(axis=1)
         index = np.clip((confidence * BINS).astype(np.intp), 0, BINS - 1)
         right = probabilities.argmax(axis=1) == truth
-        self.count += np.bincount(index, minlength=BINS)
-        self.correct += np.bincount(index[right], minlength=BINS)
-        self.confidence += np.bincount(index, weights=confidence.astype(np.float64), minlength=BINS)
+        self._sums += [
+            np.bincount(index, weights=weights, minlength=BINS)
+            for weights in (None, right, confidence.astype(np.float64))
+        ]
 
     def merge(self, other: ReliabilityHistogram) -> None:
         """Add the counts of another histogram."""
-        self.count += other.count
-        self.correct += other.correct
-        self.confidence += other.confidence
+        self._sums += other._sums
+
+    @property
+    def count(self) -> NDArray[np.float64]:
+        """Pixels by bin."""
+        return self._sums[0]
 
     def ece(self) -> float:
         """Expected calibration error: the mean gap between confidence and accuracy over 15 even bins.
 
         0 is perfect; nan without pixels.
         """
-        total = self.count.sum()
-        return float(np.abs(self.correct - self.confidence).sum() / total) if total else float("nan")
+        count, correct, confidence = self._sums
+        return float(np.abs(correct - confidence).sum() / count.sum()) if count.any() else float("nan")
 
     def curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Mean confidence, accuracy and share of the pixels, of each bin that has pixels."""
-        used = self.count > 0
-        count = self.count[used].astype(np.float64)
-        return self.confidence[used] / count, self.correct[used] / count, count / max(count.sum(), 1.0)
+        count, correct, confidence = self._sums[:, self._sums[0] > 0]
+        return confidence / count, correct / count, count / max(count.sum(), 1.0)

@@ -140,28 +140,27 @@ def _union(spans: list[Span]) -> Span:
 
 def _back(call: Call, axis: int, span: Span, config: NetworkConfig) -> Span:
     """From positions of a layer's output to those of its input that they depend on."""
-    layer, (first, last) = call.layer, span
+    layer, (first, last), at = call.layer, span, axis + 1  # sizes of layers have no axis of channels
     if span == WHOLE:
         return span
     if isinstance(layer, Recurrence):
         return _recurrent(call, span, config)
     if _is(layer, "UpSampling"):
-        step = layer.size[axis + len(layer.size) + 1]
+        step = layer.size[at]
         if getattr(layer, "interpolation", "nearest") == "nearest":
             return first // step, last // step
         return _linear(first, step), _linear(last, step) + 1
     if _is(layer, "Global"):
         return WHOLE
     if _is(layer, "ZeroPadding"):
-        added = layer.padding[axis + len(layer.padding) + 1][0]
+        added = layer.padding[at][0]
         return first - added, last - added
     if _is(layer, "Cropping"):
-        cut = layer.cropping[axis + len(layer.cropping) + 1][0]
+        cut = layer.cropping[at][0]
         return first + cut, last + cut
     kernel = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
     if kernel is None:
         return span
-    at = axis + len(kernel) + 1
     size, step = kernel[at], layer.strides[at]
     if _is(layer, "Transpose"):
         lost = (max(size - step, 0) // 2) if layer.padding == "same" else 0

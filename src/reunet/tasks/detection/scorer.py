@@ -61,22 +61,21 @@ class Scorer(Skeleton[ImageScore]):
         area and for classes that are not foreground.
         """
         predicted = prediction.boxes if prediction.candidates is None else prediction.candidates
-        if truth.boxes is not None and predicted is not None:
-            self._add(case, truth.boxes, predicted)
-
-    def _add(self, case: str, truth: Boxes, predicted: Boxes) -> None:
-        for boxes in (truth, predicted):
+        true = truth.boxes
+        if true is None or predicted is None:
+            return
+        for boxes in (true, predicted):
             check(boxes, self.labels, where=case)
         seen = confident(predicted, self.labels, self.calibration)
-        found = matched(truth, seen)
+        found = matched(true, seen)
         n, kept = len(self.labels.classes), list(self.labels.foreground)
         columns = [
-            np.bincount(c, minlength=n) for c in (truth.classes, seen.classes, seen.classes[found >= 0])
+            np.bincount(c, minlength=n) for c in (true.classes, seen.classes, seen.classes[found >= 0])
         ]
         counts = np.stack(columns, axis=1)[kept]
-        confusion = _confusion(truth, seen, n)[np.ix_([*kept, n], [*kept, n])]
-        right = hits(truth, predicted)
-        self.images.append(ImageScore(case, truth, predicted, right, seen, found, counts, confusion))
+        confusion = _confusion(true, seen, n)[np.ix_([*kept, n], [*kept, n])]
+        right = hits(true, predicted)
+        self.images.append(ImageScore(case, true, predicted, right, seen, found, counts, confusion))
 
     def main_scores(self) -> NDArray[np.float64]:
         """F1 over all classes of each image, nan where there is neither a true nor a predicted box."""

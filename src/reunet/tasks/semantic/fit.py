@@ -32,10 +32,8 @@ def validation_score(pairs: Arrays, labels: LabelMap) -> float:
     scores = []
     for truth, probabilities in pairs:
         counts = confusion(truth, decode(probabilities, labels, Calibration()), len(labels.classes))
-        if labels.regions:
-            scores.append(mean_defined(dice(grouped(counts, labels.membership))[..., 1]))
-        else:
-            scores.append(mean_defined(dice(counts)[list(labels.foreground)]))
+        inside = dice(grouped(counts, labels.membership))[..., 1]
+        scores.append(mean_defined(inside[list(labels.counted)]))
     return float(mean_defined(scores))
 
 
