@@ -70,6 +70,10 @@ class LabelError(DataError):
     """A mask that contradicts its image or its class list."""
 
 
+class SizeError(LabelError):
+    """A mask of another size than its image."""
+
+
 class PlanError(ReunetError):
     """A plan that is invalid, or an input that does not fit the plan of a run."""
 

@@ -65,18 +65,23 @@ def share_one_heap() -> None:
 
 
 @cache
-def cpu_flags() -> frozenset[str]:
-    """Instruction-set flags as Linux names them; empty elsewhere."""
+def _of_processor(fact: str) -> str:
+    """What Linux tells of the first processor, such as its "model name"; empty elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return frozenset()
-    return frozenset(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), []))
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(fact)), "")
+
+
+def processor() -> str:
+    """The processor's name."""
+    return _of_processor("model name") or platform.processor() or "unknown"
 
 
 def has_cpu_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 natively; without it bfloat16 only costs time."""
-    return bool(cpu_flags() & {"avx512_bf16", "amx_bf16"})
+    return bool({"avx512_bf16", "amx_bf16"} & set(_of_processor("flags").split()))
 
 
 def versions() -> dict[str, str]:

@@ -136,12 +136,20 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def read_text(path: Path, error: type[ReunetError], what: str) -> str:
+    """Text in UTF-8, with or without a byte order mark. Raises `error`, which says `what` it would be."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as cause:
+        received = cause.strerror if isinstance(cause, OSError) else str(cause)
+        raise error(f"could not read {what}", where=path, received=received) from cause
+
+
 def read_json(path: Path, error: type[ReunetError]) -> Any:
     """Parsed JSON in UTF-8, with or without a byte order mark. Raises `error` when there is none."""
+    text = read_text(path, error, "a JSON file")
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as cause:
-        raise error("could not read a JSON file", where=path, received=cause.strerror) from cause
+        return json.loads(text)
     except (ValueError, RecursionError) as cause:
         raise error("could not read a JSON file", where=path, received=str(cause)) from cause
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from skimage.measure import label, regionprops
 
-from reunet.datasets.derived_boxes import boxes_from_masks
+from reunet.datasets.case_arrays import boxes_from_masks
 
 
 def test_a_box_around_each_component() -> None:

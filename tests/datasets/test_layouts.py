@@ -12,9 +12,10 @@ import tifffile
 from PIL import Image
 
 from reunet.contracts.options.records import DataOptions
-from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset
 from reunet.errors import DataError, UsageError
+
+from .examined import find_problems
 
 
 def picture(path: Path, value: int = 0, kind: str = "image") -> None:

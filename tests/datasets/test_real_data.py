@@ -9,9 +9,10 @@ import pytest
 from reunet.contracts.labels import IGNORE
 from reunet.contracts.options.records import DataOptions
 from reunet.datasets.case_arrays import load_case
-from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import make_splits
+
+from .examined import find_problems
 
 COUNTS = {
     "dsb2018_nuclei": {"train": 478, "test": 119},

@@ -12,10 +12,10 @@ import pytest
 
 from reunet.contracts.options.records import DataOptions
 from reunet.datasets.case_arrays import load_case
-from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset, scan_dataset
 from reunet.errors import DataError
 
+from .examined import find_problems
 from .layout_folders import (
     save,
     scenes,

@@ -12,10 +12,11 @@ from PIL import Image
 
 from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Problem
-from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.sequences import SequencePattern, natural_order
 from reunet.errors import DataError, UsageError
+
+from .examined import find_problems
 
 
 @pytest.fixture

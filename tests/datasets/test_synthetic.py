@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from reunet.datasets.case_arrays import load_case
-from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.synthetic import make_microscopy, make_scene
 from reunet.errors import UsageError
 from reunet.io.images import read_image
+
+from .examined import find_problems
 
 
 def test_is_a_clean_dataset(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ import pytest
 from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Problem
 from reunet.datasets.case_arrays import load_case
-from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import make_splits
 from reunet.errors import ImageReadError, LabelError
 from reunet.sampling.resize import at_spacing
+
+from .examined import find_problems
 
 Maker = Callable[..., Path]
 

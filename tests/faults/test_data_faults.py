@@ -16,13 +16,14 @@ from PIL import Image
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Problem
-from reunet.datasets.problems import find_problems
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import make_splits
 from reunet.errors import DataError, ImageReadError, LabelError, TooLargeError
 from reunet.io.images import read_image
 from reunet.io.masks import encode_mask
 from reunet.io.render import to_display
+
+from ..datasets.examined import find_problems
 
 SIZE = (12, 16)
 CLASSES = '{"classes": [{"id": 0, "name": "background"}, {"id": 1, "name": "cell"}]}'

@@ -26,8 +26,10 @@ from reunet.errors import DataError, PlanError, ReunetError, StorageError, Usage
 from reunet.flows.evaluate.dataset_classes import labels_of_dataset
 from reunet.flows.evaluate.evaluate import evaluate
 from reunet.flows.evaluate.held_out import evaluate_split
-from reunet.planning import Described, take_fingerprint
+from reunet.planning import take_fingerprint
 from reunet.progress import NullProgress
+
+from ..planning.datasets import masked
 
 MakeRun = Callable[..., Path]
 
@@ -214,7 +216,7 @@ def test_images_seen_in_training_are_noticed_by_content(tmp_path: Path, run: Pat
     labels = RunFolder(run).plan().labels
     files = CaseFiles(folder / "images/im1.png", folder / "masks/im1.png")
     seen = load_case(Case("other", "train", files), labels)
-    facts = take_fingerprint(Described("made", labels), [seen], [])
+    facts = take_fingerprint(masked(labels), [seen], [])
     facts.write(RunFolder(run).fingerprint_file)
     write_splits(run, ["other"], ["val"])
     page = evaluate(run, data).report.read_text()

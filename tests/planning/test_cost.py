@@ -13,8 +13,10 @@ from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.errors import UsageError
-from reunet.planning import Described, PlanRequest, make_plan, take_fingerprint
+from reunet.planning import PlanRequest, make_plan, take_fingerprint
 from reunet.planning.cost import FRAMEWORK_BYTES, multiplications, training_bytes
+
+from .datasets import masked
 
 SMALL = NetworkConfig(in_channels=3, filters=(4, 8), strides=((2, 2),), heads=(HeadSpec(channels=2),))
 
@@ -24,7 +26,7 @@ def facts() -> Fingerprint:
     rng = np.random.default_rng(0)
     image, labels = rng.integers(0, 255, (256, 256, 1), np.uint8), rng.integers(0, 2, (256, 256), np.uint8)
     cases = [CaseArrays(name, image, labels, name) for name in "abc"]
-    return take_fingerprint(Described("set", LabelMap(classes=default_classes([0, 1]))), cases, [])
+    return take_fingerprint(masked(LabelMap(classes=default_classes([0, 1]))), cases, [])
 
 
 @pytest.mark.keras

@@ -14,13 +14,15 @@ from reunet.contracts.plan import Plan
 from reunet.contracts.sizes import valid_size
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.errors import DataError, PlanError, UsageError
-from reunet.planning import Described, PlanRequest, make_plan, take_fingerprint
+from reunet.planning import PlanRequest, make_plan, take_fingerprint
+
+from .datasets import masked
 
 LABELS = LabelMap(classes=default_classes([0, 1]))
 
 
 def fingerprint_of(cases: list[CaseArrays], labels: LabelMap = LABELS) -> Fingerprint:
-    return take_fingerprint(Described("set", labels), cases, cases[:2])
+    return take_fingerprint(masked(labels), cases, cases[:2])
 
 
 def grey_cases(count: int = 6, size: tuple[int, int] = (100, 120), light: float = 0.0) -> list[CaseArrays]:
@@ -54,7 +56,7 @@ def test_held_out_cases_give_channels_and_content_but_no_statistics() -> None:
     """A rarer kind of image may happen to be held out only: the network must read it all the same."""
     train = grey_cases(4)
     colour = CaseArrays("rgb", np.full((40, 50, 3), 250, np.uint8), np.zeros((40, 50), np.uint8), "content")
-    alone, found = (take_fingerprint(Described("set", LABELS), train, val) for val in ([], [colour]))
+    alone, found = (take_fingerprint(masked(LABELS), train, val) for val in ([], [colour]))
     assert (alone.channels, alone.mixed_channels) == (1, False)
     assert (found.channels, found.mixed_channels) == (3, True)
     assert found.mean == alone.mean * 3
@@ -62,7 +64,7 @@ def test_held_out_cases_give_channels_and_content_but_no_statistics() -> None:
     assert (found.cases[-1].split, found.cases[-1].content, found.cases[-1].kind) == ("val", "content", 3)
     plan = make_plan(found, PlanRequest())
     assert (plan.input.channels, plan.input.grey_to_rgb) == (3, True)
-    reverse = take_fingerprint(Described("set", LABELS), [colour], train)
+    reverse = take_fingerprint(masked(LABELS), [colour], train)
     assert (reverse.channels, reverse.mixed_channels) == (3, True)
 
 

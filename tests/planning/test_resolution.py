@@ -10,8 +10,10 @@ from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.datasets.cases import FrameSequence
-from reunet.planning import Described, PlanRequest, make_plan, take_fingerprint
+from reunet.planning import PlanRequest, make_plan, take_fingerprint
 from reunet.sampling.resize import at_spacing
+
+from .datasets import masked
 
 SIZE = (400, 600)
 
@@ -28,7 +30,7 @@ def discs(diameter: int, *, line: int = 0, size: tuple[int, int] = SIZE) -> Fing
         image = (labels[..., None] * 60 + 50).astype(np.uint8)
         cases.append(CaseArrays(f"c{number}", image, labels, f"h{number}"))
     classes = LabelMap(classes=default_classes([0, 1, 2] if line else [0, 1]))
-    return take_fingerprint(Described("set", classes), cases, cases[:1])
+    return take_fingerprint(masked(classes), cases, cases[:1])
 
 
 @pytest.mark.parametrize("diameter", [30, 60, 100])

@@ -10,9 +10,11 @@ from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.plan import Plan
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.errors import UsageError
-from reunet.planning import Described, PlanRequest, make_plan, take_fingerprint
+from reunet.planning import PlanRequest, make_plan, take_fingerprint
 from reunet.planning.patch import MOST_VOXELS
 from reunet.sampling.intensity import normalise
+
+from .datasets import masked
 
 LABELS = LabelMap(classes=default_classes([0, 1, 2]))
 Spacing = tuple[float, float, float]
@@ -33,14 +35,14 @@ def make_cases(
 
 
 def plan_of(cases: list[CaseArrays], *, names: tuple[str, ...] = (), minutes: float = 20.0) -> Plan:
-    facts = take_fingerprint(Described("set", LABELS, channel_names=names), cases, cases[:1])
+    facts = take_fingerprint(masked(LABELS, channel_names=names), cases, cases[:1])
     return make_plan(facts, PlanRequest(minutes=minutes))
 
 
 def enlarged(size: tuple[int, int, int], spacing: Spacing) -> Plan:
     """The plan for volumes of that size, from a fingerprint that only says so."""
     small = make_cases([(8, 8, 8)] * 2, [spacing] * 2)
-    facts = take_fingerprint(Described("set", LABELS), small, [])
+    facts = take_fingerprint(masked(LABELS), small, [])
     cases = tuple(case.model_copy(update={"size": size}) for case in facts.cases)
     return make_plan(facts.model_copy(update={"median_size": size, "cases": cases}), PlanRequest(minutes=20))
 
@@ -126,7 +128,7 @@ def test_a_class_that_lies_to_one_side_is_not_mirrored_there() -> None:
 
 def test_fingerprints_of_volumes_survive_their_file(tmp_path: object) -> None:
     cases = make_cases([(9, 10, 11)] * 2, [(2.0, 1.0, 1.0)] * 2)
-    facts = take_fingerprint(Described("set", LABELS), cases, [])
+    facts = take_fingerprint(masked(LABELS), cases, [])
     assert facts.median_size == (9, 10, 11)
     assert facts.cases[0].spacing == (2.0, 1.0, 1.0)
     assert facts.foreground is not None
@@ -134,7 +136,7 @@ def test_fingerprints_of_volumes_survive_their_file(tmp_path: object) -> None:
 
 
 def test_networks_of_another_kind_are_refused() -> None:
-    volumes = take_fingerprint(Described("set", LABELS), make_cases([(16, 16, 16)] * 2, [None] * 2), [])
+    volumes = take_fingerprint(masked(LABELS), make_cases([(16, 16, 16)] * 2, [None] * 2), [])
     flat = volumes.model_copy(update={"median_size": (64, 64)})
     network = make_plan(flat, PlanRequest(minutes=1)).network
     with pytest.raises(UsageError, match="for images, the dataset holds volumes"):

@@ -6,25 +6,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import BACKGROUND_NAMES, LabelMap, default_classes
 from reunet.datasets.cases import Case, annotated
 from reunet.datasets.folders import SplitFolders, stem_of
 from reunet.datasets.tables import described
+from reunet.errors import DataError
 from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.annotations.coco import read_coco
-from reunet.io.annotations.image_labels import ImageLabels, class_folders, read_labels
+from reunet.io.annotations.image_labels import class_folders, read_labels
 from reunet.io.annotations.voc import read_voc
+from reunet.storage import read_json
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class ToldObjects:
-    """Objects by the file of their image, with classes that are indices into `classes`."""
+class Told(Generic[T]):
+    """What files tell of many images, by the file of each; what is a class is an index into `classes`."""
 
     classes: tuple[str, ...]
-    images: dict[Path, AnnotatedImage]
+    images: Mapping[Path, T]
+
+    def of(self, case: Case) -> T | None:
+        """What is told of a case."""
+        return self.images.get(case.image.absolute())
 
 
 def read_objects(
@@ -34,7 +42,7 @@ def read_objects(
     classes: Sequence[str] | None,
     *,
     background: bool = False,
-) -> ToldObjects | None:
+) -> Told[AnnotatedImage] | None:
     """The objects that COCO and VOC files tell; None without such files.
 
     classes: their names, those of the first split when None; then, where shapes are told or `background` is
@@ -43,7 +51,6 @@ def read_objects(
     images: dict[Path, AnnotatedImage] = {}
     given, any_file = classes, False
     for entry in folders:
-        told = None
         if entry.objects is not None:
             base = entry.objects.parent if _names_folder(entry) else entry.images
             told = read_coco(entry.objects, base, problems, classes)
@@ -52,18 +59,17 @@ def read_objects(
             here = {case.id: case.image for case in cases if case.split == entry.split}
             told = read_voc(_xml_files(entry, here, problems), problems, classes)
             images |= {here[image.file].absolute(): image for image in told.images}
-        if told is not None:
-            classes, any_file = classes or told.classes or None, True
+        else:
+            continue
+        classes, any_file = classes or told.classes or None, True
     if not any_file:
         return None
     shaped = any(image.shaped for image in images.values())
-    images = {file: replace(image, shaped=shaped) for file, image in images.items()}
-    names = tuple(classes or ())
+    names, first = tuple(classes or ()), 0
     if (shaped or background) and given is None and not {name.lower() for name in names} & BACKGROUND_NAMES:
-        moved = {file: replace(one.boxes, classes=one.boxes.classes + 1) for file, one in images.items()}
-        images = {file: replace(image, boxes=moved[file]) for file, image in images.items()}
-        names = ("background", *names)
-    return ToldObjects(names, images)
+        names, first = ("background", *names), 1
+    moved = {file: replace(one.boxes, classes=one.boxes.classes + first) for file, one in images.items()}
+    return Told(names, {file: replace(one, shaped=shaped, boxes=moved[file]) for file, one in images.items()})
 
 
 def _xml_files(entry: SplitFolders, images: Mapping[str, Path], problems: Findings) -> dict[str, Path]:
@@ -83,29 +89,23 @@ def _xml_files(entry: SplitFolders, images: Mapping[str, Path], problems: Findin
 
 
 def read_categories(
-    folders: Sequence[SplitFolders], problems: Findings, classes: Sequence[str] | None = None
-) -> dict[str, ImageLabels]:
-    """The classes of images that tables or folders tell, by split; with the names of the first split."""
-    found: dict[str, ImageLabels] = {}
+    folders: Sequence[SplitFolders], problems: Findings, classes: Sequence[str] | None
+) -> Told[int] | None:
+    """The classes of images that tables or folders tell, with the names of the first split unless given; None
+    without such.
+    """
+    images: dict[Path, int] = {}
+    any_told = False
     for entry in folders:
         if entry.parts == "class folders":
-            found[entry.split] = class_folders(entry.images, problems, classes)
+            told = class_folders(entry.images, problems, classes)
         elif entry.table is not None:
-            found[entry.split] = read_labels(entry.table, entry.images, problems, classes)
-        classes = classes or (found[entry.split].classes if entry.split in found else None)
-    return found
-
-
-def with_categories(
-    cases: Sequence[Case], folders: Sequence[SplitFolders], found: dict[str, ImageLabels]
-) -> list[Case]:
-    """The cases with the class of their image, where one is told."""
-    by_file: dict[Path, int] = {}
-    for entry in folders:
-        if entry.split in found:
-            labelled = found[entry.split].images
-            by_file |= {(entry.images / file).absolute(): index for file, index in labelled.items()}
-    return [annotated(case, category=by_file.get(case.image.absolute())) for case in cases]
+            told = read_labels(entry.table, entry.images, problems, classes)
+        else:
+            continue
+        classes, any_told = classes or told.classes, True
+        images |= {(entry.images / file).absolute(): index for file, index in told.images.items()}
+    return Told(tuple(classes or ()), images) if any_told else None
 
 
 def with_tracks(cases: Sequence[Case], folders: Sequence[SplitFolders]) -> list[Case]:
@@ -175,12 +175,10 @@ def category_classes(names: Sequence[str]) -> LabelMap:
 
 def _names_folder(entry: SplitFolders) -> bool:
     """Whether the file names in a COCO file begin with the folder of the images, as in `images/a.jpg`."""
-    import json
-
     if entry.objects is None or entry.images == entry.objects.parent:
         return True
     try:
-        listed = json.loads(entry.objects.read_text(encoding="utf-8")).get("images", [])
+        listed = read_json(entry.objects, DataError).get("images", [])
         return any((entry.objects.parent / image["file_name"]).is_file() for image in listed[:20])
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+    except (DataError, OSError, AttributeError, KeyError, TypeError):
         return True  # what is wrong is said when the file is read

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -91,9 +91,25 @@ def _boxes(case: Case, labels: LabelMap, indices: Array | None) -> Boxes | None:
         return None
     if len(indices.shape) != 2:
         raise LabelError("boxes are derived from masks of images, not of volumes", where=case.files.mask)
-    from reunet.datasets.derived_boxes import boxes_from_masks
-
     return boxes_from_masks(mapped(indices), [labels.names.index(name) for name in case.annotation.boxed])
+
+
+def boxes_from_masks(labels: np.ndarray, classes: Sequence[int], minimum_area: int = 16) -> Boxes:
+    """A box around each connected component (8 neighbours) of the classes in `labels` (H, W) uint8.
+
+    These are derived, not drawn: touching objects share a box, an object behind a pole has two, and
+    components of fewer than `minimum_area` pixels are taken to be specks. Scores on them are to be read so.
+    """
+    import cv2
+
+    corners, found = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.uint8)]
+    for index in classes:
+        _, _, facts, _ = cv2.connectedComponentsWithStats((labels == index).astype(np.uint8), connectivity=8)
+        x, y, width, height, area = facts[1:].T  # the first one is the background
+        boxes = np.stack([y, x, y + height, x + width], axis=1)[area >= minimum_area]
+        corners.append(boxes.astype(np.float32))
+        found.append(np.full(len(boxes), index, np.uint8))
+    return Boxes(np.concatenate(corners), np.concatenate(found))
 
 
 def encode_case(case: Case, reading: Reading, labels: LabelMap) -> Mapping[str, Array]:

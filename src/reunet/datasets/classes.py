@@ -25,10 +25,11 @@ from reunet.datasets.cache import mapped
 from reunet.datasets.cases import Case
 from reunet.datasets.reading import CaseReader, Reading
 from reunet.datasets.regions import layer_names, layered_facts, nnunet_facts, read_regions
-from reunet.datasets.tables import DESCRIPTION, described, read_json
+from reunet.datasets.tables import DESCRIPTION, described, not_understood
 from reunet.errors import DataError, LabelError, PlanError, UsageError
 from reunet.io.header import ImageHeader
 from reunet.io.masks import is_coloured, lossy_mask, mask_values, pack_colours, read_palette
+from reunet.storage import read_json, read_text
 
 _NUMBER = re.compile(r"-?[0-9]+")
 _MOST_GUESSED = 32  # more distinct values than this are object numbers rather than classes
@@ -60,9 +61,9 @@ def read_classes(path: Path) -> LabelMap:
     """--classes FILE: a JSON list as in dataset.json (or an object like it), or lines `id,name`, where the
     name `ignore` means unlabelled. Raises UsageError, DataError.
     """
-    text = _read_text(path, "--classes")
+    text = read_text(path, UsageError, "the file given with --classes")
     if text.lstrip()[:1] in ("[", "{"):
-        data = read_json(path)
+        data = read_json(path, DataError)
         return from_facts(data if isinstance(data, dict) else {"classes": data}, path)
     entries, facts = [], {}
     for number, row in _rows(text):
@@ -79,10 +80,10 @@ def read_classes(path: Path) -> LabelMap:
 
 def read_colors(path: Path) -> LabelMap:
     """--colors FILE: lines `name,red,green,blue`, or JSON {name: [r, g, b]}; `ignore` is unlabelled."""
-    text = _read_text(path, "--colors")
+    text = read_text(path, UsageError, "the file given with --colors")
     table: list[tuple[str, tuple[int, int, int]]] = []
     if text.lstrip()[:1] == "{":
-        data = read_json(path)
+        data = read_json(path, DataError)
         rows = [
             (0, [str(name), *map(str, color if isinstance(color, list) else [color])])
             for name, color in data.items()
@@ -120,10 +121,7 @@ def with_encoding(labels: LabelMap, readings: Iterable[Reading]) -> LabelMap:
     ways += ["rgb"] * (len({entry.color for entry in labels.classes}) == len(labels.classes))
     candidates = {way: labels.model_copy(update={"encoding": way}) for way in ways}
     found = labels
-    for reading in readings:
-        content = _content(reading)
-        if content is None:
-            continue
+    for content in filter(None, map(_content, readings)):
         values = set(content.values)
         for way, candidate in candidates.items():
             if content.coloured != (way == "rgb"):
@@ -157,17 +155,12 @@ def guess_classes(cases: Sequence[Case], reader: CaseReader) -> LabelMap:
         raise _unclear(values, contents)
     if len(values) == 1:
         values = [0, 1]  # every mask is empty: the checks say so, the foreground class is still there
-    palette = read_palette(contents[0].path) if contents[0].header.palette else None
     classes = default_classes(values)
-    if (
-        palette is not None
-        and len(palette) >= len(values)
-        and len({tuple(c) for c in palette[: len(values)]}) == len(values)
-    ):
-        classes = tuple(
-            entry.model_copy(update={"color": tuple(int(value) for value in palette[entry.id])})
-            for entry in classes
-        )
+    palette = read_palette(contents[0].path) if contents[0].header.palette else None
+    colors = [] if palette is None else list(map(tuple, palette[: len(values)].tolist()))
+    if len(set(colors)) == len(values):
+        coloured_classes = zip(classes, colors, strict=True)
+        classes = tuple(entry.model_copy(update={"color": color}) for entry, color in coloured_classes)
     return LabelMap(classes=classes)
 
 
@@ -228,17 +221,6 @@ def _colour_error(coloured: list[_Content]) -> LabelError:
     )
 
 
-def not_understood(where: Path, received: object) -> DataError:
-    """The error for a class list of another form."""
-    return DataError(
-        "the class list is not understood",
-        where=where,
-        expected='[{"id": 0, "name": "background", "color": [0, 0, 0]}, ...]',
-        received=str(received)[:100],
-        fix="list the classes as docs/data.md shows",
-    )
-
-
 def from_facts(facts: dict[str, Any], where: Path) -> LabelMap:
     """A LabelMap from `classes`, a list of {id, name, color, foreground, boundary} of which only id and
     name are required, and the optional `ignore_index`, `ignore_color` and `regions`.
@@ -277,15 +259,6 @@ def _entry(entry: Any, position: int, count: int) -> dict[str, Any]:
         "foreground": entry.get("foreground", is_foreground(position, name, count)),
         "boundary": entry.get("boundary", name.lower() in BOUNDARY_NAMES),
     }
-
-
-def _read_text(path: Path, option: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as cause:
-        raise UsageError(
-            f"the file given with {option} cannot be read", where=path, received=str(cause)
-        ) from cause
 
 
 def _rows(text: str) -> list[tuple[int, list[str]]]:

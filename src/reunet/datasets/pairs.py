@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reunet.contracts.findings import Findings
-from reunet.datasets.cases import Axis, Case, CaseFiles, FrameSequence
+from reunet.datasets.cases import Case, CaseFiles, FrameSequence
 from reunet.datasets.folders import SplitFolders, image_files, stem_of, visible
 from reunet.datasets.recognise import channel_of
 from reunet.errors import ReunetError
@@ -50,19 +50,13 @@ class Found(Findings):
     def _pages(self, case: Case) -> list[Case]:
         if case.image.suffix.lower() not in (".tif", ".tiff"):
             return [case]
+        files = case.files
+        beside = {"mask": files.mask, "field of view": files.fov, "instances": files.instances}
         try:
             header = read_header(case.image, self._axes)
             if header.pages == 1:
                 return [case]
-            others = [
-                (what, read_header(path, self._axes).pages)
-                for what, path in (
-                    ("mask", case.files.mask),
-                    ("field of view", case.files.fov),
-                    ("instances", case.files.instances),
-                )
-                if path is not None
-            ]
+            told = {what: read_header(path, self._axes).pages for what, path in beside.items() if path}
         except ReunetError:
             return [case]  # unreadable: reported with the pixels, where every file is read
         letters = [axis for axis in header.axes if axis not in "YXC"]
@@ -71,23 +65,17 @@ class Found(Findings):
             fix = "say what the pages are with --axes, such as ZYX (depth), TYX (time) or CYX (channels)"
             self.error("unnamed-axes", case.image, message, "named axes", header.axes, fix)
             return []
-        wrong = [
-            (what, pages)
-            for what, pages in others
-            if pages != header.pages and (what != "field of view" or pages != 1)  # one may serve all pages
-        ]
-        for what, pages in wrong:
-            message = f"image and {what} have different numbers of pages"
-            expected = f"{header.pages} pages as in the image"
-            self.error("page-count", case.image, message, expected, f"{pages} in the {what}")
-        if wrong:
+        if told.get("field of view") == 1:  # one may serve all pages
+            told["field of view"] = header.pages
+        for what, pages in told.items():
+            if pages != header.pages:
+                message = f"image and {what} have different numbers of pages"
+                expected = f"{header.pages} pages as in the image"
+                self.error("page-count", case.image, message, expected, f"{pages} in the {what}")
+        if set(told.values()) - {header.pages}:
             return []
-        axis: Axis = "T" if "T" in letters else "Z"
-        sequence = FrameSequence(case.id, axis)
-        return [
-            replace(case, id=f"{case.id}#{page:04d}", page=page, sequence=sequence)
-            for page in range(header.pages)
-        ]
+        stack = replace(case, sequence=FrameSequence(case.id, "T" if "T" in letters else "Z"))
+        return [replace(stack, id=f"{case.id}#{page:04d}", page=page) for page in range(header.pages)]
 
 
 class PairedFiles(Found):
@@ -100,9 +88,7 @@ class PairedFiles(Found):
         files = self._listed(self._by_stem(folders.images), folders)
         self._images = join_channels(files) if folders.channel_files else {s: (files[s],) for s in files}
         self._missing_channels()
-        of_masks: list[Path | None] = [folders.masks]
-        if folders.masks is not None and folders.layers:
-            of_masks = [folders.masks / name for name in folders.layers]
+        of_masks = [folders.masks and folders.masks / name for name in folders.layers] or [folders.masks]
         masks = [self._partners(one, "mask", "mask", MASK_ENDINGS) for one in of_masks]
         ids = self._partners(folders.instances, "instances", "object ids", MASK_ENDINGS)
         single = self._object_masks(folders.object_masks)

@@ -13,24 +13,13 @@ from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Problem
 from reunet.datasets.cache import prune
-from reunet.datasets.cases import SPLITS, Case, Dataset
+from reunet.datasets.cases import SPLITS, Case
 from reunet.datasets.examine import Examined
 from reunet.datasets.fixes import with_fixes
 from reunet.datasets.scan import Scan, scan_dataset
 from reunet.datasets.splits import shared_notes
 from reunet.io.annotations.ctc import check_tracks, read_tracks
 from reunet.progress import Progress
-
-
-def find_problems(
-    root: Path | None, options: DataOptions | None = None, *, progress: Progress | None = None
-) -> tuple[list[Problem], dict[str, int]]:
-    """Every problem of a dataset, errors first, and the number of cases per split. Reads every file once.
-
-    Raises DataError only when there is nothing to look at (no such folder, no images).
-    """
-    scan, problems = examine_dataset(root, options or DataOptions(), progress=progress)
-    return problems, scan.counts
 
 
 def examine_dataset(
@@ -40,9 +29,10 @@ def examine_dataset(
     splits: Collection[str] = SPLITS,
     progress: Progress | None = None,
 ) -> tuple[Scan, list[Problem]]:
-    """The same with what lies in the folders, for those who go on with the dataset.
+    """What lies in the folders of a dataset, and every problem of it, errors first. Reads every file once.
 
-    splits: look at the pixels of these only. Raises DataError as `find_problems` does.
+    splits: look at the pixels of these only. Raises DataError only when there is nothing to look at (no such
+    folder, no images).
     """
     prune()
     scan = scan_dataset(root, options, progress=progress)
@@ -165,9 +155,7 @@ class _Comparison(Findings):
             self.warning("mixed-sample-types", name, message, "", received)
         self._axes_and_spacing(name)
         if self._scan.labels is not None:
-            for note in shared_notes(
-                Dataset("", self._scan.root, self._scan.labels, tuple(self._scan.cases), self._scan.given)
-            ):
+            for note in shared_notes(self._scan.cases):
                 self.warning("shared-group", name, note)
 
     def _axes_and_spacing(self, name: str) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +18,7 @@ from reunet.contracts.findings import Findings, relative
 from reunet.contracts.results import Problem
 from reunet.datasets.cache import Array, Stored, find, key_of, publish
 from reunet.datasets.cases import Case, raise_errors
-from reunet.errors import DataError, ImageReadError, LabelError, TooLargeError
+from reunet.errors import DataError, ImageReadError, LabelError, SizeError, TooLargeError
 from reunet.io.annotations.ctc import with_identities
 from reunet.io.annotations.instances import check_instances, read_instances_file, read_object_masks
 from reunet.io.header import ImageHeader
@@ -177,21 +178,24 @@ class _Decoder:
             self._objects(self._found.header.size)
         return self._found
 
-    def _wrong(self, code: str, file: Path, cause: DataError) -> None:
-        self._problems.caught(code, file, cause)
-        self._found.cause = self._found.cause or cause
+    @contextmanager
+    def _noted(self, file: Path, otherwise: str, *codes: tuple[type[DataError], str]) -> Iterator[None]:
+        """Note what reading a file raises, under the code of the first kind that it is of."""
+        try:
+            yield
+        except DataError as cause:
+            code = next((code for kind, code in codes if isinstance(cause, kind)), otherwise)
+            self._problems.caught(code, file, cause)
+            self._found.cause = self._found.cause or cause
 
     def _image(self) -> None:
-        path, found = self._files.image, self._found
-        try:
-            header, image = read_channel_files(
-                (path, *self._files.channels), page=self._page, axes=self._axes
-            )
-        except DataError as cause:
-            code = "image-too-large" if isinstance(cause, TooLargeError) else "image-unreadable"
-            self._wrong(code, path, cause)
-            return
-        found.headers["image"], found.dtype = header, str(image.dtype)
+        path, files = self._files.image, (self._files.image, *self._files.channels)
+        with self._noted(path, "image-unreadable", (TooLargeError, "image-too-large")):
+            header, image = read_channel_files(files, page=self._page, axes=self._axes)
+            self._found.headers["image"], self._found.dtype = header, str(image.dtype)
+            self._pixels(path, image)
+
+    def _pixels(self, path: Path, image: np.ndarray) -> None:
         wrong = int(np.count_nonzero(~np.isfinite(image))) if image.dtype.kind == "f" else 0
         if wrong:
             received = f"{wrong} NaN or infinite values"
@@ -200,59 +204,41 @@ class _Decoder:
             self._problems.error("not-finite", path, message, "numbers", received, fix)
             return
         self._arrays["image"] = image
-        if bool((image == image[(slice(0, 1),) * len(header.size)]).all()):
+        if bool((image == image[(slice(0, 1),) * (image.ndim - 1)]).all()):
             self._problems.warning("constant-image", path, "all pixels of the image are equal")
         else:
             digest = hashlib.sha256(f"{image.shape} {image.dtype}".encode())
             digest.update(np.ascontiguousarray(image).data)
-            found.pixels = digest.hexdigest()
+            self._found.pixels = digest.hexdigest()
 
     def _mask(self) -> None:
         path, layers = self._files.mask, self._files.layers
         if path is None:
             return
-        try:
+        wrong = (SizeError, "shape-mismatch"), (LabelError, "mask-fractional")
+        with self._noted(path, "mask-unreadable", *wrong, (TooLargeError, "mask-too-large")):
             if layers:
                 header, raw = read_layer_files((path, *layers), self._page, self._axes)
             else:
                 header, raw = read_mask_file(path, self._page, self._axes)
-        except LabelError as cause:
-            self._wrong("mask-fractional", path, cause)
-            return
-        except DataError as cause:
-            self._wrong(
-                "mask-too-large" if isinstance(cause, TooLargeError) else "mask-unreadable", path, cause
-            )
-            return
-        self._found.headers["mask"], self._arrays["mask"] = header, raw
-        if self._found.header is not None:
-            try:
+            self._found.headers["mask"], self._arrays["mask"] = header, raw
+            if self._found.header is not None:
                 check_shape(path, header.size, self._found.header.size)
-            except LabelError as cause:
-                self._wrong("shape-mismatch", path, cause)
 
     def _fov(self, size: tuple[int, ...]) -> None:
-        if self._files.fov is None:
-            return
-        try:
-            self._arrays["fov"] = read_fov(self._files.fov, self._page, self._axes, size)
-        except DataError as cause:
-            code = "shape-mismatch" if isinstance(cause, LabelError) else "fov-unreadable"
-            self._wrong(code, self._files.fov, cause)
+        if (fov := self._files.fov) is not None:
+            with self._noted(fov, "fov-unreadable", (LabelError, "shape-mismatch")):
+                self._arrays["fov"] = read_fov(fov, self._page, self._axes, size)
 
     def _objects(self, size: tuple[int, ...]) -> None:
         masks = self._files.object_masks
         where = self._files.instances or (masks[0].parent if masks else self._files.image)
-        try:
+        with self._noted(where, "instances-unreadable", (SizeError, "shape-mismatch")):
             ids = self._instances(size) if masks is None else self._object_masks(masks, size)
-        except DataError as cause:
-            code = "shape-mismatch" if "sizes" in cause.what else "instances-unreadable"
-            self._wrong(code, where, cause)
-            return
-        if ids is not None:
-            self._arrays["ids"] = ids
-            if self._check:
-                check_instances(ids, where, self._problems)
+            if ids is not None:
+                self._arrays["ids"] = ids
+                if self._check:
+                    check_instances(ids, where, self._problems)
 
     def _object_masks(self, masks: Sequence[Path], size: tuple[int, ...]) -> np.ndarray:
         ids = read_object_masks(masks, self._problems)

@@ -24,9 +24,10 @@ from reunet.datasets.folders import (
     stem_of,
     visible,
 )
-from reunet.datasets.tables import described
+from reunet.datasets.tables import class_names
 from reunet.errors import DataError
 from reunet.io.images import without_suffix
+from reunet.storage import read_text
 
 CONVENTION = "images/ with masks/, instances/, boxes.json, annotations/*.xml or labels.csv"
 
@@ -150,10 +151,7 @@ def _voc(root: Path) -> list[SplitFolders]:
 
 def _listed(path: Path) -> frozenset[str]:
     """The first word of each line. Raises DataError."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as cause:
-        raise DataError("the list of a split cannot be read", where=path, received=str(cause)) from cause
+    lines = read_text(path, DataError, "the list of a split").splitlines()
     return frozenset(line.split()[0] for line in lines if line.strip())
 
 
@@ -187,7 +185,7 @@ def _tracking(root: Path) -> list[SplitFolders]:
 
     def has_truth(base: Path) -> bool:
         numbered = [entry for entry in visible(base) if re.fullmatch(r"[0-9]{2,}", entry.name)]
-        return any(any(one.glob("t[0-9]*.tif")) and _truths(one) for one in numbered)
+        return any(any(one.glob("t[0-9]*.tif")) and _has_truth(one) for one in numbered)
 
     bases = _bases(root)
     if not any(map(has_truth, bases.values())):
@@ -195,9 +193,8 @@ def _tracking(root: Path) -> list[SplitFolders]:
     return [SplitFolders(split, base, base, parts="tracked frames") for split, base in bases.items()]
 
 
-def _truths(folder: Path) -> list[Path]:
-    names = (f"{folder.name}_{kind}" for kind in ("GT", "ST"))
-    return [folder.with_name(name) for name in names if folder.with_name(name).is_dir()]
+def _has_truth(folder: Path) -> bool:
+    return any(folder.with_name(f"{folder.name}_{kind}").is_dir() for kind in ("GT", "ST"))
 
 
 def _object_folders(root: Path) -> list[SplitFolders]:
@@ -232,7 +229,7 @@ def _class_folders(root: Path) -> list[SplitFolders]:
     if len(filled) < 2 or not all(has_images(one) for one in filled):
         return []
     stems = [{stem_of(path, one) for path in image_files(one)} for one in filled]
-    if all(one == stems[0] for one in stems) and not names <= _class_names(root):
+    if all(one == stems[0] for one in stems) and not names <= set(class_names(root) or ()):
         raise DataError(
             "each folder holds files of the same names: they may be classes, or images and their masks",
             where=base,
@@ -241,11 +238,6 @@ def _class_folders(root: Path) -> list[SplitFolders]:
             '{"classes": [{"id": 0, "name": "<folder>"}, ...]}',
         )
     return [SplitFolders(split, base, base, parts="class folders") for split, base in bases.items()]
-
-
-def _class_names(root: Path) -> set[str]:
-    entries = described(root).get("classes") or ()
-    return {str(entry.get("name")) for entry in entries if isinstance(entry, dict)}
 
 
 LAYOUTS = (

@@ -12,17 +12,16 @@ from reunet.contracts.findings import Findings
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.options.records import DataOptions
 from reunet.datasets.annotated import (
-    ToldObjects,
+    Told,
     category_classes,
     object_classes,
     read_categories,
     read_objects,
-    with_categories,
     with_partial,
     with_tracks,
 )
 from reunet.datasets.cases import SPLITS, Case, Dataset, annotated, raise_errors
-from reunet.datasets.classes import class_list, not_understood, read_classes
+from reunet.datasets.classes import class_list, read_classes
 from reunet.datasets.folders import Located, Parts, SplitFolders
 from reunet.datasets.object_cases import object_folders, tracked_frames
 from reunet.datasets.pairs import Found, PairedFiles
@@ -30,8 +29,9 @@ from reunet.datasets.reading import CaseReader
 from reunet.datasets.recognise import locate
 from reunet.datasets.regions import layer_names
 from reunet.datasets.sequences import with_sequences
-from reunet.datasets.tables import DESCRIPTION, described, with_groups
+from reunet.datasets.tables import class_names, described, with_groups
 from reunet.errors import DataError, LabelError, UsageError
+from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.tiff import check_axes
 from reunet.progress import Progress
 
@@ -120,14 +120,10 @@ def scan_dataset(
     names = list(read_classes(options.classes).names) if options.classes else class_names(scan.root)
     scan.labels = labels or _classes_of_masks(scan, options)
     objects = _read_objects(scan, names, is_known=labels is not None)
-    told = read_categories(
-        scan.folders,
-        scan.problems,
-        categories.names if categories else names if scan.labels is None and objects is None else None,
-    )
-    scan.cases = with_categories(scan.cases, scan.folders, told)
-    if told:
-        scan.categories = categories or category_classes(next(iter(told.values())).classes)
+    known = categories.names if categories else names if scan.labels is None and objects is None else None
+    if (told := read_categories(scan.folders, scan.problems, known)) is not None:
+        scan.cases = [annotated(case, category=told.of(case)) for case in scan.cases]
+        scan.categories = categories or category_classes(told.classes)
     if scan.labels is None and not any(case.files.mask for case in scan.cases):
         _classes_without_masks(scan, options, objects, names)
     if options.boxes_from_masks is not None:
@@ -158,7 +154,7 @@ def _class_list(scan: Scan, options: DataOptions, cases: Sequence[Case]) -> Labe
     return None
 
 
-def _read_objects(scan: Scan, names: Sequence[str] | None, *, is_known: bool) -> ToldObjects | None:
+def _read_objects(scan: Scan, names: Sequence[str] | None, *, is_known: bool) -> Told[AnnotatedImage] | None:
     """Give the cases their objects, whose classes are those of the masks where there are masks.
 
     Masks of two classes that nobody named take the name of the one class of the objects.
@@ -166,8 +162,8 @@ def _read_objects(scan: Scan, names: Sequence[str] | None, *, is_known: bool) ->
     nameless = scan.labels is not None and not is_known and names is None
     classes = scan.labels.names if scan.labels is not None and not nameless else names
     objects = read_objects(scan.folders, scan.cases, scan.problems, classes, background=nameless)
-    images = {} if objects is None else objects.images
-    scan.cases = [annotated(case, objects=images.get(case.image.absolute())) for case in scan.cases]
+    if objects is not None:
+        scan.cases = [annotated(case, objects=objects.of(case)) for case in scan.cases]
     if nameless and objects is not None and scan.labels is not None:
         if len(objects.classes) == len(scan.labels.classes) == 2:
             first, second = scan.labels.classes
@@ -183,7 +179,7 @@ def _read_objects(scan: Scan, names: Sequence[str] | None, *, is_known: bool) ->
 
 
 def _classes_without_masks(
-    scan: Scan, options: DataOptions, objects: ToldObjects | None, names: Sequence[str] | None
+    scan: Scan, options: DataOptions, objects: Told[AnnotatedImage] | None, names: Sequence[str] | None
 ) -> None:
     """The class list of a dataset that has no masks: of its objects, else of its images."""
     if objects is not None and objects.classes:
@@ -239,18 +235,6 @@ def _leave_out(scan: Scan) -> None:
             scan.problems.warning("split-without-masks", folders.split, message)
     left_out = {folders.split for folders in scan.folders if folders.listed}
     scan.cases = [case for case in scan.cases if case.kinds or case.split not in left_out]
-
-
-def class_names(root: Path) -> list[str] | None:
-    """The names of the classes in dataset.json, None where it has none. Raises DataError."""
-    entries = described(root).get("classes")
-    if entries is None:
-        return None
-    listed = entries if isinstance(entries, list) else []
-    names = [entry.get("name") if isinstance(entry, dict) else None for entry in listed]
-    if not names or not all(isinstance(name, str) and name for name in names):
-        raise not_understood(root / DESCRIPTION, entries)
-    return [str(name) for name in names]
 
 
 def _channel_names(facts: dict[str, Any]) -> tuple[str, ...]:

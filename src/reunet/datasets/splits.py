@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import combinations, product
 from typing import Literal
 
 import numpy as np
 
 from reunet.contracts.base import Contract
-from reunet.datasets.cases import Case, Dataset
+from reunet.datasets.cases import SPLITS, Case, Dataset
 from reunet.errors import DataError
 
 HELD_OUT = 0.15
@@ -40,7 +41,7 @@ def make_splits(dataset: Dataset, seed: int = 0) -> Splits:
     """
     train, val = dataset.split("train"), dataset.split("val")
     test = tuple(case.id for case in dataset.split("test"))
-    notes = shared_notes(dataset)
+    notes = shared_notes(dataset.cases)
     if not train:
         raise DataError("the dataset has no training case", where=dataset.root, expected="images in train/")
     if val:
@@ -75,20 +76,19 @@ def split_cases(dataset: Dataset, splits: Splits, name: str) -> tuple[Case, ...]
     return tuple(known[case] for case in wanted)
 
 
-def shared_notes(dataset: Dataset) -> tuple[str, ...]:
-    """One sentence for each pair of given splits that share groups or sequences."""
+def shared_notes(cases: Sequence[Case]) -> tuple[str, ...]:
+    """One sentence for each pair of splits that share groups or sequences."""
+    units: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for case in cases:
+        for kind, unit in _links(case):
+            units[case.split, kind].add(unit)
     notes = []
-    names = [name for name in ("train", "val", "test") if name in dataset.given_splits]
-    for position, first in enumerate(names):
-        for second in names[position + 1 :]:
-            for kind in ("group", "sequence"):
-                cases = [dataset.split(name) for name in (first, second)]
-                one, other = ({_unit(case, kind) for case in some} - {None} for some in cases)
-                shared = sorted(unit for unit in one & other if unit is not None)
-                if shared:
-                    shown = ", ".join(shared[:5]) + (" ..." if len(shared) > 5 else "")
-                    what = f"{first} and {second} share {len(shared)} {kind}(s) ({shown})"
-                    notes.append(f"{what}: scores may be too good")
+    for (first, second), kind in product(combinations(SPLITS, 2), ("group", "sequence")):
+        shared = sorted(units[first, kind] & units[second, kind])
+        if shared:
+            shown = ", ".join(shared[:5]) + (" ..." if len(shared) > 5 else "")
+            what = f"{first} and {second} share {len(shared)} {kind}(s) ({shown})"
+            notes.append(f"{what}: scores may be too good")
     return tuple(notes)
 
 
@@ -112,9 +112,8 @@ def _hold_out(train: Sequence[Case], seed: int, dataset: Dataset) -> tuple[set[s
                 fix="leave out --group, or give a val/ folder",
             )
         count = min(max(2, math.ceil(HELD_OUT * len(train))), len(train) - 1)
-        return {
-            case.id for case in train[-count:]
-        }, f": the last ones of {train[0].sequence.name}, in one piece"
+        last = f": the last ones of {train[0].sequence.name}, in one piece"
+        return {case.id for case in train[-count:]}, last
     held: list[list[Case]] = []
     order = [units[i] for i in np.random.default_rng(seed).permutation(len(units))]
     for unit in order:
@@ -127,29 +126,25 @@ def _hold_out(train: Sequence[Case], seed: int, dataset: Dataset) -> tuple[set[s
     return {case.id for unit in held for case in unit}, ", whole groups and sequences" if together else ""
 
 
-def _unit(case: Case, kind: str) -> str | None:
-    """The name of the `group` or `sequence` of a case."""
-    if kind == "group":
-        return case.group
-    return None if case.sequence is None else case.sequence.name
+def _links(case: Case) -> list[tuple[str, str]]:
+    """What ties a case to others: ("group", its name) and ("sequence", its name)."""
+    told = ("group", case.group), ("sequence", None if case.sequence is None else case.sequence.name)
+    return [(kind, name) for kind, name in told if name is not None]
 
 
 def _units(train: Sequence[Case]) -> list[list[Case]]:
     """Cases that must stay together: those linked by a group or a sequence. In a stable order."""
-    parent: dict[str, str] = {}
+    parent: dict[tuple[str, str], tuple[str, str]] = {}
 
-    def find(key: str) -> str:
+    def find(key: tuple[str, str]) -> tuple[str, str]:
         while parent.setdefault(key, key) != key:
             key = parent[key]
         return key
 
     for case in train:
-        keys = [f"case {case.id}"]
-        keys += [f"group {case.group}"] if case.group is not None else []
-        keys += [f"sequence {case.sequence.name}"] if case.sequence is not None else []
-        for key in keys[1:]:
-            parent[find(keys[0])] = find(key)
-    units: dict[str, list[Case]] = defaultdict(list)
+        for link in _links(case):
+            parent[find(("case", case.id))] = find(link)
+    units: dict[tuple[str, str], list[Case]] = defaultdict(list)
     for case in train:
-        units[find(f"case {case.id}")].append(case)
+        units[find(("case", case.id))].append(case)
     return sorted(units.values(), key=lambda unit: min(case.id for case in unit))

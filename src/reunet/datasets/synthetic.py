@@ -11,7 +11,7 @@ from reunet.contracts.labels import LabelMap, default_classes
 from reunet.errors import UsageError
 from reunet.io.masks import write_mask
 from reunet.io.raster import write_png
-from reunet.slices import Slices
+from reunet.slices import Slices, all_of, overlap, placed
 from reunet.storage import write_json
 
 LABELS = LabelMap(classes=default_classes([0, 1], ["background", "cell"]))
@@ -95,10 +95,7 @@ def _add_cell(
         center = np.array([ys[pick], xs[pick]]) + 1.6 * radius * np.array([np.sin(angle), np.cos(angle)])
     reach = int(1.6 * radius)
     corner = np.floor(center).astype(int) - reach
-    window = tuple(
-        slice(min(max(0, c), n), min(max(0, c + 2 * reach + 1), n))
-        for c, n in zip(corner, instances.shape, strict=True)
-    )
+    window = overlap(placed(corner.tolist(), [2 * reach + 1] * 2), all_of(instances.shape))
     earlier = instances[window]
     if not earlier.size:
         return

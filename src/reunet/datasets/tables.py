@@ -1,4 +1,4 @@
-"""What lies beside the images: the group column of items.csv or labels.csv."""
+"""What lies beside the images: dataset.json, and the group column of items.csv or labels.csv."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reunet.datasets.cases import Case
 from reunet.datasets.folders import SplitFolders
 from reunet.errors import DataError, UsageError
 from reunet.io.images import without_suffix
-from reunet.storage import read_json as read_json_file
+from reunet.storage import read_json
 
 _KEY_COLUMNS = ("stem", "file", "file_name", "filename", "image", "id", "name")
 
@@ -23,15 +23,33 @@ _KEY_COLUMNS = ("stem", "file", "file_name", "filename", "image", "id", "name")
 DESCRIPTION = "dataset.json"
 
 
-def read_json(path: Path) -> Any:
-    """Parsed JSON. Raises DataError."""
-    return read_json_file(path, DataError)
-
-
 def described(root: Path) -> dict[str, Any]:
     """What the dataset says of itself in dataset.json; nothing without it. Raises DataError."""
-    data = read_json(root / DESCRIPTION) if (root / DESCRIPTION).is_file() else {}
+    data = read_json(root / DESCRIPTION, DataError) if (root / DESCRIPTION).is_file() else {}
     return data if isinstance(data, dict) else {}
+
+
+def class_names(root: Path) -> list[str] | None:
+    """The names of the classes in dataset.json, None where it has none. Raises DataError."""
+    entries = described(root).get("classes")
+    if entries is None:
+        return None
+    listed = entries if isinstance(entries, list) else []
+    names = [entry.get("name") if isinstance(entry, dict) else None for entry in listed]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise not_understood(root / DESCRIPTION, entries)
+    return [str(name) for name in names]
+
+
+def not_understood(where: Path, received: object) -> DataError:
+    """The error for a class list of another form."""
+    return DataError(
+        "the class list is not understood",
+        where=where,
+        expected='[{"id": 0, "name": "background", "color": [0, 0, 0]}, ...]',
+        received=str(received)[:100],
+        fix="list the classes as docs/data.md shows",
+    )
 
 
 def with_groups(

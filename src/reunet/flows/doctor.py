@@ -51,20 +51,11 @@ def _machine() -> list[str]:
     memory = machine.memory_bytes()
     return [
         f"{platform.system()} {platform.release()}, {platform.machine()}",
-        f"processor: {_processor()}, {machine.cores()} core(s) usable",
+        f"processor: {machine.processor()}, {machine.cores()} core(s) usable",
         f"native bfloat16: {_yes(machine.has_cpu_bfloat16())}",
         f"memory: {'unknown' if memory is None else f'{memory / 2**30:.1f} GiB'}",
         f"gpu: {_gpu()}",
     ]
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown"
 
 
 def _gpu() -> str:
@@ -124,15 +115,14 @@ def _cleared() -> list[str]:
 
 
 def _folders() -> list[str]:
-    facts = [f"working folder: {_free(Path.cwd())}"]
-    try:
-        import platformdirs
+    from reunet.datasets.cache import cache_folder
 
-        cache = Path(platformdirs.user_cache_dir("reunet"))
-    except ImportError:
-        return [*facts, "cache: platformdirs is not installed"]
+    cache = cache_folder().parent
     nearest = next((folder for folder in (cache, *cache.parents) if folder.is_dir()), Path("/"))
-    return [*facts, f"cache: {_shown(cache)}, writable {_yes(os.access(nearest, os.W_OK))}, {_free(nearest)}"]
+    return [
+        f"working folder: {_free(Path.cwd())}",
+        f"cache: {_shown(cache)}, writable {_yes(os.access(nearest, os.W_OK))}, {_free(nearest)}",
+    ]
 
 
 def _shown(folder: Path) -> str:

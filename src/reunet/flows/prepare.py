@@ -16,7 +16,7 @@ from reunet.datasets.cases import Case, Dataset, raise_errors
 from reunet.datasets.problems import examine_dataset
 from reunet.datasets.splits import Splits, make_splits, split_cases
 from reunet.machine import cores
-from reunet.planning import Described, take_fingerprint
+from reunet.planning import take_fingerprint
 from reunet.progress import Progress
 from reunet.sampling.resize import at_size, at_spacing
 
@@ -54,15 +54,7 @@ def prepare(data: Path | None, options: DataOptions, progress: Progress, *, seed
 
     with ThreadPoolExecutor(cores()) as pool:
         train, val = (tuple(pool.map(load, chosen[name])) for name in ("train", "val"))
-    described = Described(
-        dataset.name,
-        dataset.labels,
-        dataset.categories,
-        dataset.channel_names,
-        dataset.kinds,
-        has_fov=any(case.files.fov is not None for case in chosen["train"]),
-    )
-    fingerprint = take_fingerprint(described, train, val)
+    fingerprint = take_fingerprint(dataset, train, val)
     return Prepared(dataset, splits, train, val, fingerprint, tuple(problems))
 
 

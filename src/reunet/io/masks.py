@@ -9,7 +9,7 @@ import numpy as np
 
 from reunet.contracts.findings import some_of
 from reunet.contracts.labels import IGNORE, LabelMap
-from reunet.errors import ImageReadError, LabelError
+from reunet.errors import ImageReadError, LabelError, SizeError
 from reunet.io.channels import is_grey
 from reunet.io.header import ImageHeader
 from reunet.io.images import drop_alpha, read_header, read_pixels
@@ -146,10 +146,10 @@ def read_fov(path: Path, page: int | None, axes: str | None, size: tuple[int, ..
 
 
 def check_shape(path: Path, received: tuple[int, ...], expected: tuple[int, ...], what: str = "mask") -> None:
-    """Raise LabelError when a mask has another size than its image; nothing is ever resized to fit."""
+    """Raise SizeError when a mask has another size than its image; nothing is ever resized to fit."""
     if tuple(received) != tuple(expected):
         sides = " x ".join(map(str, expected))
-        raise LabelError(
+        raise SizeError(
             f"{what} and image have different sizes",
             where=path,
             expected=f"{sides} ({'depth x ' * (len(expected) == 3)}height x width) as the image",

@@ -4,9 +4,9 @@
 that name. `fingerprint.py` measures what they go by.
 """
 
-from reunet.planning.fingerprint import Described, take_fingerprint
+from reunet.planning.fingerprint import take_fingerprint
 from reunet.planning.request import PlanRequest
 from reunet.planning.rules import make_plan
 from reunet.planning.sequences import needs_sequences
 
-__all__ = ["Described", "PlanRequest", "make_plan", "needs_sequences", "take_fingerprint"]
+__all__ = ["PlanRequest", "make_plan", "needs_sequences", "take_fingerprint"]

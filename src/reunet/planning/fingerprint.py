@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,25 +14,12 @@ from reunet.contracts.boxes import Boxes
 from reunet.contracts.fingerprint import Fingerprint, ForegroundIntensity, ImageFacts
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.datasets.case_arrays import CaseArrays
+from reunet.datasets.cases import Dataset
 from reunet.errors import DataError
 from reunet.machine import cores
 
 SAMPLES = 20_000
 """Pixels per image that intensity statistics are taken from."""
-
-
-@dataclass(frozen=True)
-class Described:
-    """What a dataset says of itself: its name, its classes, and those of whole images; what it calls its
-    channels; which kinds of annotations there are; whether there are fields of view.
-    """
-
-    name: str
-    labels: LabelMap
-    categories: LabelMap | None = None
-    channel_names: tuple[str, ...] = ()
-    kinds: Collection[str] = ("masks",)
-    has_fov: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,9 +36,7 @@ class Measurements:
     thickness: np.ndarray
 
 
-def take_fingerprint(
-    dataset: Described, train: Sequence[CaseArrays], val: Sequence[CaseArrays]
-) -> Fingerprint:
+def take_fingerprint(dataset: Dataset, train: Sequence[CaseArrays], val: Sequence[CaseArrays]) -> Fingerprint:
     """Fingerprint of the cases that will be trained on, with the channels and content of the held-out ones.
 
     Raises DataError when nothing of `train` is annotated.
@@ -93,7 +78,7 @@ def take_fingerprint(
         depth_bias=round(float(sum(depth)), 3),
         vertical_bias=round(float(vertical), 3),
         horizontal_bias=round(float(horizontal), 3),
-        has_fov=dataset.has_fov,
+        has_fov=any(case.files.fov is not None for case in dataset.split("train")),
         sequences=tuple(Counter(case.sequence.name for case in train if case.sequence is not None).values()),
         axis=next((case.sequence.axis for case in train if case.sequence is not None), None),
         cases=cases,
