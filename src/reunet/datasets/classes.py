@@ -28,7 +28,8 @@ from reunet.datasets.regions import layer_names, layered_facts, nnunet_facts, re
 from reunet.datasets.tables import DESCRIPTION, described, not_understood
 from reunet.errors import DataError, LabelError, PlanError, UsageError
 from reunet.io.header import ImageHeader
-from reunet.io.masks import is_coloured, lossy_mask, mask_values, pack_colours, read_palette
+from reunet.io.masks import is_coloured, lossy_mask, mask_values, pack_colours
+from reunet.io.raster import read_palette
 from reunet.storage import read_json, read_text
 
 _NUMBER = re.compile(r"-?[0-9]+")

@@ -14,24 +14,20 @@ def fit_channels(image: np.ndarray, spec: InputSpec, where: object) -> np.ndarra
     Grey is repeated to RGB only when the plan says so (`grey_to_rgb`); RGB becomes grey only when its
     three channels are equal. Raises PlanError otherwise.
     """
-    return convert_channels(image, spec.channels, where, grey_to_rgb=spec.grey_to_rgb)
-
-
-def convert_channels(image: np.ndarray, channels: int, where: object, *, grey_to_rgb: bool) -> np.ndarray:
-    """The same with plain arguments."""
     received = image.shape[-1]
-    if received == channels:
+    if received == spec.channels:
         return image
-    if received == 1 and channels == 3 and grey_to_rgb:
+    if received == 1 and spec.channels == 3 and spec.grey_to_rgb:
         return np.repeat(image, 3, axis=-1)
-    if received == 3 and channels == 1 and is_grey(image):
+    if received == 3 and spec.channels == 1 and is_grey(image):
         return np.ascontiguousarray(image[..., :1])
+    rgb = "give RGB images, or train on images of this kind"
     raise PlanError(
         "the image has another number of channels than the plan",
         where=where,
-        expected=f"{channels} channel(s)",
+        expected=f"{spec.channels} channel(s)",
         received=f"{received} channel(s), shape {image.shape}",
-        fix="save the image as grey" if channels == 1 else "give RGB images, or train on images of this kind",
+        fix="save the image as grey" if spec.channels == 1 else rgb,
     )
 
 

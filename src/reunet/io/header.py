@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reunet.errors import ImageReadError, TooLargeError
+from reunet.errors import ImageReadError, ReunetError, TooLargeError
 
 MAX_PIXELS = 400_000_000
 """Most pixels a page or volume may have (20,000 x 20,000); more is refused before decoding."""
@@ -81,3 +83,21 @@ def check_size(path: Path, *sides: int) -> None:
             received=f"{shown} = {prod(sides):,} pixels",
             fix="cut it into smaller images",
         )
+
+
+@contextmanager
+def explained(where: object, kind: str = "image") -> Iterator[None]:
+    """Turn whatever a decoder raises on a damaged file into ImageReadError."""
+    try:
+        yield
+    except ReunetError:
+        raise
+    except FileNotFoundError as cause:
+        raise ImageReadError(f"the {kind} file does not exist", where=where) from cause
+    except Exception as cause:  # decoders raise every kind of error on damaged files
+        raise ImageReadError(
+            f"the {kind} cannot be read",
+            where=where,
+            received=str(cause)[:200] or type(cause).__name__,
+            fix="it may be truncated or damaged: copy or export it again",
+        ) from cause

@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from reunet.errors import ImageReadError, ReunetError
-from reunet.io.header import MAX_PIXELS, ImageHeader
+from reunet.errors import ImageReadError
+from reunet.io.header import ImageHeader, explained
 from reunet.io.nifti import is_nifti, nifti_header, read_nifti
 from reunet.io.raster import is_raster, raster_header, read_raster
 from reunet.io.tiff import is_tiff, read_tiff, tiff_header
 from reunet.io.video import is_video, video_frames, video_header
-
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "MAX_PIXELS",
-    "ImageHeader",
-    "drop_alpha",
-    "explained",
-    "image_suffix",
-    "read_channel_files",
-    "read_channels",
-    "read_header",
-    "read_image",
-    "read_pages",
-    "read_pixels",
-    "volume_spacing",
-    "without_suffix",
-]
 
 VOLUME_SUFFIXES = frozenset({".nii", ".nii.gz"})
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff"}) | VOLUME_SUFFIXES
@@ -81,21 +63,16 @@ def read_image(path: Path, *, page: int | None = None, axes: str | None = None) 
 
 def _read_image(path: Path, page: int | None, axes: str | None) -> tuple[ImageHeader, np.ndarray]:
     header, pixels = read_pixels(path, page=page, axes=axes, palette_values=False)
-    if pixels.ndim < 4:
-        pixels = drop_alpha(pixels, path)
-        pixels = pixels if pixels.ndim == 3 else pixels[..., None]
-    return header, _to_supported_dtype(pixels, path)
-
-
-def read_channels(paths: Sequence[Path], *, page: int | None = None, axes: str | None = None) -> np.ndarray:
-    """One image whose channels lie in several files, one after the other; raises as `read_image` does."""
-    return read_channel_files(paths, page=page, axes=axes)[1]
+    return header, _to_supported_dtype(pixels if pixels.ndim == 4 else drop_alpha(pixels, path), path)
 
 
 def read_channel_files(
     paths: Sequence[Path], *, page: int | None = None, axes: str | None = None
 ) -> tuple[ImageHeader, np.ndarray]:
-    """The header of the first file and what `read_channels` gives; each file is opened once."""
+    """The header of the first file, and one image whose channels lie in several files, one after the other.
+
+    Each file is opened once. Raises as `read_image` does.
+    """
     headers, images = zip(*(_read_image(path, page, axes) for path in paths), strict=True)
     for path, image in zip(paths, images, strict=True):
         if image.shape[:-1] != images[0].shape[:-1]:
@@ -182,13 +159,13 @@ def _check_page(path: Path, header: ImageHeader, page: int | None) -> None:
 
 
 def drop_alpha(pixels: np.ndarray, where: object) -> np.ndarray:
-    """(H, W) or (H, W, 3) from pixels with 1 to 4 samples; an alpha channel must be opaque everywhere.
+    """(H, W, 1) or (H, W, 3) from pixels with 1 to 4 samples; an alpha channel must be opaque everywhere.
 
     Raises ImageReadError for another alpha channel or more than four samples.
     """
-    if pixels.ndim == 2 or pixels.shape[2] == 3:
-        return pixels
-    samples = pixels.shape[2]
+    samples = pixels.shape[2] if pixels.ndim == 3 else 1
+    if samples in (1, 3):
+        return pixels if pixels.ndim == 3 else pixels[..., None]
     if samples > 4 or samples < 1:
         raise ImageReadError(
             f"the image has {samples} channels",
@@ -196,8 +173,6 @@ def drop_alpha(pixels: np.ndarray, where: object) -> np.ndarray:
             expected="1 (grey) or 3 (RGB)",
             fix=_STACK_FIX,
         )
-    if samples == 1:
-        return pixels[..., 0]
     tiff = str(where).lower().endswith((".tif", ".tiff"))
     opaque = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1
     if not bool((pixels[..., -1] == opaque).all()):
@@ -208,7 +183,7 @@ def drop_alpha(pixels: np.ndarray, where: object) -> np.ndarray:
             received=f"{samples} channels",
             fix="save it without the alpha channel, as grey or RGB" + ("; " + _STACK_FIX if tiff else ""),
         )
-    return pixels[..., 0] if samples == 2 else pixels[..., :3]
+    return pixels[..., : samples - 1]
 
 
 def _to_supported_dtype(image: np.ndarray, path: Path) -> np.ndarray:
@@ -238,21 +213,3 @@ def _start(path: Path, file: BinaryIO) -> bytes:
             fix="remove it from the folder, or export the image again",
         )
     return start
-
-
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises on a damaged file into ImageReadError."""
-    try:
-        yield
-    except ReunetError:
-        raise
-    except FileNotFoundError as cause:
-        raise ImageReadError("the image file does not exist", where=path) from cause
-    except Exception as cause:  # decoders raise every kind of error on damaged files
-        raise ImageReadError(
-            "the image cannot be read",
-            where=path,
-            received=str(cause)[:200] or type(cause).__name__,
-            fix="it may be truncated or damaged: copy or export it again",
-        ) from cause

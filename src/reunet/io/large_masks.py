@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from reunet.backend import import_extra
 from reunet.contracts.labels import LabelMap
-from reunet.io.masks import palette
+from reunet.io.masks import tiff_colors
 from reunet.slices import Slices, all_of, grid, size_of
 from reunet.storage import atomic_path, publish_folder
 
@@ -57,10 +58,6 @@ def write_tiled_tiff(path: Path, mask: LargeMask) -> None:
             values = mask.read(part).reshape(size_of(part)[-2:])
             yield np.pad(values, [(0, TILE - side) for side in values.shape])
 
-    colour: dict[str, Any] = {"photometric": "minisblack"}
-    if mask.labels is not None and mask.dtype == np.uint8:
-        table = palette(mask.labels).T.astype(np.uint16) * 257
-        colour = {"photometric": "palette", "colormap": table}
     with atomic_path(path) as temporary, tifffile.TiffWriter(temporary, bigtiff=True) as file:
         file.write(
             tiles(),
@@ -71,7 +68,7 @@ def write_tiled_tiff(path: Path, mask: LargeMask) -> None:
             compressionargs={"level": LEVEL},
             maxworkers=1,
             metadata=None,
-            **colour,
+            **tiff_colors(mask.labels, mask.dtype),
         )
 
 
@@ -110,12 +107,12 @@ def write_ome_zarr(path: Path, mask: LargeMask, each: Each = one_by_one) -> None
                 fill_value=0,
             )
             piece = tuple(side * PIECE[rank] for side in chunk)
-            each(_Level(folder / str(level), chunk, read), list(grid(all_of(size), piece)))
+            each(partial(_write_chunks, folder / str(level), chunk, read), list(grid(all_of(size), piece)))
             levels.append((str(level), factors))
             if max(size) <= SMALLEST:
                 break
             steps = tuple(2 if side > SMALLEST else 1 for side in size)
-            read = _Every(folder / str(level), size, steps)
+            read = partial(_thinned, folder / str(level), size, steps)
             size = tuple(ceil(side / step) for side, step in zip(size, steps, strict=True))
             factors = tuple(a * b for a, b in zip(factors, steps, strict=True))
             level += 1
@@ -124,33 +121,21 @@ def write_ome_zarr(path: Path, mask: LargeMask, each: Each = one_by_one) -> None
     publish_folder(path, fill)
 
 
-@dataclass(frozen=True)
-class _Level:
-    """Writes parts of the array in a folder, chunk by chunk."""
-
-    folder: Path
-    chunk: tuple[int, ...]
-    read: Callable[[Slices], np.ndarray]
-
-    def __call__(self, part: Slices) -> None:
-        array = import_extra("zarr", "zarr").open_array(str(self.folder), mode="r+")
-        for chunk in grid(part, self.chunk):
-            array[chunk] = self.read(chunk)
+def _write_chunks(
+    level: Path, chunk: tuple[int, ...], read: Callable[[Slices], np.ndarray], part: Slices
+) -> None:
+    """Write a part of the array in a folder, chunk by chunk."""
+    array = import_extra("zarr", "zarr").open_array(str(level), mode="r+")
+    for place in grid(part, chunk):
+        array[place] = read(place)
 
 
-@dataclass(frozen=True)
-class _Every:
-    """Reads every so many pixels per axis of the array in a folder."""
-
-    folder: Path
-    size: tuple[int, ...]
-    steps: tuple[int, ...]
-
-    def __call__(self, part: Slices) -> np.ndarray:
-        array = import_extra("zarr", "zarr").open_array(str(self.folder), mode="r")
-        spans = zip(part, self.steps, self.size, strict=True)
-        finer = tuple(slice(side.start * step, min(side.stop * step, length)) for side, step, length in spans)
-        return np.asarray(array[finer])[tuple(slice(None, None, step) for step in self.steps)]
+def _thinned(level: Path, size: tuple[int, ...], steps: tuple[int, ...], part: Slices) -> np.ndarray:
+    """A part of every so many pixels per axis of the array of `size` in a folder."""
+    array = import_extra("zarr", "zarr").open_array(str(level), mode="r")
+    spans = zip(part, steps, size, strict=True)
+    finer = tuple(slice(side.start * step, min(side.stop * step, length)) for side, step, length in spans)
+    return np.asarray(array[finer])[tuple(slice(None, None, step) for step in steps)]
 
 
 def _metadata(name: str, mask: LargeMask, levels: list[tuple[str, tuple[int, ...]]]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ import numpy as np
 
 from reunet.backend import import_extra
 from reunet.errors import ImageReadError, TooLargeError
-from reunet.io.header import MAX_PIXELS, ImageHeader
-from reunet.io.images import drop_alpha, explained
+from reunet.io.header import MAX_PIXELS, ImageHeader, explained
+from reunet.io.images import drop_alpha, image_suffix
 from reunet.io.nifti import lazy_nifti
 from reunet.io.tiff import open_tiff_page
 from reunet.slices import Slices, touched
@@ -61,9 +62,7 @@ def open_lazily(path: Path, *, rank: int, page: int = 0, axes: str | None = None
     are an error. Raises ImageReadError for what is missing, damaged or no image, TooLargeError when a single
     chunk is larger than MAX_PIXELS, BackendError without the package that reads the format.
     """
-    kind = (
-        "".join(path.suffixes[-2:]).lower() if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
-    )
+    kind = image_suffix(path) or path.suffix.lower()
     openers: dict[str, Callable[..., LazyImage]] = {
         ".zarr": _zarr,
         ".npy": _npy,
@@ -78,7 +77,7 @@ def open_lazily(path: Path, *, rank: int, page: int = 0, axes: str | None = None
                 image = openers[kind](path, rank, axes, stack)
             else:
                 header, chunk, read_page = stack.enter_context(open_tiff_page(path, page, axes))
-                image = LazyImage(header, chunk, lambda part: _coloured(read_page(part), path))
+                image = LazyImage(header, chunk, lambda part: drop_alpha(read_page(part), path))
         if prod(image.chunk) > MAX_PIXELS:
             raise TooLargeError(
                 "the image is stored in pieces that are too large to be decoded",
@@ -101,20 +100,17 @@ def lazy_header(path: Path, *, rank: int, axes: str | None = None) -> ImageHeade
         return image.header
 
 
-def _coloured(pixels: np.ndarray, path: Path) -> np.ndarray:
-    shown = drop_alpha(pixels, path)
-    return shown if shown.ndim == 3 else shown[..., None]
-
-
 def _of_array(
     array: Any,
     path: Path,
     rank: int,
     names: str,
-    chunk: tuple[int, ...],
+    get: Callable[[tuple[slice | int, ...]], Any],
     spacing: tuple[float, ...] | None = None,
 ) -> LazyImage:
-    """Of anything that has a shape and a dtype and is sliced like an array; `names` are those of its axes."""
+    """Of anything that has a shape, a dtype and perhaps chunks; `names` are those of its axes, `get` reads an
+    index of it.
+    """
     shape = tuple(int(side) for side in array.shape)
     space = "ZYX"[-rank:]
     extra = [i for i, name in enumerate(names) if name not in space + "C" and shape[i] != 1]
@@ -132,7 +128,7 @@ def _of_array(
 
     def read(part: Slices) -> np.ndarray:
         at = dict(zip(space, part, strict=True))
-        pixels = np.asarray(array[tuple(at.get(name, slice(None) if name == "C" else 0) for name in names)])
+        pixels = np.asarray(get(tuple(at.get(name, slice(None) if name == "C" else 0) for name in names)))
         kept = [name for name in names if name in space + "C"]
         order = [kept.index(name) for name in space + "C" if name in kept]
         pixels = pixels.transpose(order)
@@ -145,6 +141,7 @@ def _of_array(
         axes=names,
         spacing=spacing,
     )
+    chunk = getattr(array, "chunks", None) or (1,) * len(shape)
     return LazyImage(header, tuple(chunk[names.index(name)] for name in space), read)
 
 
@@ -155,17 +152,12 @@ def _axes_of(shape: tuple[int, ...], rank: int, axes: str | None) -> str:
 
 
 def _npy(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage:
-    first = np.load(path, mmap_mode="r", allow_pickle=False)
+    def mapped() -> np.ndarray:
+        """Anew for each part: pages of a file that stays mapped would count as ours."""
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
-    class Mapped:
-        """Mapped anew for each part: pages of a file that stays mapped would count as ours."""
-
-        shape, dtype = first.shape, first.dtype
-
-        def __getitem__(self, index: Any) -> np.ndarray:
-            return np.array(np.load(path, mmap_mode="r", allow_pickle=False)[index])
-
-    return _of_array(Mapped(), path, rank, _axes_of(first.shape, rank, axes), (1,) * first.ndim)
+    names = _axes_of(mapped().shape, rank, axes)
+    return _of_array(mapped(), path, rank, names, lambda index: np.array(mapped()[index]))
 
 
 def _hdf5(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage:
@@ -189,7 +181,7 @@ def _hdf5(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImag
     data = found[0]
     if data.external or data.is_virtual:
         raise ImageReadError("the dataset lies in other files", where=path, received=data.name)
-    return _of_array(data, path, rank, _axes_of(data.shape, rank, axes), data.chunks or (1,) * data.ndim)
+    return _of_array(data, path, rank, _axes_of(data.shape, rank, axes), data.__getitem__)
 
 
 def _zarr(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage:
@@ -220,37 +212,31 @@ def _zarr(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImag
             received=f"{array.nchunks_initialized} chunks, fill_value null",
             fix="copy or export it again",
         )
-    if "Blosc" in str(array.compressors) and array.shards is None:
-        array = _WholeChunks(array, path)
-    return _of_array(array, path, rank, names, tuple(array.chunks), spacing)
+    blosc = "Blosc" in str(array.compressors) and array.shards is None
+    get = partial(_get_whole_chunks, array, path) if blosc else array.__getitem__
+    return _of_array(array, path, rank, names, get, spacing)
 
 
-class _WholeChunks:
-    """A Zarr array whose chunks are compared with the length that Blosc wrote into them before they are read:
-    the library itself decodes a truncated one to whatever memory holds.
+def _get_whole_chunks(array: Any, path: Path, index: tuple[slice | int, ...]) -> Any:
+    """Values of a Zarr array whose chunks are compared with the length that Blosc wrote into them before they
+    are read: the library itself decodes a truncated one to whatever memory holds.
     """
-
-    def __init__(self, array: Any, path: Path) -> None:
-        self._array, self._path = array, path
-        self.shape, self.dtype, self.chunks = array.shape, array.dtype, array.chunks
-
-    def __getitem__(self, index: tuple[Any, ...]) -> np.ndarray:
-        sides = zip(index, self.shape, strict=True)
-        part = tuple(slice(*(i if isinstance(i, slice) else slice(i, i + 1)).indices(n)) for i, n in sides)
-        folder = Path(self._array.store.root) / self._array.store_path.path
-        for place, _ in touched(part, self.chunks):
-            file = folder / self._array.metadata.encode_chunk_key(place)
-            if file.is_file():
-                with open(file, "rb") as chunk_file:
-                    start = chunk_file.read(16)
-                if int.from_bytes(start[12:], "little") != file.stat().st_size:
-                    raise ImageReadError(
-                        "a chunk of the array is truncated",
-                        where=self._path,
-                        received=file.relative_to(self._path).as_posix(),
-                        fix="copy or export it again",
-                    )
-        return np.asarray(self._array[index])
+    sides = zip(index, array.shape, strict=True)
+    part = tuple(slice(*(i if isinstance(i, slice) else slice(i, i + 1)).indices(n)) for i, n in sides)
+    folder = Path(array.store.root) / array.store_path.path
+    for place, _ in touched(part, array.chunks):
+        file = folder / array.metadata.encode_chunk_key(place)
+        if file.is_file():
+            with open(file, "rb") as chunk_file:
+                start = chunk_file.read(16)
+            if int.from_bytes(start[12:], "little") != file.stat().st_size:
+                raise ImageReadError(
+                    "a chunk of the array is truncated",
+                    where=path,
+                    received=file.relative_to(path).as_posix(),
+                    fix="copy or export it again",
+                )
+    return array[index]
 
 
 def _zarr_spacing(scales: Any, names: str, rank: int) -> tuple[float, ...] | None:

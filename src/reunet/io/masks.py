@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from reunet.contracts.findings import some_of
 from reunet.contracts.labels import IGNORE, LabelMap
-from reunet.errors import ImageReadError, LabelError, SizeError
+from reunet.errors import LabelError, SizeError
 from reunet.io.channels import is_grey
 from reunet.io.header import ImageHeader
 from reunet.io.images import drop_alpha, read_header, read_pixels
 from reunet.io.nifti import write_nifti
 from reunet.io.pages import write_pages
-from reunet.io.raster import raster_palette, write_png
+from reunet.io.raster import write_png
 
 _UNKNOWN = 254  # marks values that stand for no class; a LabelMap has at most 254 classes, 0..253
 
@@ -39,7 +40,7 @@ def read_mask_file(
         raw = _one_channel(raw, path)
     else:
         raw = drop_alpha(raw, path)
-        if raw.ndim == 3 and is_grey(raw):
+        if raw.shape[2] == 1 or is_grey(raw):
             raw = raw[..., 0]
     if raw.dtype.kind == "f":
         whole = np.isfinite(raw) & (raw == np.round(raw)) & (np.abs(raw) < 2**31)
@@ -191,14 +192,6 @@ def pack_colours(colours: np.ndarray) -> np.ndarray:
     return np.asarray((wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2])
 
 
-def read_palette(path: Path) -> np.ndarray | None:
-    """Colour table of a palette mask, (entries, 3) uint8, or None (TIFF palettes are not asked for)."""
-    try:
-        return raster_palette(path)
-    except ImageReadError:
-        return None
-
-
 def write_mask(path: Path, indices: np.ndarray, labels: LabelMap, like: Path | None = None) -> None:
     """Write class indices atomically; pixel VALUES in the file are class ids, the palette their colours.
 
@@ -219,7 +212,9 @@ def write_mask(path: Path, indices: np.ndarray, labels: LabelMap, like: Path | N
             )
         write_png(path, values, palette(labels))
     else:
-        _write_tiff(path, indices, labels)
+        dtype = labels.to_ids(np.zeros(1, np.uint8)).dtype
+        tags = tiff_colors(labels, dtype)
+        write_pages(path, indices, lambda page: to_values(page, labels, path), dtype, **tags)
 
 
 def _look_up(values: np.ndarray, table: dict[int, int]) -> np.ndarray:
@@ -240,13 +235,12 @@ def _unexpected(values: np.ndarray, labels: LabelMap, where: object) -> LabelErr
     found, counts = np.unique(values, return_counts=True)
     order = np.argsort(-counts)
     rgb = labels.encoding == "rgb"
-    shown = [f"{_name_value(int(found[i]), rgb)} ({int(counts[i])} pixels)" for i in order[:8]]
-    more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+    shown = [f"{_name_value(int(found[i]), rgb)} ({int(counts[i])} pixels)" for i in order]
     return LabelError(
         f"the mask has {len(found)} value(s) that are no class",
         where=where,
         expected=_describe(labels),
-        received=", ".join(shown) + more,
+        received=some_of(shown, 8),
         fix="correct the mask, or name all values with "
         + (
             "--colors FILE (lines: name,red,green,blue)"
@@ -292,10 +286,8 @@ def palette(labels: LabelMap) -> np.ndarray:
     return table
 
 
-def _write_tiff(path: Path, indices: np.ndarray, labels: LabelMap) -> None:
-    dtype = labels.to_ids(np.zeros(1, np.uint8)).dtype
-    colour: dict[str, object] = {}
-    if dtype == np.uint8:
-        colour = {"photometric": "palette", "colormap": palette(labels).T.astype(np.uint16) * 257}
-    pages = indices if indices.ndim == 3 else indices[None]
-    write_pages(path, (to_values(page, labels, path) for page in pages), indices.shape, dtype, **colour)
+def tiff_colors(labels: LabelMap | None, dtype: np.dtype) -> dict[str, Any]:
+    """Tags of a TIFF whose values are ids of classes: a palette, which only 8 bits have; grey without."""
+    if labels is None or dtype != np.uint8:
+        return {"photometric": "minisblack"}
+    return {"photometric": "palette", "colormap": palette(labels).T.astype(np.uint16) * 257}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from math import prod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,20 @@ from reunet.storage import atomic_path
 
 
 def write_pages(
-    path: Path, pages: Iterable[np.ndarray], shape: tuple[int, ...], dtype: np.dtype, **tags: Any
+    path: Path, stack: np.ndarray, values: Callable[[np.ndarray], np.ndarray], dtype: np.dtype, **tags: Any
 ) -> None:
-    """Write pages (H, W) atomically as one compressed TIFF of `shape`, (H, W) or (N, H, W).
+    """Write (H, W) or (N, H, W) atomically as one compressed TIFF, each page as `values` makes it of `dtype`.
 
-    tags: of tifffile, such as the colours of a palette; grey without any. Raises StorageError, and what the
-    pages raise.
+    tags: of tifffile, such as the colours of a palette; grey without any. Raises StorageError, and what
+    `values` raises.
     """
     import tifffile
 
     tags = {"photometric": "minisblack", "compression": "zlib", "metadata": None, **tags}
-    tags["bigtiff"] = prod(shape) * dtype.itemsize > 2**31
+    tags["bigtiff"] = stack.size * dtype.itemsize > 2**31
     with atomic_path(path) as temporary:
-        tifffile.imwrite(temporary, iter(pages), shape=shape, dtype=dtype, **tags)
+        pages = map(values, stack if stack.ndim == 3 else stack[None])
+        tifffile.imwrite(temporary, pages, shape=stack.shape, dtype=dtype, **tags)
 
 
 class Spool:

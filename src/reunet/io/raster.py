@@ -53,9 +53,7 @@ def read_raster(path: Path, file: BinaryIO, *, palette_values: bool) -> np.ndarr
         return _decode_deep_colour(path, file)
     if header.palette:
         image.load()
-        if not palette_values:
-            return _apply_palette(image)
-        return np.asarray(image)
+        return np.asarray(image) if palette_values else _apply_palette(image)
     oriented: Image.Image = ImageOps.exif_transpose(image) if header.lossy else image
     if oriented.mode == "CMYK":
         oriented = oriented.convert("RGB")
@@ -65,9 +63,11 @@ def read_raster(path: Path, file: BinaryIO, *, palette_values: bool) -> np.ndarr
     return pixels
 
 
-def raster_palette(path: Path) -> np.ndarray | None:
-    """The colour table of a palette file, (entries, 3) uint8 RGB, or None."""
+def read_palette(path: Path) -> np.ndarray | None:
+    """Colour table of a palette file, (entries, 3) uint8 RGB, or None (TIFF palettes are not asked for)."""
     with open(path, "rb") as file:
+        if not is_raster(file.read(8)):
+            return None
         image = _open(path, file)
         return _palette(image) if image.mode == "P" else None
 
@@ -88,9 +88,7 @@ def _open(path: Path, file: BinaryIO) -> ImageFile:
     file.seek(0)
     start = file.read(8)
     file.seek(0)
-    reader = next((reader for magic, reader in _READERS if start.startswith(magic)), None)
-    if reader is None:
-        raise ImageReadError("not an image file", where=path)
+    reader = next(reader for magic, reader in _READERS if start.startswith(magic))
     return reader(file, str(path))
 
 

@@ -20,6 +20,9 @@ from reunet.slices import Slices, overlap, size_of, touched, within
 Size = tuple[int, ...]
 ReadPart = Callable[[Slices], np.ndarray]
 
+_PAGE = "YXC"
+"""Axes of a page, in the order of its array; all others count pages."""
+
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MICROMETRES = {
     "micron": 1.0,
@@ -39,83 +42,132 @@ def is_tiff(start: bytes) -> bool:
 
 
 @dataclass(frozen=True)
-class _NamedAxes:
-    """Axes and shape of the file's image; axes are T, Z, C, Y, X or tifffile's unnamed Q, I and so on."""
+class _Image:
+    """The image of an open file; axes are T, Z, C, Y, X or tifffile's unnamed Q, I and so on."""
 
+    path: Path
+    file: Any
+    series: Any
     axes: str
     shape: tuple[int, ...]
 
-    @property
-    def page_axes(self) -> tuple[int, ...]:
-        return tuple(i for i, axis in enumerate(self.axes) if axis not in "YXC")
-
     def length(self, axis: str) -> int:
+        """Of an axis, 1 where there is none."""
         return self.shape[self.axes.index(axis)] if axis in self.axes else 1
 
-    @property
-    def pages(self) -> int:
-        return math.prod(self.shape[i] for i in self.page_axes)
+    def header(self) -> ImageHeader:
+        """All that is told of it."""
+        keyframe = self.series.keyframe
+        palette = keyframe.photometric is not None and keyframe.photometric.name == "PALETTE"
+        channels = self.length("C")
+        if palette and not self.file.is_imagej:
+            table = np.asarray(keyframe.colormap)
+            channels = 1 if bool((table == table[:1]).all()) else 3
+        compression = keyframe.compression.name if keyframe.compression is not None else ""
+        return ImageHeader(
+            size=(self.length("Y"), self.length("X")),
+            channels={2: 1, 4: 3}.get(channels, channels) if "S" in self.series.axes else channels,
+            dtype=str(np.dtype(self.series.dtype).newbyteorder("=")),
+            pages=math.prod(self._page_lengths()),
+            axes=self.axes,
+            spacing=_spacing(self.file, keyframe),
+            palette=palette,
+            lossy="JPEG" in compression,
+        )
+
+    def page(self, number: int) -> np.ndarray:
+        """One page as stored, (Y, X) or (Y, X, C), reading as little of the file as its storage allows."""
+        place = iter(np.unravel_index(number, self._page_lengths()))
+        index = tuple(slice(None) if axis in _PAGE else int(next(place)) for axis in self.axes)
+        series, leading = self.series, len(self.shape) - len(self.series.keyframe.shape)
+        whole_pages = len(series.pages) == math.prod(self.shape[:leading])
+        if series.dataoffset is not None:
+            pixels = np.array(self.mapped(self.shape)[index])
+        elif whole_pages and set(self.axes[leading:]) <= set(_PAGE):
+            numbers = np.arange(len(series.pages)).reshape(self.shape[:leading])[index[:leading]]
+            planes = [np.asarray(self.stored(int(one)).asarray()) for one in np.ravel(numbers)]
+            pixels = np.stack(planes) if np.ndim(numbers) else planes[0]
+        else:
+            check_size(self.path, math.prod(self.shape), 1)
+            pixels = series.asarray()[index]
+        remaining = [axis for axis in self.axes if axis in _PAGE]
+        order = [remaining.index(axis) for axis in _PAGE if axis in remaining]
+        return np.ascontiguousarray(np.asarray(pixels).transpose(order))
+
+    def _page_lengths(self) -> list[int]:
+        return [length for axis, length in zip(self.axes, self.shape, strict=True) if axis not in _PAGE]
+
+    def stored(self, number: int) -> Any:
+        """A page of the file, which is not truncated."""
+        page = self.series.pages[number]
+        if page is None:
+            raise ImageReadError("a page of the TIFF is missing", where=self.path)
+        ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
+        if not ends or max(ends) > self.file.filehandle.size:
+            fix = "copy or export the file again"
+            raise ImageReadError("the TIFF is truncated", where=self.path, fix=fix)
+        return page
+
+    def mapped(self, shape: Size, number: int = 0) -> np.ndarray:
+        """Pixels that lie one after the other, the `number`th array of that shape; read when used."""
+        dtype = np.dtype(self.file.byteorder + np.dtype(self.series.dtype).char)
+        offset = self.series.dataoffset + number * math.prod(shape) * dtype.itemsize
+        return np.asarray(self.file.filehandle.memmap_array(dtype, shape, offset))
+
+    def shown(self, pixels: np.ndarray, *, palette_values: bool = False) -> np.ndarray:
+        """Pixels as they are meant: bright is high, colours instead of their indices, 0 and 255 for bits."""
+        keyframe = self.series.keyframe
+        kind = keyframe.photometric.name if keyframe.photometric is not None else ""
+        if kind == "MINISWHITE" and pixels.dtype.kind in "bu":
+            pixels = ~pixels
+        if kind == "PALETTE" and not palette_values and not self.file.is_imagej:
+            pixels = _apply_palette(pixels, keyframe.colormap)
+        if pixels.dtype == bool:
+            return pixels.astype(np.uint8) * np.uint8(255)
+        return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
 def tiff_header(path: Path, opened: BinaryIO, axes: str | None) -> ImageHeader:
     """Header of a TIFF; `axes` names the axes of a stack, such as "ZYX". Raises as `read_header` does."""
-    with _tifffile().TiffFile(opened) as file:
-        return _header(path, file, _series(path, file), axes)
+    with _image(path, opened, axes) as image:
+        check_size(path, image.length("Y"), image.length("X"))
+        return image.header()
 
 
 def read_tiff(
     path: Path, opened: BinaryIO, page: int, axes: str | None, *, palette_values: bool
 ) -> np.ndarray:
     """Pixels of one page: (H, W) or (H, W, samples) in the file's sample type."""
-    with _tifffile().TiffFile(opened) as file:
-        series = _series(path, file)
-        _header(path, file, series, axes)
-        named = _named_axes(path, series, axes)
-        return _shown(_select(path, opened, file, series, named, page), series.keyframe, file, palette_values)
+    with _image(path, opened, axes) as image:
+        return image.shown(image.page(page), palette_values=palette_values)
 
 
 @contextmanager
 def open_tiff_page(path: Path, page: int, axes: str | None) -> Iterator[tuple[ImageHeader, Size, ReadPart]]:
     """A page to be read in parts: its header, the size of the pieces that it is stored in, and a function
-    from (rows, columns) to (h, w, samples) in the file's sample type. Raises as `tiff_header` does.
+    from (rows, columns) to (h, w) or (h, w, samples) in the file's sample type. Raises as `tiff_header` does.
     """
-    with _tifffile().TiffFile(path) as file:
-        series = _series(path, file)
-        header = _header(path, file, series, axes, whole=False)
-        named = _named_axes(path, series, axes)
-        keyframe = series.keyframe
-        shape = (*header.size, named.length("C"))
+    with _image(path, path, axes) as image:
+        header, keyframe = image.header(), image.series.keyframe
+        shape = (*header.size, image.length("C"))
         planar = keyframe.planarconfig == 2  # each channel on its own
-        if planar or ("S" not in series.axes and shape[2] > 1) or keyframe.shape[:2] != header.size:
+        if planar or ("S" not in image.series.axes and shape[2] > 1) or keyframe.shape[:2] != header.size:
             # Not stored as interleaved pixels of one page: read as a whole.
             check_size(path, *shape)
-            yield header, header.size, lambda part: _whole_page(path, page, axes)[part]
+            yield header, header.size, lambda part: image.shown(image.page(page))[part]
             return
-        contiguous = series.dataoffset is not None
-        stored = keyframe if contiguous else series.pages[page]
-        if stored is None:
-            raise ImageReadError("a page of the TIFF is missing", where=path)
-        if not contiguous:
-            _check_whole(path, file, stored)
+        contiguous = image.series.dataoffset is not None
+        stored = None if contiguous else image.stored(page)
 
         def read(part: Slices) -> np.ndarray:
             if contiguous:
-                pixels = np.array(_mapped(path, file, series, shape, page)[part])
+                pixels = np.array(image.mapped(shape, page)[part])
             else:
-                pixels = _decoded(keyframe, stored, file, part)
-            return _samples(_shown(pixels[..., 0] if shape[2] == 1 else pixels, keyframe, file))
+                pixels = _decoded(keyframe, stored, image.file, part)
+            return image.shown(pixels[..., 0] if shape[2] == 1 else pixels)
 
         piece = (1, 1) if contiguous else _piece(keyframe)
         yield header, (min(piece[0], shape[0]), min(piece[1], shape[1])), read
-
-
-def _whole_page(path: Path, page: int, axes: str | None) -> np.ndarray:
-    with open(path, "rb") as file:
-        return _samples(read_tiff(path, file, page, axes, palette_values=False))
-
-
-def _samples(pixels: np.ndarray) -> np.ndarray:
-    return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
 def _decoded(keyframe: Any, page: Any, file: Any, part: Slices) -> np.ndarray:
@@ -142,12 +194,6 @@ def _piece(keyframe: Any) -> tuple[int, int]:
     return keyframe.rowsperstrip, keyframe.imagewidth
 
 
-def _check_whole(path: Path, file: Any, page: Any) -> None:
-    ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
-    if not ends or max(ends) > file.filehandle.size:
-        raise ImageReadError("the TIFF is truncated", where=path, fix="copy or export the file again")
-
-
 def _tifffile() -> Any:
     import tifffile
 
@@ -158,47 +204,26 @@ def _tifffile() -> Any:
     return tifffile
 
 
-def _series(path: Path, file: Any) -> Any:
-    if not file.series:
-        raise ImageReadError("the TIFF contains no image", where=path)
-    others = [one for one in file.series[1:] if not one.keyframe.is_reduced]
-    if others:
-        raise ImageReadError(
-            "the TIFF contains several images of different size or type",
-            where=path,
-            expected="one image, or a stack of equal pages",
-            received=", ".join(str(one.shape) for one in file.series[:5]),
-            fix="save each image as a file of its own",
-        )
-    return file.series[0]
+@contextmanager
+def _image(path: Path, source: Path | BinaryIO, given: str | None) -> Iterator[_Image]:
+    """The one image of a TIFF, its axes from the file, or from the user where the file does not name them."""
+    with _tifffile().TiffFile(source) as file:
+        if not file.series:
+            raise ImageReadError("the TIFF contains no image", where=path)
+        if any(not one.keyframe.is_reduced for one in file.series[1:]):
+            raise ImageReadError(
+                "the TIFF contains several images of different size or type",
+                where=path,
+                expected="one image, or a stack of equal pages",
+                received=", ".join(str(one.shape) for one in file.series[:5]),
+                fix="save each image as a file of its own",
+            )
+        series = file.series[0]
+        shape = tuple(int(n) for n in series.shape)
+        yield _Image(path, file, series, _axes(path, str(series.axes), shape, given), shape)
 
 
-def _header(path: Path, file: Any, series: Any, axes: str | None, *, whole: bool = True) -> ImageHeader:
-    named = _named_axes(path, series, axes)
-    if whole:  # else it is read in parts
-        check_size(path, named.length("Y"), named.length("X"))
-    keyframe = series.keyframe
-    palette = keyframe.photometric is not None and keyframe.photometric.name == "PALETTE"
-    channels = named.length("C")
-    if palette and not file.is_imagej:
-        table = np.asarray(keyframe.colormap)
-        channels = 1 if bool((table == table[:1]).all()) else 3
-    compression = keyframe.compression.name if keyframe.compression is not None else ""
-    return ImageHeader(
-        size=(named.length("Y"), named.length("X")),
-        channels={2: 1, 4: 3}.get(channels, channels) if "S" in series.axes else channels,
-        dtype=str(np.dtype(series.dtype).newbyteorder("=")),
-        pages=named.pages,
-        axes=named.axes,
-        spacing=_spacing(file, keyframe),
-        palette=palette,
-        lossy="JPEG" in compression,
-    )
-
-
-def _named_axes(path: Path, series: Any, given: str | None) -> _NamedAxes:
-    """Axes from the file, or from the user where the file does not name them."""
-    own, shape = str(series.axes), tuple(int(n) for n in series.shape)
+def _axes(path: Path, own: str, shape: tuple[int, ...], given: str | None) -> str:
     spatial = own.replace("S", "")  # S: samples of an interleaved or planar RGB pixel
     axes = own
     if given is not None and len(spatial) > 2:
@@ -223,7 +248,7 @@ def _named_axes(path: Path, series: Any, given: str | None) -> _NamedAxes:
             received=f"axes {own}, shape {shape}",
             fix="name them with --axes, for example --axes ZYX",
         )
-    return _NamedAxes(axes, shape)
+    return axes
 
 
 def check_axes(axes: str) -> str:
@@ -236,53 +261,6 @@ def check_axes(axes: str) -> str:
             received=axes,
         )
     return letters
-
-
-def _select(path: Path, opened: BinaryIO, file: Any, series: Any, named: _NamedAxes, page: int) -> np.ndarray:
-    """One page as (Y, X) or (Y, X, C), reading as little of the file as its storage allows."""
-    position = np.unravel_index(page, [named.shape[i] for i in named.page_axes]) if named.page_axes else ()
-    index: list[Any] = [slice(None)] * len(named.shape)
-    for axis, value in zip(named.page_axes, position, strict=True):
-        index[axis] = int(value)
-    leading = len(named.shape) - len(series.keyframe.shape)
-    if series.dataoffset is not None:
-        pixels = np.array(_mapped(opened, file, series, named.shape)[tuple(index)])
-    elif max(named.page_axes, default=-1) < leading and len(series.pages) == math.prod(named.shape[:leading]):
-        numbers = np.arange(len(series.pages)).reshape(named.shape[:leading])[tuple(index[:leading])]
-        planes = [_read_page(path, file, series.pages[int(number)]) for number in np.ravel(numbers)]
-        pixels = np.stack(planes) if np.ndim(numbers) else planes[0]
-    else:
-        check_size(path, math.prod(named.shape), 1)
-        pixels = series.asarray()[tuple(index)]
-    remaining = [axis for i, axis in enumerate(named.axes) if i not in named.page_axes]
-    order = [remaining.index(axis) for axis in "YXC" if axis in remaining]
-    return np.ascontiguousarray(np.asarray(pixels).transpose(order))
-
-
-def _read_page(path: Path, file: Any, page: Any) -> np.ndarray:
-    if page is None:
-        raise ImageReadError("a page of the TIFF is missing", where=path)
-    _check_whole(path, file, page)
-    return np.asarray(page.asarray())
-
-
-def _mapped(source: Path | BinaryIO, file: Any, series: Any, shape: Size, number: int = 0) -> np.ndarray:
-    """Pixels that lie one after the other in the file, the `number`th array of that shape; read when used."""
-    dtype = np.dtype(file.byteorder + np.dtype(series.dtype).char)
-    offset = series.dataoffset + number * math.prod(shape) * dtype.itemsize
-    return np.memmap(source, dtype, "r", offset, shape)
-
-
-def _shown(pixels: np.ndarray, keyframe: Any, file: Any, palette_values: bool = False) -> np.ndarray:
-    """Pixels as they are meant: bright is high, colours instead of their indices, 0 and 255 for bits."""
-    kind = keyframe.photometric.name if keyframe.photometric is not None else ""
-    if kind == "MINISWHITE" and pixels.dtype.kind in "bu":
-        pixels = ~pixels
-    if kind == "PALETTE" and not palette_values and not file.is_imagej:
-        pixels = _apply_palette(pixels, keyframe.colormap)
-    if pixels.dtype == bool:
-        return pixels.astype(np.uint8) * np.uint8(255)
-    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
 def _apply_palette(pixels: np.ndarray, colormap: Any) -> np.ndarray:

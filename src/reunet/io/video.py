@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from reunet.backend import import_extra
-from reunet.errors import ImageReadError, ReunetError
-from reunet.io.header import ImageHeader, check_size
+from reunet.errors import ImageReadError
+from reunet.io.header import ImageHeader, check_size, explained
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".y4m"})
 """Suffixes of files that are taken for videos (compared in lower case)."""
@@ -93,24 +93,12 @@ def write_video(path: Path, frames: Iterable[np.ndarray], rate: Fraction) -> Non
 def _opened(source: str | BinaryIO, where: object) -> Iterator[tuple[Any, Any]]:
     """The container and its first stream of pictures; whatever FFmpeg says becomes ImageReadError."""
     av = import_extra("av", "video")  # its logging stays off: FFmpeg's threads would wait for Python's lock
-    try:
-        with av.open(source) as container:
-            if not container.streams.video:
-                raise ImageReadError("the file has no pictures", where=where, expected="a video")
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            yield container, stream
-    except ReunetError:
-        raise
-    except FileNotFoundError as cause:
-        raise ImageReadError("the video does not exist", where=where) from cause
-    except (av.FFmpegError, ValueError) as cause:
-        raise ImageReadError(
-            "the video cannot be read",
-            where=where,
-            received=str(cause)[:200],
-            fix="it may be truncated or damaged: copy or export it again",
-        ) from cause
+    with explained(where, "video"), av.open(source) as container:
+        if not container.streams.video:
+            raise ImageReadError("the file has no pictures", where=where, expected="a video")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        yield container, stream
 
 
 def _is_grey(pixel_format: str | None) -> bool:

@@ -16,7 +16,7 @@ from reunet.flows.predict.track_files import TrackWriter
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.io.header import ImageHeader
-from reunet.io.images import read_channels, read_pages
+from reunet.io.images import read_channel_files, read_pages
 from reunet.tasks.instances.tracks import linked
 
 Found = Iterator[tuple[np.ndarray, Prediction]]
@@ -41,7 +41,8 @@ def predict_at_once(
         where: list[object] = [f"{job.source.path}, page {page + 1} of {header.pages}" for page in pages]
         fields = (field_of_view(job, header, page) for page in pages)
     else:
-        images = (read_channels((one.source.path, *one.source.channels), axes=one.axes) for one in jobs)
+        files = [(one.source.path, *one.source.channels) for one in jobs]
+        images = (read_channel_files(paths, axes=job.axes)[1] for paths in files)
         where = [one.source.path for one in jobs]
         fields = (field_of_view(one, its) for one, its in zip(jobs, headers, strict=True))
     predicted = _predicted(images, where, header.voxel, predictor, engine, latencies)

@@ -100,8 +100,7 @@ def write_instances(path: Path, ids: np.ndarray, like: Path | None = None) -> No
             raise LabelError(what, where=path, expected=expected, received=received, fix=fix)
         write_png(path, values)
     else:
-        pages = ids if ids.ndim == 3 else ids[None]
-        write_pages(path, (page.astype(dtype) for page in pages), ids.shape, dtype)
+        write_pages(path, ids, lambda page: page.astype(dtype), dtype)
 
 
 def read_instances_file(
