@@ -100,15 +100,14 @@ class PatchSampler:
         """Images (*space, C) and targets of the frames, read along the same coordinates."""
         images, targets, intensity = [], [], self.plan.input.intensity
         inside = tuple(slice(m, side - m) for m, side in zip(self.margin, self.plan.patch, strict=True))
+        inner = coordinates[inside]
         for number, counts in zip(window.frames, window.counted, strict=True):
             case = self.cases[number]
             images.append(scaled(resample(case.image, coordinates), intensity, *self._affine(number)))
             truth = case.truth if counts else Truth()
-            shape = tuple(part.stop - part.start for part in inside)
-            size = case.image.shape[:-1]
-            told = self.targets(_in_patch(truth, coordinates[inside], size))
+            told = self.targets(_in_patch(truth, inner, case.image.shape[:-1]))
             if len(told) < len(self.plan.network.heads):  # what is not told of this frame is not learned
-                told = self.targets(_unknown(shape)) | told
+                told = self.targets(_unknown(inner.shape[:-1])) | told
             targets.append(told)
         return images, targets
 
