@@ -111,6 +111,23 @@ def publish_file(file: Path, path: Path) -> None:
     sync_folder(path.parent)
 
 
+def remove_old(paths: Iterable[Path]) -> None:
+    """Remove results of an earlier time, files and folders, as far as they are there. Raises StorageError.
+
+    A name may be too long to exist: `os.path` says that it does not, where `Path` raises.
+    """
+    for path in paths:
+        try:
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            elif os.path.lexists(path):
+                path.unlink()
+        except OSError as cause:
+            raise StorageError(
+                "could not remove an old result", where=path, received=cause.strerror
+            ) from cause
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` atomically."""
     with atomic_path(path) as temporary:

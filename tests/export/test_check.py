@@ -13,7 +13,7 @@ from reunet.contracts.plan import Calibration, ClipSpec, Inference, InputSpec, I
 from reunet.contracts.run import RunFolder
 from reunet.export.check import compare
 from reunet.export.describe import describe, readme
-from reunet.export.formats import FORMATS, Sources
+from reunet.export.formats import FORMATS
 from reunet.inference.load import load
 from reunet.tasks.classes import Classes
 from reunet.tasks.work import Work
@@ -97,12 +97,11 @@ QUICK = ("frame by frame", "fixed intensity, class ids above 255", "regions")
 def test_it_computes_what_predict_computes(kind: str, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", **KINDS[kind])
     plan, predictor = run.plan(), load(run.path)
-    sources = Sources(run.plan_file, run.verified_weights(plan), run.calibration_file)
     for name in ("openvino", "onnx"):
         if name == "onnx":
             pytest.importorskip("onnxruntime")
         (tmp_path / name).mkdir()
-        FORMATS[name].build(sources, tmp_path / name / "model")
+        FORMATS[name].build(run, tmp_path / name / "model")
         agreement, example = compare(FORMATS[name], tmp_path / name / "model", plan, predictor)
         print(kind, name, agreement)
         assert agreement["max_difference"] < 1e-3

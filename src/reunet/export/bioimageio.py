@@ -48,6 +48,17 @@ def description(
     """The content of rdf.yaml. hashes: sha256 of the files of the package by name."""
     axes_of = {name: entry["axes"] for name, entry in facts["outputs"].items()}
     given = {"image": facts["input"]["axes"], **dict.fromkeys(facts["states"], "")}
+
+    def tensor(kind: str, name: str, axes: str, values: np.ndarray) -> dict[str, Any]:
+        file = f"{kind}_{name}.npy"
+        sides = zip(axes, values.shape, strict=True)
+        return {
+            "id": name,
+            "axes": [_axis(letter, side, kind == "output") for letter, side in sides],
+            "test_tensor": {"source": file, "sha256": hashes[file]},
+            "data": {"type": str(values.dtype)},
+        }
+
     return {
         "format_version": "0.5.4",
         "type": "model",
@@ -56,32 +67,10 @@ def description(
         "tags": ["unet", *facts["tasks"]],
         "documentation": "README.md",
         "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
-        "inputs": [
-            _tensor(name, axes, inputs[name], f"input_{name}.npy", hashes) for name, axes in given.items()
-        ],
-        "outputs": [
-            _tensor(name, axes_of.get(name, ""), values, f"output_{name}.npy", hashes, is_output=True)
-            for name, values in outputs.items()
-        ],
+        "inputs": [tensor("input", name, axes, inputs[name]) for name, axes in given.items()],
+        "outputs": [tensor("output", name, axes_of.get(name, ""), x) for name, x in outputs.items()],
         "weights": {"onnx": {"source": "model.onnx", "sha256": hashes["model.onnx"], "opset_version": OPSET}},
         "attachments": [],
-    }
-
-
-def _tensor(
-    name: str,
-    axes: str,
-    values: np.ndarray,
-    file: str,
-    hashes: dict[str, str],
-    *,
-    is_output: bool = False,
-) -> dict[str, Any]:
-    return {
-        "id": name,
-        "axes": [_axis(letter, side, is_output) for letter, side in zip(axes, values.shape, strict=True)],
-        "test_tensor": {"source": file, "sha256": hashes[file]},
-        "data": {"type": str(values.dtype)},
     }
 
 

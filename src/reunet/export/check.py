@@ -14,7 +14,7 @@ from reunet.export.formats import Arrays, Example, Format
 from reunet.export.openvino import synthetic_image
 from reunet.inference.openvino_runtime import AFTER
 from reunet.inference.predictor import Predictor
-from reunet.inference.sequence import SequencePredictor
+from reunet.inference.sequence import AnyPredictor, SequencePredictor, first_states
 from reunet.sampling.intensity import normalise
 from reunet.tasks.base import Maps
 
@@ -27,9 +27,7 @@ STEPS = 3
 """Frames that are compared, of networks that carry states."""
 
 
-def compare(
-    form: Format, model: Path, plan: Plan, predictor: Predictor | SequencePredictor
-) -> tuple[dict[str, Any], Example]:
+def compare(form: Format, model: Path, plan: Plan, predictor: AnyPredictor) -> tuple[dict[str, Any], Example]:
     """How far the exported `model` and `predictor` (in float32) agree, and an example of what it gives.
 
     Images of one tile and of several are looked at. Raises BackendError when they do not agree.
@@ -76,25 +74,22 @@ def test_images(plan: Plan) -> list[np.ndarray]:
 
 
 def _examples(
-    form: Format, model: Path, plan: Plan, predictor: Predictor | SequencePredictor
+    form: Format, model: Path, plan: Plan, predictor: AnyPredictor
 ) -> Iterator[tuple[np.ndarray, Arrays, Arrays]]:
     """Of each image (or frames of it in motion) its pixels, the inputs of the last run and its outputs."""
-    states = predictor.runtime.states if isinstance(predictor, SequencePredictor) else {}
     for image in test_images(plan):
         if plan.clip is None:
             yield image, *_run(form, model, {"image": image}, plan)
             continue
         count = STEPS if plan.network.causal else plan.clip.frames
         frames = np.stack([np.roll(image, 3 * t, axis=(0, 1)) for t in range(count)])
-        if not plan.network.causal:
+        if not isinstance(predictor, SequencePredictor) or not plan.network.causal:
             yield frames, *_run(form, model, {"image": frames}, plan)
             continue
-        carried: dict[str, np.ndarray] = {
-            name: np.zeros((1, *shape), np.float32) for name, shape in states.items()
-        }
+        carried = first_states(predictor.runtime, 1)
         for frame in frames:
             given, found = _run(form, model, {"image": frame}, plan, carried)
-            carried = {name: found[name + AFTER] if name + AFTER in found else found[name] for name in states}
+            carried = {name: found[name + AFTER if name + AFTER in found else name] for name in carried}
         yield frames, given, found
 
 
@@ -108,9 +103,7 @@ def _run(
     return given, form.run(model, given)
 
 
-def _expected(
-    predictor: Predictor | SequencePredictor, raw: np.ndarray, plan: Plan
-) -> Iterator[tuple[str, np.ndarray]]:
+def _expected(predictor: AnyPredictor, raw: np.ndarray, plan: Plan) -> Iterator[tuple[str, np.ndarray]]:
     """What `predictor` says, under the names of the outputs; of the last frame where frames are steps."""
     if isinstance(predictor, Predictor):
         found = [predictor.maps(raw)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import reunet
-from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Plan
 from reunet.tasks.work import Work
 
@@ -35,20 +34,18 @@ def describe(plan: Plan, agreement: dict[str, Any], states: tuple[str, ...] = ()
 def _outputs(plan: Plan, axes: str) -> dict[str, Any]:
     tasks = Work.of(plan).tasks
     meanings = {name: text for one in tasks for name, text in one.exports.heads.items()}
-    outputs = {head.name: _head(head, axes, meanings.get(head.name)) for head in plan.network.heads}
+    outputs: dict[str, Any] = {
+        head.name: {
+            "axes": f"{axes}C" if head.of == "pixels" else "BC",
+            "channels": head.channels,
+            "meaning": meanings.get(head.name) or f"{head.activation} of the head, not decoded",
+        }
+        for head in plan.network.heads
+    }
     for one in tasks:
         for name, (of, meaning) in one.exports.decisions.items():
             outputs[name] = {"axes": axes if of == "pixels" else of, "meaning": meaning}
     return outputs
-
-
-def _head(head: HeadSpec, axes: str, meaning: str | None) -> dict[str, Any]:
-    meaning = meaning or f"{head.activation} of the head, not decoded"
-    return {
-        "axes": f"{axes}C" if head.of == "pixels" else "BC",
-        "channels": head.channels,
-        "meaning": meaning,
-    }
 
 
 def _inside(plan: Plan) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from reunet.backend import import_extra, import_openvino
+from reunet.contracts.run import RunFolder
 from reunet.export.bioimageio import write_package
 from reunet.export.child import run_child
 from reunet.export.describe import readme
@@ -19,15 +20,6 @@ from reunet.inference.onnx_graph import onnx_model
 
 Arrays = Mapping[str, np.ndarray]
 OTHER = "use another --format, and report this with the output of `reunet doctor`"
-
-
-@dataclass(frozen=True)
-class Sources:
-    """The files of a run that an export is made of."""
-
-    plan: Path
-    weights: Path
-    calibration: Path
 
 
 @dataclass(frozen=True)
@@ -42,24 +34,23 @@ class Example:
 class Format:
     """One format.
 
-    is_folder: whether it is a folder or a file. build: writes the model at a path in an empty folder. run:
-    the outputs of the model there for some inputs. seal: adds metadata and README, and turns the model into
-    what is published, whose path it returns.
+    is_folder: whether it is a folder or a file. build: writes the model of a run, whose weights are verified,
+    at a path in an empty folder. run: the outputs of the model there for some inputs. seal: adds metadata and
+    README, and turns the model into what is published, whose path it returns.
     """
 
     is_folder: bool
     runs_with: str
-    build: Callable[[Sources, Path], None]
+    build: Callable[[RunFolder, Path], None]
     run: Callable[[Path, Arrays], dict[str, np.ndarray]]
     seal: Callable[[Path, dict[str, Any], str, Example], Path]
 
 
-def build_openvino(sources: Sources, folder: Path) -> None:
+def build_openvino(run: RunFolder, folder: Path) -> None:
     """A folder with model.xml and model.bin."""
     folder.mkdir()
     run_child(
-        "openvino", "openvino_child",
-        sources.plan, sources.weights, folder / "model.xml", sources.calibration,
+        "openvino", run.plan_file, run.weights_file, folder / "model.xml", run.calibration_file,
         task="the export to OpenVINO", fix=OTHER,
     )  # fmt: skip
 
@@ -73,11 +64,11 @@ def run_openvino(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
     return {port.get_any_name(): values for port, values in compiled(dict(inputs)).items()}
 
 
-def build_onnx(sources: Sources, file: Path) -> None:
+def build_onnx(run: RunFolder, file: Path) -> None:
     """One file, from the same graph as OpenVINO's."""
     import_extra("onnx", "onnx", "--format")  # says what is missing before the work
     graph = file.with_name("graph")
-    build_openvino(sources, graph)
+    build_openvino(run, graph)
     model = onnx_model(import_openvino().Core().read_model(graph / "model.xml"))
     file.write_bytes(model.SerializeToString())
 
@@ -91,11 +82,12 @@ def run_onnx(file: Path, inputs: Arrays) -> dict[str, np.ndarray]:
     return dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
 
-def build_saved_model(sources: Sources, folder: Path) -> None:
+def build_saved_model(run: RunFolder, folder: Path) -> None:
     """A folder as TensorFlow saves it, with one signature."""
     import_extra("tensorflow", "tensorflow", "--format")
     run_child(
-        "tensorflow", "tensorflow_child", "save", sources.plan, sources.weights, sources.calibration, folder,
+        "tensorflow", "save", run.plan_file, run.weights_file,
+        run.calibration_file, folder,
         task="the export to a SavedModel", fix=OTHER,
     )  # fmt: skip
 
@@ -104,17 +96,17 @@ def run_saved_model(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
     """What TensorFlow makes of it, in a process of its own."""
     given, found = folder.with_name("inputs.npz"), folder.with_name("outputs.npz")
     np.savez(given, **cast(Any, inputs))
-    run_child("tensorflow", "tensorflow_child", "run", folder, given, found, task="running it", fix=OTHER)
+    run_child("tensorflow", "run", folder, given, found, task="running it", fix=OTHER)
     with np.load(found) as arrays:
         return dict(arrays)
 
 
-def build_litert(sources: Sources, file: Path) -> None:
+def build_litert(run: RunFolder, file: Path) -> None:
     """One file, converted from the SavedModel."""
     saved = file.with_name("saved_model")
-    build_saved_model(sources, saved)
+    build_saved_model(run, saved)
     run_child(
-        "tensorflow", "tensorflow_child", "convert", saved, file,
+        "tensorflow", "convert", saved, file,
         task="the export to LiteRT: it may lack an operation of this network;", fix=OTHER,
     )  # fmt: skip
 

@@ -110,12 +110,19 @@ def _compare(
     fast: Network, exact: Network, samples: np.ndarray, plan: Plan, calibration: Calibration
 ) -> dict[str, Any]:
     work = Work.of(plan)
+
+    def decided(heads: dict[str, np.ndarray]) -> np.ndarray:
+        """What the main task makes of one tile (or window of them), as numbers that are equal or not."""
+        tile = {head: values[0] for head, values in heads.items()}
+        size = next((values.shape[:-1] for values in tile.values() if values.ndim > 1), ())
+        return work.main.decided(Maps(tile, size), work.classes, calibration)
+
     differ = pixels = 0
     largest = 0.0
     for sample in samples:
         one, other = fast(sample[None]), exact(sample[None])
         largest = max(largest, largest_difference(one, other, plan))
-        first, second = (_decided(work, heads, calibration) for heads in (one, other))
+        first, second = decided(one), decided(other)
         differ += int(np.count_nonzero(first != second))
         pixels += first.size
     return {
@@ -123,13 +130,6 @@ def _compare(
         "max_difference": largest,
         "pixels": pixels,
     }
-
-
-def _decided(work: Work, heads: dict[str, np.ndarray], calibration: Calibration) -> np.ndarray:
-    """What the main task makes of one tile (or window of them), as numbers that are equal or not."""
-    tile = {head: values[0] for head, values in heads.items()}
-    size = next((values.shape[:-1] for values in tile.values() if values.ndim > 1), ())
-    return work.main.decided(Maps(tile, size), work.classes, calibration)
 
 
 def largest_difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray], plan: Plan) -> float:

@@ -48,7 +48,7 @@ def export_engine(
     def fill(folder: Path) -> None:
         model = folder / run.engine_file.name
         run_child(
-            "openvino", "openvino_child", run.plan_file, weights, model,
+            "openvino", run.plan_file, weights, model,
             task="the export to OpenVINO",
             fix="predict with --engine keras, and report this with the output of `reunet doctor`",
         )  # fmt: skip

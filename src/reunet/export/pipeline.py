@@ -131,7 +131,7 @@ def pipeline(
     for name, state in states.items():
         states[name] = state + ops.reshape(alike, (-1,) + (1,) * (len(state.shape) - 1))
     outputs, work = dict(network({"image": tiles, **states})), Work.of(plan)
-    found = {}
+    found: dict[str, Tensor] = {}
     for head in plan.network.heads:
         values = outputs[head.name]
         if head.of == "image":
@@ -145,11 +145,7 @@ def pipeline(
     decided: dict[str, Tensor] = {}
     for one in work.tasks:
         decided |= one.exports.decide(found, work.classes, calibration, ops)
-    return {
-        **found,
-        **decided,
-        **{name: outputs[name] for name in states},
-    }
+    return found | decided | {name: outputs[name] for name in states}
 
 
 def cuts_of(tiling: Tiling, size: Sequence[Tensor]) -> list[Cut]:

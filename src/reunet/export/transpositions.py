@@ -33,8 +33,12 @@ def sink_transpositions(model: ov.Model) -> None:
             _replace(operation, operation.input_value(0))
         elif kind == "Transpose":
             _merge(operation)
+        elif kind in BINARY:
+            _binary(operation)
         elif kind in RULES:
-            RULES[kind](operation)
+            source, order = _view(operation.input_value(0))
+            if order is not None:
+                RULES[kind](operation, source, order)
     model.validate_nodes_and_infer_types()
 
 
@@ -68,25 +72,22 @@ def _merge(outer: Any) -> None:
     _replace(outer, source if order == tuple(range(len(order))) else _transposed(source, order))
 
 
-def _unary(operation: Any) -> None:
+def _unary(operation: Any, source: Any, order: Permutation) -> None:
     """f(T(x)) = T(f(x))."""
-    source, order = _view(operation.input_value(0))
-    if order is not None:
-        _push(operation, {0: source}, order)
+    _push(operation, {0: source}, order)
 
 
-def _batch_norm(operation: Any) -> None:
+def _batch_norm(operation: Any, source: Any, order: Permutation) -> None:
     """As unary, as long as the channels stay on axis 1."""
-    source, order = _view(operation.input_value(0))
-    if order is not None and order[1] == 1:
+    if order[1] == 1:
         _push(operation, {0: source}, order)
 
 
-def _prelu(operation: Any) -> None:
+def _prelu(operation: Any, source: Any, order: Permutation) -> None:
     """As unary, for one slope for all channels."""
     slope = operation.input_value(1).partial_shape
     if slope.is_static and np.prod(list(slope.to_shape()), dtype=int) == 1:
-        _unary(operation)
+        _push(operation, {0: source}, order)
 
 
 def _binary(operation: Any) -> None:
@@ -107,40 +108,36 @@ def _binary(operation: Any) -> None:
     _push(operation, sources, order)
 
 
-def _reduce(operation: Any) -> None:
-    """Reduce the same axes, wherever they are in the source; they are kept with length 1."""
-    source, order = _view(operation.input_value(0))
-    axes = operation.input_value(1).get_node()
-    if order is None or axes.get_type_name() != "Constant" or not operation.get_attributes()["keep_dims"]:
-        return
-    moved = np.array([order[axis] for axis in axes.get_data().ravel()], np.int32)
-    _push(operation, {0: source, 1: opset16.constant(moved).output(0)}, order)
+def _reduce(operation: Any, source: Any, order: Permutation) -> None:
+    """Reduce the same axes; they are kept with length 1."""
+    if operation.get_attributes()["keep_dims"]:
+        _along_axes(operation, source, order, 1)
 
 
-def _slice(operation: Any) -> None:
-    """Slice the same axes, wherever they are in the source."""
-    source, order = _view(operation.input_value(0))
-    if order is None or operation.get_input_size() < 5:
-        return
-    axes = operation.input_value(4).get_node()
+def _slice(operation: Any, source: Any, order: Permutation) -> None:
+    """Slice the same axes."""
+    if operation.get_input_size() == 5:
+        _along_axes(operation, source, order, 4)
+
+
+def _along_axes(operation: Any, source: Any, order: Permutation, position: int) -> None:
+    """The axes that the input at a position names, wherever they are in the source."""
+    axes = operation.input_value(position).get_node()
     if axes.get_type_name() == "Constant":
         moved = np.array([order[axis] for axis in axes.get_data().ravel()], np.int32)
-        _push(operation, {0: source, 4: opset16.constant(moved).output(0)}, order)
+        _push(operation, {0: source, position: opset16.constant(moved).output(0)}, order)
 
 
-def _concat(operation: Any) -> None:
+def _concat(operation: Any, source: Any, order: Permutation) -> None:
     views = [_view(operation.input_value(i)) for i in range(operation.get_input_size())]
-    order = views[0][1]
-    if order is not None and all(own == order for _, own in views):
+    if all(own == order for _, own in views):
         joined = opset16.concat([source for source, _ in views], order[operation.get_attributes()["axis"]])
         _replace(operation, _transposed(joined.output(0), order))
 
 
-def _softmax(operation: Any) -> None:
-    source, order = _view(operation.input_value(0))
-    if order is not None:
-        softmax = opset16.softmax(source, order[operation.get_attributes()["axis"]])
-        _replace(operation, _transposed(softmax.output(0), order))
+def _softmax(operation: Any, source: Any, order: Permutation) -> None:
+    softmax = opset16.softmax(source, order[operation.get_attributes()["axis"]])
+    _replace(operation, _transposed(softmax.output(0), order))
 
 
 def _push(operation: Any, sources: dict[int, Any], order: Permutation) -> None:
@@ -154,9 +151,8 @@ def _push(operation: Any, sources: dict[int, Any], order: Permutation) -> None:
         target.replace_source_output(moved)
 
 
-RULES: dict[str, Callable[[Any], None]] = {
+RULES: dict[str, Callable[[Any, Any, Permutation], None]] = {
     **dict.fromkeys(UNARY, _unary),
-    **dict.fromkeys(BINARY, _binary),
     **dict.fromkeys(REDUCE, _reduce),
     "BatchNormInference": _batch_norm,
     "Concat": _concat,

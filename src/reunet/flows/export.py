@@ -15,7 +15,7 @@ from reunet.contracts.run import RunFolder
 from reunet.errors import ModelFileError, StorageError, UsageError
 from reunet.export.check import compare
 from reunet.export.describe import describe
-from reunet.export.formats import FORMATS, Format, Sources
+from reunet.export.formats import FORMATS, Format
 from reunet.inference.load import load
 from reunet.inference.sequence import SequencePredictor
 from reunet.progress import NullProgress
@@ -45,7 +45,7 @@ def export(options: ExportOptions) -> ExportResult:
             where=folder.path,
             fix="finish it with `reunet train ... --resume`",
         )
-    weights = folder.verified_weights(plan)
+    folder.verified_weights(plan)
     _refuse_existing(target, options.overwrite, is_folder=chosen.is_folder)
     progress = options.on_progress or NullProgress()
     predictor = load(folder.path, precision="f32")
@@ -53,7 +53,7 @@ def export(options: ExportOptions) -> ExportResult:
     with tempfile.TemporaryDirectory(prefix="reunet-export-") as place:
         model = Path(place) / "model"
         progress.start(f"exporting to {options.format}", None)
-        chosen.build(Sources(folder.plan_file, weights, folder.calibration_file), model)
+        chosen.build(folder, model)
         progress.start("comparing it with reunet predict", None)
         agreement, example = compare(chosen, model, plan, predictor)
         facts = describe(plan, agreement, states)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.run import RunFolder
@@ -16,13 +15,13 @@ from reunet.datasets.cases import Case
 from reunet.errors import ClusterError, ReunetError
 from reunet.flows.evaluate.labelled import labelled_cases, loaders_of
 from reunet.flows.evaluate.scoring import Evaluation, collect
-from reunet.flows.predict.attempts import Attempt, Tally
+from reunet.flows.predict.attempts import Attempt, failures_of
 from reunet.flows.predict.jobs import Worker
 from reunet.flows.predict.outputs import Job
-from reunet.inference.cluster import Cluster, threads_here
+from reunet.inference.cluster import Cluster
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
-from reunet.inference.sequence import SequencePredictor
+from reunet.inference.sequence import AnyPredictor
 from reunet.progress import NullProgress, Progress
 from reunet.sampling.windows import sequences
 
@@ -62,30 +61,24 @@ _loading = Lock()
 
 
 @lru_cache(maxsize=1)
-def _loaded(wanted: Engine) -> tuple[Predictor | SequencePredictor, Lock]:
-    predictor = load(wanted.run, wanted.engine, wanted.precision, wanted.tta, threads=threads_here())
-    return predictor, Lock()
+def _loaded(wanted: Engine) -> tuple[AnyPredictor, Lock]:
+    from distributed import get_worker
+
+    threads = int(get_worker().state.nthreads)
+    return load(wanted.run, wanted.engine, wanted.precision, wanted.tta, threads), Lock()
 
 
-def loaded(wanted: Engine) -> tuple[Predictor | SequencePredictor, Lock]:
+def loaded(wanted: Engine) -> tuple[AnyPredictor, Lock]:
     """The predictor of this process and the lock of who uses it."""
     with _loading:
         return _loaded(wanted)
-
-
-@contextmanager
-def connected(address: str, run: Path, folder: Path, progress: Progress) -> Iterator[Cluster]:
-    """The cluster at an address, all of whose workers can do the work."""
-    with Cluster(address, progress) as cluster:
-        cluster.check(run.absolute(), folder.absolute())
-        yield cluster
 
 
 def predict_on(
     cluster: Cluster,
     engine: Engine,
     groups: Sequence[Sequence[Job]],
-    predictor: Predictor | SequencePredictor,
+    predictor: AnyPredictor,
     max_memory: int | None,
     progress: Progress,
 ) -> dict[str, str]:
@@ -94,7 +87,7 @@ def predict_on(
 
     max_memory: of each worker's process.
     """
-    tally = Tally(groups)
+    attempts: dict[int, Attempt] = {}
     absolute = [[job.absolute() for job in group] for group in groups]
     large: list[int] = []
     for number, attempt in cluster.run(partial(_predict_group, engine, max_memory), absolute):
@@ -105,17 +98,19 @@ def predict_on(
             for job in groups[number]:
                 job.remove_results()
             attempt = Attempt(str(attempt))
-        tally.add(number, attempt, progress)
+        attempts[number] = attempt
+        progress.advance(len(groups[number]))
 
-    def spread(verb: str, do: Callable[[T, Predictor], R], items: Sequence[T]) -> Sequence[R]:
+    def spread(verb: str, do: Callable[[Any, Predictor], Any], items: Sequence[Any]) -> Sequence[Any]:
         progress.start(f"{verb} {name}, parts", len(items))
         return cluster.all_of(partial(_on_worker, engine, do), items, lambda *_: progress.advance(1))
 
     here = Worker(predictor, max_memory, spread=spread)
     for number in sorted(large):
         name = groups[number][0].source.path.name
-        tally.add(number, here.attempt(absolute[number]), progress)
-    return tally.failures(progress)
+        attempts[number] = here.attempt(absolute[number])
+        progress.advance(len(groups[number]))
+    return failures_of(groups, attempts, progress)
 
 
 def _predict_group(engine: Engine, max_memory: int | None, group: Sequence[Job]) -> Attempt | None:
@@ -155,16 +150,17 @@ def score_on(
             progress.message(f"{name}: {reason}")
         progress.advance(len(groups[number]))
 
-    whole, *others = cluster.all_of(partial(_score, engine, described), groups, noted)
+    score = partial(_on_worker, engine, partial(_score, described))
+    whole, *others = cluster.all_of(score, groups, noted)
     for scores in others:
         whole.merge(scores)
     return whole
 
 
-def _score(engine: Engine, described: tuple[LabelMap, str | None, str], cases: Sequence[Case]) -> Evaluation:
+def _score(
+    described: tuple[LabelMap, str | None, str], cases: Sequence[Case], predictor: AnyPredictor
+) -> Evaluation:
     """On a worker."""
-    predictor, lock = loaded(engine)
     labels, axes, split = described
-    with lock:
-        loaders = loaders_of(predictor, labelled_cases(cases, labels, axes))
-        return collect(loaders, predictor.work, predictor.calibration, split, NullProgress())
+    loaders = loaders_of(predictor, labelled_cases(cases, labels, axes))
+    return collect(loaders, predictor.work, predictor.calibration, split, NullProgress())

@@ -2,57 +2,29 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterator
-from contextlib import suppress
-from queue import Empty, Full, Queue
-from threading import Event, Thread
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 0.1
-"""Seconds after which a thread that waits to hand something on looks whether anybody still wants it."""
+DEPTH = 2
+"""Items that are made ahead: one waits to be taken, the next one is made."""
 
 
-def ahead(items: Generator[T, None, None], depth: int = 1) -> Iterator[T]:
-    """The same items, made by a thread of its own that is at most `depth` finished items ahead.
+def ahead(items: Generator[T, None, None]) -> Iterator[T]:
+    """The same items, made by a thread of its own.
 
     What `items` raises is raised here. When the caller stops early, so does the thread.
     """
-    ready: Queue[tuple[bool, Any]] = Queue(depth)
-    stopped = Event()
-
-    def hand_on(is_item: bool, value: Any) -> bool:
-        while not stopped.is_set():
-            with suppress(Full):
-                ready.put((is_item, value), timeout=PATIENCE)
-                return True
-        return False
-
-    def work() -> None:
-        try:
-            for item in items:
-                if not hand_on(True, item):
-                    return
-            hand_on(False, None)
-        except BaseException as cause:  # whatever it is, the caller has to hear of it
-            hand_on(False, cause)
-        finally:
-            items.close()
-
-    thread = Thread(target=work, daemon=True)
-    thread.start()
+    end = object()
+    thread = ThreadPoolExecutor(1)
     try:
-        while True:
-            is_item, value = ready.get()
-            if is_item:
-                yield value
-            elif value is None:
-                return
-            else:
-                raise value
+        coming: deque[Future[Any]] = deque(thread.submit(next, items, end) for _ in range(DEPTH))
+        while (item := coming.popleft().result()) is not end:
+            coming.append(thread.submit(next, items, end))
+            yield item
     finally:
-        stopped.set()
-        with suppress(Empty):
-            ready.get_nowait()
-        thread.join()
+        thread.shutdown(cancel_futures=True)
+        items.close()

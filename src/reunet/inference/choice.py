@@ -65,13 +65,7 @@ def choose(facts: Mapping[str, Any], engine: str, precision: str) -> Choice:
     from reunet.inference.openvino_runtime import native_bf16
 
     if engine == "onnx":
-        if precision not in ("auto", "f32"):
-            raise UsageError(
-                "the onnx engine predicts in f32",
-                where="--precision",
-                received=precision,
-                fix="use --engine openvino, or --precision f32",
-            )
+        check_exact(engine, precision)
         return Choice("onnx", "f32", facts.get("onnx") or {})
     if precision == "int8" and not facts["precision"].get("int8"):
         raise ModelFileError(
@@ -89,3 +83,14 @@ def choose(facts: Mapping[str, Any], engine: str, precision: str) -> Choice:
         and (choice.precision != "bf16" or native_bf16())
     ]
     return max(reversed(usable), key=lambda choice: choice.measured.get("tiles_per_second", 0.0))
+
+
+def check_exact(engine: str, precision: str) -> None:
+    """Raise UsageError for a precision that is asked of an engine that has only float32."""
+    if precision not in ("auto", "f32"):
+        raise UsageError(
+            f"the {engine} engine predicts in f32",
+            where="--precision",
+            received=precision,
+            fix="use --engine openvino, or --precision f32",
+        )

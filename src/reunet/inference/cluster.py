@@ -94,9 +94,9 @@ class Cluster:
 
     def check(self, run: Path, output: Path) -> None:
         """Raise ClusterError unless every worker has this version and sees the run and the output folder."""
-        with scratch_folder(output) as scratch:
+        with scratch_folder(output.absolute()) as scratch:
             try:
-                found = self._client.run(_probe, run, scratch, reunet.__version__)
+                found = self._client.run(_probe, run.absolute(), scratch, reunet.__version__)
             except Exception as cause:  # whatever keeps a worker from running a function of ours
                 raise ClusterError(
                     "the workers cannot run reunet",
@@ -195,10 +195,3 @@ def _probe(run: Path, folder: Path, version: str) -> str | None:
         return f"reunet {reunet.__version__}"
     unseen = [path for path in (run, folder) if not path.is_dir()]
     return f"no folder {unseen[0]}" if unseen else None
-
-
-def threads_here() -> int:
-    """Threads that the Dask worker of this process may use."""
-    from distributed import get_worker
-
-    return int(get_worker().state.nthreads)

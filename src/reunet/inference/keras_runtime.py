@@ -14,13 +14,13 @@ import numpy as np
 from reunet.backend import use_any_backend
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
-from reunet.inference.runtime import StateShapes
+from reunet.inference.runtime import StateShapes, StepRuntime
 
 if TYPE_CHECKING:
     import keras
 
 
-class KerasRuntime:
+class KerasRuntime(StepRuntime):
     """Wraps a model that gives probabilities (see `reunet.networks.probability_model`).
 
     Weights are read at each call, so the runtime of a model in training always predicts with its
@@ -34,9 +34,6 @@ class KerasRuntime:
         self._model = model
         inputs = model.input if isinstance(model.input, dict) else {}
         self.states: StateShapes = {name: tuple(x.shape[1:]) for name, x in inputs.items() if name != "image"}
-
-    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        return self.step(batch, {})
 
     def step(self, batch: np.ndarray, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         # Every new batch size is compiled once, so batches are filled up to a power of two.

@@ -10,10 +10,10 @@ from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder, read_facts
 from reunet.errors import ModelFileError, PlanError, UsageError
-from reunet.inference.choice import choose
+from reunet.inference.choice import check_exact, choose
 from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import StepRuntime
-from reunet.inference.sequence import SequencePredictor
+from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.storage import sha256_file
 
 
@@ -23,7 +23,7 @@ def load(
     precision: str = "auto",
     tta: bool = False,
     threads: int | None = None,
-) -> Predictor | SequencePredictor:
+) -> AnyPredictor:
     """Load a run: `load(RUN)(image)` gives a Prediction.
 
     A run for sequences takes a stack of frames (T, H, W, C), T from 1, and where its network looks back only,
@@ -57,7 +57,10 @@ def load(
 
 def _runtime(run: RunFolder, plan: Plan, engine: str, precision: str, threads: int | None) -> StepRuntime:
     if engine == "keras" or (engine == "auto" and not _has_engine(run)):
-        return _keras(run, plan, precision)
+        check_exact("keras", precision)
+        from reunet.inference.keras_runtime import load_keras
+
+        return load_keras(run, plan)
     from reunet.inference.onnx_runtime import ONNXRuntime
     from reunet.inference.openvino_runtime import OpenVINORuntime
 
@@ -78,19 +81,6 @@ def _has_engine(run: RunFolder) -> bool:
             fix="finish it with `reunet train ... --resume`, or use its best weights so far: --engine keras",
         )
     return False
-
-
-def _keras(run: RunFolder, plan: Plan, precision: str) -> StepRuntime:
-    if precision not in ("auto", "f32"):
-        raise UsageError(
-            "the keras engine predicts in f32",
-            where="--precision",
-            received=precision,
-            fix="use --engine openvino, or --precision f32",
-        )
-    from reunet.inference.keras_runtime import load_keras
-
-    return load_keras(run, plan)
 
 
 def verified_engine(run: RunFolder, plan: Plan) -> dict[str, Any]:

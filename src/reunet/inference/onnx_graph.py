@@ -25,8 +25,6 @@ SAME = {
 }  # fmt: skip
 """Operations with the same inputs in the same order, and their names there."""
 
-REDUCE = {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"}
-
 
 def onnx_model(graph: Any) -> Any:
     """`graph`, an `openvino.Model`, as an `onnx.ModelProto`; inputs and outputs keep their names.
@@ -58,7 +56,8 @@ def onnx_model(graph: Any) -> Any:
 class _Translation:
     """The parts of an ONNX graph, and under which name each value of the other graph is found in it.
 
-    An operation that is not the same there is translated by the method `on_` with its name in small letters.
+    An operation that is not the same there is translated by the method `on_` with its name in small letters,
+    which gets the names of its inputs too.
     """
 
     def __init__(self, onnx: Any) -> None:
@@ -70,15 +69,12 @@ class _Translation:
 
     def add(self, operation: Any) -> None:
         kind = operation.get_type_name()
+        inputs = [self._name(operation.input_value(i)) for i in range(operation.get_input_size())]
         if kind in SAME:
             axis = {"axis": operation.get_attributes()["axis"]} if kind in ("Concat", "Softmax") else {}
-            self._emit(operation, SAME[kind], self._inputs(operation), **axis)
-        elif kind in REDUCE:
-            data, axes = self._inputs(operation)
-            keep = int(operation.get_attributes()["keep_dims"])
-            self._emit(operation, kind, [data, self._int64(axes)], keepdims=keep)
+            self._emit(operation, SAME[kind], *inputs, **axis)
         elif (rule := getattr(self, f"on_{kind.lower()}", None)) is not None:
-            rule(operation)
+            rule(operation, *inputs)
         else:
             raise _unknown(operation)
 
@@ -89,12 +85,15 @@ class _Translation:
         key = (value.get_node().get_name(), value.get_index())
         return self._names.setdefault(key, f"v{len(self._names)}")
 
-    def _inputs(self, operation: Any) -> list[str]:
-        return [self._name(operation.input_value(i)) for i in range(operation.get_input_size())]
-
-    def _emit(self, operation: Any, kind: str, inputs: Sequence[str], **attributes: Any) -> None:
+    def _emit(self, operation: Any, kind: str, *inputs: str, **attributes: Any) -> None:
         outputs = [self._name(operation.output(i)) for i in range(operation.get_output_size())]
         self.node(kind, inputs, outputs, **attributes)
+
+    def _step(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """A node that the other graph does not have: the name of what it gives."""
+        name = f"s{len(self.nodes)}"
+        self.node(kind, inputs, [name], **attributes)
+        return name
 
     def node(self, kind: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> None:
         made = self._onnx.helper.make_node(
@@ -102,7 +101,7 @@ class _Translation:
         )
         self.nodes.append(made)
 
-    def constant(self, values: np.ndarray, name: str | None = None) -> str:
+    def constant(self, values: Any, name: str | None = None) -> str:
         name = name or f"c{len(self.constants)}"
         self.constants.append(self._onnx.numpy_helper.from_array(np.array(values, order="C"), name))
         return name
@@ -113,208 +112,181 @@ class _Translation:
 
     def _int64(self, value: str) -> str:
         """`value` as 64-bit integers, one axis at least: how ONNX wants shapes and axes."""
-        name = f"i{len(self.nodes)}"
-        self.node("Cast", [value], [f"{name}_cast"], to=self._onnx.TensorProto.INT64)
-        self.node("Reshape", [f"{name}_cast", self.constant(np.array([-1], np.int64))], [name])
-        return name
+        whole = self._step("Cast", value, to=self._onnx.TensorProto.INT64)
+        return self._reshaped(whole, [-1])
 
-    def on_divide(self, operation: Any) -> None:
+    def _reshaped(self, value: str, shape: Sequence[int]) -> str:
+        return self._step("Reshape", value, self.constant(np.array(shape, np.int64)))
+
+    def _cast(self, port: Any, value: str) -> None:
+        """`value` is what the port gives, but for its type."""
+        self.node("Cast", [value], [self._name(port)], to=self._type(port))
+
+    def on_divide(self, operation: Any, *inputs: str) -> None:
         """Whole numbers are divided as Python does, downwards, where ONNX cuts what is behind the point."""
         if operation.output(0).get_element_type().is_real():
-            self._emit(operation, "Div", self._inputs(operation))
+            self._emit(operation, "Div", *inputs)
             return
-        name = self._name(operation.output(0))
-        reals: list[str] = []
-        for value in self._inputs(operation):
-            reals.append(f"{name}_real{len(reals)}")
-            self.node("Cast", [value], [reals[-1]], to=self._onnx.TensorProto.DOUBLE)
-        self.node("Div", reals, [f"{name}_quotient"])
-        self.node("Floor", [f"{name}_quotient"], [f"{name}_floor"])
-        self._emit(operation, "Cast", [f"{name}_floor"], to=self._type(operation.output(0)))
+        reals = [self._step("Cast", value, to=self._onnx.TensorProto.DOUBLE) for value in inputs]
+        self._cast(operation.output(0), self._step("Floor", self._step("Div", *reals)))
 
-    def on_floor(self, operation: Any) -> None:
+    def on_floor(self, operation: Any, data: str) -> None:
         real = operation.output(0).get_element_type().is_real()
-        self._emit(operation, "Floor" if real else "Identity", self._inputs(operation))
+        self._emit(operation, "Floor" if real else "Identity", data)
 
     def on_parameter(self, operation: Any) -> None:
-        shape = [None if side.is_dynamic else side.get_length() for side in operation.get_partial_shape()]
-        name = operation.output(0).get_any_name()
-        self._names[operation.get_name(), 0] = name
-        self.inputs.append(self._value(name, operation.output(0), shape))
+        port = operation.output(0)
+        name = self._names[operation.get_name(), 0] = port.get_any_name()
+        self.inputs.append(self._value(name, port))
 
-    def _value(self, name: str, port: Any, shape: Sequence[int | None]) -> Any:
+    def _value(self, name: str, port: Any) -> Any:
+        shape = [None if side.is_dynamic else side.get_length() for side in port.get_partial_shape()]
         return self._onnx.helper.make_tensor_value_info(name, self._type(port), shape)
 
-    def on_result(self, operation: Any) -> None:
+    def on_result(self, operation: Any, data: str) -> None:
         port = operation.output(0)
-        name = next(iter(sorted(operation.input_value(0).get_names() | port.get_names())))
-        shape = [None if side.is_dynamic else side.get_length() for side in port.get_partial_shape()]
-        self.node("Identity", self._inputs(operation), [name])
-        self.outputs.append(self._value(name, port, shape))
+        name = min(operation.input_value(0).get_names() | port.get_names())
+        self.node("Identity", [data], [name])
+        self.outputs.append(self._value(name, port))
 
     def on_constant(self, operation: Any) -> None:
         self.constant(operation.get_data(), self._name(operation.output(0)))
 
-    def on_convolution(self, operation: Any) -> None:
-        facts = operation.get_attributes()
-        data, kernel = self._inputs(operation)[:2]
-        sides = [side.get_length() for side in operation.input_value(1).get_partial_shape()]
-        grouped = operation.get_type_name() == "GroupConvolution"
-        groups = sides[0] if grouped else 1
-        if grouped:
-            sides = [sides[0] * sides[1], *sides[2:]]
-            folded = f"{kernel}_folded"
-            self.node("Reshape", [kernel, self.constant(np.array(sides, np.int64))], [folded])
-            kernel = folded
-        steps, strides = facts["dilations"], facts["strides"]
-        options: dict[str, Any] = {"dilations": steps, "strides": strides, "kernel_shape": sides[2:]}
-        if facts["auto_pad"] == "same_upper" and max(strides) > 1:
-            options["auto_pad"] = "SAME_UPPER"
-        elif facts["auto_pad"] == "same_upper":
-            lost = [step * (side - 1) for step, side in zip(steps, sides[2:], strict=True)]
-            options["pads"] = [n // 2 for n in lost] + [n - n // 2 for n in lost]
-        else:
-            options["pads"] = [*facts["pads_begin"], *facts["pads_end"]]
-        self._emit(operation, "Conv", [data, kernel], group=groups, **options)
+    def on_convolution(self, operation: Any, data: str, kernel: str) -> None:
+        facts, groups = operation.get_attributes(), 1
+        sides = list(operation.input_value(1).get_shape())
+        if operation.get_type_name() == "GroupConvolution":
+            groups, sides = sides[0], [sides[0] * sides[1], *sides[2:]]
+            kernel = self._reshaped(kernel, sides)
+        padding = _padding(facts)
+        if facts["auto_pad"] == "same_upper" and max(facts["strides"]) == 1:
+            lost = [step * (side - 1) for step, side in zip(facts["dilations"], sides[2:], strict=True)]
+            padding = {"pads": [n // 2 for n in lost] + [n - n // 2 for n in lost]}
+        self._emit(
+            operation, "Conv", data, kernel, group=groups, dilations=facts["dilations"],
+            strides=facts["strides"], kernel_shape=sides[2:], **padding,
+        )  # fmt: skip
 
     on_groupconvolution = on_convolution
 
-    def on_convolutionbackpropdata(self, operation: Any) -> None:
+    def on_convolutionbackpropdata(self, operation: Any, data: str, kernel: str, *shape: str) -> None:
         """Where the kernel is as large as the stride there is but one shape that the output can have."""
         facts = operation.get_attributes()
-        kernel = [side.get_length() for side in operation.input_value(1).get_partial_shape()][2:]
-        if operation.get_input_size() > 2 and kernel != list(facts["strides"]):
+        if shape and list(operation.input_value(1).get_shape())[2:] != list(facts["strides"]):
             raise _unknown(operation)
         self._emit(
-            operation, "ConvTranspose", self._inputs(operation)[:2],
+            operation, "ConvTranspose", data, kernel,
             strides=facts["strides"], dilations=facts["dilations"], output_padding=facts["output_padding"],
             pads=[*facts["pads_begin"], *facts["pads_end"]],
         )  # fmt: skip
 
-    def on_maxpool(self, operation: Any) -> None:
+    def on_maxpool(self, operation: Any, data: str) -> None:
         facts = operation.get_attributes()
-        if facts["auto_pad"] == "same_upper":
-            pads: dict[str, Any] = {"auto_pad": "SAME_UPPER"}
-        else:
-            pads = {"pads": [*facts["pads_begin"], *facts["pads_end"]]}
-        ceil = int(facts["rounding_type"] == "ceil")
-        outputs = [self._name(operation.output(0))]
         self.node(
-            "MaxPool", self._inputs(operation), outputs,
-            kernel_shape=facts["kernel"], strides=facts["strides"], ceil_mode=ceil, **pads,
+            "MaxPool", [data], [self._name(operation.output(0))], kernel_shape=facts["kernel"],
+            strides=facts["strides"], ceil_mode=int(facts["rounding_type"] == "ceil"), **_padding(facts),
         )  # fmt: skip
 
-    def on_batchnorminference(self, operation: Any) -> None:
+    def on_batchnorminference(self, operation: Any, *inputs: str) -> None:
         epsilon = float(operation.get_attributes()["epsilon"])
-        self._emit(operation, "BatchNormalization", self._inputs(operation), epsilon=epsilon)
+        self._emit(operation, "BatchNormalization", *inputs, epsilon=epsilon)
 
-    def on_convert(self, operation: Any) -> None:
-        self._emit(operation, "Cast", self._inputs(operation), to=self._type(operation.output(0)))
+    def on_convert(self, operation: Any, data: str) -> None:
+        self._cast(operation.output(0), data)
 
-    def on_shapeof(self, operation: Any) -> None:
-        whole = f"{self._name(operation.output(0))}_int64"
-        self.node("Shape", self._inputs(operation), [whole])
-        self._emit(operation, "Cast", [whole], to=self._type(operation.output(0)))
+    def on_shapeof(self, operation: Any, data: str) -> None:
+        self._cast(operation.output(0), self._step("Shape", data))
 
-    def on_range(self, operation: Any) -> None:
+    def on_range(self, operation: Any, *inputs: str) -> None:
         kind = self._type(operation.output(0))
-        names: list[str] = []
-        for name in self._inputs(operation):
-            names.append(f"{self._name(operation.output(0))}_{len(names)}")
-            self.node("Cast", [name], [names[-1]], to=kind)
-        self._emit(operation, "Range", names)
+        self._emit(operation, "Range", *(self._step("Cast", name, to=kind) for name in inputs))
 
-    def on_gather(self, operation: Any) -> None:
-        data, indices, _ = self._inputs(operation)
+    def on_gather(self, operation: Any, data: str, indices: str, axis: str) -> None:
         if operation.get_attributes()["batch_dims"]:
             raise _unknown(operation)
-        self._emit(operation, "Gather", [data, indices], axis=int(_constant(operation, 2)))
+        self._emit(operation, "Gather", data, indices, axis=int(_constant(operation, 2)))
 
-    def on_reshape(self, operation: Any) -> None:
+    def on_reducemean(self, operation: Any, data: str, axes: str) -> None:
+        keep = int(operation.get_attributes()["keep_dims"])
+        self._emit(operation, operation.get_type_name(), data, self._int64(axes), keepdims=keep)
+
+    on_reducesum = on_reducemax = on_reducemin = on_reducemean
+
+    def on_reshape(self, operation: Any, data: str, *rest: str) -> None:
         """What takes its shape, axes or repeats as a second input."""
-        kind = operation.get_type_name()
-        if (
-            operation.get_attributes().get("special_zero")
-            or operation.get_attributes().get("mode", "numpy") != "numpy"
-        ):
+        kind, facts = operation.get_type_name(), operation.get_attributes()
+        if facts.get("special_zero") or facts.get("mode", "numpy") != "numpy":
             raise _unknown(operation)
-        data, *rest = self._inputs(operation)
-        target = {"Broadcast": "Expand"}.get(kind, kind)
-        self._emit(operation, target, [data, *map(self._int64, rest)])
+        self._emit(operation, "Expand" if kind == "Broadcast" else kind, data, *map(self._int64, rest))
 
     on_broadcast = on_squeeze = on_tile = on_unsqueeze = on_reshape
 
-    def on_transpose(self, operation: Any) -> None:
-        order = [int(axis) for axis in np.ravel(_constant(operation, 1))]
-        self._emit(operation, "Transpose", self._inputs(operation)[:1], perm=order)
+    def on_transpose(self, operation: Any, data: str, order: str) -> None:
+        axes = [int(axis) for axis in np.ravel(_constant(operation, 1))]
+        self._emit(operation, "Transpose", data, perm=axes)
 
-    def on_slice(self, operation: Any) -> None:
-        data, start, stop, step, axes = (*self._inputs(operation), "")[:5]
+    def on_slice(self, operation: Any, data: str, start: str, stop: str, step: str, axes: str = "") -> None:
         names = [self._int64(x) if x else "" for x in (start, stop, axes, step)]
-        self._emit(operation, "Slice", [data, *names])
+        self._emit(operation, "Slice", data, *names)
 
-    def on_split(self, operation: Any) -> None:
+    def on_split(self, operation: Any, data: str, axis: str) -> None:
         parts = operation.get_attributes()["num_splits"]
-        axis = int(_constant(operation, 1))
-        self._emit(operation, "Split", self._inputs(operation)[:1], axis=axis, num_outputs=parts)
+        self._emit(operation, "Split", data, axis=int(_constant(operation, 1)), num_outputs=parts)
 
-    def on_clamp(self, operation: Any) -> None:
+    def on_clamp(self, operation: Any, data: str) -> None:
         facts = operation.get_attributes()
         ends = [self.constant(np.array(facts[name], np.float32)) for name in ("min", "max")]
-        self._emit(operation, "Clip", [*self._inputs(operation), *ends])
+        self._emit(operation, "Clip", data, *ends)
 
-    def on_prelu(self, operation: Any) -> None:
-        slope = operation.input_value(1).get_partial_shape()
-        if slope.is_dynamic or np.prod(list(slope.to_shape()), dtype=int) != 1:
+    def on_prelu(self, operation: Any, data: str, slope: str) -> None:
+        shape = operation.input_value(1).get_partial_shape()
+        if shape.is_dynamic or np.prod(list(shape.to_shape()), dtype=int) != 1:
             raise _unknown(operation)
-        data, name = self._inputs(operation)
-        one = f"{name}_of_{self._name(operation.output(0))}"
-        self.node("Reshape", [name, self.constant(np.array([1], np.int64))], [one])
-        self._emit(operation, "PRelu", [data, one])
+        self._emit(operation, "PRelu", data, self._reshaped(slope, [1]))
 
-    def on_swish(self, operation: Any) -> None:
-        data = self._inputs(operation)[0]
-        gate = f"{self._name(operation.output(0))}_gate"
-        self.node("Sigmoid", [data], [gate])
-        self._emit(operation, "Mul", [data, gate])
+    def on_swish(self, operation: Any, data: str) -> None:
+        self._emit(operation, "Mul", data, self._step("Sigmoid", data))
 
-    def on_round(self, operation: Any) -> None:
+    def on_round(self, operation: Any, data: str) -> None:
         if operation.get_attributes()["mode"] != "half_to_even":
             raise _unknown(operation)
-        self._emit(operation, "Round", self._inputs(operation))
+        self._emit(operation, "Round", data)
 
-    def on_topk(self, operation: Any) -> None:
-        facts = operation.get_attributes()
-        data, count = self._inputs(operation)[:2]
-        plain = [f"{self._name(operation.output(i))}_int64" for i in range(2)]
+    def on_topk(self, operation: Any, data: str, count: str) -> None:
+        facts, places = operation.get_attributes(), f"{self._name(operation.output(1))}_int64"
         self.node(
-            "TopK", [data, self._int64(count)], plain, axis=facts["axis"], largest=int(facts["mode"] == "max")
-        )
-        self.node("Identity", plain[:1], [self._name(operation.output(0))])
-        kind = self._type(operation.output(1))
-        self.node("Cast", plain[1:], [self._name(operation.output(1))], to=kind)
+            "TopK", [data, self._int64(count)], [self._name(operation.output(0)), places],
+            axis=facts["axis"], largest=int(facts["mode"] == "max"),
+        )  # fmt: skip
+        self._cast(operation.output(1), places)
 
-    def on_interpolate(self, operation: Any) -> None:
+    def on_interpolate(self, operation: Any, data: str, lengths: str, *axes: str) -> None:
         facts = operation.get_attributes()
         ways = ("linear", "linear_onnx", "nearest")
         padded = any(facts["pads_begin"]) or any(facts["pads_end"]) or facts["antialias"]
         if facts["shape_calculation_mode"] != "sizes" or facts["mode"] not in ways or padded:
             raise _unknown(operation)
-        data, sizes = self._inputs(operation)[:2]
-        sizes = self._int64(sizes)
-        if operation.get_input_size() > 2:  # of some axes only; ONNX Runtime is sure of it for all of them
-            axes = self.constant(np.array(_constant(operation, 2), np.int64).ravel())
-            self.node("Shape", [data], [f"{sizes}_before"])
-            self.node("ScatterElements", [f"{sizes}_before", axes, sizes], [f"{sizes}_all"], axis=0)
-            sizes = f"{sizes}_all"
+        sizes = self._int64(lengths)
+        if axes:  # of some axes only; ONNX Runtime is sure of it for all of them
+            numbers = self.constant(np.array(_constant(operation, 2), np.int64).ravel())
+            sizes = self._step("ScatterElements", self._step("Shape", data), numbers, sizes, axis=0)
         self._emit(
             operation,
             "Resize",
-            [data, "", "", sizes],
+            data,
+            "",
+            "",
+            sizes,
             mode=facts["mode"].removesuffix("_onnx"),
             nearest_mode=facts["nearest_mode"],
             coordinate_transformation_mode=facts["coordinate_transformation_mode"],
         )
+
+
+def _padding(facts: dict[str, Any]) -> dict[str, Any]:
+    if facts["auto_pad"] == "same_upper":
+        return {"auto_pad": "SAME_UPPER"}
+    return {"pads": [*facts["pads_begin"], *facts["pads_end"]]}
 
 
 def _constant(operation: Any, position: int) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from reunet.backend import import_extra, import_openvino
 from reunet.inference.onnx_graph import onnx_model
 from reunet.inference.openvino_runtime import AFTER, explained
-from reunet.inference.runtime import StateShapes
+from reunet.inference.runtime import StateShapes, StepRuntime
 
 
 def is_installed() -> bool:
@@ -19,7 +19,7 @@ def is_installed() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("onnx", "onnxruntime"))
 
 
-class ONNXRuntime:
+class ONNXRuntime(StepRuntime):
     """A network in float32; any number of tiles per call.
 
     model: the .xml file of an exported engine, which is translated when it is opened. threads: that it may
@@ -42,9 +42,6 @@ class ONNXRuntime:
         self._outputs = [port.name for port in self._session.get_outputs()]
         shapes = {port.name: tuple(port.shape[1:]) for port in self._session.get_inputs()}
         self.states: StateShapes = {name: shape for name, shape in shapes.items() if name != "image"}
-
-    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        return self.step(batch, {})
 
     def step(self, batch: np.ndarray, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         inputs = {"image": np.asarray(batch, np.float32), **states}

@@ -11,7 +11,7 @@ import numpy as np
 
 from reunet.backend import import_openvino
 from reunet.errors import BackendError, ModelFileError
-from reunet.inference.runtime import StateShapes
+from reunet.inference.runtime import StateShapes, StepRuntime
 
 AFTER = "_after"
 """Ending of the name of a state among the outputs: in a graph every name is there once."""
@@ -42,7 +42,7 @@ def explained(model: Path) -> Iterator[None]:
         ) from cause
 
 
-class OpenVINORuntime:
+class OpenVINORuntime(StepRuntime):
     """A network compiled for one tile size; any number of tiles per call, spread over the cores.
 
     Parameters
@@ -84,9 +84,6 @@ class OpenVINORuntime:
         self.states: StateShapes = {name: shape for name, shape in inputs.items() if name != "image"}
         self._queue = ov.AsyncInferQueue(self._compiled)
         self._queue.set_callback(self._store)
-
-    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        return self.step(batch, {})
 
     def step(self, batch: np.ndarray, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         results: list[list[np.ndarray]] = [[] for _ in batch]

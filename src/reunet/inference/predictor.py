@@ -71,7 +71,7 @@ class Predictor:
 
     def network(self, tiles: np.ndarray) -> Heads:
         """What the engine says of tiles (B, *tile, C): {head: (B, *output, K)}, the mean over their views."""
-        return mean_of(self._view(tiles, axes) for axes in (views_of(self.rank) if self.tta else [()]))
+        return mean_of(self._view(tiles, axes) for axes in views_of(self.rank, self.tta))
 
     def _view(self, tiles: np.ndarray, axes: tuple[int, ...]) -> Heads:
         if not axes:
@@ -115,9 +115,11 @@ def seen_size(size: tuple[int, ...], plan: Plan, spacing: Spacing | None = None)
     return plan.input.size or size_at(size, spacing, plan.spacing)
 
 
-def views_of(rank: int) -> list[tuple[int, ...]]:
-    """Axes mirrored in the views of test-time augmentation; the first one is the image as it is."""
-    return [axes for n in range(rank + 1) for axes in combinations(range(rank), n)]
+def views_of(rank: int, tta: bool) -> list[tuple[int, ...]]:
+    """Axes mirrored in the views of test-time augmentation; the first one is the image as it is, and the only
+    one without.
+    """
+    return [axes for n in range(rank + 1 if tta else 1) for axes in combinations(range(rank), n)]
 
 
 def mean_of(views: Iterable[Heads]) -> Heads:

@@ -35,6 +35,9 @@ class StepRuntime(Runtime, Protocol):
 
     states: StateShapes
 
+    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        return self.step(batch, {})
+
     def step(self, batch: np.ndarray, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Tiles of one frame (B, h, w, C) and what was carried to it, (B, ...) by name, to the probabilities
         of the heads and, under the names of the states, what is carried on.

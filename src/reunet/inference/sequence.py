@@ -12,7 +12,7 @@ import numpy as np
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
 from reunet.errors import DataError, PlanError
-from reunet.inference.predictor import Heads, mean_of, network_input, tiling_of, views_of
+from reunet.inference.predictor import Heads, Predictor, mean_of, network_input, tiling_of, views_of
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.tiling import Network, cut_axis, predict_tiled
 from reunet.tasks.base import Maps
@@ -91,7 +91,7 @@ class SequencePredictor:
         sizes: list[tuple[int, ...]] = []
         inputs = self._inputs(frames, where, sizes)
         if self.plan.network.causal:
-            views = [self._steps(axes) for axes in self._views]
+            views = [self._steps(axes) for axes in views_of(self.rank, self.tta)]
             results: Iterator[Heads] = (mean_of([view(pixels) for view in views]) for pixels in inputs)
         else:
             results = self._in_windows(inputs, count, where)
@@ -109,11 +109,6 @@ class SequencePredictor:
                 fix="call the model with the whole sequence",
             )
         return Stream(self)
-
-    @property
-    def _views(self) -> list[tuple[int, ...]]:
-        """Axes of a frame that are mirrored, view by view."""
-        return views_of(self.rank) if self.tta else [()]
 
     def _inputs(
         self, frames: Iterable[Any], where: object, sizes: list[tuple[int, ...]]
@@ -155,7 +150,7 @@ class SequencePredictor:
         missing = self.window - len(frames)
         places = np.pad(np.arange(len(frames)), (0, missing), mode="reflect")
         stack = np.stack([frames[place] for place in places])
-        views = [self._flipped_window(stack, axes) for axes in self._views]
+        views = [self._flipped_window(stack, axes) for axes in views_of(self.rank, self.tta)]
         return [mean_of(view[number] for view in views) for number in range(len(frames))]
 
     def _flipped_window(self, stack: np.ndarray, axes: tuple[int, ...]) -> list[Heads]:
@@ -168,7 +163,8 @@ class SequencePredictor:
             return {head: _as_channels(np.moveaxis(values, 1, -2)) for head, values in outputs.items()}
 
         image = _as_channels(np.moveaxis(stack, 0, -2))
-        heads = self.tiled(network, np.flip(image, axes), max(1, self.batch // count))
+        tiling = tiling_of(self.plan, max(1, self.batch // count))
+        heads = predict_tiled(network, np.flip(image, axes), tiling)
         split = {head: np.split(values, count, axis=-1) for head, values in heads.items()}
         frames = [{head: values[number] for head, values in split.items()} for number in range(count)]
         return [self.work.flipped(frame, axes) for frame in frames]
@@ -189,13 +185,14 @@ class SequencePredictor:
                 carried.append({name: outputs.pop(name) for name in self.runtime.states})
                 return outputs
 
-            return self.work.flipped(self.tiled(network, np.flip(pixels, axes), self.batch), axes)
+            heads = predict_tiled(network, np.flip(pixels, axes), tiling_of(self.plan, self.batch))
+            return self.work.flipped(heads, axes)
 
         return step
 
-    def tiled(self, network: Network, image: np.ndarray, batch: int) -> Heads:
-        """A frame, or the frames of a window as channels, tile by tile through `network`."""
-        return predict_tiled(network, image, tiling_of(self.plan, batch))
+
+AnyPredictor = Predictor | SequencePredictor
+"""What a run is loaded as."""
 
 
 class Stream:

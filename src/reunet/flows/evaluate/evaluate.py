@@ -27,7 +27,8 @@ from reunet.flows.evaluate.scoring import (
     score_images,
     write_evaluation,
 )
-from reunet.flows.remote import Engine, connected, score_on
+from reunet.flows.remote import Engine, score_on
+from reunet.inference.cluster import Cluster
 from reunet.inference.load import load
 from reunet.progress import NullProgress
 from reunet.tasks import check_tasks
@@ -61,7 +62,8 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
         evaluation = score_images(loaders, predictor.work, predictor.calibration, split, progress)
     else:
         wanted = Engine.of(run.path, options.engine, options.precision, options.tta)
-        with connected(options.cluster, run.path, target, progress) as workers:
+        with Cluster(options.cluster, progress) as workers:
+            workers.check(run.path, target)
             scores = score_on(workers, wanted, cases, (dataset.labels, options.axes, split), progress)
         evaluation = of_split(scores, len(loaders), predictor.work, split)
     warnings = _seen_in_training(run, splits, cases, split)

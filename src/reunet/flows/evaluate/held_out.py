@@ -14,8 +14,7 @@ from reunet.datasets.case_arrays import CaseArrays
 from reunet.flows.evaluate.labelled import Labelled, loaders_of
 from reunet.flows.evaluate.scoring import Loaders, score_images, write_evaluation
 from reunet.inference.load import load
-from reunet.inference.predictor import Predictor
-from reunet.inference.sequence import SequencePredictor
+from reunet.inference.sequence import AnyPredictor
 from reunet.progress import Progress
 from reunet.report.page import Report
 
@@ -55,7 +54,7 @@ def _labelled(case: CaseArrays) -> Labelled:
 
 def report_of(
     run: RunFolder,
-    predictor: Predictor | SequencePredictor,
+    predictor: AnyPredictor,
     images: Loaders,
     title: str,
     warnings: Sequence[str],

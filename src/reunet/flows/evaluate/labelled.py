@@ -18,7 +18,7 @@ from reunet.datasets.cases import Case, FrameSequence, raise_errors
 from reunet.errors import DataError, LabelError
 from reunet.flows.evaluate.scoring import Loaders
 from reunet.inference.predictor import Predictor
-from reunet.inference.sequence import SequencePredictor
+from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.io.annotations.ctc import read_tracks
 from reunet.io.images import volume_spacing
 from reunet.sampling.windows import sequences
@@ -63,7 +63,7 @@ def labelled_cases(cases: Sequence[Case], labels: LabelMap, axes: str | None) ->
     return [labelled(case) for case in cases]
 
 
-def loaders_of(predictor: Predictor | SequencePredictor, images: Sequence[Labelled]) -> Loaders:
+def loaders_of(predictor: AnyPredictor, images: Sequence[Labelled]) -> Loaders:
     """What reads and predicts each image; of sequences, frames without truth are seen but not scored.
 
     In time, objects get identities. Raises DataError for a file of tracks that is not understood.
@@ -125,9 +125,7 @@ def _packed_array(array: np.ndarray | None) -> Callable[[], np.ndarray | None]:
 class _SequenceRun:
     """One sequence, predicted as far as its frames are asked for; results are kept for a second time."""
 
-    def __init__(
-        self, predictor: Predictor | SequencePredictor, frames: Sequence[Labelled], *, has_identities: bool
-    ) -> None:
+    def __init__(self, predictor: AnyPredictor, frames: Sequence[Labelled], *, has_identities: bool) -> None:
         self._frames = frames
         self._found: list[Callable[[], Prediction]] = []
         self._results = self._predict(predictor)
@@ -147,7 +145,7 @@ class _SequenceRun:
             probabilities = result.probabilities
         return Scored(pixels, truth, replace(self._found[number](), probabilities=probabilities))
 
-    def _predict(self, predictor: Predictor | SequencePredictor) -> Iterator[Prediction]:
+    def _predict(self, predictor: AnyPredictor) -> Iterator[Prediction]:
         if isinstance(predictor, SequencePredictor):
             pixels = (frame.read()[0] for frame in self._frames)
             yield from predictor.predictions(pixels, len(self._frames), where=self._frames[0].where)

@@ -13,8 +13,7 @@ from reunet.contracts.results import Prediction
 from reunet.flows.predict.fields_of_view import field_of_view, in_view
 from reunet.flows.predict.outputs import Job, write_image, write_stack
 from reunet.flows.predict.track_files import TrackWriter
-from reunet.inference.predictor import Predictor
-from reunet.inference.sequence import SequencePredictor
+from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.io.header import ImageHeader
 from reunet.io.images import read_channel_files, read_pages
 from reunet.tasks.instances.tracks import linked
@@ -26,7 +25,7 @@ Found = Iterator[tuple[np.ndarray, Prediction]]
 def predict_at_once(
     jobs: Sequence[Job],
     headers: Sequence[ImageHeader],
-    predictor: Predictor | SequencePredictor,
+    predictor: AnyPredictor,
     engine: Lock,
     latencies: list[float],
 ) -> None:
@@ -63,7 +62,7 @@ def _predicted(
     images: Iterator[np.ndarray],
     where: list[object],
     spacing: tuple[float, ...] | None,
-    predictor: Predictor | SequencePredictor,
+    predictor: AnyPredictor,
     engine: Lock,
     latencies: list[float],
 ) -> Found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,31 +25,23 @@ class Attempt:
     unstated: list[Path] = field(default_factory=list)
 
 
-class Tally:
-    """What came of the groups, one by one in any order."""
-
-    def __init__(self, groups: Sequence[Sequence[Job]]) -> None:
-        self._groups = groups
-        self._attempts: dict[int, Attempt] = {}
-
-    def add(self, number: int, attempt: Attempt, progress: Progress) -> None:
-        """Count the group of that number as done."""
-        self._attempts[number] = attempt
-        progress.advance(len(self._groups[number]))
-
-    def failures(self, progress: Progress) -> dict[str, str]:
-        """{input: reason} of those that failed; what else there is to tell goes to `progress`."""
-        if seconds := [one for attempt in self._attempts.values() for one in attempt.latencies]:
-            progress.message(latency_of(seconds))
-        if unstated := [path for attempt in self._attempts.values() for path in attempt.unstated]:
-            names = ", ".join(path.name for path in unstated[:5])
-            progress.message(f"{len(unstated)} volume(s) state no voxel size and count as 1 mm: {names}")
-        return {
-            str(job.source.path): attempt.reason
-            for number, attempt in sorted(self._attempts.items())
-            if attempt.reason is not None
-            for job in self._groups[number]
-        }
+def failures_of(
+    groups: Sequence[Sequence[Job]], attempts: Mapping[int, Attempt], progress: Progress
+) -> dict[str, str]:
+    """{input: reason} of those that failed, by what came of the groups of these numbers; what else there is
+    to tell goes to `progress`.
+    """
+    if seconds := [one for attempt in attempts.values() for one in attempt.latencies]:
+        progress.message(latency_of(seconds))
+    if unstated := [path for attempt in attempts.values() for path in attempt.unstated]:
+        names = ", ".join(path.name for path in unstated[:5])
+        progress.message(f"{len(unstated)} volume(s) state no voxel size and count as 1 mm: {names}")
+    return {
+        str(job.source.path): attempt.reason
+        for number, attempt in sorted(attempts.items())
+        if attempt.reason is not None
+        for job in groups[number]
+    }
 
 
 def latency_of(seconds: Sequence[float]) -> str:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from reunet.errors import PlanError, ReunetError, StorageError
 from reunet.flows.predict.at_once import predict_at_once
-from reunet.flows.predict.attempts import Attempt, Tally
+from reunet.flows.predict.attempts import Attempt, failures_of
 from reunet.flows.predict.fields_of_view import field_of_view
 from reunet.flows.predict.outputs import Job
 from reunet.flows.predict.ways import check_axes, check_memory, header_of, in_sections
 from reunet.inference.large import memory
-from reunet.inference.predictor import Predictor
-from reunet.inference.sequence import SequencePredictor
+from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.io.header import ImageHeader
 from reunet.progress import Progress
 
@@ -28,21 +27,19 @@ WORKERS = 2
 
 
 def predict_all(
-    groups: Sequence[Sequence[Job]],
-    predictor: Predictor | SequencePredictor,
-    max_memory: int | None,
-    progress: Progress,
+    groups: Sequence[Sequence[Job]], predictor: AnyPredictor, max_memory: int | None, progress: Progress
 ) -> dict[str, str]:
     """Predict all files, several groups in hand at a time. Returns {input: reason} of those that failed."""
-    worker, tally = Worker(predictor, max_memory), Tally(groups)
+    worker, attempts = Worker(predictor, max_memory), dict[int, Attempt]()
     pool = ThreadPoolExecutor(WORKERS if max_memory is None else 1)
     try:
         futures = {pool.submit(worker.attempt, group): number for number, group in enumerate(groups)}
         for future in as_completed(futures):
-            tally.add(futures[future], future.result(), progress)
+            attempts[futures[future]] = future.result()
+            progress.advance(len(groups[futures[future]]))
     finally:
         pool.shutdown(cancel_futures=True)
-    return tally.failures(progress)
+    return failures_of(groups, attempts, progress)
 
 
 class Worker:
@@ -53,7 +50,7 @@ class Worker:
 
     def __init__(
         self,
-        predictor: Predictor | SequencePredictor,
+        predictor: AnyPredictor,
         max_memory: int | None,
         engine: Lock | None = None,
         spread: Spread | None = None,

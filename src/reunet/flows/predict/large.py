@@ -5,10 +5,10 @@ from __future__ import annotations
 import pickle
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -38,17 +38,10 @@ from reunet.slices import Slices, all_of
 from reunet.storage import publish_file, scratch_folder
 from reunet.tasks.outputs import Page
 
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-class Spread(Protocol):
-    """Works on many things somewhere: what `do` gives for each, with a predictor of that place, in order.
-
-    verb: what is done, for the progress. do, items: can be pickled.
-    """
-
-    def __call__(self, verb: str, do: Callable[[T, Predictor], R], items: Sequence[T]) -> Sequence[R]: ...
+Spread = Callable[[str, Callable[[Any, Predictor], Any], Sequence[Any]], Sequence[Any]]
+"""Works on many things somewhere, `spread(verb, do, items)`: what `do` gives for each, with a predictor of
+that place, in order. verb: what is done, for the progress. do, items: can be pickled.
+"""
 
 
 def predict_large(
@@ -91,7 +84,7 @@ def predict_large(
             names = job.source.name.as_posix(), job.source.name.with_name(source.name).as_posix()
             objects = sections.objects if job.kinds.tells("instances") else None
             page = Page(header.size, plan.labels, plan.categories, objects=objects)
-            write_part(job.part, job.tasks, [described(names, found, page)])
+            write_part(job.part, job.kinds.tasks, [described(names, found, page)])
 
 
 def _spread_out(sections: Sections, job: Job, scratch: Path, spread: Spread) -> Sequence[PredictedPiece]:
@@ -122,16 +115,9 @@ def _unpickled(file: Path) -> Fill:
         return fill
 
 
-@dataclass(frozen=True)
-class _Values:
-    """Reads parts of class indices as the values that mask files have. where: names the file in errors."""
-
-    found: Mosaic
-    labels: LabelMap
-    where: Path
-
-    def __call__(self, part: Slices) -> np.ndarray:
-        return to_values(self.found.read("masks", part), self.labels, self.where)
+def _values(found: Mosaic, labels: LabelMap, where: Path, part: Slices) -> np.ndarray:
+    """A part of class indices as the values that mask files have. where: names the file in errors."""
+    return to_values(found.read("masks", part), labels, where)
 
 
 def _publish(
@@ -144,7 +130,8 @@ def _publish(
     if "masks" in found.kinds:
         dtype = labels.to_ids(np.zeros(1, np.uint8)).dtype
         where = job.path("masks", suffix)
-        _write(where, LargeMask(size, dtype, _Values(found, labels, where), spacing, labels), job, each)
+        mask = LargeMask(size, dtype, partial(_values, found, labels, where), spacing, labels)
+        _write(where, mask, job, each)
     if "instances" in found.kinds:
         mask = LargeMask(size, np.dtype(np.int32), partial(found.read, "instances"), spacing)
         _write(job.path("instances", suffix), mask, job, each)

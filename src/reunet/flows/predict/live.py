@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
 from typing import BinaryIO
 
-import numpy as np
-
 from reunet.contracts.options.records import STANDARD_INPUT
-from reunet.contracts.results import Prediction, PredictResult
+from reunet.contracts.results import PredictResult
 from reunet.errors import ReunetError, StorageError
 from reunet.flows.predict.attempts import latency_of
 from reunet.flows.predict.inputs import Source
 from reunet.flows.predict.outputs import Job, Kinds, write_image
 from reunet.flows.predict.result_tables import PARTS, remove_tables, write_tables
-from reunet.inference.predictor import Predictor
-from reunet.inference.sequence import SequencePredictor
+from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.io.header import ImageHeader
 from reunet.io.video import video_frames
 from reunet.progress import Progress
+from reunet.storage import remove_old
 from reunet.tasks import every_task
 
 NAME = "stdin"
@@ -31,7 +27,7 @@ NAME = "stdin"
 
 def predict_live(
     stream: BinaryIO,
-    predictor: Predictor | SequencePredictor,
+    predictor: AnyPredictor,
     folder: Path,
     kinds: Kinds,
     progress: Progress,
@@ -53,7 +49,10 @@ def predict_live(
         remove_tables(folder)
     progress.start("predicting", None)
     try:
-        for frame, result in _found(video_frames(stream, "standard input"), predict, seconds):
+        for frame in video_frames(stream, "standard input"):
+            began = perf_counter()
+            result = predict(frame)
+            seconds.append(perf_counter() - began)
             name = Path(NAME) / f"{len(done) + 1:06d}"
             job = Job(Source(STANDARD_INPUT, name), folder, None, None, kinds)
             header = ImageHeader(frame.shape[:2], frame.shape[2], "uint8", 1, "YXC", None, False, True)
@@ -72,16 +71,6 @@ def predict_live(
     return PredictResult(folder, tuple(done), failures=failures)
 
 
-def _found(
-    frames: Iterator[np.ndarray], predict: Callable[[np.ndarray], Prediction], seconds: list[float]
-) -> Iterator[tuple[np.ndarray, Prediction]]:
-    for frame in frames:
-        began = perf_counter()
-        result = predict(frame)
-        seconds.append(perf_counter() - began)
-        yield frame, result
-
-
 def _make_room(folder: Path, overwrite: bool) -> None:
     """Remove the results of an earlier stream. Raises StorageError when there are some that should stay."""
     kinds = dict.fromkeys(output.kind for one in every_task() for output in one.outputs)
@@ -95,5 +84,4 @@ def _make_room(folder: Path, overwrite: bool) -> None:
             received=", ".join(str(path.relative_to(folder)) for path in existing),
             fix="use --overwrite, or another folder with -o",
         )
-    for path in existing:
-        shutil.rmtree(path)
+    remove_old(existing)

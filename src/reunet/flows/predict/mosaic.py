@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from reunet.contracts.results import Prediction
 from reunet.flows.predict.fields_of_view import field_of_view, in_view
 from reunet.flows.predict.outputs import Job
 from reunet.inference.ahead import ahead
@@ -92,8 +91,7 @@ def predict_into(piece: Piece, sections: Sections, inside: np.ndarray | None) ->
     pixels: dict[str, ChunkStore] = {}
     for section in ahead(iter(sections)):
         here = None if inside is None else inside[section.part]
-        told = Prediction(labels=section.labels, instances=section.instances)
-        found = in_view(told, here, sections.predictor.plan.labels)
+        found = in_view(section, here, sections.predictor.plan.labels)
         for kind, values in (("masks", found.labels), ("instances", found.instances)):
             if values is None:
                 continue

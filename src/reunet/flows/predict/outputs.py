@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -15,7 +14,6 @@ import numpy as np
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import Prediction
-from reunet.errors import StorageError
 from reunet.flows.predict.inputs import Source
 from reunet.flows.predict.result_tables import PARTS, described, has_part, write_part
 from reunet.flows.predict.track_files import Moment, track_files
@@ -24,7 +22,7 @@ from reunet.io.pages import Spool
 from reunet.io.planes import sheet, telling_planes
 from reunet.io.raster import write_png
 from reunet.io.video import is_video, video_rate, write_video
-from reunet.storage import atomic_path, publish_folder, scratch_folder
+from reunet.storage import atomic_path, publish_folder, remove_old, scratch_folder
 from reunet.tasks import every_task, task
 from reunet.tasks.outputs import Destination, Output, Page
 
@@ -80,11 +78,6 @@ class Job:
         return replace(self, source=source, output=self.output.absolute(), fov=fov)
 
     @property
-    def tasks(self) -> tuple[str, ...]:
-        """Of the run."""
-        return self.kinds.tasks
-
-    @property
     def tracks(self) -> tuple[Path, ...]:
         """What tells the tracks of its sequence: the folder of results, and their animation."""
         return () if self.moment is None else track_files(self.output, self.moment.sequence)
@@ -118,7 +111,7 @@ class Job:
         """Whether all that the tasks tell is there; of each kind of file the last one that is written."""
         return (
             all(any(map(os.path.exists, self._files(output))) for output in self.kinds.proofs)
-            and (self.part is None or has_part(self.part, self.tasks))
+            and (self.part is None or has_part(self.part, self.kinds.tasks))
             and (not self.tracks or os.path.isdir(self.tracks[0]))
         )
 
@@ -127,16 +120,7 @@ class Job:
 
     def remove_results(self) -> None:
         """Remove what an earlier prediction of this image left."""
-        try:
-            for path in self.results():
-                if os.path.isdir(path):
-                    shutil.rmtree(path)
-                elif os.path.lexists(path):
-                    path.unlink()
-        except OSError as cause:
-            raise StorageError(
-                "could not remove an old result", where=path, received=cause.strerror
-            ) from cause
+        remove_old(self.results())
 
 
 def write_image(job: Job, plan: Plan, header: ImageHeader, image: np.ndarray, result: Prediction) -> None:
@@ -154,7 +138,7 @@ def write_image(job: Job, plan: Plan, header: ImageHeader, image: np.ndarray, re
         name = job.source.name
         names = name.as_posix(), name.with_name(job.source.path.name).as_posix()
         page = _page(plan, image, job.moment, header.spacing if header.is_volume else None)
-        write_part(job.part, job.tasks, [described(names, result, page)])
+        write_part(job.part, job.kinds.tasks, [described(names, result, page)])
 
 
 def write_stack(job: Job, plan: Plan, pages: Iterable[tuple[np.ndarray, Prediction]]) -> None:
@@ -184,7 +168,7 @@ def write_stack(job: Job, plan: Plan, pages: Iterable[tuple[np.ndarray, Predicti
         whole = Prediction(**whole_pages)
         _write_files(job, whole, Destination(job.path, plan.labels, pages=True))
     if job.part is not None:
-        write_part(job.part, job.tasks, described_pages)
+        write_part(job.part, job.kinds.tasks, described_pages)
 
 
 def _page(

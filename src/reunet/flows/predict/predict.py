@@ -29,7 +29,7 @@ from reunet.inference.choice import Choice, choices
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import Runtime
-from reunet.inference.sequence import SequencePredictor
+from reunet.inference.sequence import AnyPredictor
 from reunet.progress import NullProgress, Progress
 from reunet.tasks import task
 
@@ -60,7 +60,8 @@ def predict(options: PredictOptions) -> PredictResult:
     ClusterError for a cluster that cannot be used, and what `reunet.load` raises.
     """
     run, progress = RunFolder(options.run), options.on_progress or NullProgress()
-    folder = options.output or _beside(options.run)
+    place = options.run.resolve()
+    folder = options.output or place.with_name(f"{place.name}-predictions")
     if options.is_stream:
         kinds, predictor = _kinds(options, run.plan()), load_for(options)
         return predict_live(sys.stdin.buffer, predictor, folder, kinds, progress, overwrite=options.overwrite)
@@ -84,7 +85,7 @@ def predict(options: PredictOptions) -> PredictResult:
     )
 
 
-def load_for(options: PredictOptions) -> Predictor | SequencePredictor:
+def load_for(options: PredictOptions) -> AnyPredictor:
     """The predictor that was asked for."""
     return load(options.run, options.engine, options.precision, options.tta)
 
@@ -122,7 +123,7 @@ def _kinds(options: PredictOptions, plan: Plan) -> Kinds:
 
 def _predict(
     groups: Sequence[Sequence[Job]],
-    predictor: Predictor | SequencePredictor,
+    predictor: AnyPredictor,
     options: PredictOptions,
     folder: Path,
     progress: Progress,
@@ -131,11 +132,13 @@ def _predict(
     run, todo, predict_groups = options.run, [job for group in groups for job in group], predict_all
     with ExitStack() as stack:
         if options.cluster is not None:
-            from reunet.flows import remote  # most calls do not need it
+            from reunet.flows.remote import Engine, predict_on  # most calls do not need it
+            from reunet.inference.cluster import Cluster
 
-            workers = stack.enter_context(remote.connected(options.cluster, run, folder, progress))
-            engine = remote.Engine.of(run, options.engine, options.precision, options.tta)
-            predict_groups = partial(remote.predict_on, workers, engine)
+            workers = stack.enter_context(Cluster(options.cluster, progress))
+            workers.check(run, folder)
+            engine = Engine.of(run, options.engine, options.precision, options.tta)
+            predict_groups = partial(predict_on, workers, engine)
         for job in todo:  # whatever happens from here on, no old result can be taken for a new one
             job.remove_results()
         has_tables = any(job.part for job in todo) or (folder / PARTS).is_dir()
@@ -149,7 +152,7 @@ def _predict(
 
 
 def _tell_engine(
-    options: PredictOptions, run: RunFolder, predictor: Predictor | SequencePredictor, progress: Progress
+    options: PredictOptions, run: RunFolder, predictor: AnyPredictor, progress: Progress
 ) -> None:
     """Say which engine predicts, what was measured of it, and what to expect."""
     if options.engine == "auto" and predictor.runtime.name == "keras":
@@ -190,13 +193,10 @@ def _together(
     names: list[str] = []
     for film in in_sequences(sources, pattern, axes):
         assumed = clip is not None and clip.axis == "T" and film.axes != "Z" and len(film.axes) < 2
-        if has_objects and (film.axes == "T" or assumed):
-            names.append(film.name)
-            groups.append([(one, Moment(film.name, i)) for i, one in enumerate(film.sources)])
-        elif clip is None:
-            groups += [[(source, None)] for source in film.sources]
-        else:
-            groups.append([(source, None) for source in film.sources])
+        tracked = has_objects and (film.axes == "T" or assumed)
+        names += [film.name] if tracked else []
+        frames = [(one, Moment(film.name, i) if tracked else None) for i, one in enumerate(film.sources)]
+        groups += [frames] if tracked or clip is not None else [[one] for one in frames]
     files = [track_name(name).casefold() for name in names]
     if doubled := [name for name, file in zip(names, files, strict=True) if files.count(file) > 1]:
         raise UsageError(
@@ -205,11 +205,6 @@ def _together(
             fix="predict them into folders of their own with -o",
         )
     return groups
-
-
-def _beside(run: Path) -> Path:
-    run = run.resolve()
-    return run.with_name(f"{run.name}-predictions")
 
 
 def _check_no_results(jobs: Sequence[Job], folder: Path) -> None:

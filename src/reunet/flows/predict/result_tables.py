@@ -18,7 +18,7 @@ from reunet.contracts.results import Prediction
 from reunet.errors import StorageError
 from reunet.io.annotations.coco_write import write_coco
 from reunet.io.annotations.table import write_table
-from reunet.storage import read_json, write_text
+from reunet.storage import read_json, remove_old, write_text
 from reunet.tasks import every_task
 from reunet.tasks.outputs import Columns, Page
 from reunet.tasks.scorer import as_json
@@ -60,13 +60,7 @@ def has_part(path: Path, tasks: Sequence[str]) -> bool:
 
 def remove_tables(folder: Path) -> None:
     """Remove the tables: until they are made anew, they would tell old results."""
-    for path in (folder / name for name in TABLES):
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as cause:
-            raise StorageError(
-                "could not remove an old result", where=path, received=cause.strerror
-            ) from cause
+    remove_old(folder / name for name in TABLES)
 
 
 def write_tables(folder: Path) -> None:

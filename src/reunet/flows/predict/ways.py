@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf, prod
-from pathlib import Path
 
 from reunet.errors import PlanError, TooLargeError
 from reunet.flows.predict.outputs import Job
 from reunet.inference.large import memory
-from reunet.inference.predictor import Predictor
-from reunet.inference.sequence import SequencePredictor
+from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.io.header import ImageHeader
 from reunet.io.images import image_suffix, read_header
 from reunet.io.lazy import is_array, lazy_header
@@ -36,22 +34,19 @@ def header_of(job: Job, rank: int) -> ImageHeader:
         try:
             return read_header(path, job.axes)
         except TooLargeError:
-            if not _has_parts(path):
+            if image_suffix(path) not in LAZY:
                 raise
     return lazy_header(path, rank=rank, axes=job.axes)
 
 
 def in_sections(
-    jobs: Sequence[Job],
-    header: ImageHeader,
-    predictor: Predictor | SequencePredictor,
-    max_memory: int | None,
+    jobs: Sequence[Job], header: ImageHeader, predictor: AnyPredictor, max_memory: int | None
 ) -> bool:
     """Whether a file is predicted section by section: for its format, its size or the memory allowed."""
     job, path = jobs[0], jobs[0].source.path
     if is_array(path):
         return True
-    if len(jobs) > 1 or header.pages > 1 or job.source.channels or not _has_parts(path):
+    if len(jobs) > 1 or header.pages > 1 or job.source.channels or image_suffix(path) not in LAZY:
         return False
     if isinstance(predictor, SequencePredictor) or predictor.plan.input.size is not None:
         return False
@@ -72,9 +67,7 @@ def check_axes(job: Job, header: ImageHeader, rank: int) -> None:
         )
 
 
-def check_memory(
-    job: Job, header: ImageHeader, predictor: Predictor | SequencePredictor, max_memory: int | None
-) -> None:
+def check_memory(job: Job, header: ImageHeader, predictor: AnyPredictor, max_memory: int | None) -> None:
     """Raise TooLargeError for a file that would take more than that in one piece."""
     if max_memory is not None and (needed := _needed(job, header, predictor)) > max_memory:
         raise TooLargeError(
@@ -86,10 +79,5 @@ def check_memory(
         )
 
 
-def _has_parts(path: Path) -> bool:
-    """Whether parts of an image file can be read."""
-    return image_suffix(path) in LAZY
-
-
-def _needed(job: Job, header: ImageHeader, predictor: Predictor | SequencePredictor) -> int:
+def _needed(job: Job, header: ImageHeader, predictor: AnyPredictor) -> int:
     return memory.at_once(header, predictor, keep_probabilities=job.kinds.probabilities)

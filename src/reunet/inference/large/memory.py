@@ -11,7 +11,7 @@ from reunet.errors import TooLargeError
 from reunet.inference.large.cutting import Cutting, pixel_channels
 from reunet.inference.large.resized_parts import Side
 from reunet.inference.predictor import Predictor, seen_size
-from reunet.inference.sequence import SequencePredictor
+from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.inference.tiling import Axis
 from reunet.io.header import ImageHeader
 from reunet.machine import resident_bytes
@@ -45,9 +45,7 @@ def of_engine(predictor: Predictor) -> int:
     return max(BASE, resident_bytes() or 0)
 
 
-def at_once(
-    header: ImageHeader, predictor: Predictor | SequencePredictor, *, keep_probabilities: bool = False
-) -> int:
+def at_once(header: ImageHeader, predictor: AnyPredictor, *, keep_probabilities: bool = False) -> int:
     """What the process needs at most while predicting one file in one piece, estimated from its header.
 
     Per pixel of a page, or of what the network sees of it where that is more: the image as stored,

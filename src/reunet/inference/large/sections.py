@@ -14,7 +14,6 @@ from math import ceil
 import numpy as np
 
 from reunet.contracts.boxes import Boxes, no_boxes
-from reunet.contracts.network import HeadSpec
 from reunet.contracts.results import Prediction
 from reunet.inference.ahead import ahead
 from reunet.inference.large.cutting import Cutting
@@ -32,19 +31,13 @@ from reunet.tasks.instances.stitching import Stitcher
 from reunet.tasks.work import Work
 
 
-@dataclass(frozen=True)
-class Section:
-    """The result for a part of an image.
-
-    part: of the image. labels: (*part) uint8 class indices. probabilities: (*part, classes) float32.
-    instances: (*part) int32 ids, to be looked up in `Sections.ids` afterwards. None is what the tasks do not
-    tell.
+@dataclass(frozen=True, kw_only=True)
+class Section(Prediction):
+    """The result for a part of an image: labels, probabilities and instances, of which the ids are to be
+    looked up in `Sections.ids` afterwards.
     """
 
     part: Slices
-    labels: np.ndarray | None = None
-    probabilities: np.ndarray | None = None
-    instances: np.ndarray | None = None
 
 
 @dataclass
@@ -96,7 +89,8 @@ class Sections:
         self.predictor, self.image, self.where = predictor, image, where
         self._keep_probabilities = keep_probabilities
         plan, work = predictor.plan, predictor.work
-        images = [one.name for one in work.tasks if _tells_of_images(one.heads(work.classes, predictor.rank))]
+        heads = {one.name: one.heads(work.classes, predictor.rank) for one in work.tasks}
+        images = [name for name, told in heads.items() if all(head.of == "image" for head in told)]
         self._work = Work([name for name in plan.tasks if name not in images], work.classes)
         self._work_of_image = Work(images, work.classes)
         self._reach = max((task.reach[predictor.rank] for task in self._work.tasks), default=0)
@@ -251,12 +245,12 @@ class Sections:
             corner = np.array(corner_of(window) * 2, np.float32)
             moved = replace(found.candidates, corners=found.candidates.corners + corner)
             self.summary.candidates = best([*self.summary.candidates, _centred(moved, part)])
-        keep = self._keep_probabilities and found.probabilities is not None
+        probabilities = found.probabilities if self._keep_probabilities else None
         return Section(
-            part,
-            None if found.labels is None else found.labels[inside],
-            found.probabilities[inside].copy() if keep and found.probabilities is not None else None,
-            None
+            part=part,
+            labels=None if found.labels is None else found.labels[inside],
+            probabilities=None if probabilities is None else probabilities[inside].copy(),
+            instances=None
             if found.instances is None
             else self.summary.stitcher.add(found.instances, window, part, found.labels),
         )
@@ -285,10 +279,6 @@ class PartOfMaps(Maps):
         scale = np.array([side.new / side.old for side in self.sides] * 2)
         first = np.array(corner_of(self.window) * 2)
         return replace(boxes, corners=((boxes.corners + self.corner * 2) * scale - first).astype(np.float32))
-
-
-def _tells_of_images(heads: Iterable[HeadSpec]) -> bool:
-    return all(head.of == "image" for head in heads)
 
 
 def _centred(boxes: Boxes, part: Slices) -> Boxes:
