@@ -77,26 +77,23 @@ def _examples(
     form: Format, model: Path, plan: Plan, predictor: AnyPredictor
 ) -> Iterator[tuple[np.ndarray, Arrays, Arrays]]:
     """Of each image (or frames of it in motion) its pixels, the inputs of the last run and its outputs."""
-    for image in test_images(plan):
-        if plan.clip is None:
-            yield image, *_run(form, model, {"image": image}, plan)
-            continue
-        count = STEPS if plan.network.causal else plan.clip.frames
-        frames = np.stack([np.roll(image, 3 * t, axis=(0, 1)) for t in range(count)])
+    for raw in test_images(plan):
+        if plan.clip is not None:
+            count = STEPS if plan.network.causal else plan.clip.frames
+            raw = np.stack([np.roll(raw, 3 * t, axis=(0, 1)) for t in range(count)])
         if not isinstance(predictor, SequencePredictor) or not plan.network.causal:
-            yield frames, *_run(form, model, {"image": frames}, plan)
+            yield raw, *_run(form, model, raw, plan)
             continue
-        carried = first_states(predictor.runtime, 1)
-        for frame in frames:
-            given, found = _run(form, model, {"image": frame}, plan, carried)
-            carried = {name: found[name + AFTER if name + AFTER in found else name] for name in carried}
-        yield frames, given, found
+        states = first_states(predictor.runtime, 1)
+        for frame in raw:
+            given, found = _run(form, model, frame, plan, states)
+            states = {name: found[name + AFTER if name + AFTER in found else name] for name in states}
+        yield raw, given, found
 
 
 def _run(
-    form: Format, model: Path, inputs: Arrays, plan: Plan, states: Arrays | None = None
+    form: Format, model: Path, image: np.ndarray, plan: Plan, states: Arrays | None = None
 ) -> tuple[Arrays, Arrays]:
-    image = inputs["image"]
     if plan.input.intensity.method == "image_percentile":  # the caller's part
         image = normalise(image, plan.input.intensity)
     given = {"image": image[None], **(states or {})}
