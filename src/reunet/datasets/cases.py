@@ -173,9 +173,6 @@ def raise_errors(problems: Iterable[Problem], where: object) -> None:
 
 def describe(problem: Problem) -> str:
     """One line: file, message, expected and received."""
-    details = [
-        f"{name} {value}"
-        for name, value in (("expected", problem.expected), ("received", problem.received))
-        if value
-    ]
+    told = {"expected": problem.expected, "received": problem.received}
+    details = [f"{name} {value}" for name, value in told.items() if value]
     return f"{problem.file}: {problem.message}" + (f" ({'; '.join(details)})" if details else "")

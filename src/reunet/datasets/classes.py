@@ -69,9 +69,7 @@ def read_classes(path: Path) -> LabelMap:
     entries, facts = [], {}
     for number, row in _rows(text):
         if len(row) != 2 or not _NUMBER.fullmatch(row[0]):
-            raise UsageError(
-                f"line {number} is not understood", where=path, expected="id,name", received=",".join(row)
-            )
+            raise _bad_row(path, f"line {number}", "id,name", row)
         if row[1].lower() == "ignore":
             facts["ignore_index"] = int(row[0])
         else:
@@ -94,12 +92,8 @@ def read_colors(path: Path) -> LabelMap:
     for number, row in rows:
         values = [int(value) for value in row[1:] if _NUMBER.fullmatch(value)]
         if len(row) != 4 or len(values) != 3 or not 0 <= min(values) <= max(values) <= 255:
-            raise UsageError(
-                f"line {number} is not understood" if number else "an entry is not understood",
-                where=path,
-                expected="name,red,green,blue with 0 to 255",
-                received=",".join(row),
-            )
+            where = f"line {number}" if number else "an entry"
+            raise _bad_row(path, where, "name,red,green,blue with 0 to 255", row)
         table.append((row[0], (values[0], values[1], values[2])))
     classes = [(name, color) for name, color in table if name.lower() != "ignore"]
     if len({color for _, color in table}) != len(table):
@@ -108,6 +102,10 @@ def read_colors(path: Path) -> LabelMap:
     ignored = next((color for name, color in table if name.lower() == "ignore"), None)
     labels = from_facts({"classes": entries, "ignore_color": ignored}, path)
     return labels.model_copy(update={"encoding": "rgb"})
+
+
+def _bad_row(path: Path, where: str, expected: str, row: list[str]) -> UsageError:
+    return UsageError(f"{where} is not understood", where=path, expected=expected, received=",".join(row))
 
 
 def with_encoding(labels: LabelMap, readings: Iterable[Reading]) -> LabelMap:

@@ -68,18 +68,10 @@ class SplitFolders:
 
     def describe(self) -> str:
         """What annotates the images, for people."""
-        told = [
-            f"{part.name}/{ending}"
-            for part, ending in (
-                (self.masks, ""),
-                (self.instances, ""),
-                (self.object_masks, "<image>/"),
-                (self.xml, "*.xml"),
-            )
-            if part is not None
-        ]
-        told += [part.name for part in (self.objects, self.table) if part is not None]
-        return f"{self.images.name}/ with {', '.join(told) or 'nothing'}"
+        others = (self.object_masks, "/<image>/"), (self.xml, "/*.xml"), (self.objects, ""), (self.table, "")
+        parts = (self.masks, "/"), (self.instances, "/"), *others
+        told = ", ".join(part.name + ending for part, ending in parts if part is not None)
+        return f"{self.images.name}/ with {told or 'nothing'}"
 
 
 Located = tuple[tuple[SplitFolders, ...], frozenset[str]]
@@ -92,7 +84,8 @@ def by_convention(root: Path, options: DataOptions) -> Located:
     Raises DataError for a folder that is missing, empty, or not understood.
     """
     splits = split_folders(root)
-    if options.images is not None and (not splits or _exists_outside_splits(root, options.images)):
+    given = options.images
+    if given is not None and (not splits or given.is_absolute() or (root / given).is_dir() or given.is_dir()):
         return (_named(root, "train", root, options),), frozenset()
     if splits:
         return tuple(_named(root, split, base, options) for split, base in splits.items()), frozenset(splits)
@@ -152,10 +145,6 @@ def split_folders(root: Path) -> dict[str, Path]:
     if found and "train" not in found and any((root / name).is_dir() for name in IMAGE_FOLDERS):
         found["train"] = root  # images/ and masks/ for training, with test/ or val/ beside them
     return {split: found[split] for split in SPLITS if split in found}
-
-
-def _exists_outside_splits(root: Path, folder: Path) -> bool:
-    return folder.is_absolute() or (root / folder).is_dir() or folder.is_dir()
 
 
 def _named(root: Path, split: str, base: Path, options: DataOptions) -> SplitFolders:

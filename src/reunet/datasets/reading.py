@@ -94,9 +94,13 @@ class CaseReader:
         self._known[place] = replace(reading, arrays=stored)
         return reading
 
-    def each(self, cases: Sequence[Case], do: Callable[[Case, Reading], T]) -> list[T]:
-        """`do` with every case and what reading it gave, in parallel; in the order of the cases."""
-        self._progress.start("reading images and masks", len(cases))
+    def each(
+        self, cases: Sequence[Case], do: Callable[[Case, Reading], T], what: str = "reading images and masks"
+    ) -> list[T]:
+        """`do` with every case and what reading it gave, in parallel; in the order of the cases. The progress
+        says `what` that is.
+        """
+        self._progress.start(what, len(cases))
         with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
             futures = [pool.submit(lambda case: do(case, self(case)), case) for case in cases]
             for _ in as_completed(futures):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reunet.contracts.labels import class_color
+from reunet.datasets.tables import understood
 from reunet.errors import DataError
 
 MOST_LAYERS = 7
@@ -88,7 +89,8 @@ def read_regions(entries: Any, classes: Sequence[dict[str, Any]], where: Path) -
     """
     known = {entry["id"]: i for i, entry in enumerate(classes)}
     known |= {entry["name"]: i for i, entry in enumerate(classes)}
-    try:
+    form = '[{"name": "whole", "classes": ["edema", "core"]}, ...] of classes that are listed'
+    with understood("the regions are", where, form):
         inside = [[known[one] for one in entry["classes"]] for entry in entries]
         shared = [sum(i in some for some in inside) for i in range(len(classes))]
         return [
@@ -101,10 +103,3 @@ def read_regions(entries: Any, classes: Sequence[dict[str, Any]], where: Path) -
             }
             for number, (entry, some) in enumerate(zip(entries, inside, strict=True))
         ]
-    except (TypeError, KeyError, ValueError, AttributeError) as cause:
-        raise DataError(
-            "the regions are not understood",
-            where=where,
-            expected='[{"name": "whole", "classes": ["edema", "core"]}, ...] of classes that are listed',
-            received=f"{type(cause).__name__}: {str(cause)[:100]}",
-        ) from cause

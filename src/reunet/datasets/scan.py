@@ -137,9 +137,7 @@ def scan_dataset(
 def _classes_of_masks(scan: Scan, options: DataOptions) -> LabelMap | None:
     """The class list of a dataset with masks; None without any, or where it cannot be told."""
     known = [case for case in scan.cases if case.split != "test"] or scan.cases
-    if not any(case.files.mask for case in known):
-        return None
-    return _class_list(scan, options, known)
+    return _class_list(scan, options, known) if any(case.files.mask for case in known) else None
 
 
 def _class_list(scan: Scan, options: DataOptions, cases: Sequence[Case]) -> LabelMap | None:

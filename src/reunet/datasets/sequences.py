@@ -12,6 +12,7 @@ from pathlib import Path
 from reunet.contracts.findings import Findings, some_of
 from reunet.datasets.cases import Axis, Case, FrameSequence
 from reunet.datasets.folders import SplitFolders, image_files, stem_of
+from reunet.datasets.tables import understood
 from reunet.errors import DataError, UsageError
 from reunet.storage import read_json
 
@@ -89,7 +90,8 @@ def read_places(root: Path, problems: Findings) -> dict[tuple[str, str], FrameSe
     if not path.is_file():
         return places
     twice: list[str] = []
-    try:
+    form = '[{"split": "train", "sequence": "a", "axis": "T" or "Z", "frames": ["stem", ...]}]'
+    with understood(f"{FILE} is", path, form):
         for entry in read_json(path, DataError):
             axis = str(entry.get("axis", "T"))
             if axis not in ("T", "Z"):
@@ -99,13 +101,6 @@ def read_places(root: Path, problems: Findings) -> dict[tuple[str, str], FrameSe
                 if key in places:
                     twice.append(f"{key[0]}: {key[1]}")
                 places[key] = FrameSequence(str(entry["sequence"]), "Z" if axis == "Z" else "T")
-    except (TypeError, KeyError, AttributeError) as cause:
-        raise DataError(
-            f"{FILE} is not understood",
-            where=path,
-            expected='[{"split": "train", "sequence": "a", "axis": "T" or "Z", "frames": ["stem", ...]}]',
-            received=f"{type(cause).__name__}: {cause}",
-        ) from cause
     if twice:
         message, fix = "a frame is listed twice", "list every frame once"
         problems.error("frame-twice", path, message, "every frame once", some_of(twice), fix)

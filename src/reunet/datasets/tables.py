@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import difflib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,16 @@ def described(root: Path) -> dict[str, Any]:
     """What the dataset says of itself in dataset.json; nothing without it. Raises DataError."""
     data = read_json(root / DESCRIPTION, DataError) if (root / DESCRIPTION).is_file() else {}
     return data if isinstance(data, dict) else {}
+
+
+@contextmanager
+def understood(what: str, where: object, form: str) -> Iterator[None]:
+    """Tell what JSON should look like where it is read and has another form. Raises DataError."""
+    try:
+        yield
+    except (TypeError, KeyError, ValueError, AttributeError) as cause:
+        received = f"{type(cause).__name__}: {str(cause)[:100]}"
+        raise DataError(f"{what} not understood", where=where, expected=form, received=received) from cause
 
 
 def class_names(root: Path) -> list[str] | None:
@@ -68,8 +79,7 @@ def with_groups(
         ]
         for table in tables:
             columns = _read_column(table, column, seen) if table.is_file() else {}
-            for stem, value in columns.items():
-                groups.setdefault((entry.split, stem), value)
+            groups = {(entry.split, stem): value for stem, value in columns.items()} | groups
     if column not in seen:
         close = difflib.get_close_matches(column, sorted(seen), n=1)
         raise UsageError(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from reunet import __version__, machine
@@ -22,7 +22,7 @@ NEEDED_FOR_TRAINING = ("keras", "grain")
 def doctor(options: DoctorOptions) -> str:
     """Facts about this installation, or the cache of images, as text. Imports no training framework."""
     if options.cache or options.clear:
-        return "\n".join([*(_cleared() if options.clear else ()), *_cache()])
+        return "\n".join(_cache(clear=options.clear))
     sections = {
         "reunet": _installation(),
         "machine": _machine(),
@@ -83,7 +83,7 @@ def _engines() -> list[str]:
 def _backends() -> list[str]:
     facts = []
     for name in BACKENDS:
-        missing = [package for package in (name, *NEEDED_FOR_TRAINING) if not _is_installed(package)]
+        missing = [package for package in (name, *NEEDED_FOR_TRAINING) if not find_spec(package)]
         hint = f"missing {', '.join(missing)}: pip install 'reunet[{name}]'" if missing else "installed"
         facts.append(f"{name}: {hint}")
     chosen = os.environ.get("KERAS_BACKEND")
@@ -92,26 +92,18 @@ def _backends() -> list[str]:
     return facts
 
 
-def _is_installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
+def _cache(*, clear: bool) -> list[str]:
+    from reunet.datasets.cache import LIMIT, cache_folder, cached_cases, prune
 
-
-def _cache() -> list[str]:
-    from reunet.datasets.cache import LIMIT, cache_folder, cached_cases
-
+    removed = [f"removed: {prune(0, spare_seconds=0):,} bytes"] if clear else []
     found = list(cached_cases())
     size = sum(case.size for case in found)
     return [
+        *removed,
         f"folder: {_shown(cache_folder())}",
         f"cases: {len(found)}",
         f"size: {size:,} bytes, {size / 2**30:.2f} GiB; above {LIMIT / 2**30:.0f} GiB the oldest are removed",
     ]
-
-
-def _cleared() -> list[str]:
-    from reunet.datasets.cache import prune
-
-    return [f"removed: {prune(0, spare_seconds=0):,} bytes"]
 
 
 def _folders() -> list[str]:

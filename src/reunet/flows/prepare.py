@@ -12,7 +12,7 @@ from reunet.contracts.options.records import DataOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import Problem
 from reunet.datasets.case_arrays import CaseArrays, case_arrays
-from reunet.datasets.cases import Case, Dataset, raise_errors
+from reunet.datasets.cases import Dataset, raise_errors
 from reunet.datasets.problems import examine_dataset
 from reunet.datasets.splits import Splits, make_splits, split_cases
 from reunet.machine import cores
@@ -45,15 +45,12 @@ def prepare(data: Path | None, options: DataOptions, progress: Progress, *, seed
     dataset = scan.dataset()
     splits = make_splits(dataset, seed)
     chosen = {name: split_cases(dataset, splits, name) for name in ("train", "val")}
-    progress.start("loading the images", sum(map(len, chosen.values())))
-
-    def load(case: Case) -> CaseArrays:
-        arrays = case_arrays(case, scan.reader(case), dataset.labels)
-        progress.advance(1)
-        return arrays
-
-    with ThreadPoolExecutor(cores()) as pool:
-        train, val = (tuple(pool.map(load, chosen[name])) for name in ("train", "val"))
+    loaded = scan.reader.each(
+        [*chosen["train"], *chosen["val"]],
+        lambda case, reading: case_arrays(case, reading, dataset.labels),
+        "loading the images",
+    )
+    train, val = tuple(loaded[: len(chosen["train"])]), tuple(loaded[len(chosen["train"]) :])
     fingerprint = take_fingerprint(dataset, train, val)
     return Prepared(dataset, splits, train, val, fingerprint, tuple(problems))
 
@@ -61,7 +58,6 @@ def prepare(data: Path | None, options: DataOptions, progress: Progress, *, seed
 def as_planned(cases: Sequence[CaseArrays], plan: Plan) -> tuple[CaseArrays, ...]:
     """The cases as the network sees them: with pixels of the plan's spacing."""
     with ThreadPoolExecutor(cores()) as pool:
-        if plan.input.size is not None:
-            size = plan.input.size
+        if (size := plan.input.size) is not None:
             return tuple(pool.map(lambda case: at_size(case, size), cases))
         return tuple(pool.map(lambda case: at_spacing(case, plan.spacing), cases))

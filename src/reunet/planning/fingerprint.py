@@ -70,7 +70,7 @@ def take_fingerprint(dataset: Dataset, train: Sequence[CaseArrays], val: Sequenc
         median_size=tuple(map(int, np.median(sizes, axis=0))),
         min_size=tuple(map(int, sizes.min(0))),
         max_size=tuple(map(int, sizes.max(0))),
-        **_intensities([_with_channels(fact.samples, max(counts)) for fact in facts]),
+        **_intensities([np.broadcast_to(one.samples, (len(one.samples), max(counts))) for one in facts]),
         foreground=_foreground([fact.foreground for fact in facts]) if depth else None,
         class_fraction=_rounded(pixels / max(1, pixels.sum())),
         category_counts=tuple(seen[i] for i, _ in enumerate(categories.classes if categories else ())),
@@ -185,10 +185,6 @@ def _bias(centroids: np.ndarray) -> np.ndarray:
             error = seen.std(0, ddof=1) / np.sqrt(len(seen))
             largest = np.maximum(largest, np.abs(seen.mean(0) - 0.5) - 3 * error)
     return largest
-
-
-def _with_channels(samples: np.ndarray, channels: int) -> np.ndarray:
-    return np.broadcast_to(samples, (len(samples), channels)) if samples.shape[1] == 1 else samples
 
 
 def _rounded(values: np.ndarray) -> tuple[float, ...]:
