@@ -85,8 +85,8 @@ def test_a_folder_per_class(tmp_path: Path, splits: dict[str, int] | None) -> No
     assert dataset.kinds == {"categories"}
     assert dataset.given_splits == set(splits or ())
     for case in dataset.cases:
-        assert case.annotation.category is not None
-        assert dataset.labels.names[case.annotation.category] == case.id.split("/")[0]
+        assert case.category is not None
+        assert dataset.labels.names[case.category] == case.id.split("/")[0]
 
 
 def test_class_folders_or_pairs(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_class_folders_or_pairs(tmp_path: Path) -> None:
         open_dataset(tmp_path)
     entries = [{"id": i, "name": name} for i, name in enumerate(("cats", "dogs"))]
     (tmp_path / "dataset.json").write_text(json.dumps({"classes": entries}))
-    assert [case.annotation.category for case in open_dataset(tmp_path).cases] == [0, 0, 1, 1]
+    assert [case.category for case in open_dataset(tmp_path).cases] == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("truth", ["GT", "ST"])

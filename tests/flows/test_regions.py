@@ -139,7 +139,7 @@ def test_images_annotated_with_some_classes(tmp_path: Path) -> None:
     facts["annotated"] = {"train0": ["round", "long"], "train[0-1]": ["round"], "test*": ["long"]}
     (data / "dataset.json").write_text(json.dumps(facts))
     dataset = open_dataset(data)
-    assert {case.id: case.annotation.classes for case in dataset.cases} == {
+    assert {case.id: case.classes for case in dataset.cases} == {
         "train0": None, "train1": (0, 1), "train2": None, "train3": None, "test0": (0, 2), "test1": (0, 2),
     }  # fmt: skip
     assert dataset.labels.partial == ((0, 1), (0, 2))

@@ -109,7 +109,7 @@ def test_truth_is_read_as_it_was_written(tmp_path: Path) -> None:
         for box, number in zip(truth.boxes.corners, np.unique(ids)[1:], strict=True):
             y, x = np.nonzero(ids == number)
             assert box.tolist() == [y.min(), x.min(), y.max() + 1, x.max() + 1]
-    names = [dataset.categories.names[case.annotation.category] for case in dataset.split("train")]  # type: ignore[union-attr, index]
+    names = [dataset.categories.names[case.category] for case in dataset.split("train")]  # type: ignore[union-attr, index]
     assert names == ["light", "dark", "light", "dark"]
 
 

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import BACKGROUND_NAMES, LabelMap, default_classes
-from reunet.datasets.cases import Case, annotated
+from reunet.datasets.cases import Case
 from reunet.datasets.folders import SplitFolders, stem_of
 from reunet.datasets.tables import described
 from reunet.errors import DataError
@@ -133,10 +133,10 @@ def with_partial(
     if not found:
         return list(cases), labels
     changed = [
-        annotated(case, classes=next((c for p, c in found.items() if fnmatchcase(case.id, p)), None))
+        replace(case, classes=next((c for p, c in found.items() if fnmatchcase(case.id, p)), None))
         for case in cases
     ]
-    partial = sorted({case.annotation.classes for case in changed if case.annotation.classes is not None})
+    partial = sorted({case.classes for case in changed if case.classes is not None})
     return changed, LabelMap.model_validate(labels.model_dump() | {"partial": partial})
 
 

@@ -74,10 +74,10 @@ def load_case(case: Case, labels: LabelMap, *, axes: str | None = None, keep: bo
 
 def case_arrays(case: Case, reading: Reading, labels: LabelMap) -> CaseArrays:
     """The arrays of a case that was read; raises as `load_case` does."""
-    image, header, known = reading.image(case), reading.header, case.annotation
+    image, header = reading.image(case), reading.header
     encoded = encode_case(case, reading, labels)
     indices, ids = encoded.get("labels"), reading.arrays.get("ids", encoded.get("objects"))
-    beside = Truth(boxes=_boxes(case, labels, indices), category=known.category, classes=known.classes)
+    beside = Truth(boxes=_boxes(case, labels, indices), category=case.category, classes=case.classes)
     content = content_hash(case, reading.hashes)
     spacing = None if header is None else header.voxel
     return CaseArrays(case.id, image, indices, content, spacing, case.sequence, ids, beside)
@@ -85,13 +85,13 @@ def case_arrays(case: Case, reading: Reading, labels: LabelMap) -> CaseArrays:
 
 def _boxes(case: Case, labels: LabelMap, indices: Array | None) -> Boxes | None:
     """The boxes of a case: those that are told, or derived from its labels. Raises LabelError for volumes."""
-    if case.annotation.objects is not None:
-        return case.annotation.objects.boxes
-    if not case.annotation.boxed or indices is None:
+    if case.objects is not None:
+        return case.objects.boxes
+    if not case.boxed or indices is None:
         return None
     if len(indices.shape) != 2:
         raise LabelError("boxes are derived from masks of images, not of volumes", where=case.files.mask)
-    return boxes_from_masks(mapped(indices), [labels.names.index(name) for name in case.annotation.boxed])
+    return boxes_from_masks(mapped(indices), [labels.names.index(name) for name in case.boxed])
 
 
 def boxes_from_masks(labels: np.ndarray, classes: Sequence[int], minimum_area: int = 16) -> Boxes:
@@ -118,7 +118,7 @@ def encode_case(case: Case, reading: Reading, labels: LabelMap) -> Mapping[str, 
     Without a mask, labels are those of the objects: the one foreground class, or the classes of the shapes.
     What was made once is kept in the cache beside what was read. Raises LabelError.
     """
-    stored, told = reading.arrays, case.annotation.objects
+    stored, told = reading.arrays, case.objects
     is_shaped = told is not None and told.shaped and "ids" not in stored
     names = ["labels"] * ("mask" in stored or "ids" in stored or is_shaped) + ["objects"] * is_shaped
     if not names:
@@ -131,7 +131,7 @@ def _encode(case: Case, reading: Reading, labels: LabelMap) -> dict[str, np.ndar
     arrays = {name: mapped(array) for name, array in reading.arrays.items()}
     background = next((i for i in range(len(labels.classes)) if i not in labels.foreground), 0)
     found: dict[str, np.ndarray] = {}
-    told = None if case.annotation.objects is None or "ids" in arrays else case.annotation.objects.objects()
+    told = None if case.objects is None or "ids" in arrays else case.objects.objects()
     if "ids" in arrays:
         foreground = labels.foreground[0]
         found["labels"] = np.where(arrays["ids"] > 0, foreground, background).astype(np.uint8)

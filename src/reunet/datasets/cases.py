@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.results import Problem
@@ -59,21 +59,6 @@ class FrameSequence:
 
 
 @dataclass(frozen=True)
-class Annotation:
-    """What is known of a case beside its own files.
-
-    objects: as a file of many images tells them. boxed: classes of its mask whose connected components are to
-    be boxes. category: index of the class of the image. classes: indices of those it is annotated with; None
-    for all.
-    """
-
-    objects: AnnotatedImage | None = None
-    boxed: tuple[str, ...] = ()
-    category: int | None = None
-    classes: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True)
 class Case:
     """One image with all that annotates it.
 
@@ -83,6 +68,9 @@ class Case:
     page: page of its files, which are stacks, or None for files with one image or one volume.
     group: cases of one group (a patient, an experiment) stay together when cases are held out.
     sequence: that it is a frame of.
+    objects: as a file of many images tells them. boxed: classes of its mask whose connected components are to
+    be boxes. category: index of the class of the image. classes: indices of those it is annotated with; None
+    for all.
     """
 
     id: str
@@ -91,7 +79,10 @@ class Case:
     page: int | None = None
     group: str | None = None
     sequence: FrameSequence | None = None
-    annotation: Annotation = Annotation()
+    objects: AnnotatedImage | None = None
+    boxed: tuple[str, ...] = ()
+    category: int | None = None
+    classes: tuple[int, ...] | None = None
 
     @property
     def image(self) -> Path:
@@ -101,21 +92,15 @@ class Case:
     @property
     def kinds(self) -> frozenset[str]:
         """What it is annotated with: `instances`, `boxes`, `masks`, `categories`."""
-        files, objects = self.files, self.annotation.objects
+        files, objects = self.files, self.objects
+        has_shapes = objects is not None and objects.shaped
         told = {
-            "instances": files.instances is not None
-            or files.object_masks is not None
-            or (objects is not None and objects.shaped),
-            "boxes": objects is not None or (files.mask is not None and bool(self.annotation.boxed)),
+            "instances": has_shapes or files.instances is not None or files.object_masks is not None,
+            "boxes": objects is not None or (files.mask is not None and bool(self.boxed)),
             "masks": files.mask is not None,
-            "categories": self.annotation.category is not None,
+            "categories": self.category is not None,
         }
         return frozenset(kind for kind, is_told in told.items() if is_told)
-
-
-def annotated(case: Case, **known: Any) -> Case:
-    """The case with more that is known of it: fields of `Annotation`."""
-    return replace(case, annotation=replace(case.annotation, **known))
 
 
 @dataclass(frozen=True)

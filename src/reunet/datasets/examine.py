@@ -49,7 +49,7 @@ class Examined(Findings):
 
     def _encoded(self, reading: Reading) -> np.ndarray | None:
         """Class indices; None where none are told, or where values are no classes."""
-        mask, header, objects = self.case.files.mask, self.header, self.case.annotation.objects
+        mask, header, objects = self.case.files.mask, self.header, self.case.objects
         if self._labels is None or (mask is None and header is None):
             return None
         if objects is not None and header is not None and objects.size != header.size:
@@ -68,7 +68,7 @@ class Examined(Findings):
         return None if encoded is None else mapped(encoded)
 
     def _objects(self, reading: Reading) -> None:
-        fov, objects = self.case.files.fov, self.case.annotation.objects
+        fov, objects = self.case.files.fov, self.case.objects
         if fov is not None and "fov" in reading.arrays and not mapped(reading.arrays["fov"]).any():
             self.error("fov-empty", fov, "the field of view is empty", "pixels other than 0", "only 0")
         if "objects" in reading.ids:
@@ -77,7 +77,7 @@ class Examined(Findings):
             self.n_objects = len(objects.boxes)
 
     def _classes(self, encoded: np.ndarray | None) -> None:
-        mask, objects, told = self.case.files.mask, self.case.annotation.objects, self.case.annotation.classes
+        mask, objects, told = self.case.files.mask, self.case.objects, self.case.classes
         if encoded is None:
             if mask is None and objects is not None:
                 self.class_counts = np.bincount(objects.boxes.classes, minlength=256)

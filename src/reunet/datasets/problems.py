@@ -106,8 +106,8 @@ class _Comparison(Findings):
             split = one.case.split
             if one.class_counts is not None:
                 pixels[split] = pixels.get(split, 0) + one.class_counts
-            if one.case.annotation.category is not None:
-                category = np.bincount([one.case.annotation.category], minlength=256)
+            if one.case.category is not None:
+                category = np.bincount([one.case.category], minlength=256)
                 images[split] = images.get(split, 0) + category
         for labels, totals in ((self._scan.labels, pixels), (self._scan.categories, images)):
             for split, counts in totals.items():

@@ -294,10 +294,10 @@ def content_hash(case: Case, hashes: Mapping[Path, str] | None = None) -> str:
     parts += [known[path] for path in (files.instances, files.markers) if path is not None]
     if files.object_masks is not None:
         parts += [f"{len(files.object_masks)} objects", *(known[path] for path in files.object_masks)]
-    if case.annotation.objects is not None:
-        parts.append(case.annotation.objects.content())
-    if case.annotation.category is not None:
-        parts.append(f"category {case.annotation.category}")
+    if case.objects is not None:
+        parts.append(case.objects.content())
+    if case.category is not None:
+        parts.append(f"category {case.category}")
     parts += [known[path] for path in (*files.channels, *files.layers)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -20,7 +20,7 @@ from reunet.datasets.annotated import (
     with_partial,
     with_tracks,
 )
-from reunet.datasets.cases import SPLITS, Case, Dataset, annotated, raise_errors
+from reunet.datasets.cases import SPLITS, Case, Dataset, raise_errors
 from reunet.datasets.classes import class_list, read_classes
 from reunet.datasets.folders import Located, Parts, SplitFolders
 from reunet.datasets.object_cases import object_folders, tracked_frames
@@ -122,7 +122,7 @@ def scan_dataset(
     objects = _read_objects(scan, names, is_known=labels is not None)
     known = categories.names if categories else names if scan.labels is None and objects is None else None
     if (told := read_categories(scan.folders, scan.problems, known)) is not None:
-        scan.cases = [annotated(case, category=told.of(case)) for case in scan.cases]
+        scan.cases = [replace(case, category=told.of(case)) for case in scan.cases]
         scan.categories = categories or category_classes(told.classes)
     if scan.labels is None and not any(case.files.mask for case in scan.cases):
         _classes_without_masks(scan, options, objects, names)
@@ -161,7 +161,7 @@ def _read_objects(scan: Scan, names: Sequence[str] | None, *, is_known: bool) ->
     classes = scan.labels.names if scan.labels is not None and not nameless else names
     objects = read_objects(scan.folders, scan.cases, scan.problems, classes, background=nameless)
     if objects is not None:
-        scan.cases = [annotated(case, objects=objects.of(case)) for case in scan.cases]
+        scan.cases = [replace(case, objects=objects.of(case)) for case in scan.cases]
     if nameless and objects is not None and scan.labels is not None:
         if len(objects.classes) == len(scan.labels.classes) == 2:
             first, second = scan.labels.classes
@@ -200,7 +200,7 @@ def _derive_boxes(scan: Scan, listed: str) -> None:
 
     Raises UsageError for unknown classes, and where boxes are told or there are no masks.
     """
-    if any(case.annotation.objects for case in scan.cases) or not any(case.files.mask for case in scan.cases):
+    if any(case.objects for case in scan.cases) or not any(case.files.mask for case in scan.cases):
         raise UsageError(
             "boxes are derived where a dataset has masks and no boxes of its own",
             where="--boxes-from-masks",
@@ -221,7 +221,7 @@ def _derive_boxes(scan: Scan, listed: str) -> None:
     entries = scan.labels.classes
     chosen = tuple(one.model_copy(update={"foreground": one.name in wanted}) for one in entries)
     scan.labels = scan.labels.model_copy(update={"classes": chosen})
-    scan.cases = [annotated(case, boxed=wanted) for case in scan.cases]
+    scan.cases = [replace(case, boxed=wanted) for case in scan.cases]
 
 
 def _leave_out(scan: Scan) -> None:
