@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from reunet.contracts.results import Problem
 from reunet.errors import ReunetError
@@ -41,12 +40,9 @@ class Findings(list[Problem]):
 
     def caught(self, code: str, file: Path | str, cause: ReunetError) -> None:
         """Add an error that reading the file raised."""
-        self.error(code, file, cause.what, _text(cause.expected), _text(cause.received), cause.fix or "")
+        details = (cause.expected, cause.received, cause.fix)
+        self.error(code, file, cause.what, *("" if one is None else str(one) for one in details))
 
     def name(self, file: Path | str) -> str:
         """How a file is told."""
         return file if isinstance(file, str) else relative(file, self.root, self._page)
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)

@@ -118,10 +118,12 @@ def scan_dataset(
     if options.group is not None:
         scan.cases = with_groups(scan.cases, options.group, scan.folders, scan.problems)
     names = list(read_classes(options.classes).names) if options.classes else class_names(scan.root)
-    scan.labels = labels or _classes_of_masks(scan, options)
+    known = [case for case in scan.cases if case.split != "test"] or scan.cases
+    has_masks = any(case.files.mask for case in known)
+    scan.labels = labels or (_class_list(scan, options, known) if has_masks else None)
     objects = _read_objects(scan, names, is_known=labels is not None)
-    known = categories.names if categories else names if scan.labels is None and objects is None else None
-    if (told := read_categories(scan.folders, scan.problems, known)) is not None:
+    given = categories.names if categories else names if scan.labels is None and objects is None else None
+    if (told := read_categories(scan.folders, scan.problems, given)) is not None:
         scan.cases = [replace(case, category=told.of(case)) for case in scan.cases]
         scan.categories = categories or category_classes(told.classes)
     if scan.labels is None and not any(case.files.mask for case in scan.cases):
@@ -134,13 +136,8 @@ def scan_dataset(
     return scan
 
 
-def _classes_of_masks(scan: Scan, options: DataOptions) -> LabelMap | None:
-    """The class list of a dataset with masks; None without any, or where it cannot be told."""
-    known = [case for case in scan.cases if case.split != "test"] or scan.cases
-    return _class_list(scan, options, known) if any(case.files.mask for case in known) else None
-
-
 def _class_list(scan: Scan, options: DataOptions, cases: Sequence[Case]) -> LabelMap | None:
+    """The class list of the masks, or of objects of several classes; None where it cannot be told."""
     wrong = any(problem.severity == "error" for problem in scan.problems)
     try:
         return class_list(scan.root, options, cases, scan.reader)

@@ -44,17 +44,14 @@ def make_splits(dataset: Dataset, seed: int = 0) -> Splits:
     notes = shared_notes(dataset.cases)
     if not train:
         raise DataError("the dataset has no training case", where=dataset.root, expected="images in train/")
+    ids = tuple(case.id for case in train)
     if val:
-        ids = tuple(case.id for case in val)
-        return Splits(train=tuple(c.id for c in train), val=ids, test=test, source="given", notes=notes)
+        of_val = tuple(case.id for case in val)
+        return Splits(train=ids, val=of_val, test=test, source="given", notes=notes)
     held, note = _hold_out(train, seed, dataset)
-    return Splits(
-        train=tuple(case.id for case in train if case.id not in held),
-        val=tuple(case.id for case in train if case.id in held),
-        test=test,
-        source="held out",
-        notes=(f"{len(held)} of {len(train)} training cases were held out for validation{note}", *notes),
-    )
+    kept, of_val = tuple(one for one in ids if one not in held), tuple(one for one in ids if one in held)
+    notes = (f"{len(held)} of {len(ids)} training cases were held out for validation{note}", *notes)
+    return Splits(train=kept, val=of_val, test=test, source="held out", notes=notes)
 
 
 def split_cases(dataset: Dataset, splits: Splits, name: str) -> tuple[Case, ...]:
