@@ -15,8 +15,7 @@ from reunet.contracts.findings import Findings
 from reunet.io.annotations.polygons import Ring, fill_rings
 from reunet.io.annotations.rle import run_pixels
 
-MOST_CLASSES = 254
-"""As many as a class list may have."""
+_MOST_CLASSES = 254  # as many as a class list may have
 
 _ROUNDING = 1.0  # pixels by which boxes reach over the edge of an image without anybody being wrong
 
@@ -146,11 +145,18 @@ class Annotations:
         return cls(tuple(classes), tuple(replace(image, shaped=shaped) for image in images))
 
 
+def too_many(classes: Sequence[str], path: Path, problems: Findings) -> bool:
+    """Whether a file names more classes than a class list may have, which is an error."""
+    if len(classes) > _MOST_CLASSES:
+        problems.error("class-list", path, "too many classes", f"at most {_MOST_CLASSES}", str(len(classes)))
+    return len(classes) > _MOST_CLASSES
+
+
 class ImageBuilder:
     """Collects the objects of one image that the annotation file `path` tells."""
 
     def __init__(self, path: Path, file: str, size: tuple[int, int], problems: Findings) -> None:
-        self._path, self._file, self._size, self._problems = path, file, size, problems
+        self._path, self._file, self.size, self._problems = path, file, size, problems
         self._objects: list[tuple[tuple[float, ...], int, Shape | None, float | None]] = []
         self._unknown: list[tuple[tuple[float, ...], Shape | None]] = []
 
@@ -168,31 +174,28 @@ class ImageBuilder:
         the image is cut with a warning, one outside of it is an error: it belongs to another image or size.
         """
         y0, x0, y1, x1 = corners
-        height, width = self._size
+        height, width = self.size
         inside = (max(y0, 0.0), max(x0, 0.0), min(y1, float(height)), min(x1, float(width)))
         told = f"x {x0:g} to {x1:g}, y {y0:g} to {y1:g}"
-        image = f"{self._file}, {name}"
+        image, expected = f"{self._file}, {name}", f"x 0 to {width}, y 0 to {height}"
         if y1 == y0 or x1 == x0:
             message = f"{image}: the box has no area and is left out"
             self._problems.warning("box-empty", self._path, message, "", told, "draw it again, or delete it")
-            return
-        if y1 < y0 or x1 < x0:
+        elif y1 < y0 or x1 < x0:
             message = f"{image}: the box ends before it starts"
             self._problems.error("box-reversed", self._path, message, "a width and height above 0", told)
-            return
-        if inside[2] <= inside[0] or inside[3] <= inside[1]:
+        elif inside[2] <= inside[0] or inside[3] <= inside[1]:
+            message = f"{image}: the box is outside the image"
             fix = "see whether the image was resized or the boxes are those of another image"
-            message, expected = f"{image}: the box is outside the image", f"x 0 to {width}, y 0 to {height}"
             self._problems.error("box-outside", self._path, message, expected, told, fix)
-            return
-        if max(abs(a - b) for a, b in zip(inside, corners, strict=True)) > _ROUNDING:
-            message = f"{image}: the box reaches out of the image and is cut"
-            expected = f"x 0 to {width}, y 0 to {height}"
-            self._problems.warning("box-cut", self._path, message, expected, told)
-        if category is None:
-            self._unknown.append((inside, shape))
         else:
-            self._objects.append((inside, category, shape, score))
+            if max(abs(a - b) for a, b in zip(inside, corners, strict=True)) > _ROUNDING:
+                message = f"{image}: the box reaches out of the image and is cut"
+                self._problems.warning("box-cut", self._path, message, expected, told)
+            if category is None:
+                self._unknown.append((inside, shape))
+            else:
+                self._objects.append((inside, category, shape, score))
 
     def build(self) -> AnnotatedImage:
         """The image with all its objects; scores only where every object has one."""
@@ -204,4 +207,4 @@ class ImageBuilder:
         )
         unknown = np.array([one[0] for one in self._unknown], np.float32).reshape(-1, 4)
         areas = tuple(one[1] for one in self._unknown)
-        return AnnotatedImage(self._file, self._size, boxes, shapes, unknown, areas)
+        return AnnotatedImage(self._file, self.size, boxes, shapes, unknown, areas)

@@ -7,7 +7,7 @@ are taken by the even-odd rule (see `polygons`). A crowd (`iscrowd`) is an area 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -15,14 +15,14 @@ import numpy as np
 
 from reunet.contracts.findings import Findings
 from reunet.errors import DataError, LabelError
-from reunet.io.annotations.annotated_image import MOST_CLASSES, Annotations, ImageBuilder, Shape
+from reunet.io.annotations.annotated_image import Annotations, ImageBuilder, Shape, too_many
 from reunet.io.annotations.files import is_below, match_files
 from reunet.io.annotations.rle import check_runs, decompress_runs
 from reunet.io.header import MAX_PIXELS
 from reunet.storage import read_json
 
 _FARTHEST = 1e7  # pixels: no polygon of an image reaches as far
-_Builders = dict[int, tuple[ImageBuilder, tuple[int, int]] | None]  # None: an image that cannot be used
+_Builders = dict[int, ImageBuilder | None]  # None: an image that cannot be used
 
 
 def read_coco(
@@ -54,73 +54,70 @@ class _Reader:
         self._refused: Counter[str] = Counter()
 
     def read(self, data: Any, folder: Path | None, classes: Sequence[str] | None) -> Annotations:
-        tables = {name: self._table(data, name) for name in ("images", "categories", "annotations")}
-        names, index = self._categories(tables["categories"], classes)
-        builders = self._images(tables["images"])
-        seen: set[Any] = set()
-        if len(names) > MOST_CLASSES:
-            self._wrong("class-list", "categories", "too many", f"at most {MOST_CLASSES}", len(names))
+        builders = self._images(data)
+        names, index = self._categories(data, classes)
+        if too_many(names, self._path, self._problems):
             return Annotations(names, ())
-        for position, entry in enumerate(tables["annotations"]):
+        seen: set[int] = set()
+        for name, entry in self._entries(data, "annotations", "annotation"):
             number = entry.get("id")
-            name = f"annotation {number}" if _is_id(number) else f"annotation number {position + 1}"
-            if number is not None and not _is_id(number):
+            if _is_id(number):
+                if number in seen:
+                    self._problems.warning("doubled-id", self._path, f"{name}: the id is used more than once")
+                seen.add(number)
+            elif number is not None:
                 self._wrong("wrong-type", name, "its id is no whole number", "a whole number", number)
-            elif number is not None and number in seen:
-                self._problems.warning("doubled-id", self._path, f"{name}: the id is used more than once")
-            seen.add(number if _is_id(number) else None)
             self._annotation(name, entry, builders, index)
         for category, count in self._refused.items():
             message = f"{count} annotations are of a category that is not in the class list"
             expected = ", ".join(names)
             self._problems.error("unknown-class", self._path, message, expected, category)
-        images = tuple(one[0].build() for one in builders.values() if one is not None)
+        images = tuple(builder.build() for builder in builders.values() if builder is not None)
         if folder is not None:
             match_files(self._path, folder, [image.file for image in images], self._problems)
         return Annotations.of(names, images)
 
-    def _table(self, data: Any, name: str) -> list[dict[str, Any]]:
-        table = data.get(name) if isinstance(data, dict) else None
-        if not isinstance(table, list):
-            message = f"the file is no COCO JSON: it has no list {name!r}"
+    def _entries(self, data: Any, table: str, what: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The objects in a list of the file, each after its name in messages, such as "image 7"."""
+        entries = data.get(table) if isinstance(data, dict) else None
+        if not isinstance(entries, list):
+            message = f"the file is no COCO JSON: it has no list {table!r}"
             self._problems.error("not-coco", self._path, message, "images, annotations, categories")
-            return []
-        for position, entry in enumerate(table):
+            return
+        for position, entry in enumerate(entries):
             if not isinstance(entry, dict):
-                self._wrong("wrong-type", f"{name} number {position + 1}", "not an object", "{...}", entry)
-        return [entry for entry in table if isinstance(entry, dict)]
+                self._wrong("wrong-type", f"{what} number {position + 1}", "not an object", "{...}", entry)
+                continue
+            number = entry.get("id")
+            yield f"{what} {number}" if _is_id(number) else f"{what} number {position + 1}", entry
 
     def _categories(
-        self, table: list[dict[str, Any]], classes: Sequence[str] | None
+        self, data: Any, classes: Sequence[str] | None
     ) -> tuple[tuple[str, ...], dict[int, int | str]]:
         """Class names, and the class index of each category id, its name where that is not in the list."""
         listed: dict[int, str] = {}
-        for entry in table:
-            number, name = entry.get("id"), entry.get("name")
-            if not _is_id(number) or not isinstance(name, str) or not name:
-                self._wrong("wrong-type", "a category", "it needs an id and a name", "id, name", entry)
-            elif number in listed or name in listed.values():
-                self._wrong(
-                    "doubled-id", f"category {number} {name}", "its id or name is used before", "", ""
-                )
+        for name, entry in self._entries(data, "categories", "category"):
+            number, told = entry.get("id"), entry.get("name")
+            if not _is_id(number) or not isinstance(told, str) or not told:
+                self._wrong("wrong-type", name, "it needs an id and a name", "id, name", entry)
+            elif number in listed or told in listed.values():
+                self._wrong("doubled-id", f"{name} {told}", "its id or name is used before")
             else:
-                listed[number] = name
+                listed[number] = told
         names = tuple(classes) if classes is not None else tuple(listed[i] for i in sorted(listed))
         known = {name: i for i, name in enumerate(names)}
         return names, {number: known.get(name, name) for number, name in listed.items()}
 
-    def _images(self, table: list[dict[str, Any]]) -> _Builders:
+    def _images(self, data: Any) -> _Builders:
         found: _Builders = {}
         files: set[str] = set()
-        for position, entry in enumerate(table):
-            number, file = entry.get("id"), entry.get("file_name")
-            name = f"image {number}" if _is_id(number) else f"image number {position + 1}"
-            size = _size(entry)
+        for name, entry in self._entries(data, "images", "image"):
+            number, file, size = entry.get("id"), entry.get("file_name"), _size(entry)
             if not _is_id(number):
                 self._wrong("wrong-type", name, "its id is no whole number", "a whole number", number)
                 continue
             if number in found:
-                self._wrong("doubled-id", name, "the id is used more than once", "", "")
+                self._wrong("doubled-id", name, "the id is used more than once")
                 continue
             found[number] = None
             if not isinstance(file, str) or not is_below(file):
@@ -134,34 +131,27 @@ class _Reader:
                 self._wrong("image-size", name, "its height and width cannot be used", expected, received)
             else:
                 files.add(file)
-                found[number] = (ImageBuilder(self._path, file, size, self._problems), size)
+                found[number] = ImageBuilder(self._path, file, size, self._problems)
         return found
 
     def _annotation(
-        self,
-        name: str,
-        entry: dict[str, Any],
-        builders: _Builders,
-        index: dict[int, int | str],
+        self, name: str, entry: dict[str, Any], builders: _Builders, index: dict[int, int | str]
     ) -> None:
         image, category, crowd = entry.get("image_id"), entry.get("category_id"), entry.get("iscrowd", 0)
         if not _is_id(image) or image not in builders:
             self._wrong("unknown-image", name, "it belongs to no image of the file", "", image)
-            return
-        if not _is_id(category) or category not in index:
+        elif not _is_id(category) or category not in index:
             self._wrong("unknown-class", name, "its category_id is no category of the file", "", category)
-            return
-        if crowd not in (0, 1):
+        elif crowd not in (0, 1):
             self._wrong("wrong-type", name, "iscrowd is neither 0 nor 1", "0 or 1", crowd)
-            return
-        one, label = builders[image], index[category]
-        if isinstance(label, str):
-            self._refused[label] += 1
-        if one is None or isinstance(label, str):  # what is wrong with the image or category is said once
-            return
-        builder, size = one
+        elif isinstance(label := index[category], str):
+            self._refused[label] += 1  # said once
+        elif (builder := builders[image]) is not None:
+            self._add(name, entry, builder, None if crowd else label)
+
+    def _add(self, name: str, entry: dict[str, Any], builder: ImageBuilder, category: int | None) -> None:
         try:
-            shape = self._shape(name, entry.get("segmentation"), size)
+            shape = self._shape(name, entry.get("segmentation"), builder.size)
             corners = _corners(entry.get("bbox"))
             score = _score(entry.get("score"))
         except LabelError as cause:
@@ -172,12 +162,12 @@ class _Reader:
             message = f"{name}: its segmentation has no area and is left out"
             self._problems.warning("shape-empty", self._path, message)
             shape = None
-        if shape is not None and (corners is None or _area(corners) == 0):
-            corners = shape.bounds(size[0])
+        if shape is not None and (corners is None or corners[0] == corners[2] or corners[1] == corners[3]):
+            corners = shape.bounds(builder.size[0])
         if corners is not None:
-            builder.add(name, corners, None if crowd else label, shape, score)
+            builder.add(name, corners, category, shape, score)
         elif not entry.get("segmentation"):
-            self._wrong("annotation", name, "it has neither a box nor a segmentation", "bbox", "")
+            self._wrong("annotation", name, "it has neither a box nor a segmentation", "bbox")
 
     def _shape(self, name: str, told: Any, size: tuple[int, int]) -> Shape | None:
         """The pixels of an object, None where not told. Raises LabelError."""
@@ -197,7 +187,7 @@ class _Reader:
         usable = tuple(ring for ring in rings if len(ring) >= 3)
         return Shape(usable) if usable else None
 
-    def _wrong(self, code: str, name: str, message: str, expected: str, received: Any) -> None:
+    def _wrong(self, code: str, name: str, message: str, expected: str = "", received: Any = "") -> None:
         text = "" if isinstance(received, str) and not received else str(received)[:80]
         self._problems.error(code, self._path, f"{name}: {message}", expected, text)
 
@@ -233,10 +223,6 @@ def _corners(box: Any) -> tuple[float, float, float, float] | None:
         raise LabelError("the box has not four numbers", expected="x, y, width, height", received=box)
     x, y, width, height = numbers
     return y, x, y + height, x + width
-
-
-def _area(corners: tuple[float, float, float, float]) -> float:
-    return (corners[2] - corners[0]) * (corners[3] - corners[1])
 
 
 def _score(value: Any) -> float | None:

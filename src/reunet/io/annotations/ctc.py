@@ -64,33 +64,26 @@ def find_sequences(root: Path, problems: Findings) -> tuple[CtcSequence, ...]:
             continue
         if len(frames) != max(frames) + 1 - min(frames):
             missing = sorted(set(range(min(frames), max(frames))) - set(frames))
-            problems.error(
-                "frame-missing", folder, "frames are missing", "", ", ".join(map(str, missing[:20]))
-            )
+            received = ", ".join(map(str, missing[:20]))
+            problems.error("frame-missing", folder, "frames are missing", "", received)
         truths = [root / f"{folder.name}_{kind}" for kind in ("GT", "ST")]
         gold, silver = (_numbered(truth / "SEG", r"man_seg([0-9]{3,})\.tif") for truth in truths)
         segmented = silver | gold
-        slices = {}
-        for path in sorted((truths[0] / "SEG").glob("man_seg_*.tif")):
-            if match := re.fullmatch(r"man_seg_([0-9]+)_([0-9]+)\.tif", path.name):
-                slices[int(match[1]), int(match[2])] = path
-        tracked = _first(_numbered(truth / "TRA", r"man_track([0-9]{3,})\.tif") for truth in truths)
-        lineage = next(
-            (path for truth in truths if (path := truth / "TRA" / "man_track.txt").is_file()), None
-        )
+        named = [
+            (re.fullmatch(r"man_seg_([0-9]+)_([0-9]+)\.tif", path.name), path)
+            for path in sorted((truths[0] / "SEG").glob("man_seg_*.tif"))
+        ]
+        slices = {(int(match[1]), int(match[2])): path for match, path in named if match is not None}
+        marked = (_numbered(truth / "TRA", r"man_track([0-9]{3,})\.tif") for truth in truths)
+        tracked = next(filter(None, marked), {})
+        lineages = (truth / "TRA" / "man_track.txt" for truth in truths)
+        lineage = next(filter(Path.is_file, lineages), None)
         tracks = read_tracks(lineage, problems) if lineage is not None else ()
-        for number, path in [
-            *segmented.items(),
-            *tracked.items(),
-            *((t, path) for (t, _), path in slices.items()),
-        ]:
+        told = [*segmented.items(), *tracked.items(), *((t, path) for (t, _), path in slices.items())]
+        for number, path in told:
             if number not in frames:
-                problems.error(
-                    "frame-missing",
-                    path,
-                    "there is no image of this frame",
-                    f"{folder.name}/t{number:03d}.tif",
-                )
+                message, expected = "there is no image of this frame", f"{folder.name}/t{number:03d}.tif"
+                problems.error("frame-missing", path, message, expected)
         found.append(CtcSequence(folder.name, frames, segmented, slices, tracked, tracks, lineage))
     return tuple(found)
 
@@ -123,14 +116,13 @@ def read_tracks(path: Path, problems: Findings) -> tuple[Track, ...]:
         tracks[track.id] = track
     for track in tracks.values():
         parent = tracks.get(track.parent)
-        if track.parent and (parent is None or parent.end >= track.begin):
-            message = f"track {track.id}: its parent {track.parent} " + (
-                "does not exist" if parent is None else "lives on when it begins"
-            )
-            end = "" if parent is None else f"the parent to end before frame {track.begin}"
-            problems.error(
-                "track-parent", path, message, end, "" if parent is None else f"frame {parent.end}"
-            )
+        if track.parent and parent is None:
+            message = f"track {track.id}: its parent {track.parent} does not exist"
+            problems.error("track-parent", path, message)
+        elif parent is not None and parent.end >= track.begin:
+            message = f"track {track.id}: its parent {track.parent} lives on when it begins"
+            expected = f"the parent to end before frame {track.begin}"
+            problems.error("track-parent", path, message, expected, f"frame {parent.end}")
     return tuple(tracks.values())
 
 
@@ -174,13 +166,11 @@ def check_tracks(
                 problems.warning("track-gap", path, message, "an object in every frame", "", fix)
         else:
             expected, received = (
-                "no such track" if ends is None else f"frames {ends[0]} to {ends[1]}"
-                for ends in (told.get(one), span)
+                none if ends is None else f"frames {ends[0]} to {ends[1]}"
+                for ends, none in ((told.get(one), "no such track"), (span, "nowhere"))
             )
             message = f"track {one} is not where the lineage says"
-            problems.error(
-                "track-frames", path, message, expected, received.replace("no such track", "nowhere")
-            )
+            problems.error("track-frames", path, message, expected, received)
 
 
 def write_result(folder: Path, masks: Iterable[np.ndarray], tracks: Iterable[Track], digits: int = 3) -> None:
@@ -208,7 +198,3 @@ def _numbered(folder: Path, pattern: str) -> dict[int, Path]:
     entries = sorted(folder.iterdir()) if folder.is_dir() else []
     matches = [(re.fullmatch(pattern, path.name), path) for path in entries]
     return {int(match[1]): path for match, path in matches if match is not None}
-
-
-def _first(found: Iterable[dict[int, Path]]) -> dict[int, Path]:
-    return next((files for files in found if files), {})

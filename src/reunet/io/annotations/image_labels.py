@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reunet.contracts.findings import Findings
-from reunet.io.annotations.annotated_image import MOST_CLASSES
+from reunet.io.annotations.annotated_image import too_many
 from reunet.io.annotations.files import is_below, match_files
 from reunet.io.images import image_suffix
 
@@ -85,8 +85,7 @@ def class_folders(folder: Path, problems: Findings, classes: Sequence[str] | Non
 
 
 def _labelled(path: Path, names: tuple[str, ...], labels: dict[str, str], problems: Findings) -> ImageLabels:
-    if len(names) > MOST_CLASSES:
-        problems.error("class-list", path, "too many classes", f"at most {MOST_CLASSES}", str(len(names)))
+    too_many(names, path, problems)
     return ImageLabels(names, {file: names.index(label) for file, label in labels.items()})
 
 

@@ -29,11 +29,7 @@ def decompress_runs(text: str, size: tuple[int, int]) -> np.ndarray:
     try:
         return np.array(toUncompressedRLE([{"size": list(size), "counts": text}])[0]["counts"], np.int64)
     except ValueError as cause:
-        raise LabelError(
-            "the run lengths do not fill the image",
-            expected=f"{size[0]} x {size[1]} = {size[0] * size[1]} pixels",
-            received=repr(text[:40]),
-        ) from cause
+        raise _not_filling(size, repr(text[:40])) from cause
 
 
 def check_runs(runs: np.ndarray, size: tuple[int, int]) -> None:
@@ -41,11 +37,12 @@ def check_runs(runs: np.ndarray, size: tuple[int, int]) -> None:
     if runs.size and runs.min() < 0:
         raise LabelError("a run length is negative", received=int(runs.min()))
     if int(runs.sum()) != size[0] * size[1]:
-        raise LabelError(
-            "the run lengths do not fill the image",
-            expected=f"{size[0]} x {size[1]} = {size[0] * size[1]} pixels",
-            received=f"{int(runs.sum())} pixels",
-        )
+        raise _not_filling(size, f"{int(runs.sum())} pixels")
+
+
+def _not_filling(size: tuple[int, int], received: str) -> LabelError:
+    expected = f"{size[0]} x {size[1]} = {size[0] * size[1]} pixels"
+    return LabelError("the run lengths do not fill the image", expected=expected, received=received)
 
 
 def run_pixels(runs: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 from reunet.contracts.findings import Findings
 from reunet.errors import LabelError
-from reunet.io.annotations.annotated_image import MOST_CLASSES, AnnotatedImage, Annotations, ImageBuilder
+from reunet.io.annotations.annotated_image import AnnotatedImage, Annotations, ImageBuilder, too_many
 from reunet.io.header import MAX_PIXELS
 
 _MOST_BYTES = 64 << 20
@@ -32,18 +32,9 @@ def read_voc(
     """
     trees = {name: tree for name, path in paths.items() if (tree := _read(path, problems)) is not None}
     if classes is None:
-        names = {
-            name.strip()
-            for tree in trees.values()
-            for one in tree.iter("object")
-            if (name := one.findtext("name"))
-        }
-        classes = sorted(names - {""})
-    if len(classes) > MOST_CLASSES:
-        message = "the files name too many classes"
-        problems.error(
-            "class-list", next(iter(paths.values())), message, f"at most {MOST_CLASSES}", str(len(classes))
-        )
+        told = (one.findtext("name") or "" for tree in trees.values() for one in tree.iter("object"))
+        classes = sorted({name.strip() for name in told} - {""})
+    if trees and too_many(classes, next(iter(paths.values())), problems):
         return Annotations(tuple(classes), ())
     index = {name: i for i, name in enumerate(classes)}
     images = (_image(name, paths[name], tree, index, problems) for name, tree in trees.items())
