@@ -97,13 +97,12 @@ class Canvas:
         for x, y in points:
             self.reach(x, y)
 
-    def circle(self, x: float, y: float, radius: float, fill: str, sign: str = "") -> None:
+    def circle(self, x: float, y: float, radius: float, fill: str, sign: str) -> None:
         """A circle with a sign in it, such as a plus."""
         self.elements.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" class="f-{fill} l-ink" stroke-width="0.9"/>'
         )
-        if sign:
-            self.text(x, y + radius * 0.52, sign, size=radius * 1.5, anchor="middle")
+        self.text(x, y + radius * 0.52, sign, size=radius * 1.5, anchor="middle")
         self.reach(x - radius, y - radius)
         self.reach(x + radius, y + radius)
 

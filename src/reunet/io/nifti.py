@@ -61,10 +61,11 @@ def nifti_header(path: Path, file: BinaryIO) -> ImageHeader:
     from nibabel.orientations import aff2axcodes, inv_ornt_aff
 
     axes = "".join(aff2axcodes(affine)) + ("C" if channels > 1 else "")
-    turned = affine @ inv_ornt_aff(_to_array(affine), size)
+    turns = _to_array(affine)
+    turned = affine @ inv_ornt_aff(turns, size)
     spacing = tuple(float(side) for side in np.linalg.norm(turned[:3, :3], axis=0).round(6))
     return ImageHeader(
-        size=tuple(np.array(size)[_order(affine)].tolist()),
+        size=tuple(size[stored] for stored in np.argsort(turns[:, 0])),
         channels=channels,
         dtype=str(header.get_data_dtype()),
         axes=axes,
@@ -190,11 +191,6 @@ def _to_array(affine: np.ndarray) -> np.ndarray:
     from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
     return np.asarray(ornt_transform(io_orientation(affine), axcodes2ornt(ORIENTATION)))
-
-
-def _order(affine: np.ndarray) -> np.ndarray:
-    """For each axis of an array, which stored axis it is."""
-    return np.argsort(_to_array(affine)[:, 0])
 
 
 def _nibabel() -> Any:

@@ -117,13 +117,11 @@ def _header(path: Path, image: ImageFile, *, deep: bool) -> ImageHeader:
         raise ImageReadError(
             f"unsupported pixel format {image.mode}", where=path, fix="save it as grey or RGB"
         )
-    return ImageHeader(
+    return ImageHeader(  # without spacing: the resolution of these formats is meant for printing
         size=(height, width),
         channels=channels,
         dtype="uint16" if deep or image.mode.startswith("I") else "uint8",
-        pages=1,
         axes="YX" if channels == 1 else "YXC",
-        spacing=None,  # the resolution of these formats is meant for printing
         palette=palette,
         lossy=lossy,
     )

@@ -57,7 +57,9 @@ def video_frames(source: Path | BinaryIO, where: object) -> Iterator[np.ndarray]
     size: tuple[int, ...] | None = None
     with _opened(str(source) if isinstance(source, Path) else source, where) as (container, stream):
         for number, frame in enumerate(container.decode(stream), 1):
-            pixels = frame.to_ndarray(format="gray" if _is_grey(frame.format.name) else "rgb24")
+            pixels = frame.to_ndarray(
+                format="gray" if (frame.format.name or "").startswith("gray") else "rgb24"
+            )
             pixels = np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90))
             pixels = pixels[..., None] if pixels.ndim == 2 else pixels
             if size is not None and pixels.shape != size:
@@ -99,7 +101,3 @@ def _opened(source: str | BinaryIO, where: object) -> Iterator[tuple[Any, Any]]:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         yield container, stream
-
-
-def _is_grey(pixel_format: str | None) -> bool:
-    return (pixel_format or "").startswith("gray")

@@ -22,7 +22,9 @@ def box_entries(boxes: Boxes) -> Iterator[Entry]:
     """An annotation for each box; `area` is that of the box."""
     for i, (y0, x0, y1, x1) in enumerate(boxes.corners.tolist()):
         width, height = x1 - x0, y1 - y0
-        score = {} if boxes.scores is None else {"score": _score(boxes.scores[i])}
+        score = {}
+        if boxes.scores is not None:
+            score = {"score": round(float(boxes.scores[i]), 6) if np.isfinite(boxes.scores[i]) else None}
         box = [round(number, 3) for number in (x0, y0, width, height)]
         area = round(width * height, 3)
         yield {"category": int(boxes.classes[i]), "bbox": box, "area": area, "iscrowd": 0, **score}
@@ -70,7 +72,3 @@ def write_coco(
     named = [{"id": number, "name": name} for number, name in categories]
     data = {"images": listed, "categories": named, "annotations": annotations}
     write_text(path, json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _score(value: float) -> float | None:
-    return round(float(value), 6) if np.isfinite(value) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,11 +33,9 @@ def read_labels(
     cannot be read, rows without file or label, files named twice, labels with several ids, ids with several
     labels, labels that are no class and images that do not exist, a warning for files that are not named.
     """
-    rows = _rows(path, problems)
     labels: dict[str, str] = {}
     numbers: dict[str, int] = {}
-    for line, file, label, number in rows:
-        file = file.replace("\\", "/")
+    for line, file, label, number in _rows(path, problems):
         if not is_below(file) or not label:
             message = f"line {line}: it needs a file below the folder of the images, and a label"
             problems.error("label-row", path, message, "file, label", f"{file!r}, {label!r}")
@@ -89,7 +87,7 @@ def _labelled(path: Path, names: tuple[str, ...], labels: dict[str, str], proble
     return ImageLabels(names, {file: names.index(label) for file, label in labels.items()})
 
 
-def _rows(path: Path, problems: Findings) -> list[tuple[int, str, str, int | None]]:
+def _rows(path: Path, problems: Findings) -> Iterator[tuple[int, str, str, int | None]]:
     """Line, file, label and label_id of each row."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -99,22 +97,19 @@ def _rows(path: Path, problems: Findings) -> list[tuple[int, str, str, int | Non
             if key is None or "label" not in columns:
                 received = ", ".join(columns)
                 problems.error("label-table", path, "the table lacks columns", "file, label", received)
-                return []
+                return
             table = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as cause:
         problems.error("annotations-unreadable", path, "could not read a table", "", str(cause))
-        return []
-    rows = []
+        return
     for line, row in table:
         told = (row.get("label_id") or "").strip()
         if told and not (told.isascii() and told.isdecimal()):
             message = f"line {line}: label_id is no whole number"
             problems.error("label-id", path, message, "a whole number", told)
             told = ""
-        rows.append(
-            (line, (row[key] or "").strip(), (row["label"] or "").strip(), int(told) if told else None)
-        )
-    return rows
+        image, label = ((row[column] or "").strip() for column in (key, "label"))
+        yield line, image.replace("\\", "/"), label, int(told) if told else None
 
 
 def _consistent(numbers: dict[str, int], label: str, number: int) -> bool:
