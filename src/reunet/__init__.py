@@ -34,27 +34,14 @@ _HOMES = {
     "compare": "reunet.flows.compare.compare",
     "export": "reunet.flows.export",
     "models": "reunet.flows.models",
-    "demo": "reunet.flows.demo",
-    "doctor": "reunet.flows.doctor",
     "load": "reunet.inference.load",
     "unet_model": "reunet.networks",
+    "demo": "reunet.flows.demo",
+    "doctor": "reunet.flows.doctor",
 }
+"""Where the names are, in the order of use."""
 
-__all__ = [  # noqa: RUF022 - in the order of use
-    "check",
-    "plan",
-    "train",
-    "predict",
-    "evaluate",
-    "compare",
-    "export",
-    "models",
-    "load",
-    "unet_model",
-    "demo",
-    "doctor",
-    "__version__",
-]
+__all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -51,7 +51,8 @@ def choose_backend(wanted: str | None) -> Backend:
 
     Raises BackendError when it is not installed, or when this process loaded Keras on another one.
     """
-    loaded = _loaded_backend()
+    keras = sys.modules.get("keras")
+    loaded = None if keras is None else str(keras.backend.backend())
     installed = installed_backends()
     name = wanted or loaded or next(iter(installed), None)
     chosen = next((backend for backend in installed if backend == name), None)
@@ -90,8 +91,3 @@ def use_any_backend(preferred: Backend) -> None:
     """
     if "keras" not in sys.modules and "KERAS_BACKEND" not in os.environ:
         use_backend(preferred if preferred in installed_backends() else choose_backend(None))
-
-
-def _loaded_backend() -> str | None:
-    keras = sys.modules.get("keras")
-    return None if keras is None else str(keras.backend.backend())

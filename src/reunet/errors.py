@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
 
 class ReunetError(Exception):
     """Base of all errors raised on purpose; the command line prints it without a traceback.
@@ -31,7 +35,7 @@ class ReunetError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """It may go from one process to another."""
-        return _again, (type(self), self.args, self.__dict__)
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
     def __str__(self) -> str:
         details = {
@@ -42,12 +46,6 @@ class ReunetError(Exception):
         }
         lines = [f"  {name + ':':<10}{value}" for name, value in details.items() if value is not None]
         return "\n".join([self.what, *lines])
-
-
-def _again(kind: type[ReunetError], args: tuple[object, ...], fields: dict[str, object]) -> ReunetError:
-    error = kind.__new__(kind, *args)
-    error.__dict__.update(fields)
-    return error
 
 
 class UsageError(ReunetError):
@@ -110,3 +108,46 @@ class InterruptedRunError(ReunetError):
     ) -> None:
         super().__init__(what, where=where, fix=fix)
         self.exit_code = 128 + signal_number
+
+
+def closest(name: str, known: Iterable[str], most: int = 1, aliases: Mapping[str, str] = {}) -> str | None:
+    """What may have been meant by a wrong name, as `did you mean 'unet'?`; None where nothing is like it.
+
+    most: so many names, at most. aliases: what else some of them are called.
+    """
+    meant = {one.lower(): one for one in known} | dict(aliases)
+    close = difflib.get_close_matches(name.lower(), meant, n=most, cutoff=0.5)
+    names = dict.fromkeys(repr(meant[one]) for one in close)
+    return f"did you mean {' or '.join(names)}?" if names else None
+
+
+def beside(missing: Path) -> str | None:
+    """What may have been meant by a file or folder that is not there: names like it, or others beside it."""
+    if not missing.parent.is_dir():
+        return f"{missing.parent} does not exist either"
+    names = sorted(entry.name for entry in missing.parent.iterdir() if entry != missing)
+    return closest(missing.name, names, most=5) or (f"beside it: {', '.join(names[:5])}" if names else None)
+
+
+def known_name(
+    name: str,
+    known: Iterable[str],
+    *,
+    where: str,
+    error: type[ReunetError] = PlanError,
+    aliases: Mapping[str, str] = {},
+) -> str:
+    """`name`, which is one of `known`. Raises `error` with the closest one otherwise.
+
+    aliases: as in `closest`.
+    """
+    known = tuple(known)
+    if name not in known:
+        raise error(
+            f"unknown name {name!r}",
+            where=where,
+            expected=", ".join(known),
+            received=name,
+            fix=closest(str(name), known, aliases=aliases),
+        )
+    return name

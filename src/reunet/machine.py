@@ -88,10 +88,8 @@ def versions() -> dict[str, str]:
     """Versions of the packages that results depend on, of those installed."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 

@@ -24,6 +24,30 @@ _LOCKED_BYTE = 1 << 30
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 """What file systems that cannot lock answer, such as some of clusters."""
 
+_FIXES = {
+    errno.ENOSPC: "free some space on this disk, then run the command again",
+    errno.EDQUOT: "free some of your disk quota, then run the command again",
+    errno.EACCES: "choose a folder you may write to",
+    errno.EPERM: "choose a folder you may write to",
+    errno.EROFS: "this file system is read-only: choose another folder",
+    errno.ENAMETOOLONG: "use a shorter file name or output folder",
+    errno.EFBIG: "allow larger files (`ulimit -f`), or choose a folder on another file system",
+}
+"""What helps where the system refuses to write."""
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Make what the system refuses inside a StorageError about `path`."""
+    try:
+        yield
+    except OSError as cause:
+        raise StorageError(
+            f"could not write a file: {cause.strerror or cause}",
+            where=path,
+            fix=_FIXES.get(cause.errno or 0, "see that the disk has room and that you may write there"),
+        ) from cause
+
 
 def sync_folder(folder: Path) -> None:
     """Make a rename inside `folder` survive a power cut (a no-op where folders cannot be opened)."""
@@ -35,24 +59,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _storage_error(path: Path, cause: OSError) -> StorageError:
-    fixes = {
-        errno.ENOSPC: "free some space on this disk, then run the command again",
-        errno.EDQUOT: "free some of your disk quota, then run the command again",
-        errno.EACCES: "choose a folder you may write to",
-        errno.EPERM: "choose a folder you may write to",
-        errno.EROFS: "this file system is read-only: choose another folder",
-        errno.ENAMETOOLONG: "use a shorter file name or output folder",
-        errno.EFBIG: "allow larger files (`ulimit -f`), or choose a folder on another file system",
-    }
-    otherwise = "see that the disk has room and that you may write there"
-    return StorageError(
-        f"could not write a file: {cause.strerror or cause}",
-        where=path,
-        fix=fixes.get(cause.errno or 0, otherwise),
-    )
 
 
 def _temporary_beside(path: Path) -> Path:
@@ -68,21 +74,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
     On any failure the temporary file is removed and `path` is as it was. Raises StorageError when the
     system refuses.
     """
-    temporary: Path | None = None
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        name = _temporary_beside(path)
-        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # less what the umask forbids
-        temporary = name
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    except OSError as cause:
-        raise _storage_error(path, cause) from cause
-    finally:
-        if temporary is not None:
+        temporary = _temporary_beside(path)
+        # With the rights that the umask leaves.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        try:
+            yield temporary
+            publish_file(temporary, path)
+        finally:
             temporary.unlink(missing_ok=True)
 
 
@@ -92,20 +92,25 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
 
     Raises StorageError when the system refuses something meanwhile, such as to write onto a full disk.
     """
-    folder = _temporary_beside(parent / "scratch")
-    try:
-        folder.mkdir(parents=True)
+    with _writing(parent), _new_folder(parent / "scratch") as folder:
         yield folder
-    except OSError as cause:
-        raise _storage_error(parent, cause) from cause
+
+
+@contextmanager
+def _new_folder(beside: Path) -> Iterator[Path]:
+    """Yield a new folder, which is removed in any case, unless it was renamed. Raises OSError."""
+    folder = _temporary_beside(beside)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def publish_file(file: Path, path: Path) -> None:
     """Move a finished file, on the same disk, to `path` in one step. Raises OSError."""
-    with open(file, "rb+") as handle:
-        os.fsync(handle.fileno())
+    _sync_file(file)
     path.parent.mkdir(parents=True, exist_ok=True)
     os.replace(file, path)
     sync_folder(path.parent)
@@ -128,6 +133,11 @@ def remove_old(paths: Iterable[Path]) -> None:
             ) from cause
 
 
+def _sync_file(path: Path) -> None:
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` atomically."""
     with atomic_path(path) as temporary:
@@ -146,6 +156,12 @@ def csv_text(heading: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     writer.writerow(heading)
     writer.writerows(rows)
     return text.getvalue()
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file that has a heading, by its columns."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -186,37 +202,39 @@ def refuse_foreign(folder: Path, mark: Path, what: str) -> None:
             )
 
 
-def publish_folder(path: Path, fill: Callable[[Path], None], *, replace: bool = True) -> None:
+def refuse_existing(
+    folder: Path, names: Iterable[str | Path], *, overwrite: bool, ways: str = "use --overwrite"
+) -> None:
+    """Raise StorageError where results of these names are in `folder` already, unless to overwrite them."""
+    existing = [] if overwrite else [folder / name for name in names if os.path.exists(folder / name)]
+    if existing:
+        raise StorageError(
+            f"{len(existing)} result(s) exist already",
+            where=folder,
+            received=", ".join(str(path.relative_to(folder)) for path in existing[:5]),
+            fix=f"{ways}, or another output with -o",
+        )
+
+
+def publish_folder(path: Path, fill: Callable[[Path], object], *, replace: bool = True) -> None:
     """Create folder `path` in one step: `fill` writes into a temporary folder, which is then renamed.
 
     Every file is synced before the rename. An existing folder is moved aside before and removed after it;
     with `replace=False` it stays as it is. Raises StorageError, also for a folder that was to stay.
     """
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        name = _temporary_beside(path)
-        name.mkdir()
-        temporary = name
+    with _writing(path), _new_folder(path) as temporary:
         fill(temporary)
         for entry in temporary.rglob("*"):
             if entry.is_dir():
                 sync_folder(entry)
             else:
-                with open(entry, "rb+") as handle:
-                    os.fsync(handle.fileno())
+                _sync_file(entry)
         sync_folder(temporary)
         if replace and path.is_dir():
             _exchange(temporary, path)
         else:
             os.rename(temporary, path)
-        temporary = None
         sync_folder(path.parent)
-    except OSError as cause:
-        raise _storage_error(path, cause) from cause
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _exchange(new: Path, path: Path) -> None:
@@ -244,11 +262,9 @@ def folder_lock(folder: Path) -> Iterator[None]:
     is held. Raises StorageError when another process holds it.
     """
     lock = folder / ".lock"
-    try:
+    with _writing(lock):
         folder.mkdir(parents=True, exist_ok=True)
         handle = _open_locked(lock)
-    except OSError as cause:
-        raise _storage_error(lock, cause) from cause
     try:
         yield
     finally:

@@ -126,7 +126,7 @@ def test_text_is_taken_for_a_path_and_one_thing_for_several() -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"engine": "onx"}, ["--engine", "did you mean onnx", "openvino"]),
+        ({"engine": "onx"}, ["--engine", "did you mean 'onnx'", "openvino"]),
         ({"max_memory": 0}, ["--max-memory", "above 0"]),
         ({"max_memory": float("nan")}, ["--max-memory"]),
         ({"max_memory": "8 apples"}, ["--max-memory", "8 apples"]),

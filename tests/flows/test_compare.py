@@ -20,7 +20,7 @@ from PIL import Image
 
 import reunet
 from reunet.cli import main
-from reunet.contracts.options.records import DataOptions
+from reunet.contracts.options.records import CompareOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import ComparedRun
 from reunet.contracts.run import RunFolder
@@ -276,9 +276,8 @@ def test_frames_in_time_are_drawn_in_blocks_of_their_own_split(
                     picture.save(tmp_path / split / name / f"{stem}.png")
     (tmp_path / "sequences.json").write_text(json.dumps(entries))
     for split, expected in count.items():
-        request = PlanRequest(steps=1)
-        compared = parse_contenders("unet,resunet")
-        contest = Contest(tmp_path, DataOptions(), compared, 1, request, split, tmp_path / "out")
+        options = CompareOptions(tmp_path, presets="unet,resunet", split=split, output=tmp_path / "out")
+        contest = Contest(options, parse_contenders(options.presets), PlanRequest(steps=1))
         assert len(set(image_units(contest).values())) == expected
 
 

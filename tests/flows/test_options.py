@@ -16,7 +16,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"encoder": "vgg61"}, "did you mean 'vgg16'"),
     ({"loss": "dice"}, "--loss"),
     ({"task": ("semantc",)}, "--task"),
-    ({"backend": "tensorflo"}, "did you mean tensorflow"),
+    ({"backend": "tensorflo"}, "did you mean 'tensorflow'"),
     ({"steps": 0}, "--steps"),
     ({"minutes": 1, "epochs": 2}, "two budgets"),
     ({"max_memory": 1000}, "--max-memory"),
@@ -59,7 +59,7 @@ def test_so_it_is_of_a_comparison(wrong: dict[str, Any], told: str, tmp_path: Pa
 
 
 def test_so_it_is_of_an_evaluation(tmp_path: Path) -> None:
-    for wrong, told in (({"engine": "onx"}, "onnx"), ({"split": "tests"}, "did you mean test")):
+    for wrong, told in (({"engine": "onx"}, "onnx"), ({"split": "tests"}, "did you mean 'test'")):
         with pytest.raises(UsageError, match=told):
             reunet.evaluate(tmp_path / "run", tmp_path / "nowhere", **wrong)  # type: ignore[arg-type]
 

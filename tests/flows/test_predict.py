@@ -137,7 +137,7 @@ def test_what_cannot_be_predicted_is_refused_before_work(run: Path, tmp_path: Pa
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty/readme.md").touch()
     for given, words in (
-        ("train/image", "did you mean images"),
+        ("train/image", "did you mean 'images'"),
         ("empty", r"readme\.md"),
         ("train", "dataset"),
         (".", "dataset"),
@@ -291,7 +291,7 @@ def test_a_missing_folder_of_fields_is_said_first(run: Path, tmp_path: Path, nam
     with pytest.raises(DataError, match="does not exist") as caught:
         predict(run, tmp_path / "in", output=tmp_path / "out", fov=tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
-    assert "did you mean fov" in str(caught.value)
+    assert "did you mean 'fov'" in str(caught.value)
 
 
 def test_a_name_too_long_for_its_results_concerns_that_image_only(run: Path, tmp_path: Path) -> None:

@@ -70,8 +70,7 @@ def test_the_receptive_field_is_what_a_pixel_depends_on(case: str) -> None:
 
     preset, fields = CASES[case]
     config = network(preset, **fields, activation="leaky_relu", normalisation="none")
-    frames = None if config.time == "none" else 1
-    found = measure(config, (48, 96), frames).receptive_field[1]
+    found = measure(config, (48, 96)).receptive_field[1]
     assert found == seen_by_changing(config, 96)
 
 
@@ -113,9 +112,9 @@ def test_recurrences_counted_by_hand() -> None:
     assert swept - without == 2 * 2 * 32 * 3 * (6 * 3 + 3 * 3)
     frames = 5
     single = measure(
-        network("conv_gru_unet", **fields, bottleneck="identity", decoder="plain"), (4, 8), frames
+        network("conv_gru_unet", **fields, bottleneck="identity", decoder="plain"), (frames, 4, 8)
     )
-    double = measure(network("conv_gru_unet", **fields, decoder="plain"), (4, 8), frames)
+    double = measure(network("conv_gru_unet", **fields, decoder="plain"), (frames, 4, 8))
     assert single.multiplications == frames * without
     assert double.multiplications - single.multiplications == frames * 32 * 9 * 3 * (3 * 3 + 3 * 3)
 
@@ -127,8 +126,8 @@ def test_parameters_are_those_of_the_built_network(preset: str) -> None:
     config = network(preset)
     trainable = build_network(config).trainable_weights
     size = (16,) * config.spatial_dims
-    frames = None if config.time == "none" else 2
-    assert measure(config, size, frames).parameters == sum(int(np.prod(v.shape)) for v in trainable)
+    size = size if config.time == "none" else (2, *size)
+    assert measure(config, size).parameters == sum(int(np.prod(v.shape)) for v in trainable)
 
 
 def test_measuring_leaves_nothing_behind() -> None:

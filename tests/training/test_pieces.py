@@ -7,7 +7,7 @@ import pytest
 
 from reunet.contracts.plan import Schedule
 from reunet.training import budget
-from reunet.training.budget import Costs, Pace, spend
+from reunet.training.budget import Pace, spend
 from reunet.training.schedule import Timeline, due, learning_rate
 
 
@@ -39,12 +39,12 @@ def test_what_is_due_happens_as_often_as_asked_and_at_the_end(total: int, count:
 
 def test_validation_stays_within_its_share() -> None:
     for validation_s in (0.01, 1, 10, 100):
-        spent = spend(600, Costs(0.5, validation_s), 10)
+        spent = spend(600, 0.5, validation_s, 10)
         cost = spent.validations * spent.share_of_cases * validation_s
         assert cost <= 0.15 * 600 + 1e-6
         assert spent.steps * 0.5 + cost <= 600
         assert spent.steps > 600 * 0.8 / 0.5
-    assert spend(1, Costs(10, 10), 10).steps == 1
+    assert spend(1, 10, 10, 10).steps == 1
 
 
 def test_the_pace_leaves_out_the_slow_start(monkeypatch: pytest.MonkeyPatch) -> None:

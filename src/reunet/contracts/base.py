@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from reunet.errors import PlanError
+from reunet.errors import PlanError, closest
 from reunet.storage import read_json, write_text
 
 
@@ -63,8 +62,8 @@ def _explain(model: type[BaseModel], error: Any) -> str:
     location = [str(part) for part in error["loc"]]
     text = f"{'.'.join(location)}: {error['msg']}, received {str(error['input'])[:80]}"
     if error["type"] == "extra_forbidden":
-        guess = difflib.get_close_matches(location[-1], _field_names(model), n=1)
-        text = f"{'.'.join(location)}: unknown field" + (f", did you mean {guess[0]!r}?" if guess else "")
+        hint = closest(location[-1], _field_names(model))
+        text = f"{'.'.join(location)}: unknown field" + (f", {hint}" if hint else "")
     return text
 
 

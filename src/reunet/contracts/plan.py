@@ -12,8 +12,6 @@ from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import NetworkConfig
 from reunet.contracts.sizes import valid_frames, valid_size
 
-SCHEMA_VERSION = 1
-
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -181,7 +179,7 @@ class Plan(Contract):
     class is chosen for that among those that an image shows, relative to each other; evenly when empty.
     """
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = 1
     dataset: str
     tasks: tuple[str, ...] = Field(default=("semantic",), min_length=1)
     labels: LabelMap

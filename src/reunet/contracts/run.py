@@ -56,6 +56,25 @@ class RunFolder:
             )
         return Plan.read(self.plan_file)
 
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there may be something to resume from."""
+        return self.plan_file.is_file() and any(self.checkpoints.glob("[0-9]*"))
+
+    def require(self, *files: Path, what: str, otherwise: str = "") -> None:
+        """Raise ModelFileError unless there are these files, which a training writes last.
+
+        what: the error; otherwise: what the user can do instead of finishing the training.
+        """
+        if not all(file.is_file() for file in files):
+            fix = "finish the training with `reunet train ... --resume`"
+            raise ModelFileError(what, where=files[0].parent, fix=fix + otherwise)
+
+    def require_finished(self, otherwise: str = "") -> None:
+        """Raise ModelFileError unless the training has ended; `otherwise` as in `require`."""
+        # The first thing that is written after the last step.
+        self.require(self.calibration_file, what="this training has not finished", otherwise=otherwise)
+
     def calibration(self) -> Calibration:
         """The calibration, or an empty one when none was fitted."""
         return Calibration.read(self.calibration_file) if self.calibration_file.is_file() else Calibration()
@@ -76,12 +95,7 @@ class RunFolder:
 
     def verified_weights(self, plan: Plan) -> Path:
         """The weights file, checked against its hash and the plan. Raises ModelFileError."""
-        if not self.weights_file.is_file() or not self.weights_facts_file.is_file():
-            raise ModelFileError(
-                "this run has no finished weights",
-                where=self.weights_file,
-                fix="finish the training with `reunet train ... --resume`",
-            )
+        self.require(self.weights_file, self.weights_facts_file, what="this run has no finished weights")
         facts = read_facts(self.weights_facts_file)
         if facts.get("sha256") != sha256_file(self.weights_file):
             raise ModelFileError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Literal
 
 from reunet.contracts.options.records import DataOptions
 from reunet.datasets.cases import SPLITS
-from reunet.errors import DataError
+from reunet.errors import DataError, beside
 from reunet.io.images import IMAGE_SUFFIXES, image_suffix, without_suffix
 
 SPLIT_NAMES = {
@@ -240,7 +239,7 @@ def _named_folder(root: Path, base: Path, given: Path | None, names: tuple[str, 
         found = [folder for folder in (base / given, root / given, given) if folder.is_dir()]
         if not found:
             message = f"the folder given with {option} does not exist"
-            raise DataError(message, where=given, received=similar(given))
+            raise DataError(message, where=given, fix=beside(given))
         return found[0]
     named = [entry for entry in sorted(base.iterdir()) if entry.is_dir() and entry.name.lower() in names]
     found = [folder for folder in named if not has_xml(folder)]
@@ -267,12 +266,3 @@ def nearest(folder: Path) -> str:
     )[:5]
     names = [path.relative_to(folder).as_posix() + ("/" if path.is_dir() else "") for path in entries]
     return "it contains " + ", ".join(names) if names else "an empty folder"
-
-
-def similar(path: Path) -> str | None:
-    """Entries of the parent folder with a similar name."""
-    if not path.parent.is_dir():
-        return f"{path.parent} does not exist either"
-    names = [entry.name for entry in path.parent.iterdir()]
-    close = difflib.get_close_matches(path.name, names, n=5, cutoff=0.5) or sorted(names)[:5]
-    return "beside it: " + ", ".join(close) if close else None

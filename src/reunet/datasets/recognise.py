@@ -19,13 +19,12 @@ from reunet.datasets.folders import (
     has_labels,
     has_xml,
     image_files,
-    similar,
     split_folders,
     stem_of,
     visible,
 )
 from reunet.datasets.tables import class_names
-from reunet.errors import DataError
+from reunet.errors import DataError, beside
 from reunet.io.images import without_suffix
 from reunet.storage import read_text
 
@@ -59,7 +58,7 @@ def locate(root: Path | None, options: DataOptions) -> tuple[Path, Located, str]
             if not root.exists()
             else "a dataset is a folder, this is a file",
             where=root,
-            received=similar(root),
+            fix=beside(root),
         )
     if options.images is not None:
         return root, by_convention(root, options), "the folders that were named"

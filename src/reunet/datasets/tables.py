@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any
 from reunet.contracts.findings import Findings
 from reunet.datasets.cases import Case
 from reunet.datasets.folders import SplitFolders
-from reunet.errors import DataError, UsageError
+from reunet.errors import DataError, UsageError, closest
 from reunet.io.images import without_suffix
 from reunet.storage import read_json
 
@@ -81,14 +80,13 @@ def with_groups(
             columns = _read_column(table, column, seen) if table.is_file() else {}
             groups = {(entry.split, stem): value for stem, value in columns.items()} | groups
     if column not in seen:
-        close = difflib.get_close_matches(column, sorted(seen), n=1)
         raise UsageError(
             f"--group {column}: no such column in items.csv or labels.csv",
             where=root,
             expected=f"one of: {', '.join(sorted(seen))}"
             if seen
             else "a table items.csv or labels.csv with that column",
-            fix=f"did you mean {close[0]!r}?" if close else None,
+            fix=closest(column, sorted(seen)),
         )
     grouped = []
     for case in cases:

@@ -7,12 +7,11 @@ from pathlib import Path
 from reunet.contracts.options.records import DemoOptions
 from reunet.contracts.options.verb import verb
 from reunet.contracts.results import EvaluateResult
-from reunet.errors import StorageError
 from reunet.flows.evaluate.evaluate import evaluate
 from reunet.flows.predict.predict import predict
 from reunet.flows.train.train import train
 from reunet.progress import NullProgress
-from reunet.storage import publish_folder, refuse_foreign, write_text
+from reunet.storage import publish_folder, refuse_existing, refuse_foreign, write_text
 
 DEFAULT_OUTPUT = Path("reunet-demo")
 TRAIN_IMAGES, TEST_IMAGES = 32, 8
@@ -30,7 +29,10 @@ def demo(options: DemoOptions) -> EvaluateResult:
     told, overwrite = options.on_progress or NullProgress(), options.overwrite
     folder = options.output or DEFAULT_OUTPUT
     data, run, predictions = folder / "data", folder / "run", folder / "predictions"
-    _claim(folder, overwrite=overwrite)
+    mark = folder / ".reunet-demo"  # tells the folder of an earlier demo from anybody's
+    refuse_foreign(folder, mark, "demo")
+    refuse_existing(folder, [mark], overwrite=overwrite)
+    write_text(mark, "")
 
     told.message(f"making {TRAIN_IMAGES} + {TEST_IMAGES} synthetic microscopy images in {data}")
     publish_folder(
@@ -42,14 +44,3 @@ def demo(options: DemoOptions) -> EvaluateResult:
     )  # fmt: skip
     predict(run, [data / "test" / "images"], output=predictions, overwrite=overwrite, on_progress=told)
     return evaluate(run, data, split="test", overwrite=overwrite, on_progress=told)
-
-
-def _claim(folder: Path, *, overwrite: bool) -> None:
-    """Take a new, empty or earlier demo folder; the mark in it tells the latter from anybody's folder."""
-    mark = folder / ".reunet-demo"
-    refuse_foreign(folder, mark, "demo")
-    if mark.is_file() and not overwrite:
-        raise StorageError(
-            "the results of a demo are here already", where=folder, fix="use --overwrite, or another -o"
-        )
-    write_text(mark, "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shutil
 import tempfile
 from functools import partial
@@ -12,14 +11,14 @@ from reunet.contracts.options.records import ExportOptions
 from reunet.contracts.options.verb import verb
 from reunet.contracts.results import ExportResult
 from reunet.contracts.run import RunFolder
-from reunet.errors import ModelFileError, StorageError, UsageError
+from reunet.errors import StorageError, UsageError, known_name
 from reunet.export.check import compare
 from reunet.export.describe import describe
-from reunet.export.formats import FORMATS, Format
+from reunet.export.formats import FORMATS
 from reunet.inference.load import load
 from reunet.inference.sequence import SequencePredictor
 from reunet.progress import NullProgress
-from reunet.storage import atomic_path, publish_folder, refuse_foreign
+from reunet.storage import atomic_path, publish_folder, refuse_existing, refuse_foreign
 
 ALIASES = {"tflite": "litert", "tensorflow": "saved_model", "bioimage.io": "bioimageio", "xml": "openvino"}
 """What else a format is called, for suggestions."""
@@ -37,16 +36,16 @@ def export(options: ExportOptions) -> ExportResult:
     StorageError where the output exists, BackendError for a missing package and for operations that the
     format lacks.
     """
-    chosen, target, folder = _format(options.format), options.output, RunFolder(options.run)
+    chosen = FORMATS[known_name(options.format, FORMATS, where="--format", error=UsageError, aliases=ALIASES)]
+    target, folder = options.output, RunFolder(options.run)
     plan = folder.plan()
-    if not folder.calibration_file.is_file():
-        raise ModelFileError(
-            "this training has not finished",
-            where=folder.path,
-            fix="finish it with `reunet train ... --resume`",
-        )
+    folder.require_finished()
     folder.verified_weights(plan)
-    _refuse_existing(target, options.overwrite, is_folder=chosen.is_folder)
+    refuse_existing(target.parent, [target], overwrite=options.overwrite)
+    if chosen.is_folder:
+        refuse_foreign(target, target / MARK, "model that was exported")
+    elif target.is_dir():
+        raise StorageError("this is a folder, not a file", where=target, fix="name a file with -o")
     progress = options.on_progress or NullProgress()
     predictor = load(folder.path, precision="f32")
     states = tuple(predictor.runtime.states) if isinstance(predictor, SequencePredictor) else ()
@@ -59,7 +58,9 @@ def export(options: ExportOptions) -> ExportResult:
         facts = describe(plan, agreement, states)
         sealed = chosen.seal(model, facts, chosen.runs_with, example)
         if chosen.is_folder:
-            publish_folder(target, partial(_copy_into, sealed), replace=options.overwrite)
+            publish_folder(
+                target, partial(shutil.copytree, sealed, dirs_exist_ok=True), replace=options.overwrite
+            )
         else:
             with atomic_path(target) as temporary:
                 shutil.copyfile(sealed, temporary)
@@ -70,33 +71,3 @@ def export(options: ExportOptions) -> ExportResult:
         agreement["max_difference"],
         tuple(facts["caller_must"]),
     )
-
-
-def _format(name: str) -> Format:
-    """Raises UsageError with a suggestion for an unknown one."""
-    if name in FORMATS:
-        return FORMATS[name]
-    found = difflib.get_close_matches(name.lower(), [*FORMATS, *ALIASES], n=2, cutoff=0.5)
-    close = list(dict.fromkeys(ALIASES.get(one, one) for one in found))
-    raise UsageError(
-        "unknown format",
-        where="--format",
-        expected=", ".join(FORMATS),
-        received=name,
-        fix=f"did you mean {' or '.join(close)}?" if close else None,
-    )
-
-
-def _copy_into(source: Path, folder: Path) -> None:
-    shutil.copytree(source, folder, dirs_exist_ok=True)
-
-
-def _refuse_existing(target: Path, overwrite: bool, *, is_folder: bool) -> None:
-    if not target.exists():
-        return
-    if not overwrite:
-        raise StorageError("this output exists already", where=target, fix="use --overwrite or another -o")
-    if is_folder:
-        refuse_foreign(target, target / MARK, "model that was exported")
-    elif target.is_dir():
-        raise StorageError("this is a folder, not a file", where=target, fix="name a file with -o")

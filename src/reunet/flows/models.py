@@ -9,9 +9,8 @@ from reunet.contracts.network import SWEEPS, NetworkConfig
 from reunet.contracts.options.records import ModelsOptions
 from reunet.contracts.options.verb import verb
 from reunet.contracts.results import ModelResult
-from reunet.errors import BackendError
+from reunet.errors import BackendError, known_name
 from reunet.networks import PRESETS, configure
-from reunet.networks.presets import choose
 from reunet.progress import NullProgress, Progress
 from reunet.storage import write_text
 
@@ -33,7 +32,7 @@ def models(options: ModelsOptions) -> tuple[ModelResult, ...]:
     Raises PlanError for a preset that does not exist, UsageError for a drawing of all.
     """
     name = options.name
-    names = list(PRESETS) if name is None else [choose(name, PRESETS, where="preset")]
+    names = list(PRESETS) if name is None else [known_name(name, PRESETS, where="preset")]
     if options.output is not None:
         from reunet.drawing.network import draw
 
@@ -50,12 +49,11 @@ def describe(name: str, progress: Progress) -> ModelResult:
     """Facts of one preset."""
     preset, config = PRESETS[name], preset_config(name)
     space = (SIDES[config.spatial_dims],) * config.spatial_dims
-    frames = None if config.time == "none" else FRAMES
-    size = space if frames is None else (frames, *space)
+    size = space if config.time == "none" else (FRAMES, *space)
     try:
         from reunet.networks import measure
 
-        facts = measure(config, space, frames)
+        facts = measure(config, size)
     except BackendError as error:
         progress.message(f"no numbers: {error}")
         facts = None

@@ -6,9 +6,9 @@ from reunet.backend import choose_backend, use_backend
 from reunet.contracts.options.records import PlanOptions, Wishes
 from reunet.contracts.options.verb import verb
 from reunet.contracts.plan import Plan
-from reunet.errors import UsageError
+from reunet.errors import UsageError, known_name
 from reunet.flows.prepare import prepare
-from reunet.networks.presets import PRESETS, choose
+from reunet.networks.presets import PRESETS
 from reunet.planning import PlanRequest, make_plan
 from reunet.planning.cost import FRAMEWORK_BYTES
 from reunet.progress import NullProgress
@@ -38,11 +38,11 @@ def check_wishes(wishes: Wishes) -> None:
     Raises UsageError, and PlanError with a suggestion for an unknown network.
     """
     check_tasks(wishes.task)
-    choose(wishes.preset, ("auto", *PRESETS), where="--preset")
+    known_name(wishes.preset, ("auto", *PRESETS), where="--preset")
     if wishes.encoder is not None:
         from reunet.networks.encoders import ENCODERS
 
-        choose(wishes.encoder, ENCODERS, where="--encoder")
+        known_name(wishes.encoder, ENCODERS, where="--encoder")
     if wishes.max_memory is not None and wishes.max_memory <= FRAMEWORK_BYTES:
         raise UsageError(
             "a training framework alone needs more memory than allowed",

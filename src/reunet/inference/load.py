@@ -9,7 +9,7 @@ from reunet.contracts.names import EngineName, PrecisionName
 from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder, read_facts
-from reunet.errors import ModelFileError, PlanError, UsageError
+from reunet.errors import ModelFileError, PlanError, UsageError, known_name
 from reunet.inference.choice import check_exact, choose
 from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import StepRuntime
@@ -44,10 +44,7 @@ def load(
     for an invalid plan, BackendError for a missing package or instruction set.
     """
     for option, value, names in (("engine", engine, EngineName), ("precision", precision, PrecisionName)):
-        if value not in (known := get_args(names)):
-            raise UsageError(
-                f"unknown {option}", where=f"--{option}", expected=", ".join(known), received=value
-            )
+        known_name(value, get_args(names), where=f"--{option}", error=UsageError)
     folder = RunFolder(Path(run))
     plan = folder.plan()
     runtime = _runtime(folder, plan, engine, precision, threads)
@@ -74,12 +71,7 @@ def _runtime(run: RunFolder, plan: Plan, engine: str, precision: str, threads: i
 def _has_engine(run: RunFolder) -> bool:
     if run.engine_file.is_file():
         return True
-    if not run.calibration_file.is_file():  # the first thing that is written after the last step
-        raise ModelFileError(
-            "this training has not finished",
-            where=run.path,
-            fix="finish it with `reunet train ... --resume`, or use its best weights so far: --engine keras",
-        )
+    run.require_finished(", or use its best weights so far: --engine keras")
     return False
 
 
@@ -88,12 +80,12 @@ def verified_engine(run: RunFolder, plan: Plan) -> dict[str, Any]:
 
     Raises ModelFileError.
     """
-    if not run.engine_file.is_file() or not run.engine_facts_file.is_file():
-        raise ModelFileError(
-            "this run has no exported engine",
-            where=run.engine_file.parent,
-            fix="use --engine keras, or finish the training with `reunet train ... --resume`",
-        )
+    run.require(
+        run.engine_file,
+        run.engine_facts_file,
+        what="this run has no exported engine",
+        otherwise=", or use --engine keras",
+    )
     facts = read_facts(run.engine_facts_file)
     problem = _engine_problem(run, plan, facts)
     if problem is not None:

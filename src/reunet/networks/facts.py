@@ -38,17 +38,20 @@ class Facts:
 
 
 @lru_cache(maxsize=256)
-def measure(config: NetworkConfig, size: tuple[int, ...], frames: int | None = None) -> Facts:
-    """Facts of the network of `config` for one input: an image, or a sequence of `frames` images (one where
-    that is not told), of `size` pixels per axis of space. Nothing is computed and no weight is made.
+def measure(config: NetworkConfig, size: tuple[int, ...]) -> Facts:
+    """Facts of the network of `config` for one input. Nothing is computed and no weight is made.
+
+    size: pixels per axis of space; in front the number of frames where there is time, else of one.
     """
     # In a thread of its own, since Keras keeps a list per thread of the variables still to be initialised.
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(_measure, config, size, frames).result()
+        return pool.submit(_measure, config, size).result()
 
 
-def _measure(config: NetworkConfig, size: tuple[int, ...], frames: int | None) -> Facts:
-    clip = () if config.time == "none" else (frames or 1,)
+def _measure(config: NetworkConfig, size: tuple[int, ...]) -> Facts:
+    clip, size = size[: -config.spatial_dims], size[-config.spatial_dims :]
+    if config.time != "none":
+        clip = clip or (1,)
     with keras.StatelessScope(initialize_variables=False):
         model = build_network(config, size=size, frames=clip[0] if clip else None)
         calls, outputs = trace(model, (1, *clip, *size, config.in_channels))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from reunet.contracts.network import NetworkConfig
-from reunet.errors import PlanError
+from reunet.errors import known_name
 
 WIDE = (64, 128, 256, 512, 1024)
 LIGHT = (32, 64, 128, 256, 512)
@@ -174,24 +173,9 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def choose(name: str, entries: Iterable[str], *, where: str) -> str:
-    """Return `name` if it is one of `entries`; otherwise raise PlanError with the closest one."""
-    known = sorted(entries)
-    if name in known:
-        return name
-    guess = difflib.get_close_matches(name, known, n=1)
-    raise PlanError(
-        f"unknown name {name!r}",
-        where=where,
-        expected=", ".join(known),
-        received=name,
-        fix=f"did you mean {guess[0]!r}?" if guess else None,
-    )
-
-
 def configure(preset: str, **fields: Any) -> NetworkConfig:
     """The configuration of a preset with some fields set. Raises PlanError for unknown names or values."""
-    chosen = PRESETS[choose(preset, PRESETS, where="preset")]
+    chosen = PRESETS[known_name(preset, PRESETS, where="preset")]
     settings = {"preset": preset, **chosen.fields, **fields}
     if isinstance(settings.get("recurrence"), Mapping):
         settings["recurrence"] = {**chosen.fields.get("recurrence", {}), **settings["recurrence"]}

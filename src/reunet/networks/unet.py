@@ -18,7 +18,7 @@ import keras
 
 from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.sizes import valid_frames, valid_size
-from reunet.errors import PlanError
+from reunet.errors import PlanError, known_name
 from reunet.networks.blocks import BLOCKS
 from reunet.networks.bottlenecks import BOTTLENECKS
 from reunet.networks.cells import CELLS
@@ -27,7 +27,7 @@ from reunet.networks.decoders import DECODERS
 from reunet.networks.encoders import ENCODERS
 from reunet.networks.layers import CONV, MEAN
 from reunet.networks.outputs import probability_model
-from reunet.networks.presets import PRESETS, choose, configure
+from reunet.networks.presets import PRESETS, configure
 from reunet.networks.scope import Scope
 from reunet.networks.skips import SKIPS
 
@@ -127,10 +127,10 @@ def check_causal(config: NetworkConfig) -> None:
 def check_names(config: NetworkConfig) -> None:
     """Raise PlanError, with the closest name, for a name that its slot does not have."""
     for slot, entries in SLOTS.items():
-        choose(getattr(config, slot), entries, where=f"network.{slot}")
+        known_name(getattr(config, slot), entries, where=f"network.{slot}")
     if config.decoder_block is not None:
-        choose(config.decoder_block, BLOCKS, where="network.decoder_block")
-    choose(config.recurrence.cell, CELLS, where="network.recurrence.cell")
+        known_name(config.decoder_block, BLOCKS, where="network.decoder_block")
+    known_name(config.recurrence.cell, CELLS, where="network.recurrence.cell")
 
 
 def logits(x: Any, head: HeadSpec, scope: Scope) -> Any:
@@ -172,7 +172,7 @@ def unet_model(
     Returns a `keras.Model` from float32 images (B, [T,] *space, C) to float32 probabilities
     (B, [T,] *space, num_classes). Compile it with a loss on probabilities. Raises PlanError.
     """
-    choose(preset, PRESETS, where="preset")
+    known_name(preset, PRESETS, where="preset")
     with_time = {**PRESETS[preset].fields, **options}.get("time", "none") != "none"
     rank = len(input_shape) - 1 - with_time
     if rank not in (2, 3) or not isinstance(input_shape[-1], int):

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from reunet.contracts.network import NetworkConfig
-
-if TYPE_CHECKING:
-    from reunet.networks.facts import Facts
 
 FRAMEWORK_BYTES = 850 * 2**20
 """What a process holds with the framework loaded and a step compiled, whatever the network. Estimates with
@@ -28,7 +23,9 @@ def multiplications(config: NetworkConfig, patch: tuple[int, ...]) -> int:
 
     patch: sides per axis of space, with the number of frames in front where there is time.
     """
-    return _facts(config, patch).multiplications
+    from reunet.networks import measure  # loads Keras, whose backend must be chosen before
+
+    return measure(config, patch).multiplications
 
 
 def training_bytes(config: NetworkConfig, patch: tuple[int, ...], batch: int) -> int:
@@ -36,13 +33,8 @@ def training_bytes(config: NetworkConfig, patch: tuple[int, ...], batch: int) ->
 
     patch as in `multiplications`.
     """
-    facts = _facts(config, patch)
+    from reunet.networks import measure
+
+    facts = measure(config, patch)
     needed = facts.parameters * BYTES_PER_WEIGHT + batch * facts.features * BYTES_PER_FEATURE
     return FRAMEWORK_BYTES + needed
-
-
-def _facts(config: NetworkConfig, patch: tuple[int, ...]) -> Facts:
-    from reunet.networks import measure  # loads Keras, whose backend must be chosen before
-
-    frames = patch[0] if len(patch) > config.spatial_dims else None
-    return measure(config, patch[-config.spatial_dims :], frames)

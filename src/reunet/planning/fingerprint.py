@@ -94,20 +94,17 @@ def _intensities(samples: Sequence[np.ndarray]) -> dict[str, Any]:
 
 
 def _image_facts(cases: Sequence[CaseArrays], split: Literal["train", "val"]) -> list[ImageFacts]:
-    facts = []
-    for case in cases:
-        *size, kind = case.image.shape
-        facts.append(
-            ImageFacts(
-                id=case.id,
-                split=split,
-                size=tuple(size),
-                kind=kind,
-                content=case.content,
-                spacing=case.spacing,
-            )
+    return [
+        ImageFacts(
+            id=case.id,
+            split=split,
+            size=case.image.shape[:-1],
+            kind=case.image.shape[-1],
+            content=case.content,
+            spacing=case.spacing,
         )
-    return facts
+        for case in cases
+    ]
 
 
 def _measure(case: CaseArrays, labels: LabelMap) -> Measurements:

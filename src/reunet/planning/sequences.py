@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.plan import ClipSpec
-from reunet.errors import PlanError
-from reunet.networks.presets import PRESETS, choose
+from reunet.errors import PlanError, known_name
+from reunet.networks.presets import PRESETS
 from reunet.planning.decision import Decision
 from reunet.planning.request import PlanRequest
 
@@ -51,4 +51,4 @@ def _asked_time(request: PlanRequest) -> str:
         return request.network.time
     if request.preset == "auto":
         return "none"
-    return str(PRESETS[choose(request.preset, PRESETS, where="preset")].fields.get("time", "none"))
+    return str(PRESETS[known_name(request.preset, PRESETS, where="preset")].fields.get("time", "none"))

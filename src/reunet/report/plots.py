@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from reunet.report.examples import FALSE_ALARM, FOUND, MISSED
+from reunet.storage import read_csv
 
 INK = "#010203"
 """Drawn in this colour, then replaced by the CSS `currentColor`."""
@@ -49,8 +49,7 @@ def draw(paint: Callable[[Any], None], width: float = 4.7, height: float = 3.0) 
 
 def read_history(path: Path) -> dict[str, np.ndarray]:
     """Columns of a history.csv as float64 arrays, nan where a cell is empty; {} without a row."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(path)
     names = [name for name in (rows[0] if rows else {}) if name is not None]
     return {name: np.array([_float(row.get(name)) for row in rows]) for name in names}
 

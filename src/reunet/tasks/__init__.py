@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from reunet.errors import UsageError
+from reunet.errors import UsageError, known_name
 
 if TYPE_CHECKING:  # the names are known without NumPy, for the command line
     from reunet.tasks.base import Task
@@ -31,10 +31,8 @@ def names() -> tuple[str, ...]:
 
 def task(name: str) -> Task:
     """The task of that name. Raises UsageError for an unknown one."""
-    if name not in ROOMS:
-        expected = " or ".join(("auto", *ROOMS))
-        raise UsageError("unknown task", where="--task", expected=expected, received=name)
-    found: Task = import_module(ROOMS[name]).TASK
+    room = ROOMS[known_name(name, ROOMS, where="--task", error=UsageError)]
+    found: Task = import_module(room).TASK
     return found
 
 
@@ -46,5 +44,4 @@ def every_task() -> tuple[Task, ...]:
 def check_tasks(asked: Iterable[str]) -> None:
     """Raise UsageError for a task that is not there."""
     for name in asked:
-        if name != "auto":
-            task(name)
+        known_name(name, ("auto", *ROOMS), where="--task", error=UsageError)

@@ -12,7 +12,7 @@ from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
-from reunet.errors import PlanError, UsageError
+from reunet.errors import UsageError, known_name
 from reunet.tasks import every_task, names, task
 from reunet.tasks.base import Maps, Pairs, Task
 from reunet.tasks.classes import Classes
@@ -34,13 +34,8 @@ class Work:
     @classmethod
     def of(cls, plan: Plan) -> Work:
         """The work of a plan. Raises PlanError for a task that is not there."""
-        if unknown := set(plan.tasks) - set(names()):
-            raise PlanError(
-                "unknown task",
-                where="tasks",
-                expected=" or ".join(names()),
-                received=", ".join(sorted(unknown)),
-            )
+        for name in plan.tasks:
+            known_name(name, names(), where="tasks")
         return cls(plan.tasks, Classes(plan.labels, plan.categories))
 
     def heads(self, rank: int) -> tuple[HeadSpec, ...]:

@@ -25,14 +25,6 @@ TIMED_STEPS = 10
 WARM_UP_STEPS = 3
 
 
-@dataclass(frozen=True)
-class Costs:
-    """Measured seconds: of one step, and of one validation of all held-out cases."""
-
-    step_s: float
-    validation_s: float
-
-
 def time_steps(step: Callable[[int], object]) -> float:
     """Mean seconds of a step, after warm-up steps that include compiling."""
     for k in range(WARM_UP_STEPS):
@@ -56,17 +48,20 @@ class Spending:
     share_of_cases: float
 
 
-def spend(seconds: float, costs: Costs, wanted_validations: int) -> Spending:
-    """Divide `seconds` between steps and validations (at most VALIDATION_SHARE for these)."""
+def spend(seconds: float, step_s: float, validation_s: float, wanted_validations: int) -> Spending:
+    """Divide `seconds` between steps and validations (at most VALIDATION_SHARE for these).
+
+    step_s, validation_s: measured seconds of one step, and of one validation of all held-out cases.
+    """
     allowed = max(seconds * VALIDATION_SHARE, 1e-3)
-    affordable = allowed / max(costs.validation_s, 1e-6)
+    affordable = allowed / max(validation_s, 1e-6)
     fewest = min(wanted_validations, 4)
     if affordable >= fewest:
         validations, share = min(wanted_validations, int(affordable)), 1.0
     else:
         validations, share = fewest, affordable / fewest
-    left = seconds - RESERVE_S - validations * share * costs.validation_s
-    return Spending(max(1, int(left / costs.step_s)), validations, share)
+    left = seconds - RESERVE_S - validations * share * validation_s
+    return Spending(max(1, int(left / step_s)), validations, share)
 
 
 class Pace:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
-from reunet.storage import csv_text, write_text
+from reunet.storage import csv_text, read_csv, write_text
 
 COLUMNS = ("step", "epoch", "time_s", "loss", "learning_rate", "val_score")
 
@@ -24,8 +23,7 @@ class History:
         """The rows up to `step`; later ones belong to steps that are done again."""
         if not path.is_file():
             return cls(path)
-        with open(path, newline="", encoding="utf-8") as file:
-            return cls(path, [row for row in csv.DictReader(file) if int(row["step"]) <= step])
+        return cls(path, [row for row in read_csv(path) if int(row["step"]) <= step])
 
     def add(
         self,

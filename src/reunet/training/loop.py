@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -25,14 +25,14 @@ from reunet.training.history import History
 from reunet.training.precision import training_precision
 from reunet.training.schedule import Timeline, due, learning_rate
 from reunet.training.setting import Setting
-from reunet.training.signals import StopWish, stop_wish
+from reunet.training.signals import StopWish, handled
 from reunet.training.validation import Validator
 
 CHECKPOINT_EVERY_S = 60.0
 LOG_ROWS = 100
 
 
-@dataclass(frozen=True)
+@dataclass
 class LoopState:
     """What the loop itself remembers from step to step, beside the variables of the model."""
 
@@ -124,9 +124,8 @@ class Training:
         validation_s = self.validator.estimate_seconds() if self.team.is_first else 0.0
         step_s, validation_s, ago = self.team.agree([step_s, validation_s, time.monotonic() - self.started])
         self.started = time.monotonic() - ago
-        costs = budget.Costs(step_s, validation_s)
         left = schedule.minutes * 60 - ago
-        spent = budget.spend(left, costs, schedule.validations)
+        spent = budget.spend(left, step_s, validation_s, schedule.validations)
         self.validator.use_cases = max(1, min(cases, round(cases * spent.share_of_cases)))
         patches = self.plan.batch / step_s
         self.progress.message(
@@ -144,11 +143,11 @@ class Training:
             return
         left = (minutes * 60 - self._elapsed() - budget.RESERVE_S) * budget.CAUTION
         total = int(self.team.agree([step + max(1, int(left / seconds))])[0])
-        self._loop = replace(loop, pace_was_checked=True)
+        loop.pace_was_checked = True
         if abs(total / loop.timeline.total - 1) < budget.TOLERANCE:
             return
         self.progress.message(f"the pace has changed: {total} steps instead of {loop.timeline.total}")
-        self._loop = replace(self._loop, timeline=loop.timeline.relaid(step, total))
+        loop.timeline = loop.timeline.relaid(step, total)
         self._announce(step)
 
     # -- the loop ------------------------------------------------------------------------------
@@ -157,7 +156,8 @@ class Training:
         self._announce(first)
         step, pace, saved_at = first, Pace(first), time.monotonic()
         feed = batches(self.sampler, first, 2**31, threads=self.threads)  # open: there may be more
-        with stop_wish() as wish:
+        wish = StopWish()
+        with handled(wish.receive):
             elapsed, wished = self._elapsed_and_wished(wish)
             while step < self._loop.timeline.total and not self._is_over(elapsed):
                 rate = learning_rate(self.plan.schedule, self._loop.timeline.progress(step))
@@ -202,8 +202,8 @@ class Training:
                 received=loss,
                 fix="lower schedule.learning_rate in the plan and train again with --plan",
             )
-        loop = self._loop
-        self._loop = replace(loop, loss_sum=loop.loss_sum + loss, loss_steps=loop.loss_steps + 1)
+        self._loop.loss_sum += loss
+        self._loop.loss_steps += 1
         return loss
 
     def _step(self, k: int, batch: Batch) -> float:
@@ -219,14 +219,11 @@ class Training:
         scored = self._score(loop.best_score) if self.team.is_first else None
         score, known = self.team.agree([scored or 0.0, scored is not None])
         found = score if known else None
-        gain = found is None or loop.best_score is None or found >= loop.best_score
-        self._loop = replace(
-            loop,
-            validated_at=step,
-            best_score=found if gain else loop.best_score,
-            best_step=step if gain else loop.best_step,
-            validations_without_gain=0 if gain else loop.validations_without_gain + 1,
-        )
+        loop.validated_at = step
+        if found is None or loop.best_score is None or found >= loop.best_score:
+            loop.best_score, loop.best_step, loop.validations_without_gain = found, step, 0
+        else:
+            loop.validations_without_gain += 1
         self._validation_s = self.team.agree([time.monotonic() - began])[0]
         self.progress.advance(0, val_score=found)
         return found
@@ -257,13 +254,13 @@ class Training:
         loop, epoch = self._loop, step * self.plan.batch / self.sampler.patches_per_epoch
         if self.team.is_first:
             history.add(step, epoch, self._elapsed(), loop.loss_sum / loop.loss_steps, rate, score)
-        self._loop = replace(loop, loss_sum=0.0, loss_steps=0)
+        loop.loss_sum, loop.loss_steps = 0.0, 0
 
     def _save(self, step: int) -> None:
         if not self.team.is_first:
             return
-        loop = replace(self._loop, elapsed_s=self._elapsed())
-        facts = {"plan": self.plan_hash, "loop": loop.as_json()}
+        self._loop.elapsed_s = self._elapsed()
+        facts = {"plan": self.plan_hash, "loop": self._loop.as_json()}
         save_checkpoint(self.run.checkpoints, step, state.capture(self.model), facts)
 
     def _interrupt(self, step: int, number: int) -> None:

@@ -24,14 +24,6 @@ class StopWish:
 
 
 @contextmanager
-def stop_wish() -> Iterator[StopWish]:
-    """Collect signals inside. In a thread other than the main one nothing is collected."""
-    wish = StopWish()
-    with handled(wish.receive):
-        yield wish
-
-
-@contextmanager
 def handled(receive: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Inside, SIGNALS are given to `receive`; in a thread other than the main one they are not."""
     if threading.current_thread() is not threading.main_thread():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -22,7 +21,7 @@ from typing import (
     get_origin,
 )
 
-from reunet.errors import UsageError
+from reunet.errors import UsageError, known_name
 
 Given = TypeVar("Given")
 Held = TypeVar("Held")
@@ -116,15 +115,8 @@ class Option:
             return
         names = self.choices
         for one in value if isinstance(value, tuple) else (value,):
-            if names and one not in names:
-                close = difflib.get_close_matches(str(one), names, n=1)
-                raise UsageError(
-                    f"unknown {self.name.replace('_', ' ')}",
-                    where=self.flag,
-                    expected=" or ".join(names),
-                    received=one,
-                    fix=f"did you mean {close[0]}?" if close else None,
-                )
+            if names:
+                known_name(one, names, where=self.flag, error=UsageError)
         least, above = self.says.least, self.says.above
         if least is None and above is None:
             return

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 from reunet.contracts.options.fields import Option, Options
+from reunet.errors import closest
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,9 +26,8 @@ def verb(record: Callable[P, Record]) -> Callable[[Callable[[Record], R]], Calla
         @wraps(flow)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             for name in kwargs.keys() - options.keys():
-                close = difflib.get_close_matches(name, options, n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
-                raise TypeError(f"{flow.__name__}() has no option {name!r}{hint}")
+                hint = closest(name, options)
+                raise TypeError(f"{flow.__name__}() has no option {name!r}" + (f"; {hint}" if hint else ""))
             return flow(record(*args, **kwargs))
 
         parameters = [

@@ -17,7 +17,6 @@ from reunet.flows.compare.contest import (
     is_scored,
     make_plans,
     parse_contenders,
-    settings_file,
 )
 from reunet.flows.compare.standings import read_run, summarise, write_standings
 from reunet.flows.evaluate.evaluate import evaluate
@@ -44,9 +43,9 @@ def compare(options: CompareOptions) -> CompareResult:
     """
     progress = options.on_progress or NullProgress()
     contest = _contest(options)
-    refuse_foreign(contest.output, settings_file(contest.output), "comparison")
+    refuse_foreign(options.output, contest.settings_file, "comparison")
     use_backend(contest.request.backend)
-    with folder_lock(contest.output):
+    with folder_lock(options.output):
         settings = make_plans(contest, progress)
         runs: list[ComparedRun] = []
         failures: dict[str, str] = {}
@@ -59,7 +58,7 @@ def compare(options: CompareOptions) -> CompareResult:
                 runs.append(read_run(contest, contender, seed))
                 write_standings(summarise(contest, runs, failures), settings)
                 score = "undefined" if runs[-1].dice is None else f"{runs[-1].dice:.4f}"
-                progress.message(f"{name}: Dice {score} on {contest.split}")
+                progress.message(f"{name}: Dice {score} on {options.split}")
             except InterruptedRunError:
                 raise
             except ReunetError as error:
@@ -68,7 +67,7 @@ def compare(options: CompareOptions) -> CompareResult:
             progress.advance(1)
         if not runs:
             raise TrainingError(
-                "no training succeeded", where=contest.output, received=next(iter(failures.values()))
+                "no training succeeded", where=options.output, received=next(iter(failures.values()))
             )
         summary = summarise(contest, runs, failures)
         write_standings(summary, settings)
@@ -85,32 +84,31 @@ def _contest(options: CompareOptions) -> Contest:
         max_memory=options.max_memory,
     )
     check_wishes(request)
-    contenders = parse_contenders(options.presets)
-    return Contest(options.data, options, contenders, options.seeds, request, options.split, options.output)
+    return Contest(options, parse_contenders(options.presets), request)
 
 
 def train_and_score(contest: Contest, contender: Contender, seed: int, progress: Progress) -> None:
     """Train one network, or go on with its training, and score it; nothing where that has been done."""
-    if contest.is_finished(contender, seed):
-        return
     run, plan = contest.run(contender, seed), contest.plan_file(contender, seed)
+    if is_scored(run, contest.options.split):
+        return
     if not is_scored(run, "val"):  # which is the last thing that a training does
         how = ["--plan", str(plan)]
-        if any(run.checkpoints.glob("[0-9]*")):
+        if run.has_checkpoint:
             how = ["--resume"]
         elif run.plan_file.is_file():
             how.append("--overwrite")
         words = ["train", *data_words(contest), "-o", str(run.path), *how]
         run_process(words, f"{contender.name}-{seed}", progress)
-    if contest.split != "val":
+    if contest.options.split != "val":
         known = DataOptions.OPTIONS.keys() & EvaluateOptions.OPTIONS.keys()
         options = {name: getattr(contest.options, name) for name in known}
-        evaluate(run.path, contest.data, split=contest.split, overwrite=True, **options)
+        evaluate(run.path, contest.options.data, split=contest.options.split, overwrite=True, **options)
 
 
 def data_words(contest: Contest) -> list[str]:
     """The dataset and its options as words of the command line."""
-    words = [] if contest.data is None else [str(contest.data)]
+    words = [] if contest.options.data is None else [str(contest.options.data)]
     for name, option in DataOptions.OPTIONS.items():
         value = getattr(contest.options, name)
         if value is True:

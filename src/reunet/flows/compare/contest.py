@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from reunet.contracts.options.records import DataOptions
+from reunet.contracts.options.records import CompareOptions, DataOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
-from reunet.errors import StorageError, UsageError
+from reunet.errors import StorageError, UsageError, known_name
 from reunet.flows.prepare import Prepared, prepare
 from reunet.networks import PRESETS
-from reunet.networks.presets import choose
 from reunet.planning import PlanRequest, make_plan
 from reunet.progress import Progress
 from reunet.storage import read_json, write_json
@@ -37,32 +36,29 @@ class Contender:
 
 @dataclass(frozen=True)
 class Contest:
-    """What is compared, on which data, for how long, judged on which split."""
+    """What is compared, as asked; the plans follow `request`."""
 
-    data: Path | None
-    options: DataOptions
+    options: CompareOptions
     contenders: tuple[Contender, ...]
-    seeds: int
     request: PlanRequest
-    split: Literal["val", "test"]
-    output: Path
 
     def run(self, contender: Contender, seed: int) -> RunFolder:
         """The folder of one training."""
-        return RunFolder(self.output / "runs" / f"{contender.folder}-{seed}")
+        return RunFolder(self.options.output / "runs" / f"{contender.folder}-{seed}")
 
     def plan_file(self, contender: Contender, seed: int) -> Path:
         """The plan that one training follows."""
-        return self.output / "plans" / f"{contender.folder}-{seed}.json"
+        return self.options.output / "plans" / f"{contender.folder}-{seed}.json"
 
-    def is_finished(self, contender: Contender, seed: int) -> bool:
-        """Whether one training has been scored."""
-        return is_scored(self.run(contender, seed), self.split)
+    @property
+    def settings_file(self) -> Path:
+        """Where the settings of the comparison are."""
+        return self.options.output / "settings.json"
 
     def order(self) -> list[tuple[Contender, int]]:
         """Seed by seed, each beginning with another one: a machine that slows down then hits all alike."""
         turns = []
-        for seed in range(self.seeds):
+        for seed in range(self.options.seeds):
             first = seed % len(self.contenders)
             turns += [(contender, seed) for contender in (*self.contenders[first:], *self.contenders[:first])]
         return turns
@@ -75,7 +71,7 @@ class Contest:
             "schema_version": 1,
             "dataset": prepared.dataset.name,
             "content": hashlib.sha256("".join(contents).encode()).hexdigest()[:16],
-            "split": self.split,
+            "split": self.options.split,
             "budget": self.request.budget,
             "backend": self.request.backend,
             "max_memory": self.request.max_memory,
@@ -91,29 +87,24 @@ def is_scored(run: RunFolder, split: str) -> bool:
 def parse_contenders(presets: str) -> tuple[Contender, ...]:
     """Entries of `a,b,b:control,control`; `control` alone is that of the first one.
 
-    Raises UsageError for fewer than two, for one named twice and for a control that does not exist,
-    PlanError with a suggestion for an unknown preset.
+    Raises UsageError for fewer than two, for one named twice and for the control of a network that has
+    none, PlanError with a suggestion for an unknown name.
     """
     names = [name.strip() for name in presets.split(",") if name.strip()]
+    controls = [f"{name}:control" for name, preset in PRESETS.items() if preset.control is not None]
     contenders = []
     for name in names:
-        preset, colon, role = (f"{names[0]}:control" if name == "control" else name).partition(":")
-        choose(preset, PRESETS, where="--presets")
-        if colon and role != "control":
-            raise UsageError(
-                "a network has no such part",
-                where="--presets",
-                expected=f"{preset} or {preset}:control",
-                received=name,
-            )
-        if colon and PRESETS[preset].control is None:
+        full = f"{names[0]}:control" if name == "control" else name
+        preset, _, role = full.partition(":")
+        if preset in PRESETS and role == "control" and full not in controls:
             raise UsageError(
                 "this network has no recurrence, hence no control without it",
                 where="--presets",
-                expected=", ".join(f"{n}:control" for n, p in PRESETS.items() if p.control is not None),
+                expected=", ".join(controls),
                 received=name,
             )
-        contenders.append(Contender(preset, bool(colon)))
+        known_name(full, (*PRESETS, *controls), where="--presets")
+        contenders.append(Contender(preset, bool(role)))
     if len(contenders) < 2 or len(set(contenders)) < len(contenders):
         raise UsageError(
             "a comparison needs at least two networks, each of them once",
@@ -124,11 +115,6 @@ def parse_contenders(presets: str) -> tuple[Contender, ...]:
     return tuple(contenders)
 
 
-def settings_file(output: Path) -> Path:
-    """Where the settings of a comparison are."""
-    return output / "settings.json"
-
-
 def make_plans(contest: Contest, progress: Progress) -> dict[str, Any]:
     """Write the plans of all trainings that have none yet; returns the settings of the comparison.
 
@@ -136,14 +122,14 @@ def make_plans(contest: Contest, progress: Progress) -> dict[str, Any]:
     with other settings, and what planning raises.
     """
     settings: dict[str, Any] = {}
-    for seed in range(contest.seeds):
+    for seed in range(contest.options.seeds):
         missing = [one for one in contest.contenders if not contest.plan_file(one, seed).is_file()]
         if settings and not missing:
             continue
-        prepared = prepare(contest.data, contest.options, progress, seed=seed)
+        prepared = prepare(contest.options.data, contest.options, progress, seed=seed)
         if not settings:
             settings = contest.settings(prepared)
-            _refuse_other_settings(contest.output, settings)
+            _refuse_other_settings(contest, settings)
         for contender in missing:
             plan = contender_plan(contender, prepared, replace(contest.request, seed=seed))
             plan.write(contest.plan_file(contender, seed))
@@ -165,8 +151,8 @@ def contender_plan(contender: Contender, prepared: Prepared, request: PlanReques
     return Plan.parse(plan.model_dump() | changes, where=f"plan of {contender.name}")
 
 
-def _refuse_other_settings(output: Path, settings: dict[str, Any]) -> None:
-    file = settings_file(output)
+def _refuse_other_settings(contest: Contest, settings: dict[str, Any]) -> None:
+    file = contest.settings_file
     if not file.is_file():
         write_json(file, settings)
         return
@@ -175,7 +161,7 @@ def _refuse_other_settings(output: Path, settings: dict[str, Any]) -> None:
     if differ:
         raise StorageError(
             "a comparison with other settings is in this folder",
-            where=output,
+            where=contest.options.output,
             expected="; ".join(f"{name}: {known.get(name)}" for name in differ),
             received="; ".join(f"{name}: {settings[name]}" for name in differ),
             fix="choose another folder with -o",

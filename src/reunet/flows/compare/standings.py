@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,7 +15,7 @@ from reunet.datasets.scan import open_dataset
 from reunet.errors import ModelFileError
 from reunet.flows.compare.contest import Contender, Contest
 from reunet.metrics.bootstrap import crossed_interval
-from reunet.storage import csv_text, write_json, write_text
+from reunet.storage import csv_text, read_csv, write_json, write_text
 
 BLOCK = 10
 """Consecutive frames of a sequence in time that are drawn together: neighbours are nearly the same image."""
@@ -30,18 +28,16 @@ def read_run(contest: Contest, contender: Contender, seed: int) -> ComparedRun:
     from reunet.networks import measure
 
     run = contest.run(contender, seed)
-    folder, plan = run.evaluation(contest.split), run.plan()
+    folder, plan = run.evaluation(contest.options.split), run.plan()
     metrics = read_facts(folder / "metrics.json")
-    history = _table(run.history_file.read_text(encoding="utf-8"))
-    rows = _table((folder / "metrics.csv").read_text(encoding="utf-8"))
+    history, rows = read_csv(run.history_file), read_csv(folder / "metrics.csv")
     if not history or not rows:
         raise ModelFileError("a finished training without results", where=run.path)
-    frames = None if plan.clip is None else plan.clip.frames
-    facts = measure(plan.network, plan.patch, frames)
+    facts = measure(plan.network, plan.patch if plan.clip is None else (plan.clip.frames, *plan.patch))
     return ComparedRun(
         entry=contender.name,
         seed=seed,
-        run=run.path.relative_to(contest.output),
+        run=run.path.relative_to(contest.options.output),
         dice=metrics["dice"]["per_image"]["mean_foreground"],
         dice_pooled=metrics["dice"]["pooled"]["mean_foreground"],
         iou=metrics["iou"]["pooled"]["mean"],
@@ -49,7 +45,7 @@ def read_run(contest: Contest, contender: Contender, seed: int) -> ComparedRun:
         seconds=float(history[-1]["time_s"]),
         parameters=facts.parameters,
         multiplications=facts.multiplications,
-        images={row["id"]: _number(row["dice.mean_foreground"]) for row in rows},
+        images={row["id"]: float(dice) if (dice := row["dice.mean_foreground"]) else None for row in rows},
         race=tuple((float(row["time_s"]), float(row["val_score"])) for row in history if row["val_score"]),
     )
 
@@ -61,10 +57,10 @@ def summarise(contest: Contest, runs: Sequence[ComparedRun], failures: dict[str,
     found = [pair for pair in pairs_of(contest.contenders) if finished.issuperset(pair)]
     pairs = [difference(runs, pair, units) for pair in found]
     return CompareResult(
-        contest.output,
+        contest.options.output,
         tuple(runs),
         tuple(pair for pair in pairs if pair is not None),
-        contest.output / "report.html",
+        contest.options.output / "report.html",
         dict(failures),
     )
 
@@ -84,13 +80,13 @@ def pairs_of(contenders: Sequence[Contender]) -> list[tuple[str, str]]:
 def image_units(contest: Contest) -> dict[str, str]:
     """For each image id what it is drawn with: blocks of frames of a sequence in time, else by itself."""
     units: dict[str, str] = {}
-    dataset = open_dataset(contest.data, contest.options)
-    scored = {"train", "val"} if contest.split == "val" else dataset.given_splits & {"test"} or {"train"}
+    dataset, split = open_dataset(contest.options.data, contest.options), contest.options.split
+    scored = {"train", "val"} if split == "val" else dataset.given_splits & {"test"} or {"train"}
     cases = [case for case in dataset.cases if case.split in scored]
-    for (split, sequence), frames in itertools.groupby(cases, key=lambda case: (case.split, case.sequence)):
+    for (part, sequence), frames in itertools.groupby(cases, key=lambda case: (case.split, case.sequence)):
         for number, case in enumerate(frames):
             alone = sequence is None or sequence.axis != "T"
-            units[case.id] = case.id if alone else f"{split} {sequence.name} {number // BLOCK}"
+            units[case.id] = case.id if alone else f"{part} {sequence.name} {number // BLOCK}"
     return units
 
 
@@ -127,9 +123,10 @@ def write_standings(result: CompareResult, settings: dict[str, Any]) -> None:
     """compare.json, compare.csv (a line per training) and report.html. Raises StorageError."""
     from reunet.report.comparison import write_comparison
 
+    networks = table(result.runs)
     facts = {
         **settings,
-        "networks": table(result.runs),
+        "networks": networks,
         "pairs": [asdict(pair) for pair in result.pairs],
         "runs": [asdict(run) | {"run": run.run.as_posix()} for run in result.runs],
         "failures": result.failures,
@@ -137,7 +134,7 @@ def write_standings(result: CompareResult, settings: dict[str, Any]) -> None:
     write_json(result.output / "compare.json", facts)
     rows = ([getattr(run, name) for name in COLUMNS] for run in result.runs)
     write_text(result.output / "compare.csv", csv_text(COLUMNS, rows))
-    write_comparison(result, table(result.runs), settings)
+    write_comparison(result, networks, settings)
 
 
 def table(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
@@ -166,11 +163,3 @@ def table(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
-
-
-def _number(cell: str) -> float | None:
-    return float(cell) if cell else None
-
-
-def _table(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))

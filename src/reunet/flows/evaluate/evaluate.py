@@ -22,8 +22,8 @@ from reunet.flows.evaluate.given_results import evaluate_given
 from reunet.flows.evaluate.held_out import SEEN_ALREADY, report_of
 from reunet.flows.evaluate.labelled import labelled_cases, loaders_of
 from reunet.flows.evaluate.scoring import (
+    FILES,
     of_split,
-    refuse_existing,
     score_images,
     write_evaluation,
 )
@@ -31,6 +31,7 @@ from reunet.flows.remote import Engine, score_on
 from reunet.inference.cluster import Cluster
 from reunet.inference.load import load
 from reunet.progress import NullProgress
+from reunet.storage import refuse_existing
 from reunet.tasks import check_tasks
 
 
@@ -52,7 +53,7 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
         return evaluate_given(options.pred, options.truth, options, progress)
     run, split = RunFolder(options.run or Path()), options.split  # there is one, as the options have checked
     target = options.output or run.evaluation(split)
-    refuse_existing(target, overwrite=options.overwrite)
+    refuse_existing(target, FILES, overwrite=options.overwrite)
     dataset = _open(options.data, options, run.plan())
     splits = Splits.read(run.splits_file) if run.splits_file.is_file() else None
     cases = cases_of_split(dataset, split, splits)

@@ -12,10 +12,11 @@ from reunet.contracts.options.records import EvaluateOptions
 from reunet.contracts.results import EvaluateResult, Scored
 from reunet.datasets.folders import image_files, stem_of
 from reunet.errors import DataError, UsageError
-from reunet.flows.evaluate.scoring import refuse_existing, score_images, write_evaluation
+from reunet.flows.evaluate.scoring import FILES, score_images, write_evaluation
 from reunet.io.images import read_image
 from reunet.progress import Progress
 from reunet.report.page import Report
+from reunet.storage import refuse_existing
 from reunet.tasks import every_task, task
 from reunet.tasks.work import Work
 
@@ -37,7 +38,7 @@ def evaluate_given(pred: Path, truth: Path, options: EvaluateOptions, progress: 
     if reader is None:
         raise UsageError("results of this task are scored with their run only", where="--task", received=name)
     output = options.output or pred.parent / f"{pred.stem if pred.is_file() else pred.name}-evaluation"
-    refuse_existing(output, overwrite=options.overwrite)
+    refuse_existing(output, FILES, overwrite=options.overwrite)
     given = reader.read(pred, truth, options)
     split = next((x for x in (truth.name, truth.parent.name) if x in ("train", "val", "test")), "test")
     pictures = _pictures(options.images)

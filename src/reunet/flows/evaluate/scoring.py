@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import EvaluateResult, Scored
-from reunet.errors import DataError, ReunetError, StorageError
+from reunet.errors import DataError, ReunetError
 from reunet.progress import Progress
 from reunet.storage import csv_text, write_json, write_text
 from reunet.tasks.scorer import Scorer
@@ -92,18 +92,6 @@ def _reason(error: ReunetError) -> str:
         if value is not None
     ]
     return error.what + (f" ({'; '.join(parts)})" if parts else "")
-
-
-def refuse_existing(output: Path, *, overwrite: bool) -> None:
-    """Raise StorageError when results would be replaced and nobody asked for it."""
-    present = [name for name in FILES if (output / name).exists()]
-    if present and not overwrite:
-        raise StorageError(
-            "the results of an evaluation are here already",
-            where=output,
-            received=", ".join(present),
-            fix="use --overwrite, or another folder with -o",
-        )
 
 
 def write_evaluation(

@@ -14,7 +14,7 @@ from reunet.datasets.cases import FrameSequence
 from reunet.datasets.folders import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_NAMES
 from reunet.datasets.recognise import NNUNET, channel_of
 from reunet.datasets.sequences import FILE, SequencePattern, natural_order, read_places
-from reunet.errors import DataError, ReunetError, UsageError
+from reunet.errors import DataError, ReunetError, UsageError, beside
 from reunet.io.images import IMAGE_SUFFIXES, image_suffix, read_header, without_suffix
 from reunet.io.lazy import is_array
 from reunet.io.video import VIDEO_SUFFIXES, is_video
@@ -73,7 +73,7 @@ def _sources_of(given: Path, exclude: Path) -> list[Source]:
             "the input does not exist",
             where=given,
             expected="an image file or a folder of images",
-            fix=nearby(given),
+            fix=beside(given),
         )
     files = [path for path in _walk(given) if not path.resolve().is_relative_to(exclude)]
     images = sorted(
@@ -135,17 +135,6 @@ def _check_no_dataset(given: Path, images: Iterable[Path]) -> None:
                 received=f"{folder} beside {beside[folder.parent].name}",
                 fix=f"give {given / beside[folder.parent]}",
             )
-
-
-def nearby(missing: Path) -> str | None:
-    """What may have been meant: names beside the missing one that are like it."""
-    if not missing.parent.is_dir():
-        return None
-    import difflib
-
-    names = [entry.name for entry in missing.parent.iterdir()]
-    close = difflib.get_close_matches(missing.name, names, n=5, cutoff=0.5)
-    return f"did you mean {' or '.join(close)}?" if close else None
 
 
 def _check_names(sources: Iterable[Source], output: Path) -> None:

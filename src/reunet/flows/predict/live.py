@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from time import perf_counter
 from typing import BinaryIO
@@ -18,7 +17,7 @@ from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.io.header import ImageHeader
 from reunet.io.video import video_frames
 from reunet.progress import Progress
-from reunet.storage import remove_old
+from reunet.storage import refuse_existing, remove_old
 from reunet.tasks import every_task
 
 NAME = "stdin"
@@ -74,14 +73,6 @@ def predict_live(
 def _make_room(folder: Path, overwrite: bool) -> None:
     """Remove the results of an earlier stream. Raises StorageError when there are some that should stay."""
     kinds = dict.fromkeys(output.kind for one in every_task() for output in one.outputs)
-    existing = [
-        folder / kind / NAME for kind in (*kinds, "overlays", PARTS) if os.path.isdir(folder / kind / NAME)
-    ]
-    if existing and not overwrite:
-        raise StorageError(
-            "results of standard input exist already",
-            where=folder,
-            received=", ".join(str(path.relative_to(folder)) for path in existing),
-            fix="use --overwrite, or another folder with -o",
-        )
-    remove_old(existing)
+    places = [folder / kind / NAME for kind in (*kinds, "overlays", PARTS)]
+    refuse_existing(folder, places, overwrite=overwrite)
+    remove_old(places)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -17,8 +16,8 @@ from reunet.contracts.results import PredictResult
 from reunet.contracts.run import RunFolder, read_facts
 from reunet.datasets.folders import image_files, stem_of
 from reunet.datasets.pairs import FOV_ENDINGS, partners_of
-from reunet.errors import DataError, StorageError, UsageError
-from reunet.flows.predict.inputs import Source, find_sources, in_sequences, nearby
+from reunet.errors import DataError, UsageError, beside
+from reunet.flows.predict.inputs import Source, find_sources, in_sequences
 from reunet.flows.predict.jobs import predict_all
 from reunet.flows.predict.live import predict_live
 from reunet.flows.predict.outputs import Job, Kinds
@@ -31,6 +30,7 @@ from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import Runtime
 from reunet.inference.sequence import AnyPredictor
 from reunet.progress import NullProgress, Progress
+from reunet.storage import refuse_existing
 from reunet.tasks import task
 
 
@@ -208,17 +208,10 @@ def _together(
 
 
 def _check_no_results(jobs: Sequence[Job], folder: Path) -> None:
-    files = dict.fromkeys(path for job in jobs for path in job.results())
-    existing = [path for path in files if os.path.exists(path)]
+    files: list[str | Path] = [*dict.fromkeys(path for job in jobs for path in job.results())]
     if not (folder / PARTS).is_dir() and any(job.part for job in jobs):  # else they are made from the parts
-        existing += [path for name in TABLES if (path := folder / name).exists()]
-    if existing:
-        raise StorageError(
-            f"{len(existing)} result(s) exist already",
-            where=folder,
-            received=", ".join(str(path.relative_to(folder)) for path in existing[:5]),
-            fix="use --overwrite, --skip-existing, or another folder with -o",
-        )
+        files += TABLES
+    refuse_existing(folder, files, overwrite=False, ways="use --overwrite, --skip-existing")
 
 
 def _find_fields(fov: Path, sources: Sequence[Source]) -> dict[Source, Path]:
@@ -228,7 +221,7 @@ def _find_fields(fov: Path, sources: Sequence[Source]) -> dict[Source, Path]:
             "the folder of field-of-view masks does not exist",
             where=fov,
             expected="a folder (--fov)",
-            fix=nearby(fov),
+            fix=beside(fov),
         )
     files = {stem_of(path, fov): path for path in image_files(fov)}
     names = {

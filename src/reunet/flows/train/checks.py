@@ -6,9 +6,10 @@ from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.options.records import TrainOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
-from reunet.errors import CheckpointError, DataError, PlanError, StorageError, UsageError
+from reunet.errors import CheckpointError, DataError, PlanError, UsageError
 from reunet.flows.prepare import Prepared
 from reunet.planning import needs_sequences
+from reunet.storage import refuse_existing, refuse_foreign
 
 OWN_ENCODERS = ("plain", "recurrent")
 """Those that begin with fresh weights."""
@@ -54,58 +55,39 @@ def check_team(count: int, number: int | None, coordinator: str | None) -> tuple
 
 def refuse_occupied(options: TrainOptions, run: RunFolder) -> None:
     """See that the run folder is free, or holds what --resume needs. Raises StorageError, CheckpointError."""
-    has_checkpoint = run.plan_file.is_file() and any(run.checkpoints.glob("[0-9]*"))
     if options.resume:
-        if not has_checkpoint:
+        if not run.has_checkpoint:
             raise CheckpointError(
                 "there is no checkpoint to resume from", where=run.path, fix="train again without --resume"
             )
         return
-    if run.path.is_file():
-        raise StorageError("this is a file, not a folder", where=run.path, fix="choose another name with -o")
     if options.init is not None and options.init.resolve() == run.path.resolve():
         raise UsageError(
             "a run cannot start from itself", where="--init", fix="choose another folder with -o"
         )
-    if not run.path.exists() or all(entry.name == ".lock" for entry in run.path.iterdir()):
-        return  # a lock is the business of `folder_lock`
-    if not options.overwrite or not run.plan_file.is_file():
-        ways = ["choose another folder", *(["add --resume"] if has_checkpoint else [])]
-        ways += ["add --overwrite"] if run.plan_file.is_file() else []
-        raise StorageError(
-            "the output folder exists and is not empty", where=run.path, fix=", or ".join(ways)
-        )
+    refuse_foreign(run.path, run.plan_file, "run")
+    ways = "use --resume or --overwrite" if run.has_checkpoint else "use --overwrite"
+    refuse_existing(run.path, [run.plan_file.name], overwrite=options.overwrite, ways=ways)
 
 
 def check_plan_fits(plan: Plan, prepared: Prepared) -> None:
     """Raise PlanError when a plan was made for other data."""
-    seen, again = prepared.fingerprint, "make the plan again with `reunet plan`"
-    if plan.clip is not None:
+    seen, clip, channels = prepared.fingerprint, plan.clip, plan.input.channels
+
+    def refuse(data: str, where: str, expected: object, received: object, also: str = "") -> None:
+        again = "make the plan again with `reunet plan`"
+        what = f"the plan was made for {data}"
+        raise PlanError(what, where=where, expected=expected, received=received, fix=again + also)
+
+    if clip is not None:
         needs_sequences(seen, "clip")
-    if plan.clip is not None and plan.clip.axis != seen.axis:
-        raise PlanError(
-            "the plan was made for sequences of another kind",
-            where="clip.axis",
-            expected=seen.axis,
-            received=plan.clip.axis,
-            fix=f"{again}, or correct clip.axis: T for time, Z for depth",
-        )
+        if clip.axis != seen.axis:
+            also = ", or correct clip.axis: T for time, Z for depth"
+            refuse("sequences of another kind", "clip.axis", seen.axis, clip.axis, also)
     if plan.labels != seen.labels:
-        raise PlanError(
-            "the plan was made for other classes",
-            where="labels",
-            expected=", ".join(seen.labels.names),
-            received=", ".join(plan.labels.names),
-            fix=again,
-        )
-    if plan.input.channels != seen.channels or (seen.mixed_channels and not plan.input.grey_to_rgb):
-        raise PlanError(
-            "the plan was made for images with other channels",
-            where="input.channels",
-            expected=seen.channels,
-            received=plan.input.channels,
-            fix=again,
-        )
+        refuse("other classes", "labels", ", ".join(seen.labels.names), ", ".join(plan.labels.names))
+    if channels != seen.channels or (seen.mixed_channels and not plan.input.grey_to_rgb):
+        refuse("images with other channels", "input.channels", seen.channels, channels)
 
 
 def check_same_data(run: RunFolder, prepared: Prepared) -> None:

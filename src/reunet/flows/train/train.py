@@ -98,23 +98,18 @@ def _team(options: TrainOptions, settled: Plan | None) -> tuple[Team, Backend]:
     chosen = choose_backend(_agreed_backend(options.backend or ("jax" if address else None), settled))
     use_backend(chosen)
     check_wishes(options)
-    return _joined(chosen, address), chosen
-
-
-def _joined(backend: str, address: tuple[int, int, str] | None) -> Team:
-    """The processes that train together; `address` as of `check_team`."""
     if address is None:
-        return ALONE
-    if backend != "jax":
+        return ALONE, chosen
+    if chosen != "jax":
         raise UsageError(
             "several processes train together on JAX only",
             where="--processes",
-            received=f"--backend {backend}",
+            received=f"--backend {chosen}",
             fix="give --backend jax, or a plan that was made for it",
         )
     from reunet.training.processes import join
 
-    return join(*address)
+    return join(*address), chosen
 
 
 def _begin_folder(run: RunFolder, plan: Plan, prepared: Prepared) -> None:
