@@ -25,7 +25,7 @@ from reunet.datasets.cache import mapped
 from reunet.datasets.cases import Case
 from reunet.datasets.reading import CaseReader, Reading
 from reunet.datasets.regions import layer_names, layered_facts, nnunet_facts, read_regions
-from reunet.datasets.tables import DESCRIPTION, described, not_understood
+from reunet.datasets.tables import CLASSES, DESCRIPTION, described, understood
 from reunet.errors import DataError, LabelError, PlanError, UsageError
 from reunet.io.header import ImageHeader
 from reunet.io.masks import is_coloured, lossy_mask, mask_values, pack_colours
@@ -224,11 +224,9 @@ def from_facts(facts: dict[str, Any], where: Path) -> LabelMap:
     """A LabelMap from `classes`, a list of {id, name, color, foreground, boundary} of which only id and
     name are required, and the optional `ignore_index`, `ignore_color` and `regions`.
     """
-    try:
+    with understood("the class list is", where, CLASSES):
         entries = facts["classes"]
         classes = [_entry(entry, position, len(entries)) for position, entry in enumerate(entries)]
-    except (TypeError, KeyError, ValueError, AttributeError) as cause:
-        raise not_understood(where, f"{type(cause).__name__}: {cause}") from cause
     data = {
         "classes": classes,
         "ignore": facts.get("ignore_index"),

@@ -21,6 +21,7 @@ _KEY_COLUMNS = ("stem", "file", "file_name", "filename", "image", "id", "name")
 
 
 DESCRIPTION = "dataset.json"
+CLASSES = '[{"id": 0, "name": "background", "color": [0, 0, 0]}, ...]'
 
 
 def described(root: Path) -> dict[str, Any]:
@@ -31,12 +32,13 @@ def described(root: Path) -> dict[str, Any]:
 
 @contextmanager
 def understood(what: str, where: object, form: str) -> Iterator[None]:
-    """Tell what JSON should look like where it is read and has another form. Raises DataError."""
+    """Tell which form JSON should have where it is read and has another. Raises DataError."""
     try:
         yield
     except (TypeError, KeyError, ValueError, AttributeError) as cause:
         received = f"{type(cause).__name__}: {str(cause)[:100]}"
-        raise DataError(f"{what} not understood", where=where, expected=form, received=received) from cause
+        message, fix = f"{what} not understood", "write it as docs/data.md shows"
+        raise DataError(message, where=where, expected=form, received=received, fix=fix) from cause
 
 
 def class_names(root: Path) -> list[str] | None:
@@ -44,22 +46,11 @@ def class_names(root: Path) -> list[str] | None:
     entries = described(root).get("classes")
     if entries is None:
         return None
-    listed = entries if isinstance(entries, list) else []
-    names = [entry.get("name") if isinstance(entry, dict) else None for entry in listed]
-    if not names or not all(isinstance(name, str) and name for name in names):
-        raise not_understood(root / DESCRIPTION, entries)
-    return [str(name) for name in names]
-
-
-def not_understood(where: Path, received: object) -> DataError:
-    """The error for a class list of another form."""
-    return DataError(
-        "the class list is not understood",
-        where=where,
-        expected='[{"id": 0, "name": "background", "color": [0, 0, 0]}, ...]',
-        received=str(received)[:100],
-        fix="list the classes as docs/data.md shows",
-    )
+    with understood("the class list is", root / DESCRIPTION, CLASSES):
+        names = [entry["name"] for entry in entries]
+        if not names or not all(isinstance(name, str) and name for name in names):
+            raise ValueError(entries)
+    return names
 
 
 def with_groups(
