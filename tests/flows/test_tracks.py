@@ -25,6 +25,7 @@ from reunet.flows.evaluate.evaluate import evaluate
 from reunet.flows.predict.predict import predict
 from reunet.io.annotations.ctc import Track, write_tracks
 from reunet.io.annotations.instances import read_instances, write_instances
+from reunet.tasks.work import Work
 
 from ..datasets.synthetic_cells import Culture, Movie, make_movie, read_result, write_movies
 
@@ -39,7 +40,7 @@ class Seeing:
     runtime = SimpleNamespace(name="openvino", precision="f32")
 
     def __init__(self, plan: Plan) -> None:
-        self.plan, self._rng = plan, np.random.default_rng(0)
+        self.plan, self.work, self._rng = plan, Work.of(plan), np.random.default_rng(0)
 
     def __call__(self, image: np.ndarray, **_: Any) -> Prediction:
         ids = image[..., 0].astype(np.int64)
