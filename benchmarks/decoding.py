@@ -19,13 +19,12 @@ import cv2
 import numpy as np
 import records
 
-from reunet.contracts.labels import LabelMap, default_classes
+from reunet.contracts.labels import Classes, LabelMap, default_classes
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
 from reunet.contracts.truth import Truth
 from reunet.tasks import task
 from reunet.tasks.base import Maps
-from reunet.tasks.classes import Classes
 
 TILE, PITCH, NOISE = 500, 32, 0.05
 

@@ -318,13 +318,13 @@ def print_export(result: ExportResult) -> None:
 
 def print_evaluation(result: EvaluateResult) -> None:
     """The scores a person asks for first, and where the rest is."""
-    from reunet.tasks import names
+    from reunet.tasks import ROOMS
 
     print_failures(result.failures)
     metrics = result.metrics
     print(f"split: {metrics['split']}, images: {metrics['n_images']}")
     _print_scores(metrics)
-    for name in names():
+    for name in ROOMS:
         if name in metrics:  # another task of the same run
             print(f"{name}, images: {metrics[name]['n_images']}")
             _print_scores(metrics[name])

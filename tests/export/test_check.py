@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reunet.contracts.labels import LabelMap, Region, default_classes
+from reunet.contracts.labels import Classes, LabelMap, Region, default_classes
 from reunet.contracts.plan import Calibration, ClipSpec, Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.contracts.run import RunFolder
 from reunet.export.check import compare
 from reunet.export.describe import describe, readme
 from reunet.export.formats import FORMATS
 from reunet.inference.load import load
-from reunet.tasks.classes import Classes
 from reunet.tasks.work import Work
 
 pytestmark = pytest.mark.usefixtures("backend")  # files are made in a process of their own

@@ -135,7 +135,7 @@ def test_a_failed_image_keeps_no_old_result(run: Path, images: Path, tmp_path: P
 
 @pytest.mark.parametrize(
     "fails",
-    ["tasks.semantic.outputs.write_mask", "flows.predict.outputs.write_png", "tasks.semantic.overlay"],
+    ["tasks.semantic.write_mask", "flows.predict.outputs.write_png", "tasks.semantic.overlay"],
 )
 def test_results_are_whole_or_absent(
     run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str

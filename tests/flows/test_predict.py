@@ -14,7 +14,7 @@ from PIL import Image
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.errors import DataError, StorageError, UsageError
 from reunet.flows.predict.predict import predict
-from reunet.tasks.semantic.outputs import outside_value
+from reunet.tasks.semantic import outside_value
 
 MakeRun = Callable[..., Path]
 

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reunet.contracts.boxes import Boxes
+from reunet.contracts.labels import Classes
 from reunet.contracts.plan import Calibration, Inference, InputSpec, Intensity
 from reunet.contracts.truth import Truth
 from reunet.errors import DataError, PlanError, ReunetError
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor, as_image
-from reunet.tasks.classes import Classes
 from reunet.tasks.work import Work
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reunet.contracts.labels import LabelMap, default_classes
+from reunet.contracts.labels import Classes, LabelMap, default_classes
 from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.errors import DataError, ModelFileError, PlanError, TooLargeError
@@ -22,7 +22,6 @@ from reunet.inference.predictor import Predictor
 from reunet.inference.tiling import Tiling, predict_tiled
 from reunet.io.header import ImageHeader
 from reunet.io.lazy import LazyImage
-from reunet.tasks.classes import Classes
 from reunet.tasks.detection.matching import overlapping
 from reunet.tasks.work import Work
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reunet.contracts.labels import LabelMap, default_classes
+from reunet.contracts.labels import Classes, LabelMap, default_classes
 from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Calibration, Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.contracts.results import Prediction, Scored
@@ -17,7 +17,6 @@ from reunet.contracts.truth import Truth
 from reunet.report.content import format_score
 from reunet.report.examples import choose_examples
 from reunet.report.page import Report, write_report
-from reunet.tasks.classes import Classes
 from reunet.tasks.semantic import Scorer, decode
 from reunet.tasks.work import Work
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from reunet.contracts.boxes import Boxes
-from reunet.contracts.labels import LabelMap, default_classes
+from reunet.contracts.labels import Classes, LabelMap, default_classes
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
@@ -21,7 +21,6 @@ from reunet.report.examples import FALSE_ALARM, MISSED
 from reunet.report.page import Report, write_report
 from reunet.report.tasks import content
 from reunet.tasks import task as task_of
-from reunet.tasks.classes import Classes
 from reunet.tasks.scorer import Scorer
 
 LABELS = LabelMap(classes=default_classes([0, 1, 2], ["background", "red", "white"]))

@@ -7,12 +7,15 @@ import json
 import numpy as np
 import pytest
 
-from reunet.contracts.labels import LabelMap, default_classes
+from reunet.contracts.labels import Classes, LabelMap, default_classes
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import DataError, LabelError
-from reunet.tasks.classification import Scorer, decode, fit_calibration, heads, tempered, validation_score
+from reunet.tasks.classification import TASK
+from reunet.tasks.classification.decode import decode, tempered
+from reunet.tasks.classification.fit import fit_calibration, validation_score
+from reunet.tasks.classification.scorer import Scorer
 
 LABELS = LabelMap(classes=default_classes([0, 1, 2], ["red", "yellow", "green"]))
 
@@ -27,7 +30,7 @@ def add(scorer: Scorer, case: str, truth: int, probabilities: np.ndarray) -> Non
 
 
 def test_one_softmax_over_all_classes() -> None:
-    (head,) = heads(LABELS)
+    (head,) = TASK.heads(Classes(LABELS, LABELS), 2)
     assert (head.name, head.channels, head.activation) == ("classification", 3, "softmax")
 
 

@@ -12,14 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reunet.contracts.boxes import Boxes
-from reunet.contracts.labels import ClassInfo, LabelMap
+from reunet.contracts.labels import Classes, ClassInfo, LabelMap
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import DataError, LabelError
 from reunet.metrics.average_precision import coco_ap, coco_precision, resampled_ap
 from reunet.sampling.boxes import resized
-from reunet.tasks.classes import Classes
 from reunet.tasks.detection import (
     Scorer,
     confident,

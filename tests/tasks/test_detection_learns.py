@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from reunet.contracts.boxes import Boxes
-from reunet.contracts.labels import ClassInfo, LabelMap
-from reunet.tasks.classes import Classes
+from reunet.contracts.labels import Classes, ClassInfo, LabelMap
 from reunet.tasks.detection import decode, targets, validation_score
 from reunet.tasks.work import Work
 

@@ -7,10 +7,12 @@ import pytest
 from PIL import Image
 from skimage.measure import label
 
-from reunet.contracts.labels import IGNORE
-from reunet.tasks.instances.fit import fit
+from reunet.contracts.labels import IGNORE, Classes, LabelMap, default_classes
+from reunet.contracts.truth import Truth
+from reunet.tasks.base import Maps
 from reunet.tasks.instances.flows import DEFAULTS, GRID, decode, heads, targets, turned
 from reunet.tasks.instances.sinks import gather
+from reunet.tasks.instances.task import TASK
 
 FINEST = {"foreground": 0.5, "radius": 1, "votes": 1}
 """Thresholds with which every object is one, however small, as long as its maps are perfect."""
@@ -186,10 +188,16 @@ def test_fit_takes_the_best_combination() -> None:
     objects = squares()[13:]  # of 9 and 20 pixels
     maps = ideal(objects)
     maps["instances"][..., 1] *= 0.45  # only a low threshold calls it foreground
-    chosen = fit([(objects, maps)], lambda truth, found: float(ious(truth, found).mean()))
-    assert chosen["foreground"] == 0.4
-    assert fit([], lambda *_: 0.0) == DEFAULTS
-    assert fit([(objects, maps)], lambda *_: float("nan")) == DEFAULTS
+    classes = Classes(LabelMap(classes=default_classes([0, 1])))
+
+    def fitted(*truths: np.ndarray) -> dict[str, float]:
+        pairs = [(Truth(objects=truth), Maps(maps, truth.shape)) for truth in truths]
+        return TASK.fit(pairs, classes).instance_thresholds
+
+    assert fitted(objects)["foreground"] == 0.4
+    assert fitted() == DEFAULTS
+    maps["instances"][..., 1] = 0
+    assert fitted(np.zeros_like(objects)) == DEFAULTS
 
 
 def test_real_objects_survive(shared_data: Path) -> None:

@@ -55,9 +55,8 @@ def test_scores_and_classes_by_id() -> None:
     np.testing.assert_allclose(scores[[2, 5]], [0.7, 0.25])
     assert np.isnan(scores[[0, 1, 3, 4]]).all()
     classes = np.array([0, 0, 1, 0, 0, 2], np.uint8)
-    table = object_table(objects, np.zeros((2, 3, 1)), scores=scores, classes=classes)
+    table = object_table(objects, np.zeros((2, 3, 1)), classes=classes)
     np.testing.assert_array_equal(table["class"], [1, 2])
-    np.testing.assert_allclose(table["score"], [0.7, 0.25])
     assert bounding_boxes(objects)[5].tolist() == [[1, 0], [2, 1]]
 
 

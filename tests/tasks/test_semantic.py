@@ -8,13 +8,12 @@ from skimage.measure import label
 from skimage.metrics import adapted_rand_error
 from skimage.segmentation import watershed
 
-from reunet.contracts.labels import IGNORE, LabelMap, default_classes
+from reunet.contracts.labels import IGNORE, Classes, LabelMap, default_classes
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import LabelError, UsageError
-from reunet.tasks import check_tasks, names, task
-from reunet.tasks.classes import Classes
+from reunet.tasks import ROOMS, check_tasks, task
 from reunet.tasks.semantic import Scorer, decode, fit_calibration, validation_score
 from reunet.tasks.semantic.decode import positive_class
 from reunet.tasks.work import Work
@@ -34,7 +33,7 @@ def dice_of(truth: np.ndarray, prediction: np.ndarray) -> float:
 
 
 def test_registry() -> None:
-    assert [task(name).name for name in names()] == list(names())
+    assert [task(name).name for name in ROOMS] == list(ROOMS)
     with pytest.raises(UsageError, match="semantik"):
         task("semantik")
     check_tasks(["auto", "semantic"])

@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 
 from reunet import console, evaluate, predict, tasks, train
+from reunet.contracts.labels import Classes
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.datasets.synthetic import make_scene
 from reunet.tasks.base import Maps, Pairs, Task
-from reunet.tasks.classes import Classes
 from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.scorer import Scorer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -154,6 +155,14 @@ class LabelMap(Contract):
     def colors(self) -> np.ndarray:
         """Class colours: (classes, 3) uint8 RGB."""
         return np.array([entry.color for entry in self.classes], np.uint8)
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The class lists of a run: of pixels and objects, and of whole images where these have classes."""
+
+    labels: LabelMap
+    categories: LabelMap | None = None
 
 
 def default_classes(ids: list[int], names: list[str] | None = None) -> tuple[ClassInfo, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.labels import Classes
 from reunet.contracts.plan import Inference, Plan, Precision, Schedule
 from reunet.contracts.sizes import valid_frames, valid_size
 from reunet.machine import has_cpu_bfloat16
@@ -18,7 +19,6 @@ from reunet.planning.resolution import choose_spacing
 from reunet.planning.sequences import choose_clip
 from reunet.planning.topology import choose_strides
 from reunet.planning.width import choose_networks, choose_width
-from reunet.tasks.classes import Classes
 from reunet.tasks.work import Work, choose_tasks
 
 WHY_TILE = "the training patch: what the network knows, and what its statistics expect"

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from reunet.contracts.labels import Color, LabelMap
 from reunet.contracts.results import Scored
+from reunet.io.render import overlay_colors
 from reunet.report.examples import Picture, choose_examples
 from reunet.tasks.headline import Headline
-
-Color = tuple[int, int, int]
+from reunet.tasks.scorer import Scorer
 
 UNDEFINED = "\u2013"
 
@@ -77,18 +78,21 @@ class Matrix:
         return None if self.open and i == j == len(self.counts) - 1 else i == j
 
 
+Pictures = Callable[[Scored], list[tuple[str, Picture]]]
+"""Draws pictures of an image, with their captions."""
+
+
 @dataclass(frozen=True)
 class Exhibit:
     """Something to see in one image.
 
-    group: the heading it stands under. id: of the image. text: what is to be said of it. draw: pictures with
-    captions.
+    group: the heading it stands under. id: of the image. text: what is to be said of it.
     """
 
     group: str
     id: str
     text: str
-    draw: Callable[[Scored], list[tuple[str, Picture]]]
+    draw: Pictures
 
 
 @dataclass(frozen=True)
@@ -148,22 +152,32 @@ def _text(value: str | float | None) -> str:
     return format_count(value) if isinstance(value, (int, np.integer)) else format_score(value)
 
 
-def image_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> Table:
-    """A row per image as in metrics.csv. columns: titles of what is shown, by the names there."""
-    shown = [cells(*(row[name] for name in columns)) for row in rows]
+def class_colors(labels: LabelMap) -> list[Color]:
+    """The colour of each class in pictures."""
+    return [(red, green, blue) for red, green, blue in overlay_colors(labels).tolist()]
+
+
+def image_table(rows: Sequence[Mapping[str, Any]], score: str, columns: Mapping[str, str]) -> Table:
+    """A row per image as in metrics.csv, the worst by a `score` first, those without it last.
+
+    columns: titles of what is shown, by the names there.
+    """
+    ranked = sorted(rows, key=lambda row: (row[score] is None, row[score] or 0.0))
+    shown = [cells(*(row[name] for name in columns)) for row in ranked]
     return Table("All images", "", tuple(columns.values()), shown)
 
 
 def typical(
-    values: dict[str, float | None], score: str, panels: Callable[[Scored], list[tuple[str, Picture]]]
-) -> list[Exhibit]:
-    """The best, median and worst images by a score that is named `score`."""
-    return [
+    scorer: Scorer[Any],
+    score: str,
+    note: str,
+    panels: Pictures,
+    legend: Sequence[tuple[Color | None, str]],
+) -> Gallery:
+    """The best, median and worst images by the main score, which is named `score`."""
+    values = scorer.image_scores()
+    exhibits = [
         Exhibit(group, name, f"{score} {format_score(values[name])}", panels)
         for group, name in choose_examples(values)
     ]
-
-
-def worst_first(rows: list[dict[str, Any]], score: str) -> list[dict[str, Any]]:
-    """By a score, those without it last."""
-    return sorted(rows, key=lambda row: (row[score] is None, row[score] or 0.0))
+    return Gallery("Best, median and worst images", note, exhibits, legend)

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
+
+from reunet.report.content import Exhibit, Gallery, Pictures
+from reunet.report.examples import FALSE_ALARM, MISSED
+from reunet.tasks.scorer import Scored as Kept
+
+Image = TypeVar("Image", bound=Kept)
+
+TRUE, PREDICTED = 0, 1
+"""Sides of an image: a missed object is a true one, an invented one is predicted."""
 
 MOST_SHOWN, MOST_PER_IMAGE = 15, 3
 
@@ -13,6 +23,26 @@ SIDE = 192
 
 LEAST = 24
 """Pixels of the image that are shown at least: a dot alone tells nothing."""
+
+
+def mistakes(
+    images: Sequence[Image],
+    badness: Callable[[Image, int], np.ndarray],
+    told: Callable[[Image, int, int], tuple[str, Pictures]],
+    note: str,
+) -> Gallery:
+    """The worst objects without a partner, invented ones and missed ones.
+
+    badness: (n,) of the objects of one side of an image, see `worst`. told: of one of them, by image, side
+    and position, what is to be said and what draws it.
+    """
+    exhibits = [
+        Exhibit(group, images[number].id, *told(images[number], side, i))
+        for group, side in (("false alarms", PREDICTED), ("missed", TRUE))
+        for number, i in worst([badness(image, side) for image in images])
+    ]
+    legend = [(MISSED, "true"), (FALSE_ALARM, "predicted")]
+    return Gallery("Worst mistakes", note, exhibits, legend, small=True)
 
 
 def worst(badness: Sequence[np.ndarray]) -> list[tuple[int, int]]:

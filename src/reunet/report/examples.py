@@ -8,6 +8,7 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
+from reunet.contracts.labels import Color
 from reunet.io.render import to_display
 
 Picture = NDArray[np.uint8]
@@ -17,7 +18,7 @@ LARGEST_SIDE, SMALLEST_SIDE = 480, 240
 MISSED, FALSE_ALARM, FOUND, UNKNOWN = (0, 114, 178), (213, 94, 0), (0, 158, 115), (128, 128, 128)
 """Colours of the error pictures, safe for colour-blind readers (Okabe and Ito 2008)."""
 
-ERRORS: list[tuple[tuple[int, int, int] | None, str]] = [
+ERRORS: list[tuple[Color | None, str]] = [
     (None, "errors:"),
     (FOUND, "found"),
     (MISSED, "missed"),
@@ -48,10 +49,20 @@ def choose_examples(scores: dict[str, float | None]) -> list[tuple[str, str]]:
     return [(group, name) for group, chosen in groups for name in chosen]
 
 
-def pale(image: Picture) -> NDArray[np.float64]:
-    """(H, W, 3): the image as a faint grey ground for colours; image: (H, W, 3) uint8."""
-    grey: NDArray[np.float64] = 235 - 0.35 * (255 - image.mean(axis=-1, keepdims=True).repeat(3, axis=-1))
-    return grey
+def pale(image: Picture, *parts: tuple[NDArray[np.bool_], Color, float]) -> Picture:
+    """The image (H, W, 3) uint8 as a faint grey ground, with parts of it in colours.
+
+    parts: where, (H, W), in which colour and how strong, 0..1; later ones lie on top.
+    """
+    shown = 235 - 0.35 * (255 - image.mean(axis=-1, keepdims=True).repeat(3, axis=-1))
+    for where, color, strength in parts:
+        shown[where] = (1 - strength) * shown[where] + strength * np.array(color)
+    return shown.astype(np.uint8)
+
+
+def ground(image: np.ndarray | None, size: tuple[int, ...]) -> Picture:
+    """What is drawn upon, (H, W, 3) uint8: an image of that size, or grey where there is none."""
+    return np.full((*size, 3), 200, np.uint8) if image is None else to_display(image)
 
 
 def data_uri(picture: Picture) -> str:
@@ -77,7 +88,7 @@ def display(image: np.ndarray | None, *maps: np.ndarray) -> tuple[Picture, list[
     import cv2
 
     height, width = maps[0].shape if image is None else image.shape[:2]
-    shown = np.full((height, width, 3), 200, np.uint8) if image is None else to_display(image)
+    shown = ground(image, (height, width))
     factor = display_factor((height, width))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     shown = cv2.resize(shown, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST)

@@ -84,13 +84,17 @@ def _curves(history: Path | None, score: str) -> list[str]:
     if history is None or not history.is_file():
         return []
     columns = plots.read_history(history)
-    drawings = (
-        ("loss", plots.loss_curve),
-        ("val_score", partial(plots.validation_curve, name=score)),
-        ("learning_rate", plots.rate_curve),
-    )
-    usable = {name for name, values in columns.items() if np.isfinite(values).sum() > 0}
-    return [draw(columns) for name, draw in drawings if {name, "step"} <= usable]
+    curves: dict[str, Callable[[np.ndarray, np.ndarray], str]] = {
+        "loss": plots.loss_curve,
+        "val_score": partial(plots.validation_curve, name=score),
+        "learning_rate": plots.rate_curve,
+    }
+    drawn = []
+    for name in [name for name in curves if {name, "step"} <= columns.keys()]:
+        known = np.isfinite(columns["step"]) & np.isfinite(columns[name])
+        if known.any():
+            drawn.append(curves[name](columns["step"][known], columns[name][known]))
+    return drawn
 
 
 def _galleries(images: Mapping[str, Callable[[], Scored]], contents: Sequence[Content]) -> list[list[View]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from reunet.metrics.calibration import ReliabilityHistogram
 from reunet.report.examples import FALSE_ALARM, FOUND, MISSED
 from reunet.storage import read_csv
 
@@ -54,9 +55,8 @@ def read_history(path: Path) -> dict[str, np.ndarray]:
     return {name: np.array([_float(row.get(name)) for row in rows]) for name in names}
 
 
-def loss_curve(history: dict[str, np.ndarray]) -> str:
+def loss_curve(step: np.ndarray, loss: np.ndarray) -> str:
     """Training loss over steps; the faint line is each record, the strong one a running mean."""
-    step, loss = _known(history, "step", "loss")
 
     def paint(axes: Any) -> None:
         width = max(1, len(loss) // 40)
@@ -74,9 +74,8 @@ def loss_curve(history: dict[str, np.ndarray]) -> str:
     return draw(paint)
 
 
-def validation_curve(history: dict[str, np.ndarray], name: str) -> str:
+def validation_curve(step: np.ndarray, score: np.ndarray, name: str) -> str:
     """Validation score over steps, the best one marked. name: of the score."""
-    step, score = _known(history, "step", "val_score")
 
     def paint(axes: Any) -> None:
         axes.plot(step, score, color=SERIES[2], marker="o", markersize=3.5)
@@ -94,9 +93,8 @@ def validation_curve(history: dict[str, np.ndarray], name: str) -> str:
     return draw(paint)
 
 
-def rate_curve(history: dict[str, np.ndarray]) -> str:
+def rate_curve(step: np.ndarray, rate: np.ndarray) -> str:
     """Learning rate over steps."""
-    step, rate = _known(history, "step", "learning_rate")
 
     def paint(axes: Any) -> None:
         axes.plot(step, rate, color=SERIES[3])
@@ -123,22 +121,30 @@ def spread(images: dict[str, float | None], name: str, title: str) -> list[str]:
     return [draw(paint)]
 
 
-def precision_recall(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
-    """Precision against recall at every threshold. curves: class name -> recall, precision."""
+def precision_recall(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> list[str]:
+    """Precision against recall at every threshold, if there are curves: class name -> recall, precision."""
+    if not curves:
+        return []
 
     def paint(axes: Any) -> None:
         for (name, (recall, precision)), color in zip(curves.items(), SERIES, strict=False):
-            axes.plot(recall, precision, color=color, label=name)
+            thin = np.unique(np.linspace(0, len(recall) - 1, 300).astype(int))
+            axes.plot(recall[thin], precision[thin], color=color, label=name)
         axes.set(
             title="Precision and recall", xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02)
         )
         axes.legend(loc="best")
 
-    return draw(paint)
+    return [draw(paint)]
 
 
-def reliability(confidence: np.ndarray, accuracy: np.ndarray, share: np.ndarray, unit: str) -> str:
-    """Accuracy against mean confidence per bin; the area of a dot grows with its share of the `unit`."""
+def reliability(histogram: ReliabilityHistogram, unit: str) -> list[str]:
+    """Accuracy against mean confidence per bin, if there is any; the area of a dot grows with its share of
+    the `unit`.
+    """
+    if not histogram.count.any():
+        return []
+    confidence, accuracy, share = histogram.curve()
 
     def paint(axes: Any) -> None:
         low = min(0.5, float(confidence.min()))
@@ -149,7 +155,7 @@ def reliability(confidence: np.ndarray, accuracy: np.ndarray, share: np.ndarray,
         axes.set(xlim=(low - 0.02, 1.02), ylim=(min(low, float(accuracy.min())) - 0.02, 1.03))
         axes.legend(loc="best")
 
-    return draw(paint)
+    return [draw(paint)]
 
 
 def by_threshold(series: dict[str, dict[str, float | None]]) -> str:
@@ -183,12 +189,6 @@ def sizes(fates: Sequence[np.ndarray], unit: str) -> list[str]:
         axes.legend(loc="best")
 
     return [draw(paint)]
-
-
-def _known(history: dict[str, np.ndarray], *names: str) -> list[np.ndarray]:
-    columns = [history[name] for name in names]
-    known = np.isfinite(np.stack(columns)).all(axis=0)
-    return [column[known] for column in columns]
 
 
 def _float(cell: str | None) -> float:

@@ -24,11 +24,6 @@ ROOMS = {
 """By the name of a task the module that has it as `TASK`."""
 
 
-def names() -> tuple[str, ...]:
-    """The names of all tasks."""
-    return tuple(ROOMS)
-
-
 def task(name: str) -> Task:
     """The task of that name. Raises UsageError for an unknown one."""
     room = ROOMS[known_name(name, ROOMS, where="--task", error=UsageError)]

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from reunet.contracts.boxes import Boxes
-from reunet.contracts.labels import LabelMap
+from reunet.contracts.labels import Classes, LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.sampling.boxes import resized
 from reunet.sampling.resize import resize
-from reunet.tasks.classes import Classes
 from reunet.tasks.exports import Exports
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline

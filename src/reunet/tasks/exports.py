@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from reunet.contracts.labels import Classes
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
-from reunet.tasks.classes import Classes
 
 Tensor = Any
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from reunet.contracts.findings import Findings
+from reunet.contracts.labels import Classes
 from reunet.contracts.options.records import DataOptions
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Scored
@@ -15,7 +16,6 @@ from reunet.datasets.folders import SplitFolders, image_files
 from reunet.datasets.pairs import PairedFiles
 from reunet.errors import DataError
 from reunet.io.images import image_suffix
-from reunet.tasks.classes import Classes
 
 
 @dataclass(frozen=True)

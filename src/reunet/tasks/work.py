@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from reunet.contracts.labels import Classes
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import UsageError, known_name
-from reunet.tasks import every_task, names, task
+from reunet.tasks import ROOMS, every_task, task
 from reunet.tasks.base import Maps, Pairs, Task
-from reunet.tasks.classes import Classes
 
 MOST_SPECIFIC = ("instances", "boxes", "masks", "categories")
 """Kinds of annotation, in the order in which `auto` looks for them."""
@@ -35,7 +35,7 @@ class Work:
     def of(cls, plan: Plan) -> Work:
         """The work of a plan. Raises PlanError for a task that is not there."""
         for name in plan.tasks:
-            known_name(name, names(), where="tasks")
+            known_name(name, ROOMS, where="tasks")
         return cls(plan.tasks, Classes(plan.labels, plan.categories))
 
     def heads(self, rank: int) -> tuple[HeadSpec, ...]:

@@ -13,7 +13,7 @@ from math import ceil
 
 import numpy as np
 
-from reunet.contracts.boxes import Boxes, no_boxes
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.results import Prediction
 from reunet.inference.ahead import ahead
 from reunet.inference.large.cutting import Cutting
@@ -47,15 +47,19 @@ class Summary:
     """
 
     stitcher: Stitcher
-    candidates: list[Boxes] = field(default_factory=list)
+    candidates: Boxes | None = None
     whole: Outputs = field(default_factory=dict)
 
     def absorb(self, other: Summary) -> int:
         """Take over what others of the image tell; what is to be added to the ids of their objects."""
-        if other.candidates:
-            self.candidates = best([*self.candidates, *other.candidates])
+        self.gather(other.candidates)
         add_up(self.whole, other.whole)
         return self.stitcher.absorb(other.stitcher)
+
+    def gather(self, boxes: Boxes | None) -> None:
+        """Take over boxes, if there are any."""
+        if boxes is not None:
+            self.candidates = boxes if self.candidates is None else best([self.candidates, boxes])
 
 
 class Sections:
@@ -159,11 +163,9 @@ class Sections:
     @property
     def boxes(self) -> Boxes | None:
         """The boxes of a detector, best first; None of other runs."""
-        plan, calibration = self.predictor.plan, self.predictor.calibration
-        if "detection" not in plan.tasks:
+        if (found := self.summary.candidates) is None:
             return None
-        boxes = [suppressed(found) for found in self.summary.candidates]
-        return confident(boxes[0], plan.labels, calibration) if boxes else no_boxes()
+        return confident(suppressed(found), self.predictor.plan.labels, self.predictor.calibration)
 
     @property
     def category(self) -> Prediction:
@@ -244,7 +246,7 @@ class Sections:
         if found.candidates is not None:
             corner = np.array(corner_of(window) * 2, np.float32)
             moved = replace(found.candidates, corners=found.candidates.corners + corner)
-            self.summary.candidates = best([*self.summary.candidates, _centred(moved, part)])
+            self.summary.gather(_centred(moved, part))
         probabilities = found.probabilities if self._keep_probabilities else None
         return Section(
             part=part,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from reunet.report.content import Content, Table, image_table, worst_first
+from reunet.report.content import Content, Table, image_table
 from reunet.report.tasks import classification, detection, instances, semantic
 from reunet.tasks import task
 from reunet.tasks.scorer import Scorer
@@ -30,5 +30,5 @@ def content(scorer: Scorer[Any], metrics: dict[str, Any]) -> Content:
 def _images(scorer: Scorer[Any]) -> Table:
     """All that metrics.csv tells."""
     scores = scorer.image_scores()
-    rows = worst_first([{**row, "": scores[row["id"]]} for row in scorer.rows()], "")
-    return image_table(rows, {name: name for name in rows[0] if name} if rows else {})
+    rows = [{**row, "": scores[row["id"]]} for row in scorer.rows()]
+    return image_table(rows, "", {name: name for name in rows[0] if name} if rows else {})

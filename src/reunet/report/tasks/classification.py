@@ -37,12 +37,12 @@ TERMS = {
 
 def content(scorer: Scorer, metrics: dict[str, Any], plain: Content) -> Content:
     """The page of the task. plain: its scores."""
-    wrong = sum(not _right(image) for image in scorer.images)
+    wrong = sum(image.best != image.truth for image in scorer.images)
     note = f"{wrong} of {len(scorer.images)} images are wrong; the surest mistakes first."
     return replace(
         plain,
         tables=[_classes(scorer, metrics)],
-        plots=_plots(scorer),
+        plots=plots.reliability(scorer.reliability(), "images"),
         images=_images(scorer),
         terms=TERMS,
         galleries=[Gallery("Mistakes" if wrong else "Images", note, _exhibits(scorer), small=True)],
@@ -52,14 +52,11 @@ def content(scorer: Scorer, metrics: dict[str, Any], plain: Content) -> Content:
 
 def _exhibits(scorer: Scorer) -> list[Exhibit]:
     """The wrong images, the surest first; where there is none, the right ones that were least sure."""
-    group, shown = "wrong", sorted((i for i in scorer.images if not _right(i)), key=_sureness, reverse=True)
+    wrong = [image for image in scorer.images if image.best != image.truth]
+    group, shown = "wrong", sorted(wrong, key=_sureness, reverse=True)
     if not shown:
         group, shown = "right, but least sure", sorted(scorer.images, key=_sureness)[: MOST_SHOWN // 5]
     return [Exhibit(group, i.id, _caption(i, scorer.labels.names), panels) for i in shown[:MOST_SHOWN]]
-
-
-def _right(image: ImageScore) -> bool:
-    return int(image.probabilities.argmax()) == image.truth
 
 
 def _sureness(image: ImageScore) -> float:
@@ -77,17 +74,12 @@ def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
     return Table("Classes", "Each image counts for its most probable class.", columns, rows)
 
 
-def _plots(scorer: Scorer) -> list[str]:
-    histogram = scorer.reliability()
-    return [plots.reliability(*histogram.curve(), "images")] if histogram.count.any() else []
-
-
 def _images(scorer: Scorer) -> Table:
     rows = [
         cells(
             image.id,
             scorer.labels.names[image.truth],
-            scorer.labels.names[int(image.probabilities.argmax())],
+            scorer.labels.names[image.best],
             _sureness(image),
             float(image.probabilities[image.truth]),
         )
@@ -98,8 +90,7 @@ def _images(scorer: Scorer) -> Table:
 
 
 def _caption(image: ImageScore, names: Sequence[str]) -> str:
-    best = int(image.probabilities.argmax())
-    return f"true {names[image.truth]}, predicted {names[best]} ({image.probabilities[best]:.2f})"
+    return f"true {names[image.truth]}, predicted {names[image.best]} ({_sureness(image):.2f})"
 
 
 def panels(example: Scored) -> list[tuple[str, Picture]]:

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reunet.contracts.boxes import Boxes
-from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.labels import IGNORE, Color, LabelMap
 from reunet.contracts.results import Scored
-from reunet.io.render import overlay_colors
 from reunet.metrics.average_precision import RECALLS
 from reunet.metrics.calibration import ReliabilityHistogram
 from reunet.report import plots
 from reunet.report.content import (
-    Color,
     Content,
     Gallery,
     Matrix,
+    Pictures,
     Table,
     TableCell,
     cells,
+    class_colors,
     image_table,
     typical,
-    worst_first,
 )
+from reunet.report.cutouts import MOST_PER_IMAGE, PREDICTED, TRUE, enlarge, mistakes, window
 from reunet.report.examples import (
     ERRORS,
     FALSE_ALARM,
@@ -35,10 +36,10 @@ from reunet.report.examples import (
     Picture,
     display,
     display_factor,
+    ground,
     pale,
 )
-from reunet.report.tasks.mistaken_boxes import draw_frames, found, mistakes, size_of
-from reunet.tasks.detection.matching import matched
+from reunet.tasks.detection.matching import box_iou, matched
 from reunet.tasks.detection.scorer import ImageScore, Scorer
 
 SCORES = ("map50", "map", "precision", "recall", "f1", "true", "predicted")
@@ -74,13 +75,14 @@ def content(scorer: Scorer, metrics: dict[str, Any], plain: Content) -> Content:
         images=_images(scorer),
         terms=TERMS,
         galleries=[
-            Gallery(
-                "Best, median and worst images",
+            typical(
+                scorer,
+                "F1",
                 "Chosen by F1; of the predicted boxes those that reach the threshold.",
-                typical(scorer.image_scores(), "F1", lambda scored: panels(scored, labels)),
-                [(_color(labels, i), labels.names[i]) for i in labels.foreground] + ERRORS[:-1],
+                partial(panels, labels=labels),
+                [(class_colors(labels)[i], labels.names[i]) for i in labels.foreground] + ERRORS[:-1],
             ),
-            mistakes(scorer),
+            _mistakes(scorer),
         ],
         matrix=Matrix(
             [*scorer.names, NOTHING],
@@ -93,16 +95,11 @@ def content(scorer: Scorer, metrics: dict[str, Any], plain: Content) -> Content:
     )
 
 
-def _color(labels: LabelMap, index: int) -> Color:
-    red, green, blue = overlay_colors(labels)[index].tolist()
-    return red, green, blue
-
-
 def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
     named, cuts = metrics["per_class"], metrics["threshold"]
     rows = [
         [
-            TableCell(name, f"from a score of {cuts[name]:.2f}", _color(scorer.labels, index)),
+            TableCell(name, f"from a score of {cuts[name]:.2f}", class_colors(scorer.labels)[index]),
             *cells(*(named[key][name] for key in SCORES), metrics["count_error"]["per_class"][name]),
         ]
         for index, name in zip(scorer.labels.foreground, scorer.names, strict=True)
@@ -122,32 +119,33 @@ def _plots(scorer: Scorer) -> list[str]:
         for k, name in enumerate(scorer.names)
         if not np.isnan(at_half[:, k]).any()
     }
-    drawn = [plots.precision_recall(known)] if known else []
     histogram = ReliabilityHistogram()
     scores, right = (
         np.concatenate([np.zeros(0), *parts])
         for parts in zip(*((i.predicted.sureness, i.right) for i in scorer.images), strict=True)
     )
     histogram.add(scores[:, None], np.where(right, 0, 1))  # a box is right, or it is not
-    if histogram.count.any():
-        drawn.append(plots.reliability(*histogram.curve(), "boxes"))
     fates = zip(*(_by_fate(image) for image in scorer.images), strict=True)
-    drawn += plots.sizes([np.concatenate(some) for some in fates], "area of the box in pixels")
-    return drawn + plots.spread(scorer.image_scores(), "F1", "F1 of each image")
+    return [
+        *plots.precision_recall(known),
+        *plots.reliability(histogram, "boxes"),
+        *plots.sizes([np.concatenate(some) for some in fates], "area of the box in pixels"),
+        *plots.spread(scorer.image_scores(), "F1", "F1 of each image"),
+    ]
 
 
 def _by_fate(image: ImageScore) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Areas of the boxes found, missed and invented."""
-    hit, sizes = found(image), image.truth.areas
+    hit, sizes = _found(image), image.truth.areas
     return sizes[hit], sizes[~hit], image.seen.areas[image.found < 0]
 
 
 def _images(scorer: Scorer) -> Table:
     rows = [
         row | {kind: sum(row[f"{kind}.{name}"] for name in scorer.names) for kind in ("true", "predicted")}
-        for row in worst_first(scorer.rows(), "f1")
+        for row in scorer.rows()
     ]
-    return image_table(rows, COLUMNS)
+    return image_table(rows, "f1", COLUMNS)
 
 
 def panels(example: Scored, labels: LabelMap) -> list[tuple[str, Picture]]:
@@ -155,7 +153,7 @@ def panels(example: Scored, labels: LabelMap) -> list[tuple[str, Picture]]:
     truth, predicted = example.truth.boxes, example.prediction.boxes
     if truth is None or predicted is None:
         return []
-    size = size_of(example.image, (truth, predicted))
+    size = _size_of(example.image, (truth, predicted))
     image, _ = display(example.image, np.full(size, IGNORE, np.uint8))
     factor = display_factor(size)
     shown = [
@@ -170,7 +168,7 @@ def _by_class(image: Picture, boxes: Boxes, labels: LabelMap, factor: float) -> 
     """Boxes in the colours of their classes, which the legend tells: their names would hide the image."""
     picture = image.copy()
     for index in labels.foreground:
-        draw_frames(picture, boxes.corners[boxes.classes == index] * factor, _color(labels, index), 2)
+        _draw_frames(picture, boxes.corners[boxes.classes == index] * factor, class_colors(labels)[index], 2)
     return picture
 
 
@@ -178,11 +176,77 @@ def error_picture(image: Picture, truth: Boxes, predicted: Boxes, factor: float)
     """Right, missed and invented boxes on the pale image (H, W, 3) uint8, shown `factor` times as large."""
     taken = matched(truth, predicted)
     missed = np.setdiff1d(np.arange(len(truth)), taken)
-    shown = np.ascontiguousarray(np.clip(pale(image), 0, 255).astype(np.uint8))
+    shown = pale(image)
     for corners, color in (
         (predicted.corners[taken >= 0], FOUND),
         (truth.corners[missed], MISSED),
         (predicted.corners[taken < 0], FALSE_ALARM),
     ):
-        draw_frames(shown, corners * factor, color, 2)
+        _draw_frames(shown, corners * factor, color, 2)
     return shown
+
+
+def _mistakes(scorer: Scorer) -> Gallery:
+    """The surest false alarms and the largest misses, of predicted boxes above the thresholds."""
+    note = (
+        f"False alarms, the surest first, and missed objects, the largest first; at most {MOST_PER_IMAGE} of "
+        "an image. The one that is meant has the thick frame."
+    )
+    return mistakes(scorer.images, _badness, partial(_told, scorer.labels), note)
+
+
+def _badness(image: ImageScore, side: int) -> NDArray[np.float64]:
+    if side == PREDICTED:
+        return np.where(image.found < 0, image.seen.sureness, np.nan)
+    return np.where(_found(image), np.nan, image.truth.areas)
+
+
+def _told(labels: LabelMap, image: ImageScore, side: int, i: int) -> tuple[str, Pictures]:
+    """A box with what is there on the other side."""
+    sides = (image.truth, image.seen)
+    own, other = sides[side], sides[1 - side]
+    iou = box_iou(own.corners[i], other.corners)
+    best = int(iou.argmax()) if iou.any() else -1
+    against = f"IoU {iou[best]:.2f} with {_named(other, best, labels)}" if best >= 0 else "nothing there"
+    return f"{_named(own, i, labels)}: {against}", partial(_cut, sides=sides, side=side, i=i)
+
+
+def _cut(scored: Scored, sides: tuple[Boxes, Boxes], side: int, i: int) -> list[tuple[str, Picture]]:
+    """The surroundings of box `i` of one side, with the boxes of both."""
+    size = _size_of(scored.image, sides)
+    rows, columns = window(sides[side].corners[i].tolist(), size)
+    (picture,) = enlarge(ground(scored.image, size)[rows, columns])
+    picture = picture.copy()
+    factor = picture.shape[0] / (rows.stop - rows.start)
+    moved = [(boxes.corners - [rows.start, columns.start] * 2) * factor for boxes in sides]
+    _draw_frames(picture, moved[TRUE], MISSED, 1)
+    _draw_frames(picture, moved[PREDICTED], FALSE_ALARM, 1)
+    _draw_frames(picture, moved[side][i : i + 1], (MISSED, FALSE_ALARM)[side], 3)
+    return [("cutout", picture)]
+
+
+def _draw_frames(picture: Picture, corners: np.ndarray, color: Color, width: int) -> None:
+    """Draw boxes (n, 4) onto a picture (H, W, 3) uint8."""
+    import cv2
+
+    for y0, x0, y1, x1 in np.round(corners).astype(int).tolist():
+        cv2.rectangle(picture, (x0, y0), (max(x1 - 1, x0), max(y1 - 1, y0)), color, width)
+
+
+def _named(boxes: Boxes, i: int, labels: LabelMap) -> str:
+    name = labels.names[boxes.classes[i]]
+    return f"true {name}" if boxes.scores is None else f"{name} {boxes.scores[i]:.2f}"
+
+
+def _size_of(image: np.ndarray | None, boxes: tuple[Boxes, Boxes]) -> tuple[int, int]:
+    """Height and width of the image, or of what the boxes need."""
+    if image is not None:
+        return image.shape[0], image.shape[1]
+    ends = np.concatenate([one.corners[:, 2:].reshape(-1, 2) for one in boxes])
+    height, width = np.ceil(ends.max(axis=0, initial=1)).astype(int).tolist()
+    return height, width
+
+
+def _found(image: ImageScore) -> NDArray[np.bool_]:
+    """Which true boxes are found."""
+    return np.isin(np.arange(len(image.truth)), image.found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,18 +19,19 @@ from reunet.report import plots
 from reunet.report.content import (
     Content,
     Gallery,
+    Pictures,
     Table,
     cells,
+    format_count,
     format_interval,
     image_table,
     typical,
-    worst_first,
 )
-from reunet.report.examples import ERRORS, FALSE_ALARM, FOUND, MISSED, UNKNOWN, Picture, display, pale
-from reunet.report.tasks.mistaken_objects import mistakes
+from reunet.report.cutouts import MOST_PER_IMAGE, enlarge, mistakes, window
+from reunet.report.examples import ERRORS, FALSE_ALARM, FOUND, MISSED, UNKNOWN, Picture, display, ground, pale
 from reunet.report.tasks.tracks import TERMS as TRACK_TERMS
 from reunet.report.tasks.tracks import shown_sequences, track_tables
-from reunet.tasks.instances.scorer import Objects, Scorer
+from reunet.tasks.instances.scorer import ImageScore, Objects, Scorer
 
 COLUMNS = {
     "id": "image", "ap.0.50": "AP at 0.5", "ap.0.75": "AP at 0.75", "pq": "PQ", "aji": "AJI",
@@ -58,17 +60,18 @@ def content(scorer: Scorer, metrics: dict[str, Any], plain: Content) -> Content:
         plain,
         tables=[_thresholds(metrics), *track_tables(metrics)],
         plots=_plots(scorer, metrics),
-        images=image_table(worst_first(scorer.rows(), "ap.0.50"), COLUMNS),
+        images=image_table(scorer.rows(), "ap.0.50", COLUMNS),
         terms=TERMS | (TRACK_TERMS if metrics["tracking"]["sequences"] else {}),
         sequences=shown_sequences(metrics, scorer.tracks.images),
         galleries=[
-            Gallery(
-                "Best, median and worst images",
+            typical(
+                scorer,
+                "AP",
                 "Chosen by AP at IoU 0.5.",
-                typical(scorer.image_scores(), "AP", panels),
+                panels,
                 [*ERRORS, (MISFIT, "missed and false alarm at once: the outlines do not fit")],
             ),
-            mistakes(scorer),
+            _mistakes(scorer),
         ],
     )
 
@@ -113,8 +116,8 @@ def _curve(predicted: list[Objects], true: int) -> list[str]:
     if not true or not len(scores) or np.isnan(scores).any():
         return []
     hits = np.cumsum(right[np.argsort(-scores, kind="stable")])
-    thin = np.unique(np.linspace(0, len(hits) - 1, 300).astype(int))
-    return [plots.precision_recall({"objects at IoU 0.5": (hits[thin] / true, hits[thin] / (thin + 1))})]
+    precision = hits / np.arange(1, len(hits) + 1)
+    return plots.precision_recall({"objects at IoU 0.5": (hits / true, precision)})
 
 
 def panels(example: Scored) -> list[tuple[str, Picture]]:
@@ -175,17 +178,57 @@ def error_picture(
 
     image: (H, W, 3) uint8. ids, kinds: of true and predicted objects, (H, W) each, see `states`.
     """
-    shown = pale(image)
-    lost, invented = kinds[0] == LOST, kinds[1] == INVENTED
-    parts = (
-        (kinds[1] == RIGHT, FOUND, 0.35),
+    right, lost, invented = kinds[1] == RIGHT, kinds[0] == LOST, kinds[1] == INVENTED
+    shown = pale(
+        image,
+        (right, FOUND, 0.35),
         (lost & ~invented, MISSED, 0.6),
         (invented & ~lost, FALSE_ALARM, 0.6),
         (lost & invented, MISFIT, 0.5),
     )
-    for where, color, strength in parts:
-        shown[where] = (1 - strength) * shown[where] + strength * np.array(color)
-    for side, where, color in ((1, kinds[1] == RIGHT, FOUND), (0, lost, MISSED), (1, invented, FALSE_ALARM)):
+    for side, where, color in ((1, right, FOUND), (0, lost, MISSED), (1, invented, FALSE_ALARM)):
         shown[where & contour(ids[side], 1)] = color
     shown[~known] = UNKNOWN
-    return np.clip(shown, 0, 255).astype(np.uint8)
+    return shown
+
+
+def _mistakes(scorer: Scorer) -> Gallery:
+    """The largest objects without a partner."""
+    note = (
+        f"False alarms and missed objects, the largest first, at most {MOST_PER_IMAGE} of an image. The one "
+        "that is meant has the thick outline."
+    )
+    return mistakes(scorer.images, _badness, _told, note)
+
+
+def _badness(image: ImageScore, side: int) -> NDArray[np.float64]:
+    objects = (image.true, image.predicted)[side]
+    return np.where(objects.paired, np.nan, objects.areas)
+
+
+def _told(image: ImageScore, side: int, i: int) -> tuple[str, Pictures]:
+    objects = (image.true, image.predicted)[side]
+    best = f"best IoU {objects.iou[i]:.2f}" if objects.iou[i] else "nothing there"
+    draw = partial(_cut, side=side, number=int(objects.ids[i]))
+    return f"{format_count(objects.areas[i])} pixels, {best}", draw
+
+
+def _cut(scored: Scored, side: int, number: int) -> list[tuple[str, Picture]]:
+    """The surroundings of one object with the outlines of both sides; the slice where it is largest."""
+    maps, image = [scored.truth.objects, scored.prediction.instances], scored.image
+    if maps[0] is None or maps[1] is None:
+        return []
+    sides = [np.asarray(one) for one in maps]
+    if sides[0].ndim == 3:
+        plane = int((sides[side] == number).sum(axis=(1, 2)).argmax())
+        sides, image = [one[plane] for one in sides], None if image is None else image[plane]
+    y, x = np.nonzero(sides[side] == number)
+    part = window((y.min(), x.min(), y.max() + 1, x.max() + 1), sides[0].shape)
+    picture, *sides = enlarge(
+        ground(image, sides[0].shape)[part], *(one[part].astype(np.int32) for one in sides)
+    )
+    picture = picture.copy()
+    for ids, color in zip(sides, (MISSED, FALSE_ALARM), strict=True):
+        picture[contour(ids, 1) & (ids > 0)] = color
+    picture[contour(sides[side] == number, 2)] = (MISSED, FALSE_ALARM)[side]
+    return [("cutout", picture)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,21 +11,20 @@ import numpy as np
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.results import Scored
 from reunet.io.planes import sheet, telling_planes
-from reunet.io.render import overlay, overlay_colors
+from reunet.io.render import overlay
 from reunet.metrics.overlap import precision, recall
 from reunet.report import plots
 from reunet.report.content import (
     Content,
-    Gallery,
     Matrix,
     Table,
     TableCell,
     cells,
+    class_colors,
     format_interval,
     format_score,
     image_table,
     typical,
-    worst_first,
 )
 from reunet.report.examples import ERRORS, FALSE_ALARM, FOUND, MISSED, UNKNOWN, Picture, display, pale
 from reunet.tasks.semantic.scorer import Scorer
@@ -74,20 +74,21 @@ ONLY_WITH = {
 def content(scorer: Scorer, metrics: dict[str, Any], plain: Content) -> Content:
     """The page of the task. plain: its scores."""
     labels = scorer.labels
-    colors = [(red, green, blue) for red, green, blue in overlay_colors(labels).tolist()]
+    colors = class_colors(labels)
     absent = {name for name, key in ONLY_WITH.items() if _mean(metrics[key]) is None}
     shown = {name: title for name, title in COLUMNS.items() if _mean(metrics.get(name, 0)) is not None}
     return replace(
         plain,
         tables=[*([_regions(scorer, metrics)] if labels.regions else []), _classes(scorer, metrics)],
         plots=_plots(scorer),
-        images=image_table(worst_first(scorer.rows(), "dice.mean_foreground"), shown),
+        images=image_table(scorer.rows(), "dice.mean_foreground", shown),
         terms={name: text for name, text in TERMS.items() if name not in absent},
         galleries=[
-            Gallery(
-                "Best, median and worst images",
+            typical(
+                scorer,
+                "Dice",
                 "Chosen by mean foreground Dice.",
-                typical(scorer.image_scores(), "Dice", lambda scored: panels(scored, labels)),
+                partial(panels, labels=labels),
                 [(colors[i], labels.names[i]) for i in labels.foreground] + ERRORS,
             )
         ],
@@ -130,13 +131,13 @@ def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
     confusion, cut = scorer.confusion, metrics["threshold"]
     share = 100 * confusion.sum(axis=1) / max(int(confusion.sum()), 1)
     exact, found = precision(confusion), recall(confusion)
-    colors = overlay_colors(scorer.labels).tolist()
+    colors = class_colors(scorer.labels)
     rows = []
     for i, entry in enumerate(scorer.labels.classes):
         small = "" if entry.foreground else "background, not in the means"
         absent = metrics["undefined"]["per_class"][entry.name]
         rows.append([
-            TableCell(entry.name, small, tuple(colors[i])), *_overlaps(metrics, "per_class", entry.name),
+            TableCell(entry.name, small, colors[i]), *_overlaps(metrics, "per_class", entry.name),
             *cells(exact[i], found[i], f"{share[i]:.2f} %", absent),
         ])  # fmt: skip
     fitted = "fitted on held-out training images" if scorer.calibration.threshold else "the default"
@@ -151,23 +152,17 @@ def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
 
 
 def _plots(scorer: Scorer) -> list[str]:
-    drawn = plots.spread(scorer.image_scores(), "mean foreground Dice", "Dice of each image")
-    if not scorer.has_probabilities:
-        return drawn
-    curves: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for index, histogram in scorer.ranking.items():
-        true, false = histogram.curve()
-        if true.size and true[-1] and len(curves) < len(plots.SERIES):
-            thin = np.unique(np.linspace(0, true.size - 1, 300).astype(int))
-            curves[scorer.labels.outputs[index]] = (
-                (true / true[-1])[thin],
-                (true / (true + false))[thin],
-            )
-    if curves:
-        drawn.append(plots.precision_recall(curves))
-    if scorer.reliability.count.any():
-        drawn.append(plots.reliability(*scorer.reliability.curve(), "pixels"))
-    return drawn
+    counts = {scorer.labels.outputs[index]: one.curve() for index, one in scorer.ranking.items()}
+    curves = {
+        name: (true / true[-1], true / (true + false))
+        for name, (true, false) in counts.items()
+        if true.size and true[-1]
+    }
+    return [
+        *plots.spread(scorer.image_scores(), "mean foreground Dice", "Dice of each image"),
+        *plots.precision_recall(curves),
+        *plots.reliability(scorer.reliability, "pixels"),
+    ]
 
 
 def panels(example: Scored, labels: LabelMap) -> list[tuple[str, Picture]]:
@@ -204,13 +199,11 @@ def error_picture(image: Picture, truth: np.ndarray, prediction: np.ndarray, lab
     foreground = np.zeros(256, bool)
     foreground[list(labels.foreground)] = True
     labelled, wrong = truth != IGNORE, truth != prediction
-    shown = pale(image)
-    regions = (
+    shown = pale(
+        image,
         (labelled & ~wrong & foreground[truth], FOUND, 0.45),
         (labelled & wrong & foreground[prediction], FALSE_ALARM, 0.9),
         (labelled & wrong & foreground[truth], MISSED, 0.9),
     )
-    for where, color, strength in regions:
-        shown[where] = (1 - strength) * shown[where] + strength * np.array(color)
     shown[~labelled] = UNKNOWN
-    return np.clip(shown, 0, 255).astype(np.uint8)
+    return shown

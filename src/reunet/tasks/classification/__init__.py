@@ -7,16 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from reunet.contracts.labels import LabelMap
+from reunet.contracts.labels import Classes, LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import PlanError
 from reunet.tasks.base import Maps, Pairs, Task
-from reunet.tasks.classes import Classes
-from reunet.tasks.classification.decode import decode, tempered
-from reunet.tasks.classification.exports import EXPORTS
+from reunet.tasks.classification.decode import EXPORTS, decode, tempered
 from reunet.tasks.classification.fit import fit_calibration, validation_score
 from reunet.tasks.classification.given import is_there, read
 from reunet.tasks.classification.scorer import Scorer
@@ -24,14 +22,6 @@ from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.outputs import Page, Told
 from reunet.tasks.scorer import as_json
-
-__all__ = ["Classification", "Scorer", "decode", "fit_calibration", "heads", "tempered", "validation_score"]
-
-
-def heads(labels: LabelMap) -> tuple[HeadSpec, ...]:
-    """One softmax over the classes of images."""
-    return (HeadSpec(name="classification", channels=len(labels.classes), of="image", loss="classification"),)
-
 
 HEADLINES = {
     "accuracy": ("Accuracy", "share of the images that are right"),
@@ -51,7 +41,9 @@ class Classification(Task):
     learned_from = ("categories",)
 
     def heads(self, classes: Classes, rank: int) -> tuple[HeadSpec, ...]:
-        return heads(_categories(classes))
+        """One softmax over the classes of images."""
+        count = len(_categories(classes).classes)
+        return (HeadSpec(name=self.name, channels=count, of="image", loss="classification"),)
 
     def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
         return {} if truth.category is None else {self.name: np.array(truth.category, np.uint8)}

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from reunet.contracts.findings import Findings
+from reunet.contracts.labels import Classes
 from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
@@ -18,7 +19,6 @@ from reunet.datasets.cases import raise_errors
 from reunet.errors import DataError
 from reunet.io.annotations.image_labels import read_labels
 from reunet.storage import read_json
-from reunet.tasks.classes import Classes
 from reunet.tasks.given import Given, file_in, matched, name_of
 
 TRUE, FOUND = ("labels.csv",), ("classes.csv", "labels.csv", "predictions.json")

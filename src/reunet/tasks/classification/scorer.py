@@ -14,7 +14,7 @@ from reunet.contracts.truth import Truth
 from reunet.errors import LabelError
 from reunet.metrics.bootstrap import interval
 from reunet.metrics.calibration import ReliabilityHistogram
-from reunet.metrics.overlap import accuracy, balanced_accuracy, confusion, precision, recall
+from reunet.metrics.overlap import accuracy, balanced_accuracy, precision, recall
 from reunet.tasks.scorer import Scorer as Skeleton
 
 
@@ -25,6 +25,11 @@ class ImageScore:
     id: str
     truth: int
     probabilities: NDArray[np.float64]
+
+    @property
+    def best(self) -> int:
+        """The most probable class."""
+        return int(self.probabilities.argmax())
 
 
 class Scorer(Skeleton[ImageScore]):
@@ -71,7 +76,7 @@ class Scorer(Skeleton[ImageScore]):
 
     def main_scores(self) -> list[float]:
         """1 for each image whose most probable class is right, else 0."""
-        return [float(int(i.probabilities.argmax()) == i.truth) for i in self.images]
+        return [float(i.best == i.truth) for i in self.images]
 
     def scores(self) -> dict[str, Any]:
         """What metrics.json tells beside its header; nan where undefined."""
@@ -97,11 +102,10 @@ class Scorer(Skeleton[ImageScore]):
     def image_rows(self) -> Iterator[dict[str, Any]]:
         """True and predicted class of each image, whether right, probabilities."""
         for image in self.images:
-            best = int(image.probabilities.argmax())
             yield {
                 "true": self.labels.names[image.truth],
-                "predicted": self.labels.names[best],
-                "right": int(best == image.truth),
+                "predicted": self.labels.names[image.best],
+                "right": int(image.best == image.truth),
                 **{f"probability.{name}": p for name, p in self._named(image.probabilities).items()},
             }
 
@@ -110,8 +114,7 @@ class Scorer(Skeleton[ImageScore]):
         n = len(self.labels.classes)
         counts = np.zeros((len(self.images), n, n), np.int64)
         for number, image in enumerate(self.images):
-            truth = np.array([image.truth], np.uint8)
-            counts[number] = confusion(truth, np.array([image.probabilities.argmax()], np.uint8), n)
+            counts[number, image.truth, image.best] = 1
         return counts
 
     def _reliability(self, probabilities: np.ndarray, truth: np.ndarray) -> ReliabilityHistogram:

@@ -16,24 +16,23 @@ from typing import Any
 import numpy as np
 
 from reunet.contracts.boxes import Boxes
-from reunet.contracts.labels import LabelMap
+from reunet.contracts.labels import Classes, LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
+from reunet.io.annotations.coco_write import box_entries
 from reunet.io.render_objects import draw_boxes
 from reunet.tasks.base import Maps, Pairs, Task
-from reunet.tasks.classes import Classes
 from reunet.tasks.detection.decode import confident, decode, turned_sides
 from reunet.tasks.detection.fit import fit_calibration, validation_score
 from reunet.tasks.detection.given import is_there, read
-from reunet.tasks.detection.outputs import centred, described
 from reunet.tasks.detection.scorer import Scorer
 from reunet.tasks.detection.targets import BOX, CENTRE, UNIT, targets
 from reunet.tasks.exports import Exports
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
-from reunet.tasks.outputs import Page, Told
+from reunet.tasks.outputs import Page, Told, listed
 
 RARE = -4.6
 """Logit of 0.01: before training, centres are expected nowhere. Adam moves a bias by its rate per step, so
@@ -105,13 +104,27 @@ class Detection(Task):
         return validation_score(self._arrays(pairs, classes), classes.labels)
 
     def described(self, result: Prediction, page: Page) -> Told:
-        return described(result, page)
+        """A row, and an annotation, per box."""
+        boxes = result.boxes
+        if boxes is None:
+            return Told()
+        table = {"class": np.array(page.labels.names, object)[boxes.classes]}
+        if boxes.scores is not None:
+            table["score"] = boxes.scores
+        corners = zip(("box_y0", "box_x0", "box_y1", "box_x1"), boxes.corners.T, strict=True)
+        return Told((listed({**table, **dict(corners)}),), list(box_entries(boxes)))
 
     def drawn(self, image: np.ndarray, result: Prediction, labels: LabelMap) -> np.ndarray | None:
         return None if result.boxes is None else draw_boxes(image, result.boxes, labels)
 
     def within(self, result: Prediction, inside: np.ndarray, labels: LabelMap) -> Prediction:
-        return result if result.boxes is None else replace(result, boxes=centred(result.boxes, inside))
+        """The result with the boxes whose centres lie inside."""
+        boxes = result.boxes
+        if boxes is None:
+            return result
+        centres = ((boxes.corners[:, :2] + boxes.corners[:, 2:]) / 2).astype(np.int64)
+        rows, columns = np.clip(centres.T, 0, np.array(inside.shape)[:, None] - 1)
+        return replace(result, boxes=boxes.chosen(inside[rows, columns]))
 
     def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
         return fit_calibration(self._arrays(pairs, classes), classes.labels)

@@ -132,11 +132,11 @@ def suppressed(boxes: Boxes, at: float = DOUBLES) -> Boxes:
     return boxes.chosen(kept)
 
 
-def best(found: Sequence[Boxes]) -> list[Boxes]:
+def best(found: Sequence[Boxes]) -> Boxes:
     """Several lots of boxes with scores as one; the MOST best once there are twice as many."""
     corners, classes = (np.concatenate([getattr(b, name) for b in found]) for name in ("corners", "classes"))
     scores = np.concatenate([b.scores for b in found if b.scores is not None])
     boxes = Boxes(corners, classes, scores)
     if len(boxes) < 2 * MOST:
-        return [boxes]
-    return [boxes.chosen(np.sort(np.argsort(-scores, kind="stable")[:MOST]))]
+        return boxes
+    return boxes.chosen(np.sort(np.argsort(-scores, kind="stable")[:MOST]))

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from reunet.contracts.findings import Findings
+from reunet.contracts.labels import Classes
 from reunet.contracts.options.records import DataOptions
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction, Scored
@@ -17,7 +18,6 @@ from reunet.errors import DataError
 from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.annotations.coco import read_coco
 from reunet.storage import read_json
-from reunet.tasks.classes import Classes
 from reunet.tasks.given import Given, file_in, matched, name_of
 
 FILES = ("boxes.json", "predictions.json")

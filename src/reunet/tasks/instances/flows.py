@@ -15,8 +15,7 @@ import numpy as np
 from reunet.contracts.labels import IGNORE
 from reunet.contracts.network import HeadSpec
 from reunet.slices import Slices
-from reunet.tasks.instances.connected import boxes, connected_parts
-from reunet.tasks.instances.sinks import Instances, follow, gather, jump
+from reunet.tasks.instances.sinks import Instances, boxes, connected_parts, follow, gather, jump
 
 FOREGROUND, FLOWS = "instances", "flows"
 """Names of the heads."""

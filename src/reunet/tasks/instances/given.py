@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from reunet.contracts.labels import LabelMap, default_classes
+from reunet.contracts.labels import Classes, LabelMap, default_classes
 from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
@@ -13,7 +13,6 @@ from reunet.datasets.cases import Case
 from reunet.io.annotations.instances import read_instances
 from reunet.io.images import volume_spacing
 from reunet.io.masks import read_fov
-from reunet.tasks.classes import Classes
 from reunet.tasks.given import Given, paired
 
 OBJECTS = LabelMap(classes=default_classes([0, 1], ["background", "object"]))

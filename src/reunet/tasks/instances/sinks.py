@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import sqrt
 
 import cv2
@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reunet.slices import Slices, all_of, grid, grown, within
-from reunet.tasks.instances.connected import CHUNK, boxes, components
 
 Instances = NDArray[np.int32]
 """Instance map (*space): 0 background, objects 1..n."""
+
+CHUNK = 2**22
+"""Pixels looked up or counted at a time, as NumPy does both in 64 bits."""
 
 BLOCK = {2: 1024, 3: 128}
 """Side in pixels of the blocks in which pixels are followed, by rank."""
@@ -49,14 +51,13 @@ def follow(
     return ends
 
 
-def jump(ends: np.ndarray) -> np.ndarray:
+def jump(ends: np.ndarray) -> None:
     """Go on from where each pixel ended, in place: as many steps again. Outside the foreground they stay."""
     flat = ends.reshape(-1)
     before = flat.copy()
     for part in np.split(flat, range(CHUNK, flat.size, CHUNK)):
         further = before[part]
         np.copyto(part, further, where=(part >= 0) & (further >= 0))
-    return ends
 
 
 def gather(ends: np.ndarray, radius: int, votes: float) -> Instances:
@@ -136,3 +137,28 @@ def read_between(field: np.ndarray, displacement: np.ndarray) -> np.ndarray:
 
     channels = np.moveaxis(field, -1, 0)
     return np.stack([ndimage.map_coordinates(c, places, order=1, mode="nearest") for c in channels], axis=-1)
+
+
+def connected_parts(objects: np.ndarray) -> NDArray[np.int32]:
+    """Number the connected parts of all objects 1..n: (*space) int32; an object in several pieces becomes
+    several parts. Pixels that meet at a corner (voxels: at an edge) are connected: thin diagonals hold.
+    """
+    from skimage.measure import label
+
+    return np.asarray(label(objects, background=0, connectivity=2), np.int32)
+
+
+def components(mask: np.ndarray) -> NDArray[np.int32]:
+    """Connected components of a bool array (*space), as `connected_parts` sees them: numbers 1..n."""
+    if mask.ndim == 2:
+        return np.asarray(cv2.connectedComponents(mask.view(np.uint8), connectivity=8, ltype=cv2.CV_32S)[1])
+    return connected_parts(mask)
+
+
+def boxes(parts: np.ndarray) -> Iterator[tuple[int, Slices]]:
+    """Number and bounding box of each object that is there."""
+    from scipy import ndimage
+
+    for number, box in enumerate(ndimage.find_objects(parts), 1):
+        if box is not None:
+            yield number, box

@@ -21,7 +21,7 @@ class Stitcher:
     """Gives the objects of overlapping windows ids of their own, and finds which of them are the same.
 
     Each section is decoded in a window that reaches beyond it, so at the face between two sections both see
-    the same pixels, one layer on each side. Objects that cover each other there are joined (union-find).
+    the same pixels, one layer on each side. Objects that cover each other there are joined.
     An object smaller than the reach of the windows looks the same in both, and as in the whole image.
 
     >>> core = stitcher.add(ids, window, section)     # of every section, in any order
@@ -32,7 +32,8 @@ class Stitcher:
 
     def __init__(self, size: tuple[int, ...], classes: Sequence[int]) -> None:
         self._size, self._classes = size, np.array(classes, np.uint8)
-        self._parents = np.zeros(1, np.int32)
+        self._count = 0  # of ids that were given
+        self._same: list[np.ndarray] = []  # (2, n) ids that are one object
         self._faces: dict[tuple[object, ...], np.ndarray] = {}
         self._sums: list[
             np.ndarray
@@ -60,8 +61,8 @@ class Stitcher:
 
         Returns what is to be added to its ids to have those of this one. Raises TooLargeError as `add` does.
         """
-        before = self._begin(len(other._parents) - 1)
-        self._parents[before + 1 :] = other._parents[1:] + before
+        before = self._begin(other._count)
+        self._same += [pairs + before for pairs in other._same]
         for key, face in other._faces.items():
             self._meet(key, np.where(face > 0, face + np.int32(before), 0))
         for rows in other._sums:
@@ -72,11 +73,10 @@ class Stitcher:
 
     def _begin(self, count: int) -> int:
         """Room for `count` more ids; the number of those before."""
-        before = len(self._parents) - 1
+        before = self._count
         if before + count > MOST_IDS:
             raise TooLargeError("the image has more objects than ids", expected=f"at most {MOST_IDS:,}")
-        numbers = np.arange(before + 1, before + count + 1, dtype=np.int32)
-        self._parents = np.concatenate([self._parents, numbers])
+        self._count += count
         return before
 
     def _join_faces(self, ids: np.ndarray, window: Slices, section: Slices, axis: int) -> None:
@@ -100,20 +100,9 @@ class Stitcher:
     def _join(self, one: np.ndarray, other: np.ndarray) -> None:
         both = (one > 0) & (other > 0)
         pairs, shared = np.unique(np.stack([one[both], other[both]]), axis=1, return_counts=True)
-        areas: dict[int, int] = {}
-        for face in (one, other):
-            found, pixels = np.unique(face, return_counts=True)
-            areas |= dict(zip(found.tolist(), pixels.tolist(), strict=True))
-        for (a, b), n in zip(pairs.T.tolist(), shared.tolist(), strict=True):
-            if n >= SHARED * min(areas[a], areas[b]):
-                a, b = self._root(a), self._root(b)
-                self._parents[max(a, b)] = min(a, b)
-
-    def _root(self, number: int) -> int:
-        while (parent := int(self._parents[number])) != number:
-            self._parents[number] = self._parents[parent]
-            number = parent
-        return number
+        found, pixels = np.unique(np.stack([one, other]), return_counts=True)
+        smaller = pixels[np.searchsorted(found, pairs)].min(axis=0)
+        self._same.append(pairs[:, shared >= SHARED * smaller])
 
     def _measure(self, core: np.ndarray, section: Slices, before: int, labels: np.ndarray | None) -> None:
         local = np.where(core > 0, core - before, 0)
@@ -137,17 +126,19 @@ class Stitcher:
         """The final id of each id that was given, (ids + 1,) int32: 1 .. n without gaps, 0 for the background
         and for what no section has a pixel of.
         """
-        roots = self._roots()
-        used = np.zeros(len(roots), np.bool_)
-        for rows in self._sums:
-            used[roots[rows[:, 0].astype(np.intp)]] = True
-        return np.where(used[roots], np.cumsum(used, dtype=np.int32)[roots], 0).astype(np.int32)
+        if not self._count:
+            return np.zeros(1, np.int32)
+        from scipy.sparse import csr_array
+        from scipy.sparse.csgraph import connected_components
 
-    def _roots(self) -> NDArray[np.int32]:
-        roots = self._parents.copy()
-        while not np.array_equal(roots[roots], roots):
-            roots = roots[roots]
-        return roots
+        one, other = np.concatenate([np.zeros((2, 0), np.int32), *self._same], axis=1)
+        shape = (self._count + 1, self._count + 1)
+        graph = csr_array((np.ones(len(one), np.bool_), (one, other)), shape=shape)
+        _, parts = connected_components(graph, directed=False)  # numbered in the order of their first ids
+        used = np.zeros(len(parts), np.bool_)
+        for rows in self._sums:
+            used[parts[rows[:, 0].astype(np.intp)]] = True
+        return np.where(used[parts], np.cumsum(used, dtype=np.int32)[parts], 0).astype(np.int32)
 
     def objects(self) -> Mapping[str, np.ndarray]:
         """id, class index, area, centroid and box of each object, as `object_table` names them."""

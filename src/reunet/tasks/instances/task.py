@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
 
-from reunet.contracts.labels import LabelMap
+from reunet.contracts.labels import Classes, LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
+from reunet.io.annotations.coco_write import object_entries
+from reunet.io.annotations.geojson import write_geojson
+from reunet.io.annotations.imagej import write_rois
+from reunet.io.annotations.instances import write_instances
 from reunet.io.render_objects import outlines
 from reunet.metrics.matching import average_precision, match_counts
 from reunet.metrics.object_overlap import object_overlap
 from reunet.metrics.overlap import mean_defined
 from reunet.tasks.base import Maps, Pairs, Task
-from reunet.tasks.classes import Classes
 from reunet.tasks.exports import Exports
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
-from reunet.tasks.instances.fit import fit
-from reunet.tasks.instances.flows import DEFAULTS, FLOWS, FOREGROUND, decode, heads, targets, turned
+from reunet.tasks.instances.flows import DEFAULTS, FLOWS, FOREGROUND, GRID, decode, heads, targets, turned
 from reunet.tasks.instances.given import is_there, read
-from reunet.tasks.instances.outputs import OUTPUTS, described
-from reunet.tasks.instances.properties import mean_by_object
+from reunet.tasks.instances.properties import majority_class, mean_by_object, object_table
 from reunet.tasks.instances.scorer import Scorer
 from reunet.tasks.instances.sinks import Instances as InstanceMap
-from reunet.tasks.outputs import Page, Told
+from reunet.tasks.outputs import MASK_SUFFIXES, Destination, Output, Page, Told, listed
 from reunet.tasks.semantic import Semantic
 
 CLASSES = Semantic()
@@ -62,6 +64,35 @@ HEADS = {
     FOREGROUND: "probability of background and object; not decoded into objects",
     FLOWS: "direction to the centre of the object, per axis; not decoded",
 }
+
+
+MOST_PNG_IDS = np.iinfo(np.uint16).max
+
+
+def write_outlines(ids: np.ndarray, result: Prediction, to: Destination) -> None:
+    """Write the outlines with their classes, of a single image."""
+    if to.like is None and not to.pages:
+        classes = majority_class(ids, result.labels, to.labels)
+        write_geojson(to.path("geojson", ".geojson"), ids, to.labels, classes)
+
+
+def write_regions(ids: np.ndarray, result: Prediction, to: Destination) -> None:
+    """Write the outlines for ImageJ, which has none of volumes."""
+    if to.like is None:
+        write_rois(to.path("rois", ".zip"), ids)
+
+
+def write_ids(ids: np.ndarray, result: Prediction, to: Destination) -> None:
+    """Write the label image."""
+    flat = ".png" if ids.max(initial=0) <= MOST_PNG_IDS else ".tif"
+    write_instances(to.mask("instances", flat), ids, to.like)
+
+
+OUTPUTS = (
+    Output("geojson", (".geojson",), "instances", write_outlines),
+    Output("rois", (".zip",), "instances", write_regions),
+    Output("instances", MASK_SUFFIXES, "instances", write_ids, is_proof=True),
+)
 
 
 class Instances(Task):
@@ -119,7 +150,20 @@ class Instances(Task):
         return float(mean_defined(scores))
 
     def described(self, result: Prediction, page: Page) -> Told:
-        return described(result, page)
+        """A row per object. COCO has no volumes; of images predicted block by block no outlines are kept."""
+        ids, names = result.instances, np.array(page.labels.names, object)
+        if page.objects is not None:
+            return Told((listed({**page.objects, "class": names[page.objects["class"]]}),))
+        if ids is None or page.image is None:
+            return Told()
+        classes = majority_class(ids, result.labels, page.labels)
+        table = object_table(ids, page.image, spacing=page.spacing, classes=classes)
+        table["class"] = names[table["class"]]
+        if page.sequence is not None and result.parents is not None:
+            count, track = len(table["id"]), table["id"]
+            table["sequence"], table["frame"] = np.full(count, page.sequence), np.full(count, page.frame)
+            table["track"], table["parent"] = track, result.parents[track]
+        return Told((listed(table),), list(object_entries(ids, classes)) if ids.ndim == 2 else None)
 
     def drawn(self, image: np.ndarray, result: Prediction, labels: LabelMap) -> np.ndarray | None:
         return None if result.instances is None else outlines(image, result.instances)
@@ -130,12 +174,19 @@ class Instances(Task):
         return result
 
     def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
-        def some() -> Iterator[tuple[Truth, Mapping[str, np.ndarray]]]:
-            for number, (truth, maps) in enumerate(pairs):
-                if number < FITTED_IMAGES and truth.objects is not None:
-                    yield truth, _full(maps)
+        """The combination of `GRID` with the highest mean score over images, of equals the first.
 
-        return Calibration(instance_thresholds=fit(some(), _score))
+        The defaults where no image has a score.
+        """
+        choices = [dict(zip(GRID, values, strict=True)) for values in product(*GRID.values())]
+        scores = []
+        for truth, maps in islice(pairs, FITTED_IMAGES):
+            if truth.objects is not None:
+                full, known = _full(maps), truth.told
+                scores.append([precision_of(truth.objects, decode(full, some), known) for some in choices])
+        means = mean_defined(np.array(scores, np.float64).reshape(-1, len(choices)), axis=0)
+        best = DEFAULTS if np.isnan(means).all() else choices[int(np.nanargmax(means))]
+        return Calibration(instance_thresholds=best)
 
 
 def _full(maps: Maps) -> dict[str, np.ndarray]:
@@ -153,10 +204,6 @@ def _has_classes(classes: Classes) -> bool:
 def precision_of(truth: np.ndarray, found: np.ndarray, told: np.ndarray | None) -> float:
     """Mean average precision of one image over `IOU`; nan where there is no object at all."""
     return float(mean_defined(average_precision(match_counts(object_overlap(truth, found, told), IOU))))
-
-
-def _score(truth: Truth, found: InstanceMap) -> float:
-    return float("nan") if truth.objects is None else precision_of(truth.objects, found, truth.told)
 
 
 TASK = Instances()

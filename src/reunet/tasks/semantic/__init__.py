@@ -7,21 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from reunet.contracts.labels import LabelMap
+from reunet.contracts.labels import IGNORE, Classes, LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
+from reunet.errors import UsageError
+from reunet.io.masks import write_mask
 from reunet.io.render import overlay
+from reunet.storage import atomic_path
 from reunet.tasks.base import Maps, Pairs, Task
-from reunet.tasks.classes import Classes
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
-from reunet.tasks.semantic.decode import decode
-from reunet.tasks.semantic.exports import EXPORTS
+from reunet.tasks.outputs import MASK_SUFFIXES, Destination, Output
+from reunet.tasks.semantic.decode import EXPORTS, decode
 from reunet.tasks.semantic.fit import fit_calibration, validation_score
 from reunet.tasks.semantic.given import is_there, read
-from reunet.tasks.semantic.outputs import OUTPUTS, outside_value
 from reunet.tasks.semantic.partial import merged_probabilities, target
 from reunet.tasks.semantic.scorer import Scorer
 
@@ -58,6 +59,41 @@ HEADLINES = {
     "video/f": ("F", "agreement of its boundaries, mean over sequences"),
     "video/j_and_f": ("J&F", "the mean of the two"),
 }
+
+
+def write_probabilities(values: np.ndarray, result: Prediction, to: Destination) -> None:
+    """Write them as .npy."""
+    with atomic_path(to.path("probabilities", ".npy")) as temporary:
+        np.save(temporary, values)
+
+
+def write_labels(values: np.ndarray, result: Prediction, to: Destination) -> None:
+    """Write class indices as the values of a mask file."""
+    wide = to.labels.to_ids(np.zeros(1, np.uint8)).dtype != np.uint8
+    write_mask(to.mask("masks", ".tif" if wide else ".png"), values, to.labels, to.like)
+
+
+OUTPUTS = (
+    Output("probabilities", (".npy",), "probabilities", write_probabilities, is_proof=True, asked=True),
+    Output("masks", MASK_SUFFIXES, "labels", write_labels, is_proof=True),
+)
+
+
+def outside_value(labels: LabelMap) -> int:
+    """The class index written outside the field of view: the background, else unlabelled.
+
+    Raises UsageError when the classes have neither.
+    """
+    if labels.background is not None:
+        return labels.background
+    if labels.ignore is None:
+        raise UsageError(
+            "this run has no background class to write outside the field of view",
+            where="--fov",
+            received=f"classes {', '.join(labels.names)}",
+            fix="predict without --fov",
+        )
+    return IGNORE
 
 
 class Semantic(Task):

@@ -1,14 +1,18 @@
-"""From class probabilities to one class per pixel."""
+"""From class probabilities to one class per pixel, here and inside an exported file."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.contracts.labels import LabelMap
+from reunet.contracts.labels import Classes, LabelMap
 from reunet.contracts.plan import Calibration
+from reunet.contracts.results import Prediction
+from reunet.tasks.exports import Exports, Tensor, most_probable
 
 
 def positive_class(labels: LabelMap) -> int | None:
@@ -58,3 +62,37 @@ def painted(labels: LabelMap) -> NDArray[np.uint8]:
         if fitting.size and table[code] not in fitting:
             table[code] = fitting[0]
     return table
+
+
+def decide(
+    found: Mapping[str, Tensor], classes: Classes, calibration: Calibration, ops: Any
+) -> dict[str, Tensor]:
+    """As `decode` decides, in the operations of an exporter."""
+    values, labels = found["semantic"], classes.labels
+    positive = positive_class(labels)
+    if labels.regions:
+        bits = ops.convert_to_tensor([1 << k for k in range(len(labels.regions))], "int32")
+        code = ops.sum(ops.cast(values >= 0.5, "int32") * bits, axis=-1)
+        index = ops.take(ops.convert_to_tensor(painted(labels), "int32"), code, axis=0)
+    elif positive is None:
+        index = most_probable(values, ops)
+    else:
+        reached = ops.cast(values[..., positive] >= threshold(labels, calibration), "int32")
+        index = reached if positive == 1 else 1 - reached
+    ids = [entry.id for entry in labels.classes]
+    if ids != list(range(len(ids))):
+        index = ops.take(ops.convert_to_tensor(ids, "int32"), index, axis=0)
+    return {"mask": ops.cast(index, "uint8" if max(ids) < 256 else "uint16")}
+
+
+def decided(result: Prediction, classes: Classes) -> dict[str, np.ndarray | None]:
+    """The values of the mask file."""
+    return {"mask": None if result.labels is None else classes.labels.to_ids(result.labels)}
+
+
+EXPORTS = Exports(
+    heads={"semantic": "probability of each class, in the order of `classes`"},
+    decisions={"mask": ("pixels", "id of the class, as `reunet predict` writes it")},
+    decide=decide,
+    decided=decided,
+)

@@ -7,17 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.labels import IGNORE, Classes, LabelMap
 from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
 from reunet.datasets.cases import Case
 from reunet.datasets.classes import class_list
 from reunet.datasets.reading import CaseReader
-from reunet.errors import DataError
 from reunet.io.images import volume_spacing
 from reunet.io.masks import encode_mask, is_coloured, read_fov, read_mask, read_raw_mask
-from reunet.tasks.classes import Classes
 from reunet.tasks.given import Given, paired
 
 OF_OTHERS = ("instances", "predictions.json", "boxes.json", "classes.csv", "labels.csv")
@@ -44,14 +42,12 @@ def read(pred: Path, truth: Path, options: DataOptions) -> Given:
 
 
 def _load(case: Case, labels: LabelMap, options: DataOptions) -> Scored:
-    files = case.files
-    if files.mask is None:
-        raise DataError("the prediction has no true mask", where=case.image)
+    files, mask = case.files, case.files.mask or case.image  # every one has a mask: they are pairs
     prediction = read_any_mask(case.image, labels, case.page, options.axes)
-    truth = read_mask(files.mask, labels, case.page, options.axes)
+    truth = read_mask(mask, labels, case.page, options.axes)
     if files.fov is not None:
         truth[~read_fov(files.fov, case.page, options.axes, truth.shape)] = IGNORE
-    return Scored(None, Truth(labels=truth), Prediction(prediction), volume_spacing(files.mask))
+    return Scored(None, Truth(labels=truth), Prediction(prediction), volume_spacing(mask))
 
 
 def read_any_mask(
