@@ -79,7 +79,7 @@ def test_what_is_drawn_at_a_pixel_depends_on_its_surroundings_only() -> None:
 def test_no_two_classes_look_alike(count: int) -> None:
     labels = LabelMap(classes=default_classes(list(range(count))))
     assert len(np.unique(labels.colors(), axis=0)) == count
-    shown = overlay_colors(labels).astype(int)
+    shown = np.array(overlay_colors(labels), int)
     assert len(np.unique(shown, axis=0)) == count
     assert np.ptp(shown[list(labels.foreground)], axis=1).min() >= 40  # grey vanishes on a grey image
 

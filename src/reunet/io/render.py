@@ -52,7 +52,7 @@ def _blends(label_map: LabelMap) -> np.ndarray:
     values = np.arange(256, dtype=np.float32)[:, None]
     table = np.empty((IGNORE + 1, 2, 256, 3), np.float32)
     table[:] = values
-    for index, color in enumerate(overlay_colors(label_map).astype(np.float32)):
+    for index, color in enumerate(np.array(overlay_colors(label_map), np.float32)):
         if index in label_map.foreground:
             for on_contour, opacity in enumerate((_FILL, _CONTOUR)):
                 table[index, on_contour] = values + np.float32(opacity) * (color - values)
@@ -60,14 +60,14 @@ def _blends(label_map: LabelMap) -> np.ndarray:
     return np.round(table).astype(np.uint8)
 
 
-def overlay_colors(label_map: LabelMap) -> np.ndarray:
-    """(classes, 3) uint8: class colours; grey ones vanish on a grey image and become colours not in use."""
+def overlay_colors(label_map: LabelMap) -> list[Color]:
+    """The colour of each class; grey ones vanish on a grey image and become colours not in use."""
     colors = [entry.color for entry in label_map.classes]
     for index in label_map.foreground:
         if _is_grey(colors[index]):
             free = (color for color in map(class_color, count(1)) if color not in colors)
             colors[index] = next(color for color in free if not _is_grey(color))
-    return np.array(colors, np.uint8)
+    return colors
 
 
 def _is_grey(color: Color) -> bool:

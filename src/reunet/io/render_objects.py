@@ -39,7 +39,7 @@ def draw_boxes(image: np.ndarray, boxes: Boxes, labels: LabelMap) -> np.ndarray:
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
     colors = overlay_colors(labels)
     for i, (y0, x0, y1, x1) in enumerate(np.round(boxes.corners).astype(int).tolist()):
-        red, green, blue = colors[boxes.classes[i]].tolist()
+        red, green, blue = colors[boxes.classes[i]]
         text = labels.names[boxes.classes[i]]
         text += "" if boxes.scores is None else f" {boxes.scores[i]:.2f}"
         draw.rectangle((x0, y0, max(x1 - 1, x0), max(y1 - 1, y0)), outline=(red, green, blue))

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from reunet.contracts.labels import Color, LabelMap
+from reunet.contracts.labels import Color
 from reunet.contracts.results import Scored
-from reunet.io.render import overlay_colors
 from reunet.report.examples import Picture, choose_examples
 from reunet.tasks.headline import Headline
 from reunet.tasks.scorer import Scorer
@@ -150,11 +149,6 @@ def _text(value: str | float | None) -> str:
     if isinstance(value, str):
         return value
     return format_count(value) if isinstance(value, (int, np.integer)) else format_score(value)
-
-
-def class_colors(labels: LabelMap) -> list[Color]:
-    """The colour of each class in pictures."""
-    return [(red, green, blue) for red, green, blue in overlay_colors(labels).tolist()]
 
 
 def image_table(rows: Sequence[Mapping[str, Any]], score: str, columns: Mapping[str, str]) -> Table:

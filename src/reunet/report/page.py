@@ -62,7 +62,7 @@ def write_report(path: Path, report: Report) -> None:
         films={c.name: _films(report.images, c) for c in contents},
         most_rows=MOST_ROWS,
         curves=_curves(report.history, task(main.task).score),
-        choices=_choices(report.plan),
+        choices=[] if report.plan is None else _choices(report.plan),
         terms={name: text for parts in contents for name, text in parts.terms.items()},
     )
     write_text(path, page)
@@ -125,16 +125,14 @@ def _films(images: Mapping[str, Callable[[], Scored]], content: Content) -> dict
     return {name: source for name, source in films.items() if source}
 
 
-def _choices(plan: Plan | None) -> list[tuple[str, str, str]]:
+def _choices(plan: Plan) -> list[tuple[str, str, str]]:
     """Field, value and reason for each reason the plan gives."""
-    if plan is None:
-        return []
-    return [(name, _value(plan, name), reason) for name, reason in plan.reasons.items()]
+    values = plan.model_dump(mode="json")
+    return [(name, _value(values, name), reason) for name, reason in plan.reasons.items()]
 
 
-def _value(plan: Plan, name: str) -> str:
+def _value(value: Any, name: str) -> str:
     """The value of a dotted field of the plan as short text, empty when it has none of that name."""
-    value: Any = plan.model_dump(mode="json")
     for part in name.split("."):
         if not isinstance(value, dict) or part not in value:
             return ""

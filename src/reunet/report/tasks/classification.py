@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -56,7 +55,12 @@ def _exhibits(scorer: Scorer) -> list[Exhibit]:
     group, shown = "wrong", sorted(wrong, key=_sureness, reverse=True)
     if not shown:
         group, shown = "right, but least sure", sorted(scorer.images, key=_sureness)[: MOST_SHOWN // 5]
-    return [Exhibit(group, i.id, _caption(i, scorer.labels.names), panels) for i in shown[:MOST_SHOWN]]
+    names = scorer.labels.names
+
+    def caption(image: ImageScore) -> str:
+        return f"true {names[image.truth]}, predicted {names[image.best]} ({_sureness(image):.2f})"
+
+    return [Exhibit(group, image.id, caption(image), panels) for image in shown[:MOST_SHOWN]]
 
 
 def _sureness(image: ImageScore) -> float:
@@ -87,10 +91,6 @@ def _images(scorer: Scorer) -> Table:
     ]
     columns = ("image", "true class", "predicted class", "its probability", "probability of the true class")
     return Table("All images", "", columns, rows)
-
-
-def _caption(image: ImageScore, names: Sequence[str]) -> str:
-    return f"true {names[image.truth]}, predicted {names[image.best]} ({_sureness(image):.2f})"
 
 
 def panels(example: Scored) -> list[tuple[str, Picture]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import IGNORE, Color, LabelMap
 from reunet.contracts.results import Scored
+from reunet.io.render import overlay_colors
 from reunet.metrics.average_precision import RECALLS
 from reunet.metrics.calibration import ReliabilityHistogram
 from reunet.report import plots
@@ -23,7 +24,6 @@ from reunet.report.content import (
     Table,
     TableCell,
     cells,
-    class_colors,
     image_table,
     typical,
 )
@@ -80,7 +80,7 @@ def content(scorer: Scorer, metrics: dict[str, Any], plain: Content) -> Content:
                 "F1",
                 "Chosen by F1; of the predicted boxes those that reach the threshold.",
                 partial(panels, labels=labels),
-                [(class_colors(labels)[i], labels.names[i]) for i in labels.foreground] + ERRORS[:-1],
+                [(overlay_colors(labels)[i], labels.names[i]) for i in labels.foreground] + ERRORS[:-1],
             ),
             _mistakes(scorer),
         ],
@@ -99,7 +99,7 @@ def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
     named, cuts = metrics["per_class"], metrics["threshold"]
     rows = [
         [
-            TableCell(name, f"from a score of {cuts[name]:.2f}", class_colors(scorer.labels)[index]),
+            TableCell(name, f"from a score of {cuts[name]:.2f}", overlay_colors(scorer.labels)[index]),
             *cells(*(named[key][name] for key in SCORES), metrics["count_error"]["per_class"][name]),
         ]
         for index, name in zip(scorer.labels.foreground, scorer.names, strict=True)
@@ -125,11 +125,15 @@ def _plots(scorer: Scorer) -> list[str]:
         for parts in zip(*((i.predicted.sureness, i.right) for i in scorer.images), strict=True)
     )
     histogram.add(scores[:, None], np.where(right, 0, 1))  # a box is right, or it is not
-    fates = zip(*(_by_fate(image) for image in scorer.images), strict=True)
+    found, missed, invented = (
+        np.concatenate(parts) for parts in zip(*(_by_fate(image) for image in scorer.images), strict=True)
+    )
     return [
         *plots.precision_recall(known),
         *plots.reliability(histogram, "boxes"),
-        *plots.sizes([np.concatenate(some) for some in fates], "area of the box in pixels"),
+        *plots.sizes(
+            [np.concatenate(some) for some in zip(*fates, strict=True)], "area of the box in pixels"
+        ),
         *plots.spread(scorer.image_scores(), "F1", "F1 of each image"),
     ]
 
@@ -168,7 +172,9 @@ def _by_class(image: Picture, boxes: Boxes, labels: LabelMap, factor: float) -> 
     """Boxes in the colours of their classes, which the legend tells: their names would hide the image."""
     picture = image.copy()
     for index in labels.foreground:
-        _draw_frames(picture, boxes.corners[boxes.classes == index] * factor, class_colors(labels)[index], 2)
+        _draw_frames(
+            picture, boxes.corners[boxes.classes == index] * factor, overlay_colors(labels)[index], 2
+        )
     return picture
 
 

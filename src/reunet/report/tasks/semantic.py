@@ -11,7 +11,7 @@ import numpy as np
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.results import Scored
 from reunet.io.planes import sheet, telling_planes
-from reunet.io.render import overlay
+from reunet.io.render import overlay, overlay_colors
 from reunet.metrics.overlap import precision, recall
 from reunet.report import plots
 from reunet.report.content import (
@@ -20,7 +20,6 @@ from reunet.report.content import (
     Table,
     TableCell,
     cells,
-    class_colors,
     format_interval,
     format_score,
     image_table,
@@ -74,7 +73,7 @@ ONLY_WITH = {
 def content(scorer: Scorer, metrics: dict[str, Any], plain: Content) -> Content:
     """The page of the task. plain: its scores."""
     labels = scorer.labels
-    colors = class_colors(labels)
+    colors = overlay_colors(labels)
     absent = {name for name, key in ONLY_WITH.items() if _mean(metrics[key]) is None}
     shown = {name: title for name, title in COLUMNS.items() if _mean(metrics.get(name, 0)) is not None}
     return replace(
@@ -131,7 +130,7 @@ def _classes(scorer: Scorer, metrics: dict[str, Any]) -> Table:
     confusion, cut = scorer.confusion, metrics["threshold"]
     share = 100 * confusion.sum(axis=1) / max(int(confusion.sum()), 1)
     exact, found = precision(confusion), recall(confusion)
-    colors = class_colors(scorer.labels)
+    colors = overlay_colors(scorer.labels)
     rows = []
     for i, entry in enumerate(scorer.labels.classes):
         small = "" if entry.foreground else "background, not in the means"
