@@ -125,15 +125,11 @@ def _plots(scorer: Scorer) -> list[str]:
         for parts in zip(*((i.predicted.sureness, i.right) for i in scorer.images), strict=True)
     )
     histogram.add(scores[:, None], np.where(right, 0, 1))  # a box is right, or it is not
-    found, missed, invented = (
-        np.concatenate(parts) for parts in zip(*(_by_fate(image) for image in scorer.images), strict=True)
-    )
+    fates = zip(*(_by_fate(image) for image in scorer.images), strict=True)
     return [
         *plots.precision_recall(known),
         *plots.reliability(histogram, "boxes"),
-        *plots.sizes(
-            [np.concatenate(some) for some in zip(*fates, strict=True)], "area of the box in pixels"
-        ),
+        *plots.sizes([np.concatenate(some) for some in fates], "area of the box in pixels"),
         *plots.spread(scorer.image_scores(), "F1", "F1 of each image"),
     ]
 
