@@ -369,10 +369,7 @@ def print_models(results: Sequence[ModelResult]) -> None:
     rows += [(r.name, r.axes, *model_numbers(r), r.summary) for r in results]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     for row in rows:
-        cells = [
-            f"{cell:>{width}}" if column in (2, 3, 4) else f"{cell:<{width}}"
-            for column, (cell, width) in enumerate(zip(row, widths, strict=False))
-        ]
+        cells = [f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<>>>", widths, strict=False)]
         print("  ".join([*cells, row[5]]))
     print("mult./pixel: multiply-adds per pixel; sees: side of the input that one output pixel depends on")
     print("next: `reunet models NAME` tells all about one, with -o FILE.svg it is drawn")
