@@ -44,19 +44,17 @@ class Scorer(Skeleton[ImageScore]):
         if found is None and prediction.category is not None:
             self.has_probabilities = False
             found = np.eye(len(self.labels.classes))[prediction.category]
-        if truth.category is not None and found is not None:
-            self._add(case, truth.category, found)
-
-    def _add(self, case: str, truth: int, probabilities: np.ndarray) -> None:
+        if truth.category is None or found is None:
+            return
         n = len(self.labels.classes)
-        if not 0 <= truth < n or np.shape(probabilities) != (n,):
+        if not 0 <= truth.category < n or np.shape(found) != (n,):
             raise LabelError(
                 "truth and probabilities do not fit the classes",
                 where=case,
                 expected=f"a class index 0..{n - 1} and {n} probabilities",
-                received=f"class {truth} and probabilities of shape {np.shape(probabilities)}",
+                received=f"class {truth.category} and probabilities of shape {np.shape(found)}",
             )
-        self.images.append(ImageScore(case, int(truth), np.asarray(probabilities, np.float64)))
+        self.images.append(ImageScore(case, int(truth.category), np.asarray(found, np.float64)))
 
     @property
     def confusion(self) -> NDArray[np.int64]:
