@@ -84,7 +84,10 @@ def bundle(pen: Pen) -> None:
             source, kind = (features[other], "skip") if other <= level else (found[other], "up")
             if other < level:
                 kind = "down"
-            _strand(pen, source, (x - 1.5, y + share / 2), kind)
+            start, end = (source.right + 2, source.middle), (x - 1.5, y + share / 2)
+            bend = 0.45 * (end[0] - start[0])
+            first, second = (start[0] + bend, start[1]), (end[0] - bend, end[1])
+            pen.canvas.curve(start, first, second, end, kind, width=1.2, faint=0.85, beneath=True)
         joined = Rect(x, top, width_of(width), height, width * len(features))
         pen.canvas.label(joined.centre, top - 5, f"{len(features)}\u00b7{width}")
         rect = pen.block("conv", joined, level, width * len(features))
@@ -95,10 +98,3 @@ def bundle(pen: Pen) -> None:
     pen.canvas.explain("up", "interpolated, then a convolution")
     pen.canvas.explain("skip", "convolution, then concatenate: every level sees every scale")
     pen.head(previous, 0)
-
-
-def _strand(pen: Pen, source: Rect, end: tuple[float, float], kind: str) -> None:
-    x, y = source.right + 2, source.middle
-    bend = 0.45 * (end[0] - x)
-    controls = (x + bend, y), (end[0] - bend, end[1])
-    pen.canvas.curve((x, y), *controls, end, kind, width=1.2, faint=0.85, beneath=True)

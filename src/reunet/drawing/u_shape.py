@@ -79,11 +79,13 @@ def bottleneck(pen: Pen, rect: Rect) -> Rect:
     if kind == "dense":
         return _dense(pen, rect, level)
     if kind == "sweep":
-        ways = ("columns", "rows") if config.rank == 2 else ("depth", "columns", "rows")
-        for _ in range(config.recurrence.layers):
-            for way in ways:
-                rect = pen.panel(rect, level, 2 * units, way)
-        pen.canvas.explain("sweep", f"{cell_name(config)} along every {_and(ways)}, in both directions")
+        ways = {"columns": "column", "rows": "row"}
+        if config.rank == 3:
+            ways = {"depth": "line through the slices", **ways}
+        for way in [*ways] * config.recurrence.layers:
+            rect = pen.panel(rect, level, 2 * units, way)
+        lines = " and ".join(ways.values())
+        pen.canvas.explain("sweep", f"{cell_name(config)} along every {lines}, in both directions")
     if kind == "raster":
         rect = pen.panel(rect, level, 2 * units, "raster")
         text = f"{cell_name(config)} through all pixels, row after row, in both directions"
@@ -106,11 +108,6 @@ def _dense(pen: Pen, rect: Rect, level: int) -> Rect:
             pen.canvas.explain("sum", "concatenate: a block sees all before it")
         seen.append(pen.block(config.block, seen[-1], level, config.filters[level]))
     return seen[-1]
-
-
-def _and(ways: tuple[str, ...]) -> str:
-    names = {"columns": "column", "rows": "row", "depth": "line through the slices"}
-    return " and ".join(names[way] for way in ways)
 
 
 def _climb(pen: Pen, below: Rect, skip: Rect, level: int) -> Rect:

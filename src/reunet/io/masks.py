@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -199,22 +199,38 @@ def write_mask(path: Path, indices: np.ndarray, labels: LabelMap, like: Path | N
     like: the NIfTI volume that (D, H, W) indices belong to; the mask gets its geometry, and no colours.
     IGNORE pixels become the ignore value of the class list. Raises LabelError, StorageError.
     """
+    dtype = labels.to_ids(np.zeros(1, np.uint8)).dtype
+    write_values(path, indices, lambda page: to_values(page, labels, path), dtype, like, labels)
+
+
+def write_values(
+    path: Path,
+    pages: np.ndarray,
+    values: Callable[[np.ndarray], np.ndarray],
+    dtype: np.dtype,
+    like: Path | None,
+    labels: LabelMap | None = None,
+) -> None:
+    """Write what `values` makes of `pages`, ids of `dtype`, atomically as PNG, TIFF or NIfTI.
+
+    pages: (H, W), or (N, H, W), which no PNG holds. like: as for `write_mask`. labels: the classes whose ids
+    they are, for the palette of 8 bits; None of objects, in 16 bits or more. Raises LabelError, StorageError.
+    """
     if like is not None:
-        write_nifti(path, to_values(indices, labels, path), like)
+        write_nifti(path, values(pages), like)
     elif path.suffix.lower() == ".png":
-        values = to_values(indices, labels, path)
-        if values.dtype != np.uint8 or values.ndim != 2:
+        widest, most = (np.uint16, 65_535) if labels is None else (np.uint8, 255)
+        if dtype != widest or pages.ndim != 2:
             raise LabelError(
-                "a PNG mask holds one page and ids up to 255",
+                "a PNG cannot hold these ids",
                 where=path,
-                received=f"{values.dtype}, shape {values.shape}",
+                expected=f"one page and ids up to {most:,}",
+                received=f"{dtype}, shape {pages.shape}",
                 fix="write .tif instead",
             )
-        write_png(path, values, palette(labels))
+        write_png(path, values(pages), None if labels is None else palette(labels))
     else:
-        dtype = labels.to_ids(np.zeros(1, np.uint8)).dtype
-        tags = tiff_colors(labels, dtype)
-        write_pages(path, indices, lambda page: to_values(page, labels, path), dtype, **tags)
+        write_pages(path, pages, values, dtype, **tiff_colors(labels, dtype))
 
 
 def _look_up(values: np.ndarray, table: dict[int, int]) -> np.ndarray:

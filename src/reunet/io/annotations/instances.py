@@ -12,10 +12,7 @@ from reunet.contracts.findings import Findings, some_of
 from reunet.errors import LabelError, ReunetError
 from reunet.io.header import ImageHeader
 from reunet.io.images import read_header
-from reunet.io.masks import is_coloured, lossy_mask, read_mask_file, read_raw_mask
-from reunet.io.nifti import write_nifti
-from reunet.io.pages import write_pages
-from reunet.io.raster import write_png
+from reunet.io.masks import is_coloured, lossy_mask, read_mask_file, read_raw_mask, write_values
 
 _EXACT_FLOAT = 2**24  # float32 holds every whole number up to here
 
@@ -90,17 +87,7 @@ def write_instances(path: Path, ids: np.ndarray, like: Path | None = None) -> No
     if int(ids.min(initial=0)) < 0 or highest > np.iinfo(np.uint32).max or ids.dtype.kind not in "iu":
         raise LabelError("ids are whole numbers from 0", where=path, received=f"{ids.dtype}, {ids.min()}")
     dtype = np.dtype(np.uint16 if highest <= np.iinfo(np.uint16).max else np.uint32)
-    if like is not None:
-        write_nifti(path, ids.astype(dtype), like)
-    elif path.suffix.lower() == ".png":
-        values = ids.astype(dtype)
-        if values.dtype != np.uint16 or values.ndim != 2:
-            expected, received = "(H, W), ids up to 65,535", f"shape {ids.shape}, ids up to {highest}"
-            what, fix = "a PNG cannot hold these ids", "write .tif instead"
-            raise LabelError(what, where=path, expected=expected, received=received, fix=fix)
-        write_png(path, values)
-    else:
-        write_pages(path, ids, lambda page: page.astype(dtype), dtype)
+    write_values(path, ids, lambda page: page.astype(dtype), dtype, like)
 
 
 def read_instances_file(
