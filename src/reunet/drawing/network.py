@@ -77,16 +77,16 @@ def subtitle(config: NetworkConfig) -> str:
 
 def _fitting(config: NetworkConfig, shape: Callable[[Pen], None]) -> Pen:
     """Drawn with the gap that fills the width: the drawing grows in proportion to it."""
-    widths = []
-    for gap in GAPS:
+
+    def drawn(gap: float) -> Pen:
         pen = Pen(config, gap)
         shape(pen)
-        widths.append(pen.canvas.right - pen.canvas.left)
+        return pen
+
+    widths = [canvas.right - canvas.left for canvas in (drawn(gap).canvas for gap in GAPS)]
     slope = (widths[1] - widths[0]) / (GAPS[1] - GAPS[0])
     wanted = GAPS[0] + (WIDTH - 2 * MARGIN - widths[0]) / slope
-    pen = Pen(config, min(GAPS[1], max(GAPS[0], wanted)))
-    shape(pen)
-    return pen
+    return drawn(min(GAPS[1], max(GAPS[0], wanted)))
 
 
 def _legend(page: Canvas, kinds: dict[str, str], top: float) -> float:

@@ -236,13 +236,9 @@ class Pen:
             elif way == "depth":
                 self._both(rect.x + offset - 7, rect.y + 27, rect.x + offset + 7, rect.y + 11)
         if way == "raster":
-            lines = "".join(
-                f"M{rect.x + 5:.1f},{rect.y + 8 + 7.4 * row:.1f}H{rect.right - 6:.1f}" for row in range(4)
-            )
-            turns = "".join(
-                f"M{rect.right - 6:.1f},{y:.1f}L{rect.x + 5:.1f},{y + 7.4:.1f}"
-                for y in (rect.y + 8 + 7.4 * row for row in range(3))
-            )
+            left, right, rows = rect.x + 5, rect.right - 6, [rect.y + 8 + 7.4 * row for row in range(4)]
+            lines = "".join(f"M{left:.1f},{y:.1f}H{right:.1f}" for y in rows)
+            turns = "".join(f"M{right:.1f},{y:.1f}L{left:.1f},{y + 7.4:.1f}" for y in rows[:3])
             self.canvas.line(turns, "ink", width=0.7, head=False, dash="2 2")
             self.canvas.line(lines, "ink", width=1.2)
         self.canvas.label(rect.centre, rect.y - 5, str(channels))

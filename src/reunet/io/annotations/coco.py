@@ -203,11 +203,13 @@ def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
     return height, width
 
 
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _numbers(value: Any, what: str) -> np.ndarray:
     """Finite float64 numbers. Raises LabelError."""
-    if not isinstance(value, list) or any(
-        isinstance(x, bool) or not isinstance(x, int | float) for x in value
-    ):
+    if not isinstance(value, list) or not all(map(_is_number, value)):
         raise LabelError(f"{what} is no list of numbers", received=value)
     if not all(abs(x) <= _FARTHEST for x in value):  # false for NaN, too
         raise LabelError(f"{what} has a number beyond any image", received=value)
@@ -228,7 +230,7 @@ def _corners(box: Any) -> tuple[float, float, float, float] | None:
 def _score(value: Any) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+    if not _is_number(value) or not 0 <= value <= 1:
         raise LabelError("the score cannot be used", expected="a number in 0..1", received=value)
     return float(value)
 
