@@ -37,7 +37,7 @@ def test_registry() -> None:
     with pytest.raises(UsageError, match="semantik"):
         task("semantik")
     check_tasks(["auto", "semantic"])
-    with pytest.raises(UsageError, match="auto or semantic"):
+    with pytest.raises(UsageError, match="auto, semantic"):
         check_tasks(["auto", "semantik"])
 
 
