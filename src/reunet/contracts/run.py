@@ -12,7 +12,7 @@ from reunet.errors import ModelFileError
 from reunet.storage import publish_folder, read_json, sha256_file, write_json
 
 
-class _Place:
+class _Within:
     """A path below the folder of a run."""
 
     def __init__(self, *names: str) -> None:
@@ -28,20 +28,20 @@ class RunFolder:
 
     path: Path
 
-    plan_file = _Place("plan.json")
-    fingerprint_file = _Place("fingerprint.json")
-    splits_file = _Place("splits.json")
-    calibration_file = _Place("calibration.json")
-    environment_file = _Place("environment.json")
-    history_file = _Place("history.csv")
-    report_file = _Place("report.html")
-    checkpoints = _Place("checkpoints")
-    weights_file = _Place("weights", "best.weights.h5")
-    weights_facts_file = _Place("weights", "weights.json")
-    engine_file = _Place("engine", "model.xml")
-    int8_file = _Place("engine", "int8.xml")
-    engine_facts_file = _Place("engine", "engine.json")
-    self_test = _Place("test")
+    plan_file = _Within("plan.json")
+    fingerprint_file = _Within("fingerprint.json")
+    splits_file = _Within("splits.json")
+    calibration_file = _Within("calibration.json")
+    environment_file = _Within("environment.json")
+    history_file = _Within("history.csv")
+    report_file = _Within("report.html")
+    checkpoints = _Within("checkpoints")
+    weights_file = _Within("weights", "best.weights.h5")
+    weights_facts_file = _Within("weights", "weights.json")
+    engine_file = _Within("engine", "model.xml")
+    int8_file = _Within("engine", "int8.xml")
+    engine_facts_file = _Within("engine", "engine.json")
+    self_test = _Within("test")
 
     def evaluation(self, split: str) -> Path:
         return self.path / "evaluation" / split

@@ -9,7 +9,7 @@ import numpy as np
 
 from reunet.report.content import Exhibit, Gallery, Pictures
 from reunet.report.examples import FALSE_ALARM, MISSED
-from reunet.tasks.scorer import Scored as Kept
+from reunet.tasks.scorer import Kept
 
 Image = TypeVar("Image", bound=Kept)
 

@@ -20,7 +20,7 @@ from reunet.sampling.resize import resize
 from reunet.tasks.exports import Exports
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline
-from reunet.tasks.outputs import Output, Page, Told
+from reunet.tasks.outputs import Output, Page, PageRows
 from reunet.tasks.scorer import Scorer
 
 
@@ -105,9 +105,9 @@ class Task(ABC):
         """Those of its heads whose channels have a direction, after a mirroring along `axes`."""
         return {}
 
-    def described(self, result: Prediction, page: Page) -> Told:
+    def described(self, result: Prediction, page: Page) -> PageRows:
         """What the tables tell of what it found."""
-        return Told()
+        return PageRows()
 
     def drawn(self, image: np.ndarray, result: Prediction, labels: LabelMap) -> np.ndarray | None:
         """What it found over an image (H, W, C) or picture, (H, W, 3) uint8; None for nothing to draw."""

@@ -73,7 +73,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Told:
+class PageRows:
     """What the tables tell of a page. tables: rows of objects.csv. annotations: for COCO, None where that has
     no place for them. facts: of the whole image.
     """

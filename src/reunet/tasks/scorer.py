@@ -20,14 +20,14 @@ Place = tuple[str, ...]
 """Where a score stands in metrics.json: names from the outermost to its own."""
 
 
-class Scored(Protocol):
+class Kept(Protocol):
     """What is kept of an image."""
 
     @property
     def id(self) -> str: ...
 
 
-Image = TypeVar("Image", bound=Scored)
+Image = TypeVar("Image", bound=Kept)
 
 
 class Scorer(ABC, Generic[Image]):

@@ -20,7 +20,7 @@ from reunet.tasks.classification.given import is_there, read
 from reunet.tasks.classification.scorer import Scorer
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
-from reunet.tasks.outputs import Page, Told
+from reunet.tasks.outputs import Page, PageRows
 from reunet.tasks.scorer import as_json
 
 HEADLINES = {
@@ -66,14 +66,14 @@ class Classification(Task):
     def validation_score(self, pairs: Pairs, classes: Classes) -> float:
         return validation_score(self._arrays(pairs), _categories(classes))
 
-    def described(self, result: Prediction, page: Page) -> Told:
+    def described(self, result: Prediction, page: Page) -> PageRows:
         if result.category is None or page.categories is None:
-            return Told()
+            return PageRows()
         facts: dict[str, Any] = {"class": page.categories.names[result.category]}
         if result.category_probabilities is not None:
             chances = dict(zip(page.categories.names, result.category_probabilities, strict=True))
             facts["probabilities"] = as_json(chances)
-        return Told(facts=facts)
+        return PageRows(facts=facts)
 
     def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
         return fit_calibration(self._arrays(pairs), _categories(classes))

@@ -32,7 +32,7 @@ from reunet.tasks.detection.targets import BOX, CENTRE, UNIT, targets
 from reunet.tasks.exports import Exports
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
-from reunet.tasks.outputs import Page, Told, listed
+from reunet.tasks.outputs import Page, PageRows, listed
 
 RARE = -4.6
 """Logit of 0.01: before training, centres are expected nowhere. Adam moves a bias by its rate per step, so
@@ -103,16 +103,16 @@ class Detection(Task):
     def validation_score(self, pairs: Pairs, classes: Classes) -> float:
         return validation_score(self._arrays(pairs, classes), classes.labels)
 
-    def described(self, result: Prediction, page: Page) -> Told:
+    def described(self, result: Prediction, page: Page) -> PageRows:
         """A row, and an annotation, per box."""
         boxes = result.boxes
         if boxes is None:
-            return Told()
+            return PageRows()
         table = {"class": np.array(page.labels.names, object)[boxes.classes]}
         if boxes.scores is not None:
             table["score"] = boxes.scores
         corners = zip(("box_y0", "box_x0", "box_y1", "box_x1"), boxes.corners.T, strict=True)
-        return Told((listed({**table, **dict(corners)}),), list(box_entries(boxes)))
+        return PageRows((listed({**table, **dict(corners)}),), list(box_entries(boxes)))
 
     def drawn(self, image: np.ndarray, result: Prediction, labels: LabelMap) -> np.ndarray | None:
         return None if result.boxes is None else draw_boxes(image, result.boxes, labels)

@@ -25,7 +25,7 @@ SWOLLEN = 1.4  # ... and the parent is not this many times as large as in the fr
 
 
 @dataclass(frozen=True)
-class Objects:
+class Sightings:
     """What is known of the n objects of a frame, or of n tracks at their last sight."""
 
     flat: np.ndarray  # (p,) all their pixels, as indices into the flattened map
@@ -39,7 +39,7 @@ class Objects:
 class Alive:
     """Tracks that may go on. The first rows are the objects of the last frame, in their order."""
 
-    last: Objects
+    last: Sightings
     track: np.ndarray  # (n,) row in the table of tracks
     seen: np.ndarray  # (n,) frame of the last sight
     velocity: np.ndarray  # (n, axes) per frame
@@ -47,8 +47,8 @@ class Alive:
     swollen: np.ndarray  # (n,) bool: much larger than at the sight before, likely two seen as one
 
 
-def measure(frame: np.ndarray, spacing: np.ndarray) -> Objects:
-    """Objects of an instance map, (*space) integers with 0 for background, in the order of their ids."""
+def measure(frame: np.ndarray, spacing: np.ndarray) -> Sightings:
+    """Sightings of an instance map, (*space) integers with 0 for background, in the order of their ids."""
     flat = np.flatnonzero(frame)
     ids, owner = np.unique(frame.ravel()[flat], return_inverse=True)
     n, axes = len(ids), frame.ndim
@@ -56,7 +56,7 @@ def measure(frame: np.ndarray, spacing: np.ndarray) -> Objects:
     at = np.unravel_index(flat, frame.shape)
     place = np.stack([np.bincount(owner, axis, n) / count for axis in at], axis=1) * spacing
     ball = np.pi if axes == 2 else 4 / 3 * np.pi
-    return Objects(flat, owner, count, place, 2 * (count * spacing.prod() / ball) ** (1 / axes))
+    return Sightings(flat, owner, count, place, 2 * (count * spacing.prod() / ball) ** (1 / axes))
 
 
 def nobody(axes: int) -> Alive:
@@ -64,7 +64,7 @@ def nobody(axes: int) -> Alive:
     none = np.zeros(0, np.int64)
     places = np.zeros((0, axes))
     no = np.zeros(0, bool)
-    return Alive(Objects(none, none, none, places, np.zeros(0)), none, none, places, no, no)
+    return Alive(Sightings(none, none, none, places, np.zeros(0)), none, none, places, no, no)
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ class Candidates:
 
 
 def find_candidates(
-    alive: Alive, objects: Objects, t: int, shape: tuple[int, ...], spacing: np.ndarray, reach: float
+    alive: Alive, objects: Sightings, t: int, shape: tuple[int, ...], spacing: np.ndarray, reach: float
 ) -> Candidates:
-    """Objects near where each track is expected in frame t, a map of that shape.
+    """Sightings near where each track is expected in frame t, a map of that shape.
 
     With d the distance in units of the gate, r the ratio of sizes below 1 and IoU that of the object and
     the moved track, the cost is 1 - (IoU + (1 - d^2) sqrt(r)) / 2. The gate widens with the square root
@@ -125,7 +125,7 @@ def in_view(alive: Alive, t: int, shape: tuple[int, ...], spacing: np.ndarray) -
 
 
 def _overlap(
-    alive: Alive, objects: Objects, t: int, shape: tuple[int, ...], spacing: np.ndarray
+    alive: Alive, objects: Sightings, t: int, shape: tuple[int, ...], spacing: np.ndarray
 ) -> tuple[Any, np.ndarray]:
     """Sparse (n, m) common pixels of the moved tracks and the objects; (n,) pixels that stay in view."""
     from scipy.sparse import csr_array
@@ -166,7 +166,7 @@ def assign(rows: np.ndarray, columns: np.ndarray, cost: np.ndarray, shape: tuple
     return np.where(chosen < m, chosen, -1)
 
 
-def find_divisions(alive: Alive, objects: Objects, match: np.ndarray, t: int) -> list[tuple[int, int]]:
+def find_divisions(alive: Alive, objects: Sightings, match: np.ndarray, t: int) -> list[tuple[int, int]]:
     """Tracks that divided, and the second daughter of each; the first is the object that it matched."""
     from scipy.spatial import cKDTree
 
@@ -199,7 +199,7 @@ def find_divisions(alive: Alive, objects: Objects, match: np.ndarray, t: int) ->
 
 
 def go_on(
-    alive: Alive, objects: Objects, track: np.ndarray, source: np.ndarray, lost: np.ndarray, t: int
+    alive: Alive, objects: Sightings, track: np.ndarray, source: np.ndarray, lost: np.ndarray, t: int
 ) -> Alive:
     """The tracks after frame t: its objects, then those of `lost` rows.
 
@@ -223,7 +223,7 @@ def go_on(
     pixels = lost[old.owner]
     renumbered = np.cumsum(lost) - 1 + len(track)
     join = np.concatenate
-    last = Objects(
+    last = Sightings(
         join([objects.flat, old.flat[pixels]]),
         join([objects.owner, renumbered[old.owner[pixels]]]),
         join([objects.count, old.count[lost]]),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from reunet.errors import DataError, UsageError
 from reunet.tasks.instances.correspondence import (
     Alive,
-    Objects,
+    Sightings,
     assign,
     find_candidates,
     find_divisions,
@@ -77,7 +77,7 @@ class Linker:
         Raises DataError for maps that are not integers, negative, or of another shape than the first.
         """
         shape: tuple[int, ...] | None = None
-        held: tuple[Objects, np.ndarray] | None = None
+        held: tuple[Sightings, np.ndarray] | None = None
         for t, frame in enumerate(map(np.asarray, frames)):
             _check(frame, t, shape)
             if shape is None:
@@ -125,7 +125,7 @@ class Linker:
         return np.array(spacing, np.float64)
 
     def _continue(
-        self, alive: Alive, objects: Objects, match: np.ndarray, t: int
+        self, alive: Alive, objects: Sightings, match: np.ndarray, t: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """(m,) track of each object, (m,) row of `alive` whose motion it continues or -1."""
         m = len(objects.count)
@@ -152,7 +152,7 @@ class Linker:
         self._table.append([t, t, parent])
         return len(self._table) - 1
 
-    def _revert_divisions(self, alive: Alive, objects: Objects, match: np.ndarray) -> None:
+    def _revert_divisions(self, alive: Alive, objects: Sightings, match: np.ndarray) -> None:
         """Take back the divisions of the frame before whose daughters are one object again in this one."""
         for division in self._divisions:
             for kept, lost in (division.daughters, division.daughters[::-1]):
@@ -163,7 +163,7 @@ class Linker:
                         parent[1] = end
                         alive.track[kept] = division.parent
 
-    def _draw(self, objects: Objects, track: np.ndarray, shape: tuple[int, ...]) -> NDArray[np.int32]:
+    def _draw(self, objects: Sightings, track: np.ndarray, shape: tuple[int, ...]) -> NDArray[np.int32]:
         for row in track.tolist():
             self._numbers.setdefault(row, len(self._numbers) + 1)
         ids = np.array([self._numbers[row] for row in track.tolist()], np.int32)

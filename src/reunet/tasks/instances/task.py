@@ -30,7 +30,7 @@ from reunet.tasks.instances.given import is_there, read
 from reunet.tasks.instances.properties import majority_class, mean_by_object, object_table
 from reunet.tasks.instances.scorer import Scorer
 from reunet.tasks.instances.sinks import Instances as InstanceMap
-from reunet.tasks.outputs import MASK_SUFFIXES, Destination, Output, Page, Told, listed
+from reunet.tasks.outputs import MASK_SUFFIXES, Destination, Output, Page, PageRows, listed
 from reunet.tasks.semantic import Semantic
 
 CLASSES = Semantic()
@@ -149,13 +149,13 @@ class Instances(Task):
         ]
         return float(mean_defined(scores))
 
-    def described(self, result: Prediction, page: Page) -> Told:
-        """A row per object. COCO has no volumes; of images predicted block by block no outlines are kept."""
+    def described(self, result: Prediction, page: Page) -> PageRows:
+        """A row per object. COCO has no volumes; of images predicted in sections no outlines are kept."""
         ids, names = result.instances, np.array(page.labels.names, object)
         if page.objects is not None:
-            return Told((listed({**page.objects, "class": names[page.objects["class"]]}),))
+            return PageRows((listed({**page.objects, "class": names[page.objects["class"]]}),))
         if ids is None or page.image is None:
-            return Told()
+            return PageRows()
         classes = majority_class(ids, result.labels, page.labels)
         table = object_table(ids, page.image, spacing=page.spacing, classes=classes)
         table["class"] = names[table["class"]]
@@ -163,7 +163,7 @@ class Instances(Task):
             count, track = len(table["id"]), table["id"]
             table["sequence"], table["frame"] = np.full(count, page.sequence), np.full(count, page.frame)
             table["track"], table["parent"] = track, result.parents[track]
-        return Told((listed(table),), list(object_entries(ids, classes)) if ids.ndim == 2 else None)
+        return PageRows((listed(table),), list(object_entries(ids, classes)) if ids.ndim == 2 else None)
 
     def drawn(self, image: np.ndarray, result: Prediction, labels: LabelMap) -> np.ndarray | None:
         return None if result.instances is None else outlines(image, result.instances)

@@ -50,7 +50,7 @@ HEADLINES = {
         "within which distance 95 % of a surface lies, in pixels or mm; lower is better",
     ),
     "nsd/mean_foreground": (
-        "Surface distance",
+        "Surface Dice",
         "share of the surfaces that are within a pixel of each other",
     ),
     "pixel_error": ("Pixel error", "share of the labelled pixels with a wrong class; lower is better"),
