@@ -18,7 +18,7 @@ import records
 
 from reunet import console
 from reunet.backend import use_backend
-from reunet.contracts.options.records import DataOptions
+from reunet.contracts.options.records import CompareOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import ComparedRun, PairedDifference
 from reunet.flows.compare.compare import train_and_score
@@ -54,15 +54,16 @@ RACES: dict[str, Race] = {
 
 
 def contest_of(name: str, data: Path) -> Contest:
-    return Contest(
-        data=data / name,
-        options=DataOptions(),
-        contenders=parse_contenders(",".join(RACES[name].entries)),
-        seeds=RACES[name].seeds,
-        request=PlanRequest(minutes=MINUTES),
-        split="test",
+    presets = ",".join(RACES[name].entries)
+    options = CompareOptions(
+        data / name,
+        presets=presets,
         output=records.RUNS / f"recurrence-{name}",
+        minutes=MINUTES,
+        seeds=RACES[name].seeds,
+        split="test",
     )
+    return Contest(options, parse_contenders(presets), PlanRequest(minutes=MINUTES))
 
 
 def key_of(name: str, entry: str, seed: int) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def run(name: str, data: Path) -> None:
             result = dataclasses.asdict(read_run(contest, entry, seed)) | {"units": image_units(contest)}
             result["units"] = {image: result["units"][image] for image in result["images"]}
             result["run"] = str(result["run"])
-            folder = contest.run(entry, seed).evaluation(contest.split)
+            folder = contest.run(entry, seed).evaluation(contest.options.split)
             result["video"] = json.loads((folder / "metrics.json").read_text()).get("video")
             records.append("recurrence", key_of(name, entry.name, seed), result)
             print(json.dumps(key_of(name, entry.name, seed) | {"dice": result["dice"]}), flush=True)

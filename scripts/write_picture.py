@@ -14,7 +14,8 @@ import numpy as np
 import reunet
 from reunet.io.images import read_image
 from reunet.io.masks import read_mask
-from reunet.io.render import overlay, to_display, write_picture
+from reunet.io.raster import write_png
+from reunet.io.render import overlay, to_display
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDE, GAP = 300, 8
@@ -37,7 +38,7 @@ def main(run: Path, data: Path, names: list[str]) -> None:
             np.full((GAP, 3 * SIDE + 2 * GAP, 3), 255, np.uint8),
         ]
     target = ROOT / "docs" / "images" / "nuclei.png"
-    write_picture(target, np.vstack(rows[:-1]))
+    write_png(target, np.vstack(rows[:-1]))
     print(f"wrote {target.relative_to(ROOT)}")
 
 
