@@ -29,7 +29,7 @@ from standard_run import SIZE, write_standard_run
 from torch import nn
 from torch_unet import UNet
 
-from reunet.export.int8 import is_installed, quantise
+from reunet.exporting.int8 import is_installed, quantise
 from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
 
 BATCH = 8

@@ -9,7 +9,7 @@ from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.network import HeadSpec, NetworkConfig, Normalisation
 from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.contracts.run import RunFolder
-from reunet.export.openvino import export_engine
+from reunet.exporting.openvino import export_engine
 from reunet.networks.presets import configure
 
 FILTERS = (16, 32, 64, 128, 256)

@@ -15,7 +15,7 @@ FLOORS = {
     "doors": ("cli", "console"),
     "flows": ("flows",),
     "pages": ("report", "drawing"),
-    "engines": ("training", "planning", "export", "inference"),
+    "engines": ("training", "planning", "exporting", "inference"),
     "networks": ("networks", "losses"),
     "tasks": ("tasks",),
     "arrays": ("sampling", "datasets", "io", "metrics"),

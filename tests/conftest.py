@@ -84,8 +84,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_is_quantised() -> None:
-    """It would take longer than the trainings of the tests; `tests/export/test_int8.py` is about it."""
-    from reunet.export import int8
+    """It would take longer than the trainings of the tests; `tests/exporting/test_int8.py` is about it."""
+    from reunet.exporting import int8
 
     int8.is_installed = lambda: False
 

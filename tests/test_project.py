@@ -44,6 +44,12 @@ def test_the_public_face_is_complete() -> None:
         reunet.trian  # noqa: B018
 
 
+def test_no_room_has_the_name_of_a_verb() -> None:
+    """Importing such a room would put it in the place of the function: `reunet.NAME()` would call it."""
+    rooms = {path.stem for path in Path(reunet.__file__).parent.iterdir()}
+    assert not rooms & set(reunet.__all__)
+
+
 def test_every_room_stands_on_a_floor() -> None:
     """`make lint` sees that imports only go down, of the rooms that are named there."""
     contracts = PROJECT["tool"]["importlinter"]["contracts"]

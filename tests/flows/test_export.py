@@ -119,7 +119,7 @@ def test_bioimageio_core_accepts_the_package(tiny_run: Path, tmp_path: Path) -> 
 def test_a_wrong_export_leaves_nothing(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reunet.export.formats import FORMATS
+    from reunet.exporting.formats import FORMATS
 
     real = FORMATS["openvino"].run
 

@@ -23,7 +23,7 @@ os.environ["KERAS_BACKEND"] = "openvino"
 from pathlib import Path
 import openvino as ov
 from tests.networks.family import CASES, config_of, give_weights, image_for
-from reunet.export.openvino_child import trace
+from reunet.exporting.openvino_child import trace
 from reunet.networks import build_network
 for case in CASES if "all" in sys.argv else {cases}:
     config = config_of(case)

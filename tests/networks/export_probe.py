@@ -15,7 +15,7 @@ import numpy as np
 import openvino as ov
 
 from reunet.contracts.network import NetworkConfig
-from reunet.export.openvino_child import trace
+from reunet.exporting.openvino_child import trace
 from reunet.networks import build_network
 
 

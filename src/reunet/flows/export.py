@@ -12,9 +12,9 @@ from reunet.contracts.options.verb import verb
 from reunet.contracts.results import ExportResult
 from reunet.contracts.run import RunFolder
 from reunet.errors import StorageError, UsageError, known_name
-from reunet.export.check import compare
-from reunet.export.describe import describe
-from reunet.export.formats import FORMATS
+from reunet.exporting.check import compare
+from reunet.exporting.describe import describe
+from reunet.exporting.formats import FORMATS
 from reunet.inference.load import load
 from reunet.inference.sequence import SequencePredictor
 from reunet.progress import NullProgress

@@ -10,9 +10,9 @@ import numpy as np
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import TrainResult
 from reunet.datasets.case_arrays import CaseArrays
-from reunet.export import int8
-from reunet.export.measure import Trial
-from reunet.export.openvino import export_engine
+from reunet.exporting import int8
+from reunet.exporting.measure import Trial
+from reunet.exporting.openvino import export_engine
 from reunet.flows.evaluate.held_out import evaluate_split
 from reunet.flows.prepare import Prepared, as_planned
 from reunet.inference.choice import choices

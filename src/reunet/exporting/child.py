@@ -12,7 +12,7 @@ from reunet.errors import BackendError
 
 
 def run_child(backend: str, *arguments: object, task: str, fix: str) -> None:
-    """`python -m reunet.export.BACKEND_child ARGUMENTS...` with Keras on `backend`.
+    """`python -m reunet.exporting.BACKEND_child ARGUMENTS...` with Keras on `backend`.
 
     task: what it does, for the error. Raises BackendError, with the last lines it wrote, when it fails.
     """
@@ -20,7 +20,7 @@ def run_child(backend: str, *arguments: object, task: str, fix: str) -> None:
     path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
     quiet = {"KERAS_BACKEND": backend, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
-        [sys.executable, "-P", "-m", f"reunet.export.{backend}_child", *map(str, arguments)],
+        [sys.executable, "-P", "-m", f"reunet.exporting.{backend}_child", *map(str, arguments)],
         env={**os.environ, **quiet},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -11,9 +11,9 @@ import pytest
 from reunet.contracts.labels import Classes, LabelMap, Region, default_classes
 from reunet.contracts.plan import Calibration, ClipSpec, Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.contracts.run import RunFolder
-from reunet.export.check import compare
-from reunet.export.describe import describe, readme
-from reunet.export.formats import FORMATS
+from reunet.exporting.check import compare
+from reunet.exporting.describe import describe, readme
+from reunet.exporting.formats import FORMATS
 from reunet.inference.load import load
 from reunet.tasks.work import Work
 

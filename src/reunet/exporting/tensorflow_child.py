@@ -1,4 +1,4 @@
-"""The part of the export that needs TensorFlow: `python -m reunet.export.tensorflow_child`, in its own
+"""The part of the export that needs TensorFlow: `python -m reunet.exporting.tensorflow_child`, in its own
 process since the backend of a process is fixed once.
 """
 
@@ -17,7 +17,7 @@ SIGNATURE = "serving_default"
 
 def save_model(plan: Plan, weights: Path, calibration: Calibration, folder: Path) -> None:
     """Write the whole prediction as a SavedModel. Needs KERAS_BACKEND=tensorflow."""
-    from reunet.export.pipeline import whole_prediction
+    from reunet.exporting.pipeline import whole_prediction
 
     whole = whole_prediction(plan, weights, calibration)
     module = tf.Module()

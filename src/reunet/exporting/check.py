@@ -10,8 +10,8 @@ import numpy as np
 
 from reunet.contracts.plan import Plan
 from reunet.errors import BackendError
-from reunet.export.formats import Arrays, Example, Format
-from reunet.export.openvino import synthetic_image
+from reunet.exporting.formats import Arrays, Example, Format
+from reunet.exporting.openvino import synthetic_image
 from reunet.inference.openvino_runtime import AFTER
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import AnyPredictor, SequencePredictor, first_states

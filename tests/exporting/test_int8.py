@@ -12,9 +12,9 @@ import pytest
 
 from reunet.contracts.run import RunFolder
 from reunet.errors import ModelFileError
-from reunet.export import int8
-from reunet.export.measure import Trial
-from reunet.export.openvino import export_engine, synthetic_image, synthetic_tile
+from reunet.exporting import int8
+from reunet.exporting.measure import Trial
+from reunet.exporting.openvino import export_engine, synthetic_image, synthetic_tile
 from reunet.inference.load import load
 
 pytestmark = pytest.mark.usefixtures("backend")  # OpenVINO does all of it

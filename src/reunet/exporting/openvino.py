@@ -11,9 +11,9 @@ import reunet
 from reunet.backend import import_openvino
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder, read_facts
-from reunet.export import int8
-from reunet.export.child import run_child
-from reunet.export.measure import SelfTest, Trial, measure
+from reunet.exporting import int8
+from reunet.exporting.child import run_child
+from reunet.exporting.measure import SelfTest, Trial, measure
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.sequence import over_windows
 from reunet.sampling.resize import resize

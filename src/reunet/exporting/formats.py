@@ -13,9 +13,9 @@ import numpy as np
 
 from reunet.backend import import_extra, import_openvino
 from reunet.contracts.run import RunFolder
-from reunet.export.bioimageio import write_package
-from reunet.export.child import run_child
-from reunet.export.describe import readme
+from reunet.exporting.bioimageio import write_package
+from reunet.exporting.child import run_child
+from reunet.exporting.describe import readme
 from reunet.inference.onnx_graph import onnx_model
 
 Arrays = Mapping[str, np.ndarray]

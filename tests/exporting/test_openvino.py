@@ -17,9 +17,9 @@ from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.contracts.run import RunFolder
 from reunet.errors import BackendError, ModelFileError
-from reunet.export import child
-from reunet.export.measure import Trial
-from reunet.export.openvino import export_engine, synthetic_tile
+from reunet.exporting import child
+from reunet.exporting.measure import Trial
+from reunet.exporting.openvino import export_engine, synthetic_tile
 from reunet.inference.keras_runtime import load_keras
 from reunet.inference.load import load
 from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
@@ -211,7 +211,7 @@ class Blocker:
             raise ImportError(f"{{name}} must not be needed")
 sys.meta_path.insert(0, Blocker())
 from pathlib import Path
-from reunet.export.openvino_child import main
+from reunet.exporting.openvino_child import main
 main(Path({str(run.plan_file)!r}), Path({str(run.weights_file)!r}), Path({str(tmp_path / "m.xml")!r}))
 """
     environment = {**os.environ, "KERAS_BACKEND": "openvino"}

@@ -48,7 +48,7 @@ def test_tiles_are_cut_and_blended_as_predict_does(
     batch: int,
 ) -> None:
     """With a network whose output depends on the place in the tile, so that every weight counts."""
-    from reunet.export.pipeline import blended, cut_tiles, cuts_of
+    from reunet.exporting.pipeline import blended, cut_tiles, cuts_of
 
     images = np.random.default_rng(0).normal(size=(batch, *size, 2)).astype(np.float32)
     factor = 1 + 0.1 * np.arange(tile[0] * tile[1], dtype=np.float32).reshape(*tile, 1)
@@ -76,7 +76,7 @@ def test_tiles_are_cut_and_blended_as_predict_does(
     to=st.tuples(st.integers(1, 40), st.integers(1, 40)),
 )
 def test_matrices_resample_as_opencv_does(size: tuple[int, int], to: tuple[int, int]) -> None:
-    from reunet.export.pipeline import along, area, cubic, linear
+    from reunet.exporting.pipeline import along, area, cubic, linear
 
     image = np.random.default_rng(1).normal(size=(*size, 3)).astype(np.float32)
     ways = {linear: cv2.INTER_LINEAR, cubic: cv2.INTER_CUBIC}
@@ -95,7 +95,7 @@ def test_matrices_resample_as_opencv_does(size: tuple[int, int], to: tuple[int, 
 def test_normalisation(kind: str, limit: tuple[float, float] | None) -> None:
     from keras import ops
 
-    from reunet.export.pipeline import normalised
+    from reunet.exporting.pipeline import normalised
 
     images = np.random.default_rng(2).integers(0, 256, (2, 20, 30, 3)).astype(np.float32)
     if kind == "constant":

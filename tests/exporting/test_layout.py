@@ -10,7 +10,7 @@ import openvino as ov
 import pytest
 from openvino import opset16
 
-from reunet.export.transpositions import sink_transpositions
+from reunet.exporting.transpositions import sink_transpositions
 
 FIRST, LAST, SWAP = [0, 3, 1, 2], [0, 2, 3, 1], [0, 3, 2, 1]
 KERNEL = np.random.default_rng(0).normal(size=(4, 4, 3, 3)).astype(np.float32)

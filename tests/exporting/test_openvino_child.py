@@ -14,7 +14,7 @@ pytest.importorskip("keras")
 CODE = """
 import numpy as np
 from openvino import Model, Type, compile_model, opset16
-from reunet.export.openvino_child import port_of, tensor_of
+from reunet.exporting.openvino_child import port_of, tensor_of
 from keras import ops
 
 given = opset16.parameter([-1, 2], Type.f32)
@@ -33,6 +33,6 @@ def test_keras_takes_and_gives_ports_of_openvino() -> None:
     assert answer.returncode == 0, (
         f"Keras {version('keras')} has changed its openvino backend. Read in its file "
         "keras/src/backend/openvino/core.py how an openvino.Output is wrapped, mend tensor_of and port_of "
-        "in reunet/export/openvino_child.py; until then hold Keras below this version in pyproject.toml.\n"
+        "in reunet/exporting/openvino_child.py; until then hold Keras below this version in pyproject.toml.\n"
         + answer.stderr
     )

@@ -1,4 +1,4 @@
-"""The part of the OpenVINO export that runs in its own process: `python -m reunet.export.openvino_child`.
+"""The part of the OpenVINO export that runs in its own process: `python -m reunet.exporting.openvino_child`.
 
 Keras' openvino backend builds the graph while the model is called, whatever backend it was trained on
 and without TensorFlow. The backend of a process is fixed once, hence the process of its own.
@@ -37,7 +37,7 @@ def build_graph(plan: Plan, weights: Path) -> Any:
 
 def build_pipeline(plan: Plan, weights: Path, calibration: Calibration) -> Any:
     """The whole prediction as an `openvino.Model`, see `pipeline`, for images of any size."""
-    from reunet.export.pipeline import whole_prediction
+    from reunet.exporting.pipeline import whole_prediction
 
     whole = whole_prediction(plan, weights, calibration)
     return graph_of(whole.function, whole.shapes, plan.network.preset)
@@ -63,7 +63,7 @@ def graph_of(
     """What `function` computes with Keras, from float32 inputs of these shapes by name to outputs by name."""
     from openvino import opset16
 
-    from reunet.export.transpositions import sink_transpositions
+    from reunet.exporting.transpositions import sink_transpositions
     from reunet.inference.openvino_runtime import AFTER
 
     parameters = {}
@@ -83,7 +83,7 @@ def graph_of(
 
 
 # The two functions below are all that is known here of the inside of Keras' openvino backend, which tells of
-# neither in public. tests/export/test_openvino_child.py says what to do when a new Keras breaks them.
+# neither in public. tests/exporting/test_openvino_child.py says what to do when a new Keras breaks them.
 
 
 def tensor_of(port: Any) -> Any:
