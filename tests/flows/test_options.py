@@ -24,7 +24,6 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize(("wrong", "told"), WRONG)
 def test_a_wrong_wish_is_told_before_the_data_are_opened(
     wrong: dict[str, Any], told: str, tmp_path: Path, backend: str
@@ -39,7 +38,6 @@ def test_a_wrong_wish_is_told_before_the_data_are_opened(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
@@ -64,7 +62,6 @@ def test_so_it_is_of_an_evaluation(tmp_path: Path) -> None:
             reunet.evaluate(tmp_path / "run", tmp_path / "nowhere", **wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.keras
 def test_weights_of_an_encoder_that_a_plan_does_not_have_are_refused(tiny_run: Path, tmp_path: Path) -> None:
     plan = RunFolder(tiny_run).plan_file
     with pytest.raises(UsageError, match="--encoder-weights"):
