@@ -67,6 +67,7 @@ def test_checking_needs_no_framework(tiny_dataset: Path, run_without: Run) -> No
     assert answer.returncode == 0, answer.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.keras_slow
 def test_training_and_predicting_use_the_framework_that_is_installed(
     tiny_dataset: Path, tmp_path: Path, backend: str, run_without: Run

@@ -93,7 +93,7 @@ def test_a_training_step_carries_and_learns(films: Path, backend: str) -> None:
 
 @pytest.mark.parametrize(
     ("preset", "carry"),
-    [pytest.param("conv_gru_unet", 3, marks=pytest.mark.keras), ("unet_2d_t", 1)],
+    [pytest.param("conv_gru_unet", 3, marks=pytest.mark.keras_slow), ("unet_2d_t", 1)],
 )
 def test_resumed_within_a_chain_equals_uninterrupted(
     films: Path, tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch, preset: str, carry: int
