@@ -208,7 +208,7 @@ def boxes_and_labels(data: Path) -> None:
         (base / "labels.csv").write_text("\n".join(["file,label", *rows]) + "\n")
 
 
-@pytest.mark.keras
+@pytest.mark.keras_slow
 @pytest.mark.parametrize("preset", ["nnunet", pytest.param("unet_plus_plus", marks=pytest.mark.slow)])
 def test_every_task_learns_at_every_level_of_deep_supervision(
     tmp_path: Path, preset: str, backend: str
