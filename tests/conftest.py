@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--fast"):
         config.hook.pytest_deselected(items=[item for item in items if is_costly(item)])
-        items[:] = [item for item in items if not is_costly(item)]
+        items[:] = [item for item in items if not is_costly(item) and not WHOLE & set(item.path.parts)]
     # The files with costly tests first: the quick ones then fill up the time of the process that is done
     # with its long ones first.
     costly = {item.path for item in items if is_costly(item)}
@@ -69,6 +69,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("keras") or item.get_closest_marker("keras_slow"):
             item.add_marker(pytest.mark.skip(reason="no training framework is installed"))
+
+
+WHOLE = {"flows", "faults", "report", "exporting", "docs"}
+"""Rooms of tests that go through many others; `--fast` leaves them out."""
 
 
 def is_costly(item: pytest.Item) -> bool:
