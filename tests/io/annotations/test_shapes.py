@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from reunet.errors import LabelError
 from reunet.io.annotations.crops import object_crops
+from reunet.io.annotations.crossings import ring_groups
 from reunet.io.annotations.polygons import fill_rings, mask_rings
 from reunet.io.annotations.rle import check_runs, compress_runs, decompress_runs, mask_runs, run_pixels
 
@@ -51,6 +54,34 @@ def is_inside(x: float, y: float, rings: list[np.ndarray]) -> bool:
             if (y0 <= y) != (y1 <= y) and x0 + (y - y0) * (x1 - x0) / (y1 - y0) <= x:
                 crossings += 1
     return crossings % 2 == 1
+
+
+def coco_pixels(ring: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """What COCO's tools fill: points are rounded to fifths of a pixel, the outline is followed step by step,
+    and each step to the side toggles all pixels, down the columns, from where it is.
+    """
+    toggles = np.zeros(size[0] * size[1] + 1, int)
+    walk: list[tuple[int, int]] = []
+    corners = [(int(5 * x + 0.5), int(5 * y + 0.5)) for x, y in ring.tolist()]
+    for start, end in zip(corners, [*corners[1:], corners[0]], strict=True):
+        (x0, y0), (x1, y1) = start, end
+        wide, high = abs(x1 - x0), abs(y1 - y0)
+        turned = x0 > x1 if wide >= high else y0 > y1
+        if turned:
+            (x0, y0), (x1, y1) = end, start
+        for i in range(max(wide, high) + 1):
+            t = max(wide, high) - i if turned else i
+            slope = (y1 - y0) / (wide or 1) if wide >= high else (x1 - x0) / high
+            u, v = (
+                (x0 + t, int(y0 + slope * t + 0.5)) if wide >= high else (int(x0 + slope * t + 0.5), y0 + t)
+            )
+            walk.append((u, v))
+    for (u0, v0), (u1, v1) in pairwise(walk):
+        column = ((u1 if u1 < u0 else u1 - 1) + 0.5) / 5 - 0.5
+        if u0 != u1 and column == int(column) and 0 <= column < size[1]:
+            row = np.ceil(np.clip((min(v0, v1) + 0.5) / 5 - 0.5, 0, size[0]))
+            toggles[int(column) * size[0] + int(row)] += 1
+    return (np.cumsum(toggles[:-1]) % 2 == 1).reshape(size[::-1]).T
 
 
 def ring_area(ring: np.ndarray) -> float:
@@ -133,14 +164,58 @@ def test_runs_of_a_crop_are_those_of_the_image(mask: np.ndarray, top: int, left:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_pixels_with_their_centre_inside(seed: int) -> None:
+def test_pixels_of_simple_outlines_are_those_with_their_centre_inside(seed: int) -> None:
     rng = np.random.default_rng(seed)
     size = (14, 17)
-    rings = [rng.uniform(-6, 22, (rng.integers(3, 8), 2)) for _ in range(rng.integers(1, 4))]
+    rings = []
+    for radius in (12, 5, 2):  # each within the one before
+        angles = 2 * np.pi * (np.arange(7) + rng.uniform(0, 0.9, 7)) / 7
+        rings.append(
+            8 + rng.uniform(0.7, 1, (7, 1)) * radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        )
     if seed % 2:  # centres right on edges and corners
         rings = [np.round(ring * 2) / 2 for ring in rings]
+    if any(entangled for _, entangled in ring_groups(rings)):
+        rings = rings[:1]
     expected = [[is_inside(x + 0.5, y + 0.5, rings) for x in range(size[1])] for y in range(size[0])]
     np.testing.assert_array_equal(paint_rings(rings, size), expected)
+
+
+STAR = np.array([[10, 0], [16, 19], [0, 7], [20, 7], [4, 19]], float)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pixels_of_entangled_outlines_are_those_of_the_coco_tools(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rings = [rng.uniform(-4, 40, (rng.integers(4, 9), 2)) if seed else STAR for _ in range(1 + seed % 3)]
+    if seed % 2:
+        rings = [np.floor(ring) for ring in rings]
+    for group, entangled in ring_groups(rings):
+        some = [rings[i] for i in group]
+        expected = np.logical_or.reduce([coco_pixels(ring, (33, 37)) for ring in some])
+        if entangled:
+            np.testing.assert_array_equal(paint_rings(some, (33, 37)), expected)
+
+
+def test_which_outlines_are_entangled() -> None:
+    square = np.array([[0, 0], [8, 0], [8, 8], [0, 8]], float)
+    spike = np.array([[0, 0], [8, 0], [8, 8], [8, 3], [0, 8]], float)
+    eight = np.array([[0, 0], [4, 4], [8, 0], [8, 8], [4, 4], [0, 8]], float)
+    closed = np.concatenate([square, square[:1]])
+    for ring, entangled in ((square, False), (closed, False), (STAR, True), (spike, True), (eight, True)):
+        assert ring_groups([ring]) == [([0], entangled)]
+    apart, over, hole = square + 20, square + 3, square / 2 + 2
+    assert ring_groups([square, apart, hole]) == [([0], False), ([1], False), ([2], False)]
+    assert ring_groups([square, apart, over]) == [([0, 2], True), ([1], False)]
+    assert ring_groups([square, square]) == [([0, 1], True)]
+    assert paint_rings([square, over], (20, 20)).sum() == 64 + 64 - 25
+    assert paint_rings([square, over], (20, 20))[3:8, 3:8].all()  # not a hole
+
+
+def test_a_comb_of_thousands_of_points_is_no_work() -> None:
+    y = np.arange(20_000, dtype=float)
+    comb = np.concatenate([np.stack([np.where(y % 2, 3.0, 90.0), y / 20], axis=1), [[0, 1000], [0, 0]]])
+    assert ring_groups([comb]) == [([0], False)]
 
 
 def test_a_rectangle_is_its_pixels_and_a_ring_within_is_a_hole() -> None:

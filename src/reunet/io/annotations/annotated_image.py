@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from reunet.contracts.boxes import Boxes
 from reunet.contracts.findings import Findings
-from reunet.io.annotations.polygons import Ring, fill_rings
+from reunet.io.annotations.crossings import Ring, ring_groups
+from reunet.io.annotations.polygons import fill_rings
 from reunet.io.annotations.rle import run_pixels
 
 _MOST_CLASSES = 254  # as many as a class list may have
@@ -27,10 +28,12 @@ class Shape:
     rings: tuple[Ring, ...] = ()
     runs: NDArray[np.int64] | None = None
 
-    def area(self) -> float:
-        """About as many pixels as it has."""
+    def area(self, size: tuple[int, int]) -> float:
+        """About as many pixels as it has in an image of `size` (height, width)."""
         if self.runs is not None:
             return float(self.runs[1::2].sum())
+        if any(entangled for _, entangled in ring_groups(self.rings)):
+            return float(fill_rings(self.rings, size)[1].sum())
         turned = ((x, np.roll(x, -1), y, np.roll(y, -1)) for x, y in map(np.transpose, self.rings))
         return sum(abs(float(np.sum(x * next_y - next_x * y))) / 2 for x, next_x, y, next_y in turned)
 
@@ -110,7 +113,7 @@ class AnnotatedImage:
             return None
         ids = np.zeros(self.size, np.int32)
         drawn = [(i + 1, shape) for i, shape in enumerate(self.shapes) if shape is not None]
-        for number, shape in sorted(drawn, key=lambda one: -one[1].area()):
+        for number, shape in sorted(drawn, key=lambda one: -one[1].area(self.size)):
             shape.paint(ids, number)
         shapeless = [i for i, shape in enumerate(self.shapes) if shape is None]
         areas = np.concatenate([self.unknown, self.boxes.corners[shapeless]])

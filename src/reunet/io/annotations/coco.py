@@ -158,7 +158,7 @@ class _Reader:
             received = "" if cause.received is None else cause.received
             self._wrong("annotation", name, cause.what, str(cause.expected or ""), received)
             return
-        if shape is not None and not shape.area():
+        if shape is not None and not shape.area(builder.size):
             message = f"{name}: its segmentation has no area and is left out"
             self._problems.warning("shape-empty", self._path, message)
             shape = None

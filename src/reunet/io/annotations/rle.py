@@ -32,6 +32,13 @@ def decompress_runs(text: str, size: tuple[int, int]) -> np.ndarray:
         raise _not_filling(size, repr(text[:40])) from cause
 
 
+def outline_runs(rings: Sequence[list[float]], size: tuple[int, int]) -> np.ndarray:
+    """(n,) int64 run lengths of what COCO's tools say lies in any of the polygons x, y, x, y ..."""
+    from faster_coco_eval.core.mask import frPyObjects, merge
+
+    return decompress_runs(merge(frPyObjects(list(rings), *size))["counts"].decode("ascii"), size)
+
+
 def check_runs(runs: np.ndarray, size: tuple[int, int]) -> None:
     """Raise LabelError unless the runs fill an image of `size` (height, width)."""
     if runs.size and runs.min() < 0:
