@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 
 class KerasRuntime(StepRuntime):
-    """Wraps a model that gives probabilities (see `reunet.networks.probability_model`).
+    """Wraps a model that gives probabilities (see `reunet.networks.probability_model`). Threads may share it;
+    they take turns, as Keras keeps what it compiled, and on JAX the weights, in the model.
 
     Weights are read at each call, so the runtime of a model in training always predicts with its
     current ones.
@@ -31,7 +33,7 @@ class KerasRuntime(StepRuntime):
     precision = "f32"
 
     def __init__(self, model: keras.Model) -> None:
-        self._model = model
+        self._model, self._turn = model, Lock()
         inputs = model.input if isinstance(model.input, dict) else {}
         self.states: StateShapes = {name: tuple(x.shape[1:]) for name, x in inputs.items() if name != "image"}
 
@@ -42,9 +44,10 @@ class KerasRuntime(StepRuntime):
             name: np.concatenate([values, np.repeat(values[-1:], full - len(batch), axis=0)])
             for name, values in {"image": batch, **states}.items()
         }
-        outputs = self._model.predict_on_batch(
-            filled if isinstance(self._model.input, dict) else filled["image"]
-        )
+        with self._turn:
+            outputs = self._model.predict_on_batch(
+                filled if isinstance(self._model.input, dict) else filled["image"]
+            )
         return {head: np.asarray(values)[: len(batch)] for head, values in outputs.items()}
 
 

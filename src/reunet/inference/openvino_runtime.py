@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -43,7 +45,8 @@ def explained(model: Path) -> Iterator[None]:
 
 
 class OpenVINORuntime(StepRuntime):
-    """A network compiled for one tile size; any number of tiles per call, spread over the cores.
+    """A network compiled for one tile size; any number of tiles per call, spread over the cores. Threads may
+    share it.
 
     Parameters
     ----------
@@ -82,25 +85,40 @@ class OpenVINORuntime(StepRuntime):
         self._heads = [output.get_any_name().removesuffix(AFTER) for output in self._compiled.outputs]
         inputs = {port.get_any_name(): tuple(port.shape[1:]) for port in self._compiled.inputs}
         self.states: StateShapes = {name: shape for name, shape in inputs.items() if name != "image"}
-        self._queue = ov.AsyncInferQueue(self._compiled)
-        self._queue.set_callback(self._store)
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")):
+            self._idle.put(self._compiled.create_infer_request())
 
     def step(self, batch: np.ndarray, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        results: list[list[np.ndarray]] = [[] for _ in batch]
         inputs = {"image": batch, **states}
-        for i in range(len(batch)):
-            tile = {name: np.ascontiguousarray(x[i : i + 1], np.float32) for name, x in inputs.items()}
-            self._queue.start_async(tile, (results, i))
-        self._queue.wait_all()
+        results: list[list[np.ndarray]] = []
+        # Threads share the requests: who has none waits for one, who has some goes on with these.
+        held: deque[Any] = deque()
+        try:
+            for i in range(len(batch)):
+                try:
+                    held.append(self._idle.get(block=not held))
+                except Empty:
+                    results.append(_result_of(held[0]))
+                    held.rotate(-1)
+                tile = {name: np.ascontiguousarray(x[i : i + 1], np.float32) for name, x in inputs.items()}
+                held[-1].start_async(tile)
+            results.extend(map(_result_of, held))
+        finally:
+            for request in held:
+                with suppress(RuntimeError):
+                    request.wait()
+                self._idle.put(request)
         return {
             head: np.concatenate([values[position] for values in results])
             for position, head in enumerate(self._heads)
         }
 
-    @staticmethod
-    def _store(request: Any, where: tuple[list[list[np.ndarray]], int]) -> None:
-        results, i = where
-        results[i] = [tensor.data.copy() for tensor in request.output_tensors]
+
+def _result_of(request: Any) -> list[np.ndarray]:
+    """The outputs for one tile, once they are there."""
+    request.wait()
+    return [tensor.data.copy() for tensor in request.output_tensors]
 
 
 def _static_shape(port: Any, tile: tuple[int, ...]) -> list[int]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from math import ceil, prod
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
-from reunet.errors import DataError, PlanError
+from reunet.errors import DataError, PlanError, UsageError
 from reunet.inference.predictor import Heads, Predictor, mean_of, network_input, tiling_of, views_of
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.tiling import Network, cut_axis, predict_tiled
@@ -198,11 +199,12 @@ AnyPredictor = Predictor | SequencePredictor
 class Stream:
     """Frames of one sequence as they come: `stream(frame) -> Prediction`; `reset()` begins another one.
 
-    Frames are (H, W) or (H, W, C), all of one size. Raises as the predictor does.
+    Frames are (H, W) or (H, W, C), all of one size. Raises as the predictor does, and UsageError for a frame
+    that comes while another one is predicted: a sequence has an order, so each thread takes its own stream.
     """
 
     def __init__(self, predictor: SequencePredictor) -> None:
-        self._predictor = predictor
+        self._predictor, self._turn = predictor, Lock()
         self.reset()
 
     def reset(self) -> None:
@@ -215,12 +217,20 @@ class Stream:
             yield self._next
 
     def __call__(self, frame: Any) -> Prediction:
-        self._next = frame
+        if not self._turn.acquire(blocking=False):
+            raise UsageError(
+                "this stream is predicting another frame",
+                where="stream",
+                fix="give each thread a stream of its own: `load(RUN).stream()`; they may share the model",
+            )
         try:
+            self._next = frame
             return next(self._results)
         except Exception:
             self.reset()  # a generator that raised is at its end
             raise
+        finally:
+            self._turn.release()
 
 
 def first_states(runtime: StepRuntime, count: int) -> dict[str, np.ndarray]:
