@@ -239,3 +239,33 @@ def test_a_case_is_resampled_once_and_kept(make_volumes: Maker, tmp_path: Path) 
     np.testing.assert_array_equal(again.image, finer.image)
     assert at_spacing(case, None) is case
     assert at_spacing(case, (2.0, 1.0, 1.0)) is case
+
+
+def contradict(path: Path) -> None:
+    """Take the scale out of the sform of a file, whose qform keeps it."""
+    image = nib.load(path)
+    image.set_qform(image.affine @ np.diag([1.5, 1.0, 1.0, 1.0]), code=1)
+    image.header["sform_code"] = 2
+    nib.save(image, path)
+
+
+def test_a_header_that_contradicts_itself_is_an_error_unless_allowed(root: Path) -> None:
+    contradict(root / "imagesTr" / "train_00_0000.nii.gz")
+    contradict(root / "labelsTr" / "train_00.nii.gz")
+    for allowed, severity in ((False, "error"), (True, "warning")):
+        problems, _ = find_problems(root, DataOptions(allow_geometry_mismatch=allowed))
+        assert {(one.severity, one.code) for one in problems} == {(severity, "header-contradiction")}
+        assert len(problems) == 2
+        assert problems[0].expected.endswith("mm (pixdim)")
+        assert problems[0].received == "1 x 1 x 1 mm (sform)"
+        assert "1.5" in problems[0].expected
+
+
+def test_channels_that_lie_elsewhere_are_an_error(make_volumes: Maker, tmp_path: Path) -> None:
+    root = make_volumes(tmp_path / "two", channels=2, train=3)
+    second = root / "imagesTr" / "train_00_0001.nii.gz"
+    affine = nib.load(second).affine
+    change(second, affine @ np.diag([2.0, 1.0, 1.0, 1.0]))
+    assert "its channels state different sizes" in only(root).message
+    change(second, affine + SHIFT)
+    assert "its channels state different places" in only(root).message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,8 @@ from reunet.datasets.case_arrays import encode_case
 from reunet.datasets.cases import Case
 from reunet.datasets.reading import Reading
 from reunet.errors import LabelError
-from reunet.io.header import ImageHeader
+from reunet.io.header import ImageHeader, apart
 from reunet.io.masks import is_coloured
-
-SAME_PLACE = 0.1
-"""Voxels by which the corners of a mask may lie off those of its image: files round their geometry."""
 
 
 class Examined(Findings):
@@ -40,12 +37,31 @@ class Examined(Findings):
         self.class_counts: np.ndarray | None = None
         encoded = self._encoded(reading)
         matches = all(problem.code != "shape-mismatch" for problem in self)
-        if "mask" in reading.headers and case.files.mask is not None and self.header is not None and matches:
-            allowed = options.allow_geometry_mismatch
-            self._geometry(case.files.mask, self.header, reading.headers["mask"], allowed=allowed)
+        self._headers(reading.headers, options.allow_geometry_mismatch, compare=matches)
         self._objects(reading)
         if self.header is not None and matches:
             self._classes(encoded)
+
+    def _headers(self, headers: Mapping[str, ImageHeader], allowed: bool, *, compare: bool) -> None:
+        """What the files state of the size and place of their pixels, twice or differently."""
+        files = self.case.files
+        for role, file in {
+            "image": files.image,
+            "mask": files.mask,
+            "ids": files.instances,
+            "fov": files.fov,
+        }.items():
+            if file is None or role not in headers:
+                continue
+            for doubt in headers[role].doubts:
+                add = self.error if doubt.grave and not allowed else self.warning
+                fix = "write into the header what is right"
+                if doubt.grave and not allowed:
+                    fix += f", or use --allow-geometry-mismatch if that is {doubt.used}"
+                add("header-contradiction", file, doubt.what, doubt.used, doubt.other, fix)
+            if compare and role != "image" and self.header is not None:
+                name = {"ids": "instances", "fov": "field of view"}.get(role, role)
+                self._geometry(name, file, self.header, headers[role], allowed)
 
     def _encoded(self, reading: Reading) -> np.ndarray | None:
         """Class indices; None where none are told, or where values are no classes."""
@@ -92,32 +108,21 @@ class Examined(Findings):
             expected = ", ".join(names[i] for i in told or ())
             self.error("annotated", mask, message, expected, ", ".join(found))
 
-    def _geometry(self, mask: Path, header: ImageHeader, mask_header: ImageHeader, *, allowed: bool) -> None:
-        """Whether mask and image state the same size of a pixel and, as volumes, the same place."""
-        add = self.warning if allowed else self.error
-        image_spacing, mask_spacing = header.spacing, mask_header.spacing
-        if image_spacing and mask_spacing and not np.allclose(image_spacing, mask_spacing, rtol=1e-3):
-            message = "mask and image have different pixel sizes"
+    def _geometry(
+        self, name: str, file: Path, header: ImageHeader, other: ImageHeader, allowed: bool
+    ) -> None:
+        """Whether another file states the size of a pixel and the place that the image states."""
+        if (found := apart(header, other)) is None:
+            return
+        kind, *told = found
+        add = self.warning if allowed and kind != "turned" else self.error
+        if kind == "spacing":
+            message = f"{name} and image have different pixel sizes"
             fix = "correct the file, or use --allow-geometry-mismatch when only the stated size is wrong"
-            add("spacing-mismatch", mask, message, _sizes(image_spacing), _sizes(mask_spacing), fix)
+            add("spacing-mismatch", file, message, *told, fix)
             return
-        if header.affine is None or mask_header.affine is None:
-            return
-        corners = np.array([*product(*((0, side) for side in header.size)), header.size])
-        places = [corners @ one[:3, :3].T + one[:3, 3] for one in (header.affine, mask_header.affine)]
-        apart = float(np.linalg.norm(places[0] - places[1], axis=1).max())
-        if apart > SAME_PLACE * float(np.linalg.norm(header.affine[:3, :3], axis=0).min()):
-            turned = header.axes[:3] != mask_header.axes[:3]
-            if turned:
-                add = self.error  # their axes were turned differently: the voxels would not match
-            message = "mask and image lie at different places in the body"
-            expected = f"that of the image (orientation {header.axes[:3]})"
-            received = f"corners up to {apart:.3g} mm apart (orientation {mask_header.axes[:3]})"
-            fix = "write the mask with the geometry of its image"
-            if not turned and not allowed:
-                fix += ", or use --allow-geometry-mismatch when only the stated place is wrong"
-            add("place-mismatch", mask, message, expected, received, fix)
-
-
-def _sizes(spacing: tuple[float, ...]) -> str:
-    return " x ".join(f"{side:g}" for side in spacing) + (" mm" if len(spacing) == 3 else " micrometres")
+        message = f"{name} and image lie at different places in the body"
+        fix = f"write the {name} with the geometry of its image"
+        if kind == "place" and not allowed:  # else the axes were turned differently: voxels would not match
+            fix += ", or use --allow-geometry-mismatch when only the stated place is wrong"
+        add("place-mismatch", file, message, *told, fix)

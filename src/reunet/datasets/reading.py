@@ -22,7 +22,7 @@ from reunet.errors import DataError, ImageReadError, LabelError, SizeError, TooL
 from reunet.io.annotations.ctc import with_identities
 from reunet.io.annotations.instances import check_instances, read_instances_file, read_object_masks
 from reunet.io.header import ImageHeader
-from reunet.io.images import read_channel_files
+from reunet.io.images import read_channel_files, read_header
 from reunet.io.masks import check_shape, read_fov, read_layer_files, read_mask_file
 from reunet.progress import NullProgress, Progress
 from reunet.storage import sha256_file
@@ -36,7 +36,7 @@ class Reading:
 
     arrays: those of `image` (*space, C), `mask` as `read_raw_mask` gives it, `ids` (*space) int32 of single
     objects and `fov` (*space) bool that it has and that can be read.
-    hashes: SHA-256 of the content of its files. headers: of `image` and `mask`.
+    hashes: SHA-256 of the content of its files. headers: of those files, by the same names.
     ids: those that are in the file of objects and, where tracks have one of their own, in that, without 0.
     pixels: hash of the decoded image; None when it is unreadable or constant. dtype: of its samples.
     problems: what is wrong with the files. cause: the first error, as it was raised.
@@ -233,6 +233,7 @@ class _Decoder:
         if (fov := self._files.fov) is not None:
             with self._noted(fov, "fov-unreadable", (LabelError, "shape-mismatch")):
                 self._arrays["fov"] = read_fov(fov, self._page, self._axes, size)
+                self._found.headers["fov"] = read_header(fov, self._axes)
 
     def _objects(self, size: tuple[int, ...]) -> None:
         masks = self._files.object_masks
@@ -269,6 +270,7 @@ class _Decoder:
             if missing:
                 message = f"{missing} object(s) are marked by no track"
                 self._problems.warning("object-untracked", path, message, "", "", "mark them in TRA/")
+        self._found.headers["ids"] = header
         present = self._found.ids["objects"] = _present(ids)
         if header.dtype in ("uint8", "uint16") and len(present) == (limit := int(np.iinfo(header.dtype).max)):
             message = (

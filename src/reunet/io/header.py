@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,28 @@ MAX_PIXELS = 400_000_000
 
 UNSTATED = (1.0, 1.0, 1.0)
 """What a volume counts as that does not state its spacing; `check` warns of it."""
+
+SAME_SIZE = 1e-3
+"""Share by which two statements of the size of a pixel may differ."""
+
+SAME_PLACE = 0.1
+"""Pixels by which two statements of a place may lie apart: files round their geometry."""
+
+
+class Doubt(NamedTuple):
+    """Two statements of one file about one thing that disagree.
+
+    what: the disagreement in one sentence. used, other: what each states, the one that is believed first.
+    grave: pixels would be of another size, or lie in another direction.
+    """
+
+    what: str
+    used: str
+    other: str
+    grave: bool
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.used} counts" + (f", not {self.other}" if self.other else "")
 
 
 @dataclass(frozen=True)
@@ -36,6 +59,8 @@ class ImageHeader:
     palette: pixels are indices into a colour table.
     lossy: the compression changes pixel values (JPEG).
     affine: of a volume, (4, 4) from (slice, row, column, 1) to millimetres rightwards, forwards, upwards.
+    step: difference of the closest values that the file can tell apart, of whole numbers stored with a scale;
+    0 of others. doubts: what the file states twice, differently.
     """
 
     size: tuple[int, ...]
@@ -47,6 +72,8 @@ class ImageHeader:
     palette: bool = False
     lossy: bool = False
     affine: np.ndarray | None = field(default=None, compare=False)
+    step: float = 0.0
+    doubts: tuple[Doubt, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Its fields, as JSON holds them."""
@@ -57,7 +84,8 @@ class ImageHeader:
         """The header that `as_json` told."""
         sizes = {name: tuple(told[name]) for name in ("size", "spacing") if told[name] is not None}
         affine = None if told["affine"] is None else np.array(told["affine"])
-        return cls(**(told | sizes | {"affine": affine}))
+        doubts = tuple(Doubt(*one) for one in told["doubts"])
+        return cls(**(told | sizes | {"affine": affine, "doubts": doubts}))
 
     @property
     def is_volume(self) -> bool:
@@ -68,6 +96,28 @@ class ImageHeader:
     def voxel(self) -> tuple[float, ...] | None:
         """Size of a volume's voxels in mm per axis, UNSTATED where the file does not say; None of images."""
         return self.spacing or UNSTATED if self.is_volume else None
+
+
+def apart(one: ImageHeader, other: ImageHeader) -> tuple[str, str, str] | None:
+    """How two files of one image disagree in what they both state: `spacing`, `turned` (axes of volumes that
+    lead elsewhere) or `place`, and what each of them states. None where they agree, or one does not say.
+    """
+    if one.spacing and other.spacing and not np.allclose(one.spacing, other.spacing, rtol=SAME_SIZE, atol=0):
+        return "spacing", _sizes(one.spacing), _sizes(other.spacing)
+    if one.affine is None or other.affine is None:
+        return None
+    corners = np.array([*product(*((0, side) for side in one.size))])
+    places = [corners @ affine[:3, :3].T + affine[:3, 3] for affine in (one.affine, other.affine)]
+    distance = float(np.linalg.norm(places[0] - places[1], axis=1).max())
+    if distance <= SAME_PLACE * float(np.linalg.norm(one.affine[:3, :3], axis=0).min()):
+        return None
+    kind = "place" if one.axes[:3] == other.axes[:3] else "turned"
+    received = f"corners up to {distance:.3g} mm apart (orientation {other.axes[:3]})"
+    return kind, f"that of the image (orientation {one.axes[:3]})", received
+
+
+def _sizes(spacing: tuple[float, ...]) -> str:
+    return " x ".join(f"{side:g}" for side in spacing) + (" mm" if len(spacing) == 3 else " micrometres")
 
 
 def check_size(path: Path, *sides: int) -> None:

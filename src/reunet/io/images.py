@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -10,8 +11,9 @@ from typing import BinaryIO
 import numpy as np
 
 from reunet.errors import ImageReadError
-from reunet.io.header import ImageHeader, explained
-from reunet.io.nifti import is_nifti, nifti_header, read_nifti
+from reunet.io.header import Doubt, ImageHeader, apart, explained
+from reunet.io.nifti import nifti_header, read_nifti
+from reunet.io.nifti_volume import is_nifti
 from reunet.io.raster import is_raster, raster_header, read_raster
 from reunet.io.tiff import is_tiff, read_tiff, tiff_header
 from reunet.io.video import is_video, video_frames, video_header
@@ -69,7 +71,7 @@ def _read_image(path: Path, page: int | None, axes: str | None) -> tuple[ImageHe
 def read_channel_files(
     paths: Sequence[Path], *, page: int | None = None, axes: str | None = None
 ) -> tuple[ImageHeader, np.ndarray]:
-    """The header of the first file, and one image whose channels lie in several files, one after the other.
+    """The header of all files, and one image whose channels lie in several files, one after the other.
 
     Each file is opened once. Raises as `read_image` does.
     """
@@ -82,7 +84,23 @@ def read_channel_files(
                 expected=f"{' x '.join(map(str, images[0].shape[:-1]))} as in {paths[0].name}",
                 received=" x ".join(map(str, image.shape[:-1])),
             )
-    return headers[0], images[0] if len(images) == 1 else np.concatenate(images, axis=-1)
+    return _together(headers), images[0] if len(images) == 1 else np.concatenate(images, axis=-1)
+
+
+def read_channel_headers(paths: Sequence[Path], axes: str | None = None) -> ImageHeader:
+    """The header that `read_channel_files` gives. Raises as `read_header` does."""
+    return _together([read_header(path, axes) for path in paths])
+
+
+def _together(headers: Sequence[ImageHeader]) -> ImageHeader:
+    """The first header, with the doubts of all, and whether they disagree about size or place."""
+    first, doubts = headers[0], dict.fromkeys(doubt for header in headers for doubt in header.doubts)
+    for header in headers[1:]:
+        if (found := apart(first, header)) is not None:
+            kind, used, other = found
+            what = "the files of its channels state different " + ("sizes" if kind == "spacing" else "places")
+            doubts[Doubt(what, used, other, grave=True)] = None
+    return replace(first, doubts=tuple(doubts))
 
 
 def read_pages(path: Path, count: int, axes: str | None = None) -> Iterator[np.ndarray]:
@@ -116,7 +134,8 @@ def read_pixels(
     path: Path, *, page: int | None, axes: str | None, palette_values: bool
 ) -> tuple[ImageHeader, np.ndarray]:
     """The header, and pixels as stored: (H, W) or (H, W, samples), (D, H, W, channels) of a volume;
-    `palette_values` gives indices instead of colours. The file is opened once, unless it is a video.
+    `palette_values` gives numbers that stand for classes: indices instead of colours, in 64 bits where they
+    are stored with a scale. The file is opened once, unless it is a video.
     """
     with explained(path):
         if is_video(path):
@@ -127,7 +146,7 @@ def read_pixels(
             header = _header(path, file, axes)
             _check_page(path, header, page)
             if header.is_volume:
-                return header, read_nifti(path, file)
+                return header, read_nifti(path, file, np.float64 if palette_values else np.float32)
             if is_tiff(_start(path, file)):
                 return header, read_tiff(path, file, page or 0, axes, palette_values=palette_values)
             return header, read_raster(path, file, palette_values=palette_values)

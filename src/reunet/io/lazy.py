@@ -6,8 +6,6 @@ truncated or damaged raises ImageReadError, when the file is opened or when the 
 
 from __future__ import annotations
 
-import gzip
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -256,11 +254,9 @@ def _zarr_spacing(scales: Any, names: str, rank: int) -> tuple[float, ...] | Non
 def _nifti(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage:
     if rank != 3:
         raise ImageReadError("the file is a volume", where=path, expected="an image")
-    file = path
-    if path.name.lower().endswith(".gz"):  # gzip has no places to start from: it is unpacked once
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reunet-")))
-        file = folder / "volume.nii"
-        with gzip.open(path) as packed, open(file, "wb") as plain:
-            shutil.copyfileobj(packed, plain, 2**20)
-    header, read = lazy_nifti(file)
+
+    def scratch() -> Path:
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reunet-")))
+
+    header, read = lazy_nifti(path, scratch)
     return LazyImage(header, (1, 1, 1), read)

@@ -66,7 +66,9 @@ class DataOptions(Options):
         str | None,
         Says("Column of items.csv or labels.csv whose equal values stay together.", "COLUMN"),
     ] = None
-    allow_geometry_mismatch: Annotated[bool, Says("Accept masks of another pixel size or place.")] = False
+    allow_geometry_mismatch: Annotated[
+        bool, Says("Accept masks of another pixel size or place, and headers that contradict themselves.")
+    ] = False
     sequence: Pattern = None
     boxes_from_masks: Annotated[
         str | None, Says("Classes of the masks to put boxes around, one per connected part.", "A,B,...")

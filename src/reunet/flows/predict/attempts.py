@@ -17,12 +17,14 @@ class Attempt:
     """How the prediction of one file or sequence went.
 
     reason: why it has no results, None if it has them. latencies: seconds from asking for a frame to what is
-    found in it, of all sequences, stacks and videos. unstated: volumes that tell no spacing.
+    found in it, of all sequences, stacks and videos. unstated: volumes that tell no spacing. doubts: what
+    files state twice, differently, and what counts.
     """
 
     reason: str | None = None
     latencies: list[float] = field(default_factory=list)
     unstated: list[Path] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
 
 def failures_of(
@@ -36,6 +38,9 @@ def failures_of(
     if unstated := [path for attempt in attempts.values() for path in attempt.unstated]:
         names = ", ".join(path.name for path in unstated[:5])
         progress.message(f"{len(unstated)} volume(s) state no voxel size and count as 1 mm: {names}")
+    if doubts := [one for attempt in attempts.values() for one in attempt.doubts]:
+        for doubt in (*doubts[:5], *([f"and {len(doubts) - 5} more such files"] if len(doubts) > 5 else [])):
+            progress.message(f"warning: {doubt}")
     return {
         str(job.source.path): attempt.reason
         for number, attempt in sorted(attempts.items())

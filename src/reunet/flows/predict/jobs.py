@@ -95,6 +95,8 @@ class Worker:
             raise
         if headers[0].is_volume and not headers[0].spacing:
             attempt.unstated.append(jobs[0].source.path)
+        told = zip(jobs, headers, strict=True)
+        attempt.doubts += [f"{job.source.path.name}: {one}" for job, header in told for one in header.doubts]
 
     def _predict_large(self, job: Job, header: ImageHeader) -> None:
         predictor, allowed = self._predictor, self._max_memory

@@ -10,7 +10,7 @@ from reunet.flows.predict.outputs import Job
 from reunet.inference.large import memory
 from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.io.header import ImageHeader
-from reunet.io.images import image_suffix, read_header
+from reunet.io.images import image_suffix, read_channel_headers
 from reunet.io.lazy import is_array, lazy_header
 from reunet.machine import memory_bytes
 
@@ -32,7 +32,7 @@ def header_of(job: Job, rank: int) -> ImageHeader:
     path = job.source.path
     if not is_array(path):
         try:
-            return read_header(path, job.axes)
+            return read_channel_headers((path, *job.source.channels), job.axes)
         except TooLargeError:
             if image_suffix(path) not in LAZY:
                 raise
