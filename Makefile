@@ -2,7 +2,7 @@
 #     make PYTHON=/path/to/python3.12 demo      chooses the interpreter
 #     make CONSTRAINTS=constraints.txt test     installs the versions that continuous integration uses
 .DEFAULT_GOAL := help
-.PHONY: help demo fast test test-all coverage lint style types format docs build constraints torch environment clean
+.PHONY: help demo fast test test-all fuzz coverage lint style types format docs build constraints torch environment clean
 
 VENV := .venv
 BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
@@ -15,6 +15,7 @@ help:
 	@echo "make test         style, types, floors, and the tests on every installed backend"
 	@echo "make test T=PATH  only the tests of a room or a file, on the first backend: T=tests/io"
 	@echo "make test-all     what make test does, with the slow tests; takes T, too"
+	@echo "make fuzz         a minute of files that are nearly right, for every reader"
 	@echo "make coverage     which lines the tests reach on the first backend"
 	@echo "make lint         only style, types and floors"
 	@echo "make style        only style"
@@ -39,6 +40,9 @@ test: $(if $(T),environment,lint)
 
 test-all: $(if $(T),environment,lint)
 	@$(PY) scripts/run_tests.py --slow $(T)
+
+fuzz: environment
+	$(PY) benchmarks/fuzz.py
 
 coverage: environment
 	@$(PY) scripts/run_tests.py --coverage

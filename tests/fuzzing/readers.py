@@ -1,0 +1,300 @@
+"""Every reader of the house, as users reach it: what is fuzzed, with its seeds and whose branches count."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from reunet.contracts.findings import Findings
+from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.labels import LabelMap, default_classes
+from reunet.contracts.options.records import DataOptions
+from reunet.contracts.plan import Calibration, Plan
+from reunet.contracts.run import RunFolder, read_facts
+from reunet.datasets.annotated import with_partial
+from reunet.datasets.cases import Case, CaseFiles
+from reunet.datasets.classes import class_list, read_classes, read_colors
+from reunet.datasets.folders import SplitFolders
+from reunet.datasets.reading import CaseReader
+from reunet.datasets.sequences import with_sequences
+from reunet.datasets.splits import Splits
+from reunet.datasets.tables import class_names, with_groups
+from reunet.io.annotations.annotated_image import Annotations
+from reunet.io.annotations.coco import read_coco
+from reunet.io.annotations.ctc import check_tracks, find_sequences, read_tracks
+from reunet.io.annotations.image_labels import read_labels
+from reunet.io.annotations.instances import check_instances, read_instances, write_instances
+from reunet.io.annotations.voc import read_voc
+from reunet.io.images import read_header, read_image, read_pages
+from reunet.io.lazy import open_lazily
+from reunet.io.masks import read_fov, read_layer_files, read_mask, read_raw_mask, write_mask
+from reunet.tasks.classification import given
+from reunet.training.checkpoint import load_checkpoint
+from reunet.training.history import History
+
+from . import seeds
+from .mutations import pack
+from .trial import Reader, refused
+
+LABELS = LabelMap(classes=default_classes([0, 1, 2, 3, 4], list("abcde")), ignore=255)
+LARGEST_PART = 64
+
+
+def image(path: Path) -> None:
+    """The header, the pixels, the same as a mask and in parts: what is told must agree."""
+    header = refused(lambda: read_header(path))
+    pixels = refused(lambda: read_image(path))
+    if header is not None and pixels is not None:
+        told = (*header.size, header.channels)
+        assert pixels.shape == told, f"{pixels.shape} where the header says {told}"
+    if header is not None and 1 < header.pages < 9:
+        pages = refused(lambda: list(read_pages(path, header.pages)))
+        assert pages is None or all(page.shape[:2] == header.size for page in pages)
+    refused(lambda: read_raw_mask(path))
+    for rank, axes in ((2, None), (3, "ZYX")):
+        part = refused(lambda rank=rank, axes=axes: _corner(path, rank, axes))
+        if part is not None and pixels is not None and rank == pixels.ndim - 1 and header.pages == 1:
+            corner = pixels[tuple(slice(n) for n in part.shape[:rank])]
+            assert corner.shape == part.shape
+            same = np.array_equal(corner, part.astype(corner.dtype), equal_nan=corner.dtype.kind == "f")
+            assert same, "a part has other pixels than the whole"
+
+
+def _corner(path: Path, rank: int, axes: str | None) -> np.ndarray:
+    with open_lazily(path, rank=rank, axes=axes) as opened:
+        return opened.read(tuple(slice(0, min(n, LARGEST_PART)) for n in opened.header.size))
+
+
+def array(path: Path) -> None:
+    """A file that is read in parts only."""
+    for rank, axes in ((2, None), (3, None), (2, "CYX"), (3, "ZYX")):
+        refused(lambda rank=rank, axes=axes: _corner(path, rank, axes))
+
+
+def video(path: Path) -> None:
+    """The header, the first frame and all of them."""
+    header = refused(lambda: read_header(path))
+    refused(lambda: read_image(path, page=0))
+    if header is not None and header.pages < 99:
+        refused(lambda: list(read_pages(path, header.pages)))
+
+
+def mask(path: Path) -> None:
+    """A mask as it is, as classes, as a field of view and as layers; what is written again reads the same."""
+    raw = refused(lambda: read_raw_mask(path))
+    indices = refused(lambda: read_mask(path, LABELS))
+    colours = LABELS.model_copy(update={"encoding": "rgb"})
+    refused(lambda: read_mask(path, colours))
+    if raw is not None:
+        size = raw.shape[:2] if raw.ndim == 3 and raw.dtype.kind == "u" else raw.shape
+        refused(lambda: read_fov(path, None, None, size))
+        refused(lambda: read_layer_files([path, path]))
+    if indices is not None and indices.ndim == 2:
+        again = path.with_name("again.png")
+        write_mask(again, indices, LABELS)
+        assert np.array_equal(read_mask(again, LABELS), indices)
+
+
+def instances(path: Path) -> None:
+    """Numbers of objects; what is written again reads the same."""
+    ids = refused(lambda: read_instances(path))
+    if ids is not None and ids.size < 10_000:
+        check_instances(ids, path, Findings(path.parent))
+        again = path.with_name("again.tif")
+        if ids.ndim == 2:
+            write_instances(again, ids)
+            assert np.array_equal(read_instances(again), ids)
+
+
+def _objects(told: Annotations) -> None:
+    for one in told.images:
+        if one.size[0] * one.size[1] <= 1_000_000:
+            one.objects()
+            one.known()
+        one.content()
+
+
+def coco(path: Path) -> None:
+    """All objects, painted."""
+    for folder, classes in ((None, None), (path.parent, ("cell", "dot"))):
+        _objects(read_coco(path, folder, Findings(path.parent), classes))
+
+
+def voc(path: Path) -> None:
+    """All boxes."""
+    for classes in (None, ("cell",)):
+        _objects(read_voc({"a.png": path}, Findings(path.parent), classes))
+
+
+def label_table(path: Path) -> None:
+    """The classes of images."""
+    for folder, classes in ((None, None), (path.parent, ("cell", "dot"))):
+        read_labels(path, folder, Findings(path.parent), classes)
+
+
+def _case(folder: Path, name: str) -> Case:
+    return Case(name, "train", CaseFiles(folder / f"{name}.png"))
+
+
+def item_table(path: Path) -> None:
+    """The groups of images."""
+    folder = path.parent
+    cases = [_case(folder, name) for name in "ab"]
+    with_groups(cases, "patient", [SplitFolders("train", folder, folder)], Findings(folder))
+
+
+def classes(path: Path) -> None:
+    """The classes, as --classes and as --colors."""
+    refused(lambda: read_classes(path))
+    refused(lambda: read_colors(path))
+
+
+def description(path: Path) -> None:
+    """Classes, regions and what is annotated, as dataset.json tells them."""
+    root = path.parent
+    refused(lambda: class_names(root))
+    labels = refused(lambda: class_list(root, DataOptions(), [], CaseReader(root, keep=False)))
+    if labels is not None:
+        refused(
+            lambda: with_partial([_case(root, "liver_1"), _case(root, "b")], labels, root, Findings(root))
+        )
+
+
+def sequences(path: Path) -> None:
+    """Which images are frames of one sequence."""
+    root = path.parent
+    with_sequences(
+        [_case(root, name) for name in "ab"], [SplitFolders("train", root, root)], None, Findings(root)
+    )
+
+
+def tracks(path: Path) -> None:
+    """The lineage, and what is said where the frames do not show it."""
+    problems = Findings(path.parent)
+    found = read_tracks(path, problems)
+    check_tracks(found, {0: [0, 1], 1: [1, 3]}, path, problems)
+
+
+def challenge(path: Path) -> None:
+    """A folder of the Cell Tracking Challenge."""
+    find_sequences(path, Findings(path))
+
+
+def _challenge_seeds() -> Iterator[bytes]:
+    frames = {f"01/t{i:03d}.tif": b"" for i in range(3)} | {"01_GT/TRA/man_track.txt": b"1 0 2 0\n"}
+    yield pack(frames | {"01_GT/SEG/man_seg000.tif": b"", "01_GT/SEG/man_seg_001_002.tif": b""})
+    yield pack({"01/t000.tif": b"", "01/t200000000.tif": b"", "01_ST/SEG/man_seg000.tif": b"",
+                "01_GT/TRA/man_track001.tif": b""})  # fmt: skip
+
+
+def found_classes(path: Path) -> None:
+    """Classes of images that a program found, and those that are true."""
+    given.read(path, path.with_name("labels.csv"), DataOptions())
+
+
+def _true_classes(folder: Path) -> None:
+    (folder / "labels.csv").write_bytes(b"file,label\na.png,cell\nb.png,dot\n")
+
+
+def run(path: Path) -> None:
+    """What a run folder says of itself."""
+    folder = RunFolder(path)
+    refused(folder.plan)
+    refused(lambda: Fingerprint.read(folder.fingerprint_file))
+    refused(lambda: Splits.read(folder.splits_file))
+    refused(folder.calibration)
+    refused(lambda: Calibration.read(folder.calibration_file))
+    refused(lambda: read_facts(folder.environment_file))
+    refused(lambda: History.resumed(folder.history_file, 6))
+
+
+def _run_seeds() -> Iterator[bytes]:
+    from reunet.contracts.network import HeadSpec, NetworkConfig
+    from reunet.contracts.plan import Inference, InputSpec, Intensity, Schedule
+
+    plan = Plan(
+        dataset="cells",
+        labels=LABELS,
+        input=InputSpec(channels=1, intensity=Intensity(method="fixed", offset=(1.0,), scale=(2.0,))),
+        network=NetworkConfig(
+            in_channels=1, filters=(4, 8), strides=((2, 2),), heads=(HeadSpec(channels=5),)
+        ),
+        patch=(32, 32),
+        batch=1,
+        schedule=Schedule(steps=1),
+        inference=Inference(tile=(32, 32)),
+    )
+    splits = Splits(train=("a",), val=("b",), test=(), source="held out")
+    files = {"plan.json": plan, "splits.json": splits, "calibration.json": Calibration(threshold=0.4)}
+    packed = {name: one.model_dump_json().encode() for name, one in files.items()}
+    packed["fingerprint.json"] = seeds.told(_fingerprint())
+    packed["environment.json"] = seeds.told({"machine": {}, "versions": {"numpy": "2"}, "threads": 2})
+    packed["history.csv"] = next(iter(seeds.tables_of_history()))
+    for name, content in packed.items():
+        yield pack({name: content})
+    yield pack(packed)
+
+
+def _fingerprint() -> dict[str, object]:
+    return {
+        "schema_version": 1, "dataset": "cells", "channels": 1, "labels": LABELS.model_dump(mode="json"),
+        "dtype": "uint8", "n_train": 1, "n_val": 1,
+        "cases": [{"id": "a", "split": "train", "size": [7, 9], "kind": 1, "content": "x"}],
+    }  # fmt: skip
+
+
+def checkpoint(path: Path) -> None:
+    """The latest checkpoint. Hashes are made right first: what they cover is to be reached."""
+    for folder in path.glob("*"):
+        facts, arrays = folder / "state.json", folder / "arrays.npz"
+        try:
+            content = json.loads(facts.read_bytes())
+            text = json.dumps(
+                [hashlib.sha256(arrays.read_bytes()).hexdigest(), content["step"], content["state"]],
+                sort_keys=True,
+            )
+            content["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+            facts.write_text(json.dumps(content), encoding="utf-8")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue
+    load_checkpoint(path)
+
+
+def _all(*kinds: Iterable[bytes]) -> list[bytes]:
+    return [seed for kind in kinds for seed in kind]
+
+
+IMAGES = ("io.images", "io.header")
+
+READERS = {
+    reader.name: reader
+    for reader in (
+        Reader("tiff", "a.tif", image, seeds.tiffs, ("io.tiff",)),
+        Reader("raster", "a.png", image, seeds.rasters, ("io.raster", *IMAGES)),
+        Reader("nifti", "a.nii.gz", image, seeds.niftis, ("io.nifti",)),
+        Reader("npy", "a.npy", array, seeds.arrays, ("io.lazy",)),
+        Reader("hdf5", "a.h5", array, seeds.hdf5s, ("io.lazy",)),
+        Reader("zarr", "a.zarr", array, seeds.zarrs, ("io.lazy",)),
+        Reader("video", "a.mp4", video, seeds.videos, ("io.video",)),
+        Reader("mask", "a.png", mask, seeds.label_images, ("io.masks",)),
+        Reader("instances", "a.png", instances, seeds.label_images, ("io.annotations.instances",)),
+        Reader("coco", "boxes.json", coco, seeds.cocos, ("io.annotations.coco", "io.annotations.rle",
+               "io.annotations.polygons", "io.annotations.annotated_image")),
+        Reader("voc", "a.xml", voc, seeds.vocs, ("io.annotations.voc",)),
+        Reader("labels", "labels.csv", label_table, seeds.label_tables, ("io.annotations.image_labels",)),
+        Reader("items", "items.csv", item_table, seeds.item_tables, ("datasets.tables",)),
+        Reader("classes", "classes.csv", classes, seeds.class_files, ("datasets.classes",)),
+        Reader("description", "dataset.json", description, seeds.descriptions, ("datasets.regions",)),
+        Reader("sequences", "sequences.json", sequences, seeds.sequence_files, ("datasets.sequences",)),
+        Reader("tracks", "man_track.txt", tracks, seeds.track_files, ("io.annotations.ctc",)),
+        Reader("challenge", "films", challenge, _challenge_seeds, ("io.annotations.ctc",)),
+        Reader("found", "found.csv", found_classes, seeds.found_tables, ("tasks.classification.given",),
+               _true_classes),
+        Reader("run", "run", run, _run_seeds, ("contracts.run", "contracts.base", "training.history")),
+        Reader("checkpoint", "checkpoints", checkpoint, seeds.checkpoints, ("training.checkpoint",)),
+    )
+}  # fmt: skip

@@ -1,0 +1,81 @@
+"""Files that are nearly right, for every reader: by day a few of each, at night a minute of them.
+
+`make fuzz` goes on for as long as is wanted, guided by coverage where atheris is installed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from .mutations import form_of, mutate, pack, unpack
+from .readers import READERS
+from .trial import Reader, Trials, fewer_pixels
+
+ROOT = Path(__file__).resolve().parents[2]
+SLOW = {"video", "zarr"}
+"""Readers that take more than a few milliseconds for a file: they have their turn at night."""
+
+OPEN = {"challenge", "checkpoint", "classes", "description", "found", "run"}
+"""Readers with faults that are known."""
+
+
+@pytest.mark.filterwarnings("ignore")  # what libraries say about broken files is not what is looked for
+@pytest.mark.parametrize("name", sorted(READERS.keys() - SLOW - OPEN))
+def test_readers_read_or_refuse(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fewer_pixels(monkeypatch.setattr)
+    trials = Trials(READERS[name], tmp_path, is_alone=False)
+    seeds, random = list(READERS[name].seeds()), Random(0)
+    wrong = {trials(data) for data in [*seeds, *(mutate(random.choice(seeds), random) for _ in range(15))]}
+    assert wrong == {None}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(READERS.keys() - OPEN))
+def test_readers_read_or_refuse_a_thousand_files(name: str, child_environment: dict[str, str]) -> None:
+    words = [sys.executable, str(ROOT / "benchmarks" / "fuzz.py"), "--reader", name, "--executions", "1500"]
+    told = subprocess.run(words, capture_output=True, text=True, env=child_environment, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_changes_keep_the_form_of_a_file() -> None:
+    """Else nothing but the first bytes of a reader would be tried."""
+    random = Random(1)
+    for name, reader in READERS.items():
+        for seed in list(reader.seeds())[:3]:
+            changed = [mutate(seed, random) for _ in range(20)]
+            assert sum(form_of(one) == form_of(seed) for one in changed) >= 10, name
+            assert sum(one != seed for one in changed) >= 10, name
+
+
+def test_a_folder_goes_there_and_back() -> None:
+    files = {"a/b.bin": bytes(range(256)), "c": b""}
+    assert unpack(pack(files)) == files
+
+
+def reader_that(does: Callable[[], object]) -> Reader:
+    return Reader("one", "a.txt", lambda path: does(), lambda: [b"x"], ())
+
+
+@pytest.mark.parametrize("error", [ValueError, RecursionError, SystemExit, AssertionError])
+def test_whatever_is_no_refusal_is_a_finding(error: type[BaseException], tmp_path: Path) -> None:
+    def does() -> None:
+        raise error("x")
+
+    trials = Trials(reader_that(does), tmp_path, tmp_path / "found", is_alone=False)
+    assert str(trials(b"data")).startswith(error.__name__)
+    assert b"data" in [file.read_bytes() for file in (tmp_path / "found").iterdir()]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timer of processor time")
+def test_a_loop_without_end_is_a_finding(tmp_path: Path) -> None:
+    def does() -> None:
+        while True:
+            pass
+
+    assert "more than" in str(Trials(reader_that(does), tmp_path, is_alone=False, most_seconds=0.05)(b"data"))
