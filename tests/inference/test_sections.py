@@ -22,7 +22,7 @@ from reunet.inference.predictor import Predictor
 from reunet.inference.tiling import Tiling, predict_tiled
 from reunet.io.header import ImageHeader
 from reunet.io.lazy import LazyImage
-from reunet.tasks.detection.matching import overlapping
+from reunet.metrics.box_matching import overlapping
 from reunet.tasks.work import Work
 
 CLASSES = Classes(LabelMap(classes=default_classes([0, 1, 2])))

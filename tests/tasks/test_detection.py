@@ -18,6 +18,7 @@ from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import DataError, LabelError
 from reunet.metrics.average_precision import coco_ap, coco_precision, resampled_ap
+from reunet.metrics.box_matching import box_iou, hits
 from reunet.sampling.boxes import resized
 from reunet.tasks.detection import (
     Scorer,
@@ -29,7 +30,6 @@ from reunet.tasks.detection import (
 )
 from reunet.tasks.detection.decode import suppressed
 from reunet.tasks.detection.fit import best_f1
-from reunet.tasks.detection.matching import box_iou, hits
 from reunet.tasks.work import Work
 
 
@@ -276,7 +276,7 @@ def test_fitted_thresholds_are_the_best_when_decoding_with_each() -> None:
         corners = np.concatenate([truth.corners, noise.corners])
         scores = np.concatenate([rng.beta(4, 3, 10), rng.beta(2, 5, 20)]).astype(np.float32)
         pairs.append((truth, Boxes(corners, np.concatenate([truth.classes, noise.classes]), scores)))
-    fitted = fit_calibration(pairs, LABELS)
+    fitted = fit_calibration([(Truth(boxes=truth), found) for truth, found in pairs], LABELS)
 
     def f1(calibration: Calibration, index: int) -> float:
         right = total = 0
@@ -293,8 +293,8 @@ def test_fitted_thresholds_are_the_best_when_decoding_with_each() -> None:
 
 
 def test_thresholds_without_evidence() -> None:
-    assert fit_calibration([(boxes(), boxes())], LABELS) == Calibration()
-    only_cells = [(boxes((0, 0, 9, 9)), boxes((0, 0, 9, 9), (20, 0, 30, 9), scores=[0.8, 0.4]))]
+    assert fit_calibration([(Truth(boxes=boxes()), boxes())], LABELS) == Calibration()
+    only_cells = [(Truth(boxes=boxes((0, 0, 9, 9))), boxes((0, 0, 9, 9), (20, 0, 30, 9), scores=[0.8, 0.4]))]
     first, second = fit_calibration(only_cells, LABELS).score_thresholds
     assert first == second == pytest.approx(0.6)
     assert best_f1(np.float32([0.9]), np.array([False]), 3) == 0.5
@@ -337,11 +337,11 @@ def test_nothing_to_score_is_undefined_not_zero() -> None:
     metrics = scorer.metrics()
     assert metrics["map"] is metrics["map50"] is metrics["f1"] is None
     assert metrics["count_error"]["all"] == 0
-    assert np.isnan(validation_score([(boxes(), boxes(scores=[]))], LABELS))
+    assert np.isnan(validation_score([(Truth(boxes=boxes()), boxes(scores=[]))], LABELS))
     assert Scorer(LABELS, Calibration(), "test").metrics()["map"] is None
 
 
 def test_a_class_that_is_not_in_the_truth_does_not_enter_the_mean() -> None:
     truth = boxes((0, 0, 10, 10))
     found = boxes((0, 0, 10, 10), (30, 30, 40, 40), classes=[1, 2], scores=[0.9, 0.9])
-    assert validation_score([(truth, found)], LABELS) == 1
+    assert validation_score([(Truth(boxes=truth), found)], LABELS) == 1

@@ -7,6 +7,7 @@ import pytest
 
 from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import Classes, ClassInfo, LabelMap
+from reunet.contracts.truth import Truth
 from reunet.tasks.detection import decode, targets, validation_score
 from reunet.tasks.work import Work
 
@@ -62,4 +63,5 @@ def test_a_small_network_finds_discs() -> None:
         keras.ops.convert_to_numpy(keras.ops.stop_gradient(logits[name])) for name in ("centre", "box")
     )
     found = [decode({"centre": 1 / (1 + np.exp(-centre[i])), "box": box[i]}, LABELS) for i in range(16)]
-    assert validation_score(list(zip(boxes, found, strict=True)), LABELS) > 0.75
+    pairs = [(Truth(boxes=true), one) for true, one in zip(boxes, found, strict=True)]
+    assert validation_score(pairs, LABELS) > 0.75

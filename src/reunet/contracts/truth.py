@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import IGNORE
+
+HALF = 0.5
+"""An object of which this part or more is unknown is neither missed nor invented."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Truth:
 
     labels: (*space) uint8 class indices, IGNORE where unlabelled. objects: (*space) int32 ids of single
     objects, 0 outside of all. boxes: of objects. category: index of the class of the whole image.
-    known: (*space) bool, where objects and boxes are told; None for wherever `labels` is not IGNORE.
+    known: (*space) bool, where boxes are told; None for wherever `labels` is not IGNORE.
     sequence, frame: name of the sequence in time that the image is a frame of, and its number from 0.
     parents: (max id + 1,) the id that each of `objects` came from, 0 for none, where ids are identities from
     frame to frame; else None.
@@ -37,12 +40,35 @@ class Truth:
     spacing: tuple[float, ...] | None = None
 
     @property
+    def boxes_told(self) -> NDArray[np.bool_] | None:
+        """(*space) bool, where boxes are told; None for everywhere."""
+        return self._labelled if self.known is None else self.known
+
+    @property
     def told(self) -> NDArray[np.bool_] | None:
-        """(*space) bool, where objects and boxes are told; None for everywhere."""
-        if self.known is not None or self.labels is None:
-            return self.known
-        told: NDArray[np.bool_] = self.labels != IGNORE
-        return told
+        """(*space) bool, where the pixels of objects are told; None for everywhere."""
+        labelled = self._labelled
+        return self.boxes_told if labelled is None or self.known is None else self.known & labelled
+
+    @property
+    def _labelled(self) -> NDArray[np.bool_] | None:
+        return None if self.labels is None else np.asarray(self.labels != IGNORE)
+
+    def within(self, seen: NDArray[np.bool_]) -> Truth:
+        """What is known of the pixels `seen` (*space), beside what was unknown before.
+
+        A box that lies outside for half of its area or more is no object to be found: all of its area is
+        unknown.
+        """
+        told, boxes = self.boxes_told, self.boxes
+        known = seen if told is None else told & seen
+        if boxes is not None:
+            cut = boxes.share_in(~seen) >= HALF
+            known = known.copy()
+            boxes.chosen(cut).fill(known, value=False)
+            boxes = boxes.chosen(~cut)
+        labels = None if self.labels is None else np.where(seen, self.labels, np.uint8(IGNORE))
+        return replace(self, labels=labels, boxes=boxes, known=known)
 
     def __bool__(self) -> bool:
         return any(part is not None for part in (self.labels, self.objects, self.boxes, self.category))

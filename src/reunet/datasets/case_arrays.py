@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class CaseArrays:
     content: SHA-256 of the content of its files and of its annotations.
     spacing: of a volume, mm per axis of space; None for images.
     beside: what is known of it beside its arrays: boxes, category, classes.
+    told: (*space) bool, where boxes are; None for wherever `labels` says so.
     """
 
     id: str
@@ -34,6 +36,7 @@ class CaseArrays:
     sequence: FrameSequence | None = None
     ids: Array | None = None
     beside: Truth = field(default_factory=Truth)
+    told: Array | None = None
 
     @property
     def image(self) -> np.ndarray:
@@ -55,12 +58,14 @@ class CaseArrays:
     @property
     def truth(self) -> Truth:
         """What is known of it."""
-        return replace(self.beside, labels=self.labels, objects=self.objects)
+        known = None if self.told is None else mapped(self.told)
+        return replace(self.beside, labels=self.labels, objects=self.objects, known=known)
 
     @property
     def key(self) -> str:
         """Where its arrays lie in the cache; empty where they are in memory."""
-        files = [one.path for one in (self.pixels, self.indices, self.ids) if isinstance(one, Stored)]
+        arrays = (self.pixels, self.indices, self.ids, self.told)
+        files = [one.path for one in arrays if isinstance(one, Stored)]
         return " ".join(f"{path.parent.name}/{path.name}" for path in files)
 
 
@@ -77,21 +82,27 @@ def case_arrays(case: Case, reading: Reading, labels: LabelMap) -> CaseArrays:
     image, header = reading.image(case), reading.header
     encoded = encode_case(case, reading, labels)
     indices, ids = encoded.get("labels"), reading.arrays.get("ids", encoded.get("objects"))
-    beside = Truth(boxes=_boxes(case, labels, indices), category=case.category, classes=case.classes)
+    beside = Truth(boxes=_boxes(case, labels, encoded), category=case.category, classes=case.classes)
     content = content_hash(case, reading.hashes)
-    spacing = None if header is None else header.voxel
-    return CaseArrays(case.id, image, indices, content, spacing, case.sequence, ids, beside)
+    spacing, told = None if header is None else header.voxel, encoded.get("known")
+    return CaseArrays(case.id, image, indices, content, spacing, case.sequence, ids, beside, told)
 
 
-def _boxes(case: Case, labels: LabelMap, indices: Array | None) -> Boxes | None:
+def _boxes(case: Case, labels: LabelMap, encoded: Mapping[str, Array]) -> Boxes | None:
     """The boxes of a case: those that are told, or derived from its labels. Raises LabelError for volumes."""
+    if (kept := encoded.get("boxes")) is not None:
+        rows = mapped(kept)
+        return Boxes(rows[:, :4].astype(np.float32), rows[:, 4].astype(np.uint8))
     if case.objects is not None:
         return case.objects.boxes
-    if not case.boxed or indices is None:
-        return None
-    if len(indices.shape) != 2:
+    indices = encoded.get("labels")
+    return None if indices is None or not case.boxed else _derived(case, labels, mapped(indices))
+
+
+def _derived(case: Case, labels: LabelMap, indices: np.ndarray) -> Boxes:
+    if indices.ndim != 2:
         raise LabelError("boxes are derived from masks of images, not of volumes", where=case.files.mask)
-    return boxes_from_masks(mapped(indices), [labels.names.index(name) for name in case.boxed])
+    return boxes_from_masks(indices, [labels.names.index(name) for name in case.boxed])
 
 
 def boxes_from_masks(labels: np.ndarray, classes: Sequence[int], minimum_area: int = 16) -> Boxes:
@@ -113,42 +124,86 @@ def boxes_from_masks(labels: np.ndarray, classes: Sequence[int], minimum_area: i
 
 
 def encode_case(case: Case, reading: Reading, labels: LabelMap) -> Mapping[str, Array]:
-    """`labels` (*space) uint8 class indices of a case, and `objects` (*space) int32 that are told as shapes.
+    """What annotates a case, as arrays: `labels` (*space) uint8 class indices; `objects` (*space) int32 that
+    are told as shapes; where a part of the image is unknown, `boxes` (n, 5) float32 corners and classes of
+    those that are known and `known` (*space) bool where boxes are told.
 
     Without a mask, labels are those of the objects: the one foreground class, or the classes of the shapes.
     What was made once is kept in the cache beside what was read. Raises LabelError.
     """
     stored, told = reading.arrays, case.objects
     is_shaped = told is not None and told.shaped and "ids" not in stored
-    names = ["labels"] * ("mask" in stored or "ids" in stored or is_shaped) + ["objects"] * is_shaped
+    is_partly = "fov" in stored and (told is not None or bool(case.boxed))
+    if told is not None:
+        is_partly |= "mask" in stored or len(told.unknown) > 0 or (is_shaped and None in told.shapes)
+    names = ["labels"] * ("mask" in stored or "ids" in stored or is_shaped)
+    names += ["objects"] * is_shaped + ["boxes", "known"] * is_partly
     if not names:
         return {}
-    part = f"{labels.model_dump_json()} {told.content() if told is not None and is_shaped else ''}"
-    return kept_beside(stored.get("image"), names, part, lambda: _encode(case, reading, labels))
+    part = f"{labels.model_dump_json()} {told.content() if told is not None else ''} {case.boxed}"
+
+    def make() -> dict[str, np.ndarray]:
+        return {name: array for name, array in _encode(case, reading, labels).items() if name in names}
+
+    return kept_beside(stored.get("image"), names, part, make)
 
 
 def _encode(case: Case, reading: Reading, labels: LabelMap) -> dict[str, np.ndarray]:
     arrays = {name: mapped(array) for name, array in reading.arrays.items()}
     background = next((i for i in range(len(labels.classes)) if i not in labels.foreground), 0)
     found: dict[str, np.ndarray] = {}
-    told = None if case.objects is None or "ids" in arrays else case.objects.objects()
-    if "ids" in arrays:
-        foreground = labels.foreground[0]
-        found["labels"] = np.where(arrays["ids"] > 0, foreground, background).astype(np.uint8)
-    elif told is not None:
-        if reading.header is not None:
-            check_shape(case.image, told.ids.shape, reading.header.size, "annotation")
-        found["objects"] = told.ids
-        found["labels"] = np.where(told.ids > 0, told.classes[told.ids], background).astype(np.uint8)
-        if told.known is not None:
-            found["labels"][~told.known] = IGNORE
+    told, ids = case.objects, arrays.get("ids")
+    if told is not None and reading.header is not None:
+        check_shape(case.image, told.size, reading.header.size, "annotation")
+    shapes = None if told is None or ids is not None else told.objects()
+    if shapes is not None:
+        ids = found["objects"] = shapes.ids
+        indices = np.where(ids > 0, shapes.classes[ids], np.uint8(background))
+        found["labels"] = _only_where(shapes.known, indices)
+    elif ids is not None:
+        found["labels"] = np.where(ids > 0, labels.foreground[0], background).astype(np.uint8)
     if "mask" in arrays and case.files.mask is not None:
-        try:
-            found["labels"] = encode_mask(arrays["mask"], labels, case.files.mask)
-        except LabelError as cause:
-            if not reading.headers["mask"].lossy:
-                raise
-            raise lossy_mask(case.files.mask, cause) from cause
-    if "fov" in arrays and "labels" in found and arrays["fov"].shape == found["labels"].shape:
-        found["labels"][~arrays["fov"]] = IGNORE
+        found["labels"] = _encoded_mask(arrays["mask"], case.files.mask, reading, labels)
+    truth = _known(case, arrays, found.get("labels"), ids, labels)
+    if truth.labels is not None:
+        found["labels"] = truth.labels
+    if truth.boxes is not None and truth.known is not None:
+        found["boxes"] = np.column_stack([truth.boxes.corners, truth.boxes.classes]).astype(np.float32)
+        found["known"] = truth.known
     return found
+
+
+def _known(
+    case: Case,
+    arrays: Mapping[str, np.ndarray],
+    indices: np.ndarray | None,
+    ids: np.ndarray | None,
+    labels: LabelMap,
+) -> Truth:
+    """Labels and boxes without what lies where nothing is known: outside the field of view, in crowds and
+    `difficult` objects, where the mask is unlabelled.
+    """
+    told, truth = case.objects, Truth(indices)
+    if told is not None:
+        known = told.known(ids)
+        limited = indices if indices is None else _only_where(known, indices)
+        everywhere = np.ones(told.size, np.bool_)
+        truth = Truth(limited, boxes=told.boxes, known=everywhere if known is None else known)
+        if "mask" in arrays and indices is not None:
+            truth = truth.within(indices != IGNORE)
+    elif case.boxed and indices is not None and "fov" in arrays:
+        truth = Truth(indices, boxes=_derived(case, labels, indices))
+    return truth.within(arrays["fov"]) if "fov" in arrays else truth
+
+
+def _only_where(known: np.ndarray | None, indices: np.ndarray) -> np.ndarray:
+    return indices if known is None else np.where(known, indices, np.uint8(IGNORE))
+
+
+def _encoded_mask(raw: np.ndarray, path: Path, reading: Reading, labels: LabelMap) -> np.ndarray:
+    try:
+        return encode_mask(raw, labels, path)
+    except LabelError as cause:
+        if not reading.headers["mask"].lossy:
+            raise
+        raise lossy_mask(path, cause) from cause

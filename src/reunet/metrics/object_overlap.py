@@ -46,6 +46,15 @@ class ObjectOverlap:
         true, predicted = self.pair_areas
         return 2 * self.shared / (true + predicted)
 
+    def without(self, predicted: Counts) -> ObjectOverlap:
+        """The same without the predicted objects of these ids."""
+        kept = ~np.isin(self.predicted_ids, predicted)
+        pair = kept[self.pairs[:, 1]]
+        places = np.cumsum(kept) - 1
+        pairs = np.stack([self.pairs[pair, 0], places[self.pairs[pair, 1]]], axis=1)
+        ids, areas = self.predicted_ids[kept], self.predicted_areas[kept]
+        return ObjectOverlap(self.true_ids, ids, self.true_areas, areas, pairs, self.shared[pair])
+
     def best(self, side: int, score: np.ndarray) -> NDArray[np.intp]:
         """The pair with the highest score of each object: index into `pairs`, -1 where it has none.
 
@@ -94,6 +103,30 @@ def object_overlap(
         np.stack([row[pair] - first[0], column[pair] - first[1]], axis=1).astype(np.intp),
         counts[pair],
     )
+
+
+def known_overlap(truth: np.ndarray, prediction: np.ndarray, known: np.ndarray | None) -> ObjectOverlap:
+    """The same of the objects that are a fair question.
+
+    Where half of a true object or more is unknown, all of it is. A predicted object of which half or more is
+    unknown does not exist, unless it finds a true one: an IoU of at least 0.5 where things are known.
+    """
+    if known is None or known.all():
+        return object_overlap(truth, prediction)
+    whole, seen = object_overlap(truth, prediction), object_overlap(truth, prediction, known)
+    if (cut := _mostly_unknown(whole, seen, 0)).size:
+        seen = object_overlap(truth, prediction, known & ~np.isin(truth, cut))
+    found = seen.predicted_ids[seen.pairs[seen.iou >= 0.5, 1]]
+    return seen.without(np.setdiff1d(_mostly_unknown(whole, seen, 1), found))
+
+
+def _mostly_unknown(whole: ObjectOverlap, seen: ObjectOverlap, side: int) -> Counts:
+    """Ids of the true (side 0) or predicted objects of which half or more is not seen."""
+    ids, areas = (whole.predicted_ids, whole.predicted_areas) if side else (whole.true_ids, whole.true_areas)
+    left = np.zeros(len(ids), np.int64)
+    told, parts = (seen.predicted_ids, seen.predicted_areas) if side else (seen.true_ids, seen.true_areas)
+    left[np.searchsorted(ids, told)] = parts
+    return ids[2 * left <= areas]
 
 
 def _count(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -153,17 +154,18 @@ class PatchSampler:
             chosen = rng.choice(pixels, min(len(pixels), REMEMBERED), replace=False)
             return np.stack(np.unravel_index(chosen, wanted.shape), axis=1)
 
-        labels, boxes = case.labels, case.beside.boxes
-        if labels is None and boxes is not None:
+        labels, boxes, known = case.labels, case.beside.boxes, case.truth.boxes_told
+        found: dict[int, np.ndarray] = {}
+        if labels is not None:
+            masks = {index: labels == index for index in self.plan.labels.foreground}
+            found = {index: some(mask) for index, mask in masks.items() if mask.any()}
+            known = labels != IGNORE
+        elif boxes is not None:
             centers = boxes.corners.reshape(-1, 2, 2).mean(axis=1)
-            return {int(index): centers[boxes.classes == index] for index in np.unique(boxes.classes)}, None
-        if labels is None:
-            return {}, None
-        masks = {index: labels == index for index in self.plan.labels.foreground}
-        known = labels != IGNORE
-        partly = known.any() and not known.all()
-        found = {index: some(mask) for index, mask in masks.items() if mask.any()}
-        return found, some(known) if partly else None
+            found = {int(index): centers[boxes.classes == index] for index in np.unique(boxes.classes)}
+        if known is None or known.all() or not known.any():
+            return found, None
+        return found, some(known)
 
 
 def _labels(truth: Truth) -> dict[str, np.ndarray]:
@@ -176,11 +178,14 @@ def _in_patch(truth: Truth, coordinates: np.ndarray, size: tuple[int, ...]) -> T
     def read(array: np.ndarray | None) -> np.ndarray | None:
         return None if array is None else resample(array, coordinates, nearest=True)
 
-    boxes = known = None
+    labels, boxes = read(truth.labels), None
+    seen = None if truth.known is None else read(truth.known.view(np.uint8))
+    known: np.ndarray | None = None if seen is None else seen != 0
     if truth.boxes is not None:
+        told = replace(truth, labels=labels, known=known).boxes_told
         boxes, known = boxes_in_patch(truth.boxes, coordinates), shown(coordinates, (size[0], size[1]))
-    told = read(truth.labels), read(truth.objects), boxes, truth.category, known
-    return Truth(*told, classes=truth.classes)
+        known = known if told is None else known & told
+    return Truth(labels, read(truth.objects), boxes, truth.category, known, classes=truth.classes)
 
 
 def _unknown(shape: tuple[int, ...]) -> Truth:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from reunet.datasets.cache import find, key_of, publish
+from reunet.datasets.cache import find, key_of, mapped, publish
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.sampling.boxes import resized
 
@@ -100,16 +100,19 @@ def at_size(case: CaseArrays, size: tuple[int, ...], spacing: tuple[float, ...] 
             made["labels"] = resize_labels(np.asarray(labels), size)
         if objects is not None:
             made["objects"] = resize_ids(np.asarray(objects), size)
+        if case.told is not None:
+            made["known"] = resize_ids(mapped(case.told), size)
         found = publish(key, made, {}) if case.key else (made, {})
     arrays, beside = found[0], case.beside
     if beside.boxes is not None:
         factors = [new / old for new, old in zip(size, case.image.shape[:-1], strict=True)]
         beside = replace(beside, boxes=resized(beside.boxes, (factors[0], factors[1])))
-    indices, ids = arrays.get("labels"), arrays.get("objects")
-    return replace(case, pixels=arrays["image"], indices=indices, ids=ids, spacing=spacing, beside=beside)
+    indices, ids, told = (arrays.get(name) for name in ("labels", "objects", "known"))
+    image = arrays["image"]
+    return replace(case, pixels=image, indices=indices, ids=ids, told=told, spacing=spacing, beside=beside)
 
 
 def resize_ids(objects: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Objects (*space) int32 at `size`: at every pixel the id in the middle of what it covers."""
+    """Objects (*space) int32, or what is known (bool), at `size`: the value in the middle of each pixel."""
     axes = [(np.arange(new) + 0.5) * old / new for new, old in zip(size, objects.shape, strict=True)]
     return objects[np.ix_(*(axis.astype(np.intp) for axis in axes))]

@@ -12,8 +12,8 @@ from reunet.contracts.options.records import DataOptions
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Scored
 from reunet.datasets.cases import Case, raise_errors
-from reunet.datasets.folders import SplitFolders, image_files
-from reunet.datasets.pairs import PairedFiles
+from reunet.datasets.folders import SplitFolders, image_files, stem_of
+from reunet.datasets.pairs import FOV_ENDINGS, PairedFiles, partners_of
 from reunet.errors import DataError
 from reunet.io.images import image_suffix
 
@@ -85,16 +85,31 @@ def left_out(names: Collection[str]) -> list[str]:
     return [f"{len(names)} prediction(s) have no truth and are left out: {shown}"] if names else []
 
 
-def matched(truth: Collection[str], pred: Collection[str], where: Path) -> list[str]:
+def matched(
+    truth: Collection[str], pred: Collection[str], where: Path, what: str = "prediction"
+) -> list[str]:
     """Warnings about predictions without truth. Raises DataError for images without prediction."""
     if missing := sorted(set(truth) - set(pred)):
         raise DataError(
-            f"{len(missing)} image(s) with truth have no prediction of their name",
+            f"{len(missing)} image(s) with truth have no {what} of their name",
             where=where,
             expected=", ".join(sorted(truth)[:5]),
             received=f"nothing for {', '.join(missing[:5])}",
         )
     return left_out(set(pred) - set(truth))
+
+
+def fields_of_view(folder: Path, names: Collection[str]) -> dict[str, Path]:
+    """The file of each image in the folder `fov` beside its truth; empty without such a folder.
+
+    Raises DataError for images without one.
+    """
+    if not (folder / "fov").is_dir():
+        return {}
+    files = {stem_of(path, folder / "fov"): path for path in image_files(folder / "fov")}
+    found = {name: partners_of(name, files, FOV_ENDINGS) for name in names}
+    matched(names, [name for name, told in found.items() if told], folder / "fov", "field of view")
+    return {name: files[told[0]] for name, told in found.items()}
 
 
 def file_in(given: Path, names: Sequence[str], option: str) -> Path:

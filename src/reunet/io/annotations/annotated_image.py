@@ -99,9 +99,12 @@ class AnnotatedImage:
             digest.update(b"|" + b",".join(np.ascontiguousarray(part).tobytes() for part in parts))
         return digest.hexdigest()
 
-    def known(self) -> NDArray[np.bool_] | None:
-        """(H, W) bool, False in the unknown areas; None where there are none."""
-        return self._without(self.unknown, self.unknown_shapes)
+    def known(self, ids: np.ndarray | None = None) -> NDArray[np.bool_] | None:
+        """(H, W) bool, False in the unknown areas but for objects `ids` (H, W) there; None where there are
+        none.
+        """
+        known = self._without(self.unknown, self.unknown_shapes)
+        return known if known is None or ids is None else known | (ids > 0)
 
     def objects(self) -> ObjectMap | None:
         """The instance map, ids 1 .. n in the order of the boxes; None where the file tells no shapes.

@@ -14,6 +14,7 @@ from reunet.contracts.labels import IGNORE, Color, LabelMap
 from reunet.contracts.results import Scored
 from reunet.io.render import overlay_colors
 from reunet.metrics.average_precision import RECALLS
+from reunet.metrics.box_matching import NEITHER, RIGHT, box_iou, matched
 from reunet.metrics.calibration import ReliabilityHistogram
 from reunet.report import plots
 from reunet.report.content import (
@@ -39,8 +40,7 @@ from reunet.report.examples import (
     ground,
     pale,
 )
-from reunet.tasks.detection.matching import box_iou, matched
-from reunet.tasks.detection.scorer import ImageScore, Scorer
+from reunet.tasks.detection.scorer import ImageScore, Scorer, counted
 
 SCORES = ("map50", "map", "precision", "recall", "f1", "true", "predicted")
 """Of each class."""
@@ -121,8 +121,7 @@ def _plots(scorer: Scorer) -> list[str]:
     }
     histogram = ReliabilityHistogram()
     scores, right = (
-        np.concatenate([np.zeros(0), *parts])
-        for parts in zip(*((i.predicted.sureness, i.right) for i in scorer.images), strict=True)
+        np.concatenate([np.zeros(0), *parts]) for parts in zip(*map(_calibrated, scorer.images), strict=True)
     )
     histogram.add(scores[:, None], np.where(right, 0, 1))  # a box is right, or it is not
     fates = zip(*(_by_fate(image) for image in scorer.images), strict=True)
@@ -132,6 +131,12 @@ def _plots(scorer: Scorer) -> list[str]:
         *plots.sizes([np.concatenate(some) for some in fates], "area of the box in pixels"),
         *plots.spread(scorer.image_scores(), "F1", "F1 of each image"),
     ]
+
+
+def _calibrated(image: ImageScore) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Scores of the boxes that are right or wrong, and which are right."""
+    told = image.fate != NEITHER
+    return image.predicted.sureness[told], image.fate[told] == RIGHT
 
 
 def _by_fate(image: ImageScore) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -159,7 +164,7 @@ def panels(example: Scored, labels: LabelMap) -> list[tuple[str, Picture]]:
     shown = [
         ("truth", _by_class(image, truth, labels, factor)),
         ("prediction", _by_class(image, predicted, labels, factor)),
-        ("errors", error_picture(image, truth, predicted, factor)),
+        ("errors", error_picture(image, truth, counted(predicted, example.truth), factor)),
     ]
     return shown if example.image is None else [("image", image), *shown]
 

@@ -14,7 +14,7 @@ from reunet.contracts.results import Scored
 from reunet.io.planes import sheet, telling_planes
 from reunet.io.render import contour
 from reunet.metrics.matching import assign
-from reunet.metrics.object_overlap import object_overlap
+from reunet.metrics.object_overlap import known_overlap
 from reunet.report import plots
 from reunet.report.content import (
     Content,
@@ -155,7 +155,7 @@ def states(
 
     Two (*space) maps, 0 outside of objects and of what is known; pairs at an IoU of 0.5 as in the scores.
     """
-    overlap = object_overlap(truth, prediction, known)
+    overlap = known_overlap(truth, prediction, known)
     found = overlap.pairs[assign(overlap, 0.5)]
     maps = []
     for side, (ids, objects, wrong) in enumerate(

@@ -78,9 +78,9 @@ class Detection(Task):
         )
 
     def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
-        if truth.boxes is None or truth.told is None:
+        known = truth.boxes_told
+        if truth.boxes is None or known is None:
             return {}
-        known = truth.told
         return {**targets(truth.boxes, (known.shape[0], known.shape[1]), classes.labels, known)}
 
     def turned(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
@@ -132,8 +132,8 @@ class Detection(Task):
     def _boxes(self, maps: Maps, classes: Classes) -> Boxes:
         return maps.placed(decode(maps.heads, classes.labels), CENTRE)
 
-    def _arrays(self, pairs: Pairs, classes: Classes) -> Iterator[tuple[Boxes, Boxes]]:
-        return ((truth.boxes, self._boxes(maps, classes)) for truth, maps in pairs if truth.boxes is not None)
+    def _arrays(self, pairs: Pairs, classes: Classes) -> Iterator[tuple[Truth, Boxes]]:
+        return ((truth, self._boxes(maps, classes)) for truth, maps in pairs if truth.boxes is not None)
 
 
 TASK = Detection()

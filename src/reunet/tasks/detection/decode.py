@@ -12,7 +12,7 @@ from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.plan import Calibration
 from reunet.errors import DataError
-from reunet.tasks.detection.matching import overlapping
+from reunet.metrics.box_matching import overlapping
 from reunet.tasks.detection.targets import BOX, CENTRE, UNIT
 
 FLOOR = 0.02

@@ -5,46 +5,60 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.plan import Calibration
-from reunet.metrics.average_precision import coco_ap, coco_precision
+from reunet.contracts.truth import Truth
+from reunet.metrics.average_precision import coco_ap, precision_of
+from reunet.metrics.box_matching import NEITHER, RIGHT, judged
 from reunet.metrics.overlap import mean_defined
-from reunet.tasks.detection.matching import hits
 
-Pairs = Iterable[tuple[Boxes, Boxes]]
-"""True and predicted boxes per image, the latter with scores from a low floor on."""
+Pairs = Iterable[tuple[Truth, Boxes]]
+"""What is known of each image, with boxes, and what was predicted, with scores from a low floor on."""
 
 
 def validation_score(pairs: Pairs, labels: LabelMap) -> float:
     """Mean over classes of the average precision at an IoU of 0.5; nan where there is no true box."""
-    images = list(pairs)
-    truths, predictions = [truth for truth, _ in images], [predicted for _, predicted in images]
-    return float(mean_defined(coco_ap(coco_precision(truths, predictions, labels.foreground))[0]))
+    truths, predictions, fates = _judged(pairs)
+    curves = precision_of(truths, predictions, [fate[None] for fate in fates], labels.foreground)
+    return float(mean_defined(coco_ap(curves)[0]))
 
 
 def fit_calibration(pairs: Pairs, labels: LabelMap) -> Calibration:
-    """For each class the score threshold with the highest F1 at an IoU of 0.5 over all images.
+    """For each class the score threshold with the highest F1 at an IoU of 0.5 over all images, without what
+    was found where nothing is known.
 
     A class that is not among the held-out images gets the threshold that is best for all classes together.
     Without any true box there are no thresholds.
     """
-    scores, right, classes, true = [], [], [], np.zeros(len(labels.classes), np.int64)
-    for truth, predicted in pairs:
-        scores.append(predicted.sureness)
-        right.append(hits(truth, predicted))
-        classes.append(predicted.classes)
-        true += np.bincount(truth.classes, minlength=len(true))
+    truths, predictions, fates = _judged(pairs)
+    true = np.bincount(np.concatenate([[], *(one.classes for one in truths)]).astype(np.intp), minlength=256)
     if not true.sum():
         return Calibration()
-    score, hit, index = (np.concatenate(parts) for parts in (scores, right, classes))
+    counted = [fate != NEITHER for fate in fates]
+    score, index, hit = (
+        np.concatenate([part[mine] for part, mine in zip(parts, counted, strict=True)])
+        for parts in (
+            [one.sureness for one in predictions],
+            [one.classes for one in predictions],
+            [fate == RIGHT for fate in fates],
+        )
+    )
     overall = best_f1(score, hit, int(true.sum()))
     cuts = [
         best_f1(score[index == i], hit[index == i], int(true[i])) if true[i] else overall
         for i in labels.foreground
     ]
     return Calibration(score_thresholds=tuple(cuts))
+
+
+def _judged(pairs: Pairs) -> tuple[list[Boxes], list[Boxes], list[NDArray[np.int8]]]:
+    """True and predicted boxes of each image, and whether the latter are right at an IoU of 0.5."""
+    images = [(truth.boxes, found, truth.boxes_told) for truth, found in pairs]
+    told = [(true, found, known) for true, found, known in images if true is not None]
+    return [one[0] for one in told], [one[1] for one in told], [judged(*one)[0] for one in told]
 
 
 def best_f1(scores: np.ndarray, right: np.ndarray, true: int) -> float:

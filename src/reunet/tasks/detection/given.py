@@ -17,8 +17,9 @@ from reunet.datasets.cases import raise_errors
 from reunet.errors import DataError
 from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.annotations.coco import read_coco
+from reunet.io.masks import read_fov
 from reunet.storage import read_json
-from reunet.tasks.given import Given, file_in, matched, name_of
+from reunet.tasks.given import Given, fields_of_view, file_in, matched, name_of
 
 FILES = ("boxes.json", "predictions.json")
 
@@ -38,11 +39,13 @@ def read(pred: Path, truth: Path, options: DataOptions) -> Given:
     """The classes are those of the truth. All boxes that are given count, whatever their scores. Raises
     DataError for files that are not understood, and images without prediction.
     """
-    names, true = _read(file_in(truth, FILES, "--truth"), None)
+    file = file_in(truth, FILES, "--truth")
+    names, true = _read(file, None)
     _, found = _read(file_in(pred, FILES[::-1], "--pred"), names)
     warnings = matched(true, found, pred)
     labels = object_classes(names)
-    images = {name: partial(_scored, image, found[name]) for name, image in true.items()}
+    fields = fields_of_view(file.parent, true)
+    images = {name: partial(_scored, one, found[name], fields.get(name)) for name, one in true.items()}
     counts = Calibration(score_thresholds=(0.0,) * len(labels.foreground))
     return Given(Classes(labels), images, warnings, counts)
 
@@ -55,5 +58,8 @@ def _read(file: Path, classes: Sequence[str] | None) -> tuple[Sequence[str], dic
     return told.classes, {name_of(image.file): image for image in told.images}
 
 
-def _scored(true: AnnotatedImage, found: AnnotatedImage) -> Scored:
-    return Scored(None, Truth(boxes=true.boxes, known=true.known()), Prediction(boxes=found.boxes))
+def _scored(true: AnnotatedImage, found: AnnotatedImage, fov: Path | None) -> Scored:
+    truth = Truth(boxes=true.boxes, known=true.known())
+    if fov is not None:
+        truth = truth.within(read_fov(fov, None, None, true.size))
+    return Scored(None, truth, Prediction(boxes=found.boxes))

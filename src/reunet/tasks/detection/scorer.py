@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from reunet.contracts.boxes import Boxes
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
-from reunet.metrics.average_precision import coco_ap, coco_precision, resampled_ap
+from reunet.metrics.average_precision import IOU, coco_ap, precision_of, resampled_ap
 from reunet.metrics.bootstrap import interval
+from reunet.metrics.box_matching import NEITHER, RIGHT, judged, matched
 from reunet.metrics.overlap import divide, mean_defined
 from reunet.tasks.detection.decode import confident, thresholds
-from reunet.tasks.detection.matching import hits, matched
 from reunet.tasks.detection.targets import check
 from reunet.tasks.scorer import Scorer as Skeleton
 
@@ -25,26 +25,32 @@ from reunet.tasks.scorer import Scorer as Skeleton
 class ImageScore:
     """The boxes of one image.
 
-    predicted: all, and which are right. seen: those above the thresholds; found: (n,) the true box that each
-    of these finds, -1 where it is wrong. counts: (classes, 3) true, seen and right ones. confusion: see
-    `Scorer.confusion`.
+    predicted: all; fates: (10, n) whether they are right, see `judged`. seen: those above the thresholds that
+    are right or wrong; found: (n,) the true box that each of these finds, -1 where it is wrong. counts:
+    (classes, 3) true, seen and right ones. confusion: see `Scorer.confusion`.
     """
 
     id: str
     truth: Boxes
     predicted: Boxes
-    right: NDArray[np.bool_]
+    fates: NDArray[np.int8]
     seen: Boxes
     found: NDArray[np.intp]
     counts: NDArray[np.int64]
     confusion: NDArray[np.int64]
+
+    @property
+    def fate(self) -> NDArray[np.int8]:
+        """(n,) whether the predicted boxes are right at an IoU of 0.5."""
+        return self.fates[0]
 
 
 class Scorer(Skeleton[ImageScore]):
     """Scores of detection over the images of one split.
 
     Average precision takes all predicted boxes, from their low floor on; precision, recall, F1 (at an IoU of
-    0.5) and the error of the counts take those that reach the calibrated thresholds, as users see them.
+    0.5) and the error of the counts take those that reach the calibrated thresholds, as users see them. What
+    is found where nothing is known is neither right nor wrong.
     """
 
     task = "detection"
@@ -66,7 +72,8 @@ class Scorer(Skeleton[ImageScore]):
             return
         for boxes in (true, predicted):
             check(boxes, self.labels, where=case)
-        seen = confident(predicted, self.labels, self.calibration)
+        fates = judged(true, predicted, truth.boxes_told, IOU.tolist())
+        seen = counted(confident(predicted, self.labels, self.calibration), truth)
         found = matched(true, seen)
         n, kept = len(self.labels.classes), list(self.labels.foreground)
         columns = [
@@ -74,8 +81,7 @@ class Scorer(Skeleton[ImageScore]):
         ]
         counts = np.stack(columns, axis=1)[kept]
         confusion = _confusion(true, seen, n)[np.ix_([*kept, n], [*kept, n])]
-        right = hits(true, predicted)
-        self.images.append(ImageScore(case, true, predicted, right, seen, found, counts, confusion))
+        self.images.append(ImageScore(case, true, predicted, fates, seen, found, counts, confusion))
 
     def main_scores(self) -> NDArray[np.float64]:
         """F1 over all classes of each image, nan where there is neither a true nor a predicted box."""
@@ -94,7 +100,7 @@ class Scorer(Skeleton[ImageScore]):
     def curves(self) -> NDArray[np.float64]:
         """Precision by IoU, recall and foreground class, (10, 101, classes), see `coco_precision`."""
         truths, predictions = [i.truth for i in self.images], [i.predicted for i in self.images]
-        return coco_precision(truths, predictions, self.labels.foreground)
+        return precision_of(truths, predictions, [i.fates for i in self.images], self.labels.foreground)
 
     def scores(self) -> dict[str, Any]:
         """What metrics.json tells beside its header; nan where undefined."""
@@ -159,9 +165,10 @@ class Scorer(Skeleton[ImageScore]):
         true = self._stack()[:, :, 0]
         image = np.repeat(np.arange(len(self.images)), [len(i.predicted) for i in self.images])
         classes = np.concatenate([i.predicted.classes for i in self.images])
-        right = np.concatenate([i.right for i in self.images])
+        fate = np.concatenate([i.fate for i in self.images])
         scores = np.concatenate([i.predicted.sureness for i in self.images])
         order = np.argsort(-scores, kind="stable")
+        order = order[fate[order] != NEITHER]
         columns = [order[classes[order] == index] for index in self.labels.foreground]
 
         def map50(drawn: np.ndarray) -> NDArray[np.float64]:
@@ -170,13 +177,20 @@ class Scorer(Skeleton[ImageScore]):
             return mean_defined(
                 np.array(
                     [
-                        resampled_ap(right[mine], times[image[mine]], number[k])
+                        resampled_ap(fate[mine] == RIGHT, times[image[mine]], number[k])
                         for k, mine in enumerate(columns)
                     ]
                 )
             )
 
         return interval(np.arange(len(self.images)), map50)
+
+
+def counted(predicted: Boxes, truth: Truth) -> Boxes:
+    """Without those that are neither right nor wrong at an IoU of 0.5, as nothing is known where they are."""
+    if truth.boxes is None:
+        return predicted
+    return predicted.chosen(judged(truth.boxes, predicted, truth.boxes_told)[0] != NEITHER)
 
 
 def _confusion(truth: Boxes, seen: Boxes, n: int) -> NDArray[np.int64]:

@@ -25,7 +25,7 @@ from reunet.metrics.matching import (
     precision,
     recall,
 )
-from reunet.metrics.object_overlap import ObjectOverlap, object_overlap
+from reunet.metrics.object_overlap import ObjectOverlap, known_overlap
 from reunet.metrics.overlap import mean_defined
 from reunet.tasks.instances.tracks import TrackScores
 from reunet.tasks.scorer import Scorer as Skeleton
@@ -80,7 +80,7 @@ class Scorer(Skeleton[ImageScore]):
         if truth.objects is None or prediction.instances is None:
             return
         check_size(case, truth.objects, prediction.instances)
-        overlap = object_overlap(truth.objects, prediction.instances, truth.told)
+        overlap = known_overlap(truth.objects, prediction.instances, truth.told)
         self.images.append(_image_score(case, overlap, prediction.instance_scores))
         self.tracks.add(case, truth, prediction, overlap)
 

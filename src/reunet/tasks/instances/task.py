@@ -19,7 +19,7 @@ from reunet.io.annotations.imagej import write_rois
 from reunet.io.annotations.instances import write_instances
 from reunet.io.render_objects import outlines
 from reunet.metrics.matching import average_precision, match_counts
-from reunet.metrics.object_overlap import object_overlap
+from reunet.metrics.object_overlap import known_overlap
 from reunet.metrics.overlap import mean_defined
 from reunet.tasks.base import Maps, Pairs, Task
 from reunet.tasks.exports import Exports
@@ -203,7 +203,7 @@ def _has_classes(classes: Classes) -> bool:
 
 def precision_of(truth: np.ndarray, found: np.ndarray, told: np.ndarray | None) -> float:
     """Mean average precision of one image over `IOU`; nan where there is no object at all."""
-    return float(mean_defined(average_precision(match_counts(object_overlap(truth, found, told), IOU))))
+    return float(mean_defined(average_precision(match_counts(known_overlap(truth, found, told), IOU))))
 
 
 TASK = Instances()

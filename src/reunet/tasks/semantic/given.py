@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reunet.contracts.labels import IGNORE, Classes, LabelMap
+from reunet.contracts.labels import Classes, LabelMap
 from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
@@ -45,9 +45,10 @@ def _load(case: Case, labels: LabelMap, options: DataOptions) -> Scored:
     files, mask = case.files, case.files.mask or case.image  # every one has a mask: they are pairs
     prediction = read_any_mask(case.image, labels, case.page, options.axes)
     truth = read_mask(mask, labels, case.page, options.axes)
+    told = Truth(labels=truth)
     if files.fov is not None:
-        truth[~read_fov(files.fov, case.page, options.axes, truth.shape)] = IGNORE
-    return Scored(None, Truth(labels=truth), Prediction(prediction), volume_spacing(mask))
+        told = told.within(read_fov(files.fov, case.page, options.axes, truth.shape))
+    return Scored(None, told, Prediction(prediction), volume_spacing(mask))
 
 
 def read_any_mask(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,20 +48,49 @@ def overlapping(
 
 
 def hits(truth: Boxes, predicted: Boxes, at: float = 0.5) -> NDArray[np.bool_]:
-    """Which predicted boxes are right: (n,) bool, see `matched`."""
-    right: NDArray[np.bool_] = matched(truth, predicted, at) >= 0
-    return right
+    """Which predicted boxes find a true one: (n,) bool, see `matched`."""
+    found: NDArray[np.bool_] = matched(truth, predicted, at) >= 0
+    return found
 
 
 def matched(truth: Boxes, predicted: Boxes, at: float = 0.5) -> NDArray[np.intp]:
-    """The true box that each predicted box finds, (n,) positions in `truth`, -1 where it is wrong.
+    """The true box that each predicted box finds, (n,) positions in `truth`, -1 where it finds none.
 
     As COCO counts: from the highest score down, each takes the best true box of its class that is still
-    free, if their IoU is at least `at` >= 0.5. What is found at a score is so for any threshold below it.
+    free, the later one of equals, if their IoU is at least `at` >= 0.5. What is found at a score is so for
+    any threshold below it.
     """
-    mine, true, iou = overlapping(predicted, truth, at)
+    return _taken(overlapping(predicted, truth, at), truth, predicted)
+
+
+RIGHT, WRONG, NEITHER = 1, 0, -1
+
+
+def judged(
+    truth: Boxes,
+    predicted: Boxes,
+    known: NDArray[np.bool_] | None = None,
+    thresholds: Sequence[float] = (0.5,),
+) -> NDArray[np.int8]:
+    """Whether each predicted box is RIGHT, WRONG or NEITHER at thresholds of the IoU: (T, n).
+
+    As COCO counts what lies in a crowd: a box that finds no true box is NEITHER where the share of its own
+    area in which nothing is known reaches the threshold. known: (H, W) bool, None for everywhere.
+    """
+    pairs = overlapping(predicted, truth, min(thresholds))
+    fates = np.full((len(thresholds), len(predicted)), WRONG, np.int8)
+    unknown = np.zeros(len(predicted)) if known is None or known.all() else predicted.share_in(~known)
+    for fate, at in zip(fates, thresholds, strict=True):
+        enough = pairs[2] >= at
+        found = _taken(tuple(part[enough] for part in pairs), truth, predicted) >= 0
+        fate[found], fate[~found & (unknown >= at)] = RIGHT, NEITHER
+    return fates
+
+
+def _taken(pairs: tuple[np.ndarray, ...], truth: Boxes, predicted: Boxes) -> NDArray[np.intp]:
+    mine, true, iou = pairs
     taken, free = np.full(len(predicted), -1, np.intp), np.ones(len(truth), np.bool_)
-    for pair in np.lexsort((-iou, mine, -predicted.sureness[mine])):
+    for pair in np.lexsort((-true, -iou, mine, -predicted.sureness[mine])):
         if free[true[pair]] and taken[mine[pair]] < 0:
             taken[mine[pair]], free[true[pair]] = true[pair], False
     return taken
