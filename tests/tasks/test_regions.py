@@ -225,3 +225,48 @@ def test_distances_are_in_the_units_of_the_spacing() -> None:
     one_sided.add("a", Truth(truth), Prediction(np.zeros_like(truth)))
     assert one_sided.metrics()["hd95"]["mean_foreground"] is None
     assert one_sided.metrics()["nsd"]["mean_foreground"] == 0
+
+
+def test_images_where_a_class_was_missed_or_invented_are_told_and_penalised() -> None:
+    nothing, ball, line = (np.zeros((40, 60), np.uint8) for _ in range(3))
+    ball[10:20, 10:20] = 1
+    line[5:8, 1:59] = 2
+    spleen = np.where(line == 2, 2, ball).astype(np.uint8)
+    scorer = Scorer(classes(), Calibration(), "test")
+    pairs = {
+        "right": (spleen, spleen),
+        "missed": (spleen, np.where(spleen == 1, 0, spleen)),
+        "invented": (nothing, spleen),
+        "absent": (nothing, nothing),
+    }
+    for name, (truth, found) in pairs.items():
+        scorer.add(name, Truth(truth), Prediction(found))
+    metrics, diagonal = scorer.metrics(), float(np.hypot(40, 60))
+    assert metrics["hd95"]["per_class"] == {"liver": 0, "spleen": 0}
+    assert metrics["left_out"]["hd95"] == {"liver": 2, "spleen": 1}
+    assert metrics["left_out"]["nsd"] == {"liver": 0, "spleen": 0}
+    assert metrics["left_out"]["cl_dice"] == {"liver": 0, "spleen": 1}
+    assert [metrics["undefined"][name] for name in ("hd95", "nsd", "cl_dice")] == [3, 1, 2]
+    penalised = {name: metrics[f"{name}_penalised"]["per_class"] for name in ("hd95", "nsd", "cl_dice")}
+    assert penalised["hd95"] == pytest.approx({"liver": 2 * diagonal / 3, "spleen": diagonal / 3})
+    assert penalised["nsd"] == metrics["nsd"]["per_class"] == pytest.approx({"liver": 1 / 3, "spleen": 2 / 3})
+    assert penalised["cl_dice"] == {"liver": None, "spleen": pytest.approx(2 / 3)}
+    assert [row["hd95_penalised"] for row in scorer.rows()] == [0, diagonal / 2, diagonal, None]
+    volume = Scorer(classes(), Calibration(), "test")
+    truth = np.zeros((3, 4, 12), np.uint8)
+    truth[1, 1:3, 2:9] = 1
+    volume.add("a", Truth(truth, spacing=(4.0, 3.0, 1.0)), Prediction(np.zeros_like(truth)))
+    assert volume.metrics()["hd95_penalised"]["per_class"]["liver"] == pytest.approx(12 * np.sqrt(3))
+
+
+@pytest.mark.parametrize(
+    "spacing", [(0.1, 0.1), (0.3, 0.3), (0.7, 0.7), (1.3158, 1.3158), (0.7, 0.3), (1 / 3, 0.1)]
+)
+def test_a_distance_of_the_tolerance_is_within_it(spacing: tuple[float, float]) -> None:
+    truth, found = np.zeros((2, 30, 30), bool)
+    truth[5:20, 5:20] = True
+    axis = int(np.argmax(spacing))
+    found[:] = np.roll(truth, 1, axis=axis)
+    distances = surface_distances(truth, found, spacing)
+    assert normalised_surface_distance(distances, max(spacing)) == 1
+    assert normalised_surface_distance(distances, 0.999 * max(spacing)) < 1

@@ -14,6 +14,9 @@ from reunet.metrics.distance import distance_to_outside
 
 Floats = NDArray[np.float64]
 
+ROUNDING = 1e-9
+"""Relative: distances are roots of sums of squares, which may be off in the last digits."""
+
 
 @dataclass(frozen=True)
 class SurfaceDistances:
@@ -76,11 +79,12 @@ def hd95(distances: SurfaceDistances) -> float:
 def normalised_surface_distance(distances: SurfaceDistances, tolerance: float) -> float:
     """Share of the area of both surfaces within the tolerance of the other one, also known as surface Dice.
 
-    1 is perfect. tolerance: in the units of the spacing. nan without any surface, 0 when one of the masks is
-    empty.
+    1 is perfect. tolerance: in the units of the spacing; a distance equal to it but for rounding is within.
+    nan without any surface, 0 when one of the masks is empty.
     """
     far, area = np.concatenate([distances.truth, distances.prediction], axis=1)
-    return float(area[far <= tolerance].sum() / area.sum()) if area.size else float("nan")
+    near = far <= tolerance * (1 + ROUNDING)
+    return float(area[near].sum() / area.sum()) if area.size else float("nan")
 
 
 def _codes(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

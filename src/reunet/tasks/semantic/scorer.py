@@ -25,7 +25,7 @@ from reunet.tasks.scorer import Scorer as Skeleton
 from reunet.tasks.semantic.decode import threshold
 from reunet.tasks.semantic.fit import true_regions
 from reunet.tasks.semantic.partial import merged_labels, merged_probabilities
-from reunet.tasks.semantic.shape_scores import NUMBERS, Shapes, shape_scores
+from reunet.tasks.semantic.shape_scores import Shapes, shape_scores
 from reunet.tasks.semantic.video_scores import VideoScores
 
 NAN = float("nan")
@@ -98,8 +98,7 @@ class Scorer(Skeleton[ImageScore]):
     def shapes(self) -> Shapes:
         """The scores of the shapes in all images."""
         names = [self.labels.outputs[i] for i in self.labels.counted]
-        images = np.array([image.shapes for image in self.images])
-        return Shapes(names, images.reshape(-1, len(names), NUMBERS))
+        return Shapes.of(names, [image.shapes for image in self.images])
 
     @property
     def confusion(self) -> NDArray[np.int64]:

@@ -19,8 +19,12 @@ THIN = 10.0
 """Elongation from which a mask has centre lines worth scoring: a line ten times as long as wide."""
 
 SCORES = ("hd95", "nsd", "cl_dice")
+PENALISED = tuple(f"{name}_penalised" for name in SCORES)
+"""The same with the worst value, the diagonal of the image or 0, where a class was missed or invented."""
+
+NAMED = (*SCORES, *PENALISED)
 LENGTHS = ("truth", "prediction")
-NUMBERS = len(SCORES) + len(LENGTHS)
+NUMBERS = len(NAMED) + len(LENGTHS)
 MOST_PIXELS = 2**25
 """Of larger images shapes are not scored: distances there take minutes and gigabytes."""
 
@@ -35,44 +39,63 @@ class Shapes:
     names: Sequence[str]
     images: NDArray[np.float64]
 
+    @classmethod
+    def of(cls, names: Sequence[str], images: Sequence[np.ndarray]) -> Shapes:
+        """From the `shape_scores` of each; invented lines count of a class that is thin elsewhere."""
+        found = np.array(images, np.float64).reshape(-1, len(names), NUMBERS)
+        thick = np.isnan(found[..., SCORES.index("cl_dice")]).all(axis=0)
+        found[:, thick, NAMED.index("cl_dice_penalised")] = np.nan
+        return cls(names, found)
+
     def metrics(self) -> dict[str, Any]:
         """Fields of metrics.json, nan where undefined: means over images; lengths are sums over those with
-        thin truth.
+        thin truth. left_out: of how many images with a class in truth or prediction a mean says nothing.
         """
         means, lengths = mean_defined(self.images, axis=0), np.nansum(self.images, axis=0)
-        found: dict[str, Any] = {name: self._named(means[:, i]) for i, name in enumerate(SCORES)}
+        found: dict[str, Any] = {name: self._named(means[:, i]) for i, name in enumerate(NAMED)}
+        left_out = self._left_out.sum(axis=0).T
+        found["left_out"] = {name: self._by_name(row) for name, row in zip(SCORES, left_out, strict=True)}
         thin = np.any(~np.isnan(self.images[..., -1:]), axis=0)
         cells = np.where(thin, lengths[:, -len(LENGTHS) :], np.nan).T
         found["skeleton_length"] = {
-            side: dict(zip(self.names, cell, strict=True)) for side, cell in zip(LENGTHS, cells, strict=True)
+            side: self._by_name(cell) for side, cell in zip(LENGTHS, cells, strict=True)
         }
         return found
 
     def undefined(self) -> dict[str, int]:
-        """In how many images no class has the score."""
-        missing = np.isnan(self.images).all(axis=1).sum(axis=0)
-        return {name: int(missing[i]) for i, name in enumerate(SCORES)}
+        """In how many images a class that is there, or every class, lacks the score."""
+        undefined = np.isnan(self.images[..., : len(SCORES)])
+        lacking = self._left_out.any(axis=1) | undefined.all(axis=1)
+        return dict(zip(SCORES, lacking.sum(axis=0).tolist(), strict=True))
 
     def intervals(self) -> dict[str, Any]:
         """95 % intervals of the means over classes."""
-        images = self.images[..., : len(SCORES)]
+        images = self.images[..., : len(NAMED)]
         found = interval(images, lambda some: mean_defined(mean_defined(some, axis=0), axis=0))
-        return dict(zip(SCORES, found.T, strict=True))
+        return dict(zip(NAMED, found.T, strict=True))
 
     def rows(self) -> list[dict[str, float]]:
         """Per image the means over classes, for metrics.csv."""
         means = mean_defined(self.images, axis=1)
-        return [dict(zip(SCORES, row[: len(SCORES)], strict=True)) for row in means]
+        return [dict(zip(NAMED, row[: len(NAMED)], strict=True)) for row in means]
+
+    @property
+    def _left_out(self) -> NDArray[np.bool_]:
+        """(images, classes, SCORES) where a score is undefined though the class was missed or invented."""
+        plain, penalised = np.split(self.images[..., : len(NAMED)], 2, axis=-1)
+        return np.isnan(plain) & ~np.isnan(penalised)
+
+    def _by_name(self, values: np.ndarray) -> dict[str, Any]:
+        return dict(zip(self.names, values, strict=True))
 
     def _named(self, means: NDArray[np.float64]) -> dict[str, Any]:
-        by_name = dict(zip(self.names, means, strict=True))
-        return {"per_class": by_name, "mean_foreground": mean_defined(means)}
+        return {"per_class": self._by_name(means), "mean_foreground": mean_defined(means)}
 
 
 def shape_scores(
     truth: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...] | None, labels: LabelMap
 ) -> NDArray[np.float64]:
-    """SCORES and LENGTHS of each class (or region) that counts in an image, (classes, NUMBERS), or nan.
+    """NAMED and LENGTHS of each class (or region) that counts in an image, (classes, NUMBERS), or nan.
 
     truth, prediction: (*space) uint8 class indices, IGNORE in the truth. Distances are in millimetres where
     the spacing is known, else in pixels. The tolerance of the normalised surface distance is one pixel, the
@@ -90,17 +113,21 @@ def shape_scores(
 
 def of_mask(
     truth: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...] | None
-) -> tuple[float, float, float, float, float]:
-    """HD95, normalised surface distance, centre line Dice, true and predicted length of the centre lines of
-    one mask, (*space) bool; nan where undefined, the last three where the truth is not thin.
+) -> tuple[float, ...]:
+    """HD95, normalised surface distance, centre line Dice, the same penalised, true and predicted length of
+    the centre lines of one mask, (*space) bool. nan where undefined: all without the mask, the plain distance
+    when only one side has it, and what is of centre lines where the truth is not thin.
     """
     nan = float("nan")
     if not truth.any() and not prediction.any():
-        return nan, nan, nan, nan, nan
+        return (nan,) * NUMBERS
     distances = surface_distances(truth, prediction, spacing)
-    near = normalised_surface_distance(distances, max(spacing or (1.0,)))
-    if elongation(truth) < THIN:
-        return hd95(distances), near, nan, nan, nan
-    lines = skeleton(truth), skeleton(prediction)
-    lengths = [skeleton_length(one, spacing) for one in lines]
-    return hd95(distances), near, cl_dice(truth, prediction, *lines), lengths[0], lengths[1]
+    far, near = hd95(distances), normalised_surface_distance(distances, max(spacing or (1.0,)))
+    along, lengths = nan, [nan, nan]
+    if elongation(truth) >= THIN:
+        lines = skeleton(truth), skeleton(prediction)
+        lengths = [skeleton_length(one, spacing) for one in lines]
+        along = cl_dice(truth, prediction, *lines)
+    diagonal = float(np.linalg.norm(np.multiply(truth.shape, spacing or 1.0)))
+    worst = diagonal if np.isnan(far) else far, near, along if truth.any() else 0.0
+    return far, near, along, *worst, *lengths
