@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -34,6 +35,10 @@ _FIXES = {
     errno.EFBIG: "allow larger files (`ulimit -f`), or choose a folder on another file system",
 }
 """What helps where the system refuses to write."""
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+"""Half of a character, as JSON writes those that are not in the first 65,536."""
 
 
 @contextmanager
@@ -173,18 +178,27 @@ def read_text(path: Path, error: type[ReunetError], what: str) -> str:
     """Text in UTF-8, with or without a byte order mark. Raises `error`, which says `what` it would be."""
     try:
         return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as cause:
-        received = cause.strerror if isinstance(cause, OSError) else str(cause)
-        raise error(f"could not read {what}", where=path, received=received) from cause
+    except OSError as cause:
+        raise error(f"could not read {what}", where=path, received=cause.strerror) from cause
+    except UnicodeDecodeError as cause:
+        fix = "save it as UTF-8"
+        raise error(
+            f"could not read {what}", where=path, expected="UTF-8", received=cause, fix=fix
+        ) from cause
 
 
 def read_json(path: Path, error: type[ReunetError]) -> Any:
-    """Parsed JSON in UTF-8, with or without a byte order mark. Raises `error` when there is none."""
+    """Parsed JSON in UTF-8, with or without a byte order mark. Raises `error` when there is none, also for
+    half characters, which no file name and no other file could hold.
+    """
     text = read_text(path, error, "a JSON file")
     try:
-        return json.loads(text)
+        data = json.loads(text)
+        if _SURROGATE.search(text):
+            json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as cause:
         raise error("could not read a JSON file", where=path, received=str(cause)) from cause
+    return data
 
 
 def refuse_foreign(folder: Path, mark: Path, what: str) -> None:

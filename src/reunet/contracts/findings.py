@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from reunet.contracts.results import Problem
-from reunet.errors import ReunetError
+from reunet.errors import DataError, ReunetError
+
+
+@contextmanager
+def understood(what: str, where: object, form: str | None = None) -> Iterator[None]:
+    """Tell where what others wrote is not understood, whatever its reader raised: a file of annotations or
+    settings may hold anything. Raises DataError.
+
+    what: such as "the class list is". form: what would have been.
+    """
+    try:
+        yield
+    except ReunetError:
+        raise
+    except Exception as cause:
+        received = f"{type(cause).__name__}: {str(cause)[:100]}"
+        message, fix = f"{what} not understood", "write it as docs/data.md shows"
+        raise DataError(message, where=where, expected=form, received=received, fix=fix) from cause
 
 
 def relative(path: Path, root: Path, page: int | None = None) -> str:
@@ -42,6 +60,15 @@ class Findings(list[Problem]):
         """Add an error that reading the file raised."""
         details = (cause.expected, cause.received, cause.fix)
         self.error(code, file, cause.what, *("" if one is None else str(one) for one in details))
+
+    @contextmanager
+    def noting(self, code: str, file: Path | str, what: str, form: str | None = None) -> Iterator[None]:
+        """Add an error for whatever is raised, as `understood` tells it."""
+        try:
+            with understood(what, file, form):
+                yield
+        except ReunetError as cause:
+            self.caught(code, file, cause)
 
     def name(self, file: Path | str) -> str:
         """How a file is told."""

@@ -13,12 +13,10 @@ from reunet.contracts.labels import BACKGROUND_NAMES, LabelMap, default_classes
 from reunet.datasets.cases import Case
 from reunet.datasets.folders import SplitFolders, stem_of
 from reunet.datasets.tables import described
-from reunet.errors import DataError
 from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.annotations.coco import read_coco
 from reunet.io.annotations.image_labels import class_folders, read_labels
 from reunet.io.annotations.voc import read_voc
-from reunet.storage import read_json
 
 T = TypeVar("T")
 
@@ -52,12 +50,11 @@ def read_objects(
     given, any_file = classes, False
     for entry in folders:
         if entry.objects is not None:
-            base = entry.objects.parent if _names_folder(entry) else entry.images
-            told = read_coco(entry.objects, base, problems, classes)
-            images |= {(base / image.file).absolute(): image for image in told.images}
+            told = read_coco(entry.objects, (entry.images, entry.objects.parent), problems, classes)
+            images |= {(entry.images / image.file).absolute(): image for image in told.images}
         elif entry.xml is not None:
             here = {case.id: case.image for case in cases if case.split == entry.split}
-            told = read_voc(_xml_files(entry, here, problems), problems, classes)
+            told = read_voc(_xml_files(entry, here, problems), here, problems, classes)
             images |= {here[image.file].absolute(): image for image in told.images}
         else:
             continue
@@ -92,7 +89,7 @@ def read_categories(
     folders: Sequence[SplitFolders], problems: Findings, classes: Sequence[str] | None
 ) -> Told[int] | None:
     """The classes of images that tables or folders tell, with the names of the first split unless given; None
-    without such.
+    where nothing tells any.
     """
     images: dict[Path, int] = {}
     any_told = False
@@ -100,12 +97,12 @@ def read_categories(
         if entry.parts == "class folders":
             told = class_folders(entry.images, problems, classes)
         elif entry.table is not None:
-            told = read_labels(entry.table, entry.images, problems, classes)
+            told = read_labels(entry.table, (entry.images, entry.table.parent), problems, classes)
         else:
             continue
         classes, any_told = classes or told.classes, True
         images |= {(entry.images / file).absolute(): index for file, index in told.images.items()}
-    return Told(tuple(classes or ()), images) if any_told else None
+    return Told(tuple(classes), images) if any_told and classes else None
 
 
 def with_tracks(cases: Sequence[Case], folders: Sequence[SplitFolders]) -> list[Case]:
@@ -171,14 +168,3 @@ def category_classes(names: Sequence[str]) -> LabelMap:
     """The class list of whole images."""
     entries = default_classes(list(range(len(names))), list(names))
     return LabelMap(classes=tuple(entry.model_copy(update={"foreground": True}) for entry in entries))
-
-
-def _names_folder(entry: SplitFolders) -> bool:
-    """Whether the file names in a COCO file begin with the folder of the images, as in `images/a.jpg`."""
-    if entry.objects is None or entry.images == entry.objects.parent:
-        return True
-    try:
-        listed = read_json(entry.objects, DataError).get("images", [])
-        return any((entry.objects.parent / image["file_name"]).is_file() for image in listed[:20])
-    except (DataError, OSError, AttributeError, KeyError, TypeError):
-        return True  # what is wrong is said when the file is read

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from reunet.contracts.findings import some_of
+from reunet.contracts.findings import some_of, understood
 from reunet.contracts.labels import (
     BOUNDARY_NAMES,
     LabelMap,
@@ -25,12 +23,13 @@ from reunet.datasets.cache import mapped
 from reunet.datasets.cases import Case
 from reunet.datasets.reading import CaseReader, Reading
 from reunet.datasets.regions import layer_names, layered_facts, nnunet_facts, read_regions
-from reunet.datasets.tables import CLASSES, DESCRIPTION, described, understood
+from reunet.datasets.tables import CLASSES, DESCRIPTION, described
 from reunet.errors import DataError, LabelError, PlanError, UsageError
+from reunet.io.annotations.table import read_rows
 from reunet.io.header import ImageHeader
 from reunet.io.masks import is_coloured, lossy_mask, mask_values, pack_colours
 from reunet.io.raster import read_palette
-from reunet.storage import read_json, read_text
+from reunet.storage import read_json
 
 _NUMBER = re.compile(r"-?[0-9]+")
 _MOST_GUESSED = 32  # more distinct values than this are object numbers rather than classes
@@ -62,12 +61,11 @@ def read_classes(path: Path) -> LabelMap:
     """--classes FILE: a JSON list as in dataset.json (or an object like it), or lines `id,name`, where the
     name `ignore` means unlabelled. Raises UsageError, DataError.
     """
-    text = read_text(path, UsageError, "the file given with --classes")
-    if text.lstrip()[:1] in ("[", "{"):
-        data = read_json(path, DataError)
+    if _is_json(path):
+        data = read_json(path, UsageError)
         return from_facts(data if isinstance(data, dict) else {"classes": data}, path)
     entries, facts = [], {}
-    for number, row in _rows(text):
+    for number, row in _rows(path):
         if len(row) != 2 or not _NUMBER.fullmatch(row[0]):
             raise _bad_row(path, f"line {number}", "id,name", row)
         if row[1].lower() == "ignore":
@@ -79,16 +77,19 @@ def read_classes(path: Path) -> LabelMap:
 
 def read_colors(path: Path) -> LabelMap:
     """--colors FILE: lines `name,red,green,blue`, or JSON {name: [r, g, b]}; `ignore` is unlabelled."""
-    text = read_text(path, UsageError, "the file given with --colors")
     table: list[tuple[str, tuple[int, int, int]]] = []
-    if text.lstrip()[:1] == "{":
-        data = read_json(path, DataError)
+    if _is_json(path):
+        data = read_json(path, UsageError)
+        if not isinstance(data, dict):
+            raise UsageError(
+                "the colours are not understood", where=path, expected='{"cell": [255, 0, 0], ...}'
+            )
         rows = [
             (0, [str(name), *map(str, color if isinstance(color, list) else [color])])
             for name, color in data.items()
         ]
     else:
-        rows = _rows(text)
+        rows = _rows(path)
     for number, row in rows:
         values = [int(value) for value in row[1:] if _NUMBER.fullmatch(value)]
         if len(row) != 4 or len(values) != 3 or not 0 <= min(values) <= max(values) <= 255:
@@ -104,8 +105,19 @@ def read_colors(path: Path) -> LabelMap:
     return labels.model_copy(update={"encoding": "rgb"})
 
 
+def _is_json(path: Path) -> bool:
+    """Whether a file given with an option starts as JSON does. Raises UsageError."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(64).decode("utf-8-sig", "ignore").lstrip()[:1] in ("[", "{")
+    except OSError as cause:
+        raise UsageError("could not read a file", where=path, received=cause.strerror) from cause
+
+
 def _bad_row(path: Path, where: str, expected: str, row: list[str]) -> UsageError:
-    return UsageError(f"{where} is not understood", where=path, expected=expected, received=",".join(row))
+    return UsageError(
+        f"{where} is not understood", where=path, expected=expected, received=",".join(row)[:80]
+    )
 
 
 def with_encoding(labels: LabelMap, readings: Iterable[Reading]) -> LabelMap:
@@ -258,12 +270,8 @@ def _entry(entry: Any, position: int, count: int) -> dict[str, Any]:
     }
 
 
-def _rows(text: str) -> list[tuple[int, list[str]]]:
-    """(line number, cells) of comma-separated text, without empty lines, comments and a heading."""
-    rows = [
-        (number, [cell.strip() for cell in row])
-        for number, row in enumerate(csv.reader(io.StringIO(text)), start=1)
-        if any(row) and not row[0].lstrip().startswith("#")
-    ]
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    """(line number, cells) of a table without comments and a heading. Raises UsageError."""
+    rows = list(read_rows(path, error=UsageError, comment="#"))
     heading = rows and not any(_NUMBER.fullmatch(cell) for cell in rows[0][1])
     return rows[1:] if heading else rows

@@ -10,6 +10,7 @@ from typing import Literal
 from reunet.contracts.options.records import DataOptions
 from reunet.datasets.cases import SPLITS
 from reunet.errors import DataError, beside
+from reunet.io.annotations.image_labels import has_labels
 from reunet.io.images import IMAGE_SUFFIXES, image_suffix, without_suffix
 
 SPLIT_NAMES = {
@@ -183,6 +184,8 @@ def _named(root: Path, split: str, base: Path, options: DataOptions) -> SplitFol
     )
     if masks is not None and _has_object_masks(images, masks):
         found = replace(found, masks=None, object_masks=masks)
+    if not any((found.masks, found.instances, found.object_masks, found.listed)):
+        found = replace(found, table=_file(beside / "labels.csv"))  # its reader says why it is none
     if not any((found.masks, found.instances, found.object_masks, found.listed)) and split != "test":
         raise DataError(
             "no masks folder found",
@@ -197,6 +200,10 @@ def _named(root: Path, split: str, base: Path, options: DataOptions) -> SplitFol
 
 def _folder(path: Path) -> Path | None:
     return path if path.is_dir() else None
+
+
+def _file(path: Path) -> Path | None:
+    return path if path.is_file() else None
 
 
 def _lies_beside_images(base: Path) -> bool:
@@ -219,14 +226,6 @@ def _has_object_masks(images: Path, masks: Path) -> bool:
     """Whether there is a folder of masks for each image, which is named like it, and no mask of that name."""
     folders = {entry.name for entry in visible(masks) if entry.is_dir()}
     return bool(folders & {stem_of(path, images) for path in image_files(images)}) and not has_images(masks)
-
-
-def has_labels(table: Path) -> bool:
-    """Whether a table states a class per image."""
-    if not table.is_file():
-        return False
-    with open(table, encoding="utf-8-sig", errors="replace") as file:
-        return "label" in [name.strip() for name in file.readline().split(",")]
 
 
 def _named_folder(root: Path, base: Path, given: Path | None, names: tuple[str, ...]) -> Path | None:

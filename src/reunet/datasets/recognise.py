@@ -16,7 +16,6 @@ from reunet.datasets.folders import (
     SplitFolders,
     by_convention,
     has_images,
-    has_labels,
     has_xml,
     image_files,
     split_folders,
@@ -25,6 +24,7 @@ from reunet.datasets.folders import (
 )
 from reunet.datasets.tables import class_names
 from reunet.errors import DataError, beside
+from reunet.io.annotations.image_labels import has_labels
 from reunet.io.images import without_suffix
 from reunet.storage import read_text
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reunet.contracts.findings import understood
 from reunet.contracts.labels import class_color
-from reunet.datasets.tables import understood
 from reunet.errors import DataError
 
 MOST_LAYERS = 7

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reunet.contracts.findings import Findings, some_of
+from reunet.contracts.findings import Findings, some_of, understood
 from reunet.datasets.cases import Axis, Case, FrameSequence
 from reunet.datasets.folders import SplitFolders, image_files, stem_of
-from reunet.datasets.tables import understood
 from reunet.errors import DataError, UsageError
 from reunet.storage import read_json
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from reunet.contracts.findings import Findings
+from reunet.contracts.findings import Findings, some_of, understood
 from reunet.datasets.cases import Case
 from reunet.datasets.folders import SplitFolders
 from reunet.errors import DataError, UsageError, closest
-from reunet.io.images import without_suffix
+from reunet.io.annotations.image_labels import FILE_COLUMNS
+from reunet.io.annotations.table import Table, read_table
+from reunet.io.images import image_suffix
 from reunet.storage import read_json
 
-_KEY_COLUMNS = ("stem", "file", "file_name", "filename", "image", "id", "name")
-
+_KEY_COLUMNS = ("stem", *FILE_COLUMNS)
 
 DESCRIPTION = "dataset.json"
 CLASSES = '[{"id": 0, "name": "background", "color": [0, 0, 0]}, ...]'
@@ -26,19 +25,13 @@ CLASSES = '[{"id": 0, "name": "background", "color": [0, 0, 0]}, ...]'
 
 def described(root: Path) -> dict[str, Any]:
     """What the dataset says of itself in dataset.json; nothing without it. Raises DataError."""
-    data = read_json(root / DESCRIPTION, DataError) if (root / DESCRIPTION).is_file() else {}
-    return data if isinstance(data, dict) else {}
-
-
-@contextmanager
-def understood(what: str, where: object, form: str) -> Iterator[None]:
-    """Tell which form JSON should have where it is read and has another. Raises DataError."""
-    try:
-        yield
-    except (TypeError, KeyError, ValueError, AttributeError) as cause:
-        received = f"{type(cause).__name__}: {str(cause)[:100]}"
-        message, fix = f"{what} not understood", "write it as docs/data.md shows"
-        raise DataError(message, where=where, expected=form, received=received, fix=fix) from cause
+    file = root / DESCRIPTION
+    data = read_json(file, DataError) if file.exists() else {}
+    if not isinstance(data, dict):
+        raise DataError(
+            "the file does not describe a dataset", where=file, expected="{...}", received=str(data)[:80]
+        )
+    return data
 
 
 def class_names(root: Path) -> list[str] | None:
@@ -56,61 +49,58 @@ def class_names(root: Path) -> list[str] | None:
 def with_groups(
     cases: Sequence[Case], column: str, folders: Sequence[SplitFolders], problems: Findings
 ) -> list[Case]:
-    """Cases with the group that the table's column states; adds an error for each case it does not name.
+    """Cases with the group that the table's column states; adds an error for each case it does not name, and
+    for images that have two. Tables of a split go before those of the dataset.
 
-    Raises UsageError when no table has the column.
+    Raises UsageError when no table has the column, DataError for tables that cannot be read.
     """
-    root = problems.root
-    groups: dict[tuple[str, str], str] = {}
-    seen: set[str] = set()
-    for entry in folders:
-        tables = [
-            base / name for base in dict.fromkeys((entry.base, root)) for name in ("items.csv", "labels.csv")
-        ]
-        for table in tables:
-            columns = _read_column(table, column, seen) if table.is_file() else {}
-            groups = {(entry.split, stem): value for stem, value in columns.items()} | groups
-    if column not in seen:
+    bases = {entry.split: dict.fromkeys((entry.base, problems.root)) for entry in folders}
+    places = dict.fromkeys(base for some in bases.values() for base in some)
+    files = [base / name for base in places for name in ("items.csv", "labels.csv")]
+    tables = {file: read_table(file, problems) for file in files if file.exists()}
+    told = {file: _column(table, column, file, problems) for file, table in tables.items()}
+    if not any(table.find([column]) is not None for table in tables.values()):
+        seen = sorted({name for table in tables.values() for name in table.columns})
         raise UsageError(
             f"--group {column}: no such column in items.csv or labels.csv",
-            where=root,
-            expected=f"one of: {', '.join(sorted(seen))}"
+            where=problems.root,
+            expected=f"one of: {some_of(seen)}"
             if seen
             else "a table items.csv or labels.csv with that column",
-            fix=closest(column, sorted(seen)),
+            fix=closest(column, seen),
         )
     grouped = []
     for case in cases:
         stem = case.id.split("#")[0] if case.page is not None else case.id
-        group = groups.get((case.split, stem))
-        if not group:
+        own = [one for base in bases.get(case.split, ()) for file, one in told.items() if file.parent == base]
+        group = next(filter(None, (one.get(stem) for one in own)), None)
+        if group is None:
             problems.error("no-group", case.image, f"the table states no {column} for this image")
-        grouped.append(replace(case, group=group or None))
+        grouped.append(replace(case, group=group))
     return grouped
 
 
-def _read_column(table: Path, column: str, seen: set[str]) -> dict[str, str]:
-    """Stem -> value of the column; the columns of the table are added to `seen`."""
-    try:
-        with open(table, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            seen.update(columns)
-            key = next((name for name in _KEY_COLUMNS if name in columns), None)
-            if column not in columns:
-                return {}
-            if key is None:
-                raise DataError(
-                    "the table does not say which image a row is about",
-                    where=table,
-                    expected=f"a column named {' or '.join(_KEY_COLUMNS)}",
-                    received=", ".join(columns),
-                )
-            return {_stem(str(row[key])): str(row[column] or "") for row in reader}
-    except (OSError, UnicodeDecodeError, csv.Error) as cause:
-        raise DataError("could not read a table", where=table, received=str(cause)) from cause
+def _column(table: Table, column: str, file: Path, problems: Findings) -> dict[str, str]:
+    """Stem -> value of the column; nothing where there is none. Raises DataError."""
+    key, value = table.find(_KEY_COLUMNS), table.find([column])
+    if value is None:
+        return {}
+    if key is None:
+        raise DataError(
+            "the table does not say which image a row is about",
+            where=file,
+            expected=f"a column named {some_of(_KEY_COLUMNS)}",
+            received=some_of(table.columns),
+        )
+    found: dict[str, str] = {}
+    for line, row in table.rows:
+        stem = _stem(row[key])
+        if found.setdefault(stem, row[value]) != row[value]:
+            message = f"line {line}: {stem} has another {column} before"
+            problems.error("doubled-file", file, message, found[stem][:80], row[value][:80])
+    return found
 
 
 def _stem(value: str) -> str:
-    name = unicodedata.normalize("NFC", value.strip().replace("\\", "/"))
-    return without_suffix(Path(name)).as_posix() if name else name
+    name = unicodedata.normalize("NFC", value.replace("\\", "/").removeprefix("./"))
+    return name[: len(name) - len(image_suffix(Path(name)))]

@@ -37,7 +37,7 @@ def read(path: Path, data: Any, **options: Any) -> tuple[Annotations, list[tuple
     path = path / "boxes.json"
     path.write_text(data if isinstance(data, str) else json.dumps(data), encoding="utf-8")
     problems = Findings(path.parent)
-    found = read_coco(path, options.pop("folder", None), problems, **options)
+    found = read_coco(path, options.pop("folders", ()), problems, **options)
     return found, [(problem.severity, problem.code) for problem in problems]
 
 
@@ -111,7 +111,7 @@ def test_objects_come_back(tmp_path: Path, polygons: bool) -> None:
     entries = with_polygons(ids, classes) if polygons else list(object_entries(ids, classes))
     write_coco(tmp_path / "a.json", [("a.png", ids.shape, entries)], CATEGORIES)
     problems = Findings(tmp_path)
-    (image,) = read_coco(tmp_path / "a.json", None, problems).images
+    (image,) = read_coco(tmp_path / "a.json", (), problems).images
     objects = image.objects()
     assert not problems
     assert objects is not None
@@ -126,7 +126,7 @@ def test_boxes_come_back(tmp_path: Path) -> None:
     boxes = Boxes(corners, np.array([1, 0], np.uint8), np.array([0.25, 1], np.float32))
     write_coco(tmp_path / "a.json", [("x/ä.png", (10, 20), box_entries(boxes))], CATEGORIES)
     problems = Findings(tmp_path)
-    (image,) = read_coco(tmp_path / "a.json", None, problems).images
+    (image,) = read_coco(tmp_path / "a.json", (), problems).images
     assert not problems
     assert image.file == "x/ä.png"
     np.testing.assert_array_equal(image.boxes.corners, corners)
@@ -161,11 +161,11 @@ BAD: list[tuple[Any, list[tuple[str, str]], int]] = [
     (change(segmentation=[[1, 1, 5, 5, 9, 9]]), [(WARNING, "shape-empty")], 1),
     (change(segmentation=[[1, 1, 5, 5, 9]]), [(ERROR, "annotation")], 0),
     (change(segmentation=[[1, 1, 5, NAN, 9, 9]]), [(ERROR, "annotation")], 0),
-    (change(segmentation=[1, 1, 5, 5, 9, 9]), [(ERROR, "annotation")], 0),
+    (change(segmentation=[1, 1, 5, 5, 9]), [(ERROR, "annotation")], 0),
     (change(segmentation="x"), [(ERROR, "annotation")], 0),
     (runs([10, 10]), [(ERROR, "annotation")], 0),
     (runs([210, -10]), [(ERROR, "annotation")], 0),
-    (runs([190.0, 10]), [(ERROR, "annotation")], 0),
+    (runs([190.5, 9.5]), [(ERROR, "annotation")], 0),
     (runs("~~~"), [(ERROR, "annotation")], 0),
     (runs(None), [(ERROR, "annotation")], 0),
     (runs([190, 10], size=(20, 10)), [(ERROR, "annotation")], 0),
@@ -174,13 +174,13 @@ BAD: list[tuple[Any, list[tuple[str, str]], int]] = [
     (change(category_id=[9]), [(ERROR, "unknown-class")], 0),
     (change(image_id=6), [(ERROR, "unknown-image")], 0),
     (change(id=1.5), [(ERROR, "wrong-type")], 1),
-    (change(iscrowd="yes"), [(ERROR, "wrong-type")], 0),
+    (change(iscrowd="yes"), [(ERROR, "annotation")], 0),
     (change(score=1.5), [(ERROR, "annotation")], 0),
     ({**sample(), "annotations": 2 * sample()["annotations"]}, [(WARNING, "doubled-id")], 2),
     ({**sample(), "annotations": [7]}, [(ERROR, "wrong-type")], 0),
     ({**sample(), "annotations": None}, [(ERROR, "not-coco")], 0),
     ({**sample(), "images": 2 * sample()["images"]}, [(ERROR, "doubled-id")], 1),
-    ({**sample(), "categories": 2 * sample()["categories"]}, 2 * [(ERROR, "doubled-id")], 1),
+    ({**sample(), "categories": 2 * sample()["categories"]}, 2 * [(WARNING, "doubled-id")], 1),
     ([], 3 * [(ERROR, "not-coco")], 0),
     ("{", [(ERROR, "annotations-unreadable")], 0),
 ]  # fmt: skip
@@ -205,7 +205,7 @@ def test_what_is_wrong_is_listed(tmp_path: Path, data: Any, expected: list[Any],
         ({"height": 0}, "image-size"),
         ({"width": 10.5}, "image-size"),
         ({"width": 10**9}, "image-size"),
-        ({"id": "5"}, "wrong-type"),
+        ({"id": 5.5}, "wrong-type"),
     ],
 )
 def test_images_that_cannot_be_used(tmp_path: Path, fields: dict[str, Any], code: str) -> None:
@@ -213,6 +213,137 @@ def test_images_that_cannot_be_used(tmp_path: Path, fields: dict[str, Any], code
     data["images"][0].update(fields)
     _, problems = read(tmp_path, data)
     assert problems == [("error", code)] + [("error", "unknown-image")] * (code == "wrong-type")
+
+
+RING = [2, 3, 6, 3, 6, 8, 2, 8]
+ONE, TWO = ({"size": [10.0, 20.0], "counts": [start, 5.0, 195 - start]} for start in (23, 33))
+TEXT = {"size": [10, 20], "counts": compress_runs([23, 5, 172], (10, 20))}
+
+
+@pytest.mark.parametrize("fields", [
+    *({"iscrowd": value} for value in (None, False, 0, 0.0, "0")),
+    *({"segmentation": value} for value in (None, [], [[]], {}, "", [[[]]])),
+    {"id": "7e0c"}, {"image_id": "5"}, {"image_id": 5.0, "category_id": "9"}, {"id": None},
+])  # fmt: skip
+def test_what_other_programs_write_is_read(tmp_path: Path, fields: dict[str, Any]) -> None:
+    found, problems = read(tmp_path, change(**fields))
+    assert not problems
+    assert found.images[0].boxes.corners.tolist() == [[3, 2, 8, 6]]
+    assert found.images[0].objects() is None
+
+
+@pytest.mark.parametrize("crowd", [True, 1, "1", 1.0])
+def test_crowds_in_any_form(tmp_path: Path, crowd: Any) -> None:
+    found, problems = read(tmp_path, change(iscrowd=crowd))
+    assert not problems
+    assert not len(found.images[0].boxes)
+    assert found.images[0].unknown.tolist() == [[3, 2, 8, 6]]
+
+
+@pytest.mark.parametrize(("told", "width"), [
+    *((value, 4) for value in ([RING], RING, [[RING]], [[RING[:2], RING[2:4], RING[4:6], RING[6:]]])),
+    *((value, 1) for value in (ONE, [ONE], TEXT, [TEXT])),
+    ([ONE, TWO], 2),
+])  # fmt: skip
+def test_segmentations_in_any_form(tmp_path: Path, told: Any, width: int) -> None:
+    found, problems = read(tmp_path, change(segmentation=told, bbox=None))
+    assert not problems
+    expected = np.zeros((10, 20), bool)
+    expected[3:8, 2 : 2 + width] = True
+    objects = found.images[0].objects()
+    assert objects is not None
+    np.testing.assert_array_equal(objects.ids > 0, expected)
+
+
+def test_ids_of_any_kind_and_classes_in_any_order(tmp_path: Path) -> None:
+    data = sample()
+    data["images"][0]["id"] = "img-a"
+    data["categories"] = [{"id": "b", "name": "two"}, {"id": "a", "name": "one"}, {"id": "c", "name": "one"}]
+    common = {"image_id": "img-a", "bbox": [2, 3, 4, 5]}
+    data["annotations"] = [{**common, "id": name, "category_id": name} for name in "abc"]
+    found, problems = read(tmp_path, data)
+    assert problems == [("warning", "doubled-id")]  # two categories of one name
+    assert found.classes == ("one", "two")
+    assert found.images[0].boxes.classes.tolist() == [0, 1, 0]
+
+
+def test_an_object_without_category_is_of_the_only_one(tmp_path: Path) -> None:
+    data = change(category_id=None)
+    assert read(tmp_path, data)[1] == [("error", "unknown-class")]
+    data["categories"] = data["categories"][:1]
+    found, problems = read(tmp_path, data)
+    assert problems == [("warning", "unknown-class")]
+    assert found.images[0].boxes.classes.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"height": 0, "width": 0}, {"height": None, "width": None}, {"height": "", "width": ""}]
+)
+@pytest.mark.parametrize("named", ["a.png", "sub\\a.png", "./sub/a.png", "a", "images\\sub\\a.png"])
+def test_size_and_place_are_those_of_the_file(tmp_path: Path, told: dict[str, Any], named: str) -> None:
+    folder = tmp_path / "images" / ("sub" if "sub" in named else "")
+    folder.mkdir(parents=True)
+    Image.new("L", (20, 10)).save(folder / "a.png")
+    data = sample()
+    data["images"] = [{"id": 5, "file_name": named, **told}]
+    found, problems = read(tmp_path, data, folders=[tmp_path / "images", tmp_path])
+    assert not problems
+    assert found.images[0].size == (10, 20)
+    assert found.images[0].file == ("sub/a.png" if "sub" in named else "a.png")
+    (folder / "a.png").write_bytes(b"nothing")
+    assert read(tmp_path, data, folders=[tmp_path / "images", tmp_path])[1][0] == ("error", "image-size")
+
+
+@pytest.mark.parametrize(("height", "width"), [(10.0, 20.0), ("10", "20"), (10, 20)])
+def test_sizes_are_whole_numbers_in_any_form(tmp_path: Path, height: Any, width: Any) -> None:
+    data = sample()
+    data["images"][0] |= {"height": height, "width": width}
+    found, problems = read(tmp_path, data)
+    assert not problems
+    assert found.images[0].size == (10, 20)
+
+
+def objects(*things: dict[str, Any]) -> dict[str, Any]:
+    image = {"id": 5, "file_name": "a.png", "height": 100, "width": 100}
+    told = [{"id": i, "image_id": 5, "category_id": 9, **one} for i, one in enumerate(things)]
+    return {**sample(), "images": [image], "annotations": told}
+
+
+def rectangle(x: float, y: float, width: float, height: float, **fields: Any) -> dict[str, Any]:
+    ring = [x, y, x + width, y, x + width, y + height, x, y + height]
+    return {"bbox": [x, y, width, height], "segmentation": [ring], "area": width * height, **fields}
+
+
+@pytest.mark.parametrize(
+    ("things", "problem"),
+    [
+        ([rectangle(20, 15, 30, 20)], None),
+        ([rectangle(20.4, 15.6, 30, 20, bbox=[20, 16, 31, 21])], None),  # rounded
+        ([rectangle(20, 15, 30, 20, area=0), rectangle(20, 15, 30, 20, area=None)], None),
+        ([rectangle(80, 80, 40, 40, bbox=[80, 80, 20, 20])], None),  # cut at the edge of the image
+        ([rectangle(20, 15, 30, 20, bbox=[20, 15, 50, 35])], (ERROR, "box-corners")),
+        ([rectangle(20, 15, 30, 20, bbox=[20, 15, 50, 35], segmentation=[])], (ERROR, "box-corners")),
+        ([rectangle(20, 15, 30, 20, bbox=[25, 15, 30, 20])], (WARNING, "box-outline")),
+        ([rectangle(20, 15, 30, 20, area=2400)], (WARNING, "box-outline")),  # of an image of twice the size
+        ([rectangle(9, 9, 9, 9), rectangle(20, 15, 30, 20, bbox=[20, 15, 50, 35])], (WARNING, "box-outline")),
+    ],
+)  # fmt: skip
+def test_box_outline_and_area_are_held_against_each_other(
+    tmp_path: Path, things: list[Any], problem: Any
+) -> None:
+    _, problems = read(tmp_path, objects(*things))
+    told = [one for one in problems if one[1] != "box-cut"]
+    assert told == (
+        [problem, (WARNING, "box-outline")][-1 if problem[0] == WARNING else 0 :] if problem else []
+    )
+
+
+def test_boxes_alone_that_are_two_corners(tmp_path: Path) -> None:
+    corners = [[10, 10, 90, 80], [40, 50, 70, 90], [5, 60, 50, 95]]
+    _, problems = read(tmp_path, objects(*({"bbox": box} for box in corners)))
+    assert (ERROR, "box-corners") in problems
+    sizes = [[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in corners]
+    assert read(tmp_path, objects(*({"bbox": box} for box in sizes)))[1] == []
 
 
 def test_all_problems_at_once(tmp_path: Path) -> None:
@@ -228,7 +359,7 @@ def test_files_that_are_missing_or_not_listed(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     data = sample()
     data["images"].append({**data["images"][0], "id": 6, "file_name": "gone.png"})
-    _, problems = read(tmp_path, data, folder=tmp_path)
+    _, problems = read(tmp_path, data, folders=[tmp_path])
     assert problems == [("error", "image-missing"), ("warning", "image-not-listed")]
 
 
@@ -255,7 +386,7 @@ def test_whatever_the_file_holds_there_is_no_traceback(tmp_path: Path, fields: A
 def test_real_boxes(shared_data: Path) -> None:
     folder = shared_data / "bccd" / "train"
     problems = Findings(folder)
-    found = read_coco(folder / "boxes.json", folder, problems)
+    found = read_coco(folder / "boxes.json", [folder], problems)
     assert not problems
     assert found.classes == ("RBC", "WBC", "Platelets")
     data = json.loads((folder / "boxes.json").read_text())
@@ -276,7 +407,7 @@ def test_real_objects_come_back(shared_data: Path, tmp_path: Path) -> None:
         ]
         write_coco(tmp_path / "a.json", images, [(1, "nucleus")])
         problems = Findings(tmp_path)
-        found = read_coco(tmp_path / "a.json", None, problems)
+        found = read_coco(tmp_path / "a.json", (), problems)
         assert not problems
         for image, ids in zip(found.images, maps, strict=True):
             objects = image.objects()

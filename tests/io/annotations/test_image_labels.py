@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import csv
+import io
+from itertools import product
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from reunet.contracts.findings import Findings
-from reunet.io.annotations.image_labels import ImageLabels, class_folders, read_labels
+from reunet.io.annotations.image_labels import ImageLabels, class_folders, has_labels, read_labels
 
 
 def read(tmp_path: Path, text: str, **options: object) -> tuple[ImageLabels, list[tuple[str, str]]]:
     path = tmp_path / "labels.csv"
     path.write_bytes(text.encode("utf-8"))
     problems = Findings(tmp_path)
-    found = read_labels(path, options.pop("folder", None), problems, **options)  # type: ignore[arg-type]
+    found = read_labels(path, options.pop("folders", ()), problems, **options)  # type: ignore[arg-type]
     return found, [(problem.severity, problem.code) for problem in problems]
 
 
@@ -36,7 +38,9 @@ def test_labels_in_order_of_their_ids_or_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("name,class\na.png,red\n", "label-table"),
+        ("what,kind\na.png,red\n", "label-table"),
+        ("file,class,species\na.png,red,red\n", "label-table"),
+        ("file,label\n", "label-table"),
         ("", "label-table"),
         ("file,label\na.png,\n", "label-row"),
         ("file,label\na.png\n", "label-row"),
@@ -54,17 +58,64 @@ def test_what_is_wrong_is_listed(tmp_path: Path, text: str, code: str) -> None:
 
 
 def test_tables_that_cannot_be_read(tmp_path: Path) -> None:
-    (tmp_path / "bytes.csv").write_bytes(b"file,label\n\xff\xfe,1\n")
+    (tmp_path / "bytes.csv").write_bytes(b"file,label\na.png,\0\n")
     for name in ("bytes.csv", "none.csv"):
         problems = Findings(tmp_path)
-        assert read_labels(tmp_path / name, None, problems) == ImageLabels((), {})
+        assert read_labels(tmp_path / name, (), problems) == ImageLabels((), {})
         assert [problem.code for problem in problems] == ["annotations-unreadable"]
+
+
+ROWS = [("a.png", "Bär"), ("b.png", "dog, big"), ("c.png", "Bär")]
+
+
+HEADINGS = ("file,label", "File,Label", "image_id,class", "Image Name,target", "filename,Category")
+
+
+@pytest.mark.parametrize("heading", HEADINGS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
+def test_tables_as_people_have_them(tmp_path: Path, heading: str, encoding: str) -> None:
+    path = tmp_path / "labels.csv"
+    for delimiter, quoting, end in product(",;\t|", (csv.QUOTE_ALL, csv.QUOTE_MINIMAL), ("\n", "\r\n", "\r")):
+        text = io.StringIO()
+        writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)
+        writer.writerows([heading.split(","), *ROWS[:2], [], [" ", ""], ROWS[2]])
+        path.write_bytes(text.getvalue().encode(encoding))
+        problems = Findings(tmp_path)
+        found = read_labels(path, (), problems)
+        assert has_labels(path)
+        assert [problem.code for problem in problems] == ["table-encoding"] * (encoding == "latin-1")
+        assert found.classes == ("Bär", "dog, big")
+        assert found.images == {"a.png": 0, "b.png": 1, "c.png": 0}
+
+
+def test_images_are_named_without_suffix_from_other_folders_and_twice(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for name in ("a.png", "B\u00e4r.jpg", "c.d.png"):
+        Image.new("L", (2, 2)).save(tmp_path / "images" / name)
+    rows = "a,red\nimages/a.png,red\nBa\u0308r.jpg,blue\n./c.d,red\n"
+    found, problems = read(tmp_path, f"image_id,label\n{rows}", folders=[tmp_path / "images", tmp_path])
+    assert problems == [("warning", "doubled-file")]
+    assert found.images == {"a.png": 1, "B\u00e4r.jpg": 0, "c.d.png": 1}
+
+
+def test_excel_says_how_cells_are_parted(tmp_path: Path) -> None:
+    found, problems = read(tmp_path, "sep=;\r\nfile;label\r\na,b.png;red\r\n")
+    assert not problems
+    assert found.images == {"a,b.png": 0}
+
+
+def test_which_tables_tell_classes_of_images(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    for content, told in ((b"file,patient\na,1\n", False), (b"file,LABEL\n", True), (b"\0\0", True)):
+        path.write_bytes(content)
+        assert has_labels(path) is told
+    assert not has_labels(tmp_path / "none.csv")
 
 
 def test_files_are_looked_for(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         Image.new("L", (2, 2)).save(tmp_path / name)
-    _, problems = read(tmp_path, "file,label\na.png,red\nc.png,blue\n", folder=tmp_path)
+    _, problems = read(tmp_path, "file,label\na.png,red\nc.png,blue\n", folders=[tmp_path])
     assert problems == [("error", "image-missing"), ("warning", "image-not-listed")]
 
 
@@ -89,7 +140,7 @@ def test_a_folder_per_class(tmp_path: Path) -> None:
 def test_real_tables(shared_data: Path, name: str) -> None:
     folder = shared_data / name / "train"
     problems = Findings(folder)
-    found = read_labels(folder / "labels.csv", folder / "images", problems)
+    found = read_labels(folder / "labels.csv", [folder / "images"], problems)
     assert not problems
     with open(folder / "labels.csv", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from reunet.contracts.findings import Findings
 from reunet.io.annotations.annotated_image import Annotations
@@ -25,7 +26,7 @@ def read(tmp_path: Path, *texts: str) -> tuple[Annotations, list[tuple[str, str]
     for path, text in zip(paths.values(), texts, strict=True):
         path.write_text(text, encoding="utf-8")
     problems = Findings(tmp_path)
-    return read_voc(paths, problems), [(problem.severity, problem.code) for problem in problems]
+    return read_voc(paths, {}, problems), [(problem.severity, problem.code) for problem in problems]
 
 
 def annotation(*things: str, head: str = HEAD) -> str:
@@ -90,5 +91,25 @@ def test_what_is_wrong_is_listed(
 
 def test_a_file_that_is_missing_is_listed(tmp_path: Path) -> None:
     problems = Findings(tmp_path)
-    assert read_voc({"none": tmp_path / "none.xml"}, problems).images == ()
+    assert read_voc({"none": tmp_path / "none.xml"}, {}, problems).images == ()
     assert [problem.code for problem in problems] == ["annotations-unreadable"]
+
+
+@pytest.mark.parametrize("head", ["", "<size/>", "<size><width>0</width><height>0</height></size>"])
+def test_the_size_is_that_of_the_image(tmp_path: Path, head: str) -> None:
+    (tmp_path / "a.xml").write_text(annotation(thing(), head=head))
+    Image.new("L", (20, 10)).save(tmp_path / "a.png")
+    problems = Findings(tmp_path)
+    found = read_voc({"a": tmp_path / "a.xml"}, {"a": tmp_path / "a.png"}, problems)
+    assert not problems
+    assert found.images[0].size == (10, 20)
+    assert found.images[0].boxes.corners.tolist() == [[3, 2, 8, 7]]
+
+
+@pytest.mark.parametrize("form", ["<x{i}>{x}</x{i}><y{i}>{y}</y{i}>", "<pt><x>{x}</x><y>{y}</y></pt>"])
+def test_a_polygon_is_held_against_its_box(tmp_path: Path, form: str) -> None:
+    for right, codes in ((7, []), (12, [("warning", "box-outline")])):
+        points = enumerate([(3, 4), (right, 4), (right, 8), (3, 8)])
+        inside = "".join(form.format(i=i, x=x, y=y) for i, (x, y) in points)
+        _, problems = read(tmp_path, annotation(thing(extra=f"<polygon>{inside}</polygon>")))
+        assert problems == codes

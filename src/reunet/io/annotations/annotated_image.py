@@ -162,7 +162,7 @@ class ImageBuilder:
     """Collects the objects of one image that the annotation file `path` tells."""
 
     def __init__(self, path: Path, file: str, size: tuple[int, int], problems: Findings) -> None:
-        self._path, self._file, self.size, self._problems = path, file, size, problems
+        self.path, self.file, self.size, self._problems = path, file, size, problems
         self._objects: list[tuple[tuple[float, ...], int, Shape | None, float | None]] = []
         self._unknown: list[tuple[tuple[float, ...], Shape | None]] = []
 
@@ -183,21 +183,21 @@ class ImageBuilder:
         height, width = self.size
         inside = (max(y0, 0.0), max(x0, 0.0), min(y1, float(height)), min(x1, float(width)))
         told = f"x {x0:g} to {x1:g}, y {y0:g} to {y1:g}"
-        image, expected = f"{self._file}, {name}", f"x 0 to {width}, y 0 to {height}"
+        image, expected = f"{self.file}, {name}", f"x 0 to {width}, y 0 to {height}"
         if y1 == y0 or x1 == x0:
             message = f"{image}: the box has no area and is left out"
-            self._problems.warning("box-empty", self._path, message, "", told, "draw it again, or delete it")
+            self._problems.warning("box-empty", self.path, message, "", told, "draw it again, or delete it")
         elif y1 < y0 or x1 < x0:
             message = f"{image}: the box ends before it starts"
-            self._problems.error("box-reversed", self._path, message, "a width and height above 0", told)
+            self._problems.error("box-reversed", self.path, message, "a width and height above 0", told)
         elif inside[2] <= inside[0] or inside[3] <= inside[1]:
             message = f"{image}: the box is outside the image"
             fix = "see whether the image was resized or the boxes are those of another image"
-            self._problems.error("box-outside", self._path, message, expected, told, fix)
+            self._problems.error("box-outside", self.path, message, expected, told, fix)
         else:
             if max(abs(a - b) for a, b in zip(inside, corners, strict=True)) > _ROUNDING:
                 message = f"{image}: the box reaches out of the image and is cut"
-                self._problems.warning("box-cut", self._path, message, expected, told)
+                self._problems.warning("box-cut", self.path, message, expected, told)
             if category is None:
                 self._unknown.append((inside, shape))
             else:
@@ -213,4 +213,4 @@ class ImageBuilder:
         )
         unknown = np.array([one[0] for one in self._unknown], np.float32).reshape(-1, 4)
         areas = tuple(one[1] for one in self._unknown)
-        return AnnotatedImage(self._file, self.size, boxes, shapes, unknown, areas)
+        return AnnotatedImage(self.file, self.size, boxes, shapes, unknown, areas)

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reunet.contracts.findings import Findings
+from reunet.contracts.findings import Findings, some_of
+from reunet.errors import DataError
 from reunet.io.annotations.annotated_image import too_many
-from reunet.io.annotations.files import is_below, match_files
+from reunet.io.annotations.files import NamedImages, is_below
+from reunet.io.annotations.table import read_table
 from reunet.io.images import image_suffix
 
-FILE_COLUMNS = ("file", "file_name", "filename", "image")
+FILE_COLUMNS = (
+    "file", "file_name", "filename", "image", "image_name", "image_file", "image_path", "image_id", "path",
+    "file_path", "filepath", "img", "img_name", "img_path", "picture", "photo", "stem", "id", "name",
+)  # fmt: skip
+LABEL_COLUMNS = (
+    "label", "labels", "class", "class_name", "label_name", "class_label", "category", "category_name",
+    "target", "diagnosis", "species", "y",
+)  # fmt: skip
+"""What programs call the columns of images and of classes; the first that is there counts."""
+
+_FORM = f"file and label, or one of: {', '.join(FILE_COLUMNS[1:8])}; {', '.join(LABEL_COLUMNS[1:])}"
+
+
+def has_labels(table: Path) -> bool:
+    """Whether a table states a class per image, or is one that cannot be read, which its reader says."""
+    if not table.is_file():
+        return False
+    try:
+        return read_table(table).find(LABEL_COLUMNS) is not None
+    except DataError:
+        return True
 
 
 @dataclass(frozen=True)
@@ -24,37 +45,42 @@ class ImageLabels:
 
 
 def read_labels(
-    path: Path, folder: Path | None, problems: Findings, classes: Sequence[str] | None = None
+    path: Path, folders: Sequence[Path], problems: Findings, classes: Sequence[str] | None = None
 ) -> ImageLabels:
     """The classes of images from a table with the columns `file` and `label`, perhaps `label_id`.
 
-    folder: where the image files lie; None when they need not be there. classes: the names that indices
-    stand for; else those of the table, by label_id where it is told, else by name. Adds an error for what
-    cannot be read, rows without file or label, files named twice, labels with several ids, ids with several
-    labels, labels that are no class and images that do not exist, a warning for files that are not named.
+    folders: where the image files lie, each named from the first that has it, also without its suffix; none
+    when they need not be there. classes: the names that indices stand for; else those of the table, by
+    label_id where it is told, else by name. Adds an error for what cannot be read, rows without file or
+    label, files with two labels, labels with several ids, ids with several labels, labels that are no class
+    and images that do not exist, a warning for rows that are there twice and files that are not named.
     """
     labels: dict[str, str] = {}
+    files: dict[str, Path | None] = {}
     numbers: dict[str, int] = {}
-    for line, file, label, number in _rows(path, problems):
-        if not is_below(file) or not label:
+    named = NamedImages(folders)
+    for line, told, label, number in _rows(path, problems):
+        if not is_below(told) or not label:
             message = f"line {line}: it needs a file below the folder of the images, and a label"
-            problems.error("label-row", path, message, "file, label", f"{file!r}, {label!r}")
-        elif file in labels:
-            problems.error("doubled-file", path, f"line {line}: {file} is named more than once")
-        elif classes is not None and label not in classes:
+            problems.error("label-row", path, message, "file, label", f"{told!r}, {label!r}"[:200])
+            continue
+        file, image = named.find(told)
+        again, files[file] = file in files, image
+        if classes is not None and label not in classes:
             message = f"line {line}: the label is not in the class list"
-            problems.error("unknown-class", path, message, ", ".join(classes), label)
+            problems.error("unknown-class", path, message, some_of(classes), label[:80])
         elif number is not None and not _consistent(numbers, label, number):
             message = f"line {line}: label and label_id do not fit together"
-            expected = ", ".join(f"{value} {name}" for name, value in numbers.items())
-            problems.error("label-id", path, message, f"as before: {expected}", f"{number} {label}")
-        else:
-            labels[file] = label
+            expected = some_of([f"{value} {name}" for name, value in numbers.items()])
+            problems.error("label-id", path, message, f"as before: {expected}", f"{number} {label}"[:80])
+        elif (before := labels.setdefault(file, label)) != label:
+            message = f"line {line}: {file} has two labels"
+            problems.error("doubled-file", path, message, f"{before}, as before", label[:80])
+        elif again:
+            problems.warning("doubled-file", path, f"line {line}: {file} is named more than once")
     found = sorted(set(labels.values()), key=lambda name: (numbers.get(name, 0), name))
-    names = tuple(classes) if classes is not None else tuple(found)
-    if folder is not None:
-        match_files(path, folder, labels, problems)
-    return _labelled(path, names, labels, problems)
+    named.match(path, files.items(), problems)
+    return _labelled(path, tuple(found if classes is None else classes), labels, problems)
 
 
 def class_folders(folder: Path, problems: Findings, classes: Sequence[str] | None = None) -> ImageLabels:
@@ -90,26 +116,25 @@ def _labelled(path: Path, names: tuple[str, ...], labels: dict[str, str], proble
 def _rows(path: Path, problems: Findings) -> Iterator[tuple[int, str, str, int | None]]:
     """Line, file, label and label_id of each row."""
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            key = next((name for name in FILE_COLUMNS if name in columns), None)
-            if key is None or "label" not in columns:
-                received = ", ".join(columns)
-                problems.error("label-table", path, "the table lacks columns", "file, label", received)
-                return
-            table = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as cause:
-        problems.error("annotations-unreadable", path, "could not read a table", "", str(cause))
+        table = read_table(path, problems)
+    except DataError as cause:
+        problems.caught("annotations-unreadable", path, cause)
         return
-    for line, row in table:
-        told = (row.get("label_id") or "").strip()
-        if told and not (told.isascii() and told.isdecimal()):
-            message = f"line {line}: label_id is no whole number"
-            problems.error("label-id", path, message, "a whole number", told)
+    key, value, number = map(table.find, (FILE_COLUMNS, LABEL_COLUMNS, ("label_id", "class_id")))
+    several = [name for name in LABEL_COLUMNS if table.find([name]) is not None]
+    if key is None or value is None or (len(several) > 1 and several[0] != "label"):
+        message = "several columns may be the labels" if len(several) > 1 else "the table lacks columns"
+        problems.error("label-table", path, message, _FORM, some_of(table.columns))
+        return
+    if not table.rows:
+        problems.error("label-table", path, "the table has a heading and no rows", "a row for each image")
+    for line, row in table.rows:
+        told = "" if number is None else row[number]
+        if told and not (told.isascii() and told.isdecimal() and len(told) < 10):
+            message = f"line {line}: the id of the label is no whole number"
+            problems.error("label-id", path, message, "a whole number", told[:80])
             told = ""
-        image, label = ((row[column] or "").strip() for column in (key, "label"))
-        yield line, image.replace("\\", "/"), label, int(told) if told else None
+        yield line, row[key], row[value], int(told) if told else None
 
 
 def _consistent(numbers: dict[str, int], label: str, number: int) -> bool:

@@ -7,52 +7,57 @@ evaluation leaves them out.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
-from xml.etree.ElementTree import Element, ParseError, TreeBuilder
+from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from reunet.contracts.findings import Findings
-from reunet.errors import LabelError
-from reunet.io.annotations.annotated_image import AnnotatedImage, Annotations, ImageBuilder, too_many
-from reunet.io.header import MAX_PIXELS
+import numpy as np
+
+from reunet.contracts.findings import Findings, some_of
+from reunet.errors import DataError, LabelError
+from reunet.io.annotations.agreement import Agreement
+from reunet.io.annotations.annotated_image import AnnotatedImage, Annotations, ImageBuilder, Shape, too_many
+from reunet.io.annotations.coco_fields import image_size
+from reunet.io.annotations.files import size_of
 
 _MOST_BYTES = 64 << 20
 _SIDES = ("ymin", "xmin", "ymax", "xmax")
 
 
 def read_voc(
-    paths: Mapping[str, Path], problems: Findings, classes: Sequence[str] | None = None
+    paths: Mapping[str, Path],
+    files: Mapping[str, Path],
+    problems: Findings,
+    classes: Sequence[str] | None = None,
 ) -> Annotations:
     """The objects of the images that VOC files tell; the classes are all names in them unless given.
 
     paths: the file about each image, by the name that `AnnotatedImage.file` gets; what the XML has for
-    `filename` is often of another copy of the data. Adds errors and warnings as `read_coco` does.
+    `filename` is often of another copy of the data. files: the images by that name, whose size counts where
+    the XML tells none. Adds errors and warnings as `read_coco` does.
     """
-    trees = {name: tree for name, path in paths.items() if (tree := _read(path, problems)) is not None}
+    trees: dict[str, Element] = {}
+    for name, path in paths.items():
+        with problems.noting(
+            "annotations-unreadable", path, "the XML file is", "<annotation>...</annotation>"
+        ):
+            trees[name] = _parse(path)
     if classes is None:
         told = (one.findtext("name") or "" for tree in trees.values() for one in tree.iter("object"))
         classes = sorted({name.strip() for name in told} - {""})
     if trees and too_many(classes, next(iter(paths.values())), problems):
         return Annotations(tuple(classes), ())
     index = {name: i for i, name in enumerate(classes)}
-    images = (_image(name, paths[name], tree, index, problems) for name, tree in trees.items())
-    return Annotations(tuple(classes), tuple(image for image in images if image is not None))
-
-
-def _read(path: Path, problems: Findings) -> Element | None:
-    try:
-        tree = _parse(path)
-        if tree.tag != "annotation":
-            raise LabelError("not a VOC file", expected="<annotation>", received=f"<{tree.tag}>")
-    except (OSError, expat.ExpatError, ParseError, LookupError, ValueError) as cause:
-        problems.error("annotations-unreadable", path, "could not read an XML file", "", str(cause))
-    except LabelError as cause:
-        problems.caught("annotations-unreadable", path, cause)
-    else:
-        return tree
-    return None
+    images = []
+    for name, tree in trees.items():
+        with problems.noting("annotation", paths[name], "the XML file is"):
+            size = _size(tree, paths[name], files.get(name), problems)
+            if size is not None:
+                images.append(_image(tree, ImageBuilder(paths[name], name, size, problems), index, problems))
+    return Annotations(tuple(classes), tuple(images))
 
 
 def _parse(path: Path) -> Element:
@@ -70,42 +75,62 @@ def _parse(path: Path) -> Element:
     parser.CharacterDataHandler = builder.data
     parser.EntityDeclHandler = parser.ExternalEntityRefHandler = refuse
     parser.Parse(path.read_bytes(), True)
-    return builder.close()
+    if (tree := builder.close()).tag != "annotation":
+        raise LabelError("not a VOC file", expected="<annotation>", received=f"<{tree.tag}>")
+    return tree
 
 
-def _image(
-    file: str, path: Path, tree: Element, index: dict[str, int], problems: Findings
-) -> AnnotatedImage | None:
-    sides = [_number(tree.find(f"size/{side}")) for side in ("height", "width")]
-    height, width = (int(side) if side is not None and side == int(side) else 0 for side in sides)
-    if height < 1 or width < 1 or height * width > MAX_PIXELS:
-        expected = f"whole numbers above 0, at most {MAX_PIXELS:,} pixels"
-        problems.error("image-size", path, "its size cannot be used", expected, f"{height} x {width}")
-        return None
-    image = ImageBuilder(path, file, (height, width), problems)
+def _size(tree: Element, path: Path, file: Path | None, problems: Findings) -> tuple[int, int] | None:
+    """Height and width of the image, as the XML states them or, where it does not or says 0, its file."""
+    told = {}
+    for side in ("height", "width"):
+        text = (tree.findtext(f"size/{side}") or "").strip()
+        number = _number(text)
+        told[side] = text if number is None else number
+    try:
+        return image_size(told) or size_of(file)
+    except DataError as cause:
+        problems.caught("image-size", path, cause)
+    return None
+
+
+def _image(tree: Element, image: ImageBuilder, index: dict[str, int], problems: Findings) -> AnnotatedImage:
+    agreement = Agreement(image.path, problems)
     for position, one in enumerate(tree.iter("object")):
         told = f"object {position + 1}"
         name = (one.findtext("name") or "").strip()
-        corners = [_number(one.find(f"bndbox/{side}")) for side in _SIDES]
-        y0, x0, y1, x1 = (math.nan if number is None else number for number in corners)
+        sides = [_number(one.findtext(f"bndbox/{side}")) for side in _SIDES]
+        y0, x0, y1, x1 = (math.nan if number is None else number for number in sides)
         if name not in index:
-            expected = ", ".join(index)
-            problems.error("unknown-class", path, f"{told}: its name is no class", expected, name)
+            expected = some_of(list(index))
+            problems.error("unknown-class", image.path, f"{told}: its name is no class", expected, name[:80])
         elif math.isnan(y0 + x0 + y1 + x1):
-            received = ", ".join(one.findtext(f"bndbox/{side}") or "nothing" for side in _SIDES)
+            received = ", ".join((one.findtext(f"bndbox/{side}") or "nothing")[:20] for side in _SIDES)
             message = f"{told}: its box has not four finite numbers"
-            problems.error("annotation", path, message, ", ".join(_SIDES), received)
+            problems.error("annotation", image.path, message, ", ".join(_SIDES), received)
         else:
             point = (y0, x0) == (y1, x1)  # one pixel is what programs write for no box
-            category = None if (one.findtext("difficult") or "0").strip() == "1" else index[name]
-            image.add(told, (y0, x0, y1, x1) if point else (y0 - 1, x0 - 1, y1, x1), category)
+            box = (y0, x0, y1, x1) if point else (y0 - 1, x0 - 1, y1, x1)
+            difficult = (one.findtext("difficult") or "0").strip().lower() in ("1", "true")
+            image.add(told, box, None if difficult else index[name])
+            if (outline := _outline(one)) is not None and not point:
+                agreement.add(told, box, image.size, outline)
+    agreement.tell()
     return image.build()
 
 
-def _number(element: Element | None) -> float | None:
-    """The finite number in an element, else None."""
+def _outline(element: Element) -> Shape | None:
+    """The polygon that some programs write beside the box: x1, y1, x2 ... or points of x and y."""
+    inside = list(element.iterfind("polygon//*"))
+    x, y = ([_number(one.text) for one in inside if re.fullmatch(f"{axis}[0-9]*", one.tag)] for axis in "xy")
+    points = [(a, b) for a, b in zip(x, y, strict=False) if a is not None and b is not None]
+    return Shape((np.array(points, np.float64),)) if len(points) > 2 else None
+
+
+def _number(text: str | None) -> float | None:
+    """The finite number that a text is, else None."""
     try:
-        value = float(element.text or "") if element is not None else math.nan
+        value = float(text or "")
     except ValueError:
         return None
     return value if math.isfinite(value) else None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from reunet.contracts.findings import Findings
+from reunet.contracts.findings import Findings, some_of, understood
 from reunet.contracts.labels import Classes
 from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Prediction, Scored
@@ -17,7 +16,8 @@ from reunet.contracts.truth import Truth
 from reunet.datasets.annotated import category_classes
 from reunet.datasets.cases import raise_errors
 from reunet.errors import DataError
-from reunet.io.annotations.image_labels import read_labels
+from reunet.io.annotations.image_labels import FILE_COLUMNS, LABEL_COLUMNS, read_labels
+from reunet.io.annotations.table import read_table
 from reunet.storage import read_json
 from reunet.tasks.given import Given, file_in, matched, name_of
 
@@ -36,16 +36,17 @@ def read(pred: Path, truth: Path, options: DataOptions) -> Given:
     """
     file = file_in(truth, TRUE, "--truth")
     problems = Findings(file.parent)
-    told = read_labels(file, None, problems)
+    told = read_labels(file, (), problems)
     raise_errors(problems, file)
     true = {name_of(name): index for name, index in told.images.items()}
     source = file_in(pred, FOUND, "--pred")
-    rows = _from_json(source) if source.suffix == ".json" else _from_table(source)
-    warnings = matched(true, rows, source)
-    images = {
-        name: partial(_scored, category, _prediction(rows[name], told.classes, source))
-        for name, category in true.items()
-    }
+    with understood("the predictions are", source, "an image, its class, and probabilities from 0 to 1"):
+        rows = _from_json(source) if source.suffix == ".json" else _from_table(source)
+        warnings = matched(true, rows, source)
+        images = {
+            name: partial(_scored, category, _prediction(rows[name], told.classes, source))
+            for name, category in true.items()
+        }
     return Given(Classes(category_classes(told.classes), category_classes(told.classes)), images, warnings)
 
 
@@ -58,16 +59,20 @@ Row = tuple[str, Mapping[str, float]]
 
 
 def _from_table(file: Path) -> dict[str, Row]:
-    with open(file, newline="", encoding="utf-8-sig") as lines:
-        table = list(csv.DictReader(lines))
-    rows: dict[str, Row] = {}
-    for row in table:
-        name = row.get("image") or row.get("file") or ""
-        start = len(PROBABILITY)
-        chances = {key[start:]: float(row[key]) for key in row if key.startswith(PROBABILITY) and row[key]}
-        if name:
-            rows[name_of(name)] = row.get("class") or row.get("label") or "", chances
-    return rows
+    table = read_table(file)
+    image, label = table.find(FILE_COLUMNS), table.find(("class", *LABEL_COLUMNS))
+    if image is None or label is None:
+        raise DataError(
+            "the table lacks columns", where=file, expected="image, class", received=some_of(table.columns)
+        )
+    numbers = [
+        (i, name[len(PROBABILITY) :]) for i, name in enumerate(table.columns) if name.startswith(PROBABILITY)
+    ]
+    return {
+        name_of(row[image]): (row[label], {name: float(row[i]) for i, name in numbers if row[i]})
+        for _, row in table.rows
+        if row[image]
+    }
 
 
 def _from_json(file: Path) -> dict[str, Row]:

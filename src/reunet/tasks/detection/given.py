@@ -53,7 +53,7 @@ def read(pred: Path, truth: Path, options: DataOptions) -> Given:
 def _read(file: Path, classes: Sequence[str] | None) -> tuple[Sequence[str], dict[str, AnnotatedImage]]:
     """Class names, and what is told of each image by its name."""
     problems = Findings(file.parent)
-    told = read_coco(file, None, problems, classes)
+    told = read_coco(file, (), problems, classes)
     raise_errors(problems, file)
     return told.classes, {name_of(image.file): image for image in told.images}
 
