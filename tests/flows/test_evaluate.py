@@ -399,3 +399,50 @@ def test_boxes_and_classes_from_files_of_other_programs(tmp_path: Path) -> None:
     (tmp_path / "classes.csv").write_text("file,label\nb.png,blue\n")
     with pytest.raises(DataError, match="1 image"):
         evaluate(pred=tmp_path / "classes.csv", truth=tmp_path / "true.csv", overwrite=True)
+
+
+def test_another_dataset_has_a_folder_of_its_own(tmp_path: Path, run: Path) -> None:
+    labels = RunFolder(run).plan().labels
+    masks = random_masks(4)
+    own, other = tmp_path / "own", tmp_path / "other"
+    for data, shift in ((own, 0), (other, 3)):
+        for split, names in (("train", ("im0", "im1")), ("test", ("im2", "im3"))):
+            write_split(data / split, {name: np.roll(masks[name], shift, axis=0) for name in names})
+    dataset = open_dataset(own, labels=labels)
+    facts = take_fingerprint(masked(labels), [load_case(case, labels) for case in dataset.split("train")], [])
+    facts.write(RunFolder(run).fingerprint_file)
+    write_splits(run, ["im0"], ["im1"])
+    assert evaluate(run, own).output == run / "evaluation/test"
+    assert evaluate(run, other).output == run / "evaluation/other-test"  # names of files mean nothing
+    describe(other, ["background", "bright"])
+    told = json.loads((other / "dataset.json").read_text())
+    (other / "dataset.json").write_text(json.dumps(told | {"name": "../a b"}))
+    assert evaluate(run, other).output == run / "evaluation/_a_b-test"
+    with pytest.raises(StorageError, match="--overwrite"):
+        evaluate(run, own.rename(tmp_path / "renamed"))
+    assert (run / "evaluation/test/metrics.json").is_file()
+
+
+def test_crowds_and_fields_of_view_of_given_boxes(tmp_path: Path) -> None:
+    def coco(folder: Path, *notes: dict[str, Any]) -> Path:
+        folder.mkdir()
+        images = [{"id": 1, "file_name": "a.png", "height": 100, "width": 100}]
+        notes = tuple({"id": k, "image_id": 1, "category_id": 1, **note} for k, note in enumerate(notes))
+        told = {"images": images, "annotations": notes, "categories": [{"id": 1, "name": "cell"}]}
+        (folder / "boxes.json").write_text(json.dumps(told))
+        return folder
+
+    right, crowd, unseen = [10, 10, 20, 20], [60, 60, 30, 30], [10, 70, 20, 20]
+    truth = coco(tmp_path / "truth", {"bbox": right}, {"bbox": crowd, "iscrowd": 1}, {"bbox": unseen})
+    seen = np.full((100, 100), 255)
+    seen[65:] = 0
+    save(truth / "fov" / "a.png", seen)
+    found = [{"bbox": box, "score": s} for box, s in ((right, 0.5), ([62, 62, 9, 9], 0.9), (unseen, 0.8))]
+    metrics = evaluate(pred=coco(tmp_path / "pred", *found), truth=truth, task="detection").metrics
+    assert metrics["map"] == metrics["f1"] == 1
+    assert metrics["per_class"]["true"] == metrics["per_class"]["predicted"] == {"cell": 1}
+    shutil.rmtree(tmp_path / "pred-evaluation")
+    save(truth / "fov" / "b.png", seen)
+    (truth / "fov" / "a.png").unlink()
+    with pytest.raises(DataError, match="no field of view"):
+        evaluate(pred=tmp_path / "pred", truth=truth, task="detection")

@@ -1,7 +1,8 @@
-"""Names that a user chooses from; nothing is imported for them."""
+"""Names that a user chooses from, and those that files get; nothing is imported for them."""
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 EngineName = Literal["auto", "openvino", "onnx", "keras"]
@@ -9,3 +10,8 @@ EngineName = Literal["auto", "openvino", "onnx", "keras"]
 
 PrecisionName = Literal["auto", "f32", "bf16", "int8"]
 """In which numbers it is computed."""
+
+
+def file_name(text: str) -> str:
+    """What somebody called a thing, as the name of a file or folder."""
+    return re.sub(r"[^\w.-]+", "_", text).lstrip(".") or "_"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reunet.contracts.names import file_name
 from reunet.contracts.plan import Calibration, Plan
 from reunet.errors import ModelFileError
 from reunet.storage import publish_folder, read_json, sha256_file, write_json
@@ -43,8 +44,9 @@ class RunFolder:
     engine_facts_file = _Within("engine", "engine.json")
     self_test = _Within("test")
 
-    def evaluation(self, split: str) -> Path:
-        return self.path / "evaluation" / split
+    def evaluation(self, split: str, dataset: str = "") -> Path:
+        """Where the scores of a split lie; dataset: the name of another one than the run was trained on."""
+        return self.path / "evaluation" / (f"{file_name(dataset)}-{split}" if dataset else split)
 
     def plan(self) -> Plan:
         """The plan. Raises ModelFileError when the folder is not a run."""

@@ -253,7 +253,9 @@ class EvaluateOptions(EngineOptions, DataOptions, VerbOptions):
     data: Data = UNSET
     _: KW_ONLY
     split: Annotated[Literal["train", "val", "test"], Says("train, val or test.", "NAME")] = "test"
-    output: Annotated[OptionalPath, Says("Results; else RUN/evaluation/SPLIT.", "DIR", "-o")] = UNSET
+    output: Annotated[
+        OptionalPath, Says("Results; else RUN/evaluation/SPLIT, of other data DATA-SPLIT.", "DIR", "-o")
+    ] = UNSET
     pred: Annotated[
         OptionalPath,
         Says(

@@ -103,7 +103,8 @@ def train_and_score(contest: Contest, contender: Contender, seed: int, progress:
     if contest.options.split != "val":
         known = DataOptions.OPTIONS.keys() & EvaluateOptions.OPTIONS.keys()
         options = {name: getattr(contest.options, name) for name in known}
-        evaluate(run.path, contest.options.data, split=contest.options.split, overwrite=True, **options)
+        split, output = contest.options.split, run.evaluation(contest.options.split)
+        evaluate(run.path, contest.options.data, split=split, output=output, overwrite=True, **options)
 
 
 def data_words(contest: Contest) -> list[str]:

@@ -34,6 +34,9 @@ from reunet.progress import NullProgress
 from reunet.storage import refuse_existing
 from reunet.tasks import check_tasks
 
+LOOKED_AT = 8
+"""Images, about, by which a dataset is recognised."""
+
 
 @verb(EvaluateOptions)
 def evaluate(options: EvaluateOptions) -> EvaluateResult:
@@ -41,7 +44,8 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
 
     The dataset is a folder, or `images` and `masks`; `val` without such a folder is what the run held out,
     and a dataset without split folders is scored whole. metrics.json, metrics.csv and report.html go to
-    RUN/evaluation/<split>, those of results from elsewhere to a folder beside `pred`. These, folders or
+    RUN/evaluation/<split>, of another dataset than the run's to RUN/evaluation/<dataset>-<split>, those of
+    results from elsewhere to a folder beside `pred`. These, folders or
     files, are scored against the truth of the same names; `images` then are only shown.
 
     Images that fail are in `failures` of the result. Raises UsageError, DataError, ModelFileError,
@@ -52,10 +56,12 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
     if options.pred is not None and options.truth is not None:
         return evaluate_given(options.pred, options.truth, options, progress)
     run, split = RunFolder(options.run or Path()), options.split  # there is one, as the options have checked
-    target = options.output or run.evaluation(split)
-    refuse_existing(target, FILES, overwrite=options.overwrite)
-    dataset = _open(options.data, options, run.plan())
+    plan = run.plan()
     splits = Splits.read(run.splits_file) if run.splits_file.is_file() else None
+    dataset = _open(options.data, options, plan)
+    other = "" if is_own(dataset, run, plan, splits) else dataset.name
+    target = options.output or run.evaluation(split, other)
+    refuse_existing(target, FILES, overwrite=options.overwrite)
     cases = cases_of_split(dataset, split, splits)
     predictor = load(run.path, options.engine, options.precision, options.tta)
     loaders = loaders_of(predictor, labelled_cases(cases, dataset.labels, options.axes))
@@ -70,6 +76,22 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
     warnings = _seen_in_training(run, splits, cases, split)
     report = report_of(run, predictor, loaders, f"{dataset.name}: {split}", warnings)
     return write_evaluation(evaluation, report, target)
+
+
+def is_own(dataset: Dataset, run: RunFolder, plan: Plan, splits: Splits | None) -> bool:
+    """Whether a dataset is the one that the run was trained on, whatever it is called now.
+
+    It is when an image that was trained on is there, some of them being looked at; where it has none of
+    their names, when it has the name of the run's dataset and one of its test images.
+    """
+    if splits is None or not run.fingerprint_file.is_file():
+        return True
+    known = {facts.id: facts.content for facts in Fingerprint.read(run.fingerprint_file).cases}
+    shared = [case for case in dataset.cases if case.id in known]
+    if shared:
+        some = shared[:: max(1, len(shared) // LOOKED_AT)]
+        return any(_content(case) == known[case.id] for case in some)
+    return dataset.name == plan.dataset and bool({case.id for case in dataset.cases} & set(splits.test))
 
 
 def cases_of_split(dataset: Dataset, split: str, splits: Splits | None) -> tuple[Case, ...]:

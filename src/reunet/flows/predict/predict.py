@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from reunet.contracts.names import file_name
 from reunet.contracts.options.records import PredictOptions
 from reunet.contracts.options.verb import verb
 from reunet.contracts.plan import Plan
@@ -22,7 +23,7 @@ from reunet.flows.predict.jobs import predict_all
 from reunet.flows.predict.live import predict_live
 from reunet.flows.predict.outputs import Job, Kinds
 from reunet.flows.predict.result_tables import PARTS, TABLES, remove_tables, write_tables
-from reunet.flows.predict.track_files import Moment, track_name
+from reunet.flows.predict.track_files import Moment
 from reunet.inference.agreement import changed_tile
 from reunet.inference.choice import Choice, choices
 from reunet.inference.load import load
@@ -197,7 +198,7 @@ def _together(
         names += [film.name] if tracked else []
         frames = [(one, Moment(film.name, i) if tracked else None) for i, one in enumerate(film.sources)]
         groups += [frames] if tracked or clip is not None else [[one] for one in frames]
-    files = [track_name(name).casefold() for name in names]
+    files = [file_name(name).casefold() for name in names]
     if doubled := [name for name, file in zip(names, files, strict=True) if files.count(file) > 1]:
         raise UsageError(
             "the tracks of several sequences would have one name",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from reunet.contracts.names import file_name
 from reunet.contracts.results import Prediction
 from reunet.io.annotations.ctc import Track, write_result
 from reunet.io.render_tracks import Trails, animation
@@ -28,14 +28,9 @@ class Moment:
     frame: int
 
 
-def track_name(sequence: str) -> str:
-    """The name of a sequence as that of a file."""
-    return re.sub(r"[^\w.-]+", "_", sequence).lstrip(".") or "_"
-
-
 def track_files(output: Path, sequence: str) -> tuple[Path, Path]:
     """The folder of results, named as the Cell Tracking Challenge does, and the animation."""
-    name = track_name(sequence)
+    name = file_name(sequence)
     return output / FOLDER / f"{name}_RES", output / FOLDER / f"{name}.webp"
 
 
