@@ -186,15 +186,17 @@ def with_atheris(trials: Any, corpus: Path, executions: int, seed: int, beat: An
 
     from fuzzing.mutations import MOST_BYTES, mutate
 
+    most = min(MOST_BYTES, max(4096, *(2 * file.stat().st_size for file in corpus.glob("seed-*"))))
+
     def one(data: bytes) -> None:
         trials(data)
         beat(now=trials.executions == executions)
 
     def change(data: bytes, size: int, number: int) -> bytes:
         random = Random(number)
-        return mutate(bytes(data), random, lambda inner, _: atheris.Mutate(inner, MOST_BYTES))[:size]
+        return mutate(bytes(data), random, lambda inner, _: atheris.Mutate(inner, most), min(most, size))
 
-    flags = [f"-runs={2 * executions}", f"-max_len={MOST_BYTES}", f"-seed={seed + 1}", "-len_control=0"]
+    flags = [f"-runs={2 * executions}", f"-max_len={most}", f"-seed={seed + 1}", "-len_control=0"]
     flags += ["-rss_limit_mb=0", "-timeout=600", "-verbosity=0"]
 
     def until_done(data: bytes) -> None:

@@ -1,10 +1,14 @@
-"""Write docs/command_line.md and docs/models.md from the program, docs/benchmarks.md from the results."""
+"""Write docs/command_line.md and docs/models.md from the program, docs/reliability.md from the tests,
+docs/benchmarks.md from the results.
+"""
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +33,15 @@ the time there is. Multiplications are multiply-adds of one forward pass per pix
 the side of the square, or cube, of input pixels that one output pixel depends on, in its own frame; *all* is
 the whole image. A *control* is the same network without its recurrence, with all filters scaled by one factor
 until it has as many parameters: `reunet compare DATA --presets NAME,control` races the two.
+"""
+
+RELIABILITY = """# What can go wrong, and what happens then
+
+Each row is held by a test. This page is written by `make docs` from the marker `fault` of the tests. What a
+file from somebody else can and cannot do stands in [SECURITY.md](../SECURITY.md).
+
+| fault | what happens | test |
+| --- | --- | --- |
 """
 
 
@@ -73,6 +86,21 @@ def models_pages() -> dict[str, str]:
     return pages
 
 
+def reliability_page() -> str:
+    """The faults that tests are marked with, those of tests/faults first."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"), key=lambda file: (file.parent.name != "faults", file))
+    return RELIABILITY + "".join(row for file in files for row in _faults(file))
+
+
+def _faults(file: Path) -> Iterator[str]:
+    for test in ast.parse(file.read_text("utf-8")).body:
+        for mark in test.decorator_list if isinstance(test, ast.FunctionDef) else ():
+            if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.fault":
+                cells = [ast.literal_eval(cell) for cell in mark.args]
+                place = file.relative_to(ROOT).as_posix()
+                yield f"| {' | '.join(cells)} | [`{test.name}`](../{place}) |\n"
+
+
 def house_picture() -> str:
     """The floors with their rooms, from the import contracts of pyproject.toml."""
     sys.path.insert(0, str(ROOT / "scripts"))
@@ -82,7 +110,12 @@ def house_picture() -> str:
 
 
 def main() -> None:
-    pages = {"command_line.md": command_line_page(), "images/house.svg": house_picture(), **models_pages()}
+    pages = {
+        "command_line.md": command_line_page(),
+        "reliability.md": reliability_page(),
+        "images/house.svg": house_picture(),
+        **models_pages(),
+    }
     for name, text in pages.items():
         page = ROOT / "docs" / name
         page.parent.mkdir(parents=True, exist_ok=True)

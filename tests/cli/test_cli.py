@@ -258,6 +258,7 @@ run()
 """
 
 
+@pytest.mark.fault("Ctrl-C or SIGTERM in any verb", "exit code 130 or 143; nothing half done stays")
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_with_their_code_after_cleaning_up(number: signal.Signals, code: int) -> None:

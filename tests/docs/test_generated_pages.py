@@ -26,6 +26,13 @@ def test_the_command_line_page_is_current(write_docs: ModuleType) -> None:
     assert page == write_docs.command_line_page(), "run `make docs`"
 
 
+def test_the_page_of_faults_is_current(write_docs: ModuleType) -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    assert page == write_docs.reliability_page(), "run `make docs`"
+    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    assert len(set(rows)) == len(rows), "a row that is there twice"
+
+
 @pytest.mark.usefixtures("backend")
 def test_the_models_page_and_its_drawings_are_current(write_docs: ModuleType) -> None:
     pages = write_docs.models_pages()

@@ -47,6 +47,7 @@ def predict_error(run: Path, data: Path, capsys: Capture, engine: str = "auto") 
     return capsys.readouterr().err
 
 
+@pytest.mark.fault("a mistyped name", "an error with the nearest name; nothing else is taken instead")
 def test_a_mistyped_preset_is_suggested(
     tiny_dataset: Path, tmp_path: Path, capsys: Capture, backend: str
 ) -> None:
@@ -58,6 +59,7 @@ def test_a_mistyped_preset_is_suggested(
     assert not (tmp_path / "run" / "plan.json").exists()
 
 
+@pytest.mark.fault("a mistyped field in a plan", "an error with the nearest field")
 def test_a_mistyped_key_of_a_plan_is_suggested(
     plan_file: Path, tiny_dataset: Path, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -67,6 +69,7 @@ def test_a_mistyped_key_of_a_plan_is_suggested(
     assert "did you mean 'batch'" in error
 
 
+@pytest.mark.fault("a wrong value in a plan", "an error that names the field and the value")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -91,6 +94,10 @@ def test_a_file_that_is_no_plan(content: str, tiny_dataset: Path, tmp_path: Path
     assert str(plan) in train_error(plan, tiny_dataset, tmp_path / "run", capsys)
 
 
+@pytest.mark.fault(
+    "a plan of a newer or unknown version",
+    "refused; what this version wrote before is read (a run of 0.1.0 is kept)",
+)
 @pytest.mark.parametrize("version", [999, 0, -1, "1", None])
 def test_a_plan_of_another_version_is_refused(
     version: Any, plan_file: Path, run: Path, tiny_dataset: Path, tmp_path: Path, capsys: Capture
@@ -104,6 +111,7 @@ def test_a_plan_of_another_version_is_refused(
     assert "schema version" in predict_error(run, tiny_dataset, capsys)
 
 
+@pytest.mark.fault("plan and weights of different runs", "refused")
 def test_weights_and_plan_of_different_networks(run: Path, tiny_dataset: Path, capsys: Capture) -> None:
     plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
     other = "instance" if plan["network"]["normalisation"] != "instance" else "batch"
@@ -112,6 +120,9 @@ def test_weights_and_plan_of_different_networks(run: Path, tiny_dataset: Path, c
         assert "another network" in predict_error(run, tiny_dataset, capsys, engine)
 
 
+@pytest.mark.fault(
+    "damaged, exchanged or missing weights or engine", "refused by their hash; the output folder stays empty"
+)
 @pytest.mark.parametrize("engine", ["keras", "openvino"])
 @pytest.mark.parametrize("damage", ["exchanged", "truncated", "missing"])
 def test_damaged_weights_or_engine_are_refused(
@@ -132,6 +143,7 @@ def test_damaged_weights_or_engine_are_refused(
     assert "fix:" in error
 
 
+@pytest.mark.fault("a folder that is no run", "an error that says what a run is")
 @pytest.mark.parametrize("where", ["nothing here", "a file", "an empty folder"])
 def test_what_is_no_run_is_refused(where: str, tmp_path: Path, tiny_dataset: Path, capsys: Capture) -> None:
     run = tmp_path / where

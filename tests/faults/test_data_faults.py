@@ -65,6 +65,9 @@ def test_a_sound_dataset_has_no_problem(root: Path) -> None:
     assert find_problems(root) == ([], {"train": 4, "test": 2})
 
 
+@pytest.mark.fault(
+    "an empty or wrong folder", "an error that names what was expected and what is there instead"
+)
 def test_an_empty_or_wrong_folder(tmp_path: Path, root: Path) -> None:
     with pytest.raises(DataError, match="does not exist") as caught:
         find_problems(tmp_path / "dat")
@@ -81,6 +84,9 @@ def test_an_empty_or_wrong_folder(tmp_path: Path, root: Path) -> None:
     assert "0.txt, 1.txt, 2.txt, 3.txt, 4.txt" in str(caught.value)
 
 
+@pytest.mark.fault(
+    "an image without mask, a mask without image, a name used twice", "one error that lists every case"
+)
 def test_missing_partners_and_doubled_stems(root: Path) -> None:
     (root / "train/masks/a0.png").unlink()
     (root / "train/images/a1.png").unlink()
@@ -97,6 +103,9 @@ def test_missing_partners_and_doubled_stems(root: Path) -> None:
         assert name in str(caught.value)
 
 
+@pytest.mark.fault(
+    "image and mask have different sizes", "an error with the file and both sizes; nothing is resized"
+)
 def test_a_mask_of_another_size(root: Path) -> None:
     save(root / "train/masks/a2.png", np.zeros((16, 12), np.uint8))
     problem = only(root)
@@ -105,6 +114,9 @@ def test_a_mask_of_another_size(root: Path) -> None:
     assert "16 x 12" in problem.received
 
 
+@pytest.mark.fault(
+    "spacing, origin or direction differ", "an error unless `--allow-geometry-mismatch`, then a warning"
+)
 def test_a_mask_of_another_pixel_size(root: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 2, SIZE).astype(np.uint8)
     for folder, resolution in (("images", 2.0), ("masks", 3.0)):
@@ -118,6 +130,10 @@ def test_a_mask_of_another_pixel_size(root: Path) -> None:
     assert only(root, DataOptions(allow_geometry_mismatch=True)).severity == "warning"
 
 
+@pytest.mark.fault(
+    "NaN, infinity or numbers beyond float32 among the pixels",
+    "`check` names the file and counts them; training refuses",
+)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
 def test_pixels_that_are_not_finite(root: Path, value: float) -> None:
     pixels = np.random.default_rng(0).random(SIZE)
@@ -129,6 +145,10 @@ def test_pixels_that_are_not_finite(root: Path, value: float) -> None:
     assert errors[0].received.startswith("2 ")
 
 
+@pytest.mark.fault(
+    "mask values that are no class: 255, -1, 70,000",
+    "an error that lists values and pixels, before any framework is loaded",
+)
 @pytest.mark.parametrize("value", [255, 2, -1, 70_000])
 def test_mask_values_that_are_no_class(root: Path, value: int) -> None:
     mask = np.zeros(SIZE, np.int32)
@@ -142,6 +162,7 @@ def test_mask_values_that_are_no_class(root: Path, value: int) -> None:
     assert "--classes" in problem.fix
 
 
+@pytest.mark.fault("gaps in the mask values, and no class list", "an error that asks for the class list")
 def test_a_gap_in_the_mask_values_without_a_class_list(root: Path) -> None:
     (root / "dataset.json").unlink()
     mask = np.zeros(SIZE, np.uint8)
@@ -152,6 +173,10 @@ def test_a_gap_in_the_mask_values_without_a_class_list(root: Path) -> None:
     assert [one.code for one in find_problems(root)[0]] == ["class-list"]
 
 
+@pytest.mark.fault(
+    "masks as JPEG, RGB, palette, float or 0 and 255",
+    "read where they are clear, else an error that says how to export or map them",
+)
 def test_masks_as_jpeg_rgb_palette_float_and_0_255(root: Path) -> None:
     mask = np.random.default_rng(0).integers(0, 2, (64, 64)).astype(np.uint8)
     (root / "dataset.json").unlink()
@@ -196,6 +221,9 @@ def test_masks_that_contradict_the_class_list(root: Path) -> None:
     assert all(one.fix for one in found.values())
 
 
+@pytest.mark.fault(
+    "a class that a split lacks; masks of background only", "a warning; the score is undefined, not 0 or 1"
+)
 def test_an_absent_class_and_masks_of_background_only(root: Path) -> None:
     for path in (root / "test/masks").iterdir():
         save(path, np.zeros(SIZE, np.uint8))
@@ -208,6 +236,10 @@ def test_an_absent_class_and_masks_of_background_only(root: Path) -> None:
     ]
 
 
+@pytest.mark.fault(
+    "constant, 16-bit, float and huge-range images",
+    "finite input; how intensities are normalised stands in the plan",
+)
 def test_constant_16_bit_float_and_huge_range_images(root: Path) -> None:
     rng = np.random.default_rng(0)
     contents = {
@@ -227,6 +259,9 @@ def test_constant_16_bit_float_and_huge_range_images(root: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.fault(
+    "truncated or corrupt files in a dataset, text named .png", "each is named, the others are read"
+)
 def test_damaged_files_are_named_and_the_others_still_read(root: Path) -> None:
     content = (root / "train/images/a0.png").read_bytes()
     (root / "train/images/a0.png").write_bytes(content[: len(content) // 2])
@@ -254,6 +289,9 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
+@pytest.mark.fault(
+    "an image that announces more pixels than memory holds", "refused by its header, nothing is decoded"
+)
 def test_an_image_bomb_is_not_decoded(root: Path) -> None:
     (root / "train/images/a0.png").write_bytes(bomb(60_000, 60_000))
     with pytest.raises(TooLargeError, match="60000 x 60000"):
@@ -291,6 +329,7 @@ def test_a_read_only_dataset_and_names_that_differ_only_in_case(root: Path) -> N
         os.chmod(root / "train/images", 0o755)
 
 
+@pytest.mark.fault("no case can be held out", "an error that says how many are needed")
 def test_no_case_can_be_held_out(root: Path) -> None:
     for i in range(1, 4):
         for folder in ("images", "masks"):
@@ -301,6 +340,7 @@ def test_no_case_can_be_held_out(root: Path) -> None:
         make_splits(open_dataset(root))
 
 
+@pytest.mark.fault("the same image in two splits", "an error")
 def test_an_identical_image_in_two_splits(root: Path) -> None:
     with Image.open(root / "train/images/a0.png") as image:
         image.save(root / "test/images/t0.png", compress_level=0)  # other bytes, the same pixels
@@ -313,6 +353,9 @@ def test_an_identical_image_in_two_splits(root: Path) -> None:
     assert (problem.severity, problem.code) == ("warning", "duplicate-image")
 
 
+@pytest.mark.fault(
+    "one patient in two given splits", "a warning, repeated in the report; splits of our own never share one"
+)
 def test_a_group_in_two_splits_is_a_warning(root: Path) -> None:
     (root / "train/items.csv").write_text("stem,patient\n" + "".join(f"a{i},p{i}\n" for i in range(4)))
     (root / "test/items.csv").write_text("stem,patient\nt0,p1\nt1,q\n")

@@ -43,6 +43,9 @@ sys.exit(main(sys.argv[3:]))
 """
 
 
+@pytest.mark.fault(
+    "the disk is full anywhere in a training", "an error that says so; `--resume` goes on afterwards"
+)
 @pytest.mark.parametrize(
     ("moment", "full_at", "kept", "named"),
     [

@@ -30,6 +30,7 @@ def train_words(data: Path, run: Path, plan: Path) -> list[str]:
     return ["train", str(data), "-o", str(run), "--plan", str(plan)]
 
 
+@pytest.mark.fault("two trainings in one folder", "the second is refused and told which process is first")
 @pytest.mark.parametrize("option", [None, "--overwrite", "--resume"])
 def test_a_second_training_in_a_folder_is_refused(
     option: str | None, tiny_run: Path, tiny_dataset: Path, tmp_path: Path, plan: Path, capsys: Capture
@@ -47,6 +48,7 @@ def test_a_second_training_in_a_folder_is_refused(
         assert str(os.getpid()) in error
 
 
+@pytest.mark.fault("the lock of a process that was killed", "it holds nobody up")
 def test_the_lock_of_a_process_that_is_gone_is_taken_over(
     tiny_dataset: Path, tmp_path: Path, plan: Path
 ) -> None:
@@ -58,6 +60,7 @@ def test_the_lock_of_a_process_that_is_gone_is_taken_over(
     assert not (run / ".lock").exists()
 
 
+@pytest.mark.fault("a run that exists", "refused unless `--overwrite`")
 def test_a_finished_run_is_not_overwritten_unasked(
     tiny_run: Path, tiny_dataset: Path, tmp_path: Path, plan: Path, capsys: Capture
 ) -> None:
@@ -70,6 +73,7 @@ def test_a_finished_run_is_not_overwritten_unasked(
     assert contents(run)["history.csv"] != before["history.csv"]
 
 
+@pytest.mark.fault("a folder with other files as output", "refused, with `--overwrite` too")
 def test_a_folder_that_is_no_run_is_not_trained_into(
     tiny_dataset: Path, tmp_path: Path, plan: Path, capsys: Capture
 ) -> None:
@@ -82,6 +86,7 @@ def test_a_folder_that_is_no_run_is_not_trained_into(
         assert (precious / "thesis.tex").read_text() == "years of work"
 
 
+@pytest.mark.fault("predictions that exist", "refused unless `--overwrite` or `--skip-existing`")
 def test_predictions_are_not_overwritten_unasked(
     make_bright_run: Callable[..., Path], tiny_dataset: Path, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -34,6 +34,7 @@ def strange_data(make_dataset: Callable[..., Path], tmp_path_factory: pytest.Tem
     return data
 
 
+@pytest.mark.fault("names with spaces, other scripts, 180 characters", "they go through every verb")
 def test_check_plan_and_train_take_strange_names(
     strange_data: Path, tmp_path: Path, make_plan: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,6 +62,9 @@ def test_a_moved_run_predicts_and_evaluates_strange_names(
     assert all(name in text for name in NAMES)
 
 
+@pytest.mark.fault(
+    "names that differ only in case", "a warning; an error where outputs would overwrite each other"
+)
 def test_names_that_differ_only_in_case(
     tiny_run: Path, tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -82,6 +86,7 @@ def test_names_that_differ_only_in_case(
         assert not out.exists()
 
 
+@pytest.mark.fault("a read-only data folder", "it is never written to")
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="needs a user who can be refused")
 def test_a_read_only_data_folder_is_enough(tiny_run: Path, tiny_dataset: Path, tmp_path: Path) -> None:
     data = shutil.copytree(tiny_dataset, tmp_path / "data")
@@ -96,6 +101,7 @@ def test_a_read_only_data_folder_is_enough(tiny_run: Path, tiny_dataset: Path, t
             folder.chmod(0o755)
 
 
+@pytest.mark.fault("a read-only output folder", "an error that says so, before any work")
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="needs a user who can be refused")
 def test_a_read_only_output_folder_is_a_clear_error(
     tiny_run: Path, tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

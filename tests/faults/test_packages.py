@@ -42,6 +42,9 @@ def command(*words: str | Path) -> str:
     return COMMAND.format(words=list(map(str, words)))
 
 
+@pytest.mark.fault(
+    "a framework or optional package is missing", "one line that says what to install; nothing else needs it"
+)
 @pytest.mark.parametrize(
     ("hidden", "options", "hint"),
     [

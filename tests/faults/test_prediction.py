@@ -55,6 +55,7 @@ def results(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.fault("an image with other channels than the run has", "an error with both numbers")
 def test_another_number_of_channels(make_bright_run: MakeRun, tmp_path: Path) -> None:
     predictor = load(make_bright_run(tmp_path / "rgb", channels=3))
     with pytest.raises(PlanError) as caught:
@@ -63,6 +64,7 @@ def test_another_number_of_channels(make_bright_run: MakeRun, tmp_path: Path) ->
         assert part in str(caught.value)
 
 
+@pytest.mark.fault("images of one pixel, one row, smaller than a tile", "a result of the image's size")
 @pytest.mark.parametrize("size", [(1, 1), (1, 67), (67, 1), (2, 3), (31, 33), (16, 200)])
 def test_an_image_of_any_size_comes_back(run: Path, tmp_path: Path, size: tuple[int, int]) -> None:
     """Every size from 1 to 67 is a property test in tests/inference."""
@@ -72,6 +74,9 @@ def test_an_image_of_any_size_comes_back(run: Path, tmp_path: Path, size: tuple[
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out/masks/a.png")), image >= 128)
 
 
+@pytest.mark.fault(
+    "truncated or corrupt files at prediction", "each is named, the others are predicted; exit code 2"
+)
 def test_broken_images_are_named_and_the_others_finished(
     run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,6 +89,7 @@ def test_broken_images_are_named_and_the_others_finished(
     assert results(out) == {f"{kind}/{name}" for kind in ("masks", "overlays") for name in good}
 
 
+@pytest.mark.fault("seams between tiles", "tiled and whole agree; every pixel is covered")
 @pytest.mark.parametrize("overlap", [0.25, 0.5])
 def test_tiled_equals_whole(run: Path, overlap: float) -> None:
     """The engine is pointwise, so tiling may change nothing but rounding."""
@@ -103,6 +109,7 @@ def test_tiled_equals_whole(run: Path, overlap: float) -> None:
     assert np.abs(whole - tiled).max() < 1e-5
 
 
+@pytest.mark.fault("an engine gives NaN or infinity", "an error that names the tile")
 def test_an_engine_that_gives_nan_names_the_tile(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +129,7 @@ def test_an_engine_that_gives_nan_names_the_tile(
     assert results(tmp_path / "out") == set()
 
 
+@pytest.mark.fault("a prediction fails where there are old results", "no old mask stays that looks new")
 def test_a_failed_image_keeps_no_old_result(run: Path, images: Path, tmp_path: Path) -> None:
     for name in BROKEN:
         (images / name).unlink()
@@ -133,6 +141,7 @@ def test_a_failed_image_keeps_no_old_result(run: Path, images: Path, tmp_path: P
     assert results(out) == {"masks/a_good.png", "overlays/a_good.png", "probabilities/a_good.npy"}
 
 
+@pytest.mark.fault("a prediction breaks while it writes", "its results are whole or absent")
 @pytest.mark.parametrize(
     "fails",
     ["tasks.semantic.write_mask", "flows.predict.outputs.write_png", "tasks.semantic.overlay"],

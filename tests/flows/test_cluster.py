@@ -123,6 +123,7 @@ def test_workers_measure_predict_and_write_the_parts_of_an_ome_zarr(
     np.testing.assert_array_equal(mask["3"][:], above[::8, ::2])
 
 
+@pytest.mark.fault("a worker of a cluster dies", "its work is done by others")
 def test_a_worker_that_dies_costs_its_work_only(
     run: Path, images: Path, address: str, tmp_path: Path
 ) -> None:

@@ -166,6 +166,10 @@ def test_a_wrong_number_of_channels_is_named(run: Path, tmp_path: Path) -> None:
     assert "channel" in next(iter(result.failures.values()))
 
 
+@pytest.mark.fault(
+    "an image larger than the memory",
+    "predicted in parts within the stated bytes, or an error with how many are needed",
+)
 def test_too_little_memory_is_named_and_enough_is_kept_to(run: Path, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", IMAGE)
     result = predict(run, tmp_path / "a.tif", output=tmp_path / "out", max_memory=301_000_000)

@@ -161,6 +161,7 @@ def test_a_network_of_another_shape_is_refused_as_a_start(
         transfer_weights(compiled_network(plan), plan, RunFolder(tiny_run))
 
 
+@pytest.mark.fault("the loss becomes NaN or infinite", "training stops, the last finite checkpoint stays")
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoints(
     tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_plan: MakePlan
 ) -> None:

@@ -32,15 +32,17 @@ MOST_BYTES = 1 << 16
 Change = Callable[[bytes, Random], bytes]
 
 
-def mutate(data: bytes, random: Random, change_bytes: Change | None = None) -> bytes:
-    """Another file, at most MOST_BYTES long. change_bytes: what changes bytes of no known form."""
+def mutate(
+    data: bytes, random: Random, change_bytes: Change | None = None, most_bytes: int = MOST_BYTES
+) -> bytes:
+    """Another file, at most so many bytes long. change_bytes: what changes bytes of no known form."""
     plain = change_bytes or of_bytes
     change = plain if random.random() < 0.2 else _CHANGES.get(form_of(data), plain)
     try:
         changed = change(data, random)
     except Exception:  # half a format: what a change before this one has left
         changed = plain(data, random)
-    return changed[:MOST_BYTES]
+    return changed[:most_bytes]
 
 
 def form_of(data: bytes) -> str:

@@ -25,6 +25,9 @@ OPEN = {"challenge", "checkpoint", "classes", "description", "found", "run"}
 """Readers with faults that are known."""
 
 
+@pytest.mark.fault(
+    "random and nearly right files of every kind", "read or refused, within 2 s and 500 MB: `make fuzz`"
+)
 @pytest.mark.filterwarnings("ignore")  # what libraries say about broken files is not what is looked for
 @pytest.mark.parametrize("name", sorted(READERS.keys() - SLOW - OPEN))
 def test_readers_read_or_refuse(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,9 +135,9 @@ class Trials:
 
 
 def refusal(cause: BaseException | None) -> str | None:
-    """What is wrong with a ReunetError: that it hides memory that ran out."""
+    """What is wrong with a ReunetError: it hides that memory ran out (FFmpeg calls so what it refuses)."""
     while cause is not None:
-        if isinstance(cause, MemoryError):
+        if isinstance(cause, MemoryError) and not type(cause).__module__.startswith("av."):
             return f"memory ran out at {place(cause)}"
         cause = cause.__cause__
     return None

@@ -14,6 +14,7 @@ from reunet.backend import installed_backends
 PROBE = Path(__file__).with_name("probe.py")
 
 
+@pytest.mark.fault("another backend", "the same numbers to 1e-4 before and after training steps")
 @pytest.mark.skipif(len(installed_backends()) < 2, reason="only one backend is installed")
 @pytest.mark.parametrize(
     "normalisation",

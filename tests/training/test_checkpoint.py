@@ -32,6 +32,9 @@ def test_round_trip_and_only_the_newest_are_kept(tmp_path: Path) -> None:
     assert len([p for p in tmp_path.iterdir() if p.is_dir()]) == KEPT
 
 
+@pytest.mark.fault(
+    "a truncated or changed checkpoint", "found by its hash; the one before it is used, and that is said"
+)
 @pytest.mark.parametrize("damage", ["truncate", "flip", "state", "remove"])
 def test_a_damaged_checkpoint_is_passed_over_and_named(tmp_path: Path, damage: str) -> None:
     for step in (1, 2):
@@ -116,6 +119,7 @@ def test_nothing_to_load(tmp_path: Path) -> None:
         load_checkpoint(tmp_path)
 
 
+@pytest.mark.fault("the disk is full while a checkpoint is written", "the older one is intact")
 def test_a_full_disk_keeps_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_checkpoint(tmp_path, 1, arrays_of(1), {})
 
@@ -153,6 +157,7 @@ print(calls)
 """
 
 
+@pytest.mark.fault("kill -9 while a checkpoint is written", "the last good one loads")
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 def test_kill_at_any_line_of_the_writer_leaves_a_good_checkpoint(tmp_path: Path) -> None:
     script = tmp_path / "writer.py"

@@ -74,6 +74,10 @@ cli.run()
 CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
+@pytest.mark.fault(
+    "Ctrl-C, SIGTERM or kill -9 in a training",
+    "exit code 130 or 143; resumed, all weights are bit for bit those of a whole run",
+)
 @pytest.mark.parametrize(
     "numbers",
     [
@@ -123,6 +127,7 @@ def test_resuming_an_edited_plan_is_refused(whole: Path, tiny_dataset: Path, tmp
         train(tiny_dataset, output=run, resume=True)
 
 
+@pytest.mark.fault("`--resume` with other images", "an error that counts the differences")
 def test_resuming_other_data_is_refused(
     whole: Path, tmp_path: Path, make_dataset: Callable[..., Path]
 ) -> None:
@@ -131,6 +136,7 @@ def test_resuming_other_data_is_refused(
         train(other, output=whole, resume=True)
 
 
+@pytest.mark.fault("`--resume` without a checkpoint", "an error; it never starts anew")
 def test_resuming_nothing_is_refused(tiny_dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint to resume from"):
         train(tiny_dataset, output=tmp_path / "none", resume=True)

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -120,7 +119,7 @@ def _sizes(spacing: tuple[float, ...]) -> str:
     return " x ".join(f"{side:g}" for side in spacing) + (" mm" if len(spacing) == 3 else " micrometres")
 
 
-def check_size(path: Path, *sides: int) -> None:
+def check_size(path: object, *sides: int) -> None:
     """Raise TooLargeError above MAX_PIXELS, ImageReadError for an image without pixels."""
     shown = " x ".join(map(str, sides))
     if min(sides) < 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -36,15 +36,14 @@ def video_header(path: Path) -> ImageHeader:
     if first is None:
         raise ImageReadError("the video has no frames", where=path)
     height, width, channels = first.shape
-    check_size(path, height, width)
-    with _opened(str(path), path) as (container, stream):
+    with _opened(path, path) as (container, stream):
         frames = sum(packet.size > 0 for packet in container.demux(stream))
     return ImageHeader((height, width), channels, "uint8", frames, "TYXC", None, False, True)
 
 
 def video_rate(path: Path) -> Fraction:
     """Frames per second. Raises as `video_header` does."""
-    with _opened(str(path), path) as (_, stream):
+    with _opened(path, path) as (_, stream):
         return stream.average_rate or RATE
 
 
@@ -55,7 +54,7 @@ def video_frames(source: Path | BinaryIO, where: object) -> Iterator[np.ndarray]
     Raises ImageReadError where it is damaged or the size of the frames changes, UsageError without PyAV.
     """
     size: tuple[int, ...] | None = None
-    with _opened(str(source) if isinstance(source, Path) else source, where) as (container, stream):
+    with _opened(source, where) as (container, stream):
         for number, frame in enumerate(container.decode(stream), 1):
             pixels = frame.to_ndarray(
                 format="gray" if (frame.format.name or "").startswith("gray") else "rgb24"
@@ -91,13 +90,21 @@ def write_video(path: Path, frames: Iterable[np.ndarray], rate: Fraction) -> Non
             container.mux(stream.encode())
 
 
+_NO_OTHERS = {"protocol_whitelist": "none"}
+"""FFmpeg opens nothing by itself: a list of films would name files of others, or addresses."""
+
+
 @contextmanager
-def _opened(source: str | BinaryIO, where: object) -> Iterator[tuple[Any, Any]]:
+def _opened(source: Path | BinaryIO, where: object) -> Iterator[tuple[Any, Any]]:
     """The container and its first stream of pictures; whatever FFmpeg says becomes ImageReadError."""
     av = import_extra("av", "video")  # its logging stays off: FFmpeg's threads would wait for Python's lock
-    with explained(where, "video"), av.open(source) as container:
+    with ExitStack() as stack, explained(where, "video"):
+        file = stack.enter_context(source.open("rb")) if isinstance(source, Path) else source
+        container = stack.enter_context(av.open(file, options=_NO_OTHERS))
         if not container.streams.video:
             raise ImageReadError("the file has no pictures", where=where, expected="a video")
         stream = container.streams.video[0]
+        if stream.width and stream.height:  # what it announces, before a frame is decoded
+            check_size(where, stream.height, stream.width)
         stream.thread_type = "AUTO"
         yield container, stream
