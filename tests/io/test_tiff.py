@@ -101,14 +101,6 @@ def test_ome_axes_and_spacing(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(path, page=2)[..., 0], pixels[2])
 
 
-def test_two_channels_are_refused(tmp_path: Path) -> None:
-    tifffile.imwrite(
-        tmp_path / "a.tif", np.zeros((2, 20, 30), np.uint8), imagej=True, metadata={"axes": "CYX"}
-    )
-    with pytest.raises(ImageReadError, match="channels"):
-        read_image(tmp_path / "a.tif")
-
-
 @pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"tile": (16, 16)}])
 def test_truncated(tmp_path: Path, options: dict[str, Any]) -> None:
     path = tmp_path / "a.tif"
@@ -122,3 +114,34 @@ def test_white_is_zero_is_inverted(tmp_path: Path) -> None:
     pixels = np.array([[0, 10], [255, 3]], np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", 255 - pixels, photometric="miniswhite")
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif")[..., 0], pixels)
+
+
+def test_a_file_of_a_set_is_its_own_plane(tmp_path: Path) -> None:
+    """Its OME-XML describes the planes of all files of the set."""
+    planes = RNG.integers(0, 256, (3, 20, 30), dtype=np.uint8)
+    ids = [f"urn:uuid:{number}-1111" for number in "abc"]
+    data = "".join(
+        f'<TiffData FirstC="{c}" PlaneCount="1"><UUID FileName="{c}.ome.tif">{ids[c]}</UUID></TiffData>'
+        for c in range(3)
+    )
+    channels = "".join(f'<Channel ID="Channel:0:{c}" SamplesPerPixel="1"/>' for c in range(3))
+    for c, plane in enumerate(planes):
+        xml = (
+            f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{ids[c]}">'
+            '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="30"'
+            f' SizeY="20" SizeZ="1" SizeC="3" SizeT="1">{channels}{data}</Pixels></Image></OME>'
+        )
+        tifffile.imwrite(tmp_path / f"{c}.ome.tif", plane, description=xml, metadata=None)
+    for c, plane in enumerate(planes):
+        np.testing.assert_array_equal(read_image(tmp_path / f"{c}.ome.tif")[..., 0], plane)
+    (tmp_path / "0.ome.tif").unlink()
+    np.testing.assert_array_equal(read_image(tmp_path / "1.ome.tif")[..., 0], planes[1])
+
+
+def test_a_stack_that_is_written_again_is_read_anew(tmp_path: Path) -> None:
+    """What is known of a stack is kept for its next page."""
+    path = tmp_path / "a.tif"
+    for value in range(3):
+        stack = np.full((2, 20, 30), value, np.uint8)
+        tifffile.imwrite(path, stack, compression="zlib", metadata={"axes": "ZYX"})
+        assert [read_image(path, page=page).max() for page in (0, 1)] == [value, value]

@@ -153,10 +153,21 @@ class _Comparison(Findings):
             message = "images have different sample types, and probably different intensity scales"
             received = ", ".join(f"{count} {dtype}" for dtype, count in sorted(dtypes.items()))
             self.warning("mixed-sample-types", name, message, "", received)
+        self._channels(name)
         self._axes_and_spacing(name)
         if self._scan.labels is not None:
             for note in shared_notes(self._scan.cases):
                 self.warning("shared-group", name, note)
+
+    def _channels(self, name: str) -> None:
+        """Images of which some have other channels; grey ones among coloured ones are repeated."""
+        headers = [one.header for one in self._found if one.header is not None]
+        counts = Counter(header.channels for header in headers)
+        if len(counts) > 1 and (set(counts) != {1, 3} or any(header.is_volume for header in headers)):
+            received = ", ".join(f"{n} with {channels}" for channels, n in sorted(counts.items()))
+            message = "images have different numbers of channels"
+            fix = "export all with the same channels"
+            self.error("channel-count", name, message, "one number, or grey and RGB", received, fix)
 
     def _axes_and_spacing(self, name: str) -> None:
         """Images and volumes in one dataset, and volumes that do not say how large their voxels are."""

@@ -17,6 +17,9 @@ MAX_PIXELS = 400_000_000
 """Most pixels a page or volume may have (20,000 x 20,000); more is refused before decoding."""
 
 
+FREE = 2**26
+"""Bytes of pixels that a file of any size may announce."""
+
 UNSTATED = (1.0, 1.0, 1.0)
 """What a volume counts as that does not state its spacing; `check` warns of it."""
 
@@ -49,8 +52,10 @@ class ImageHeader:
 
     size: (height, width) of one page in pixels, as read (a photo's orientation tag is applied); of a
     volume (depth, height, width).
-    channels: 1 or 3 for images that can be read (an alpha channel does not count), any number for volumes.
-    dtype: sample type in the file, such as "uint8".
+    channels: 1 for grey, 3 for RGB, any number where they are measured otherwise (an alpha channel does not
+    count).
+    dtype: sample type in the file, such as "uint8", which bilevel images count as; of a palette that of its
+    indices, while the colours are always uint8.
     pages: images of that size in the file (a stack or a series has more than one).
     axes: axes of the file in storage order, such as "YX", "YXC", "ZYX".
     spacing: size of a pixel per axis of `size` where the file states it, or None; in micrometres, of the
@@ -131,6 +136,37 @@ def check_size(path: object, *sides: int) -> None:
             expected=f"at most {MAX_PIXELS:,} pixels",
             received=f"{shown} = {prod(sides):,} pixels",
             fix="cut it into smaller images",
+        )
+
+
+def check_packing(path: Path, size: int, stored: int, *, tight: bool) -> None:
+    """Raise ImageReadError where so few stored bytes cannot hold that many bytes of pixels.
+
+    tight: the compression is one that needs at least a byte for some thousand.
+    """
+    if size > max(FREE, stored * (3_000 if tight else 200_000)):
+        raise ImageReadError(
+            "the file is too small for the pixels that it announces",
+            where=path,
+            expected=f"{size:,} bytes of pixels",
+            received=f"{stored:,} bytes, compressed",
+            fix="it may be truncated or damaged: copy or export it again",
+        )
+
+
+def check_result(path: Path, header: ImageHeader, pixels: np.ndarray, *, numbers: bool) -> None:
+    """Raise ImageReadError where an image (*space, C), or a mask of `numbers`, contradicts its header."""
+    indices = header.palette and numbers
+    channels = 1 if indices else header.channels
+    dtype = "uint8" if header.palette and not numbers else header.dtype
+    told, received = (*header.size, channels), pixels.shape
+    if told != received or (not header.is_volume and dtype != str(pixels.dtype)):
+        raise ImageReadError(
+            "the pixels are not what the header of the file says",
+            where=path,
+            expected=f"{' x '.join(map(str, told))}, {dtype}",
+            received=f"{' x '.join(map(str, received))}, {pixels.dtype}",
+            fix="the file contradicts itself: export it again",
         )
 
 

@@ -11,18 +11,17 @@ from typing import BinaryIO
 import numpy as np
 
 from reunet.errors import ImageReadError
-from reunet.io.header import Doubt, ImageHeader, apart, explained
+from reunet.io.header import Doubt, ImageHeader, apart, check_result, check_size, explained
 from reunet.io.nifti import nifti_header, read_nifti
 from reunet.io.nifti_volume import is_nifti
-from reunet.io.raster import is_raster, raster_header, read_raster
-from reunet.io.tiff import is_tiff, read_tiff, tiff_header
+from reunet.io.raster import START, RasterImage, is_raster, raster_image, read_raster
+from reunet.io.tiff import TiffImage, is_tiff, read_tiff, tiff_image
 from reunet.io.video import is_video, video_frames, video_header
 
 VOLUME_SUFFIXES = frozenset({".nii", ".nii.gz"})
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff"}) | VOLUME_SUFFIXES
+_PICTURES = ".png .jpg .jpeg .jfif .bmp .gif .webp .jp2 .j2k .jxl .avif .tif .tiff"
+IMAGE_SUFFIXES = frozenset(_PICTURES.split()) | VOLUME_SUFFIXES
 """Suffixes of files that are taken for images when a folder is searched (compared in lower case)."""
-
-_STACK_FIX = "if these are pages of a stack, say so with --axes, such as ZYX"
 
 
 def image_suffix(path: Path) -> str:
@@ -47,25 +46,29 @@ def read_header(path: Path, axes: str | None = None) -> ImageHeader:
         if is_video(path):
             return video_header(path)
         with open(path, "rb") as file:
-            return _header(path, file, axes)
+            opened = _opened(path, file, axes)
+            if isinstance(opened, TiffImage):
+                check_size(path, *opened.header.size)
+            return nifti_header(path, file) if opened is None else opened.header
 
 
 def read_image(path: Path, *, page: int | None = None, axes: str | None = None) -> np.ndarray:
-    """One image as (H, W, C), C = 1 or 3, dtype uint8, uint16 or float32, values as stored.
+    """One image as (H, W, C), dtype uint8, uint16 or float32, values as stored: C = 1 for grey, 3 for colours
+    (red, green, blue), any number for channels of a TIFF.
 
     A NIfTI file is one volume, (D, H, W, C) with any number of channels, axes as in `reunet.io.nifti`.
     page: which page of a stack, from 0; required when the file has more than one.
     axes: as for `read_header`.
-    Bilevel pixels become 0 and 255, palette colours are applied, an opaque alpha channel is dropped,
-    a photo is turned as its orientation tag says. Other sample types become the narrowest of the three
-    that holds them exactly, else float32. Raises ImageReadError, TooLargeError.
+    Bilevel pixels become 0 and 255, palette colours are applied, other colours become RGB, white is high, an
+    opaque alpha channel is dropped, an image is turned as its orientation tag says. Other sample types become
+    the narrowest of the three that holds them exactly, else float32. Raises ImageReadError, TooLargeError.
     """
     return _read_image(path, page, axes)[1]
 
 
 def _read_image(path: Path, page: int | None, axes: str | None) -> tuple[ImageHeader, np.ndarray]:
-    header, pixels = read_pixels(path, page=page, axes=axes, palette_values=False)
-    return header, _to_supported_dtype(pixels if pixels.ndim == 4 else drop_alpha(pixels, path), path)
+    header, pixels = read_pixels(path, page=page, axes=axes, numbers=False)
+    return header, _to_supported_dtype(pixels, path)
 
 
 def read_channel_files(
@@ -131,10 +134,11 @@ def volume_spacing(path: Path) -> tuple[float, ...] | None:
 
 
 def read_pixels(
-    path: Path, *, page: int | None, axes: str | None, palette_values: bool
+    path: Path, *, page: int | None, axes: str | None, numbers: bool
 ) -> tuple[ImageHeader, np.ndarray]:
-    """The header, and pixels as stored: (H, W) or (H, W, samples), (D, H, W, channels) of a volume;
-    `palette_values` gives numbers that stand for classes: indices instead of colours, in 64 bits where they
+    """The header, and pixels in the file's sample type, (H, W, C), of a volume (D, H, W, C).
+
+    numbers: values are no brightness but classes or ids, see `Samples.meant`; of a volume in 64 bits where they
     are stored with a scale. The file is opened once, unless it is a video.
     """
     with explained(path):
@@ -143,20 +147,25 @@ def read_pixels(
             _check_page(path, header, page)
             return header, next(islice(video_frames(path, path), page, None))
         with open(path, "rb") as file:
-            header = _header(path, file, axes)
+            opened = _opened(path, file, axes)
+            header = nifti_header(path, file) if opened is None else opened.header
             _check_page(path, header, page)
-            if header.is_volume:
-                return header, read_nifti(path, file, np.float64 if palette_values else np.float32)
-            if is_tiff(_start(path, file)):
-                return header, read_tiff(path, file, page or 0, axes, palette_values=palette_values)
-            return header, read_raster(path, file, palette_values=palette_values)
+            if opened is None:
+                pixels = read_nifti(path, file, np.float64 if numbers else np.float32)
+            elif isinstance(opened, TiffImage):
+                pixels = read_tiff(path, file, opened, page or 0, numbers=numbers)
+            else:
+                pixels = read_raster(path, opened, numbers=numbers)
+        check_result(path, header, pixels, numbers=numbers)
+        return header, pixels
 
 
-def _header(path: Path, file: BinaryIO, axes: str | None) -> ImageHeader:
+def _opened(path: Path, file: BinaryIO, axes: str | None) -> TiffImage | RasterImage | None:
+    """What an open file holds, nothing of which is decoded yet; None for a volume."""
     start = _start(path, file)
     if is_nifti(start):
-        return nifti_header(path, file)
-    return tiff_header(path, file, axes) if is_tiff(start) else raster_header(path, file)
+        return None
+    return tiff_image(path, file, axes) if is_tiff(start) else raster_image(path, file)
 
 
 def _check_page(path: Path, header: ImageHeader, page: int | None) -> None:
@@ -177,34 +186,6 @@ def _check_page(path: Path, header: ImageHeader, page: int | None) -> None:
         )
 
 
-def drop_alpha(pixels: np.ndarray, where: object) -> np.ndarray:
-    """(H, W, 1) or (H, W, 3) from pixels with 1 to 4 samples; an alpha channel must be opaque everywhere.
-
-    Raises ImageReadError for another alpha channel or more than four samples.
-    """
-    samples = pixels.shape[2] if pixels.ndim == 3 else 1
-    if samples in (1, 3):
-        return pixels if pixels.ndim == 3 else pixels[..., None]
-    if samples > 4 or samples < 1:
-        raise ImageReadError(
-            f"the image has {samples} channels",
-            where=where,
-            expected="1 (grey) or 3 (RGB)",
-            fix=_STACK_FIX,
-        )
-    tiff = str(where).lower().endswith((".tif", ".tiff"))
-    opaque = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1
-    if not bool((pixels[..., -1] == opaque).all()):
-        raise ImageReadError(
-            "the image has a transparent (alpha) channel, or an even number of channels",
-            where=where,
-            expected="grey or RGB, with at most an opaque alpha channel",
-            received=f"{samples} channels",
-            fix="save it without the alpha channel, as grey or RGB" + ("; " + _STACK_FIX if tiff else ""),
-        )
-    return pixels[..., : samples - 1]
-
-
 def _to_supported_dtype(image: np.ndarray, path: Path) -> np.ndarray:
     if image.dtype in (np.uint8, np.uint16, np.float32):
         return np.ascontiguousarray(image)
@@ -222,13 +203,13 @@ def _to_supported_dtype(image: np.ndarray, path: Path) -> np.ndarray:
 def _start(path: Path, file: BinaryIO) -> bytes:
     """The first bytes of an image file, which tell its format."""
     file.seek(0)
-    start = file.read(8)
+    start = file.read(START)
     file.seek(0)
     if not (is_tiff(start) or is_raster(start) or is_nifti(start)):
         raise ImageReadError(
             "not an image file" if start else "the file is empty",
             where=path,
-            expected="a PNG, JPEG, TIFF, BMP, GIF or NIfTI file",
+            expected="a PNG, JPEG, TIFF, BMP, GIF, WebP, AVIF, JPEG 2000, JPEG XL or NIfTI file",
             fix="remove it from the folder, or export the image again",
         )
     return start

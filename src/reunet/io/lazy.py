@@ -20,7 +20,7 @@ import numpy as np
 from reunet.backend import import_extra
 from reunet.errors import ImageReadError, TooLargeError
 from reunet.io.header import MAX_PIXELS, ImageHeader, explained
-from reunet.io.images import drop_alpha, image_suffix
+from reunet.io.images import image_suffix
 from reunet.io.nifti import lazy_nifti
 from reunet.io.tiff import open_tiff_page
 from reunet.slices import Slices, touched
@@ -74,8 +74,7 @@ def open_lazily(path: Path, *, rank: int, page: int = 0, axes: str | None = None
             if kind in openers:
                 image = openers[kind](path, rank, axes, stack)
             else:
-                header, chunk, read_page = stack.enter_context(open_tiff_page(path, page, axes))
-                image = LazyImage(header, chunk, lambda part: drop_alpha(read_page(part), path))
+                image = LazyImage(*open_tiff_page(path, page, axes))
         if prod(image.chunk) > MAX_PIXELS:
             raise TooLargeError(
                 "the image is stored in pieces that are too large to be decoded",

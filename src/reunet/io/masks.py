@@ -13,7 +13,7 @@ from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.errors import LabelError, SizeError
 from reunet.io.channels import is_grey
 from reunet.io.header import ImageHeader
-from reunet.io.images import drop_alpha, read_header, read_pixels
+from reunet.io.images import read_header, read_pixels
 from reunet.io.nifti import write_nifti
 from reunet.io.pages import write_pages
 from reunet.io.raster import write_png
@@ -33,15 +33,20 @@ def read_mask_file(
     `is_coloured`); of a volume (D, H, W) signed integers.
 
     Palette files give their indices, bilevel files 0 and 255, RGB files with three equal channels one
-    channel, float files their whole numbers. Raises LabelError for fractions, ImageReadError.
+    channel, float files their whole numbers; what a TIFF calls white does not matter. Raises LabelError for
+    fractions and for other numbers of channels, ImageReadError.
     """
-    header, raw = read_pixels(path, page=page, axes=axes, palette_values=True)
+    header, raw = read_pixels(path, page=page, axes=axes, numbers=True)
     if raw.ndim == 4:
         raw = _one_channel(raw, path)
-    else:
-        raw = drop_alpha(raw, path)
-        if raw.shape[2] == 1 or is_grey(raw):
-            raw = raw[..., 0]
+    elif raw.shape[2] == 1 or (raw.shape[2] == 3 and is_grey(raw)):
+        raw = raw[..., 0]
+    elif raw.shape[2] != 3:
+        fix = "save one value per pixel; if these are pages of a stack, say so with --axes, such as ZYX"
+        received = f"{raw.shape[2]} channels"
+        raise LabelError(
+            "the mask has several channels", where=path, expected="1", received=received, fix=fix
+        )
     if raw.dtype.kind == "f":
         whole = np.isfinite(raw) & (raw == np.round(raw)) & (np.abs(raw) < 2**31)
         if not bool(whole.all()):

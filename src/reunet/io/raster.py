@@ -1,75 +1,100 @@
-"""PNG, JPEG, BMP and GIF files, read with Pillow (and OpenCV for 16-bit colour PNG); PNG files, written."""
+"""PNG, JPEG, BMP, GIF, WebP, AVIF, JPEG 2000 and JPEG XL files, read with Pillow, or with imagecodecs where
+Pillow does not keep all bits; PNG files, written.
+"""
 
 from __future__ import annotations
 
+import importlib
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
-from PIL import Image, ImageOps
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
+from PIL import Image
 from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 
 from reunet.errors import ImageReadError
-from reunet.io.header import ImageHeader, check_size
+from reunet.io.header import ImageHeader, check_packing, check_size
+from reunet.io.jxl import decode_jxl, jxl_size
+from reunet.io.samples import Samples, upright_sides, without_alpha
 from reunet.storage import atomic_path
 
-# The reader is chosen by content, not by suffix, and opened directly: Pillow's own size limit, a warning
-# for some sizes and an error for others, is replaced by ours.
-_READERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
-    (b"\x89PNG\r\n\x1a\n", PngImageFile),
-    (b"\xff\xd8\xff", JpegImageFile),
-    (b"BM", BmpImageFile),
-    (b"GIF8", GifImageFile),
-)
-_CHANNELS = {"1": 1, "L": 1, "I;16": 1, "I;16B": 1, "I": 1, "LA": 1, "RGB": 3, "RGBA": 3, "CMYK": 3}
+START = 64
+"""Bytes of a file that tell its format."""
+
 _ORIENTATION = 0x0112
-_TRANSPOSED = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
+
+_FORMATS = {
+    "Png": rb"\x89PNG\r\n\x1a\n",
+    "Jpeg": rb"\xff\xd8\xff",
+    "Bmp": rb"BM",
+    "Gif": rb"GIF8",
+    "WebP": rb"RIFF.{4}WEBP",
+    "Jpeg2K": rb"\x00\x00\x00\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
+    "Avif": rb".{4}ftyp(avi[fs]|.{8}(.{4}){0,8}avi[fs])",
+    "Jxl": rb"\xff\x0a|\x00\x00\x00\x0cJXL \r\n\x87\n",
+}
+"""How files begin, by the name of Pillow's plugin. The reader is chosen by content, not by suffix, and opened
+directly: Pillow's own size limit, a warning for some sizes and an error for others, is replaced by ours."""
+
+_SPACES = {"L": "grey", "LA": "grey", "I;16": "grey", "RGB": "rgb", "RGBA": "rgb", "CMYK": "cmyk"}
+
+
+_TIGHT = ("Png", "Jpeg", "Bmp", "Gif")
+"""Formats that need at least a byte for some thousand bytes of pixels."""
+
+
+@dataclass(frozen=True)
+class RasterImage:
+    """An open file: the name of its format, its size as stored and how its samples are meant.
+
+    image: Pillow's, None of JPEG XL. decode: the pixels, (h, w) or (h, w, samples).
+    """
+
+    format: str
+    image: Any
+    size: tuple[int, ...]
+    samples: Samples
+    decode: Callable[[], np.ndarray]
+    is_lossy: bool = False
+
+    @property
+    def header(self) -> ImageHeader:
+        """What is told of it; without spacing, as the resolution of these formats is meant for printing."""
+        return ImageHeader(
+            size=upright_sides(self.size, self.samples.orientation),
+            channels=self.samples.channels,
+            dtype=str(self.samples.stored),
+            axes="YX" if self.samples.channels == 1 else "YXC",
+            palette=self.samples.table is not None,
+            lossy=self.is_lossy,
+        )
+
+
+def _format(start: bytes) -> str | None:
+    return next((name for name, magic in _FORMATS.items() if re.match(magic, start, re.DOTALL)), None)
 
 
 def is_raster(start: bytes) -> bool:
     """Whether a file that starts with these bytes is read here."""
-    return any(start.startswith(magic) for magic, _ in _READERS)
+    return _format(start) is not None
 
 
-def raster_header(path: Path, file: BinaryIO) -> ImageHeader:
-    """Header of a PNG, JPEG, BMP or GIF file. Raises ImageReadError, TooLargeError."""
-    return _header(path, _open(path, file), deep=_is_deep_colour(file))
-
-
-def read_raster(path: Path, file: BinaryIO, *, palette_values: bool) -> np.ndarray:
-    """Pixels: (H, W) or (H, W, samples), uint8 or uint16; samples may include alpha.
-
-    palette_values: give the indices of a palette file instead of its colours.
-    """
-    deep = _is_deep_colour(file)
-    image = _open(path, file)
-    header = _header(path, image, deep=deep)
-    if deep:
-        image.load()  # Pillow notices truncation, OpenCV does not; OpenCV keeps 16 bits, Pillow does not
-        return _decode_deep_colour(path, file)
-    if header.palette:
-        image.load()
-        return np.asarray(image) if palette_values else _apply_palette(image)
-    oriented: Image.Image = ImageOps.exif_transpose(image) if header.lossy else image
-    if oriented.mode == "CMYK":
-        oriented = oriented.convert("RGB")
-    pixels = np.asarray(oriented)
-    if pixels.dtype == bool:
-        return pixels.astype(np.uint8) * np.uint8(255)
-    return pixels
+def read_raster(path: Path, opened: RasterImage, *, numbers: bool) -> np.ndarray:
+    """Pixels: (H, W, C), uint8, uint16 or float32; `numbers` as for `Samples.meant`."""
+    pixels = np.atleast_3d(opened.decode())
+    if not numbers and opened.image is not None and "transparency" in opened.image.info:
+        without_alpha(np.asarray(opened.image.convert("RGBA")), (3,), path)
+    return opened.samples.meant(pixels, path, numbers=numbers)
 
 
 def read_palette(path: Path) -> np.ndarray | None:
     """Colour table of a palette file, (entries, 3) uint8 RGB, or None (TIFF palettes are not asked for)."""
     with open(path, "rb") as file:
-        if not is_raster(file.read(8)):
-            return None
-        image = _open(path, file)
-        return _palette(image) if image.mode == "P" else None
+        return raster_image(path, file).samples.table if is_raster(file.read(START)) else None
 
 
 def write_png(path: Path, pixels: np.ndarray, palette: np.ndarray | None = None) -> None:
@@ -84,77 +109,148 @@ def write_png(path: Path, pixels: np.ndarray, palette: np.ndarray | None = None)
         image.save(temporary, format="PNG", compress_level=4)
 
 
-def _open(path: Path, file: BinaryIO) -> ImageFile:
+def raster_image(path: Path, file: BinaryIO) -> RasterImage:
+    """An open file, of which only JPEG XL is decoded yet. Raises ImageReadError, TooLargeError."""
     file.seek(0)
-    start = file.read(8)
+    name = _format(file.read(START))
     file.seek(0)
-    reader = next(reader for magic, reader in _READERS if start.startswith(magic))
-    return reader(file, str(path))
-
-
-def _header(path: Path, image: ImageFile, *, deep: bool) -> ImageHeader:
-    width, height = image.size
-    check_size(path, height, width)
-    frames = int(getattr(image, "n_frames", 1)) if isinstance(image, GifImageFile) else 1
+    content = file.read() if name in ("Jxl", "Jpeg2K", "Avif") else file.read(2**12)
+    file.seek(0)
+    if name == "Jxl":
+        return _jxl(path, content)
+    plugin = importlib.import_module(f"PIL.{name}ImagePlugin")
+    image: ImageFile = getattr(plugin, f"{name}ImageFile")(file, str(path))
+    size = image.size[::-1]
+    check_size(path, *size)
+    frames = int(getattr(image, "n_frames", 1))
     if frames > 1:
-        raise ImageReadError(
-            "the file is an animated GIF",
-            where=path,
-            expected="one image",
-            received=f"{frames} frames",
-            fix="save the frames as a TIFF stack or as single images",
-        )
-    lossy = isinstance(image, JpegImageFile)
-    if lossy and image.getexif().get(_ORIENTATION, 1) in _TRANSPOSED:
-        height, width = width, height
-    palette = image.mode == "P"
-    if palette:
-        table = _palette(image)
-        channels = 1 if bool((table == table[:, :1]).all()) else 3
-    elif image.mode in _CHANNELS:
-        channels = _CHANNELS[image.mode]
-    else:
-        raise ImageReadError(
-            f"unsupported pixel format {image.mode}", where=path, fix="save it as grey or RGB"
-        )
-    return ImageHeader(  # without spacing: the resolution of these formats is meant for printing
-        size=(height, width),
-        channels=channels,
-        dtype="uint16" if deep or image.mode.startswith("I") else "uint8",
-        axes="YX" if channels == 1 else "YXC",
-        palette=palette,
-        lossy=lossy,
+        raise _animated(path, image.format or "image", frames)
+    deep = _deep(path, str(name), content)
+    samples = replace(deep or _samples(path, image), orientation=_orientation(str(name), image, file))
+    _check_packing(path, size, samples, tight=name in _TIGHT)
+
+    def decode() -> np.ndarray:
+        if deep is None:
+            return np.asarray(image)
+        file.seek(0)
+        return np.asarray(_codec(str(name))(file.read()))
+
+    return RasterImage(str(name), image, size, samples, decode, _is_lossy(str(name), content))
+
+
+def _jxl(path: Path, content: bytes) -> RasterImage:
+    size = jxl_size(content)
+    check_size(path, *size)
+    _check_packing(path, size, Samples(np.dtype(np.uint8)), tight=False)
+    pixels = decode_jxl(content)
+    if pixels.ndim > 3:
+        raise _animated(path, "JPEG XL", len(pixels))
+    count = np.atleast_3d(pixels).shape[2]
+    samples = Samples(
+        pixels.dtype,
+        count,
+        "rgb" if count > 2 else "grey",
+        8 * pixels.dtype.itemsize,
+        (count - 1,) if count in (2, 4) else (),
+    )
+    return RasterImage("Jxl", None, pixels.shape[:2], samples, lambda: pixels)
+
+
+def _animated(path: Path, name: str, frames: int) -> ImageReadError:
+    return ImageReadError(
+        f"the file is an animated {name}",
+        where=path,
+        expected="one image",
+        received=f"{frames} frames",
+        fix="save the frames as a TIFF stack or as single images",
     )
 
 
-def _palette(image: ImageFile) -> np.ndarray:
-    return np.array(image.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3)
+def _check_packing(path: Path, size: Sequence[int], samples: Samples, *, tight: bool) -> None:
+    announced = math.prod(size) * samples.count * samples.dtype.itemsize
+    check_packing(path, announced, path.stat().st_size, tight=tight)
 
 
-def _apply_palette(image: ImageFile) -> np.ndarray:
-    table = _palette(image)
-    if "transparency" in image.info:
-        return np.asarray(image.convert("RGBA"))
-    if bool((table == table[:, :1]).all()):
-        return np.asarray(image.convert("L"))
-    return np.asarray(image.convert("RGB"))
+def _samples(path: Path, image: ImageFile) -> Samples:
+    """How Pillow gives the samples of an image. Raises ImageReadError for modes that are not read."""
+    if image.mode == "1":
+        return Samples(np.dtype(bool), bits=1)
+    if image.mode == "P":
+        table = np.array(image.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3)
+        return Samples(np.dtype(np.uint8), 1, "palette", 8, table=table)
+    if image.mode not in _SPACES:
+        fix = "save it as grey or RGB"
+        raise ImageReadError(f"unsupported pixel format {image.mode}", where=path, fix=fix)
+    count = len(image.getbands())
+    alpha = (count - 1,) if image.mode.endswith("A") else ()
+    dtype = np.dtype(np.uint16 if image.mode == "I;16" else np.uint8)
+    return Samples(dtype, count, _SPACES[image.mode], 8 * dtype.itemsize, alpha)
 
 
-def _is_deep_colour(file: BinaryIO) -> bool:
-    """Whether this is a PNG with 16 bits per sample and more than one sample per pixel."""
-    file.seek(0)
-    start = file.read(26)
-    return start[:8] == _READERS[0][0] and len(start) == 26 and start[24] == 16 and start[25] in (2, 4, 6)
+def _deep(path: Path, name: str, content: bytes) -> Samples | None:
+    """How the samples are meant where Pillow leaves out bits or stretches them, else None."""
+    bits = channels = 0
+    signed = False
+    if name == "Png" and content[24:25] == b"\x10":  # PNG's own scaling of 1, 2 and 4 bits is kept
+        bits, channels = 16, {2: 3, 4: 2, 6: 4}.get(content[25], 0)
+    elif name == "Jpeg2K" and (begin := content.find(b"\xff\x4f\xff\x51")) >= 0:
+        channels = int.from_bytes(content[begin + 40 : begin + 42], "big")
+        depths = set(content[begin + 42 : begin + 42 + 3 * channels : 3])
+        if depths == {7}:
+            return None
+        if len(depths) != 1 or b"colr\x01\0\0\0\0\0\x12" in content:
+            received = f"depths {sorted(1 + (depth & 127) for depth in depths)}"
+            raise ImageReadError("JPEG 2000 with such channels is not read", where=path, received=received)
+        (depth,) = depths
+        bits, signed = 1 + (depth & 127), depth > 127
+    elif name == "Avif" and (found := re.search(rb"av1C.{2}(.)", content, re.DOTALL)) and found[1][0] & 0x40:
+        bits = 12 if found[1][0] & 0x20 else 10
+        channels = 1 if found[1][0] & 0x10 else 3
+        channels += b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha" in content
+    if not channels:
+        return None
+    dtype = np.dtype(f"{'i' if signed else 'u'}{1 if bits <= 8 else 2 if bits <= 16 else 4}")
+    alpha = (channels - 1,) if channels in (2, 4) else ()
+    return Samples(dtype, channels, "rgb" if channels > 2 else "grey", 0 if signed else bits, alpha)
 
 
-def _decode_deep_colour(path: Path, file: BinaryIO) -> np.ndarray:
-    import cv2
+def _codec(name: str) -> Callable[[bytes], Any]:
+    import imagecodecs
 
-    file.seek(0)
-    pixels = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise ImageReadError("the image cannot be decoded", where=path)
-    if pixels.ndim == 3:
-        order = [2, 1, 0, 3][: pixels.shape[2]]
-        pixels = pixels[..., order]
-    return np.asarray(pixels)
+    codecs = {"Png": "png_decode", "Jpeg2K": "jpeg2k_decode", "Avif": "avif_decode"}
+    return cast("Callable[[bytes], Any]", getattr(imagecodecs, codecs[name]))
+
+
+def _is_lossy(name: str, content: bytes) -> bool:
+    """Whether the compression changes values; a reversible JPEG 2000 and a lossless WebP do not."""
+    if name == "Jpeg2K":
+        found = re.search(rb"\xff\x52\0.{10}(.)", content, re.DOTALL)
+        return found is not None and found[1] == b"\0"
+    return name in ("Jpeg", "Avif") or (name == "WebP" and b"VP8 " in content)
+
+
+def _orientation(name: str, image: ImageFile, file: BinaryIO) -> int:
+    """As EXIF tells it; in PNG it may stand behind the pixels, where Pillow would decode them to find it."""
+    if name not in ("Png", "Jpeg", "WebP", "Avif"):
+        return 1
+    if name == "Png" and not {"exif", "Raw profile type exif"} & set(image.info):
+        image.info["exif"] = _png_chunk(file, b"eXIf")
+    told = image.getexif().get(_ORIENTATION, 1)
+    return told if isinstance(told, int) else 1
+
+
+def _png_chunk(file: BinaryIO, wanted: bytes) -> bytes:
+    """Content of the first chunk of that name, empty where there is none; the file is left where it was."""
+    place, start, found = file.tell(), 8, b""
+    while True:
+        file.seek(start)
+        head = file.read(8)
+        if len(head) < 8 or head[4:] == b"IEND":
+            break
+        length = int.from_bytes(head[:4], "big")
+        if head[4:] == wanted:
+            found = file.read(length)
+            break
+        start += length + 12
+    file.seek(place)
+    return found

@@ -1,21 +1,24 @@
-"""TIFF files, read with tifffile: all sample types, grey, RGB, palette, multi-page, OME and ImageJ stacks."""
+"""TIFF files, described with tifffile: all sample types, colours, stacks, OME, ImageJ; whole or in parts."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
-import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
 from reunet.errors import ImageReadError, UsageError
-from reunet.io.header import ImageHeader, check_size
-from reunet.slices import Slices, overlap, size_of, touched, within
+from reunet.io.header import ImageHeader, check_packing, check_size
+from reunet.io.samples import MAX_CHANNELS, Samples, stored_part, upright_sides
+from reunet.io.tiff_tags import check_directories, is_lossy, is_tight, samples_of, spacing_of
+from reunet.slices import Slices, all_of, overlap, size_of, touched, within
 
 Size = tuple[int, ...]
 ReadPart = Callable[[Slices], np.ndarray]
@@ -24,16 +27,9 @@ _PAGE = "YXC"
 """Axes of a page, in the order of its array; all others count pages."""
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_MICROMETRES = {
-    "micron": 1.0,
-    "microns": 1.0,
-    "um": 1.0,
-    "µm": 1.0,
-    "\\u00b5m": 1.0,
-    "nm": 1e-3,
-    "mm": 1e3,
-    "cm": 1e4,
-}
+
+_SETTLED_S = 2.0
+"""Seconds after which a file that is written again has another time of writing, whatever the file system."""
 
 
 def is_tiff(start: bytes) -> bool:
@@ -42,172 +38,177 @@ def is_tiff(start: bytes) -> bool:
 
 
 @dataclass(frozen=True)
-class _Image:
-    """The image of an open file; axes are T, Z, C, Y, X or tifffile's unnamed Q, I and so on."""
+class TiffImage:
+    """What a file holds; axes are T, Z, C, Y, X or tifffile's unnamed Q, I and so on. It is not open."""
 
     path: Path
-    file: Any
     series: Any
+    byteorder: Literal["<", ">"]
     axes: str
-    shape: tuple[int, ...]
+    shape: Size
+    samples: Samples
+    header: ImageHeader
 
     def length(self, axis: str) -> int:
         """Of an axis, 1 where there is none."""
         return self.shape[self.axes.index(axis)] if axis in self.axes else 1
 
-    def header(self) -> ImageHeader:
-        """All that is told of it."""
-        keyframe = self.series.keyframe
-        palette = keyframe.photometric is not None and keyframe.photometric.name == "PALETTE"
-        channels = self.length("C")
-        if palette and not self.file.is_imagej:
-            table = np.asarray(keyframe.colormap)
-            channels = 1 if bool((table == table[:1]).all()) else 3
-        compression = keyframe.compression.name if keyframe.compression is not None else ""
-        return ImageHeader(
-            size=(self.length("Y"), self.length("X")),
-            channels={2: 1, 4: 3}.get(channels, channels) if "S" in self.series.axes else channels,
-            dtype=str(np.dtype(self.series.dtype).newbyteorder("=")),
-            pages=math.prod(self._page_lengths()),
-            axes=self.axes,
-            spacing=_spacing(self.file, keyframe),
-            palette=palette,
-            lossy="JPEG" in compression,
-        )
+    @property
+    def stored_size(self) -> Size:
+        """Rows and columns as they are stored."""
+        return self.length("Y"), self.length("X")
 
-    def page(self, number: int) -> np.ndarray:
-        """One page as stored, (Y, X) or (Y, X, C), reading as little of the file as its storage allows."""
-        place = iter(np.unravel_index(number, self._page_lengths()))
-        index = tuple(slice(None) if axis in _PAGE else int(next(place)) for axis in self.axes)
-        series, leading = self.series, len(self.shape) - len(self.series.keyframe.shape)
-        whole_pages = len(series.pages) == math.prod(self.shape[:leading])
-        if series.dataoffset is not None:
-            pixels = np.array(self.mapped(self.shape)[index])
-        elif whole_pages and set(self.axes[leading:]) <= set(_PAGE):
-            numbers = np.arange(len(series.pages)).reshape(self.shape[:leading])[index[:leading]]
-            planes = [np.asarray(self.stored(int(one)).asarray()) for one in np.ravel(numbers)]
-            pixels = np.stack(planes) if np.ndim(numbers) else planes[0]
+    @property
+    def piece(self) -> Size:
+        """Rows and columns, of the upright image, of the pieces that are read at once."""
+        piece = (1, 1) if self.series.dataoffset is not None else _piece(self.series.keyframe)
+        sides = zip(upright_sides(piece, self.samples.orientation), self.header.size, strict=True)
+        return tuple(min(side, most) for side, most in sides)
+
+    def read(self, file: BinaryIO, page: int, part: Slices, *, numbers: bool) -> np.ndarray:
+        """A part of the upright image: (h, w, C), see `Samples.meant`. Raises ImageReadError."""
+        stored = stored_part(part, self.header.size, self.samples.orientation)
+        return self.samples.meant(self._pixels(file, page, stored), self.path, numbers=numbers)
+
+    def _pixels(self, file: BinaryIO, number: int, part: Slices) -> np.ndarray:
+        """(h, w, samples) of a page as stored, reading as little of the file as its storage allows."""
+        pages = [length for axis, length in zip(self.axes, self.shape, strict=True) if axis not in _PAGE]
+        place = iter(np.unravel_index(number, pages))
+        wanted = {"Y": part[0], "X": part[1], "C": slice(None)}
+        index = tuple(wanted[axis] if axis in wanted else int(next(place)) for axis in self.axes)
+        leading = len(self.shape) - len(self.series.keyframe.shape)
+        if self.series.dataoffset is not None:
+            dtype = self.samples.dtype.newbyteorder(self.byteorder)
+            if self.series.dataoffset + math.prod(self.shape) * dtype.itemsize > file.seek(0, 2):
+                raise _truncated(self.path)
+            mapped = np.memmap(file, dtype, "r", self.series.dataoffset, self.shape)
+            pixels = np.array(mapped[index]).astype(self.samples.dtype, copy=False)
+        elif self._has_whole_pages(leading):
+            numbers = np.arange(len(self.series.pages)).reshape(self.shape[:leading])[index[:leading]]
+            planes = [self._decoded(self.series.pages[int(one)], file, part) for one in np.ravel(numbers)]
+            return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1)
         else:
             check_size(self.path, math.prod(self.shape), 1)
-            pixels = series.asarray()[index]
+            with _opened(file) as tiff:
+                pixels = tiff.series[0].asarray()[index]
         remaining = [axis for axis in self.axes if axis in _PAGE]
-        order = [remaining.index(axis) for axis in _PAGE if axis in remaining]
-        return np.ascontiguousarray(np.asarray(pixels).transpose(order))
+        pixels = pixels.transpose([remaining.index(axis) for axis in _PAGE if axis in remaining])
+        return pixels if "C" in remaining else pixels[..., None]
 
-    def _page_lengths(self) -> list[int]:
-        return [length for axis, length in zip(self.axes, self.shape, strict=True) if axis not in _PAGE]
+    def _has_whole_pages(self, leading: int) -> bool:
+        """Whether each page of the file is one of the image, or one of its channels."""
+        same = leading >= 0 and self.shape[leading:] == self.series.keyframe.shape
+        counted = len(self.series.pages) == math.prod(self.shape[: max(0, leading)])
+        return same and counted and set(self.axes[leading:]) <= set(_PAGE)
 
-    def stored(self, number: int) -> Any:
-        """A page of the file, which is not truncated."""
-        page = self.series.pages[number]
+    def _decoded(self, page: Any, file: BinaryIO, part: Slices) -> np.ndarray:
+        """(h, w, samples) of a part from the tiles or strips of a page that it touches."""
+        keyframe, dtype = self.series.keyframe, self.samples.dtype
         if page is None:
             raise ImageReadError("a page of the TIFF is missing", where=self.path)
-        ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
-        if not ends or max(ends) > self.file.filehandle.size:
-            fix = "copy or export the file again"
-            raise ImageReadError("the TIFF is truncated", where=self.path, fix=fix)
-        return page
+        piece, (height, width) = _piece(keyframe), self.stored_size
+        down, across = -(-height // piece[0]), -(-width // piece[1])
+        count = int(keyframe.samplesperpixel)
+        planes = count if keyframe.planarconfig == 2 else 1
+        result = np.zeros((*size_of(part), count), dtype)
+        if keyframe.nodata:
+            result[...] = keyframe.nodata
+        for plane in range(planes):
+            target = result if planes == 1 else result[..., plane : plane + 1]
+            for (i, j), stored in touched(part, piece):
+                data, number = self._stored(page, file, (plane * down + i) * across + j)
+                if data is None:
+                    continue
+                tables = {"jpegtables": page.jpegtables} if page.jpegtables is not None else {}
+                decoded = keyframe.decode(data, number, **tables)[0][0]
+                if decoded.dtype != dtype:
+                    said = f"{dtype} in the header, {decoded.dtype} in the pixels"
+                    raise ImageReadError("the TIFF contradicts itself", where=self.path, received=said)
+                both = overlap(overlap(part, stored), all_of(self.stored_size))
+                target[within(both, part)] = decoded[within(both, stored)]
+        return result
 
-    def mapped(self, shape: Size, number: int = 0) -> np.ndarray:
-        """Pixels that lie one after the other, the `number`th array of that shape; read when used."""
-        dtype = np.dtype(self.file.byteorder + np.dtype(self.series.dtype).char)
-        offset = self.series.dataoffset + number * math.prod(shape) * dtype.itemsize
-        return np.asarray(self.file.filehandle.memmap_array(dtype, shape, offset))
-
-    def shown(self, pixels: np.ndarray, *, palette_values: bool = False) -> np.ndarray:
-        """Pixels as they are meant: bright is high, colours instead of their indices, 0 and 255 for bits."""
-        keyframe = self.series.keyframe
-        kind = keyframe.photometric.name if keyframe.photometric is not None else ""
-        if kind == "MINISWHITE" and pixels.dtype.kind in "bu":
-            pixels = ~pixels
-        if kind == "PALETTE" and not palette_values and not self.file.is_imagej:
-            pixels = _apply_palette(pixels, keyframe.colormap)
-        if pixels.dtype == bool:
-            return pixels.astype(np.uint8) * np.uint8(255)
-        return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-
-
-def tiff_header(path: Path, opened: BinaryIO, axes: str | None) -> ImageHeader:
-    """Header of a TIFF; `axes` names the axes of a stack, such as "ZYX". Raises as `read_header` does."""
-    with _image(path, opened, axes) as image:
-        check_size(path, image.length("Y"), image.length("X"))
-        return image.header()
-
-
-def read_tiff(
-    path: Path, opened: BinaryIO, page: int, axes: str | None, *, palette_values: bool
-) -> np.ndarray:
-    """Pixels of one page: (H, W) or (H, W, samples) in the file's sample type."""
-    with _image(path, opened, axes) as image:
-        return image.shown(image.page(page), palette_values=palette_values)
+    def _stored(self, page: Any, file: BinaryIO, number: int) -> tuple[bytes | None, int]:
+        """What is stored for a tile or strip, None in a sparse file, and its number."""
+        keyframe, end = self.series.keyframe, file.seek(0, 2)
+        known = number < min(len(page.dataoffsets), len(page.databytecounts))
+        offset, length = (page.dataoffsets[number], page.databytecounts[number]) if known else (end, 1)
+        if not length:
+            return None, number
+        if offset + length > end:
+            raise _truncated(self.path)
+        samples = keyframe.samplesperpixel if keyframe.planarconfig == 1 else 1
+        told = math.prod(_piece(keyframe)) * samples * self.samples.dtype.itemsize
+        check_packing(self.path, told, length, tight=is_tight(keyframe))
+        file.seek(offset)
+        return file.read(length), number
 
 
-@contextmanager
-def open_tiff_page(path: Path, page: int, axes: str | None) -> Iterator[tuple[ImageHeader, Size, ReadPart]]:
+def _truncated(path: Path) -> ImageReadError:
+    return ImageReadError("the TIFF is truncated", where=path, fix="copy or export the file again")
+
+
+def read_tiff(path: Path, file: BinaryIO, image: TiffImage, page: int, *, numbers: bool) -> np.ndarray:
+    """One page of an open file: (H, W, C) in its sample type; `numbers` as for `Samples.meant`."""
+    check_size(path, *image.header.size)
+    return image.read(file, page, all_of(image.header.size), numbers=numbers)
+
+
+def open_tiff_page(path: Path, page: int, axes: str | None) -> tuple[ImageHeader, Size, ReadPart]:
     """A page to be read in parts: its header, the size of the pieces that it is stored in, and a function
-    from (rows, columns) to (h, w) or (h, w, samples) in the file's sample type. Raises as `tiff_header` does.
+    from (rows, columns) to (h, w, C) in the file's sample type, for any thread. Raises as `tiff_image` does.
     """
-    with _image(path, path, axes) as image:
-        header, keyframe = image.header(), image.series.keyframe
-        shape = (*header.size, image.length("C"))
-        planar = keyframe.planarconfig == 2  # each channel on its own
-        if planar or ("S" not in image.series.axes and shape[2] > 1) or keyframe.shape[:2] != header.size:
-            # Not stored as interleaved pixels of one page: read as a whole.
-            check_size(path, *shape)
-            yield header, header.size, lambda part: image.shown(image.page(page))[part]
-            return
-        contiguous = image.series.dataoffset is not None
-        stored = None if contiguous else image.stored(page)
+    with open(path, "rb") as opened:
+        image = tiff_image(path, opened, axes)
 
-        def read(part: Slices) -> np.ndarray:
-            if contiguous:
-                pixels = np.array(image.mapped(shape, page)[part])
-            else:
-                pixels = _decoded(keyframe, stored, image.file, part)
-            return image.shown(pixels[..., 0] if shape[2] == 1 else pixels)
+    def read(part: Slices) -> np.ndarray:
+        with open(path, "rb") as file:
+            return image.read(file, page, part, numbers=False)
 
-        piece = (1, 1) if contiguous else _piece(keyframe)
-        yield header, (min(piece[0], shape[0]), min(piece[1], shape[1])), read
+    return image.header, image.piece, read
 
 
-def _decoded(keyframe: Any, page: Any, file: Any, part: Slices) -> np.ndarray:
-    """A part from the tiles or strips of a page that it touches; `keyframe` tells how they are stored."""
-    piece = _piece(keyframe)
-    across = -(-keyframe.imagewidth // piece[1])
-    result = np.zeros((*size_of(part), keyframe.samplesperpixel), keyframe.dtype)
-    tables = {"jpegtables": keyframe.jpegtables} if keyframe.jpegtables is not None else {}
-    for (i, j), stored in touched(part, piece):
-        number = i * across + j
-        if not page.databytecounts[number]:  # a sparse file: nothing is stored for this tile
-            continue
-        file.filehandle.seek(page.dataoffsets[number])
-        data = file.filehandle.read(page.databytecounts[number])
-        both = overlap(part, stored)
-        result[within(both, part)] = keyframe.decode(data, number, **tables)[0][0][within(both, stored)]
-    return result
-
-
-def _piece(keyframe: Any) -> tuple[int, int]:
+def _piece(keyframe: Any) -> Size:
     """Rows and columns of the tiles or strips of a page."""
     if keyframe.is_tiled:
         return keyframe.tilelength, keyframe.tilewidth
     return keyframe.rowsperstrip, keyframe.imagewidth
 
 
-def _tifffile() -> Any:
+@contextmanager
+def _opened(file: BinaryIO) -> Iterator[Any]:
+    """Tifffile's view of a file, and never of another one of the set that it may belong to."""
     import tifffile
 
     # Without any handler Python would print tifffile's remarks on odd tags to the user's terminal.
     logger = logging.getLogger("tifffile")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
-    return tifffile
+    file.seek(0)
+    yield tifffile.TiffFile(file, _multifile=False, is_mmstack=False, is_ndtiff=False)
 
 
-@contextmanager
-def _image(path: Path, source: Path | BinaryIO, given: str | None) -> Iterator[_Image]:
-    """The one image of a TIFF, its axes from the file, or from the user where the file does not name them."""
-    with _tifffile().TiffFile(source) as file:
+def tiff_image(path: Path, file: BinaryIO, axes: str | None) -> TiffImage:
+    """The one image of an open TIFF, its axes from the file, or from the user where it does not name them.
+
+    A stack is described once for all of its pages. axes: those of a stack, such as "ZYX". Raises as
+    `read_header` does.
+    """
+    facts = path.stat()
+    if time.time() - facts.st_mtime < _SETTLED_S:
+        return _described(path, file, axes)
+    return _remembered(path, axes, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+
+
+@functools.lru_cache(maxsize=8)
+def _remembered(path: Path, given: str | None, *_facts: int) -> TiffImage:
+    with open(path, "rb") as file:
+        return _described(path, file, given)
+
+
+def _described(path: Path, source: BinaryIO, given: str | None) -> TiffImage:
+    check_directories(path, source)
+    with _opened(source) as file:
         if not file.series:
             raise ImageReadError("the TIFF contains no image", where=path)
         if any(not one.keyframe.is_reduced for one in file.series[1:]):
@@ -219,8 +220,26 @@ def _image(path: Path, source: Path | BinaryIO, given: str | None) -> Iterator[_
                 fix="save each image as a file of its own",
             )
         series = file.series[0]
-        shape = tuple(int(n) for n in series.shape)
-        yield _Image(path, file, series, _axes(path, str(series.axes), shape, given), shape)
+        keyframe, shape = series.keyframe, tuple(int(n) for n in series.shape)
+        axes = _axes(path, str(series.axes), shape, given)
+        samples = _with_planes(path, samples_of(path, keyframe, imagej=file.is_imagej), axes, shape)
+        sizes = dict(zip(axes, shape, strict=True))
+        turned = functools.partial(upright_sides, orientation=samples.orientation)
+        spacing = spacing_of(file, keyframe)
+        header = ImageHeader(
+            size=turned((sizes["Y"], sizes["X"])),
+            channels=samples.channels,
+            dtype=str(samples.stored),
+            pages=math.prod(length for axis, length in sizes.items() if axis not in _PAGE),
+            axes=axes,
+            spacing=None if spacing is None else turned(spacing),
+            palette=samples.table is not None,
+            lossy=is_lossy(keyframe),
+        )
+        if min(header.size) < 1:
+            check_size(path, *header.size)
+        keyframe.init_decode()
+        return TiffImage(path, series, file.byteorder, axes, shape, samples, header)
 
 
 def _axes(path: Path, own: str, shape: tuple[int, ...], given: str | None) -> str:
@@ -263,35 +282,17 @@ def check_axes(axes: str) -> str:
     return letters
 
 
-def _apply_palette(pixels: np.ndarray, colormap: Any) -> np.ndarray:
-    table = (np.asarray(colormap).T >> 8).astype(np.uint8)
-    coloured = table[np.minimum(pixels, len(table) - 1)]
-    return coloured[..., 0] if bool((table == table[:, :1]).all()) else coloured
-
-
-def _spacing(file: Any, keyframe: Any) -> tuple[float, float] | None:
-    """(y, x) pixel size in micrometres; a resolution per inch is meant for printing and does not count."""
-    if file.ome_metadata:
-        return _ome_spacing(file.ome_metadata)
-    unit = (file.imagej_metadata or {}).get("unit") if file.is_imagej else None
-    scale = _MICROMETRES.get(str(unit)) if unit else None
-    told = keyframe.tags.get("ResolutionUnit")
-    if scale is None and not file.is_imagej and told is not None and int(told.value) == 3:
-        scale = _MICROMETRES["cm"]
-    tags = [keyframe.tags.get(name) for name in ("YResolution", "XResolution")]
-    if scale is None or any(tag is None for tag in tags):
-        return None
-    values = [tag.value[0] / tag.value[1] if tag.value[1] else 0.0 for tag in tags if tag is not None]
-    return (scale / values[0], scale / values[1]) if min(values) > 0 else None
-
-
-def _ome_spacing(xml: str) -> tuple[float, float] | None:
-    sizes = []
-    for axis in "YX":
-        found = re.search(rf'PhysicalSize{axis}="([0-9.eE+-]+)"', xml)
-        unit = re.search(rf'PhysicalSize{axis}Unit="([^"]+)"', xml)
-        scale = _MICROMETRES.get(unit.group(1)) if unit else 1.0
-        if found is None or scale is None:
-            return None
-        sizes.append(float(found.group(1)) * scale)
-    return sizes[0], sizes[1]
+def _with_planes(path: Path, samples: Samples, axes: str, shape: Size) -> Samples:
+    """With as many samples per pixel as the image has where each channel is a page of its own."""
+    count = shape[axes.index("C")] if "C" in axes else samples.count
+    if max(count, samples.count) > MAX_CHANNELS:
+        raise ImageReadError(
+            f"the image has {max(count, samples.count)} channels",
+            where=path,
+            expected=f"at most {MAX_CHANNELS}",
+            fix="if these are pages of a stack, say so with --axes, such as ZYX",
+        )
+    if count != samples.count and not (samples.count == 1 and samples.space in ("grey", "inverted")):
+        received = f"{count} channels in the metadata, {samples.count} samples ({samples.space}) per pixel"
+        raise ImageReadError("the TIFF contradicts itself", where=path, received=received)
+    return replace(samples, count=count)
