@@ -17,10 +17,12 @@ from reunet.io.samples import MAX_CHANNELS
 LENGTH = 2 + 9 * 12 + 4
 
 
-def directory(
-    at: int, following: int, *, width: int = 2, changed: dict[int, tuple[int, int]] | None = None
-) -> bytes:
-    """A directory of an image of 2 rows whose pixels are at byte 8; `changed`: count and value of tags."""
+Changed = dict[int, tuple[int, int]]
+"""Count and value of tags."""
+
+
+def directory(following: int, *, width: int = 2, changed: Changed | None = None) -> bytes:
+    """A directory of an image of 2 rows whose pixels are at byte 8."""
     tags = {256: width, 257: 2, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 2, 279: 2 * width}
     told = {code: (1, value) for code, value in tags.items()} | (changed or {})
     entries = [struct.pack("<HHII", code, 4, *told[code]) for code in sorted(told)]
@@ -39,10 +41,7 @@ def places(count: int) -> list[int]:
 @pytest.mark.parametrize("back", [0, 1, 2])
 def test_a_directory_that_points_back(tmp_path: Path, back: int) -> None:
     at = places(3)
-    path = write(
-        tmp_path / "a.tif",
-        *(directory(one, next_) for one, next_ in zip(at, (*at[1:], at[back]), strict=True)),
-    )
+    path = write(tmp_path / "a.tif", *map(directory, (*at[1:], at[back])))
     with pytest.raises(ImageReadError, match=f"page 4 of the TIFF is page {back + 1} again"):
         read_header(path)
 
