@@ -139,7 +139,7 @@ def check_size(path: object, *sides: int) -> None:
         )
 
 
-def check_packing(path: Path, size: int, stored: int, *, tight: bool) -> None:
+def check_packing(path: object, size: int, stored: int, *, tight: bool) -> None:
     """Raise ImageReadError where so few stored bytes cannot hold that many bytes of pixels.
 
     tight: the compression is one that needs at least a byte for some thousand.
@@ -154,7 +154,7 @@ def check_packing(path: Path, size: int, stored: int, *, tight: bool) -> None:
         )
 
 
-def check_result(path: Path, header: ImageHeader, pixels: np.ndarray, *, numbers: bool) -> None:
+def check_result(path: object, header: ImageHeader, pixels: np.ndarray, *, numbers: bool) -> None:
     """Raise ImageReadError where an image (*space, C), or a mask of `numbers`, contradicts its header."""
     indices = header.palette and numbers
     channels = 1 if indices else header.channels

@@ -138,8 +138,8 @@ def read_pixels(
 ) -> tuple[ImageHeader, np.ndarray]:
     """The header, and pixels in the file's sample type, (H, W, C), of a volume (D, H, W, C).
 
-    numbers: values are no brightness but classes or ids, see `Samples.meant`; of a volume in 64 bits where they
-    are stored with a scale. The file is opened once, unless it is a video.
+    numbers: values are no brightness but classes or ids, see `Samples.meant`; of a volume in 64 bits where
+    they are stored with a scale. The file is opened once, unless it is a video.
     """
     with explained(path):
         if is_video(path):
