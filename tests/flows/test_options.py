@@ -9,7 +9,7 @@ import pytest
 
 import reunet
 from reunet.contracts.run import RunFolder
-from reunet.errors import PlanError, ReunetError, UsageError
+from reunet.errors import ModelFileError, PlanError, ReunetError, UsageError
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"preset": "r2unett"}, "did you mean 'r2unet'"),
@@ -66,3 +66,15 @@ def test_weights_of_an_encoder_that_a_plan_does_not_have_are_refused(tiny_run: P
     plan = RunFolder(tiny_run).plan_file
     with pytest.raises(UsageError, match="--encoder-weights"):
         reunet.train(tmp_path / "nowhere", output=tmp_path / "run", plan=plan, encoder_weights="none")
+
+
+def test_weights_of_an_encoder_are_found_before_any_data_is_read(tmp_path: Path) -> None:
+    for encoder in ("efficientnet_lite0", "vgg16"):
+        with pytest.raises(ModelFileError, match=r"absent\.h5"):
+            reunet.train(
+                tmp_path / "nowhere",
+                output=tmp_path / "run",
+                encoder=encoder,
+                encoder_weights=str(tmp_path / "absent.h5"),
+            )
+    assert not (tmp_path / "run").exists()

@@ -192,3 +192,23 @@ def test_centre_lines_are_thinned_by_what_the_widest_line_needs() -> None:
     made = make_plan(fingerprint_of(cases), PlanRequest(steps=1, loss="cl_dice"))
     assert made.loss.cl_dice == 0.5
     assert 3 <= made.loss.thinning <= 8
+
+
+def test_a_pretrained_encoder_gets_a_light_way_up() -> None:
+    plan = make_plan(
+        fingerprint_of(grey_cases(size=(256, 256))), PlanRequest(minutes=10, encoder="efficientnet_lite0")
+    )
+    network = plan.network
+    assert (network.encoder, network.decoder_block, network.output_level) == ("efficientnet_lite0", "conv", 1)
+    assert network.total_stride == (32, 32)
+    assert 0 < plan.schedule.encoder_rate < 1
+    assert {"network.output_level", "schedule.encoder_rate"} <= plan.reasons.keys()
+    small = make_plan(
+        fingerprint_of(grey_cases(size=(40, 48))), PlanRequest(minutes=1, encoder="efficientnet_lite0")
+    )
+    assert small.patch == (48, 48)
+    assert small.network.total_stride == (16, 16)
+    asked = make_plan(
+        fingerprint_of(grey_cases()), PlanRequest(steps=1, encoder="vgg16", preset="attention_unet")
+    )
+    assert (asked.network.skip, asked.network.output_level) == ("attention", 0)

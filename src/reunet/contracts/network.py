@@ -18,6 +18,9 @@ LOST_PER_AXIS = {"double_conv": 4}
 SWEEPS = ("sweep", "raster")
 """Bottlenecks that carry context across the whole map."""
 
+OWN_ENCODERS = ("plain", "recurrent")
+"""Encoders that begin with fresh weights; all others have been trained on photographs."""
+
 POOLING_ENCODERS = ("efficientnet_v2_b0",)
 """Encoders that weigh their channels by means over the whole map."""
 
@@ -80,6 +83,8 @@ class NetworkConfig(Contract):
     padding: `same` keeps the size; `valid` is the paper's unpadded convolution: the output is smaller
     than the input by a margin on each side, and only some input sizes fit.
     bias: of the convolutions; None for only where no normalisation follows.
+    output_level: level at which a plain decoder ends; logits from there are interpolated to full resolution,
+    which spares its finest and costliest convolutions.
     deep_supervision: logits at every decoder level while training; the finest is the output.
     time: `none` for single images; `frames` for sequences whose frames go through the network one by
     one, joined by recurrences; `axis` for sequences with time as one more axis of every convolution,
@@ -101,6 +106,7 @@ class NetworkConfig(Contract):
     bottleneck_blocks: int = Field(default=1, ge=1)
     skip: str = "concat"
     decoder: str = "plain"
+    output_level: int = Field(default=0, ge=0)
     recurrence: RecurrenceSpec = RecurrenceSpec()
     downsampling: Literal["max_pool", "stride"] = "max_pool"
     upsampling: Literal["transpose", "transpose_norm", "nearest_conv", "linear"] = "transpose"
@@ -143,6 +149,18 @@ class NetworkConfig(Contract):
         return self
 
     @model_validator(mode="after")
+    def _output_fits(self) -> NetworkConfig:
+        if self.output_level == 0:
+            return self
+        if self.output_level >= len(self.filters):
+            raise ValueError("output_level must be one of the levels")
+        if (self.decoder, self.padding) != ("plain", "same") or self.deep_supervision or self.rank != 2:
+            raise ValueError(
+                "output_level needs two axes, decoder plain and padding same, without deep supervision"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _time_fits(self) -> NetworkConfig:
         if self.time != "none" and self.padding == "valid":
             raise ValueError("valid padding is for single images")
@@ -163,6 +181,12 @@ class NetworkConfig(Contract):
         return tuple(prod(steps) for steps in zip(*self.strides, strict=True)) or (1,) * self.rank
 
     @property
+    def output_step(self) -> Shape:
+        """Per axis of the convolutions, the pixels of the input that one pixel of the decoder stands for."""
+        steps = self.strides[: self.output_level]
+        return tuple(prod(axis) for axis in zip(*steps, strict=True)) or (1,) * self.rank
+
+    @property
     def depends_on_tile(self) -> bool:
         """Whether an output pixel depends on the whole tile (its statistics, sweeps), not on a window."""
         pools = self.encoder in POOLING_ENCODERS
@@ -173,7 +197,7 @@ class NetworkConfig(Contract):
         """Whether an exported graph has one size: each step of a recurrence is a part of it, and what
         interpolates must know where.
         """
-        interpolates = self.upsampling == "linear" or self.decoder == "full_scale"
+        interpolates = self.upsampling == "linear" or self.decoder == "full_scale" or self.output_level > 0
         return self.time != "none" or self.bottleneck in SWEEPS or interpolates
 
     @property

@@ -120,6 +120,8 @@ class Schedule(Contract):
     Exactly one of minutes, steps and epochs is the budget.
     validations: how often the held-out cases are predicted, evenly spread, always at the end.
     early_stop: end after that many validations without improvement; 0 never ends early.
+    encoder_rate: of a pretrained encoder, its learning rate as a share of that of the rest. Below 1 its
+    normalisation keeps the statistics of the photographs it has seen; at 0 it stays as it is.
     ema: decay of an exponential moving average of the weights; 0 switches it off.
     """
 
@@ -133,6 +135,7 @@ class Schedule(Contract):
     validations: int = Field(default=10, ge=1)
     early_stop: int = Field(default=0, ge=0)
     ema: float = Field(default=0.0, ge=0, lt=1)
+    encoder_rate: float = Field(default=1.0, ge=0, le=1)
 
     @model_validator(mode="after")
     def _one_budget(self) -> Schedule:

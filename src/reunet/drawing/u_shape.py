@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from reunet.contracts.network import OWN_ENCODERS
 from reunet.drawing.captions import cell_name
 from reunet.drawing.pen import Pen, Rect, width_of
 
@@ -20,18 +21,22 @@ def u_shape(pen: Pen) -> None:
     config = pen.config
     features = encoder(pen)
     rect = bottleneck(pen, features[-1])
-    for level in reversed(range(len(features) - 1)):
+    for level in reversed(range(config.output_level, len(features) - 1)):
         rect = _climb(pen, rect, features[level], level)
     if config.decoder == "slices":
         units = 2 * (config.recurrence.units or max(1, config.filters[0] // 2))
         rect = pen.both_ways(rect, 0, units, "through the slices, in both directions")
-    pen.head(rect, 0)
+    rect = pen.head(rect, config.output_level)
+    if config.output_level:
+        whole = pen.map(rect.centre - rect.width / 2, 0, rect.channels, "head")
+        pen.up(rect, whole)
+        pen.canvas.explain("up", UPSAMPLINGS["linear"])
 
 
 def encoder(pen: Pen) -> list[Rect]:
     """The way down; returns the last feature map of every level."""
     config, features = pen.config, []
-    if config.encoder not in ("plain", "recurrent"):
+    if config.encoder not in OWN_ENCODERS:
         return _pretrained(pen)
     rect = pen.frames(0, 0, config.in_channels, "image")
     pen.size_label(rect, 0)
@@ -57,8 +62,10 @@ def encoder(pen: Pen) -> list[Rect]:
 def _pretrained(pen: Pen) -> list[Rect]:
     """The features of an encoder from elsewhere, one per level; its layers are its own business."""
     rect = pen.frames(0, 0, pen.config.in_channels, "image")
-    features = [pen.map(rect.right + pen.gap, 0, pen.config.filters[0], "copy", labelled=False)]
-    pen.step(rect, features[0])
+    features = [rect]
+    if pen.config.output_level == 0:
+        features = [pen.map(rect.right + pen.gap, 0, pen.config.filters[0], "copy", labelled=False)]
+        pen.step(rect, features[0])
     pen.size_label(rect, 0)
     for level, filters in enumerate(pen.config.filters[1:], start=1):
         above = features[-1]

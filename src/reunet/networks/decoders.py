@@ -49,10 +49,10 @@ def half_recurrence(features: list[Any], scope: Scope) -> list[Any]:
 
 
 def _climb(features: list[Any], scope: Scope, after: Callable[[Any, Scope], Any]) -> list[Any]:
-    """The plain decoder; what it gives at each level goes through `after`."""
+    """The plain decoder, up to its `output_level`; what it gives at each level goes through `after`."""
     x = features[-1]
     outputs: list[Any] = []
-    for level in reversed(range(len(features) - 1)):
+    for level in reversed(range(scope.config.output_level, len(features) - 1)):
         here = scope.child(f"dec{level}", level)
         x = after(node([crop_skip(features[level], here)], x, scope.config.filters[level], here), here)
         outputs.insert(0, x)

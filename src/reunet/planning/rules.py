@@ -18,9 +18,11 @@ from reunet.planning.request import PlanRequest
 from reunet.planning.resolution import choose_spacing
 from reunet.planning.sequences import choose_clip
 from reunet.planning.topology import choose_strides
-from reunet.planning.width import choose_networks, choose_width
+from reunet.planning.width import choose_networks, choose_width, pretrained
 from reunet.tasks.work import Work, choose_tasks
 
+ENCODER_RATE = 0.3
+WHY_RATE = "what the encoder learned from photographs is changed slowly, and its statistics are kept"
 WHY_TILE = "the training patch: what the network knows, and what its statistics expect"
 
 
@@ -32,7 +34,7 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
     whole = tells_images and clip.value is None and fingerprint.rank == 2
     spacing = Decision(None) if whole else choose_spacing(fingerprint, tasks.value)
     patch = choose_whole(fingerprint) if whole else choose_patch(fingerprint, spacing.value, clip.value)
-    strides = choose_strides(patch.value, spacing.value)
+    strides = choose_strides(patch.value, spacing.value, pretrained=pretrained(request))
     networks = choose_networks(fingerprint, request, strides.value, heads)
     size, window = valid_size(networks.value[0], patch.value), clip.value
     if window is not None:
@@ -81,6 +83,8 @@ def choose_schedule(request: PlanRequest) -> Decision[Schedule]:
     if request.minutes is not None and request.minutes > 60:
         settings |= {"early_stop": 15, "validations": 40}
         reasons["schedule.early_stop"] = "a long training may end once 15 validations bring nothing new"
+    if pretrained(request):
+        settings["encoder_rate"], reasons["schedule.encoder_rate"] = ENCODER_RATE, WHY_RATE
     return Decision(Schedule.parse(settings, where="schedule"), reasons)
 
 

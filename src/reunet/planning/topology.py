@@ -12,6 +12,9 @@ MAX_POOLINGS = 4
 MIN_SIDE = 8
 """Pixels per axis that the deepest map of a patch of images keeps."""
 
+PRETRAINED_POOLINGS, PRETRAINED_SIDE = 5, 2
+"""The same of encoders that were trained on photographs, which halve them five times."""
+
 SMALLEST_MAP = 4
 """The same of volumes."""
 
@@ -31,8 +34,13 @@ class Topology:
     patch: Shape
 
 
-def choose_strides(patch: Shape, spacing: tuple[float, ...] | None) -> Decision[Topology]:
-    """Poolings for patches of images, or of volumes with voxels of `spacing`, as in a plan."""
+def choose_strides(
+    patch: Shape, spacing: tuple[float, ...] | None, *, pretrained: bool
+) -> Decision[Topology]:
+    """Poolings for patches of images, or of volumes with voxels of `spacing`, as in a plan.
+
+    pretrained: whether the encoder has been trained on photographs.
+    """
     if len(patch) == 3 and spacing is not None:
         topology = choose_topology(spacing, patch)
         why = (
@@ -40,10 +48,11 @@ def choose_strides(patch: Shape, spacing: tuple[float, ...] | None) -> Decision[
             "a side; an axis of thick slices is left alone until the pixels of a slice are as large"
         )
         return Decision(topology, {"network.strides": why})
+    most, side = (PRETRAINED_POOLINGS, PRETRAINED_SIDE) if pretrained else (MAX_POOLINGS, MIN_SIDE)
     poolings = 0
-    while poolings < MAX_POOLINGS and min(patch) // 2 ** (poolings + 1) >= MIN_SIDE:
+    while poolings < most and min(patch) // 2 ** (poolings + 1) >= side:
         poolings += 1
-    why = f"{poolings} poolings: the deepest map of a patch keeps at least {MIN_SIDE} pixels a side"
+    why = f"{poolings} poolings: the deepest map of a patch keeps at least {side} pixels a side"
     return Decision(Topology(((2, 2),) * poolings, (), patch), {"network.strides": why})
 
 

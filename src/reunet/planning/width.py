@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any
 
 from reunet.contracts.fingerprint import Fingerprint
-from reunet.contracts.network import HeadSpec, NetworkConfig
+from reunet.contracts.network import OWN_ENCODERS, HeadSpec, NetworkConfig
 from reunet.errors import UsageError
 from reunet.machine import cores, has_cpu_bfloat16
 from reunet.networks.presets import PRESETS, configure
@@ -27,6 +27,17 @@ WANTED_PATCHES = {2: 8000, 3: 4000}
 MULTIPLICATIONS_PER_CORE_SECOND = 16e9
 """Forward multiply-adds a core sustains while training with bfloat16 (measured with 16 filters)."""
 BATCHES = {2: (4, 2, 1), 3: (2, 1)}
+
+
+LIGHT_DECODER = {"decoder_block": "conv", "upsampling": "linear", "output_level": 1}
+"""The way up from a pretrained encoder."""
+LIGHT_FILTERS = (16, 32, 48, 64, 128, 320)
+
+
+def pretrained(request: PlanRequest) -> bool:
+    """Whether an encoder is asked for that may begin with what it learned from photographs."""
+    encoder = request.encoder if request.network is None else request.network.encoder
+    return encoder is not None and encoder not in OWN_ENCODERS
 
 
 def choose_networks(
@@ -55,6 +66,12 @@ def choose_networks(
     if request.encoder is not None:
         fields["encoder"] = request.encoder
         reasons["network.encoder"] = "as asked; a decoder of our own goes back up from its features"
+        if pretrained(request) and request.preset == "auto":
+            fields |= LIGHT_DECODER | {"filters": LIGHT_FILTERS[: len(topology.strides) + 1]}
+            reasons["network.output_level"] = (
+                "the encoder knows what photographs show: one convolution per level goes up to half "
+                "resolution, and what it says is interpolated from there"
+            )
     reasons["network.preset"] = {
         "unet": "the plain U-Net of Ronneberger et al. 2015",
         "unet3d": "the plain U-Net for volumes",
@@ -63,6 +80,8 @@ def choose_networks(
         "statistics of the image itself: right for mixed kinds of images, the same in training and "
         "prediction, without averages that low precision could spoil; compared in docs/benchmarks.md"
     )
+    if "filters" in fields:
+        return Decision([configure(preset, **fields, normalisation="instance")], reasons)
     levels, most = range(len(topology.strides) + 1), MOST_FILTERS[rank]
     widths = [tuple(min(width * 2**level, most) for level in levels) for width in WIDTHS[rank]]
     return Decision(

@@ -101,6 +101,12 @@ class Task(ABC):
     def headlines(self, metrics: Mapping[str, Any]) -> list[Headline]:
         """What people see first of its part of metrics.json; the first one stands for all."""
 
+    def named_channels(self, classes: Classes) -> Mapping[str, tuple[str, ...]]:
+        """Names of the classes that the channels of a head stand for, by the head's name; channels of heads
+        that are not here mean the same whatever the classes.
+        """
+        return {}
+
     def turned(self, heads: Mapping[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
         """Those of its heads whose channels have a direction, after a mirroring along `axes`."""
         return {}

@@ -43,6 +43,11 @@ class Work:
         found = (head for one in self.tasks for head in one.heads(self.classes, rank))
         return tuple({head.name: head for head in found}.values())
 
+    def named_channels(self) -> dict[str, tuple[str, ...]]:
+        """Names of the classes that the channels of heads stand for, by the head's name."""
+        named = [one.named_channels(self.classes) for one in self.tasks]
+        return {head: names for heads in named for head, names in heads.items()}
+
     @property
     def small(self) -> frozenset[str]:
         """Heads that an exported file gives at the size at which the network sees."""

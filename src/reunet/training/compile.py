@@ -9,7 +9,9 @@ from reunet.contracts.plan import Plan
 from reunet.contracts.sizes import output_strides
 from reunet.losses import LOSSES
 from reunet.networks import build_network
+from reunet.networks.pretrained import APPLICATIONS, encoder_name
 from reunet.training.carry import CarryingModel, network_of
+from reunet.training.rates import AdamWOfTwoRates
 
 NOT_DECAYED = ("bias", "gamma", "beta")
 """Parameters that weight decay would only push off: shifts and scales."""
@@ -19,18 +21,18 @@ def compiled_network(plan: Plan) -> keras.Model:
     """Build and compile the plan's network; the same seed gives the same weights."""
     carries = plan.clip is not None and plan.clip.carry > 1
     model = CarryingModel(plan) if carries else build_network(plan.network, seed=plan.seed)
-    if plan.freeze == "encoder":
-        for layer in network_of(model).layers:
-            layer.trainable = not layer.name.startswith("enc")
+    slow = fix_encoder(network_of(model), plan)
     schedule = plan.schedule
-    optimizer = keras.optimizers.AdamW(
+    optimizer = AdamWOfTwoRates(
+        slow,
+        schedule.encoder_rate,
         learning_rate=schedule.learning_rate,
         weight_decay=schedule.weight_decay,
         global_clipnorm=schedule.clip_norm,
         use_ema=schedule.ema > 0,
         ema_momentum=schedule.ema or 0.99,
     )
-    optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+    optimizer.exclude_from_weight_decay(var_list=slow, var_names=NOT_DECAYED)
     optimizer.build(model.trainable_variables)
     strides = output_strides(plan.network)
     outputs = outputs_of(plan.network)
@@ -44,6 +46,26 @@ def compiled_network(plan: Plan) -> keras.Model:
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
     return model
+
+
+def fix_encoder(network: keras.Model, plan: Plan) -> list[keras.Variable]:
+    """Keep what the plan wants kept of the encoder; returns the weights of it that learn at a rate of their
+    own.
+
+    Of a pretrained one only its own layers count: a block of ours beside them begins fresh.
+    """
+    pretrained, rate = plan.network.encoder in APPLICATIONS, plan.schedule.encoder_rate
+    begin = encoder_name("") if pretrained else "enc"
+    encoder = [layer for layer in network.layers if layer.name.startswith(begin)]
+    if plan.freeze == "encoder" or (pretrained and rate == 0):
+        kept = encoder
+    elif not pretrained or rate == 1:
+        return []
+    else:
+        kept = [layer for layer in encoder if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in kept:
+        layer.trainable = False
+    return [weight for layer in encoder for weight in layer.trainable_weights]
 
 
 def outputs_of(config: NetworkConfig) -> dict[str, tuple[HeadSpec, int]]:

@@ -24,6 +24,7 @@ def measure_statistics(model: keras.Model, images: Iterable[np.ndarray]) -> None
     """
     found = network_of(model).layers
     layers = [layer for layer in found if isinstance(layer, keras.layers.BatchNormalization)]
+    layers = [layer for layer in layers if layer.trainable]  # others are kept as they came
     if not layers:
         return
     momenta = [layer.momentum for layer in layers]

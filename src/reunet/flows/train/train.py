@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reunet.backend import Backend, choose_backend, use_backend
+from reunet.contracts.network import OWN_ENCODERS
 from reunet.contracts.options.records import TrainOptions
 from reunet.contracts.options.verb import verb
 from reunet.contracts.plan import Plan
@@ -36,6 +37,8 @@ from reunet.training.team import ALONE, Team
 if TYPE_CHECKING:
     import keras
 
+    from reunet.networks.pretrained import Weights
+
 
 @verb(TrainOptions)
 def train(options: TrainOptions) -> TrainResult:
@@ -43,10 +46,10 @@ def train(options: TrainOptions) -> TrainResult:
 
     The dataset is a folder, or `images` and `masks`. A `plan` is followed instead of planning. With `init`
     the network of that run is used and its weights are the start; its class list may differ. `freeze` keeps
-    the encoder of `init`, or a pretrained one, as it is; `encoder_weights` are `imagenet`, which Keras
-    downloads once, the file of such weights, or `none` for fresh ones. `resume` goes on with the training
-    in `output`, exactly where its last checkpoint was. Minutes count from `started` (`time.monotonic()`),
-    or from now, to the final weights; ten when no budget is given.
+    the encoder of `init`, or a pretrained one, as it is; `encoder_weights` are `imagenet`, from the extra
+    `photo` or downloaded once by Keras, the file of such weights, or `none` for fresh ones. `resume` goes on
+    with the training in `output`, exactly where its last checkpoint was. Minutes count from `started`
+    (`time.monotonic()`), or from now, to the final weights; ten when no budget is given.
 
     `processes` train together, on JAX: this is the one of number `process_id`, from 0, and all meet at
     `coordinator`, HOST:PORT of the first one. All see the same files under the same paths; the first one
@@ -67,13 +70,14 @@ def train(options: TrainOptions) -> TrainResult:
                 team.agree([0])  # until the first one has begun the folder
                 settled = run.plan()
             seed = settled.seed if settled else options.seed
+            weights = _encoder_weights(options, settled)
             prepared = prepare(options.data, options, progress, seed=seed)
             for warning in prepared.warnings:
                 progress.message(f"warning: {warning.file}: {warning.message}")
             plan = settled or _new_plan(prepared, options, chosen)
             check_plan_fits(plan, prepared)
             team.share(plan.batch)
-            model = _network(plan, options, run, progress)
+            model = _network(plan, options, weights, progress)
             if options.resume:
                 check_same_data(run, prepared)
             elif team.is_first:
@@ -157,18 +161,35 @@ def _settled_plan(options: TrainOptions) -> Plan | None:
 def _new_plan(prepared: Prepared, options: TrainOptions, backend: Backend) -> Plan:
     network = RunFolder(options.init).plan().network if options.init else None
     made = make_plan(prepared.fingerprint, PlanRequest.of(options, backend, network))
-    return made.model_copy(update={"freeze": options.freeze})
+    settings: dict[str, object] = {"freeze": options.freeze}
+    if options.encoder_weights == "none":  # what begins fresh learns like the rest
+        settings["schedule"] = made.schedule.model_copy(update={"encoder_rate": 1.0})
+    return made.model_copy(update=settings)
 
 
-def _network(plan: Plan, options: TrainOptions, run: RunFolder, progress: Progress) -> keras.Model:
-    """The compiled network, with the weights of --init or of a pretrained encoder."""
-    from reunet.networks.pretrained import APPLICATIONS, load_pretrained
+def _encoder_weights(options: TrainOptions, settled: Plan | None) -> Weights | None:
+    """What a pretrained encoder begins with, found before any data is read; None where nothing is loaded.
+
+    Raises ModelFileError.
+    """
+    encoder = settled.network.encoder if settled else options.encoder
+    begun = options.resume or options.init is not None or options.encoder_weights == "none"
+    if begun or encoder is None or encoder in OWN_ENCODERS:
+        return None
+    from reunet.networks.pretrained import pretrained_weights
+
+    return pretrained_weights(encoder, options.encoder_weights)
+
+
+def _network(plan: Plan, options: TrainOptions, weights: Weights | None, progress: Progress) -> keras.Model:
+    """The compiled network, with the weights of --init or those of a pretrained encoder."""
+    from reunet.networks.pretrained import load_pretrained
     from reunet.training.carry import network_of
     from reunet.training.compile import compiled_network
     from reunet.training.precision import fix_threads
     from reunet.training.transfer import transfer_weights
 
-    wanted, environment = cores(), run.environment_file
+    wanted, environment = cores(), RunFolder(options.output).environment_file
     if options.resume and environment.is_file():
         wanted = int(read_facts(environment).get("threads", wanted))
     if not fix_threads(wanted):
@@ -177,8 +198,8 @@ def _network(plan: Plan, options: TrainOptions, run: RunFolder, progress: Progre
     if options.init:
         for note in transfer_weights(network_of(model), plan, RunFolder(options.init)):
             progress.message(note)
-    elif plan.network.encoder in APPLICATIONS and not options.resume and options.encoder_weights != "none":
-        load_pretrained(network_of(model), plan.network, options.encoder_weights)
+    elif weights is not None:
+        load_pretrained(network_of(model), plan.network, weights)
     return model
 
 

@@ -45,6 +45,9 @@ class Classification(Task):
         count = len(_categories(classes).classes)
         return (HeadSpec(name=self.name, channels=count, of="image", loss="classification"),)
 
+    def named_channels(self, classes: Classes) -> Mapping[str, tuple[str, ...]]:
+        return {self.name: _categories(classes).names}
+
     def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
         return {} if truth.category is None else {self.name: np.array(truth.category, np.uint8)}
 

@@ -77,6 +77,10 @@ class Detection(Task):
             HeadSpec(name=BOX, channels=4, activation="linear", loss="weighted_smooth_l1", weight=BOX_WEIGHT),
         )
 
+    def named_channels(self, classes: Classes) -> Mapping[str, tuple[str, ...]]:
+        names = classes.labels.names
+        return {CENTRE: tuple(names[index] for index in classes.labels.foreground)}
+
     def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
         known = truth.boxes_told
         if truth.boxes is None or known is None:

@@ -122,6 +122,9 @@ class Semantic(Task):
         told = {"name": "semantic", "channels": len(labels.outputs), **kind}
         return (HeadSpec.parse(told, where="semantic"),)
 
+    def named_channels(self, classes: Classes) -> Mapping[str, tuple[str, ...]]:
+        return {self.name: classes.labels.outputs}
+
     def targets(self, truth: Truth, classes: Classes) -> dict[str, np.ndarray]:
         return (
             {} if truth.labels is None else {self.name: target(truth.labels, truth.classes, classes.labels)}
