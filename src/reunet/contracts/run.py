@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reunet.contracts.names import file_name
+from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Calibration, Plan
 from reunet.errors import ModelFileError
 from reunet.storage import publish_folder, read_json, sha256_file, write_json
@@ -106,7 +107,7 @@ class RunFolder:
                 expected=f"sha256 {facts.get('sha256')}",
                 fix="copy the run folder again from its source",
             )
-        if facts.get("network") != plan.network.model_dump(mode="json"):
+        if NetworkConfig.parse(facts.get("network"), where=self.weights_facts_file) != plan.network:
             raise ModelFileError(
                 "plan.json describes another network than the one these weights belong to",
                 where=self.plan_file,
