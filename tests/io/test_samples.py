@@ -15,7 +15,7 @@ from reunet.errors import ImageReadError, ReunetError
 from reunet.io.annotations.instances import read_instances
 from reunet.io.images import read_header, read_image
 from reunet.io.lazy import open_lazily
-from reunet.io.masks import read_fov, read_raw_mask
+from reunet.io.masks import read_fov, read_mask_file, read_raw_mask
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -140,6 +140,8 @@ def test_white_is_zero_is_brightness_of_images_and_nothing_of_masks(
     np.testing.assert_array_equal(read_raw_mask(path), numbers)
     np.testing.assert_array_equal(read_instances(path), numbers)
     np.testing.assert_array_equal(read_fov(path, None, None, (20, 30)), stored != 0)
+    doubts = [doubt.what for doubt in read_mask_file(path, None, None)[0].doubts]
+    assert doubts == ["the bilevel mask says that its 0 is white"] * (dtype is bool)
     most = 255 if dtype is bool else np.iinfo(dtype).max
     np.testing.assert_array_equal(read_image(path)[..., 0], most - numbers)
     with open_lazily(path, rank=2) as lazy:

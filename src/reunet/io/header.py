@@ -62,6 +62,7 @@ class ImageHeader:
     voxels of a volume in millimetres.
     palette: pixels are indices into a colour table.
     lossy: the compression changes pixel values (JPEG).
+    white_is_zero: a bilevel file says that its 0 is white, which programs that write masks may mean or not.
     affine: of a volume, (4, 4) from (slice, row, column, 1) to millimetres rightwards, forwards, upwards.
     step: difference of the closest values that the file can tell apart, of whole numbers stored with a scale;
     0 of others. doubts: what the file states twice, differently.
@@ -75,6 +76,7 @@ class ImageHeader:
     spacing: tuple[float, ...] | None = None
     palette: bool = False
     lossy: bool = False
+    white_is_zero: bool = False
     affine: np.ndarray | None = field(default=None, compare=False)
     step: float = 0.0
     doubts: tuple[Doubt, ...] = ()

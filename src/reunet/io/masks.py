@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from reunet.contracts.findings import some_of
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.errors import LabelError, SizeError
 from reunet.io.channels import is_grey
-from reunet.io.header import ImageHeader
+from reunet.io.header import Doubt, ImageHeader
 from reunet.io.images import read_header, read_pixels
 from reunet.io.nifti import write_nifti
 from reunet.io.pages import write_pages
@@ -37,6 +38,9 @@ def read_mask_file(
     fractions and for other numbers of channels, ImageReadError.
     """
     header, raw = read_pixels(path, page=page, axes=axes, numbers=True)
+    if header.white_is_zero:
+        what, read, meant = "the bilevel mask says that its 0 is white", "1 as 255", "1 as black"
+        header = replace(header, doubts=(*header.doubts, Doubt(what, read, meant, grave=False)))
     if raw.ndim == 4:
         raw = _one_channel(raw, path)
     elif raw.shape[2] == 1 or (raw.shape[2] == 3 and is_grey(raw)):

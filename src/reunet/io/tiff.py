@@ -235,6 +235,7 @@ def _described(path: Path, source: BinaryIO, given: str | None) -> TiffImage:
             spacing=None if spacing is None else turned(spacing),
             palette=samples.table is not None,
             lossy=is_lossy(keyframe),
+            white_is_zero=samples.space == "inverted" and samples.dtype == bool,
         )
         if min(header.size) < 1:
             check_size(path, *header.size)
