@@ -19,7 +19,8 @@ Every verb is also a function of the same name with the same arguments: `reunet.
 This page is written by `make docs` from `reunet VERB --help`.
 
 Exit codes: 0 done, 1 wrong input or usage, 2 partly done (failures are listed), 3 a bug,
-130 interrupted by Ctrl-C, 143 by SIGTERM.
+130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP. A training that is interrupted ends after its step,
+with a checkpoint; a second signal ends any command at once.
 """
 
 MODELS = """# The networks

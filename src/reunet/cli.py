@@ -1,29 +1,27 @@
 """The command line: every verb is the function of the same name, a command is made of its record of options.
 
 Only `typer` is imported here; a verb imports its flow when it is called, so that `reunet --help`
-answers at once. Exit codes: 0 done, 1 wrong input or usage, 2 partly done, 3 a bug, 130 and 143
-interrupted by Ctrl-C and SIGTERM.
+answers at once. Exit codes: 0 done, 1 wrong input or usage, 2 partly done, 3 a bug, 130, 143 and 129
+interrupted by Ctrl-C, SIGTERM and SIGHUP.
 """
 
 from __future__ import annotations
 
 import inspect
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from types import FrameType
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
 import reunet
-from reunet import __version__, console
+from reunet import __version__, console, signals
 from reunet.contracts.options import records
 from reunet.contracts.options.fields import Option, Options
 from reunet.contracts.options.verb import as_parameter
-from reunet.errors import ReunetError
+from reunet.errors import InterruptedRunError, ReunetError
 
 _imported = time.monotonic()
 _process_started: float | None = None
@@ -215,40 +213,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--debug"]
     try:
         code = int(app(words, prog_name="reunet", standalone_mode=False) or 0)
-        if code == 130:  # typer's answer to Ctrl-C
-            console.print_error("interrupted")
         console.flush_output()
-        return code
-    except typer.TyperException as error:
-        console.print_usage_error(error)
-        return 1
-    except ReunetError as error:
-        console.print_error(str(error))
-        return error.exit_code
-    except typer.Abort:
-        return 1
-    except KeyboardInterrupt:
+    except (Exception, KeyboardInterrupt) as error:
+        if signals.received() is None or isinstance(error, InterruptedRunError):
+            return _tell(error, words, debug=debug)
+        code = 1  # whatever a library has made of the interruption
+    if code == 130 or signals.received() is not None:  # 130 is typer's answer to Ctrl-C
         console.print_error("interrupted")
-        return 130
-    except MemoryError:
-        console.print_error("not enough memory\n  fix:      close other programs, or use --max-memory")
-        return 1
-    except OSError as error:
-        console.print_system_error(error, with_traceback=debug)
-        return 1
-    except Exception as error:
-        console.print_bug(error, words, with_traceback=debug)
-        return 3
+        return 128 + (signals.received() or 2)
+    return code
 
 
-def _on_sigterm(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)  # unwinds, so that locks and temporary files are removed
+def _tell(error: BaseException, words: list[str], *, debug: bool) -> int:
+    """Say on stderr what went wrong; the exit code."""
+    match error:
+        case typer.TyperException():
+            console.print_usage_error(error)
+        case ReunetError():
+            console.print_error(str(error))
+            return error.exit_code
+        case typer.Abort():
+            pass
+        case KeyboardInterrupt():
+            console.print_error("interrupted")
+            return 130
+        case MemoryError():
+            console.print_error("not enough memory\n  fix:      close other programs, or use --max-memory")
+        case OSError():
+            console.print_system_error(error, with_traceback=debug)
+        case Exception():
+            console.print_bug(error, words, with_traceback=debug)
+            return 3
+    return 1
 
 
 def run() -> None:
     """Entry point of the `reunet` process."""
     global _process_started
     _process_started = _imported
-    signal.signal(signal.SIGTERM, _on_sigterm)
-    console.prepare_streams()
-    sys.exit(main())
+    try:
+        signals.watch()
+        console.prepare_streams()
+        code = main()
+        signals.settle()
+    except KeyboardInterrupt:  # between two lines of ours
+        code = 128 + (signals.received() or 2)
+    sys.exit(code)

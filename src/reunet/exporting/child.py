@@ -9,6 +9,7 @@ from pathlib import Path
 
 import reunet
 from reunet.errors import BackendError
+from reunet.signals import ends_with_us
 
 
 def run_child(backend: str, *arguments: object, task: str, fix: str) -> None:
@@ -19,17 +20,27 @@ def run_child(backend: str, *arguments: object, task: str, fix: str) -> None:
     package_root = str(Path(reunet.__file__).parents[1])
     path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
     quiet = {"KERAS_BACKEND": backend, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", f"reunet.exporting.{backend}_child", *map(str, arguments)],
-        env={**os.environ, **quiet},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
-    if done.returncode != 0:
+    with (
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", f"reunet.exporting.{backend}_child", *map(str, arguments)],
+            env={**os.environ, **quiet},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        ) as child,
+        ends_with_us(child),
+    ):
+        try:
+            told = child.communicate()[1]
+        except BaseException:
+            child.kill()
+            raise
+    if child.returncode != 0:
+        ended = f"signal {-child.returncode}" if child.returncode < 0 else f"exit code {child.returncode}"
         raise BackendError(
             f"{task} failed",
-            received="; ".join(done.stderr.strip().splitlines()[-3:]) or f"exit code {done.returncode}",
+            received="; ".join(told.strip().splitlines()[-3:]) or f"the process ended with {ended}",
             fix=fix,
         )

@@ -11,6 +11,7 @@ from math import prod
 
 import numpy as np
 
+from reunet import signals
 from reunet.errors import ModelFileError, PlanError
 from reunet.inference.ahead import ahead
 from reunet.slices import Slices, all_of, overlap, placed, size_of, within
@@ -299,6 +300,7 @@ class _Blend:
         """The whole part, from what the network says of the tiles by their places in the grid."""
         row = -1
         for place, heads in chain.from_iterable(outputs):
+            signals.check()
             if place[0] != row:
                 row = place[0]
                 yield from self._done(self._axes[0].starts[row])

@@ -16,6 +16,7 @@ from reunet.contracts.results import TrainResult
 from reunet.errors import CheckpointError, InterruptedRunError, TrainingError
 from reunet.sampling.loading import batches
 from reunet.sampling.patches import Batch, PatchSampler
+from reunet.signals import StopWish, deferred
 from reunet.training import budget, state
 from reunet.training.budget import Pace
 from reunet.training.carry import begin_batch
@@ -25,7 +26,6 @@ from reunet.training.history import History
 from reunet.training.precision import training_precision
 from reunet.training.schedule import Timeline, due, learning_rate
 from reunet.training.setting import Setting
-from reunet.training.signals import StopWish, handled
 from reunet.training.validation import Validator
 
 CHECKPOINT_EVERY_S = 60.0
@@ -156,8 +156,7 @@ class Training:
         self._announce(first)
         step, pace, saved_at = first, Pace(first), time.monotonic()
         feed = batches(self.sampler, first, 2**31, threads=self.threads)  # open: there may be more
-        wish = StopWish()
-        with handled(wish.receive):
+        with deferred() as wish:
             elapsed, wished = self._elapsed_and_wished(wish)
             while step < self._loop.timeline.total and not self._is_over(elapsed):
                 rate = learning_rate(self.plan.schedule, self._loop.timeline.progress(step))

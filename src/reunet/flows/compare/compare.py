@@ -23,6 +23,7 @@ from reunet.flows.evaluate.evaluate import evaluate
 from reunet.flows.plan import check_wishes
 from reunet.planning import PlanRequest
 from reunet.progress import NullProgress, Progress
+from reunet.signals import ends_with_us
 from reunet.storage import folder_lock, refuse_foreign
 
 
@@ -127,14 +128,17 @@ def run_process(words: list[str], name: str, progress: Progress) -> None:
     """
     command = [sys.executable, "-m", "reunet", *words]
     last: deque[str] = deque(maxlen=12)
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
+    with (
+        subprocess.Popen(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        ) as process,
+        ends_with_us(process),
+    ):
         try:
             for line in process.stderr or ():
                 last.append(line.rstrip())
@@ -144,7 +148,7 @@ def run_process(words: list[str], name: str, progress: Progress) -> None:
             process.terminate()
             process.wait()
             raise
-    if code in (130, 143):
+    if code > 128:
         raise InterruptedRunError(f"{name} was interrupted; its state is saved", signal_number=code - 128)
     if code != 0:
         ended = f"exit code {code}" if code > 0 else f"ended by signal {-code}; was there enough memory?"

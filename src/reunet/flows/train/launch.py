@@ -9,12 +9,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from types import FrameType
 
 from reunet.errors import TrainingError
-from reunet.training.signals import handled
+from reunet.signals import ends_with_us, handled
 
 GRACE_S = 20.0
 """Seconds that processes have to end by themselves when one of them has failed."""
@@ -37,11 +37,12 @@ def launch(words: Sequence[str], count: int) -> int:
             for member in members[:1]:
                 member.send_signal(number)
 
-        with handled(forward):
+        with handled(forward), ExitStack() as stack:
             try:
                 for number, log in enumerate(logs):
                     team = ["--process-id", str(number), "--coordinator", address]
                     members.append(_start([*words, *team], None if number == 0 else log))
+                    stack.enter_context(ends_with_us(members[-1]))
                     _give_cores(members[-1].pid, number, count)
                 return _watch(members, logs)
             finally:
