@@ -62,11 +62,12 @@ def write_standard_run(
 def write_run(folder: Path, plan: Plan) -> tuple[RunFolder, int]:
     """A run of any plan, with random weights."""
     from reunet.networks import build_network
+    from reunet.training.state import weights_content
 
     run = RunFolder(folder)
     plan.write(run.plan_file)
     network = build_network(plan.network, seed=plan.seed)
-    run.publish_weights(plan, network.save_weights)
+    run.publish_weights(plan, weights_content(network, plan))
     export_engine(run)
     return run, network.count_params()
 

@@ -6,6 +6,11 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 from typing import Any, Literal, get_args
 
 from reunet.errors import BackendError
@@ -16,11 +21,67 @@ BACKENDS: tuple[Backend, ...] = get_args(Backend)
 """In order of preference: TensorFlow trains fastest on a CPU (docs/benchmarks.md)."""
 
 
+SETTINGS = {
+    # ONNX Runtime keeps an id of this machine and a queue of events in the user's cache, and sends them.
+    "ORT_DISABLE_TELEMETRY": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+"""Environment variables that keep libraries private and quiet; whoever has set them keeps what they set."""
+
+
+def keep_private() -> None:
+    """Have libraries tell nobody of their use and write no more than they must; before they are imported."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    # What OpenVINO and NNCF tell their maker with; as if it was not installed.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    if "KERAS_HOME" not in os.environ and not os.path.isdir(os.path.expanduser("~/.keras")):
+        import platformdirs
+
+        # Keras writes its settings there, and the weights it downloads.
+        os.environ["KERAS_HOME"] = str(platformdirs.user_cache_path("reunet", appauthor=False) / "keras")
+    if not any(isinstance(finder, _Hushed) for finder in sys.meta_path):
+        sys.meta_path.insert(sys.meta_path.index(PathFinder), _Hushed())
+
+
+class _Hushed(MetaPathFinder):
+    """Imports TensorFlow without the lines that it writes to the terminal before its log level counts."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path) if name == "tensorflow" else None
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def hushed(module: ModuleType) -> None:
+            with _silent_terminal():
+                execute(module)
+
+        setattr(spec.loader, "exec_module", hushed)  # noqa: B010
+        return spec
+
+
+@contextmanager
+def _silent_terminal() -> Iterator[None]:
+    """Inside, what is written to file descriptor 2, also by C++, goes nowhere."""
+    with ExitStack() as stack:
+        with suppress(OSError):  # it may be closed
+            before = os.dup(2)
+            stack.callback(os.close, before)
+            stack.callback(os.dup2, before, 2)
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+        yield
+
+
 def import_extra(module: str, extra: str, where: object = None) -> Any:
     """A module that comes with one of reunet's extras.
 
     where: the option that asks for it. Raises BackendError with what to install where it is missing.
     """
+    keep_private()
     try:
         return importlib.import_module(module)
     except ImportError as cause:
@@ -32,12 +93,11 @@ def import_extra(module: str, extra: str, where: object = None) -> Any:
 
 
 def import_openvino() -> Any:
-    """The module `openvino`, without its reports.
+    """The module `openvino`, which would tell its maker over the network that it was imported.
 
-    On import OpenVINO tells its maker over the network that it was imported, through the package
-    openvino_telemetry, where that can be imported. What is predicted here, and when, is nobody's business.
+    What is predicted here, and when, is nobody's business.
     """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if not installed
+    keep_private()
     return importlib.import_module("openvino")
 
 
@@ -78,9 +138,9 @@ def choose_backend(wanted: str | None) -> Backend:
 def use_backend(name: str) -> None:
     """Make Keras run on `name` in this process; call before anything imports Keras."""
     choose_backend(name)
+    keep_private()
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = name
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up messages help nobody here
 
 
 def use_any_backend(preferred: Backend) -> None:
@@ -89,5 +149,6 @@ def use_any_backend(preferred: Backend) -> None:
     For predictions: the same weights give the same network on each. A Keras that is loaded, or that the
     environment has chosen a backend for, stays as it is. Raises BackendError when there is none.
     """
+    keep_private()
     if "keras" not in sys.modules and "KERAS_BACKEND" not in os.environ:
         use_backend(preferred if preferred in installed_backends() else choose_backend(None))

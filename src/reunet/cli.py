@@ -79,11 +79,15 @@ def command(record: type[Options]) -> Callable[[Callable[..., int]], Callable[..
     def made(function: Callable[..., int]) -> Callable[..., int]:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
 
-        def run(**given: Any) -> int:
-            return function(given, **{one.name: given.pop(one.name) for one in own})
+        def run(context: typer.Context, **values: Any) -> int:
+            more = {one.name: values.pop(one.name) for one in own}
+            sources = {name: context.get_parameter_source(name) for name in values}
+            given = [name for name, source in sources.items() if source and source.name != "DEFAULT"]
+            return function({name: values[name] for name in given}, **more)
 
+        context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
         shown = [as_parameter(one, _shown(one)) for one in record.OPTIONS.values() if one.says is not None]
-        run.__signature__ = inspect.Signature(shown + own)  # type: ignore[attr-defined]
+        run.__signature__ = inspect.Signature([*shown, context, *own])  # type: ignore[attr-defined]
         run.__doc__ = function.__doc__
         app.command(function.__name__)(run)
         return run
@@ -124,7 +128,7 @@ def check(given: Given) -> int:
 @command(records.PlanOptions)
 def plan(given: Given) -> int:
     """Show what would be trained, and why."""
-    console.print_plan(_call("plan", given), given["output"])
+    console.print_plan(_call("plan", given), given.get("output"))
     return 0
 
 
@@ -181,10 +185,10 @@ def models(given: Given, *, json: Annotated[bool, typer.Option("--json", help="P
     results = _call("models", given)
     if json:
         console.print_json(results)
-    elif given["name"] is None:
+    elif "name" not in given:
         console.print_models(results)
     else:
-        console.print_model(results[0], given["output"])
+        console.print_model(results[0], given.get("output"))
     return 0
 
 

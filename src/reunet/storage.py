@@ -1,35 +1,31 @@
-"""Files that are either whole or absent: atomic writes, folder publication, hashes, locks."""
+"""Files that are either whole or absent: atomic writes, folder publication, hashes."""
 
 from __future__ import annotations
 
 import csv
+import ctypes
 import errno
 import hashlib
 import io
 import json
 import os
 import re
-import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from reunet import locks
 from reunet.errors import ReunetError, StorageError
-
-_LOCKED_BYTE = 1 << 30
-"""Windows locks bytes rather than files, against reading too: one far behind the text of a lock file."""
-
-_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
-"""What file systems that cannot lock answer, such as some of clusters."""
 
 _FIXES = {
     errno.ENOSPC: "free some space on this disk, then run the command again",
     errno.EDQUOT: "free some of your disk quota, then run the command again",
     errno.EACCES: "choose a folder you may write to",
     errno.EPERM: "choose a folder you may write to",
+    errno.ENOENT: "see that nobody removes the folder while it is written to",
     errno.EROFS: "this file system is read-only: choose another folder",
     errno.ENAMETOOLONG: "use a shorter file name or output folder",
     errno.EFBIG: "allow larger files (`ulimit -f`), or choose a folder on another file system",
@@ -47,11 +43,19 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as cause:
+        number = cause.errno or (errno.ENOSPC if _is_full(path) else 0)  # NumPy and Pillow do not say
+        reason = os.strerror(number) if number in _FIXES else cause.strerror or str(cause)
         raise StorageError(
-            f"could not write a file: {cause.strerror or cause}",
+            f"could not write a file: {reason}",
             where=path,
-            fix=_FIXES.get(cause.errno or 0, "see that the disk has room and that you may write there"),
+            fix=_FIXES.get(number, "see that the disk has room and that you may write there"),
         ) from cause
+
+
+def _is_full(path: Path) -> bool:
+    """Whether the disk that a path would be on has no room left."""
+    there = next((folder for folder in path.absolute().parents if os.path.exists(folder)), Path.cwd())
+    return shutil.disk_usage(there).free < 1 << 16
 
 
 def sync_folder(folder: Path) -> None:
@@ -66,12 +70,6 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _temporary_beside(path: Path) -> Path:
-    """A new name in the folder of `path`; it ends like `path`, as image writers choose the format by that."""
-    ending = "".join(path.suffixes[-2:])[-40:]  # dots in a long name must not make this one too long
-    return path.with_name(f".tmp-{secrets.token_hex(8)}{ending}")
-
-
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and replaces `path` in one step.
@@ -79,16 +77,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     On any failure the temporary file is removed and `path` is as it was. Raises StorageError when the
     system refuses.
     """
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _temporary_beside(path)
-        # With the rights that the umask leaves.
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        try:
-            yield temporary
-            publish_file(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with _writing(path), locks.temporary(path, is_folder=False) as temporary:
+        yield temporary
+        publish_file(temporary, path)
 
 
 @contextmanager
@@ -97,20 +88,33 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
 
     Raises StorageError when the system refuses something meanwhile, such as to write onto a full disk.
     """
-    with _writing(parent), _new_folder(parent / "scratch") as folder:
+    with _writing(parent), locks.temporary(parent / "scratch", is_folder=True) as folder:
         yield folder
 
 
 @contextmanager
-def _new_folder(beside: Path) -> Iterator[Path]:
-    """Yield a new folder, which is removed in any case, unless it was renamed. Raises OSError."""
-    folder = _temporary_beside(beside)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        if folder.is_dir():
-            shutil.rmtree(folder, ignore_errors=True)
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder while working in it, see `locks`. Raises StorageError, also where another
+    process holds it.
+    """
+    with ExitStack() as stack:
+        with _writing(folder / ".lock"):
+            stack.enter_context(locks.folder_lock(folder))
+        yield
+
+
+def take_room(file: Path) -> None:
+    """Give a file all of its bytes on the disk. One that is mapped and has holes gets them when they are
+    written to, and a disk that is full by then kills the process. Raises OSError.
+    """
+    with open(file, "rb+") as opened:
+        size = os.fstat(opened.fileno()).st_size
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(opened.fileno(), 0, size)
+            return
+        block = bytes(1 << 20)
+        for start in range(opened.seek(4096), size, len(block)):  # behind the header
+            opened.write(block[: size - start])
 
 
 def publish_file(file: Path, path: Path) -> None:
@@ -236,7 +240,7 @@ def publish_folder(path: Path, fill: Callable[[Path], object], *, replace: bool 
     Every file is synced before the rename. An existing folder is moved aside before and removed after it;
     with `replace=False` it stays as it is. Raises StorageError, also for a folder that was to stay.
     """
-    with _writing(path), _new_folder(path) as temporary:
+    with _writing(path), locks.temporary(path, is_folder=True) as temporary:
         fill(temporary)
         for entry in temporary.rglob("*"):
             if entry.is_dir():
@@ -252,91 +256,30 @@ def publish_folder(path: Path, fill: Callable[[Path], object], *, replace: bool 
 
 
 def _exchange(new: Path, path: Path) -> None:
-    old = _temporary_beside(path)
+    """Put a folder in the place of another one, which is then where it was, or gone."""
+    if _swap(new, path):
+        return
+    old = locks.temporary_name(path, old=True)  # comes back if the process is killed here
     os.rename(path, old)
     try:
         os.rename(new, path)
-    except OSError:
+    except BaseException:
         os.rename(old, path)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _swap(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step, where system and disk can."""
+    c: Any = None if sys.platform == "win32" else ctypes.CDLL(None)
+    names, exchange = (os.fsencode(one), os.fsencode(other)), 2
+    if hasattr(c, "renamex_np"):  # macOS
+        return bool(c.renamex_np(*names, exchange) == 0)
+    here = -100  # AT_FDCWD
+    return hasattr(c, "renameat2") and bool(c.renameat2(here, names[0], here, names[1], exchange) == 0)
 
 
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's content."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold `folder/.lock` while working in it; the system frees it however the process ends.
-
-    Its content, the number of the process, is for people only. On a file system that cannot lock, nothing
-    is held. Raises StorageError when another process holds it.
-    """
-    lock = folder / ".lock"
-    with _writing(lock):
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = _open_locked(lock)
-    try:
-        yield
-    finally:
-        if sys.platform != "win32":  # while it is held, so that it is not the lock of another process
-            lock.unlink(missing_ok=True)
-        os.close(handle)
-        if sys.platform == "win32":  # which removes no open file, so none that another process holds
-            with suppress(OSError):
-                lock.unlink(missing_ok=True)
-
-
-def _open_locked(lock: Path) -> int:
-    while True:
-        handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o666)
-        try:
-            if not _lock(handle):
-                owner = os.read(handle, 20).decode(errors="replace").strip()
-                raise StorageError(
-                    "another process is working in this folder",
-                    where=lock.parent,
-                    received=f"process {owner}" if owner else None,
-                    fix="wait for it to end, or choose another folder",
-                )
-            if _is_file_of(handle, lock):  # else its last owner removed it since it was opened
-                os.ftruncate(handle, 0)
-                os.write(handle, str(os.getpid()).encode())
-                return handle
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
-
-
-def _lock(handle: int) -> bool:
-    """Lock an open file until it is closed; False when another process has it locked."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
-            try:
-                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-            finally:
-                os.lseek(handle, 0, os.SEEK_SET)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as cause:
-        if cause.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
-            return False
-        if cause.errno not in _NO_LOCKS:
-            raise
-    return True
-
-
-def _is_file_of(handle: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), os.stat(path))
-    except FileNotFoundError:
-        return False

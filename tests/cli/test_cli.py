@@ -21,7 +21,7 @@ from reunet.contracts.results import CheckResult, PredictResult, Problem
 from reunet.errors import DataError, InterruptedRunError
 
 VERBS = ("check", "plan", "train", "predict", "evaluate", "compare", "models", "demo", "doctor")
-SHOWN = {"json"}
+SHOWN = {"context", "json"}
 """Options about what is printed, not about what is done."""
 
 

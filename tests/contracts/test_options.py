@@ -9,6 +9,7 @@ from typing import Any, get_origin
 
 import pytest
 
+from reunet.cli import main
 from reunet.contracts.options.fields import Option, Options
 from reunet.contracts.options.records import (
     CheckOptions,
@@ -94,6 +95,33 @@ def test_every_option_has_an_effect_or_is_an_error(
         with pytest.raises(UsageError) as caught:
             record(**given)
         assert option.flag in str(caught.value), "the message names the option"
+
+
+@pytest.mark.parametrize(("record", "mode", "idle"), TABLE)
+def test_an_option_without_effect_is_an_error_also_with_the_value_it_has_by_default(
+    record: type[Options], mode: dict[str, Any], idle: set[str]
+) -> None:
+    for name in idle - mode.keys():
+        option = record.OPTIONS[name]
+        if option.default is None or option.default is False:
+            assert record(**mode | {name: option.default})  # nothing was asked for
+            continue
+        with pytest.raises(UsageError) as caught:
+            record(**mode | {name: option.default})
+        assert option.flag in str(caught.value)
+
+
+@pytest.mark.parametrize("way", [["--resume"], ["--plan", "plan.json"]])
+@pytest.mark.parametrize(
+    "wish", [["--seed", "0"], ["--preset", "auto"], ["--task", "auto"], ["--loss", "auto"]]
+)
+def test_so_it_is_on_the_command_line(
+    way: list[str], wish: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", str(tmp_path / "data"), "-o", str(tmp_path / "run"), *way, *wish]) == 1
+    assert f"{way[0]} with {wish[0]}" in capsys.readouterr().err
+    assert main(["train", str(tmp_path / "data"), "-o", str(tmp_path / "run"), *way]) == 1
+    assert "contradict" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("record", dict.fromkeys(record for record, _, _ in TABLE))

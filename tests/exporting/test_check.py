@@ -49,6 +49,7 @@ def make_run(folder: Path, **kind: Any) -> RunFolder:
     from tests.networks.family import give_weights
 
     from reunet.networks import build_network, configure
+    from reunet.training.state import weights_content
 
     own = ("clip", "tile", "intensity", "labels", "spacing", "tasks", "size")
     tasks, labels = (
@@ -82,7 +83,7 @@ def make_run(folder: Path, **kind: Any) -> RunFolder:
     plan.write(run.plan_file)
     model = build_network(network)
     give_weights(model)
-    run.publish_weights(plan, model.save_weights)
+    run.publish_weights(plan, weights_content(model, plan))
     Calibration(threshold=0.4 if labels == TWO else None, temperature=1.7).write(run.calibration_file)
     return run
 

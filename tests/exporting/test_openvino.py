@@ -48,6 +48,7 @@ NETWORKS: dict[str, dict[str, object]] = {
 def make_run(folder: Path, **fields: object) -> RunFolder:
     """A run with random weights and random moving statistics, without an engine."""
     from reunet.networks import build_network
+    from reunet.training.state import weights_content
 
     defaults = {"in_channels": 1, "filters": (4, 8), "strides": ((2, 2),), "heads": (HeadSpec(channels=3),)}
     network = NetworkConfig(**{**defaults, **fields})
@@ -70,7 +71,7 @@ def make_run(folder: Path, **fields: object) -> RunFolder:
             variable.assign(random.uniform(0.5, 1.5, variable.shape))
         elif variable.path.endswith(("beta", "moving_mean", "bias")):
             variable.assign(random.normal(0, 0.3, variable.shape))
-    run.publish_weights(plan, model.save_weights)
+    run.publish_weights(plan, weights_content(model, plan))
     return run
 
 

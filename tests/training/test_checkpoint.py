@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reunet import locks
 from reunet.errors import CheckpointError, StorageError
 from reunet.training.checkpoint import KEPT, load_checkpoint, save_checkpoint
 
@@ -74,7 +75,7 @@ def test_steps_of_nine_digits(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
-    (tmp_path / ".tmp-0123").mkdir()
+    locks.temporary_name(tmp_path / "00000001").mkdir()
     save_checkpoint(tmp_path, 1, arrays_of(1), {})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["00000001", "LATEST"]
 
@@ -139,13 +140,14 @@ import os, signal, sys
 from pathlib import Path
 import numpy as np
 from reunet.training import checkpoint
-from reunet import storage
+from reunet import locks, storage
 
 folder, at = Path(sys.argv[1]), int(sys.argv[2])
 calls = 0
 def trace(frame, event, argument):
     global calls
-    if event == "line" and frame.f_code.co_filename in (checkpoint.__file__, storage.__file__):
+    rooms = [room.__file__ for room in (checkpoint, storage, locks)]
+    if event == "line" and frame.f_code.co_filename in rooms:
         calls += 1
         if calls == at:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,16 +82,15 @@ class RunFolder:
         """The calibration, or an empty one when none was fitted."""
         return Calibration.read(self.calibration_file) if self.calibration_file.is_file() else Calibration()
 
-    def publish_weights(self, plan: Plan, save: Callable[[Path], None]) -> None:
-        """Replace `weights/` by what `save` writes, with its hash and the network it belongs to."""
+    def publish_weights(self, plan: Plan, content: bytes) -> None:
+        """Replace `weights/` by the content of a weights file, with its hash and the network it is of."""
 
         def fill(folder: Path) -> None:
-            file = folder / self.weights_file.name
-            try:
-                save(file)
-            except RuntimeError as cause:  # how HDF5 tells that a file could not be closed
-                raise OSError(str(cause)) from cause
-            facts = {"sha256": sha256_file(file), "network": plan.network.model_dump(mode="json")}
+            (folder / self.weights_file.name).write_bytes(content)
+            facts = {
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "network": plan.network.model_dump(mode="json"),
+            }
             write_json(folder / self.weights_facts_file.name, facts)
 
         publish_folder(self.weights_file.parent, fill)

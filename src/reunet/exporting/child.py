@@ -19,11 +19,11 @@ def run_child(backend: str, *arguments: object, task: str, fix: str) -> None:
     """
     package_root = str(Path(reunet.__file__).parents[1])
     path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
-    quiet = {"KERAS_BACKEND": backend, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    settings = {"KERAS_BACKEND": backend, "PYTHONPATH": path}
     with (
         subprocess.Popen(
             [sys.executable, "-P", "-m", f"reunet.exporting.{backend}_child", *map(str, arguments)],
-            env={**os.environ, **quiet},
+            env={**os.environ, **settings},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

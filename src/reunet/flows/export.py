@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from reunet.exporting.formats import FORMATS
 from reunet.inference.load import load
 from reunet.inference.sequence import SequencePredictor
 from reunet.progress import NullProgress
-from reunet.storage import atomic_path, publish_folder, refuse_existing, refuse_foreign
+from reunet.storage import publish_file, publish_folder, refuse_existing, refuse_foreign, scratch_folder
 
 ALIASES = {"tflite": "litert", "tensorflow": "saved_model", "bioimage.io": "bioimageio", "xml": "openvino"}
 """What else a format is called, for suggestions."""
@@ -49,8 +47,8 @@ def export(options: ExportOptions) -> ExportResult:
     progress = options.on_progress or NullProgress()
     predictor = load(folder.path, precision="f32")
     states = tuple(predictor.runtime.states) if isinstance(predictor, SequencePredictor) else ()
-    with tempfile.TemporaryDirectory(prefix="reunet-export-") as place:
-        model = Path(place) / "model"
+    with scratch_folder(target.parent) as place:
+        model = place / "model"
         progress.start(f"exporting to {options.format}", None)
         chosen.build(folder, model)
         progress.start("comparing it with reunet predict", None)
@@ -58,12 +56,9 @@ def export(options: ExportOptions) -> ExportResult:
         facts = describe(plan, agreement, states)
         sealed = chosen.seal(model, facts, chosen.runs_with, example)
         if chosen.is_folder:
-            publish_folder(
-                target, partial(shutil.copytree, sealed, dirs_exist_ok=True), replace=options.overwrite
-            )
+            publish_folder(target, partial(_move, sealed), replace=options.overwrite)
         else:
-            with atomic_path(target) as temporary:
-                shutil.copyfile(sealed, temporary)
+            publish_file(sealed, target)
     return ExportResult(
         target,
         options.format,
@@ -71,3 +66,8 @@ def export(options: ExportOptions) -> ExportResult:
         agreement["max_difference"],
         tuple(facts["caller_must"]),
     )
+
+
+def _move(folder: Path, into: Path) -> None:
+    for entry in folder.iterdir():
+        entry.rename(into / entry.name)

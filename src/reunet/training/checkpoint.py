@@ -40,7 +40,7 @@ def save_checkpoint(folder: Path, step: int, arrays: dict[str, np.ndarray], stat
     write_text(folder / POINTER, name + "\n")
     checkpoints = _checkpoints(folder)
     kept = [entry for entry in checkpoints if int(entry.name) <= step][:KEPT]
-    for old in [entry for entry in checkpoints if entry not in kept] + list(folder.glob(".tmp-*")):
+    for old in [entry for entry in checkpoints if entry not in kept]:
         shutil.rmtree(old, ignore_errors=True)
 
 

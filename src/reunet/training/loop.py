@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 import keras
@@ -235,7 +234,7 @@ class Training:
         with self.validator.ready():
             score = self.validator.score()
             if score is None or best is None or score >= best:
-                self.run.publish_weights(self.plan, partial(state.save_weights, model, self.plan))
+                self.run.publish_weights(self.plan, state.weights_content(model, self.plan))
         return score
 
     def _is_over(self, elapsed: float) -> bool:

@@ -6,6 +6,7 @@ resuming is exact only with all of it.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,13 +55,29 @@ def restore(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
         variable.assign(arrays[name])
 
 
-def save_weights(model: keras.Model, plan: Plan, file: Path) -> None:
-    """Write the weights of the network of `plan`, without the optimiser and what it carries."""
-    _plain(model, plan).save_weights(file)
+def weights_content(model: keras.Model, plan: Plan) -> bytes:
+    """A file of the weights of the network of `plan`, without the optimiser and what it carries.
+
+    Keras writes to a path only, and a disk that gets full inside HDF5 ends the process. So this does what
+    `keras.Model.save_weights` does, into memory; the test of this room holds the two together.
+    """
+    from keras.src.saving.saving_lib import H5IOStore, _save_state
+
+    content = io.BytesIO()
+    store = H5IOStore(content, mode="w")
+    _save_state(
+        _plain(model, plan),
+        weights_store=store,
+        assets_store=None,
+        inner_path="",
+        visited_saveables=set(),
+    )
+    store.close()
+    return content.getvalue()
 
 
 def load_weights(model: keras.Model, plan: Plan, file: Path) -> None:
-    """Read what `save_weights` wrote into a model in training."""
+    """Read a file of `weights_content` into a model in training."""
     plain = _plain(model, plan)
     plain.load_weights(file)
     if isinstance(model, CarryingModel):

@@ -14,6 +14,7 @@ from typing import (
     Any,
     ClassVar,
     Generic,
+    Self,
     TypeAlias,
     TypeVar,
     dataclass_transform,
@@ -174,6 +175,13 @@ class Options:
 
     OPTIONS: ClassVar[dict[str, Option]] = {}
     MODES: ClassVar[dict[str, tuple[str, tuple[str, ...]]]] = {}
+    _named: ClassVar[frozenset[str]] = frozenset()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Remembers which options were given by name."""
+        made = super().__new__(cls)
+        object.__setattr__(made, "_named", frozenset(kwargs))
+        return made
 
     def __post_init__(self) -> None:
         for name, option in self.OPTIONS.items():
@@ -187,8 +195,13 @@ class Options:
                 raise _contradiction(self.OPTIONS[name].flag, called)
 
     def gives(self, name: str) -> bool:
-        """Whether an option is not what it is by default."""
-        return bool(getattr(self, name) != self.OPTIONS[name].default)
+        """Whether an option was given: by name, be it what it is by default, or else is another value.
+
+        None and False are what an option is that was not given.
+        """
+        value = getattr(self, name)
+        is_nothing = value is None or value is False
+        return value != self.OPTIONS[name].default or (name in self._named and not is_nothing)
 
     def _check_company(self, option: Option, says: Says) -> None:
         for name in filter(self.gives, says.not_with):

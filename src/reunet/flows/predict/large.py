@@ -35,7 +35,7 @@ from reunet.io.lazy import open_lazily
 from reunet.io.masks import to_values
 from reunet.io.nifti import write_nifti
 from reunet.slices import Slices, all_of
-from reunet.storage import publish_file, scratch_folder
+from reunet.storage import publish_file, scratch_folder, take_room
 from reunet.tasks.outputs import Page
 
 Spread = Callable[[str, Callable[[Any, Predictor], Any], Sequence[Any]], Sequence[Any]]
@@ -70,6 +70,7 @@ def predict_large(
         if job.kinds.tells("probabilities"):
             shape = (*header.size, len(plan.labels.outputs))
             open_memmap(scratch / PROBABILITIES, "w+", np.float32, shape)
+            take_room(scratch / PROBABILITIES)
         if spread is None:
             whole = Piece(job, all_of(header.size), scratch)
             pieces: Sequence[PredictedPiece] = [predict_into(whole, sections, inside)]

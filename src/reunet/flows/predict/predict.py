@@ -30,6 +30,7 @@ from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import Runtime
 from reunet.inference.sequence import AnyPredictor
+from reunet.locks import sweep
 from reunet.progress import NullProgress, Progress
 from reunet.storage import refuse_existing
 from reunet.tasks import task
@@ -63,6 +64,7 @@ def predict(options: PredictOptions) -> PredictResult:
     run, progress = RunFolder(options.run), options.on_progress or NullProgress()
     place = options.run.resolve()
     folder = options.output or place.with_name(f"{place.name}-predictions")
+    sweep(folder)
     if options.is_stream:
         kinds, predictor = _kinds(options, run.plan()), load_for(options)
         return predict_live(sys.stdin.buffer, predictor, folder, kinds, progress, overwrite=options.overwrite)
