@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,10 @@ from PIL import Image
 
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.options.records import DataOptions
+from reunet.contracts.results import Problem
+from reunet.datasets.case_arrays import load_case
 from reunet.datasets.classes import read_classes, read_colors
+from reunet.datasets.problems import examine_dataset
 from reunet.datasets.scan import open_dataset
 from reunet.errors import DataError, LabelError, UsageError
 from reunet.io.masks import encode_mask
@@ -211,3 +215,70 @@ def test_dataset_json(tmp_path: Path) -> None:
 
 def test_empty_masks_still_give_a_foreground_class(tmp_path: Path) -> None:
     assert labels(dataset(tmp_path, row(0, 0), row(0, 0))).names == ("background", "foreground")
+
+
+RED, GREEN, BLACK = [255, 0, 0], [0, 255, 0], [0, 0, 0]
+
+
+def palette_masks(
+    root: Path, *masks: tuple[list[int], list[list[int]] | None], suffix: str = "png"
+) -> list[Problem]:
+    """What check says of masks of one row, each values and a palette."""
+    for i, (values, colors) in enumerate(masks):
+        for name in ("images", "masks"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.arange(i, i + len(values), dtype=np.uint8)[None]).save(
+            root / "images" / f"{i}.png"
+        )
+        image = Image.fromarray(np.array([values], np.uint8))
+        if colors is not None:
+            image.putpalette(np.ravel(colors).tolist())
+        image.save(root / "masks" / f"{i}.{suffix}")
+    return [one for one in examine_dataset(root, DataOptions())[1] if one.code == "mask-palettes"]
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize(
+    ("masks", "severity", "told"),
+    [
+        ([([0, 1], [BLACK, RED]), ([0, 1], [RED, BLACK])], "error", ["masks/0", "(0, 0, 0)", "(255, 0, 0)"]),
+        ([([0, 1], [BLACK, RED]), ([0, 2], [BLACK, GREEN, RED])], "error", ["index 2", "index 1", "masks/0"]),
+        ([([0, 1, 2], None), ([0, 1], [BLACK, [2, 2, 2]])], "error", ["index 1", "grey level 2", "masks/0"]),
+        ([([0, 1], [BLACK, RED]), ([0, 1], None)], "warning", ["masks/1"]),
+        ([([0, 1], [BLACK, RED]), ([0, 1], [BLACK, RED, GREEN]), ([0, 2], [BLACK, RED, GREEN])], None, []),
+        ([([0, 1], [BLACK, RED, RED]), ([0, 2], [BLACK, RED, RED])], None, []),
+        ([([0, 1], [BLACK, [1, 1, 1]]), ([0, 1], None)], None, []),
+        ([([0, 1], [BLACK, [255, 255, 255]])] * 2, None, []),
+    ],
+)  # fmt: skip
+def test_palettes_are_held_against_each_other(
+    tmp_path: Path, masks: list[Any], severity: str | None, told: list[str], suffix: str
+) -> None:
+    found = palette_masks(tmp_path, *masks, suffix=suffix)
+    assert {one.severity for one in found} == ({severity} if severity else set())
+    for part in told:
+        assert all(part in f"{one.expected} {one.received}" for one in found)
+
+
+def test_palette_masks_are_read_by_colour_with_colors(tmp_path: Path) -> None:
+    masks = [([0, 1, 1], [BLACK, RED]), ([1, 0, 0], [RED, BLACK])]
+    palette_masks(tmp_path / "data", *masks)
+    file = tmp_path / "colors.csv"
+    file.write_text("name;r;g;b\nground;0;0;0\ncell;255;0;0\n")
+    options = DataOptions(colors=file)
+    scan, problems = examine_dataset(tmp_path / "data", options)
+    assert not [one for one in problems if one.severity == "error"]
+    assert scan.labels is not None
+    for case in scan.cases:
+        assert np.array_equal(load_case(case, scan.labels).labels, [[0, 1, 1]])
+
+
+def test_masks_that_cannot_be_read_are_all_listed_with_their_reasons(tmp_path: Path) -> None:
+    root = dataset(tmp_path, row(0, 1), row(0, 1), row(0, 1))
+    Image.new("RGBA", (2, 1)).save(root / "masks" / "0.png")
+    (root / "masks" / "1.png").write_bytes(b"")
+    (root / "masks" / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    _, problems = examine_dataset(root, DataOptions())
+    told = {one.file: one.message + one.received for one in problems if one.code == "mask-unreadable"}
+    assert sorted(told) == ["masks/0.png", "masks/1.png", "masks/2.png"]
+    assert "alpha" in told["masks/0.png"]

@@ -50,6 +50,20 @@ def tumours(folder: Path) -> Path:
     return folder
 
 
+def test_a_region_inside_another_one_is_not_absent(tmp_path: Path) -> None:
+    for i in range(4):
+        image, values = onion(i)
+        save(tmp_path / "images" / f"{i}.png", image)
+        for name, least in (("whole", 1), ("core", 2)):
+            save(tmp_path / "masks" / name / f"{i}.png", np.where(values >= least, 255, 0).astype(np.uint8))
+    (tmp_path / "dataset.json").write_text(json.dumps({"regions": ["whole", "core"]}))
+    assert not check(tmp_path).problems
+    for i in range(4):
+        save(tmp_path / "masks" / "core" / f"{i}.png", np.zeros((SIDE, SIDE), np.uint8))
+    (problem,) = check(tmp_path).problems
+    assert (problem.code, problem.received) == ("class-absent", "core")
+
+
 def cells(folder: Path) -> Path:
     """Objects of two classes: instances/ beside masks/ with values 0 to 2."""
     for split, count in (("train", 4), ("test", 2)):

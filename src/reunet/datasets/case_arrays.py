@@ -163,7 +163,10 @@ def _encode(case: Case, reading: Reading, labels: LabelMap) -> dict[str, np.ndar
     elif ids is not None:
         found["labels"] = np.where(ids > 0, labels.foreground[0], background).astype(np.uint8)
     if "mask" in arrays and case.files.mask is not None:
-        found["labels"] = _encoded_mask(arrays["mask"], case.files.mask, reading, labels)
+        raw, table = arrays["mask"], arrays.get("palette")
+        if labels.encoding == "rgb" and table is not None:
+            raw = table[np.minimum(raw, len(table) - 1)]
+        found["labels"] = _encoded_mask(raw, case.files.mask, reading, labels)
     truth = _known(case, arrays, found.get("labels"), ids, labels)
     if truth.labels is not None:
         found["labels"] = truth.labels

@@ -28,7 +28,6 @@ from reunet.errors import DataError, LabelError, PlanError, UsageError
 from reunet.io.annotations.table import read_rows
 from reunet.io.header import ImageHeader
 from reunet.io.masks import is_coloured, lossy_mask, mask_values, pack_colours
-from reunet.io.raster import read_palette
 from reunet.storage import read_json
 
 _NUMBER = re.compile(r"-?[0-9]+")
@@ -159,7 +158,7 @@ def guess_classes(cases: Sequence[Case], reader: CaseReader) -> LabelMap:
         raise _colour_error(coloured)
     values = sorted({value for content in contents for value in content.values})
     if not values:
-        raise DataError("no mask could be read", where=folder)
+        raise LabelError("no mask could be read", where=folder, received="the reason is told of each")
     if 255 in values and set(values) <= {0, 255}:
         return LabelMap(classes=default_classes([0, 1]), encoding="binary_255")
     if values != list(range(len(values))) or len(values) > _MOST_GUESSED:
@@ -167,7 +166,7 @@ def guess_classes(cases: Sequence[Case], reader: CaseReader) -> LabelMap:
     if len(values) == 1:
         values = [0, 1]  # every mask is empty: the checks say so, the foreground class is still there
     classes = default_classes(values)
-    palette = read_palette(contents[0].path) if contents[0].header.palette else None
+    palette = next((content.palette for content in contents if content.palette is not None), None)
     colors = [] if palette is None else list(map(tuple, palette[: len(values)].tolist()))
     if len(set(colors)) == len(values):
         coloured_classes = zip(classes, colors, strict=True)
@@ -177,12 +176,13 @@ def guess_classes(cases: Sequence[Case], reader: CaseReader) -> LabelMap:
 
 @dataclass(frozen=True)
 class _Content:
-    """The distinct values of one mask; of a coloured one, its packed colours."""
+    """The distinct values of one mask; of a coloured one, its packed colours. palette: (n, 3) uint8."""
 
     path: Path
     values: tuple[int, ...]
     coloured: bool
     header: ImageHeader
+    palette: np.ndarray | None = None
 
 
 def _content(reading: Reading, path: Path | None = None) -> _Content | None:
@@ -196,7 +196,9 @@ def _content(reading: Reading, path: Path | None = None) -> _Content | None:
         found = np.flatnonzero(np.bincount(raw.ravel(), minlength=256))
     else:
         found = np.unique(raw)
-    return _Content(path or Path(), tuple(found.tolist()), coloured, reading.headers["mask"])
+    table = reading.arrays.get("palette")
+    palette = None if table is None else mapped(table)
+    return _Content(path or Path(), tuple(found.tolist()), coloured, reading.headers["mask"], palette)
 
 
 def _unclear(values: list[int], contents: list[_Content]) -> LabelError:

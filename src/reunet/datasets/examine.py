@@ -13,6 +13,7 @@ from reunet.contracts.options.records import DataOptions
 from reunet.datasets.cache import mapped
 from reunet.datasets.case_arrays import encode_case
 from reunet.datasets.cases import Case
+from reunet.datasets.palettes import used_colors
 from reunet.datasets.reading import Reading
 from reunet.errors import LabelError
 from reunet.io.header import ImageHeader, apart
@@ -24,7 +25,8 @@ class Examined(Findings):
 
     header: of its image; None when unreadable. pixels: hash of its decoded image; None when unreadable or
     constant. dtype: of its samples. class_counts: (256,) pixels of each class, or objects where only boxes
-    tell the classes. n_objects: where they are told. track_ids: of objects, where ids are told.
+    tell the classes. n_objects: where they are told. track_ids: of objects, where ids are told. colors: those
+    of its mask.
     """
 
     def __init__(self, case: Case, reading: Reading, labels: LabelMap | None, options: DataOptions) -> None:
@@ -35,6 +37,7 @@ class Examined(Findings):
         self.track_ids = reading.ids.get("tracks", reading.ids.get("objects"))
         self.n_objects: int | None = None
         self.class_counts: np.ndarray | None = None
+        self.colors = None if case.files.mask is None else used_colors(case.files.mask, reading)
         encoded = self._encoded(reading)
         matches = all(problem.code != "shape-mismatch" for problem in self)
         self._headers(reading.headers, options.allow_geometry_mismatch, compare=matches)

@@ -35,6 +35,7 @@ FIXES = {
     "label-id": "give each label one number of its own",
     "label-row": "move the image into the folder of its class, or complete the row",
     "label-table": "name the columns in the first line: file,label",
+    "mask-palettes": "save all masks with one palette, or give --colors FILE to read them by colour",
     "mask-unreadable": "save the mask anew as PNG or TIFF, one value per pixel",
     "mask-without-image": "remove it, or add the image",
     "no-objects": "annotate them, if they show objects",

@@ -16,6 +16,7 @@ from reunet.datasets.cache import prune
 from reunet.datasets.cases import SPLITS, Case
 from reunet.datasets.examine import Examined
 from reunet.datasets.fixes import with_fixes
+from reunet.datasets.palettes import compare_palettes
 from reunet.datasets.scan import Scan, scan_dataset
 from reunet.datasets.splits import shared_notes
 from reunet.io.annotations.ctc import check_tracks, read_tracks
@@ -52,6 +53,8 @@ class _Comparison(Findings):
         self += [*scan.problems, *(problem for one in found for problem in one)]
         self._repeated_images()
         self._frame_sizes()
+        if scan.labels is None or scan.labels.encoding != "rgb":
+            compare_palettes([one.colors for one in found if one.colors is not None], self)
         self._tracks()
         self._classes()
         self._objects()
@@ -126,10 +129,10 @@ class _Comparison(Findings):
             self.warning("no-objects", split, message, "", received)
 
     def _absent_classes(self, split: str, labels: LabelMap, counts: np.ndarray) -> None:
+        """Regions are what is learned where there are any: that no pixel is in one alone says nothing."""
         foreground = list(labels.foreground)
-        absent = [
-            name for name, count in zip(labels.names, counts[: len(labels.classes)], strict=True) if not count
-        ]
+        totals = counts[: len(labels.classes)] @ labels.membership
+        absent = [name for name, count in zip(labels.outputs, totals, strict=True) if not count]
         if foreground and counts[foreground].sum() == 0:
             received = f"only {labels.names[int(counts[:IGNORE].argmax())]}" if counts[:IGNORE].any() else ""
             self.warning("no-foreground", split, "no image of this split shows any foreground", "", received)

@@ -22,7 +22,7 @@ from reunet.errors import DataError, ImageReadError, LabelError, SizeError, TooL
 from reunet.io.annotations.ctc import with_identities
 from reunet.io.annotations.instances import check_instances, read_instances_file, read_object_masks
 from reunet.io.header import ImageHeader
-from reunet.io.images import read_channel_files, read_header
+from reunet.io.images import read_channel_files, read_header, read_palette
 from reunet.io.masks import check_shape, read_fov, read_layer_files, read_mask_file
 from reunet.progress import NullProgress, Progress
 from reunet.storage import sha256_file
@@ -34,8 +34,8 @@ T = TypeVar("T")
 class Reading:
     """What reading a case gave.
 
-    arrays: those of `image` (*space, C), `mask` as `read_raw_mask` gives it, `ids` (*space) int32 of single
-    objects and `fov` (*space) bool that it has and that can be read.
+    arrays: those of `image` (*space, C), `mask` as `read_raw_mask` gives it, its `palette` (n, 3) uint8,
+    `ids` (*space) int32 of single objects and `fov` (*space) bool that it has and that can be read.
     hashes: SHA-256 of the content of its files. headers: of those files, by the same names.
     ids: those that are in the file of objects and, where tracks have one of their own, in that, without 0.
     pixels: hash of the decoded image; None when it is unreadable or constant. dtype: of its samples.
@@ -226,6 +226,8 @@ class _Decoder:
             else:
                 header, raw = read_mask_file(path, self._page, self._axes)
             self._found.headers["mask"], self._arrays["mask"] = header, raw
+            if header.palette and (table := read_palette(path, self._axes)) is not None:
+                self._arrays["palette"] = table
             if self._found.header is not None:
                 check_shape(path, header.size, self._found.header.size)
 

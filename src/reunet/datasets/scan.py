@@ -30,7 +30,7 @@ from reunet.datasets.recognise import locate
 from reunet.datasets.regions import layer_names
 from reunet.datasets.sequences import with_sequences
 from reunet.datasets.tables import class_names, described, with_groups
-from reunet.errors import DataError, LabelError, UsageError
+from reunet.errors import DataError, UsageError
 from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.tiff import check_axes
 from reunet.progress import Progress
@@ -142,10 +142,9 @@ def _class_list(scan: Scan, options: DataOptions, cases: Sequence[Case]) -> Labe
     try:
         return class_list(scan.root, options, cases, scan.reader)
     except DataError as cause:
-        if not wrong and not isinstance(cause, LabelError):
-            raise
         if cases or not wrong:  # without a usable case, what is wrong is said already
-            scan.problems.caught("class-list", str(scan.root), cause)
+            where = cause.where if isinstance(cause.where, Path) else str(scan.root)
+            scan.problems.caught("class-list", where, cause)
     return None
 
 

@@ -133,6 +133,13 @@ def volume_spacing(path: Path) -> tuple[float, ...] | None:
     return read_header(path).voxel if image_suffix(path) in VOLUME_SUFFIXES else None
 
 
+def read_palette(path: Path, axes: str | None = None) -> np.ndarray | None:
+    """Colour table of a file, (entries, 3) uint8 RGB, None where it has none. Raises ImageReadError."""
+    with explained(path), open(path, "rb") as file:
+        opened = _opened(path, file, axes)
+    return None if opened is None else opened.samples.table
+
+
 def read_pixels(
     path: Path, *, page: int | None, axes: str | None, numbers: bool
 ) -> tuple[ImageHeader, np.ndarray]:

@@ -91,12 +91,6 @@ def read_raster(path: Path, opened: RasterImage, *, numbers: bool) -> np.ndarray
     return opened.samples.meant(pixels, path, numbers=numbers)
 
 
-def read_palette(path: Path) -> np.ndarray | None:
-    """Colour table of a palette file, (entries, 3) uint8 RGB, or None (TIFF palettes are not asked for)."""
-    with open(path, "rb") as file:
-        return raster_image(path, file).samples.table if is_raster(file.read(START)) else None
-
-
 def write_png(path: Path, pixels: np.ndarray, palette: np.ndarray | None = None) -> None:
     """Write (H, W) or (H, W, 3) uint8, or (H, W) uint16, atomically as PNG. Raises StorageError.
 

@@ -96,6 +96,23 @@ def test_missing_frames_are_listed(tmp_path: Path) -> None:
     assert [one.code for one in problems] == 3 * ["frame-missing"]  # the gap, and two files of truth
 
 
+def test_numbers_of_frames_far_apart_are_told_as_gaps(tmp_path: Path) -> None:
+    folder = challenge(tmp_path) / "01"
+    (folder / "t002.tif").rename(folder / "t200000000.tif")
+    (folder / "t001.tif").rename(folder / "t005.tif")
+    problems = Findings(tmp_path)
+    find_sequences(tmp_path, problems)
+    assert problems[0].received == "1 to 4, 6 to 199999999"
+
+
+def test_ids_of_any_size_take_the_ids_of_marks() -> None:
+    ids = np.array([[0, 2**31 - 1, 2**31 - 1, 2**31 - 2]], np.int32)
+    found, missing = with_identities(ids, np.array([[0, 5, 5, 0]], np.int32))
+    assert missing == 1
+    assert found[0, :3].tolist() == [0, 5, 5]
+    assert found[0, 3] > UNTRACKED
+
+
 def test_results_come_back(tmp_path: Path) -> None:
     write_result(tmp_path / "01_RES", (ids for ids in FRAMES), TRACKS)
     problems = Findings(tmp_path)
@@ -125,6 +142,9 @@ def test_results_are_whole_or_absent(tmp_path: Path) -> None:
         ("1 0 1 x\n", ["track-line"]),
         ("1 0 1 -1\n", ["track-line"]),
         ("0 0 1 0\n", ["track-line"]),
+        ("999999999 0 1 0\n", ["track-line"]),
+        (f"1 0 {'9' * 5000} 0\n", ["track-line"]),
+        ("\0 0 1 0\n", ["track-line"]),
         ("1 2 1 0\n", ["track-line"]),
         ("1 0 1 0\n1 2 3 0\n", ["track-line"]),
         ("1 0 1 7\n", ["track-parent"]),

@@ -15,6 +15,7 @@ Corners = tuple[float, float, float, float]
 
 _ROUNDING = 2.0  # pixels: corners are rounded, and so are widths; some programs count the last pixel
 _SHARE = 0.1  # by which areas differ, as programs count the pixels of an outline differently
+_SAME = 0.02  # by which the area of a box may be rounded
 _FEW = 3  # boxes of which none is told apart by chance
 
 
@@ -30,7 +31,7 @@ class Agreement:
         self._differ: list[str] = []
         self._swapped: list[str] = []
         self._outside: list[str] = []
-        self._count = self._alike = 0
+        self._count = self._alike = self._seen = 0
 
     def add(
         self, name: str, box: Corners, size: tuple[int, int], shape: Shape | None = None, area: object = None
@@ -46,8 +47,11 @@ class Agreement:
         told = float(area) if is_number(area) and 0 < area < math.inf else None
         if outline is not None and _apart(box, outline, size) > _ROUNDING:
             swapped, text = _apart(other, outline, size) <= _ROUNDING, f"outline {_shown(outline)}"
+            self._seen += swapped
         elif told is not None and not _is_like(told, height * width) and not _has_area(shape, told, size):
-            swapped, text = is_box and _is_like(told, (height - y) * (width - x)), f"area {told:g}"
+            area_of_corners = (height - y) * (width - x)
+            swapped = is_box and abs(told - area_of_corners) <= 1 + _SAME * area_of_corners
+            text = f"area {told:g}"
         else:
             return
         (self._swapped if swapped else self._differ).append(f"{name}: box {_shown(box)}, {text}")
@@ -55,7 +59,7 @@ class Agreement:
     def tell(self) -> None:
         """Add an error where boxes are of another form, a warning for those that contradict the rest."""
         form = "x, y, width, height"
-        if 2 * len(self._swapped) > self._count:
+        if 2 * len(self._swapped) > self._count and (self._seen or self._count >= _FEW):
             message = f"{len(self._swapped)} boxes are x0, y0, x1, y1, as outlines or areas tell"
             self._problems.error("box-corners", self._path, message, form, self._swapped[0])
         elif self._outside and self._alike == self._count >= _FEW:

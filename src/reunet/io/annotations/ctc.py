@@ -11,18 +11,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.contracts.findings import Findings
+from reunet.contracts.findings import Findings, some_of
+from reunet.errors import DataError
 from reunet.io.annotations.instances import write_instances
-from reunet.storage import publish_folder, write_text
+from reunet.storage import publish_folder, read_text, write_text
 
 UNTRACKED = 1 << 15
 """Ids above it are of objects that no track marks; they mean nothing from frame to frame."""
+
+
+MOST_ID = (1 << 24) - 1
+"""Highest id of a track; lineages are arrays of this length."""
 
 
 class Track(NamedTuple):
@@ -63,8 +69,9 @@ def find_sequences(root: Path, problems: Findings) -> tuple[CtcSequence, ...]:
         if not frames:
             continue
         if len(frames) != max(frames) + 1 - min(frames):
-            missing = sorted(set(range(min(frames), max(frames))) - set(frames))
-            received = ", ".join(map(str, missing[:20]))
+            known = sorted(frames)
+            gaps = [(a + 1, b - 1) for a, b in pairwise(known) if b > a + 1]
+            received = some_of([str(a) if a == b else f"{a} to {b}" for a, b in gaps], 20)
             problems.error("frame-missing", folder, "frames are missing", "", received)
         truths = [root / f"{folder.name}_{kind}" for kind in ("GT", "ST")]
         gold, silver = (_numbered(truth / "SEG", r"man_seg([0-9]{3,})\.tif") for truth in truths)
@@ -91,14 +98,12 @@ def find_sequences(root: Path, problems: Findings) -> tuple[CtcSequence, ...]:
 def read_tracks(path: Path, problems: Findings) -> tuple[Track, ...]:
     """The lineage in man_track.txt or res_track.txt, lines "id begin end parent".
 
-    Adds an error for lines that are no four whole numbers, ids below 1 or doubled, tracks that end before
-    they begin, and parents that do not exist or live on when their child begins.
+    Adds an error for lines that are no four whole numbers, ids below 1, above MOST_ID or doubled, tracks that
+    end before they begin, and parents that do not exist or live on when their child begins.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as cause:
-        problems.error("annotations-unreadable", path, "could not read the tracks", "", str(cause))
-        return ()
+    lines: list[str] = []
+    with problems.noting("annotations-unreadable", path, "the file of tracks is"):
+        lines = read_text(path, DataError, "the tracks").splitlines()
     tracks: dict[int, Track] = {}
     for number, line in enumerate(lines, 1):
         parts = line.split()
@@ -109,9 +114,9 @@ def read_tracks(path: Path, problems: Findings) -> tuple[Track, ...]:
             problems.error("track-line", path, message, "four whole numbers: id begin end parent", line[:80])
             continue
         track = Track(*map(int, parts))
-        if track.id < 1 or track.id in tracks or track.end < track.begin:
+        if not 1 <= track.id <= MOST_ID or track.id in tracks or track.end < track.begin:
             message = f"line {number}: the id is 0 or used before, or the track ends before it begins"
-            problems.error("track-line", path, message, "", line[:80])
+            problems.error("track-line", path, message, f"an id from 1 to {MOST_ID:,}", line[:80])
             continue
         tracks[track.id] = track
     for track in tracks.values():
@@ -135,13 +140,13 @@ def with_identities(ids: NDArray[np.int32], markers: NDArray[np.int32]) -> tuple
     inside = markers > 0
     marks, areas = np.unique(markers[inside], return_counts=True)
     pairs, counts = np.unique(np.stack([ids[inside], markers[inside]]), axis=1, return_counts=True)
-    table = np.arange(int(ids.max(initial=0)) + 1, dtype=np.int32) + UNTRACKED
-    table[0] = 0
+    names, places = np.unique(ids, return_inverse=True)
+    table = np.where(names > 0, np.arange(len(names), dtype=np.int32) + UNTRACKED, 0).astype(np.int32)
     for i in np.argsort(counts, kind="stable"):
         one, mark = pairs[:, i]
         if one > 0 and 2 * counts[i] > areas[np.searchsorted(marks, mark)]:
-            table[one] = mark
-    return table[ids], int((table[np.unique(ids)] > UNTRACKED).sum())
+            table[np.searchsorted(names, one)] = mark
+    return table[places].reshape(ids.shape), int((table > UNTRACKED).sum())
 
 
 def check_tracks(
