@@ -217,7 +217,9 @@ class BarProgress:
 
 
 def print_problems(result: CheckResult) -> None:
-    """The problems by kind, errors first, and the number of cases per split."""
+    """The problems by kind, errors first, what the dataset was understood to be, the number of cases."""
+    from reunet.report.understood import understood
+
     by_kind: dict[tuple[str, str], list[Any]] = {}
     for problem in sorted(result.problems, key=lambda p: (p.severity != "error", p.code)):
         by_kind.setdefault((problem.severity, problem.code), []).append(problem)
@@ -232,7 +234,8 @@ def print_problems(result: CheckResult) -> None:
             print(f"  ... and {len(problems) - SHOWN_PER_CODE} more: --fix-list FILE writes them all")
         for fix in dict.fromkeys(problem.fix for problem in problems if problem.fix):
             print(f"  fix: {fix}")
-    print(f"layout: {result.layout}")
+    for name, text in ({"layout": result.layout} | understood(result)).items():
+        print(f"{name + ':':<11}{text}")
     cases = ", ".join(f"{name} {count}" for name, count in result.counts.items())
     warnings = len(result.problems) - len(result.errors)
     print(f"cases: {cases or 'none'}; errors: {len(result.errors)}; warnings: {warnings}")
@@ -299,9 +302,14 @@ def print_failures(failures: dict[str, str]) -> None:
 def print_predictions(result: PredictResult) -> None:
     """Counts and the output folder; failures on stderr."""
     print_failures(result.failures)
-    counts = {"skipped": len(result.skipped), "failed": len(result.failures)}
+    left_out = len(result.left_out)
+    counts = {"skipped": len(result.skipped), "failed": len(result.failures), "left out": left_out}
     others = "".join(f", {name}: {count}" for name, count in counts.items() if count)
     print(f"predicted: {len(result.predicted)}{others}")
+    if result.left_out:
+        shown = ", ".join(path.name for path in result.left_out[:SHOWN_PER_CODE])
+        more = f" and {left_out - SHOWN_PER_CODE} more" if left_out > SHOWN_PER_CODE else ""
+        print(f"warning: {left_out} file(s) were left out: their format is not read: {shown}{more}")
     print(f"output: {result.output}")
 
 

@@ -11,5 +11,5 @@ from reunet.datasets.problems import examine_dataset
 
 def find_problems(root: Path, options: DataOptions | None = None) -> tuple[list[Problem], dict[str, int]]:
     """Every problem of a dataset, errors first, and the number of cases per split."""
-    scan, problems = examine_dataset(root, options or DataOptions())
+    scan, _, problems = examine_dataset(root, options or DataOptions())
     return problems, scan.counts

@@ -178,7 +178,7 @@ def test_messages_count_pages_from_1(tmp_path: Path) -> None:
 def test_without_any_pair_only_the_names_are_wrong(tmp_path: Path) -> None:
     for i in range(3):
         picture(tmp_path / "images" / f"{i}.png", i)
-        picture(tmp_path / "masks" / f"{i}_truth.png", i, "mask")
+        picture(tmp_path / "masks" / f"{i}_other.png", i, "mask")
     assert {one.code for one in find_problems(tmp_path)[0]} == {"image-without-mask", "mask-without-image"}
 
 

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from reunet.cli import main
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.errors import DataError, StorageError, UsageError
 from reunet.flows.predict.predict import predict
@@ -309,3 +310,33 @@ def test_a_name_too_long_for_its_results_concerns_that_image_only(run: Path, tmp
         assert files(tmp_path / "out/masks") == {f"{long}.png", "a.png", "z.tif"}
     skipped = predict(run, tmp_path / "in", output=tmp_path / "out", skip_existing=True).skipped
     assert len(skipped) == 3
+
+
+def test_files_that_are_not_read_are_counted_and_masks_among_images_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = tmp_path / "images"
+    write_image(images / "a.png")
+    for name in ("b.heic", "sub/c.npy", "Thumbs.db", ".hidden.heic", "README.md"):
+        (images / name).parent.mkdir(exist_ok=True)
+        (images / name).write_bytes(b"x")
+    assert main(["predict", str(run), str(images), "-o", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    assert "predicted: 1, left out: 2" in out
+    assert "b.heic, c.npy" in out
+    for name in ("a.png", "b.heic", "sub/c.npy"):
+        (images / name).unlink()
+    with pytest.raises(DataError, match="holds no images"):
+        predict(run, images, output=tmp_path / "other")
+    write_image(images / "x.jpg")
+    write_image(images / "x_mask.png")
+    with pytest.raises(DataError, match=r"masks of others(.|\n)*x_mask"):
+        predict(run, images, output=tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_dataset_in_another_language_is_refused(run: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "Bilder" / "a.png")
+    write_image(tmp_path / "Masken" / "a.png")
+    with pytest.raises(DataError, match="this folder is a dataset"):
+        predict(run, tmp_path, output=tmp_path / "out")

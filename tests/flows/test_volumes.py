@@ -154,9 +154,11 @@ def test_a_volume_that_does_not_state_its_spacing_is_told(run: Path, data: Path,
 
 def test_files_of_channels_are_one_input(make_volumes: Maker, tmp_path: Path) -> None:
     data = make_volumes(tmp_path / "two", channels=2, train=1)
-    sources = find_sources([data / "imagesTs"], exclude=tmp_path / "out")
+    sources, _ = find_sources([data / "imagesTs"], exclude=tmp_path / "out")
     assert [str(source.name) for source in sources] == ["test_00", "test_01"]
     assert [len(source.channels) for source in sources] == [1, 1]
     shutil.copytree(data / "imagesTs", tmp_path / "elsewhere")  # there, numbers may be frames
-    names = [str(source.name) for source in find_sources([tmp_path / "elsewhere"], exclude=tmp_path / "out")]
+    names = [
+        str(source.name) for source in find_sources([tmp_path / "elsewhere"], exclude=tmp_path / "out")[0]
+    ]
     assert names == ["test_00_0000", "test_00_0001", "test_01_0000", "test_01_0001"]

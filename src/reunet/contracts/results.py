@@ -27,12 +27,53 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class ClassFacts:
+    """How much a dataset shows of a class.
+
+    images: that show it, or are of it. pixels: its share of the labelled pixels, 0..1. objects: of it. None
+    where that is not told.
+    """
+
+    name: str
+    images: int
+    pixels: float | None = None
+    objects: int | None = None
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What a dataset was understood to be.
+
+    classes: of pixels and objects; categories: of whole images. unlabelled: share of the pixels, 0..1; None
+    without masks. sizes: (height, width), of volumes (depth, height, width); spacings: per axis, of volumes
+    in mm, of images in micrometres, where the files state them: the smallest, the median and the largest, or
+    the one of all. channels, dtypes: how many images have so many channels, and samples of that type.
+    values: the lowest and the highest. sequences: how many.
+    """
+
+    classes: tuple[ClassFacts, ...] = ()
+    categories: tuple[ClassFacts, ...] = ()
+    unlabelled: float | None = None
+    sizes: tuple[tuple[int, ...], ...] = ()
+    spacings: tuple[tuple[float, ...], ...] = ()
+    channels: dict[int, int] = field(default_factory=dict)
+    dtypes: dict[str, int] = field(default_factory=dict)
+    values: tuple[float, float] | None = None
+    sequences: int = 0
+
+
+@dataclass(frozen=True)
 class CheckResult:
-    """All problems of a dataset, how many cases each split has, and the layout it was recognised by."""
+    """All problems of a dataset, how many cases each split has, and what it was understood to be.
+
+    layout: that it was recognised by. tasks: that can be learned from it, the one that `auto` takes first.
+    """
 
     problems: tuple[Problem, ...]
     counts: dict[str, int]
     layout: str = ""
+    tasks: tuple[str, ...] = ()
+    facts: DatasetFacts = field(default_factory=DatasetFacts)
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -95,12 +136,16 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class PredictResult:
-    """Where the outputs are; `failures` maps each input that could not be predicted to the reason."""
+    """Where the outputs are; `failures` maps each input that could not be predicted to the reason.
+
+    left_out: files in the folders that were given whose format is not read.
+    """
 
     output: Path
     predicted: tuple[Path, ...]
     skipped: tuple[Path, ...] = ()
     failures: dict[str, str] = field(default_factory=dict)
+    left_out: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

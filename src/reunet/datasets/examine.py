@@ -24,9 +24,9 @@ class Examined(Findings):
     """What is wrong with one case, and what looking at it gave.
 
     header: of its image; None when unreadable. pixels: hash of its decoded image; None when unreadable or
-    constant. dtype: of its samples. class_counts: (256,) pixels of each class, or objects where only boxes
-    tell the classes. n_objects: where they are told. track_ids: of objects, where ids are told. colors: those
-    of its mask.
+    constant. dtype: of its samples. values: the lowest and the highest. pixel_counts: (256,) pixels of each
+    class; class_counts: the same, or objects where only boxes tell the classes. n_objects: where they are
+    told. track_ids: of objects, where ids are told. colors: those of its mask.
     """
 
     def __init__(self, case: Case, reading: Reading, labels: LabelMap | None, options: DataOptions) -> None:
@@ -38,6 +38,8 @@ class Examined(Findings):
         self.n_objects: int | None = None
         self.class_counts: np.ndarray | None = None
         self.colors = None if case.files.mask is None else used_colors(case.files.mask, reading)
+        self.pixel_counts: np.ndarray | None = None
+        self.values = _ends(mapped(reading.arrays["image"])) if "image" in reading.arrays else None
         encoded = self._encoded(reading)
         matches = all(problem.code != "shape-mismatch" for problem in self)
         self._headers(reading.headers, options.allow_geometry_mismatch, compare=matches)
@@ -101,7 +103,7 @@ class Examined(Findings):
             if mask is None and objects is not None:
                 self.class_counts = np.bincount(objects.boxes.classes, minlength=256)
             return
-        counts = self.class_counts = np.bincount(encoded.ravel(), minlength=256)
+        counts = self.class_counts = self.pixel_counts = np.bincount(encoded.ravel(), minlength=256)
         if mask is not None and counts[IGNORE] == encoded.size:
             self.warning("mask-unlabelled", mask, "no pixel of the mask is labelled")
         names = () if told is None or mask is None or self._labels is None else self._labels.names
@@ -129,3 +131,7 @@ class Examined(Findings):
         if kind == "place" and not allowed:  # else the axes were turned differently: voxels would not match
             fix += ", or use --allow-geometry-mismatch when only the stated place is wrong"
         add("place-mismatch", file, message, *told, fix)
+
+
+def _ends(image: np.ndarray) -> tuple[float, float]:
+    return image.min().item(), image.max().item()

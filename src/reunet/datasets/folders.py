@@ -9,27 +9,14 @@ from typing import Literal
 
 from reunet.contracts.options.records import DataOptions
 from reunet.datasets.cases import SPLITS
+from reunet.datasets.coco_files import coco_file
+from reunet.datasets.foreign import census, format_of, suffixes, unread, ways
+from reunet.datasets.told_apart import masks_among
+from reunet.datasets.vocabulary import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_NAMES, Role, role_of
 from reunet.errors import DataError, beside
 from reunet.io.annotations.image_labels import has_labels
-from reunet.io.images import IMAGE_SUFFIXES, image_suffix, without_suffix
-
-SPLIT_NAMES = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
-    "test": "test", "testing": "test", "stage1_train": "train", "stage1_test": "test",
-}  # fmt: skip
-IMAGE_FOLDERS = ("images", "image", "imgs", "img", "inputs")
-MASK_FOLDERS = (
-    "masks",
-    "mask",
-    "labels",
-    "label",
-    "annotations",
-    "segmentations",
-    "ground_truth",
-    "gt",
-    "targets",
-)
-OBJECT_FILES = ("boxes.json", "annotations.json", "_annotations.coco.json")
+from reunet.io.images import image_suffix, without_suffix
+from reunet.io.listing import image_files, list_files, visible
 
 Parts = Literal["images", "class folders", "object folders", "tracked frames"]
 """What a split consists of: image files and what lies beside them, or a layout that puts them elsewhere."""
@@ -42,6 +29,7 @@ class SplitFolders:
     instances: images of object ids. object_masks: holds a folder of masks for each image, one per object.
     objects: a COCO file. xml: holds a Pascal VOC file for each image. table: labels.csv, a class per image.
     layers: folders in `masks`, each with the masks of one region; empty where the masks are there themselves.
+    mixed: images and masks lie in one folder, and words in their names tell which is which.
     channel_files: each channel of an image has a file of its own, numbered `_0000`, `_0001` ...
     names: only the images of these names belong to the split; None for all.
     """
@@ -60,6 +48,13 @@ class SplitFolders:
     names: frozenset[str] | None = None
     parts: Parts = "images"
     layers: tuple[str, ...] = ()
+    mixed: bool = False
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The folders in which images and label images lie."""
+        places = self.images, self.masks, self.instances, self.object_masks, self.fov
+        return tuple(dict.fromkeys(place for place in places if place is not None))
 
     @property
     def listed(self) -> bool:
@@ -68,6 +63,8 @@ class SplitFolders:
 
     def describe(self) -> str:
         """What annotates the images, for people."""
+        if self.mixed:
+            return f"{self.images.name}/ with images and masks in one folder, told apart by their names"
         others = (self.object_masks, "/<image>/"), (self.xml, "/*.xml"), (self.objects, ""), (self.table, "")
         parts = (self.masks, "/"), (self.instances, "/"), *others
         told = ", ".join(part.name + ending for part, ending in parts if part is not None)
@@ -94,7 +91,7 @@ def by_convention(root: Path, options: DataOptions) -> Located:
 
 def _inner_splits(root: Path, flat: SplitFolders) -> Located:
     """images/train, images/test, masks/train and so on; never one mixed bag of training and test images."""
-    inner = {folder.name: folder for folder in sorted(flat.images.iterdir()) if folder.is_dir()}
+    inner = {folder.name: folder for folder in visible(flat.images) if folder.is_dir()}
     splits = {SPLIT_NAMES[name.lower()]: name for name in inner if name.lower() in SPLIT_NAMES}
     if not splits:
         return (flat,), frozenset()
@@ -115,14 +112,6 @@ def _inner_splits(root: Path, flat: SplitFolders) -> Located:
     return tuple(found), frozenset(splits)
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Image files below a folder, sorted; hidden files and folders are left out."""
-    files = [path for path in folder.rglob("*") if image_suffix(path) and path.is_file()]
-    return sorted(
-        path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-
-
 def stem_of(path: Path, folder: Path) -> str:
     """Path below the folder without suffix; composed Unicode, since macOS stores names decomposed."""
     return unicodedata.normalize("NFC", without_suffix(path.relative_to(folder)).as_posix())
@@ -131,7 +120,7 @@ def stem_of(path: Path, folder: Path) -> str:
 def split_folders(root: Path) -> dict[str, Path]:
     """The folders of a dataset that are named like a split. Raises DataError where two are the same one."""
     found: dict[str, Path] = {}
-    for folder in sorted(root.iterdir()):
+    for folder in visible(root):
         split = SPLIT_NAMES.get(folder.name.lower())
         if split is None or not folder.is_dir():
             continue
@@ -142,16 +131,20 @@ def split_folders(root: Path) -> dict[str, Path]:
                 received=f"{found[split].name}, {folder.name}",
             )
         found[split] = folder
-    if found and "train" not in found and any((root / name).is_dir() for name in IMAGE_FOLDERS):
+    if (
+        found
+        and "train" not in found
+        and any(one.is_dir() and role_of(one.name) == "images" for one in visible(root))
+    ):
         found["train"] = root  # images/ and masks/ for training, with test/ or val/ beside them
     return {split: found[split] for split in SPLITS if split in found}
 
 
 def _named(root: Path, split: str, base: Path, options: DataOptions) -> SplitFolders:
     """The folders of one split, by the user's names or by the usual ones."""
-    images = _named_folder(root, base, options.images, IMAGE_FOLDERS)
-    masks = _named_folder(root, base, options.masks, MASK_FOLDERS)
-    if images is None and _lies_beside_images(base):
+    images = _named_folder(root, base, options.images, "images")
+    masks = _named_folder(root, base, options.masks, "masks")
+    if images is None and (_lies_beside_images(base) or (masks is None and masks_among(_stems(base)))):
         images = base
     if images is None:
         raise DataError(
@@ -165,9 +158,27 @@ def _named(root: Path, split: str, base: Path, options: DataOptions) -> SplitFol
         raise DataError(
             "the images folder contains no images",
             where=images,
-            expected=f"files ending in {' '.join(sorted(IMAGE_SUFFIXES))}",
-            received=nearest(images),
+            expected=suffixes(),
+            received=census(images) or nearest(images),
+            fix=ways(unread(list_files(images)[1])) or None,
         )
+    if masks is not None and options.masks is None and masks.name != "masks":
+        _refuse_rivals(base, images, masks)
+    found = _annotated(split, base, images, masks)
+    if found.mixed or split == "test" or found.listed or len(found.places) > 1 + (found.fov is not None):
+        return found
+    raise DataError(
+        "no masks folder found",
+        where=base,
+        expected=f"a folder named {' or '.join(MASK_FOLDERS)} beside {images.name}/, or instances/, "
+        "boxes.json, annotations/*.xml or labels.csv",
+        received=nearest(base),
+        fix="name the folders with --images DIR --masks DIR",
+    )
+
+
+def _annotated(split: str, base: Path, images: Path, masks: Path | None) -> SplitFolders:
+    """The folders of images with all that annotates them. Raises DataError for one that is both, unclear."""
     beside = images if images == base else images.parent
     found = SplitFolders(
         split,
@@ -176,26 +187,25 @@ def _named(root: Path, split: str, base: Path, options: DataOptions) -> SplitFol
         masks,
         fov=_folder(beside / "fov") if masks is None or masks.parent == beside else None,
         instances=_folder(beside / "instances"),
-        objects=next((beside / name for name in OBJECT_FILES if (beside / name).is_file()), None),
-        xml=next(
-            (one for one in (beside / "annotations", beside / "Annotations", images) if has_xml(one)), None
-        ),
+        objects=coco_file(beside) or coco_file(images),
+        xml=next(filter(has_xml, (beside / "annotations", beside / "Annotations", images)), None),
         table=beside / "labels.csv" if has_labels(beside / "labels.csv") else None,
     )
-    if masks is not None and _has_object_masks(images, masks):
-        found = replace(found, masks=None, object_masks=masks)
-    if not any((found.masks, found.instances, found.object_masks, found.listed)):
-        found = replace(found, table=_file(beside / "labels.csv"))  # its reader says why it is none
-    if not any((found.masks, found.instances, found.object_masks, found.listed)) and split != "test":
-        raise DataError(
-            "no masks folder found",
-            where=base,
-            expected=f"a folder named {' or '.join(MASK_FOLDERS)} beside {images.name}/, or instances/, "
-            "boxes.json, annotations/*.xml or labels.csv",
-            received=nearest(base),
-            fix="name the folders with --images DIR --masks DIR",
-        )
-    return found
+    if masks is None:
+        is_told = found.instances is not None or found.listed
+        if not is_told and masks_among(_stems(images)):
+            return replace(found, masks=images, mixed=True)
+        return found if is_told else replace(found, table=_file(beside / "labels.csv"))  # or why it is none
+    if masks.samefile(images):
+        if not masks_among(_stems(images)):
+            raise DataError(
+                "images and masks are one folder, and no words in the names tell them apart",
+                where=images,
+                expected="names such as a.png and a_mask.png",
+                received=nearest(images),
+            )
+        return replace(found, mixed=True)
+    return replace(found, masks=None, object_masks=masks) if _has_object_masks(images, masks) else found
 
 
 def _folder(path: Path) -> Path | None:
@@ -208,8 +218,7 @@ def _file(path: Path) -> Path | None:
 
 def _lies_beside_images(base: Path) -> bool:
     """Whether a folder without images/ holds images itself and, beside them, files about their objects."""
-    is_told = any((base / name).is_file() for name in OBJECT_FILES) or has_xml(base)
-    return is_told and has_images(base)
+    return (coco_file(base) is not None or has_xml(base)) and has_images(base)
 
 
 def has_images(folder: Path) -> bool:
@@ -218,8 +227,13 @@ def has_images(folder: Path) -> bool:
 
 
 def has_xml(folder: Path) -> bool:
-    """Whether there are XML files in a folder itself."""
-    return folder.is_dir() and any(path.suffix.lower() == ".xml" for path in visible(folder))
+    """Whether there are XML files of Pascal VOC in a folder itself."""
+    files = [path for path in visible(folder) if path.suffix.lower() == ".xml"] if folder.is_dir() else []
+    return bool(files) and format_of(files[0]) is None
+
+
+def _stems(folder: Path) -> list[str]:
+    return [stem_of(path, folder) for path in image_files(folder)]
 
 
 def _has_object_masks(images: Path, masks: Path) -> bool:
@@ -228,24 +242,24 @@ def _has_object_masks(images: Path, masks: Path) -> bool:
     return bool(folders & {stem_of(path, images) for path in image_files(images)}) and not has_images(masks)
 
 
-def _named_folder(root: Path, base: Path, given: Path | None, names: tuple[str, ...]) -> Path | None:
-    """The folder that the user named, or the one with one of the names, of which the first wins.
+def _named_folder(root: Path, base: Path, given: Path | None, role: Role) -> Path | None:
+    """The folder that the user named, or the one that is called so and holds such files; `role` itself wins.
 
     Raises DataError when there is no such folder, or when there are several.
     """
-    option = f"--{names[0]}"
+    option = f"--{role}"
     if given is not None:
         found = [folder for folder in (base / given, root / given, given) if folder.is_dir()]
         if not found:
             message = f"the folder given with {option} does not exist"
             raise DataError(message, where=given, fix=beside(given))
         return found[0]
-    named = [entry for entry in sorted(base.iterdir()) if entry.is_dir() and entry.name.lower() in names]
-    found = [folder for folder in named if not has_xml(folder)]
-    exact = [folder for folder in found if folder.name == names[0]]
+    inside = [entry for entry in visible(base) if entry.is_dir()]
+    found = [one for one in inside if role_of(one.name) == role and (role == "images" or _may_be_masks(one))]
+    exact = [folder for folder in found if folder.name == role]
     if len(found) > 1 and not exact:
         raise DataError(
-            f"several folders could hold the {names[0]}",
+            f"several folders could hold the {role}",
             where=base,
             received=", ".join(folder.name for folder in found),
             fix=f"name the folder with {option} DIR",
@@ -253,9 +267,24 @@ def _named_folder(root: Path, base: Path, given: Path | None, names: tuple[str, 
     return next(iter(exact or found), None)
 
 
-def visible(folder: Path) -> list[Path]:
-    """What is in a folder itself, sorted; hidden files and folders are left out."""
-    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+def _may_be_masks(folder: Path) -> bool:
+    """Whether a folder holds images, or nothing at all: annotations of another kind are no masks."""
+    images, others = list_files(folder)
+    return bool(images) or not others
+
+
+def _refuse_rivals(base: Path, images: Path, masks: Path) -> None:
+    """Raise DataError where a folder of another name could hold the masks as well: DRIVE's 1st_manual."""
+    count = len(image_files(images))
+    others = [one for one in visible(base) if one.is_dir() and one not in (images, masks)]
+    others = [one for one in others if one.name.lower() not in {"fov", "instances", *SPLIT_NAMES}]
+    if rivals := [one for one in others if 2 * len(image_files(one)) >= count]:
+        raise DataError(
+            "several folders could hold the masks",
+            where=base,
+            received=", ".join(one.name for one in (masks, *rivals)),
+            fix="name the folder with --masks DIR, or call it masks",
+        )
 
 
 def nearest(folder: Path) -> str:

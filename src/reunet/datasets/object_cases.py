@@ -6,9 +6,10 @@ from pathlib import Path
 
 from reunet.contracts.findings import Findings
 from reunet.datasets.cases import Case, CaseFiles, FrameSequence
-from reunet.datasets.folders import SplitFolders, image_files, visible
+from reunet.datasets.folders import SplitFolders
 from reunet.datasets.pairs import Found
 from reunet.io.annotations.ctc import CtcSequence, find_sequences
+from reunet.io.listing import image_files, visible
 
 
 def object_folders(folders: SplitFolders, root: Path, axes: str | None) -> Found:

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from reunet.contracts.findings import Findings
 from reunet.datasets.cases import Case, CaseFiles, FrameSequence
-from reunet.datasets.folders import SplitFolders, image_files, stem_of, visible
+from reunet.datasets.folders import SplitFolders, stem_of
 from reunet.datasets.recognise import channel_of
+from reunet.datasets.told_apart import by_rest, masks_among
 from reunet.errors import ReunetError
 from reunet.io.images import read_header
+from reunet.io.listing import image_files, visible
 
 MASK_ENDINGS = ("_mask", "_label", "_seg", "_segmentation")
 FOV_ENDINGS = (*MASK_ENDINGS, "_fov")
 
 
-def partners_of(stem: str, known: Container[str], endings: Sequence[str]) -> list[str]:
-    """The stems among `known` that belong to an image: its own, else those with one of the endings."""
-    return [stem] if stem in known else [stem + end for end in endings if stem + end in known]
+def partners_of(
+    stems: Collection[str], known: Collection[str], endings: Sequence[str] = MASK_ENDINGS
+) -> dict[str, list[str]]:
+    """Of each image the stems among `known` that belong to it: its own, else those with one of the endings,
+    else those that say the same but for words for images and masks, as `gt_001` and `img_001`.
+    """
+    named = {stem: [stem] if stem in known else [stem + end for end in endings if stem + end in known]
+             for stem in stems}  # fmt: skip
+    free = by_rest([stem for stem in named if not named[stem]])
+    if free:
+        taken = {one for some in named.values() for one in some}
+        others = by_rest([one for one in known if one not in taken])
+        same = {some[0]: others[rest] for rest, some in free.items() if len(some) == 1 and rest in others}
+        named |= same
+    return named
 
 
 def join_channels(files: Mapping[str, Path]) -> dict[str, tuple[Path, ...]]:
@@ -85,7 +99,8 @@ class PairedFiles(Found):
 
     def __init__(self, folders: SplitFolders, root: Path, axes: str | None) -> None:
         super().__init__(root, axes)
-        files = self._listed(self._by_stem(folders.images), folders)
+        self._mixed = folders.images if folders.mixed else None
+        files = self._listed(self._by_stem(folders.images, images=True), folders)
         self._images = join_channels(files) if folders.channel_files else {s: (files[s],) for s in files}
         self._missing_channels()
         of_masks = [folders.masks and folders.masks / name for name in folders.layers] or [folders.masks]
@@ -132,8 +147,9 @@ class PairedFiles(Found):
             return {}
         files, found = self._by_stem(folder), {}
         unused = dict(files)
+        partners = partners_of(self._images, files, endings)
         for stem, (image, *_) in self._images.items():
-            names = partners_of(stem, files, endings)
+            names = partners[stem]
             for one in names:
                 unused.pop(one, None)
             if not names:
@@ -164,10 +180,14 @@ class PairedFiles(Found):
             self.error("image-without-instances", self._images[stem][0], message, expected)
         return found
 
-    def _by_stem(self, folder: Path) -> dict[str, Path]:
+    def _by_stem(self, folder: Path, *, images: bool = False) -> dict[str, Path]:
+        """The files of a folder by their stems; in one that is mixed only the images, or all others."""
         stems: dict[str, list[Path]] = defaultdict(list)
         for path in image_files(folder):
             stems[stem_of(path, folder)].append(path)
+        if folder == self._mixed:
+            masks = masks_among(stems)
+            stems = {stem: paths for stem, paths in stems.items() if (stem in masks) is not images}
         for paths in stems.values():
             if len(paths) > 1:
                 message = "several files have the same name but for the suffix"

@@ -29,8 +29,9 @@ def examine_dataset(
     *,
     splits: Collection[str] = SPLITS,
     progress: Progress | None = None,
-) -> tuple[Scan, list[Problem]]:
-    """What lies in the folders of a dataset, and every problem of it, errors first. Reads every file once.
+) -> tuple[Scan, list[Examined], list[Problem]]:
+    """What lies in the folders of a dataset, what each case is, and every problem of them, errors first.
+    Reads every file once.
 
     splits: look at the pixels of these only. Raises DataError only when there is nothing to look at (no such
     folder, no images).
@@ -41,7 +42,7 @@ def examine_dataset(
     found = scan.reader.each(cases, lambda case, reading: Examined(case, reading, scan.labels, options))
     problems = _Comparison(scan, found)
     problems.sort(key=lambda problem: problem.severity != "error")  # stable: the order of the files stays
-    return scan, with_fixes(dict.fromkeys(problems))  # a file of tracks may be read twice
+    return scan, found, with_fixes(dict.fromkeys(problems))  # a file of tracks may be read twice
 
 
 class _Comparison(Findings):

@@ -9,23 +9,24 @@ from pathlib import Path
 
 from reunet.contracts.options.records import DataOptions
 from reunet.datasets.cases import SPLITS
+from reunet.datasets.coco_files import USUAL, coco_files, images_of, one_per_split, split_word
 from reunet.datasets.folders import (
-    IMAGE_FOLDERS,
-    SPLIT_NAMES,
     Located,
     SplitFolders,
     by_convention,
     has_images,
     has_xml,
-    image_files,
     split_folders,
     stem_of,
-    visible,
 )
+from reunet.datasets.foreign import refuse_export, unread, ways
 from reunet.datasets.tables import class_names
+from reunet.datasets.told_apart import masks_among, share_of_masks, why_no_classes
+from reunet.datasets.vocabulary import MAYBE_CLASSES, SPLIT_NAMES, role_of, split_of, understand
 from reunet.errors import DataError, beside
 from reunet.io.annotations.image_labels import has_labels
 from reunet.io.images import without_suffix
+from reunet.io.listing import image_files, list_files, visible
 from reunet.storage import read_text
 
 CONVENTION = "images/ with masks/, instances/, boxes.json, annotations/*.xml or labels.csv"
@@ -80,9 +81,13 @@ def locate(root: Path | None, options: DataOptions) -> tuple[Path, Located, str]
     except DataError as cause:
         if cause.what not in ("no images folder found", "no masks folder found"):
             raise
+        refuse_export(root)
         listed = "".join(f"\n            - {layout.name}: {layout.tree}" for layout in LAYOUTS)
         layouts = f"one of these layouts:\n            - {CONVENTION}{listed}"
-        fix = f"{cause.fix}; docs/data.md shows all layouts"
+        others = ways(unread(list_files(root)[1]))
+        fix = "; ".join(
+            filter(None, (_suggested(cause.where) or cause.fix, others, "docs/data.md shows all layouts"))
+        )
         raise DataError(
             cause.what, where=cause.where, expected=layouts, received=cause.received, fix=fix
         ) from cause
@@ -93,6 +98,16 @@ def _given(root: Path, found: list[SplitFolders]) -> Located:
     """Without folders or lists of splits, all of a dataset is for training."""
     is_whole = len(found) == 1 and found[0].images == root
     return tuple(found), frozenset() if is_whole else frozenset(one.split for one in found)
+
+
+def _suggested(where: object) -> str | None:
+    """The options that name what looks like masks, and what does not."""
+    inside = [one for one in visible(Path(str(where))) if one.is_dir() and has_images(one)]
+    masks = [one for one in inside if role_of(one.name) == "masks" or share_of_masks(one) == 1]
+    images = [one for one in inside if one not in masks]
+    if len(masks) != 1 or len(images) != 1:
+        return None
+    return f"{masks[0].name} looks like masks: --images {images[0].name} --masks {masks[0].name}"
 
 
 def _is_convention(root: Path) -> bool:
@@ -158,22 +173,21 @@ def _listed(path: Path) -> frozenset[str]:
 
 
 def _coco(root: Path) -> list[SplitFolders]:
-    """annotations/instances_train2017.json with images/train2017 or train2017; the year may be missing."""
-    folder = root / "annotations"
-    found = {}
-    for path in visible(folder) if folder.is_dir() else []:
-        named = re.fullmatch(r"instances_(([a-z]+)[0-9]*)\.json", path.name)
-        split = SPLIT_NAMES.get(named[2]) if named else None
-        if named is None or split is None:
-            continue
-        candidates = [root / "images" / named[1], root / named[1]]
-        images = next((one for one in candidates if one.is_dir()), None)
-        if images is None or split in found:
-            message = "two files are about this split" if images else "the folder of its images is missing"
-            expected = " or ".join(one.relative_to(root).as_posix() for one in candidates)
-            raise DataError(message, where=path, expected=expected)
-        found[split] = SplitFolders(split, root, images, objects=path)
-    return [found[split] for split in SPLITS if split in found]
+    """annotations/instances_train2017.json with images/train2017 or train2017, or files of any other names,
+    in a folder of their own or beside the folders of their images; not what the convention reads.
+    """
+    inside = [one for one in visible(root) if one.is_dir() and one.name.lower() not in SPLIT_NAMES]
+    pictures = [one for one in inside if role_of(one.name) == "images"]
+    found = [path for folder in inside if folder not in pictures for path in coco_files(folder)]
+    if not found:
+        here = [path for path in coco_files(root) if path.name not in USUAL]
+        is_convention = len(here) == 1 and split_word(here[0]) is None and pictures
+        found = [] if is_convention or has_images(root) else here
+    files = one_per_split(found)
+    folders = {
+        split: SplitFolders(split, root, images_of(path, root), objects=path) for split, path in files.items()
+    }
+    return [folders[split] for split in SPLITS if split in folders]
 
 
 # -- Layouts with a folder per sequence, image or class ----------------------------------------------
@@ -210,27 +224,34 @@ def _object_folders(root: Path) -> list[SplitFolders]:
     return [SplitFolders(split, base, base, parts="object folders") for split, base in bases.items()]
 
 
-_NO_CLASSES = {*IMAGE_FOLDERS, "imagestr", "jpegimages"}
-"""Names of folders beside which others hold no classes."""
+def _is_no_class(name: str) -> bool:
+    """Whether a folder of that name is none of classes, nor those beside it."""
+    known = role_of(name) is not None and name.lower() not in MAYBE_CLASSES
+    return known or name.lower() in ("imagestr", "jpegimages")
 
 
 def _class_folders(root: Path) -> list[SplitFolders]:
-    """A folder per class, here or in the folders of the splits. Raises DataError for what may be pairs."""
+    """A folder per class, here or in the folders of the splits; nothing where words tell masks from images.
+
+    Raises DataError for what may be pairs.
+    """
     bases = _bases(root)
     if "train" not in bases:
         return []
     base = bases["train"]
     folders = [one for one in visible(base) if one.is_dir()]
     names = {one.name for one in folders}
-    if {name.lower() for name in names} & _NO_CLASSES or (base == root and has_images(base)):
+    are_listed = names <= set(class_names(root) or ())
+    if (any(map(_is_no_class, names)) and not are_listed) or (base == root and has_images(base)):
         return []
     filled = [one for one in folders if visible(one)]
     if len(filled) < 2 or not all(has_images(one) for one in filled):
         return []
-    stems = [{stem_of(path, one) for path in image_files(one)} for one in filled]
-    if all(one == stems[0] for one in stems) and not names <= set(class_names(root) or ()):
+    if masks_among([stem_of(path, base) for path in image_files(base)]):
+        return []
+    if not are_listed and (why := why_no_classes(filled)) is not None:
         raise DataError(
-            "each folder holds files of the same names: they may be classes, or images and their masks",
+            f"{why}: these folders may be classes, or images and their masks",
             where=base,
             received=", ".join(sorted(names)),
             fix="name images and masks with --images DIR --masks DIR, or list the classes in dataset.json: "
@@ -239,10 +260,30 @@ def _class_folders(root: Path) -> list[SplitFolders]:
     return [SplitFolders(split, base, base, parts="class folders") for split, base in bases.items()]
 
 
+# -- Folders of images and of masks, named after each other -----------------------------------------
+
+
+def _folder_pairs(root: Path) -> list[SplitFolders]:
+    """train/ with train_masks/, or train_images/ with train_labels/; of one pair without split, all."""
+    folders = [one for one in visible(root) if one.is_dir() and has_images(one)]
+    told = {one: understand(one.name) for one in folders if one.name not in sum(NNUNET.values(), ())}
+    masks = {name.rest: one for one, name in told.items() if name.role == "masks" and name.rest}
+    images = {name.rest: one for one, name in told.items() if name.role != "masks" and name.rest}
+    if not masks.keys() & images.keys():
+        return []
+    splits = {rest: split_of(rest) for rest in images}
+    if not any(splits.values()) and len(masks.keys() & images.keys()) == 1:
+        splits = dict.fromkeys(masks.keys() & images.keys(), "train")
+    found = {split: SplitFolders(split, root, images[rest], masks.get(rest))
+             for rest, split in splits.items() if split is not None}  # fmt: skip
+    return [found[split] for split in SPLITS if split in found]
+
+
 LAYOUTS = (
     Layout("nnU-Net", "imagesTr/ with labelsTr/", _nnunet),
     Layout("Pascal VOC", "JPEGImages/ with Annotations/*.xml", _voc),
     Layout("COCO", "annotations/instances_train.json with images/train/ or train/", _coco),
+    Layout("folders in pairs", "train/ with train_masks/, or train_images/ with train_masks/", _folder_pairs),
     Layout("Cell Tracking Challenge", "01/t000.tif with 01_GT/ or 01_ST/", _tracking),
     Layout(
         "a folder per image",

@@ -23,15 +23,17 @@ from reunet.datasets.annotated import (
 from reunet.datasets.cases import SPLITS, Case, Dataset, raise_errors
 from reunet.datasets.classes import class_list, read_classes
 from reunet.datasets.folders import Located, Parts, SplitFolders
+from reunet.datasets.foreign import tell_left_out
 from reunet.datasets.object_cases import object_folders, tracked_frames
 from reunet.datasets.pairs import Found, PairedFiles
 from reunet.datasets.reading import CaseReader
 from reunet.datasets.recognise import locate
 from reunet.datasets.regions import layer_names
-from reunet.datasets.sequences import with_sequences
-from reunet.datasets.tables import class_names, described, with_groups
+from reunet.datasets.sequences import FILE, with_sequences
+from reunet.datasets.tables import DESCRIPTION, TABLES, class_names, described, with_groups
 from reunet.errors import DataError, UsageError
 from reunet.io.annotations.annotated_image import AnnotatedImage
+from reunet.io.listing import image_files, list_files, visible
 from reunet.io.tiff import check_axes
 from reunet.progress import Progress
 
@@ -87,6 +89,9 @@ class Scan:
         return Dataset(name, self.root, self.labels, cases, self.given, channels, self.categories)
 
 
+FACTS = frozenset({DESCRIPTION, FILE, *TABLES})
+"""Files that tell about others, wherever they lie."""
+
 CASES: dict[Parts, Callable[[SplitFolders, Path, str | None], Found]] = {
     "images": PairedFiles,
     "class folders": PairedFiles,
@@ -113,6 +118,9 @@ def scan_dataset(
         found = CASES[folders.parts](folders, scan.root, options.axes)
         scan.cases.extend(found.cases)
         scan.problems.extend(found)
+    _tell_left_out(scan)
+    if options.images is None and options.masks is None:
+        _tell_unused(scan)
     scan.cases = with_sequences(scan.cases, scan.folders, options.sequence, scan.problems)
     scan.cases = with_tracks(scan.cases, scan.folders)
     if options.group is not None:
@@ -134,6 +142,30 @@ def scan_dataset(
         scan.cases, scan.labels = with_partial(scan.cases, scan.labels, scan.root, scan.problems)
     _leave_out(scan)
     return scan
+
+
+def _tell_left_out(scan: Scan) -> None:
+    """Warn of the files in the folders that are read whose format is not read, folder by folder."""
+    told = {path for one in scan.folders for path in (one.objects, one.table) if path is not None}
+    for one in scan.folders:
+        for folder in one.places:
+            others = [path for path in list_files(folder)[1] if path not in told and path.name not in FACTS]
+            if one.xml is not None or one.parts == "tracked frames":
+                others = [path for path in others if path.suffix.lower() not in (".xml", ".txt")]
+            told.update(others)
+            tell_left_out(folder, others, scan.problems)
+
+
+def _tell_unused(scan: Scan) -> None:
+    """Warn of folders beside those that are read whose images nobody asked for: a split of another name."""
+    places = [place for one in scan.folders for place in one.places]
+    for base in dict.fromkeys((scan.root, *(one.base for one in scan.folders))):
+        for folder in (one for one in visible(base) if one.is_dir()):
+            is_used = any(one.is_relative_to(folder) or folder.is_relative_to(one) for one in places)
+            if not is_used and (files := image_files(folder)):
+                message = f"the folder holds {len(files)} image(s) that are not used"
+                fix = "call it as docs/data.md says, if they are to be, or keep it elsewhere"
+                scan.problems.warning("folder-unused", folder, message, "", "", fix)
 
 
 def _class_list(scan: Scan, options: DataOptions, cases: Sequence[Case]) -> LabelMap | None:

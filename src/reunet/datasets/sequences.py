@@ -11,8 +11,9 @@ from pathlib import Path
 
 from reunet.contracts.findings import Findings, some_of, understood
 from reunet.datasets.cases import Axis, Case, FrameSequence
-from reunet.datasets.folders import SplitFolders, image_files, stem_of
+from reunet.datasets.folders import SplitFolders, stem_of
 from reunet.errors import DataError, UsageError
+from reunet.io.listing import image_files
 from reunet.storage import read_json
 
 FILE = "sequences.json"

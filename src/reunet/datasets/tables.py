@@ -20,6 +20,7 @@ from reunet.storage import read_json
 _KEY_COLUMNS = ("stem", *FILE_COLUMNS)
 
 DESCRIPTION = "dataset.json"
+TABLES = ("items.csv", "labels.csv")
 CLASSES = '[{"id": 0, "name": "background", "color": [0, 0, 0]}, ...]'
 
 
@@ -56,7 +57,7 @@ def with_groups(
     """
     bases = {entry.split: dict.fromkeys((entry.base, problems.root)) for entry in folders}
     places = dict.fromkeys(base for some in bases.values() for base in some)
-    files = [base / name for base in places for name in ("items.csv", "labels.csv")]
+    files = [base / name for base in places for name in TABLES]
     tables = {file: read_table(file, problems) for file in files if file.exists()}
     told = {file: _column(table, column, file, problems) for file, table in tables.items()}
     if not any(table.find([column]) is not None for table in tables.values()):

@@ -40,7 +40,7 @@ def prepare(data: Path | None, options: DataOptions, progress: Progress, *, seed
     listing every error of the dataset.
     """
     progress.start("checking the dataset", None)
-    scan, problems = examine_dataset(data, options, splits=("train", "val"), progress=progress)
+    scan, _, problems = examine_dataset(data, options, splits=("train", "val"), progress=progress)
     raise_errors(problems, scan.root)
     dataset = scan.dataset()
     splits = make_splits(dataset, seed)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.results import Prediction
+
 LARGEST_WIDTH = 640
 """Pixels to which a picture of small slices is enlarged, at most."""
 
@@ -58,3 +61,18 @@ def sheet(volume: np.ndarray, planes: Planes, fill: float | None = None) -> np.n
         sides = ((above, height - len(view) - above), (0, 0), *((0, 0),) * (view.ndim - 2))
         padded.append(np.pad(view, sides, constant_values=blank))
     return np.concatenate(padded, axis=1)
+
+
+def in_planes(
+    image: np.ndarray, result: Prediction, labels: LabelMap, spacing: tuple[float, ...]
+) -> tuple[np.ndarray, Prediction]:
+    """A volume and what is known of its voxels as pictures of the slices that show most objects."""
+    if result.labels is not None:
+        planes = telling_planes(np.isin(result.labels, labels.foreground), spacing)
+    elif result.instances is not None:
+        planes = telling_planes(result.instances > 0, spacing)
+    else:
+        return image, Prediction()
+    classes = None if result.labels is None else sheet(result.labels, planes, IGNORE)
+    ids = None if result.instances is None else sheet(result.instances, planes, 0)
+    return sheet(image[..., :1], planes), Prediction(labels=classes, instances=ids)

@@ -80,8 +80,10 @@ def display_factor(size: tuple[int, ...]) -> float:
     return LARGEST_SIDE / largest if largest > LARGEST_SIDE else float(max(1, SMALLEST_SIDE // largest))
 
 
-def display(image: np.ndarray | None, *maps: np.ndarray) -> tuple[Picture, list[np.ndarray]]:
-    """Image as RGB, and label images (H, W), at the size they are shown.
+def display(
+    image: np.ndarray | None, *maps: np.ndarray, factor: float | None = None
+) -> tuple[Picture, list[np.ndarray]]:
+    """Image as RGB, and label images (H, W), `factor` times as large, or as large as usual.
 
     Resized before contours are drawn, so that these are crisp whatever the size.
     """
@@ -89,7 +91,7 @@ def display(image: np.ndarray | None, *maps: np.ndarray) -> tuple[Picture, list[
 
     height, width = maps[0].shape if image is None else image.shape[:2]
     shown = ground(image, (height, width))
-    factor = display_factor((height, width))
+    factor = factor or display_factor((height, width))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     shown = cv2.resize(shown, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST)
     small = [cv2.resize(x, size, interpolation=cv2.INTER_NEAREST) for x in maps]

@@ -12,10 +12,12 @@ from reunet.contracts.options.records import DataOptions
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Scored
 from reunet.datasets.cases import Case, raise_errors
-from reunet.datasets.folders import SplitFolders, image_files, stem_of
+from reunet.datasets.folders import SplitFolders, stem_of
+from reunet.datasets.foreign import tell_left_out
 from reunet.datasets.pairs import FOV_ENDINGS, PairedFiles, partners_of
 from reunet.errors import DataError
 from reunet.io.images import image_suffix
+from reunet.io.listing import image_files, list_files
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ def paired(pred: Path, truth: Path, kind: str, axes: str | None) -> tuple[list[C
     fov = truth.parent / "fov"
     folders = SplitFolders("test", truth, pred, truth, fov if fov.is_dir() else None)
     found = PairedFiles(folders, truth.parent, axes)
+    for folder in (pred, truth):
+        tell_left_out(folder, list_files(folder)[1], found)
     return found.cases, _judge(found, truth)
 
 
@@ -107,7 +111,7 @@ def fields_of_view(folder: Path, names: Collection[str]) -> dict[str, Path]:
     if not (folder / "fov").is_dir():
         return {}
     files = {stem_of(path, folder / "fov"): path for path in image_files(folder / "fov")}
-    found = {name: partners_of(name, files, FOV_ENDINGS) for name in names}
+    found = partners_of(names, files, FOV_ENDINGS)
     matched(names, [name for name, told in found.items() if told], folder / "fov", "field of view")
     return {name: files[told[0]] for name, told in found.items()}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reunet.contracts.labels import Classes
+from reunet.contracts.labels import Classes, LabelMap
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
@@ -99,14 +99,19 @@ def _known(result: Prediction) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def fitting_tasks(kinds: Collection[str]) -> list[str]:
+    """The tasks that can be learned from these kinds of annotation, the most specific first."""
+    known = sorted(every_task(), key=lambda one: MOST_SPECIFIC.index(one.learned_from[0]))
+    return [one.name for one in known if set(one.learned_from) & set(kinds)]
+
+
 def choose_tasks(asked: Sequence[str], kinds: Collection[str]) -> tuple[str, ...]:
     """The tasks that were asked for; for `auto` the one of the most specific annotation there is.
 
     kinds: of annotation in the training set, see `Case.kinds`. Raises UsageError for a task that cannot be
     learned from these.
     """
-    known = sorted(every_task(), key=lambda one: MOST_SPECIFIC.index(one.learned_from[0]))
-    fitting = [one.name for one in known if set(one.learned_from) & set(kinds)]
+    fitting = fitting_tasks(kinds)
     chosen = dict.fromkeys(fitting[0] if name == "auto" and fitting else name for name in asked)
     for name in chosen:
         if name not in fitting:
@@ -118,3 +123,12 @@ def choose_tasks(asked: Sequence[str], kinds: Collection[str]) -> tuple[str, ...
                 fix="masks/, instances/, boxes.json or labels.csv beside images/ tell what can be learned",
             )
     return tuple(chosen)
+
+
+def draw_results(image: np.ndarray, result: Prediction, labels: LabelMap) -> np.ndarray | None:
+    """(H, W, 3) uint8: what all tasks found over the image; None where there is nothing to draw."""
+    picture = None
+    for one in every_task():
+        over = one.drawn(image if picture is None else picture, result, labels)
+        picture = picture if over is None else over
+    return picture

@@ -149,6 +149,9 @@ class CheckOptions(DataOptions, VerbOptions):
     data: Data = UNSET
     _: KW_ONLY
     fix_list: Annotated[OptionalPath, Says("Write the problems to a CSV file.", "FILE")] = UNSET
+    pictures: Annotated[
+        OptionalPath, Says("Draw some cases of each split with their annotations, as PNG.", "FILE")
+    ] = UNSET
 
 
 @record

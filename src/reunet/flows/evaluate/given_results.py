@@ -10,10 +10,11 @@ from pathlib import Path
 
 from reunet.contracts.options.records import EvaluateOptions
 from reunet.contracts.results import EvaluateResult, Scored
-from reunet.datasets.folders import image_files, stem_of
+from reunet.datasets.folders import stem_of
 from reunet.errors import DataError, UsageError
 from reunet.flows.evaluate.scoring import FILES, score_images, write_evaluation
 from reunet.io.images import read_image
+from reunet.io.listing import image_files
 from reunet.progress import Progress
 from reunet.report.page import Report
 from reunet.storage import refuse_existing

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reunet.contracts.findings import Findings
+from reunet.contracts.findings import Findings, some_of
 from reunet.datasets.cases import FrameSequence
-from reunet.datasets.folders import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_NAMES
+from reunet.datasets.folders import nearest
+from reunet.datasets.foreign import unread, ways
 from reunet.datasets.recognise import NNUNET, channel_of
 from reunet.datasets.sequences import FILE, SequencePattern, natural_order, read_places
+from reunet.datasets.told_apart import masks_among
+from reunet.datasets.vocabulary import SPLIT_NAMES, role_of
 from reunet.errors import DataError, ReunetError, UsageError, beside
 from reunet.io.images import IMAGE_SUFFIXES, image_suffix, read_header, without_suffix
 from reunet.io.lazy import is_array
+from reunet.io.listing import list_files
 from reunet.io.video import VIDEO_SUFFIXES, is_video
 
 CHANNEL_FOLDERS = frozenset(images for images, _ in NNUNET.values())
-IMAGES = frozenset({*IMAGE_FOLDERS, *(images.lower() for images in CHANNEL_FOLDERS)})
-NOT_IMAGES = frozenset({*MASK_FOLDERS, *(masks.lower() for _, masks in NNUNET.values()), "instances", "fov"})
-"""Folders beside the images of a dataset; predicting them would be a mistake."""
+NOT_IMAGES = frozenset({*(masks for _, masks in NNUNET.values()), "instances", "fov"})
+"""Folders beside the images of a dataset, as masks are; predicting them would be a mistake."""
 
 
 @dataclass(frozen=True)
@@ -48,26 +50,30 @@ class Film:
     sources: tuple[Source, ...]
 
 
-def find_sources(inputs: Sequence[Path], *, exclude: Path) -> tuple[Source, ...]:
-    """The image files named by `inputs`: files as they are, folders with everything below, sorted.
+def find_sources(inputs: Sequence[Path], *, exclude: Path) -> tuple[tuple[Source, ...], tuple[Path, ...]]:
+    """The image files named by `inputs`: files as they are, folders with everything below, sorted; and the
+    other files in these folders, which are left out.
 
     Results of a file in a folder keep its path below that folder. Files below `exclude` (the output)
-    and hidden ones are left out. Raises DataError for an input that does not exist, holds no image or
+    and hidden ones are not looked at. Raises DataError for an input that does not exist, holds no image or
     is a dataset, UsageError when two files would have results of one name.
     """
     if not inputs:
         raise UsageError("nothing to predict", expected="at least one image file or folder")
     sources: dict[tuple[Path, Path], Source] = {}  # a file that is named twice is predicted once
+    left_out: dict[Path, None] = {}
     for given in inputs:
-        for source in _sources_of(given, exclude.resolve()):
+        found, others = _sources_of(given, exclude.resolve())
+        left_out |= dict.fromkeys(others)
+        for source in found:
             sources.setdefault((source.path.resolve(), source.name), source)
     _check_names(sources.values(), exclude)
-    return tuple(sources.values())
+    return tuple(sources.values()), tuple(left_out)
 
 
-def _sources_of(given: Path, exclude: Path) -> list[Source]:
+def _sources_of(given: Path, exclude: Path) -> tuple[list[Source], list[Path]]:
     if given.is_file() or (is_array(given) and given.is_dir()):
-        return _join_channels([Source(given, Path(_result_name(given).name))])
+        return _join_channels([Source(given, Path(_result_name(given).name))]), []
     if not given.is_dir():
         raise DataError(
             "the input does not exist",
@@ -75,20 +81,21 @@ def _sources_of(given: Path, exclude: Path) -> list[Source]:
             expected="an image file or a folder of images",
             fix=beside(given),
         )
-    files = [path for path in _walk(given) if not path.resolve().is_relative_to(exclude)]
-    images = sorted(
-        path for path in files if image_suffix(path) or is_video(path) or path.suffix.lower() == ".zarr"
+    images, others = (
+        [path for path in some if not path.resolve().is_relative_to(exclude)]
+        for some in list_files(given, lambda path: image_suffix(path) or is_video(path), stores=".zarr")
     )
     if not images:
-        found = ", ".join(sorted(path.name for path in files)[:5])
+        found = unread(others)
         raise DataError(
             "the folder holds no images",
             where=given,
             expected=f"files ending in {', '.join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))}",
-            received=found or "no files",
+            received="; ".join(one.describe(given) for one in found[:5]) or nearest(given),
+            fix=ways(found) or None,
         )
     _check_no_dataset(given, images)
-    return _join_channels([Source(path, _result_name(path.relative_to(given))) for path in images])
+    return _join_channels([Source(path, _result_name(path.relative_to(given))) for path in images]), others
 
 
 def _result_name(path: Path) -> Path:
@@ -117,24 +124,30 @@ def _join_channels(sources: list[Source]) -> list[Source]:
     return others
 
 
-def _walk(folder: Path) -> Iterable[Path]:
-    for parent, folders, files in os.walk(folder):
-        stores = [name for name in folders if name.lower().endswith(".zarr")]  # an image is such a folder
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in stores)
-        yield from (Path(parent, name) for name in [*files, *stores] if not name.startswith("."))
-
-
 def _check_no_dataset(given: Path, images: Iterable[Path]) -> None:
     folders = {folder for path in images for folder in path.relative_to(given).parents}
-    beside = {folder.parent: folder for folder in sorted(folders) if folder.name.lower() in IMAGES}
+    beside = {
+        folder.parent: folder
+        for folder in sorted(folders)
+        if role_of(folder.name) == "images" or folder.name in CHANNEL_FOLDERS
+    }
     for folder in sorted(folders):
-        if folder.name.lower() in NOT_IMAGES and folder.parent in beside:
+        is_truth = role_of(folder.name) == "masks" or folder.name in NOT_IMAGES
+        if is_truth and folder.parent in beside:
             raise DataError(
                 "this folder is a dataset: its masks would be predicted like images",
                 where=given,
                 received=f"{folder} beside {beside[folder.parent].name}",
                 fix=f"give {given / beside[folder.parent]}",
             )
+    masks = sorted(masks_among([_result_name(path.relative_to(given)).as_posix() for path in images]))
+    if masks:
+        raise DataError(
+            "some of these files are masks of others, and would be predicted like images",
+            where=given,
+            received=some_of(masks, 5),
+            fix="keep the masks elsewhere, or give the images one by one",
+        )
 
 
 def _check_names(sources: Iterable[Source], output: Path) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import Prediction
 from reunet.flows.predict.inputs import Source
@@ -19,12 +18,13 @@ from reunet.flows.predict.result_tables import PARTS, described, has_part, write
 from reunet.flows.predict.track_files import Moment, track_files
 from reunet.io.header import ImageHeader
 from reunet.io.pages import Spool
-from reunet.io.planes import sheet, telling_planes
+from reunet.io.planes import in_planes
 from reunet.io.raster import write_png
 from reunet.io.video import is_video, video_rate, write_video
 from reunet.storage import atomic_path, publish_folder, remove_old, scratch_folder
 from reunet.tasks import every_task, task
 from reunet.tasks.outputs import Destination, Output, Page
+from reunet.tasks.work import draw_results
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ def write_image(job: Job, plan: Plan, header: ImageHeader, image: np.ndarray, re
     """Write all results of one image (H, W, C), or of a volume (D, H, W, C)."""
     shown, drawn = image, result
     if header.voxel is not None:
-        shown, drawn = _in_planes(image, result, plan.labels, header.voxel)
-    picture = _drawn(shown, drawn, plan.labels)
+        shown, drawn = in_planes(image, result, plan.labels, header.voxel)
+    picture = draw_results(shown, drawn, plan.labels)
     if picture is not None:
         write_png(job.path("overlays", ".png"), picture)
     _write_files(
@@ -159,7 +159,7 @@ def write_stack(job: Job, plan: Plan, pages: Iterable[tuple[np.ndarray, Predicti
                     name = f"{job.source.name.as_posix()}.pages/{number:04d}"
                     moment = job.moment and replace(job.moment, frame=number - 1)
                     described_pages.append(described((name, name), result, _page(plan, image, moment)))
-                picture = _drawn(image, result, plan.labels)
+                picture = draw_results(image, result, plan.labels)
                 if picture is not None:
                     yield picture
 
@@ -200,27 +200,3 @@ def _write_pictures(job: Job, pictures: Iterator[np.ndarray]) -> None:
             write_png(folder / f"{number:04d}.png", picture)
 
     publish_folder(job.path("overlays", ".pages"), fill)
-
-
-def _drawn(image: np.ndarray, result: Prediction, labels: LabelMap) -> np.ndarray | None:
-    """(H, W, 3) uint8: what all tasks found over the image; None where there is nothing to draw."""
-    picture = None
-    for one in every_task():
-        over = one.drawn(image if picture is None else picture, result, labels)
-        picture = picture if over is None else over
-    return picture
-
-
-def _in_planes(
-    image: np.ndarray, result: Prediction, labels: LabelMap, spacing: tuple[float, ...]
-) -> tuple[np.ndarray, Prediction]:
-    """A volume and what is known of its voxels as pictures of the slices that show most objects."""
-    if result.labels is not None:
-        planes = telling_planes(np.isin(result.labels, labels.foreground), spacing)
-    elif result.instances is not None:
-        planes = telling_planes(result.instances > 0, spacing)
-    else:
-        return image, Prediction()
-    classes = None if result.labels is None else sheet(result.labels, planes, IGNORE)
-    ids = None if result.instances is None else sheet(result.instances, planes, 0)
-    return sheet(image[..., :1], planes), Prediction(labels=classes, instances=ids)

@@ -15,7 +15,7 @@ from reunet.contracts.options.verb import verb
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import PredictResult
 from reunet.contracts.run import RunFolder, read_facts
-from reunet.datasets.folders import image_files, stem_of
+from reunet.datasets.folders import stem_of
 from reunet.datasets.pairs import FOV_ENDINGS, partners_of
 from reunet.errors import DataError, UsageError, beside
 from reunet.flows.predict.inputs import Source, find_sources, in_sequences
@@ -30,6 +30,7 @@ from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import Runtime
 from reunet.inference.sequence import AnyPredictor
+from reunet.io.listing import image_files
 from reunet.locks import sweep
 from reunet.progress import NullProgress, Progress
 from reunet.storage import refuse_existing
@@ -68,7 +69,8 @@ def predict(options: PredictOptions) -> PredictResult:
     if options.is_stream:
         kinds, predictor = _kinds(options, run.plan()), load_for(options)
         return predict_live(sys.stdin.buffer, predictor, folder, kinds, progress, overwrite=options.overwrite)
-    groups = _jobs(options, run, folder)
+    sources, others = find_sources(list(options.inputs), exclude=folder)
+    groups = _jobs(options, run, folder, sources)
     done = [options.skip_existing and all(job.is_done() for job in group) for group in groups]
     skipped = [job for group, is_done in zip(groups, done, strict=True) if is_done for job in group]
     groups = [group for group, is_done in zip(groups, done, strict=True) if not is_done]
@@ -85,6 +87,7 @@ def predict(options: PredictOptions) -> PredictResult:
         predicted=tuple(job.source.path for job in todo if str(job.source.path) not in failures),
         skipped=tuple(job.source.path for job in skipped),
         failures=failures,
+        left_out=others,
     )
 
 
@@ -93,9 +96,10 @@ def load_for(options: PredictOptions) -> AnyPredictor:
     return load(options.run, options.engine, options.precision, options.tta)
 
 
-def _jobs(options: PredictOptions, run: RunFolder, folder: Path) -> list[list[Job]]:
+def _jobs(
+    options: PredictOptions, run: RunFolder, folder: Path, sources: Sequence[Source]
+) -> list[list[Job]]:
     """What there is to do, in groups that are predicted together."""
-    sources = find_sources(list(options.inputs), exclude=folder)
     fields = {} if options.fov is None else _find_fields(options.fov, sources)
     plan = run.plan()
     kinds = _kinds(options, plan)
@@ -227,10 +231,9 @@ def _find_fields(fov: Path, sources: Sequence[Source]) -> dict[Source, Path]:
             fix=beside(fov),
         )
     files = {stem_of(path, fov): path for path in image_files(fov)}
-    names = {
-        source: partners_of(unicodedata.normalize("NFC", source.name.as_posix()), files, FOV_ENDINGS)
-        for source in sources
-    }
+    stems = {source: unicodedata.normalize("NFC", source.name.as_posix()) for source in sources}
+    partners = partners_of(stems.values(), files, FOV_ENDINGS)
+    names = {source: partners[stem] for source, stem in stems.items()}
     wrong = [str(source.path) for source, found in names.items() if len(found) != 1]
     if wrong:
         raise DataError(

@@ -12,6 +12,7 @@ from reunet.io.annotations.annotated_image import too_many
 from reunet.io.annotations.files import NamedImages, is_below
 from reunet.io.annotations.table import read_table
 from reunet.io.images import image_suffix
+from reunet.io.listing import image_files, visible
 
 FILE_COLUMNS = (
     "file", "file_name", "filename", "image", "image_name", "image_file", "image_path", "image_id", "path",
@@ -90,14 +91,14 @@ def class_folders(folder: Path, problems: Findings, classes: Sequence[str] | Non
     folders without images.
     """
     labels: dict[str, str] = {}
-    found = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    found = visible(folder)
     names = tuple(classes) if classes is not None else tuple(entry.name for entry in found if entry.is_dir())
     for entry in found:
         if not entry.is_dir():
             if image_suffix(entry):
                 problems.error("label-row", entry, "the image lies in no class folder")
             continue
-        images = sorted(path for path in entry.rglob("*") if image_suffix(path) and path.is_file())
+        images = image_files(entry)
         if entry.name not in names:
             message = "the folder is named like no class"
             problems.error("unknown-class", entry, message, ", ".join(names), entry.name)

@@ -1,0 +1,126 @@
+"""Which files and folders are images and which their masks: by their names, their content, their sizes."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from reunet.datasets.vocabulary import Name, understand
+from reunet.errors import LabelError, ReunetError
+from reunet.io.images import read_header, without_suffix
+from reunet.io.listing import image_files
+from reunet.io.masks import is_coloured, read_mask_file
+
+_LOOKED_AT = 8
+"""Files of a folder that are opened to see what it holds."""
+
+_SOME = 0.3
+"""Share of the files that are masks where every image lies beside its mask, at least."""
+
+_MOST_PIXELS = 1 << 24
+
+_FEW_VALUES, _SAME_NEIGHBOURS = 16, 0.8
+"""A mask has few values, or objects of one value each: pixels but 0 are mostly like their neighbour."""
+
+_MOST_COMPARED = 6
+"""So many folders may hold images, their masks and other channels; of more, names that count are no sign."""
+
+
+def names_of(stems: Collection[str]) -> dict[str, Name]:
+    """What the names of files say, by the name."""
+    return {stem: understand(stem) for stem in stems}
+
+
+def by_rest(stems: Collection[str]) -> dict[tuple[str, ...], list[str]]:
+    """The names that say the same but for words for images and masks."""
+    found: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for stem, name in names_of(stems).items():
+        if name.rest:
+            found[name.rest].append(stem)
+    return found
+
+
+def masks_among(stems: Collection[str]) -> frozenset[str]:
+    """The names of masks in a folder that holds images and masks, told apart by words; empty in any other."""
+    names = names_of(stems)
+    images = {name.rest for name in names.values() if name.role != "masks"}
+    masks = {stem: name for stem, name in names.items() if name.role == "masks"}
+    return frozenset(masks if any(name.rest in images and name.rest for name in masks.values()) else ())
+
+
+def why_no_classes(folders: Sequence[Path]) -> str | None:
+    """Why folders may be images and their masks rather than classes; None where nothing says so."""
+    stems = {folder: {without_suffix(p).relative_to(folder).as_posix() for p in image_files(folder)}
+             for folder in folders}  # fmt: skip
+    counts = Counter(understand(folder.name).rest for folder in folders)
+    named = [one for one in folders if counts[understand(one.name).rest] > 1 and understand(one.name).role]
+    if named:
+        return f"{', '.join(one.name for one in named)} is called so"
+    shares = {folder: share_of_masks(folder) for folder in folders}
+    drawn = [folder for folder, share in shares.items() if share == 1]
+    if drawn and len(drawn) < len(folders):
+        return f"what lies in {', '.join(one.name for one in drawn)} looks like masks"
+    if all(1 > share >= _SOME for share in shares.values()):
+        return "in each folder some files look like masks of others"
+    if len({frozenset(one) for one in stems.values()}) == 1:
+        return "each folder holds files of the same names"
+    for one, other in combinations(folders, 2) if len(folders) <= _MOST_COMPARED else ():
+        if _correspond(one, other, stems[one], stems[other]):
+            return f"{one.name} and {other.name} hold files of the same names and sizes"
+    return None
+
+
+def _correspond(one: Path, other: Path, here: set[str], there: set[str]) -> bool:
+    """Whether half of the files of a folder have a partner of their name and size in the other."""
+    ours, theirs = by_rest(here), by_rest(there)
+    common = sorted(ours.keys() & theirs.keys())
+    if 2 * len(common) < min(len(ours), len(theirs)) or not common:
+        return False
+    files = {folder: {without_suffix(p).relative_to(folder).as_posix(): p for p in image_files(folder)}
+             for folder in (one, other)}  # fmt: skip
+    picked = common[:: max(1, len(common) // _LOOKED_AT)]
+    sizes = [(_size(files[one][ours[key][0]]), _size(files[other][theirs[key][0]])) for key in picked]
+    return all(a == b for a, b in sizes)
+
+
+def _size(path: Path) -> tuple[int, ...]:
+    try:
+        return read_header(path).size
+    except ReunetError:  # what is wrong is said when the file is read
+        return ()
+
+
+def share_of_masks(folder: Path) -> float:
+    """The share, 0..1, of the images below a folder that look like masks, of some that are not constant."""
+    files = image_files(folder)
+    some = np.random.default_rng(0).permutation(len(files))[:_LOOKED_AT]
+    known = [one for one in (_looks_like_mask(files[i]) for i in some) if one is not None]
+    return sum(known) / max(len(known), 1)
+
+
+def _looks_like_mask(path: Path) -> bool | None:
+    try:
+        header = read_header(path)
+        if np.prod(header.size) > _MOST_PIXELS:
+            return None
+        pixels = read_mask_file(path, 0)[1]
+    except LabelError:  # fractions, or several channels
+        return False
+    except ReunetError:  # as above
+        return None
+    if is_coloured(pixels):
+        pixels = pixels.astype(np.int64) @ (65536 ** np.arange(3))
+    values = np.unique(pixels)
+    if len(values) < 2:
+        return None
+    if len(values) <= _FEW_VALUES:
+        return True
+    if header.lossy:  # the values of masks that were saved as JPEG lie around those that they had
+        low, high = int(values[0]), int(values[-1])
+        return bool(np.mean((pixels < low + 16) | (pixels > high - 16)) > 0.97) and header.channels == 1
+    inside = pixels[..., 1:] != 0
+    return bool(np.mean((pixels[..., 1:] == pixels[..., :-1])[inside]) > _SAME_NEIGHBOURS)

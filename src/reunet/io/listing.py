@@ -1,0 +1,57 @@
+"""Which files a folder holds: those that are read, and those whose format is not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from reunet.errors import DataError
+from reunet.io.images import image_suffix
+
+JUNK = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"})
+"""What systems put into folders, in small letters; hidden files are such, too."""
+
+DOCUMENTS = ("readme", "license", "licence", "copying", "citation", "changelog")
+"""How files begin that people write about the others."""
+
+
+def list_files(
+    folder: Path, is_read: Callable[[Path], object] = image_suffix, stores: str | None = None
+) -> tuple[list[Path], list[Path]]:
+    """The files below a folder that are read, and all others, both sorted.
+
+    stores: suffix of folders that are one image. Not looked at are hidden files and folders and what nobody
+    means. A link to a folder is not followed, and is one of the others. Raises DataError.
+    """
+    read: list[Path] = []
+    others: list[Path] = []
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
+        entries = [Path(parent, name) for name in folders if not _is_junk(name)]
+        single = [one for one in entries if one.suffix.lower() == stores]
+        links = [one for one in entries if one not in single and one.is_symlink()]
+        folders[:] = [one.name for one in entries if one not in single and one not in links]
+        here = [Path(parent, name) for name in files if not _is_junk(name)]
+        read += single + [one for one in here if is_read(one) and one.is_file()]
+        others += links + [one for one in here if not (is_read(one) and one.is_file())]
+    told = [path for path in others if not path.name.lower().startswith(DOCUMENTS)]
+    return sorted(read), sorted(told)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The image files below a folder, as in `list_files`."""
+    return list_files(folder)[0]
+
+
+def visible(folder: Path) -> list[Path]:
+    """What is in a folder itself, sorted, without hidden files and folders and what nobody means."""
+    return sorted(entry for entry in folder.iterdir() if not _is_junk(entry.name))
+
+
+def _is_junk(name: str) -> bool:
+    return name.startswith(".") or name.lower() in JUNK
+
+
+def _refuse(cause: OSError) -> None:
+    if not isinstance(cause, FileNotFoundError):
+        raise DataError("a folder cannot be read", where=cause.filename, received=cause.strerror) from cause

@@ -1,0 +1,65 @@
+"""Text in pictures: fonts that every installation has, names in any script, cut to a width."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from PIL import ImageFont
+
+_OTHERS = (
+    "NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf",
+    "msyh.ttc", "YuGothM.ttc", "PingFang.ttc", "Hiragino Sans GB.ttc", "Arial Unicode.ttf",
+)  # fmt: skip
+"""Fonts of systems that have what DejaVu lacks."""
+
+
+def lettering(
+    text: str, size: int, width: float, *, bold: bool = False
+) -> tuple[str, ImageFont.FreeTypeFont]:
+    """What is written of a text in `width` pixels, its middle left out where it is longer, and the font.
+
+    Letters that no font here has are told by their numbers.
+    """
+    font, lacks = _font(size, bold), set(text) - _letters(bold)
+    if lacks:
+        other = _other(size)
+        font = other or font
+        text = text if other else "".join(_number(one) if one in lacks else one for one in text)
+    shown, keep = text, len(text)
+    while font.getlength(shown) > width and keep > 2:
+        keep -= 1
+        shown = f"{text[: (keep + 1) // 2]}\u2026{text[len(text) - keep // 2 :]}"
+    return shown, font
+
+
+def _number(letter: str) -> str:
+    return letter.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _file(bold: bool) -> Path:
+    from matplotlib import get_data_path
+
+    return Path(get_data_path()) / "fonts" / "ttf" / f"DejaVuSans{'-Bold' * bold}.ttf"
+
+
+@cache
+def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(_file(bold), size)
+
+
+@cache
+def _letters(bold: bool) -> frozenset[str]:
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(map(chr, FT2Font(str(_file(bold))).get_charmap()))
+
+
+@cache
+def _other(size: int) -> ImageFont.FreeTypeFont | None:
+    for name in _OTHERS:
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            continue
+    return None
