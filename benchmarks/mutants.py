@@ -224,7 +224,7 @@ class FirstFailure:
 
 
 def noticed(mutant: Mutant | None, room: str, copied: Path, seconds: float = 300) -> tuple[str, float]:
-    """Which test notices a mutant (empty: none), and the seconds it took, `seconds` at most. None: as it is."""
+    """Which test notices a mutant (empty: none), and the seconds it took."""
     began = time.monotonic()
     reading, writing = os.pipe()
     child = os.fork()

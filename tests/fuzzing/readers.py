@@ -120,20 +120,20 @@ def _objects(told: Annotations) -> None:
 
 def coco(path: Path) -> None:
     """All objects, painted."""
-    for folder, classes in ((None, None), (path.parent, ("cell", "dot"))):
-        _objects(read_coco(path, folder, Findings(path.parent), classes))
+    for folders, classes in (((), None), ((path.parent,), ("cell", "dot"))):
+        _objects(read_coco(path, folders, Findings(path.parent), classes))
 
 
 def voc(path: Path) -> None:
     """All boxes."""
     for classes in (None, ("cell",)):
-        _objects(read_voc({"a.png": path}, Findings(path.parent), classes))
+        _objects(read_voc({"a.png": path}, {}, Findings(path.parent), classes))
 
 
 def label_table(path: Path) -> None:
     """The classes of images."""
-    for folder, classes in ((None, None), (path.parent, ("cell", "dot"))):
-        read_labels(path, folder, Findings(path.parent), classes)
+    for folders, classes in (((), None), ((path.parent,), ("cell", "dot"))):
+        read_labels(path, folders, Findings(path.parent), classes)
 
 
 def _case(folder: Path, name: str) -> Case:
@@ -284,7 +284,7 @@ READERS = {
         Reader("instances", "a.png", instances, seeds.label_images, ("io.annotations.instances",)),
         Reader("coco", "boxes.json", coco, seeds.cocos, ("io.annotations.coco", "io.annotations.rle",
                "io.annotations.polygons", "io.annotations.annotated_image")),
-        Reader("voc", "a.xml", voc, seeds.vocs, ("io.annotations.voc",)),
+        Reader("voc", "a.xml", voc, seeds.vocs, ("io.annotations.voc", "io.annotations.files")),
         Reader("labels", "labels.csv", label_table, seeds.label_tables, ("io.annotations.image_labels",)),
         Reader("items", "items.csv", item_table, seeds.item_tables, ("datasets.tables",)),
         Reader("classes", "classes.csv", classes, seeds.class_files, ("datasets.classes",)),

@@ -53,6 +53,26 @@ def test_nnunet_regions_are_read_with_their_order() -> None:
     assert LabelMap.model_validate_json(BRATS.model_dump_json()) == BRATS
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"labels": {"background": 0, "a": [[1]]}},
+        {"labels": {"background": 0, "a": {"b": 1}}},
+        {"labels": {"background": 0, "a": "1"}},
+        {"labels": {"background": 0, "a": [1, 2], "ignore": [3]}, "regions_class_order": [{}]},
+        {"classes": [{"id": [0], "name": "a"}, {"id": 1, "name": "b"}]},
+        {
+            "classes": [{"id": 0, "name": "a"}, {"id": 1, "name": "b"}],
+            "regions": [{"name": "r", "classes": [[0]]}],
+        },
+    ],
+)
+def test_values_of_another_type_are_an_error_with_the_file(facts: dict[str, object]) -> None:
+    with pytest.raises(DataError) as caught:
+        from_facts(nnunet_facts(facts, HERE) if "labels" in facts else facts, HERE)
+    assert caught.value.where == HERE
+
+
 def test_nested_regions_decode_as_painted_in_order_and_back() -> None:
     p = np.random.default_rng(0).random((20, 30, 3)).astype(np.float32)
     np.testing.assert_array_equal(decode(p, BRATS, Calibration()), painted_in_order(p >= 0.5))

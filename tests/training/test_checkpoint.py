@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -177,3 +178,32 @@ def test_kill_at_any_line_of_the_writer_leaves_a_good_checkpoint(tmp_path: Path)
         np.testing.assert_array_equal(arrays["a"], np.arange(5 if step == 1 else 1000))
         save_checkpoint(folder, 3, {"a": np.arange(3)}, {})
         assert load_checkpoint(folder)[0] == 3
+
+
+@pytest.mark.fault(
+    "a checkpoint that unpacks to much more than its file", "nothing is unpacked; it counts as damaged"
+)
+@pytest.mark.parametrize("content", ["packed", "cut", "no archive", "another array"])
+def test_arrays_that_nobody_wrote_so_are_damage(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a hash that fits: what a stranger, not an accident, has left."""
+    save_checkpoint(tmp_path, 1, arrays_of(1), {})
+    whole = (tmp_path / "00000001" / "arrays.npz").read_bytes()
+
+    def write(file: BinaryIO, **_: object) -> None:
+        if content == "packed":
+            np.savez_compressed(file, model=np.zeros(10**6, np.uint8))
+        told = {
+            "cut": whole[:-9],
+            "no archive": b"PK",
+            "another array": whole.replace(b"(100, 100)", b"(999, 999)"),
+        }
+        file.write(told.get(content, b""))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "savez", write)
+        save_checkpoint(tmp_path, 2, {}, {})
+    step, _, _, notes = load_checkpoint(tmp_path)
+    assert step == 1
+    assert "00000002 is damaged" in notes[0]

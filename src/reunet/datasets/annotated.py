@@ -147,7 +147,7 @@ def _annotated(
         return {}
     found: dict[str, tuple[int, ...] | None] = {}
     for pattern, names in patterns.items() if isinstance(patterns, Mapping) else [("annotated", None)]:
-        if not isinstance(names, list) or not set(names) <= set(labels.names):
+        if not isinstance(names, list) or not all(name in labels.names for name in names):
             problems.error("annotated", file, message, f"a list of {', '.join(labels.names)}", str(names))
             continue
         indices = {labels.names.index(name) for name in names} | {labels.background}

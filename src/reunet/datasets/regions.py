@@ -24,15 +24,16 @@ def nnunet_facts(data: dict[str, Any], where: Path) -> dict[str, Any]:
     Where a name has a list of values, as in {"background": 0, "whole": [1, 2], "core": 2}, all but the
     background are regions, and `regions_class_order` has the value that each of them paints.
     """
-    numbered = {
-        str(value) if _NUMBER.fullmatch(name) else name: int(name) if _NUMBER.fullmatch(name) else value
-        for name, value in data["labels"].items()
-    }
-    ignore = numbered.pop("ignore", None)
-    made_of = {name: value if isinstance(value, list) else [value] for name, value in numbered.items()}
-    values = sorted({value for some in made_of.values() for value in some})
-    if not all(isinstance(value, int) for value in values):
-        raise DataError("the class list is not understood", where=where, received=str(data["labels"])[:100])
+    with understood("the class list is", where, '{"background": 0, "tumour": 1, ...}'):
+        numbered = {
+            str(value) if _NUMBER.fullmatch(name) else name: int(name) if _NUMBER.fullmatch(name) else value
+            for name, value in data["labels"].items()
+        }
+        ignore = numbered.pop("ignore", None)
+        made_of = {name: value if isinstance(value, list) else [value] for name, value in numbered.items()}
+        values = sorted({value for some in made_of.values() for value in some})
+        if not all(isinstance(value, int) for value in values):
+            raise ValueError(str(data["labels"]))
     facts: dict[str, Any] = {"ignore_index": ignore}
     if not any(isinstance(value, list) for value in numbered.values()):
         names = {value: name for name, value in numbered.items()}
@@ -87,10 +88,10 @@ def read_regions(entries: Any, classes: Sequence[dict[str, Any]], where: Path) -
     """Regions for a LabelMap from a list of {name, classes, color, paints}, of which name and classes are
     required; classes by name or value. Raises DataError.
     """
-    known = {entry["id"]: i for i, entry in enumerate(classes)}
-    known |= {entry["name"]: i for i, entry in enumerate(classes)}
     form = '[{"name": "whole", "classes": ["edema", "core"]}, ...] of classes that are listed'
     with understood("the regions are", where, form):
+        known = {entry["id"]: i for i, entry in enumerate(classes)}
+        known |= {entry["name"]: i for i, entry in enumerate(classes)}
         inside = [[known[one] for one in entry["classes"]] for entry in entries]
         shared = [sum(i in some for some in inside) for i in range(len(classes))]
         return [

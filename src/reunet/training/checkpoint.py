@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def load_checkpoint(folder: Path) -> tuple[int, dict[str, np.ndarray], dict[str,
             continue  # it was damaged before `latest` was written
         try:
             return *_read(entry), notes
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as cause:
+        except Exception as cause:  # what JSON, zipfile and NumPy raise at damaged files is of every kind
             notes.append(f"checkpoint {entry.name} is damaged ({cause}); using the one before it")
     raise CheckpointError(
         "there is no intact checkpoint to resume from" if notes else "there is no checkpoint to resume from",
@@ -88,8 +89,12 @@ def _read(folder: Path) -> tuple[int, dict[str, np.ndarray], dict[str, Any]]:
     step, state = content["step"], content["state"]
     if _hash(folder / "arrays.npz", step, state) != content["sha256"]:
         raise ValueError("its hash does not match")
-    with np.load(folder / "arrays.npz", allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
+    file = folder / "arrays.npz"
+    with zipfile.ZipFile(file) as archive:  # nothing is packed in ours, so that nothing can become larger
+        if sum(entry.file_size for entry in archive.infolist()) > file.stat().st_size:
+            raise ValueError("its arrays are larger than their file")
+    with np.load(file, allow_pickle=False) as loaded:
+        arrays = {name: loaded[name] for name in loaded.files}
     return step, arrays, state
 
 
