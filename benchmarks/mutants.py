@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -124,28 +125,25 @@ def _exchanged(one: ast.Call) -> ast.AST:
     return one
 
 
-def mutants_of(room: str, source: Path, package: Path) -> Iterator[Mutant]:
-    """All mutants of a module."""
-    tree = ast.parse(source.read_text("utf-8"))
-    for path in list(_places(tree, ())):
-        node = _at(tree, path)
-        for kind, change in changes(node):
-            changed = copy.deepcopy(tree)
-            new = ast.copy_location(change(copy.deepcopy(node)), node)
-            parent = _at(changed, path[:-1])
-            field, index = path[-1]
-            if index is None:
-                setattr(parent, field, new)
-            else:
-                getattr(parent, field)[index] = new
-            before, after = ast.unparse(node), ast.unparse(new)
-            if before != after:
-                text = ast.unparse(ast.fix_missing_locations(changed))
-                file = source.relative_to(package).as_posix()
-                yield Mutant(room, file, node.lineno, kind, before[:200], after[:200], text)
-
-
 Path_ = tuple[tuple[str, int | None], ...]
+"""Fields and places in them, from the root of a tree to a node."""
+
+
+def mutant_at(room: str, source: Path, package: Path, path: Path_, number: int) -> Mutant | None:
+    """The module with the change of that number at a node; None where that leaves it as it is."""
+    tree = ast.parse(source.read_text("utf-8"))
+    node = _at(tree, path)
+    before = ast.unparse(node)
+    kind, change = list(changes(node))[number]
+    new = ast.copy_location(change(copy.deepcopy(node)), node)
+    parent, (field, index) = _at(tree, path[:-1]), path[-1]
+    if index is None:
+        setattr(parent, field, new)
+    else:
+        getattr(parent, field)[index] = new
+    after, file = ast.unparse(new), source.relative_to(package).as_posix()
+    text = ast.unparse(ast.fix_missing_locations(tree))
+    return None if before == after else Mutant(room, file, node.lineno, kind, before[:200], after[:200], text)
 
 
 def _places(node: ast.AST, path: Path_) -> Iterator[Path_]:
@@ -335,8 +333,14 @@ def choose(copied: Path, room: str, seed: int, count: int) -> list[Mutant]:
     """So many of all mutants of a room, each as likely as any other."""
     package = copied / "src" / "reunet"
     files = [file for pattern in ROOMS[room][0] for file in sorted(package.glob(pattern))]
-    everything = [mutant for file in files for mutant in mutants_of(room, file, package)]
-    return random.Random(f"{seed} {room}").sample(everything, min(count, len(everything)))
+    everything = []
+    for file in files:
+        tree = ast.parse(file.read_text("utf-8"))
+        for path in _places(tree, ()):
+            everything += [(file, path, number) for number, _ in enumerate(changes(_at(tree, path)))]
+    random.Random(f"{seed} {room}").shuffle(everything)
+    found = (mutant_at(room, file, package, path, number) for file, path, number in everything)
+    return list(islice(filter(None, found), count))
 
 
 def lines() -> list[dict[str, Any]]:
