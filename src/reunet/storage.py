@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from reunet import locks
-from reunet.errors import ReunetError, StorageError
+from reunet.errors import BackendError, ReunetError, StorageError
 
 _FIXES = {
     errno.ENOSPC: "free some space on this disk, then run the command again",
@@ -39,12 +39,17 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Make what the system refuses inside a StorageError about `path`."""
+    """Make what the system refuses inside a StorageError about `path`.
+
+    NumPy, Pillow, OpenVINO and a process that exports do not tell that the disk is full: it is looked at.
+    """
     try:
         yield
-    except OSError as cause:
-        number = cause.errno or (errno.ENOSPC if _is_full(path) else 0)  # NumPy and Pillow do not say
-        reason = os.strerror(number) if number in _FIXES else cause.strerror or str(cause)
+    except (OSError, RuntimeError, BackendError) as cause:
+        number = getattr(cause, "errno", None) or (errno.ENOSPC if _is_full(path, cause) else 0)
+        if not number and not isinstance(cause, OSError) and "iostream" not in str(cause):
+            raise
+        reason = os.strerror(number) if number in _FIXES else getattr(cause, "strerror", None) or cause
         raise StorageError(
             f"could not write a file: {reason}",
             where=path,
@@ -52,8 +57,10 @@ def _writing(path: Path) -> Iterator[None]:
         ) from cause
 
 
-def _is_full(path: Path) -> bool:
-    """Whether the disk that a path would be on has no room left."""
+def _is_full(path: Path, cause: Exception) -> bool:
+    """Whether the disk that a path would be on has no room left, or the error says so."""
+    if os.strerror(errno.ENOSPC) in str(cause):
+        return True
     there = next((folder for folder in path.absolute().parents if os.path.exists(folder)), Path.cwd())
     return shutil.disk_usage(there).free < 1 << 16
 
@@ -71,13 +78,21 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
+def _temporary(path: Path, *, is_folder: bool, where: Path | None = None) -> Iterator[Path]:
+    """As of `locks`; the reason of an error is looked for while what was written is still there."""
+    told = where or path
+    with _writing(told), locks.temporary(path, is_folder=is_folder) as temporary, _writing(told):
+        yield temporary
+
+
+@contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and replaces `path` in one step.
 
     On any failure the temporary file is removed and `path` is as it was. Raises StorageError when the
     system refuses.
     """
-    with _writing(path), locks.temporary(path, is_folder=False) as temporary:
+    with _temporary(path, is_folder=False) as temporary:
         yield temporary
         publish_file(temporary, path)
 
@@ -88,7 +103,7 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
 
     Raises StorageError when the system refuses something meanwhile, such as to write onto a full disk.
     """
-    with _writing(parent), locks.temporary(parent / "scratch", is_folder=True) as folder:
+    with _temporary(parent / "scratch", is_folder=True, where=parent) as folder:
         yield folder
 
 
@@ -240,7 +255,7 @@ def publish_folder(path: Path, fill: Callable[[Path], object], *, replace: bool 
     Every file is synced before the rename. An existing folder is moved aside before and removed after it;
     with `replace=False` it stays as it is. Raises StorageError, also for a folder that was to stay.
     """
-    with _writing(path), locks.temporary(path, is_folder=True) as temporary:
+    with _temporary(path, is_folder=True) as temporary:
         fill(temporary)
         for entry in temporary.rglob("*"):
             if entry.is_dir():
