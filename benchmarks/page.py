@@ -345,6 +345,14 @@ SECTIONS: dict[str, Callable[[], str]] = {
         "against the same network in PyTorch, float32 as it ships and bfloat16 with channels last. In turns, "
         "medians.",
     ),
+    "kills": plain(
+        "kills",
+        "Kills",
+        "SIGKILL at the moments around every write, fsync, rename, mkdir and removal, as a first run counts them, "
+        "and of whole commands with all that they started at random ones. The numbers are of kills after which "
+        "something was lost, half a file was seen, the same command (a training: --resume) gave other results, "
+        "left a temporary file or refused. The moments are killed in random order, some not yet.",
+    ),
     "scaling": scaling,
     "whole_path": plain(
         "whole_path",
