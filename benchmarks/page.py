@@ -351,7 +351,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
         "SIGKILL at the moments around every write, fsync, rename, mkdir and removal, as a first run counts "
         "them, and of whole commands with all that they started at random ones. The numbers are of kills "
         "after which something was lost, half a file was seen, the same command (a training: --resume) gave "
-        "other results, left a temporary file or refused. Moments come in random order; some are still to come.",
+        "other results, left a temporary file or refused. Moments come in random order, not all of them yet.",
     ),
     "scaling": scaling,
     "whole_path": plain(
