@@ -20,7 +20,7 @@ FLOORS = {
     "tasks": ("tasks",),
     "arrays": ("sampling", "datasets", "io", "metrics"),
     "contracts": ("contracts",),
-    "ground": ("storage", "progress", "machine", "backend", "slices", "errors"),
+    "ground": ("storage", "progress", "machine", "backend", "signals", "slices", "locks", "errors"),
 }
 """Floors from the door down; the order of rooms is that of the contract, which a test compares."""
 
