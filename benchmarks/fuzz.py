@@ -149,6 +149,7 @@ def keep_last(name: str, status: str, folder: Path) -> str:
 
 def child(name: str, executions: int, seed: int) -> int:
     warnings.simplefilter("ignore")
+    os.environ["XDG_CACHE_HOME"] = f"{os.devnull}/none"  # nothing that is decoded is to be kept
     if ENGINE == "atheris":
         import atheris
 
@@ -261,6 +262,7 @@ def branches(name: str) -> dict[str, Any]:
     from fuzzing.trial import Trials
 
     warnings.simplefilter("ignore")
+    os.environ["XDG_CACHE_HOME"] = f"{os.devnull}/none"
     reader, files = READERS[name], sorted(corpus_of(name).iterdir())
     together = [one for one in READERS.values() if {*one.modules} & {*reader.modules}]
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:

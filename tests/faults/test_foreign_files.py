@@ -174,5 +174,5 @@ def test_xml_defines_no_entities(entity: str, tmp_path: Path) -> None:
     file = tmp_path / "a.xml"
     file.write_text(f"<!DOCTYPE a [<!ENTITY b {entity}>]><annotation><folder>&b;</folder></annotation>")
     problems = Findings(tmp_path)
-    assert not read_voc({"a.png": file}, problems).images
+    assert not read_voc({"a.png": file}, {}, problems).images
     assert "entities" in problems[0].message

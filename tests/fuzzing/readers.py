@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +21,22 @@ from reunet.datasets.cases import Case, CaseFiles
 from reunet.datasets.classes import class_list, read_classes, read_colors
 from reunet.datasets.folders import SplitFolders
 from reunet.datasets.reading import CaseReader
+from reunet.datasets.scan import scan_dataset
 from reunet.datasets.sequences import with_sequences
 from reunet.datasets.splits import Splits
 from reunet.datasets.tables import class_names, with_groups
 from reunet.io.annotations.annotated_image import Annotations
 from reunet.io.annotations.coco import read_coco
 from reunet.io.annotations.ctc import check_tracks, find_sequences, read_tracks
-from reunet.io.annotations.image_labels import read_labels
-from reunet.io.annotations.instances import check_instances, read_instances, write_instances
+from reunet.io.annotations.image_labels import class_folders, has_labels, read_labels
+from reunet.io.annotations.instances import (
+    check_instances,
+    read_instances,
+    read_object_masks,
+    write_instances,
+)
 from reunet.io.annotations.voc import read_voc
-from reunet.io.images import read_header, read_image, read_pages
+from reunet.io.images import read_channel_files, read_header, read_image, read_pages
 from reunet.io.lazy import open_lazily
 from reunet.io.masks import read_fov, read_layer_files, read_mask, read_raw_mask, write_mask
 from reunet.tasks.classification import given
@@ -41,6 +48,8 @@ from .mutations import pack
 from .trial import Reader, refused
 
 LABELS = LabelMap(classes=default_classes([0, 1, 2, 3, 4], list("abcde")), ignore=255)
+COLOURS = LABELS.model_copy(update={"encoding": "rgb", "ignore_color": (9, 9, 9)})
+BINARY = LabelMap(classes=default_classes([0, 1]), encoding="binary_255")
 LARGEST_PART = 64
 
 
@@ -54,6 +63,7 @@ def image(path: Path) -> None:
     if header is not None and 1 < header.pages < 9:
         pages = refused(lambda: list(read_pages(path, header.pages)))
         assert pages is None or all(page.shape[:2] == header.size for page in pages)
+    refused(lambda: read_channel_files([path, path]))
     refused(lambda: read_raw_mask(path))
     for rank, axes in ((2, None), (3, "ZYX")):
         part = refused(lambda rank=rank, axes=axes: _corner(path, rank, axes))
@@ -87,8 +97,8 @@ def mask(path: Path) -> None:
     """A mask as it is, as classes, as a field of view and as layers; what is written again reads the same."""
     raw = refused(lambda: read_raw_mask(path))
     indices = refused(lambda: read_mask(path, LABELS))
-    colours = LABELS.model_copy(update={"encoding": "rgb"})
-    refused(lambda: read_mask(path, colours))
+    for labels in (COLOURS, BINARY):
+        refused(lambda labels=labels: read_mask(path, labels))
     if raw is not None:
         size = raw.shape[:2] if raw.ndim == 3 and raw.dtype.kind == "u" else raw.shape
         refused(lambda: read_fov(path, None, None, size))
@@ -102,6 +112,7 @@ def mask(path: Path) -> None:
 def instances(path: Path) -> None:
     """Numbers of objects; what is written again reads the same."""
     ids = refused(lambda: read_instances(path))
+    read_object_masks([path, path], Findings(path.parent))
     if ids is not None and ids.size < 10_000:
         check_instances(ids, path, Findings(path.parent))
         again = path.with_name("again.tif")
@@ -127,13 +138,33 @@ def coco(path: Path) -> None:
 def voc(path: Path) -> None:
     """All boxes."""
     for classes in (None, ("cell",)):
-        _objects(read_voc({"a.png": path}, {}, Findings(path.parent), classes))
+        for name in ("a.png", "none.png"):
+            files = {"a.png": path.with_name(name)}
+            _objects(read_voc({"a.png": path}, files, Findings(path.parent), classes))
+
+
+def _images(folder: Path) -> None:
+    (folder / "a.png").write_bytes(next(iter(seeds.rasters())))
+    (folder / "b.nii").write_bytes(next(iter(seeds.niftis())))
+    (folder / "extra.png").write_bytes(b"")
 
 
 def label_table(path: Path) -> None:
     """The classes of images."""
     for folders, classes in (((), None), ((path.parent,), ("cell", "dot"))):
         read_labels(path, folders, Findings(path.parent), classes)
+    has_labels(path)
+
+
+def class_folder(path: Path) -> None:
+    """A folder per class."""
+    for classes in (None, ("cell", "dot")):
+        class_folders(path, Findings(path.parent), classes)
+
+
+def _class_folders() -> Iterator[bytes]:
+    yield pack({"cell/a.png": b"", "dot/b.png": b"", "c.png": b""})
+    yield pack({"cell/a.png": b"", "other/b.txt": b"", "dot/.a": b"", "a.txt": b""})
 
 
 def _case(folder: Path, name: str) -> Case:
@@ -164,12 +195,26 @@ def description(path: Path) -> None:
         )
 
 
+def dataset(path: Path) -> None:
+    """A folder, as `check` looks at it."""
+    scan = refused(lambda: scan_dataset(path, DataOptions()))
+    if scan is not None:
+        refused(scan.dataset)
+
+
 def sequences(path: Path) -> None:
     """Which images are frames of one sequence."""
     root = path.parent
-    with_sequences(
-        [_case(root, name) for name in "ab"], [SplitFolders("train", root, root)], None, Findings(root)
-    )
+    cases = [_case(root, name) for name in "ab"]
+    with_sequences(cases, [SplitFolders("train", root, root)], None, Findings(root))
+
+
+def pattern(path: Path) -> None:
+    """What --sequence may be."""
+    text, root = path.read_text("utf-8", "replace"), path.parent
+    cases = [_case(root, name) for name in ("walk_1", "walk_02", "walk/3", "x")]
+    cases.append(replace(cases[0], page=1))
+    with_sequences(cases, [SplitFolders("train", root, root)], text, Findings(root))
 
 
 def tracks(path: Path) -> None:
@@ -273,23 +318,28 @@ IMAGES = ("io.images", "io.header")
 READERS = {
     reader.name: reader
     for reader in (
-        Reader("tiff", "a.tif", image, seeds.tiffs, ("io.tiff",)),
+        Reader("tiff", "a.tif", image, seeds.tiffs, ("io.tiff", "io.tiff_tags", "io.samples", *IMAGES)),
         Reader("raster", "a.png", image, seeds.rasters, ("io.raster", *IMAGES)),
-        Reader("nifti", "a.nii.gz", image, seeds.niftis, ("io.nifti",)),
+        Reader("nifti", "a.nii.gz", image, seeds.niftis, ("io.nifti", "io.nifti_volume", *IMAGES)),
         Reader("npy", "a.npy", array, seeds.arrays, ("io.lazy",)),
         Reader("hdf5", "a.h5", array, seeds.hdf5s, ("io.lazy",)),
         Reader("zarr", "a.zarr", array, seeds.zarrs, ("io.lazy",)),
-        Reader("video", "a.mp4", video, seeds.videos, ("io.video",)),
+        Reader("video", "a.mp4", video, seeds.videos, ("io.video", *IMAGES)),
         Reader("mask", "a.png", mask, seeds.label_images, ("io.masks",)),
         Reader("instances", "a.png", instances, seeds.label_images, ("io.annotations.instances",)),
         Reader("coco", "boxes.json", coco, seeds.cocos, ("io.annotations.coco", "io.annotations.rle",
-               "io.annotations.polygons", "io.annotations.annotated_image")),
-        Reader("voc", "a.xml", voc, seeds.vocs, ("io.annotations.voc", "io.annotations.files")),
+               "io.annotations.polygons", "io.annotations.annotated_image", "io.annotations.files"),
+               _images),
+        Reader("voc", "a.xml", voc, seeds.vocs, ("io.annotations.voc", "io.annotations.files"), _images),
         Reader("labels", "labels.csv", label_table, seeds.label_tables, ("io.annotations.image_labels",)),
+        Reader("class folders", "classes", class_folder, _class_folders, ("io.annotations.image_labels",)),
         Reader("items", "items.csv", item_table, seeds.item_tables, ("datasets.tables",)),
         Reader("classes", "classes.csv", classes, seeds.class_files, ("datasets.classes",)),
-        Reader("description", "dataset.json", description, seeds.descriptions, ("datasets.regions",)),
+        Reader("description", "dataset.json", description, seeds.descriptions,
+               ("datasets.regions", "datasets.tables")),
+        Reader("dataset", "data", dataset, seeds.datasets, ("datasets.classes",)),
         Reader("sequences", "sequences.json", sequences, seeds.sequence_files, ("datasets.sequences",)),
+        Reader("pattern", "pattern.txt", pattern, seeds.patterns, ("datasets.sequences",)),
         Reader("tracks", "man_track.txt", tracks, seeds.track_files, ("io.annotations.ctc",)),
         Reader("challenge", "films", challenge, _challenge_seeds, ("io.annotations.ctc",)),
         Reader("found", "found.csv", found_classes, seeds.found_tables, ("tasks.classification.given",),

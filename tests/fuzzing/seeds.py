@@ -135,7 +135,15 @@ def rasters() -> Iterator[bytes]:
     for form in ("BMP", "GIF", "WEBP", "JPEG2000"):
         yield saved(colour, form)
         yield saved(grey, form)
+    yield _jxl(COLOUR)
+    yield _jxl(GREY.astype(np.uint16))
     yield saved(grey, "GIF", save_all=True, append_images=[grey.rotate(90)])
+
+
+def _jxl(pixels: np.ndarray) -> bytes:
+    import imagecodecs
+
+    return bytes(imagecodecs.jpegxl_encode(pixels))
 
 
 def _deep_png() -> bytes:
@@ -248,17 +256,26 @@ def videos() -> Iterator[bytes]:
     """Films of a few frames."""
     import av
 
-    def film(path: Path, codec: str, pixels: str) -> None:
+    def sound(path: Path) -> None:
+        with av.open(str(path), "w") as file:
+            stream = file.add_stream("aac", rate=8000)
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            frame.sample_rate = 8000
+            file.mux([*stream.encode(frame), *stream.encode()])
+
+    def film(path: Path, codec: str, pixels: str, shades: tuple[int, ...] = (0, 90, 200)) -> None:
         with av.open(str(path), "w") as file:
             stream = file.add_stream(codec, rate=5)
             stream.width, stream.height, stream.pix_fmt = 32, 16, pixels
-            for shade in (0, 90, 200):
+            for shade in shades:
                 frame = av.VideoFrame.from_ndarray(np.full((16, 32, 3), shade, np.uint8), format="rgb24")
                 file.mux(stream.encode(frame))
             file.mux(stream.encode())
 
     yield on_disk("a.mp4", lambda path: film(path, "mpeg4", "yuv420p"))
     yield on_disk("a.avi", lambda path: film(path, "mjpeg", "yuvj420p"))
+    yield on_disk("a.mp4", lambda path: film(path, "mpeg4", "yuv420p", ()))
+    yield on_disk("a.mp4", sound)
     yield on_disk("a.mkv", lambda path: film(path, "ffv1", "gray"))
 
 
@@ -404,6 +421,17 @@ def sequence_files() -> Iterator[bytes]:
     yield told([{"sequence": "stack", "axis": "Z", "frames": ["a"]}, {"sequence": "s", "frames": ["a", "z"]}])
 
 
+def patterns() -> Iterator[bytes]:
+    """--sequence."""
+    yield from (
+        b"{sequence}_{frame}",
+        b"{sequence}/{frame}",
+        b"*{slice}",
+        b"{frame}{frame}",
+        b"{sequence}_{number}",
+    )
+
+
 def track_files() -> Iterator[bytes]:
     """man_track.txt."""
     yield b"1 0 3 0\n2 4 5 1\n3 4 5 1\n"
@@ -462,3 +490,50 @@ def parts_of_predictions() -> Iterator[bytes]:
         "annotations": [{"category": 0, "bbox": [1, 1, 2, 2], "area": 4}],
     }
     yield told({"tasks": ["instances", "classification"], "images": [one]})
+
+
+def datasets() -> Iterator[bytes]:
+    """Small datasets in several layouts, as folders."""
+    images, labels, colours = list(rasters())[:2], list(label_images()), list(label_images())[-5]
+    grey = images[0]
+    pairs = {f"{kind}/{name}.png": content for name in "ab"
+             for kind, content in (("images", grey), ("masks", labels[0]))}  # fmt: skip
+    split = {f"{part}/{file}": content for part in ("train", "test") for file, content in pairs.items()}
+    for facts in (None, *list(descriptions())[:3]):
+        yield pack(pairs | ({"dataset.json": facts} if facts else {}))
+    yield pack(
+        split | {"items.csv": next(iter(item_tables())), "sequences.json": next(iter(sequence_files()))}
+    )
+    for mask in (labels[11], labels[12], colours, labels[1], labels[16], b""):
+        yield pack(pairs | {"masks/a.png": mask})
+    yield pack(pairs | {"fov/a_mask.png": labels[11], "fov/b.png": labels[11], "masks/c.png": labels[0]})
+    yield pack(
+        {
+            "images/a.png": grey,
+            "instances/a.png": labels[1],
+            "images/b.png": grey,
+            "instances/b.png": labels[1],
+        }
+    )
+    yield pack({"images/a.png": grey, "images/b.png": grey, "boxes.json": next(iter(cocos()))})
+    yield pack({"images/a.png": grey, "images/b.png": grey, "labels.csv": next(iter(label_tables()))})
+    yield pack({"cell/a.png": grey, "dot/b.png": images[1]})
+    yield pack(
+        {
+            "JPEGImages/a.png": grey,
+            "Annotations/a.xml": next(iter(vocs())),
+            "ImageSets/Main/train.txt": b"a\n",
+        }
+    )
+    yield pack({"a/images/a.png": grey, "a/masks/1.png": labels[11], "a/masks/2.png": labels[11]})
+    volume = list(niftis())[1]
+    yield pack(
+        {
+            "imagesTr/a_0000.nii.gz": volume,
+            "labelsTr/a.nii.gz": volume,
+            "dataset.json": list(descriptions())[4],
+        }
+    )
+    film = {f"01/t{i:03d}.tif": next(iter(tiffs())) for i in range(2)}
+    yield pack(film | {"01_GT/TRA/man_track.txt": b"1 0 1 0\n", "01_GT/SEG/man_seg000.tif": labels[2],
+                       "01_GT/TRA/man_track000.tif": labels[2]})  # fmt: skip

@@ -18,7 +18,7 @@ from .readers import READERS
 from .trial import Reader, Trials, fewer_pixels
 
 ROOT = Path(__file__).resolve().parents[2]
-SLOW = {"video", "zarr"}
+SLOW = {"dataset", "video", "zarr"}
 """Readers that take more than a few milliseconds for a file: they have their turn at night."""
 
 OPEN = {"challenge", "run"}
