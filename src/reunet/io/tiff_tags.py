@@ -126,6 +126,8 @@ def samples_of(path: Path, keyframe: Any, *, imagej: bool) -> Samples:
         raise _unread(path, f"samples of {bits} bits ({form}) in a TIFF are not read")
     if keyframe.bitspersample == 24 and dtype.kind in "ui":
         raise _unread(path, "24 bits per integer are not read, as programs order their bytes differently")
+    if int(keyframe.predictor) != 1 and int(keyframe.compression) in (1, 32773):
+        raise _unread(path, "a predictor with PackBits or without compression is not read: programs differ")
     space = _space(path, keyframe, count)
     alpha: tuple[int, ...] = ()
     table = None
@@ -142,6 +144,8 @@ def samples_of(path: Path, keyframe: Any, *, imagej: bool) -> Samples:
         whole = space == "palette" or dtype == np.uint8
         if extra or not whole or dtype.kind not in "bu":
             raise _unread(path, f"{space} images of {count} samples of {dtype} are not read")
+        if space == "cielab" and is_lossy(keyframe):
+            raise _unread(path, "cielab images compressed as JPEG are not read")
         table = _table(keyframe) if space == "palette" else None
     bits = keyframe.bitspersample if isinstance(keyframe.bitspersample, int) else 8
     return Samples(
