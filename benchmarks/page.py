@@ -379,6 +379,15 @@ SECTIONS: dict[str, Callable[[], str]] = {
         "Many objects",
         "Matching square objects with the same moved by a pixel; linking such objects through frames.",
     ),
+    "readers": plain(
+        "readers",
+        "Other readers",
+        "A referee: every file is read by reunet and by Pillow, tifffile, imageio, nibabel or zarr, pixel by "
+        "pixel. A difference is explained by a sentence of docs/data.md, or it counts as unexplained; for "
+        "refused files the sentence says why. The matrix holds what these programs can write: colour space, "
+        "sample type, planes, predictor, byte order and compression in all combinations, orientations and "
+        "layouts in turn.",
+    ),
     "cold_start": plain(
         "cold_start",
         "Start",

@@ -53,8 +53,8 @@ def ours(path: Path) -> dict[str, np.ndarray]:
 
 
 def by_pillow(path: Path) -> Arrays:
-    """As stored, upright, and with colours. From memory: of a file that it maps, an uncompressed grey, palette
-    or CMYK TIFF, Pillow 13 mixes the pixels up when it turns them by 90 degrees.
+    """As stored, upright, and with colours. From memory: of a file that it maps, uncompressed TIFF, Pillow 13
+    mixes the pixels up when it turns them by 90 degrees.
     """
     with Image.open(io.BytesIO(path.read_bytes())) as opened:
         frames = []
@@ -177,14 +177,17 @@ def _inverted(pixels: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _signed(pixels: np.ndarray) -> Iterator[np.ndarray]:
-    """Of whoever takes signed integers for unsigned ones."""
-    if pixels.dtype.kind == "u":
-        yield pixels.view(pixels.dtype.str.replace("u", "i"))
+    """Of whoever takes signed integers for unsigned ones, or the other way round."""
+    if pixels.dtype.kind in "ui":
+        yield pixels.view(pixels.dtype.str.translate(str.maketrans("ui", "iu")))
 
 
 def _exchanged(pixels: np.ndarray) -> Iterator[np.ndarray]:
     if pixels.dtype.itemsize > 1:
         yield pixels.byteswap()
+        yield pixels.byteswap().view(pixels.dtype.str.replace("i", "u"))
+    if pixels.dtype == np.int32:
+        yield pixels.astype(np.int16).byteswap()
 
 
 def _coloured(pixels: np.ndarray) -> Iterator[np.ndarray]:
@@ -198,6 +201,13 @@ def _coloured(pixels: np.ndarray) -> Iterator[np.ndarray]:
         yield np.asarray(_from_lab(image) if mode == "LAB" else image.convert("RGB"))
 
 
+def _shifted(pixels: np.ndarray) -> Iterator[np.ndarray]:
+    if pixels.dtype == np.uint8 and pixels.shape[-1] == 3 and np.squeeze(pixels).ndim == 3:
+        yield from _coloured(pixels ^ np.array([0, 128, 128], np.uint8))
+        yield from _coloured(pixels ^ np.array([0, 0, 128], np.uint8))
+        yield from _coloured(pixels ^ np.array([0, 128, 0], np.uint8))
+
+
 CHANGES: dict[str, Change] = {
     "An image is turned as its orientation tag says": _turned,
     "YCbCr is converted as JPEG does it": _coloured,
@@ -206,7 +216,8 @@ CHANGES: dict[str, Change] = {
     "An image is inverted, so that bright is high": _inverted,
     "Bilevel becomes 0 and 255": _wide,
     "Values are used as stored": _signed,
-    "Pillow 13 does not exchange the bytes of big-endian floats of which 0 is white": _exchanged,
+    "Pillow 13 exchanges the bytes of compressed big-endian TIFF once too often": _exchanged,
+    "Pillow 13 shifts CIELab in separate planes": _shifted,
     "nor are 2 to 7 or 9 to 15 bits of a TIFF or a JPEG 2000 to 8 or 16": _scaled,
 }
 """What another reader leaves out or does, by the sentence that says what reunet does."""
@@ -217,7 +228,8 @@ REFUSED = {
     "alpha": "an alpha channel that is not opaque everywhere",
     "24 bits per integer": "integers of 24 bits, whose bytes programs order differently",
     "complex|COMPLEX": "complex numbers",
-    "truncated|damaged|cannot be (read|decoded)|too small|is empty|no pixels|beyond|again": "damaged, truncated",
+    "truncated|damaged|cannot be (read|decoded)|too small|is empty|no pixels": "damaged, truncated",
+    "beyond|again": "damaged, truncated",
     "contradict|not what the header": "files that contradict themselves",
     "are not read|unsupported pixel format|is not read": "other colour spaces",
     "too large": "more than 400 million pixels per page or volume",
@@ -259,6 +271,16 @@ def explained(views: dict[str, np.ndarray], theirs: Arrays, *, lossy: bool) -> l
     return None
 
 
+def _is_planar_16(path: Path) -> bool:
+    import tifffile
+
+    if image_suffix(path) not in (".tif", ".tiff"):
+        return False
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        return bool(page.planarconfig == 2 and page.bitspersample == 16 and page.compression == 1)
+
+
 def judge(path: Path) -> dict[str, Any]:
     """What became of a file: `ours`, and per reader `equal`, sentences that explain it, or `unexplained`."""
     told: dict[str, Any] = {"file": path.name}
@@ -285,6 +307,8 @@ def judge(path: Path) -> dict[str, Any]:
             told[name] = "read"
             continue
         why = explained(views, theirs, lossy=lossy)
+        if why is None and name == "Pillow" and _is_planar_16(path):
+            why = ["Pillow 13 takes 16 bits in separate planes for 8"]
         told[name] = "unexplained" if why is None else why or "equal"
         if why is None:
             told[f"{name} found"] = [f"{one.shape} {one.dtype}" for one in theirs]
