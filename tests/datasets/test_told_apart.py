@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from reunet.contracts.options.records import DataOptions
 from reunet.datasets.scan import open_dataset, scan_dataset
@@ -65,6 +66,7 @@ NAMES = [
     ("img{}.png", "mask{}.png"), ("zelle {}.png", "Maske von zelle {}.png"), ("{}.png", "masque_{}.png"),
     ("{}.png", "Máscara de {}.png"), ("{}_raw.png", "{}_GroundTruth.png"), ("{}.png", "{}的掩码.png"),
     ("{}.png", "{}_标注.png"), ("{}.png", "{}のマスク.png"), ("image-{}.png", "{}-labels.png"),
+    ("{}.png", "{}_cp_masks.png"), ("de_{}.png", "de_{}_mask.png"),
 ]  # fmt: skip
 
 
@@ -97,6 +99,18 @@ def test_folders_of_splits_in_pairs(tmp_path: Path, images: str) -> None:
     assert open_dataset(tmp_path).given_splits == {"train", "val", "test"}
 
 
+def lossy_colour(path: Path) -> Path:
+    with Image.open(mask(path)) as grey:
+        pixels = grey.convert("RGB")
+    return save(path.with_suffix(".jpeg"), np.asarray(pixels))
+
+
+def transparent(path: Path) -> Path:
+    with Image.open(mask(path)) as grey:
+        pixels = grey.convert("RGBA")
+    return save(path, np.asarray(pixels))
+
+
 def object_ids(path: Path) -> Path:
     ids = np.kron(np.arange(1, 25, dtype=np.uint16).reshape(4, 6), np.ones((6, 6), np.uint16))
     return save(path, ids)
@@ -106,7 +120,7 @@ def lossy(path: Path) -> Path:
     return mask(path.with_suffix(".jpg"))
 
 
-@pytest.mark.parametrize("write", [mask, object_ids, lossy])
+@pytest.mark.parametrize("write", [mask, object_ids, lossy, lossy_colour, transparent])
 @pytest.mark.parametrize("stem", ["{}", "other{}"])
 def test_what_looks_like_masks_is_no_class(tmp_path: Path, write: Callable[[Path], Path], stem: str) -> None:
     for i in range(5):
@@ -177,6 +191,8 @@ def test_two_folders_that_could_hold_the_masks(tmp_path: Path) -> None:
         ("with_mask", "masks", "with"),
         ("masked", None, "masked"),
         ("label", "masks", ""),
+        ("la_mask", "masks", "la"),
+        ("masque de la souris 2", "masks", "souris 2"),
     ],
 )
 def test_words(name: str, role: str | None, rest: str) -> None:

@@ -10,18 +10,20 @@ from pathlib import Path
 import numpy as np
 
 from reunet.datasets.vocabulary import Name, understand
-from reunet.errors import LabelError, ReunetError
-from reunet.io.images import read_header, without_suffix
+from reunet.errors import ReunetError
+from reunet.io.images import read_header, read_pixels, without_suffix
 from reunet.io.listing import image_files
-from reunet.io.masks import is_coloured, read_mask_file
 
-_LOOKED_AT = 8
-"""Files of a folder that are opened to see what it holds."""
+_LOOKED_AT, _MOST_LOOKED_AT, _FILES = 8, 32, 64
+"""Files of a folder that are opened to see what it holds; so many folders, and files of all of them."""
 
 _SOME = 0.3
 """Share of the files that are masks where every image lies beside its mask, at least."""
 
-_MOST_PIXELS = 1 << 24
+_NOISE, _NEARLY_ALL = 24, 0.97
+"""Grey levels by which JPEG changes a mask, and the share of its pixels that it changes by no more."""
+
+_MOST_PIXELS, _ENOUGH = 1 << 24, 1 << 20
 
 _FEW_VALUES, _SAME_NEIGHBOURS = 16, 0.8
 """A mask has few values, or objects of one value each: pixels but 0 are mostly like their neighbour."""
@@ -60,9 +62,10 @@ def why_no_classes(folders: Sequence[Path]) -> str | None:
     named = [one for one in folders if counts[understand(one.name).rest] > 1 and understand(one.name).role]
     if named:
         return f"{', '.join(one.name for one in named)} is called so"
-    shares = {folder: share_of_masks(folder) for folder in folders}
+    some = folders[:: -(-len(folders) // _MOST_LOOKED_AT)]
+    shares = {folder: share_of_masks(folder, max(2, _FILES // len(some))) for folder in some}
     drawn = [folder for folder, share in shares.items() if share == 1]
-    if drawn and len(drawn) < len(folders):
+    if drawn and len(drawn) < len(some):
         return f"what lies in {', '.join(one.name for one in drawn)} looks like masks"
     if all(1 > share >= _SOME for share in shares.values()):
         return "in each folder some files look like masks of others"
@@ -94,10 +97,13 @@ def _size(path: Path) -> tuple[int, ...]:
         return ()
 
 
-def share_of_masks(folder: Path) -> float:
-    """The share, 0..1, of the images below a folder that look like masks, of some that are not constant."""
+def share_of_masks(folder: Path, most: int = _LOOKED_AT) -> float:
+    """The share, 0..1, of the images below a folder that look like masks, of some that are not constant.
+
+    most: so many are opened.
+    """
     files = image_files(folder)
-    some = np.random.default_rng(0).permutation(len(files))[:_LOOKED_AT]
+    some = np.random.default_rng(0).permutation(len(files))[: min(most, _LOOKED_AT)]
     known = [one for one in (_looks_like_mask(files[i]) for i in some) if one is not None]
     return sum(known) / max(len(known), 1)
 
@@ -107,20 +113,17 @@ def _looks_like_mask(path: Path) -> bool | None:
         header = read_header(path)
         if np.prod(header.size) > _MOST_PIXELS:
             return None
-        pixels = read_mask_file(path, 0)[1]
-    except LabelError:  # fractions, or several channels
-        return False
+        pixels = read_pixels(path, page=0, axes=None, numbers=True)[1]
     except ReunetError:  # as above
         return None
-    if is_coloured(pixels):
-        pixels = pixels.astype(np.int64) @ (65536 ** np.arange(3))
-    values = np.unique(pixels)
-    if len(values) < 2:
+    pixels = pixels[:: -(-pixels[..., 0].size // _ENOUGH), ..., :4]
+    low, high = pixels.min(), pixels.max()
+    if low == high:
         return None
-    if len(values) <= _FEW_VALUES:
-        return True
-    if header.lossy:  # the values of masks that were saved as JPEG lie around those that they had
-        low, high = int(values[0]), int(values[-1])
-        return bool(np.mean((pixels < low + 16) | (pixels > high - 16)) > 0.97) and header.channels == 1
-    inside = pixels[..., 1:] != 0
-    return bool(np.mean((pixels[..., 1:] == pixels[..., :-1])[inside]) > _SAME_NEIGHBOURS)
+    if header.lossy and np.ptp(pixels, axis=-1).max() < _NOISE:
+        return bool(np.mean((pixels - low < _NOISE) | (high - pixels < _NOISE)) > _NEARLY_ALL)
+    if pixels.dtype.kind in "ui":
+        pixels = pixels.astype(np.int64) @ (65536 ** np.arange(pixels.shape[-1]))  # a colour is one value
+    inside = pixels[:, 1:] != 0
+    same = float(np.mean((pixels[:, 1:] == pixels[:, :-1])[inside])) if inside.any() else 1.0
+    return same > _SAME_NEIGHBOURS or len(np.unique(pixels)) <= _FEW_VALUES

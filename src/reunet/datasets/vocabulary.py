@@ -41,8 +41,8 @@ WORDS: dict[Role, str] = {
 MAYBE_CLASSES = "picture pictures photo photos foto fotos original originals originale raw 写真".split()  # noqa: SIM905
 """Of these, words that folders of classes are called, too: photos beside drawings."""
 
-LINKS = "of for the de du des la le les del di do da dos della von der die das zu 的 の".split()  # noqa: SIM905
-"""Between a word and what it is about: `Mask of a`."""
+LINKS = ("of for the de du des la le les del di do da dos della von der die das zu", "的 の cp")
+"""Between a word and what it is about, after and before the word: `Mask of a`; cp is what Cellpose adds."""
 
 
 def _plain(text: str) -> str:
@@ -52,8 +52,8 @@ def _plain(text: str) -> str:
 
 
 _ROLES: dict[str, Role] = {_plain(word): role for role, words in WORDS.items() for word in words.split()}
-_LINKS = frozenset(map(_plain, LINKS))
-_UNSPACED = sorted((word for word in {*_ROLES, *_LINKS} if not word.isascii()), key=len, reverse=True)
+_AFTER, _BEFORE = (frozenset(map(_plain, words.split())) for words in LINKS)
+_UNSPACED = sorted((word for word in {*_ROLES, *_BEFORE} if not word.isascii()), key=len, reverse=True)
 _PIECES = re.compile("|".join([*_UNSPACED, r"[^\W\d_]+?(?=" + "|".join(_UNSPACED) + r")|[^\W\d_]+|[0-9]+"]))
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -75,7 +75,9 @@ def understand(name: str) -> Name:
     if not told:
         return Name(None, tuple(words))
     taken = {*known, *pairs, *(i + 1 for i in pairs)}
-    taken |= {i for i in range(len(words)) if words[i] in _LINKS and {i - 1, i + 1, i - 2, i + 2} & taken}
+    for i in range(1, len(words) - 1):  # never the first or last word: these are names
+        if (words[i] in _AFTER and i - 1 in taken) or (words[i] in _BEFORE and i + 1 in taken):
+            taken.add(i)
     rest = tuple(word for i, word in enumerate(words) if i not in taken)
     return Name("masks" if "masks" in told else "images", rest)
 
