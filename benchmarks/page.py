@@ -331,6 +331,23 @@ def plain(name: str, title: str, explanation: str) -> Callable[[], str]:
     return section
 
 
+def kills() -> str:
+    signs = ("moments", "kills", "lost", "half", "differs", "unswept", "refused")
+    rows = [
+        (line["key"]["what"], *(line["result"][sign] for sign in signs)) for line in records.read("kills")
+    ]
+    total = [sum(row[1 + place] for row in rows) for place in range(len(signs))]
+    return (
+        "## Kills\n\n"
+        "SIGKILL at the moments around every write, fsync, rename, mkdir and removal, as a first run counts "
+        "them, in random order, and of whole commands with all that they started at random moments. Then are "
+        "counted: kills after which something was lost, half a file was seen, the same command (a training: "
+        "--resume) gave other results, left a temporary file or refused.\n\n"
+        "`python benchmarks/kills.py --minutes 600 -o kills.jsonl`\n\n"
+        + table(["what is killed", *signs], [*rows, ("total", *total)])
+    )
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "quality": quality,
     "instances": instances,
@@ -345,14 +362,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
         "against the same network in PyTorch, float32 as it ships and bfloat16 with channels last. In turns, "
         "medians.",
     ),
-    "kills": plain(
-        "kills",
-        "Kills",
-        "SIGKILL at the moments around every write, fsync, rename, mkdir and removal, as a first run counts "
-        "them, and of whole commands with all that they started at random ones. The numbers are of kills "
-        "after which something was lost, half a file was seen, the same command (a training: --resume) gave "
-        "other results, left a temporary file or refused. Moments come in random order, not all of them yet.",
-    ),
+    "kills": kills,
     "scaling": scaling,
     "whole_path": plain(
         "whole_path",
