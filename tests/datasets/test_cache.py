@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -212,3 +213,48 @@ def test_the_cache_can_be_shown_and_emptied(tmp_path: Path, folder: Path) -> Non
     assert f"removed: {size:,} bytes" in emptied
     assert "cases: 0" in emptied
     assert list(folder.glob("??/*")) == []
+
+
+def everything(case: Case) -> tuple[object, ...]:
+    """All that reading a case gives, as values."""
+    arrays = load_case(case, LABELS)
+    return np.array(arrays.image).tolist(), np.array(arrays.labels).tolist(), arrays.content, arrays.spacing
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "empty", "foreign", "other", "folder"])
+def test_whatever_happens_to_an_entry_results_stay(tmp_path: Path, folder: Path, harm: str) -> None:
+    """Every file of an entry in turn is damaged, at many places: a bit flipped, cut off, another file."""
+    case = write(tmp_path, 0)
+    (tmp_path / "other").mkdir()
+    other = write(tmp_path / "other", 1)
+    before = everything(other), everything(case)
+    spare = tmp_path / "spare"  # the entry of the other case, whole
+    shutil.copytree(min(folder.glob("??/*"), key=lambda path: path.stat().st_ctime_ns), spare)
+    names = sorted(path.name for path in next(folder.glob("??/*")).iterdir())
+    assert len(names) == 4  # image, mask, labels and facts
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        for path in [path for path in folder.glob("??/*/*") if path.is_file()]:
+            content = bytearray(path.read_bytes()) or bytearray(1)
+            place = int(rng.integers(len(content)))
+            kept = {one.name.split("-")[0]: one for one in spare.glob("*")}
+            path.unlink()
+            if harm == "folder":
+                path.mkdir()
+                continue
+            content[place] ^= 1 << int(rng.integers(8))
+            changed = {"flip": content, "cut": content[:place], "empty": b"", "foreign": b"Dear diary\n{}"}
+            path.write_bytes(kept[path.name.split("-")[0]].read_bytes() if harm == "other" else changed[harm])
+        cache._intact.clear()  # another process
+        assert (everything(other), everything(case)) == before
+        assert (everything(other), everything(case)) == before
+
+
+def test_an_entry_that_changes_under_a_process_is_noticed(case: Case, folder: Path) -> None:
+    before = everything(case)
+    for path in folder.rglob("*.npy"):
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+        os.utime(path, ns=(1, 1))
+    assert everything(case) == before

@@ -1,4 +1,8 @@
-"""Arrays and facts on disk, found by what they were made from: fast to open, never stale."""
+"""Arrays and facts on disk, found by what they were made from: fast to open, never stale.
+
+Everything lies there with a checksum, which is compared when a process first finds it: what a disk or another
+program has changed counts as absent.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import json
 import os
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,11 +37,16 @@ SPARE_S = 7 * 86400.0
 """Entries used within this time are never removed: a training, also of another process, reads them anew."""
 
 _FACTS = "facts.json"
+"""The checksums of all arrays and what else is known; in a line before, the checksum of key and content."""
+
 _DAMAGED = (OSError, ValueError, EOFError, KeyError, TypeError)
 """What reading a damaged entry raises."""
 
 _marked: dict[Path, float] = {}
 """When entries were last marked as used, by their folder."""
+
+_intact: dict[Path, tuple[int, ...]] = {}
+"""Arrays whose checksum was compared, and what the file system said of them then."""
 
 _one_header = Lock()
 """Held while an .npy header is read: NumPy parses it as Python, and CPython 3.11 fails at that in threads."""
@@ -52,11 +62,17 @@ class Stored:
     offset: int
 
     @classmethod
-    def find(cls, path: Path) -> Stored:
-        """Read the header of an .npy file. Raises OSError, ValueError or EOFError when it is damaged."""
+    def find(cls, path: Path, checksum: str) -> Stored:
+        """An .npy file with that checksum. Raises OSError, ValueError or EOFError when it is damaged."""
         with _one_header:
             array: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-        return cls(path, array.dtype, array.shape, array.offset)
+        stored, facts = cls(path, array.dtype, array.shape, array.offset), path.stat()
+        told = facts.st_mtime_ns, facts.st_size, facts.st_ino
+        if _intact.get(path) != told:
+            if checksum_of(stored.array()) != checksum:
+                raise ValueError("the file was changed")
+            _intact[path] = told
+        return stored
 
     def array(self) -> np.ndarray:
         """The array, mapped read-only."""
@@ -78,6 +94,12 @@ def mapped(source: Array) -> np.ndarray:
     return view
 
 
+def checksum_of(array: np.ndarray) -> str:
+    """Of values, dtype and shape."""
+    told = zlib.crc32(f"{array.dtype.str} {array.shape}".encode())
+    return f"{zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, told):08x}"
+
+
 def key_of(*parts: object) -> str:
     """The name of what is made from `parts`."""
     return hashlib.sha256("\n".join((FORMAT, *map(str, parts))).encode()).hexdigest()
@@ -87,8 +109,11 @@ def find(key: str) -> Content | None:
     """What lies under `key`; None when that is nothing, or damaged."""
     folder = _folder(key)
     try:
-        told = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        arrays = {name: Stored.find(folder / f"{name}.npy") for name in told["arrays"]}
+        checksum, text = (folder / _FACTS).read_bytes().split(b"\n", 1)
+        if int(checksum, 16) != zlib.crc32(key.encode() + text):
+            return None
+        told = json.loads(text)
+        arrays = {name: Stored.find(folder / f"{name}.npy", seal) for name, seal in told["arrays"].items()}
         facts: dict[str, Any] = told["facts"]
     except _DAMAGED:
         return None
@@ -108,8 +133,9 @@ def publish(key: str, arrays: Mapping[str, np.ndarray], facts: dict[str, Any]) -
     def fill(temporary: Path) -> None:
         for name, array in arrays.items():
             np.save(temporary / f"{name}.npy", np.ascontiguousarray(array))
-        told = json.dumps({"arrays": list(arrays), "facts": facts})
-        (temporary / _FACTS).write_text(told, encoding="utf-8")
+        seals = {name: checksum_of(array) for name, array in arrays.items()}
+        told = json.dumps({"arrays": seals, "facts": facts}).encode()
+        (temporary / _FACTS).write_bytes(b"%08x\n" % zlib.crc32(key.encode() + told) + told)
 
     with suppress(StorageError):
         publish_folder(folder, fill, replace=is_there)  # only a damaged one is replaced
@@ -122,16 +148,27 @@ def kept_beside(
     """Arrays of these names that follow from `origin` and `part`, from files beside it or from `make`."""
     if not isinstance(origin, Stored):
         return make()
-    files = {name: origin.path.with_name(f"{name}-{key_of(part)[:16]}.npy") for name in names}
+    mark = key_of(origin.path.parent.name, part)[:16]
     with suppress(*_DAMAGED):
-        return {name: Stored.find(file) for name, file in files.items()}
-    made = make()
+        return {name: _beside(origin.path, f"{name}-{mark}") for name in names}
+    made = {name: np.ascontiguousarray(array) for name, array in make().items()}
     with suppress(StorageError, *_DAMAGED):
         for name, array in made.items():
-            with atomic_path(files[name]) as temporary:
+            file = origin.path.with_name(f"{name}-{mark}-{checksum_of(array)}.npy")
+            with atomic_path(file) as temporary:
                 np.save(temporary, array)
-        return {name: Stored.find(files[name]) for name in made}
+        return {name: _beside(origin.path, f"{name}-{mark}") for name in made}
     return made
+
+
+def _beside(origin: Path, name: str) -> Stored:
+    """The array of that name beside another; its checksum ends the name of its file. Raises as `Stored.find`
+    does where there is none.
+    """
+    for file in origin.parent.glob(f"{name}-*.npy"):
+        with suppress(*_DAMAGED):
+            return Stored.find(file, file.stem.rpartition("-")[2])
+    raise FileNotFoundError(name)
 
 
 def cache_folder() -> Path:

@@ -24,6 +24,7 @@ from reunet.io.annotations.instances import check_instances, read_instances_file
 from reunet.io.header import ImageHeader
 from reunet.io.images import read_channel_files, read_header, read_palette
 from reunet.io.masks import check_shape, read_fov, read_layer_files, read_mask_file
+from reunet.io.numbers import LARGEST, unusable
 from reunet.progress import NullProgress, Progress
 from reunet.storage import sha256_file
 
@@ -200,12 +201,11 @@ class _Decoder:
             self._pixels(path, image)
 
     def _pixels(self, path: Path, image: np.ndarray) -> None:
-        wrong = int(np.count_nonzero(~np.isfinite(image))) if image.dtype.kind == "f" else 0
-        if wrong:
-            received = f"{wrong} NaN or infinite values"
+        if wrong := unusable(image):
+            received = f"{wrong} values that are NaN or infinite, or beyond {LARGEST:g}"
             fix = "replace them, for example by the nearest valid pixel, or remove the image"
-            message = "the image has values that are not finite"
-            self._problems.error("not-finite", path, message, "numbers", received, fix)
+            message = "the image has values that are not finite, or too large"
+            self._problems.error("not-finite", path, message, "finite numbers", received, fix)
             return
         self._arrays["image"] = image
         if bool((image == image[(slice(0, 1),) * (image.ndim - 1)]).all()):

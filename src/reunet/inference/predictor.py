@@ -16,6 +16,7 @@ from reunet.errors import DataError
 from reunet.inference.runtime import Runtime
 from reunet.inference.tiling import Tiling, predict_tiled
 from reunet.io.channels import fit_channels
+from reunet.io.numbers import LARGEST, unusable
 from reunet.sampling.intensity import normalise
 from reunet.sampling.resize import resampled, size_at
 from reunet.tasks.base import Maps
@@ -158,13 +159,12 @@ def as_image(image: Any, where: object = "image", rank: int = 2) -> np.ndarray:
             received=f"shape {pixels.shape}",
             fix="predict one image at a time, with a run that was trained on images with as many axes",
         )
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        count = np.count_nonzero(~np.isfinite(pixels))
+    if count := unusable(pixels):
         raise DataError(
-            "the image has pixels that are not numbers",
+            "the image has pixels that are not numbers, or too large",
             where=where,
-            expected="finite values",
-            received=f"{count} pixels that are NaN or infinite",
+            expected="finite numbers",
+            received=f"{count} pixels that are NaN or infinite, or beyond {LARGEST:g}",
             fix="replace them before predicting",
         )
     return pixels if pixels.ndim == rank + 1 else pixels[..., None]

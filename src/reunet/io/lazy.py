@@ -23,10 +23,11 @@ from reunet.io.header import MAX_PIXELS, ImageHeader, explained
 from reunet.io.images import image_suffix
 from reunet.io.nifti import lazy_nifti
 from reunet.io.tiff import open_tiff_page
-from reunet.slices import Slices, touched
+from reunet.io.zarr_arrays import check_filled, open_zarr, whole_chunks
+from reunet.slices import Slices
 
-_UNITS = {"micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "centimeter": 1e4, "meter": 1e6}
-"""Micrometres, by the names of OME-Zarr."""
+MOST_LEVELS, MOST_ENTRIES = 32, 20_000
+"""Groups within groups, and things in them, among which an image is looked for in an HDF5 file."""
 
 ARRAY_SUFFIXES = frozenset({".zarr", ".npy", ".h5", ".hdf5"})
 """Formats that are read in parts only: they have no header of an image, but the shape of an array."""
@@ -46,8 +47,14 @@ class LazyImage:
 
 
 def is_array(path: Path) -> bool:
-    """Whether a path is named like a format that is read in parts only (see ARRAY_SUFFIXES)."""
-    return path.suffix.lower() in ARRAY_SUFFIXES
+    """Whether a path is named like a format that is read in parts only (see ARRAY_SUFFIXES), or is a folder
+    within a Zarr folder, such as one of its images.
+    """
+    return path.suffix.lower() in ARRAY_SUFFIXES or (path.is_dir() and _is_in_zarr(path))
+
+
+def _is_in_zarr(path: Path) -> bool:
+    return any(parent.suffix.lower() == ".zarr" for parent in path.parents)
 
 
 @contextmanager
@@ -60,7 +67,7 @@ def open_lazily(path: Path, *, rank: int, page: int = 0, axes: str | None = None
     are an error. Raises ImageReadError for what is missing, damaged or no image, TooLargeError when a single
     chunk is larger than MAX_PIXELS, BackendError without the package that reads the format.
     """
-    kind = image_suffix(path) or path.suffix.lower()
+    kind = ".zarr" if _is_in_zarr(path) and path.is_dir() else image_suffix(path) or path.suffix.lower()
     openers: dict[str, Callable[..., LazyImage]] = {
         ".zarr": _zarr,
         ".npy": _npy,
@@ -75,12 +82,12 @@ def open_lazily(path: Path, *, rank: int, page: int = 0, axes: str | None = None
                 image = openers[kind](path, rank, axes, stack)
             else:
                 image = LazyImage(*open_tiff_page(path, page, axes))
-        if prod(image.chunk) > MAX_PIXELS:
+        if prod(image.chunk) * image.header.channels > MAX_PIXELS:
             raise TooLargeError(
                 "the image is stored in pieces that are too large to be decoded",
                 where=path,
                 expected=f"pieces of at most {MAX_PIXELS:,} pixels",
-                received=" x ".join(map(str, image.chunk)),
+                received=" x ".join(map(str, (*image.chunk, image.header.channels))),
                 fix="save it in smaller chunks or tiles",
             )
 
@@ -129,6 +136,8 @@ def _of_array(
         kept = [name for name in names if name in space + "C"]
         order = [kept.index(name) for name in space + "C" if name in kept]
         pixels = pixels.transpose(order)
+        if pixels.dtype == bool:
+            pixels = pixels * np.uint8(255)  # as in other formats
         return pixels if "C" in kept else pixels[..., None]
 
     header = ImageHeader(
@@ -151,7 +160,8 @@ def _axes_of(shape: tuple[int, ...], rank: int, axes: str | None) -> str:
 def _npy(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage:
     def mapped() -> np.ndarray:
         """Anew for each part: pages of a file that stays mapped would count as ours."""
-        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        with np.errstate(over="ignore"):  # of a shape that no file can hold
+            return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
     names = _axes_of(mapped().shape, rank, axes)
     return _of_array(mapped(), path, rank, names, lambda index: np.array(mapped()[index]))
@@ -160,13 +170,7 @@ def _npy(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage
 def _hdf5(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage:
     h5py = import_extra("h5py", "hdf5")
     file = stack.enter_context(h5py.File(path, "r"))
-    found: list[Any] = []
-
-    def visit(name: str, entry: Any) -> None:
-        if isinstance(entry, h5py.Dataset) and entry.ndim >= rank:
-            found.append(entry)
-
-    file.visititems(visit)  # follows no links, so no file outside of this one is opened
+    found = _datasets(h5py, file, path, rank)
     if len(found) != 1:
         raise ImageReadError(
             "the HDF5 file does not hold exactly one image",
@@ -178,29 +182,50 @@ def _hdf5(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImag
     data = found[0]
     if data.external or data.is_virtual:
         raise ImageReadError("the dataset lies in other files", where=path, received=data.name)
+    check_filled(path, prod(data.shape), data.dtype.itemsize, lambda _: int(data.id.get_storage_size()))
     return _of_array(data, path, rank, _axes_of(data.shape, rank, axes), data.__getitem__)
 
 
+def _datasets(h5py: Any, file: Any, path: Path, rank: int) -> list[Any]:
+    """The datasets of at least so many axes, each once, level by level, until there are several.
+
+    Links are not followed, so that no file outside of this one is opened. HDF5's own walk takes minutes for
+    some thousand levels.
+    """
+    found: list[Any] = []
+    groups, seen, entries = [file], set[int](), 0
+    for _ in range(MOST_LEVELS):
+        below = []
+        for group in groups:
+            for name in group:
+                entries += 1
+                if len(found) > 1 or entries > MOST_ENTRIES:
+                    break
+                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                    continue
+                entry = group[name]
+                if (place := h5py.h5o.get_info(entry.id).addr) in seen:
+                    continue
+                seen.add(place)
+                if isinstance(entry, h5py.Group):
+                    below.append(entry)
+                elif isinstance(entry, h5py.Dataset) and entry.ndim >= rank:
+                    found.append(entry)
+        groups = below
+        if len(found) > 1 or (not groups and entries <= MOST_ENTRIES):
+            return found
+    raise ImageReadError(
+        "the HDF5 file is nested too deeply, or holds too much, to look for an image in it",
+        where=path,
+        expected=f"at most {MOST_LEVELS} levels and {MOST_ENTRIES:,} entries",
+        fix="save each image in a file of its own",
+    )
+
+
 def _zarr(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage:
-    zarr = import_extra("zarr", "zarr")
-    group = zarr.open(str(path), mode="r")
-    spacing = None
-    if isinstance(group, zarr.Group):
-        facts = group.attrs.asdict()
-        scales = facts.get("ome", facts).get("multiscales")
-        if not scales or not scales[0].get("datasets"):
-            raise ImageReadError(
-                "the Zarr group is no OME-Zarr image",
-                where=path,
-                expected="multiscales metadata (OME-Zarr 0.4 or 0.5), or a single array",
-                received=f"attributes {', '.join(facts) or 'none'}",
-            )
-        array = group[scales[0]["datasets"][0]["path"]]
-        own = "".join(one["name"] if isinstance(one, dict) else one for one in scales[0].get("axes", ()))
-        names = axes.upper() if axes else own.upper() or _axes_of(array.shape, rank, None)
-        spacing = _zarr_spacing(scales[0], names, rank)
-    else:
-        array, names = group, _axes_of(group.shape, rank, axes)
+    image = open_zarr(path, rank)
+    array = image.array
+    names = axes.upper() if axes else image.axes or _axes_of(array.shape, rank, None)
     if array.fill_value is None and array.nchunks_initialized < array.nchunks:
         raise ImageReadError(
             "chunks of the array are missing, and it does not say what they stand for",
@@ -210,44 +235,9 @@ def _zarr(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImag
             fix="copy or export it again",
         )
     blosc = "Blosc" in str(array.compressors) and array.shards is None
-    get = partial(_get_whole_chunks, array, path) if blosc else array.__getitem__
-    return _of_array(array, path, rank, names, get, spacing)
-
-
-def _get_whole_chunks(array: Any, path: Path, index: tuple[slice | int, ...]) -> Any:
-    """Values of a Zarr array whose chunks are compared with the length that Blosc wrote into them before they
-    are read: the library itself decodes a truncated one to whatever memory holds.
-    """
-    sides = zip(index, array.shape, strict=True)
-    part = tuple(slice(*(i if isinstance(i, slice) else slice(i, i + 1)).indices(n)) for i, n in sides)
-    folder = Path(array.store.root) / array.store_path.path
-    for place, _ in touched(part, array.chunks):
-        file = folder / array.metadata.encode_chunk_key(place)
-        if file.is_file():
-            with open(file, "rb") as chunk_file:
-                start = chunk_file.read(16)
-            if int.from_bytes(start[12:], "little") != file.stat().st_size:
-                raise ImageReadError(
-                    "a chunk of the array is truncated",
-                    where=path,
-                    received=file.relative_to(path).as_posix(),
-                    fix="copy or export it again",
-                )
-    return array[index]
-
-
-def _zarr_spacing(scales: Any, names: str, rank: int) -> tuple[float, ...] | None:
-    """Size of a pixel per axis of space, in the unit of headers: micrometres, and millimetres of volumes."""
-    steps = scales["datasets"][0].get("coordinateTransformations", ())
-    scale = next((step["scale"] for step in steps if step.get("type") == "scale"), None)
-    units = [one.get("unit") if isinstance(one, dict) else None for one in scales.get("axes", ())]
-    if scale is None or len(scale) != len(names) or len(units) != len(names):
-        return None
-    sizes = [
-        float(scale[names.index(name)]) * _UNITS.get(str(units[names.index(name)]), 0.0)
-        for name in "ZYX"[-rank:]
-    ]
-    return tuple(side / (1000 if rank == 3 else 1) for side in sizes) if min(sizes) > 0 else None
+    get = partial(whole_chunks, array, path) if blosc else array.__getitem__
+    lazy = _of_array(array, path, rank, names, get, image.spacing)
+    return replace(lazy, header=replace(lazy.header, doubts=image.doubts))
 
 
 def _nifti(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage:

@@ -16,6 +16,7 @@ from reunet.io.channels import is_grey
 from reunet.io.header import Doubt, ImageHeader
 from reunet.io.images import read_header, read_pixels
 from reunet.io.nifti import write_nifti
+from reunet.io.numbers import whole_numbers
 from reunet.io.pages import write_pages
 from reunet.io.raster import write_png
 
@@ -34,7 +35,7 @@ def read_mask_file(
     `is_coloured`); of a volume (D, H, W) signed integers.
 
     Palette files give their indices, bilevel files 0 and 255, RGB files with three equal channels one
-    channel, float files their whole numbers; what a TIFF calls white does not matter. Raises LabelError for
+    channel, float files their `whole_numbers`; what a TIFF calls white does not matter. Raises LabelError for
     fractions and for other numbers of channels, ImageReadError.
     """
     header, raw = read_pixels(path, page=page, axes=axes, numbers=True)
@@ -52,16 +53,17 @@ def read_mask_file(
             "the mask has several channels", where=path, expected="1", received=received, fix=fix
         )
     if raw.dtype.kind == "f":
-        whole = np.isfinite(raw) & (raw == np.round(raw)) & (np.abs(raw) < 2**31)
-        if not bool(whole.all()):
+        numbers, is_whole = whole_numbers(raw, header.step)
+        if not bool(is_whole.all()):
+            stored = f", stored in steps of {header.step:g} (scl_slope)" if header.step else ""
             raise LabelError(
                 "the mask has values that are not whole numbers",
                 where=path,
                 expected="one whole number per class",
-                received=f"{int((~whole).sum())} such pixels, such as {raw[~whole][0]!s}",
-                fix="a probability map is no mask: threshold it, then save it as PNG",
+                received=f"{int((~is_whole).sum())} such pixels, such as {raw[~is_whole][0]!s}{stored}",
+                fix="a probability map is no mask: threshold it, then save it as whole numbers",
             )
-        raw = raw.astype(np.int32)
+        raw = numbers
     return header, np.ascontiguousarray(raw)
 
 

@@ -29,6 +29,7 @@ from reunet.flows.predict.outputs import Job
 from reunet.flows.predict.result_tables import described, write_part
 from reunet.inference.large.sections import Sections
 from reunet.inference.predictor import Predictor
+from reunet.io.channels import fit_channels
 from reunet.io.header import ImageHeader
 from reunet.io.large_masks import Each, Fill, LargeMask, one_by_one, write_ome_zarr, write_tiled_tiff
 from reunet.io.lazy import open_lazily
@@ -64,6 +65,8 @@ def predict_large(
         open_lazily(source, rank=len(header.size), axes=job.axes) as image,
     ):
         header = image.header
+        a_pixel = np.broadcast_to(np.uint8(0), (1, 1, header.channels))
+        fit_channels(a_pixel, plan.input, source)  # refused before any pixel is read
         sections = Sections(
             predictor, image, where=source, max_memory=max_memory, keep_probabilities=job.kinds.probabilities
         )

@@ -1,0 +1,210 @@
+"""Zarr images: the one array that a folder holds, by the metadata of OME-Zarr, and the size of its pixels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from reunet.backend import import_extra
+from reunet.errors import ImageReadError, TooLargeError
+from reunet.io.header import MAX_PIXELS, Doubt
+from reunet.slices import Slices, touched
+
+_MICROMETRES = {
+    name: 10.0 ** (power + 6)
+    for power, names in {
+        -12: ("picometer", "pm"),
+        -10: ("angstrom", "Å"),
+        -9: ("nanometer", "nm"),
+        -6: ("micrometer", "micron", "um", "µm", "μm"),
+        -3: ("millimeter", "mm"),
+        -2: ("centimeter", "cm"),
+        -1: ("decimeter", "dm"),
+        0: ("meter", "m"),
+    }.items()
+    for name in (*names, *(name.replace("meter", "metre") for name in names if "meter" in name))
+}
+"""Of the units of OME-Zarr, and of their symbols, which some programs write."""
+
+SPARSE = 100_000
+"""Bytes that a stored byte may stand for in an array too large to be decoded in one piece."""
+
+SMALLEST_PIECE, MOST_PIECES = 64, 100_000
+"""Pixels that a piece has at least in an array of more pieces than that: each is a file to open."""
+
+
+@dataclass(frozen=True)
+class ZarrImage:
+    """An array of a Zarr folder.
+
+    axes: as it names them, in capitals, empty where it does not. spacing: per axis of space, micrometres, in
+    volumes millimetres. doubts: as those of a header.
+    """
+
+    array: Any
+    axes: str
+    spacing: tuple[float, ...] | None
+    doubts: tuple[Doubt, ...]
+
+
+def open_zarr(path: Path, rank: int) -> ZarrImage:
+    """The image in a folder. Raises ImageReadError for none or several, and whatever zarr does."""
+    zarr = import_extra("zarr", "zarr")
+    found = zarr.open(str(path), mode="r")
+    if not isinstance(found, zarr.Group):
+        check_stored(path, found, path)
+        return ZarrImage(found, _own_axes(found), None, ())
+    facts = _facts(found)
+    if "multiscales" not in facts:
+        found = _only_series(path, found, facts)
+        facts = _facts(found)
+    scales = facts["multiscales"][0]
+    name = scales["datasets"][0]["path"]
+    if name not in found:
+        raise ImageReadError("the OME-Zarr image lacks its array", where=path, expected=f"an array {name!r}")
+    array = found[name]
+    axes = "".join(one["name"] if isinstance(one, dict) else one for one in scales.get("axes", ())).upper()
+    own = _own_axes(array)
+    if own and axes and own != axes:
+        raise ImageReadError(
+            "the OME-Zarr image names its axes twice, differently",
+            where=path,
+            expected=f"{axes} as in multiscales",
+            received=f"{own} in dimension_names",
+            fix="name them with --axes, or correct the metadata",
+        )
+    check_stored(path, array, Path(array.store.root) / array.store_path.path)
+    return ZarrImage(array, axes or own, *_spacing(scales, axes, rank))
+
+
+def _facts(group: Any) -> dict[str, Any]:
+    told = group.attrs.asdict()
+    facts: dict[str, Any] = told.get("ome", told)
+    return facts
+
+
+def _only_series(path: Path, group: Any, facts: dict[str, Any]) -> Any:
+    """The group of the only image that bioformats2raw has written into a folder."""
+    series = [
+        name for name in sorted(group.group_keys()) if name.isdigit() and "multiscales" in _facts(group[name])
+    ]
+    if len(series) == 1:
+        return group[series[0]]
+    kind = next((kind for kind in ("plate", "well") if kind in facts), None)
+    example = f"{path.name}/A/1/0" if kind == "plate" else f"{path.name}/0"
+    one_of = f"give one of them, such as {example}" if series or kind else None
+    raise ImageReadError(
+        f"the Zarr folder is a {kind} of many images" if kind else "the Zarr group is no OME-Zarr image",
+        where=path,
+        expected="multiscales metadata (OME-Zarr 0.4 or 0.5), or a single array",
+        received=f"images {', '.join(series)}" if series else f"attributes {', '.join(facts) or 'none'}",
+        fix=one_of,
+    )
+
+
+def _own_axes(array: Any) -> str:
+    """The names that the array itself gives to its axes, if these are names of axes of an image."""
+    names = (
+        getattr(array.metadata, "dimension_names", None)
+        or array.attrs.asdict().get("_ARRAY_DIMENSIONS")
+        or ()
+    )
+    told = "".join(str(name).upper() for name in names)
+    return told if len(told) == len(names) and set(told) <= set("TCZYX") else ""
+
+
+def _spacing(scales: Any, axes: str, rank: int) -> tuple[tuple[float, ...] | None, tuple[Doubt, ...]]:
+    """Size of a pixel per axis of space: the scale of the array times that of the whole image."""
+    steps = (
+        *scales["datasets"][0].get("coordinateTransformations", ()),
+        *scales.get("coordinateTransformations", ()),
+    )
+    told = [step["scale"] for step in steps if step.get("type") == "scale" and "scale" in step]
+    units = [one.get("unit") if isinstance(one, dict) else None for one in scales.get("axes", ())]
+    space = [axes.find(name) for name in "ZYX"[-rank:]]
+    if not told or any(len(one) != len(axes) for one in told) or min(space) < 0:
+        return None, ()
+    sizes = [float(told[0][at]) * (float(told[1][at]) if len(told) > 1 else 1.0) for at in space]
+    if min(sizes) <= 0:
+        return None, ()
+    if any(str(units[at]) not in _MICROMETRES for at in space):
+        stated = (
+            f"{' x '.join(f'{side:g}' for side in sizes)} of unit {', '.join(str(units[at]) for at in space)}"
+        )
+        doubt = Doubt("the unit of the pixel size is missing or unknown", "no size", stated, grave=False)
+        return None, () if set(sizes) == {1.0} else (doubt,)
+    per = 1000 if rank == 3 else 1
+    return tuple(side * _MICROMETRES[str(units[at])] / per for side, at in zip(sizes, space, strict=True)), ()
+
+
+def check_stored(path: Path, array: Any, folder: Path) -> None:
+    """Raise for pieces without pixels, too many tiny ones, and an array of which next to nothing is there."""
+    pieces, pixels = array.chunks, prod(map(int, array.shape))
+    if min(pieces, default=1) < 1:
+        raise ImageReadError(
+            "the pieces of the array have no pixels", where=path, received=f"chunks {pieces}"
+        )
+    piece = prod(pieces)
+    if piece < SMALLEST_PIECE and pixels > MOST_PIECES * piece:
+        raise TooLargeError(
+            "the array is stored in too many tiny pieces",
+            where=path,
+            expected=f"pieces of at least {SMALLEST_PIECE} pixels, or at most {MOST_PIECES:,}",
+            received=f"{-(-pixels // piece):,} pieces of {piece} pixels",
+            fix="save it in larger chunks, such as 512 x 512",
+        )
+    check_filled(path, pixels, array.dtype.itemsize, lambda needed: _stored_bytes(folder, needed))
+
+
+def check_filled(path: Path, pixels: int, itemsize: int, stored: Callable[[int], int]) -> None:
+    """Raise TooLargeError for an array whose file is too small to hold what it announces.
+
+    stored: how many bytes are there, counted as far as needed at least.
+    """
+    needed = pixels * itemsize // SPARSE
+    if pixels > MAX_PIXELS and (held := stored(needed)) < needed:
+        raise TooLargeError(
+            "the array announces far more pixels than are stored",
+            where=path,
+            expected=f"at least {needed:,} bytes for {pixels:,} pixels",
+            received=f"{held:,} bytes",
+            fix="copy or export it again; an image that is all empty need not be predicted",
+        )
+
+
+def _stored_bytes(folder: Path, needed: int) -> int:
+    total = 0
+    for parent, _, files in os.walk(folder):
+        for file in files:
+            total += os.path.getsize(os.path.join(parent, file))
+            if total >= needed:
+                return total
+    return total
+
+
+def whole_chunks(array: Any, path: Path, index: tuple[slice | int, ...]) -> Any:
+    """Values of a Zarr array whose chunks are compared with the length that Blosc wrote into them before they
+    are read: the library itself decodes a truncated one to whatever memory holds.
+    """
+    sides = zip(index, array.shape, strict=True)
+    part: Slices = tuple(
+        slice(*(i if isinstance(i, slice) else slice(i, i + 1)).indices(n)) for i, n in sides
+    )
+    folder = Path(array.store.root) / array.store_path.path
+    for place, _ in touched(part, array.chunks):
+        file = folder / array.metadata.encode_chunk_key(place)
+        if file.is_file():
+            with open(file, "rb") as chunk_file:
+                start = chunk_file.read(16)
+            if int.from_bytes(start[12:], "little") != file.stat().st_size:
+                raise ImageReadError(
+                    "a chunk of the array is truncated",
+                    where=path,
+                    received=file.relative_to(path).as_posix(),
+                    fix="copy or export it again",
+                )
+    return array[index]
