@@ -10,6 +10,9 @@ from reunet.contracts.results import Problem
 from reunet.errors import DataError, ReunetError
 
 
+_LONGEST = 600  # characters of a message, as what a file holds may be of any length
+
+
 @contextmanager
 def understood(what: str, where: object, form: str | None = None) -> Iterator[None]:
     """Tell where what others wrote is not understood, whatever its reader raised: a file of annotations or
@@ -38,6 +41,10 @@ def some_of(texts: Sequence[str], most: int = 10) -> str:
     return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+
+
 class Findings(list[Problem]):
     """Problems of files below `root` (of one `page` of them), which are told relative to it.
 
@@ -50,11 +57,11 @@ class Findings(list[Problem]):
 
     def error(self, code: str, file: Path | str, message: str, *details: str) -> None:
         """Add what keeps the dataset from being used."""
-        self.append(Problem("error", code, self.name(file), message, *details))
+        self.append(Problem("error", code, self.name(file), *map(_short, (message, *details))))
 
     def warning(self, code: str, file: Path | str, message: str, *details: str) -> None:
         """Add what the user should know."""
-        self.append(Problem("warning", code, self.name(file), message, *details))
+        self.append(Problem("warning", code, self.name(file), *map(_short, (message, *details))))
 
     def caught(self, code: str, file: Path | str, cause: ReunetError) -> None:
         """Add an error that reading the file raised."""

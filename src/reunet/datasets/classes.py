@@ -30,7 +30,7 @@ from reunet.io.header import ImageHeader
 from reunet.io.masks import is_coloured, lossy_mask, mask_values, pack_colours
 from reunet.storage import read_json
 
-_NUMBER = re.compile(r"-?[0-9]+")
+_NUMBER = re.compile(r"-?[0-9]{1,9}")
 _MOST_GUESSED = 32  # more distinct values than this are object numbers rather than classes
 _CLASSES_FIX = "name the classes with --classes FILE (lines: id,name; the name 'ignore' means unlabelled)"
 

@@ -14,7 +14,7 @@ from reunet.errors import DataError
 MOST_LAYERS = 7
 """Regions whose combinations are few enough to be classes."""
 
-_NUMBER = re.compile(r"-?[0-9]+")
+_NUMBER = re.compile(r"-?[0-9]{1,9}")
 
 
 def nnunet_facts(data: dict[str, Any], where: Path) -> dict[str, Any]:
@@ -50,8 +50,12 @@ def nnunet_facts(data: dict[str, Any], where: Path) -> dict[str, Any]:
 def layer_names(facts: Mapping[str, Any]) -> tuple[str, ...]:
     """The regions whose masks lie in folders of their own: names under `regions`; empty without such."""
     names = facts.get("regions")
-    named = isinstance(names, list) and all(isinstance(name, str) and name for name in names)
-    return tuple(names or ()) if named else ()
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        return ()
+    if not all(re.fullmatch(r"[^/\\\0]{1,80}", name) and name not in (".", "..") for name in names):
+        received = ", ".join(names)[:80]
+        raise DataError("regions are named like their folders", where="regions", received=received)
+    return tuple(names)
 
 
 def layered_facts(names: Sequence[str]) -> dict[str, Any]:

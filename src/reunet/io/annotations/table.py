@@ -67,16 +67,16 @@ def read_rows(
     text = _text(path, problems, error)
     lines = text.splitlines()
     first = next((line for line in lines if line.strip() and not line.lstrip().startswith(comment)), "")
-    if first[:4].lower() == "sep=" and len(first.strip()) == 5:  # Excel says so
-        delimiter, text = first[4], text.replace(first, "", 1)
-    else:
-        delimiter = max(_DELIMITERS, key=lambda one: len(next(csv.reader([first], delimiter=one), [])))
     try:
+        if first[:4].lower() == "sep=" and len(first.strip()) == 5:  # Excel says so
+            delimiter, text = first[4], text.replace(first, "", 1)
+        else:
+            delimiter = max(_DELIMITERS, key=lambda one: len(next(csv.reader([first], delimiter=one), [])))
         reader = csv.reader(
             io.StringIO(text, newline=None), delimiter=delimiter, skipinitialspace=True, strict=True
         )
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except csv.Error as cause:
+    except (csv.Error, ValueError) as cause:
         raise error("could not read a table", where=path, received=str(cause)) from cause
     return [(line, row) for line, row in rows if any(row) and not row[0].startswith(comment)]
 
