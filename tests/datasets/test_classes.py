@@ -234,7 +234,7 @@ def palette_masks(
         if colors is not None:
             image.putpalette(np.ravel(colors).tolist())
         image.save(root / "masks" / f"{i}.{suffix}")
-    return [one for one in examine_dataset(root, DataOptions())[1] if one.code == "mask-palettes"]
+    return [one for one in examine_dataset(root, DataOptions())[-1] if one.code == "mask-palettes"]
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
@@ -266,7 +266,7 @@ def test_palette_masks_are_read_by_colour_with_colors(tmp_path: Path) -> None:
     file = tmp_path / "colors.csv"
     file.write_text("name;r;g;b\nground;0;0;0\ncell;255;0;0\n")
     options = DataOptions(colors=file)
-    scan, problems = examine_dataset(tmp_path / "data", options)
+    scan, _, problems = examine_dataset(tmp_path / "data", options)
     assert not [one for one in problems if one.severity == "error"]
     assert scan.labels is not None
     for case in scan.cases:
@@ -278,7 +278,7 @@ def test_masks_that_cannot_be_read_are_all_listed_with_their_reasons(tmp_path: P
     Image.new("RGBA", (2, 1)).save(root / "masks" / "0.png")
     (root / "masks" / "1.png").write_bytes(b"")
     (root / "masks" / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    _, problems = examine_dataset(root, DataOptions())
+    problems = examine_dataset(root, DataOptions())[-1]
     told = {one.file: one.message + one.received for one in problems if one.code == "mask-unreadable"}
     assert sorted(told) == ["masks/0.png", "masks/1.png", "masks/2.png"]
     assert "alpha" in told["masks/0.png"]

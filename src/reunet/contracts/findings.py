@@ -9,7 +9,6 @@ from pathlib import Path
 from reunet.contracts.results import Problem
 from reunet.errors import DataError, ReunetError
 
-
 _LONGEST = 600  # characters of a message, as what a file holds may be of any length
 
 
