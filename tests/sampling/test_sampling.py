@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reunet.contracts.labels import IGNORE, LabelMap, default_classes
+from reunet.contracts.boxes import Boxes, no_boxes
+from reunet.contracts.labels import IGNORE, Classes, LabelMap, default_classes
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Augmentation, Inference, InputSpec, Intensity, Plan, Schedule
+from reunet.contracts.truth import Truth
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.networks.presets import configure
 from reunet.sampling.appearance import change_appearance
@@ -17,6 +19,9 @@ from reunet.sampling.intensity import normalise
 from reunet.sampling.loading import batches
 from reunet.sampling.patches import Batch, PatchSampler
 from reunet.sampling.warp import coordinate_map, resample
+from reunet.tasks.detection import Detection
+
+CLASSES = Classes(LabelMap(classes=default_classes([0, 1])))
 
 STILL = Augmentation(
     intensity_probability=0, contrast=(1, 1), gamma=(1, 1), brightness=0, noise=0, blur=(0, 0)
@@ -212,3 +217,36 @@ def test_appearance_leaves_the_original_alone() -> None:
     np.testing.assert_array_equal(patch, before)
     assert changed.dtype == np.float32
     assert not np.allclose(changed, before)
+
+
+@pytest.mark.parametrize("by_labels", [False, True])
+def test_what_is_unknown_of_boxes_moves_with_the_image(by_labels: bool) -> None:
+    told = np.ones((60, 70), bool)
+    told[20:40, 30:60] = False
+    boxes = Boxes(np.array([[2, 2, 18, 18]], np.float32), np.ones(1, np.uint8))
+    labels = np.where(told, 0, IGNORE).astype(np.uint8) if by_labels else None
+    image = (told * 100.0).astype(np.float32)[..., None]
+    known = None if by_labels else told
+    case = CaseArrays("a", image, labels, "", beside=Truth(boxes=boxes), told=known)
+    plan = make_plan(augmentation=STILL.model_copy(update={"geometry_probability": 1.0}), batch=2)
+    sampler = PatchSampler([case], plan, targets=lambda truth: Detection().targets(truth, CLASSES))
+    seen = 0
+    for k in range(10):
+        images, targets = sampler.batch(k)
+        unknown = np.isnan(targets["centre"][..., 0])
+        assert unknown[images[..., 0] < 1].all()
+        inside = images[..., 0] > 99  # and not beyond the edge of the image
+        seen += int((inside & ~unknown).sum())
+        assert (targets["box"][unknown] == 0).all()
+    assert seen > 1000
+
+
+def test_patches_are_centred_on_what_is_known_of_boxes() -> None:
+    told = np.zeros((200, 200), bool)
+    told[150:180, 20:60] = True
+    image = told[..., None].astype(np.uint8)
+    case = CaseArrays("a", image, None, "", beside=Truth(boxes=no_boxes()), told=told)
+    sampler = PatchSampler([case], make_plan(), targets=lambda truth: Detection().targets(truth, CLASSES))
+    for k in range(5):
+        for one in sampler.batch(k)[1]["centre"]:
+            assert not np.isnan(one).all()
