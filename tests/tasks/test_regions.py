@@ -19,7 +19,7 @@ from reunet.metrics.skeleton import cl_dice, skeleton
 from reunet.metrics.surface import hd95, normalised_surface_distance, surface_distances
 from reunet.tasks.base import Maps
 from reunet.tasks.instances.properties import majority_class
-from reunet.tasks.semantic import Scorer, decode
+from reunet.tasks.semantic import Scorer, Semantic, decode
 from reunet.tasks.work import Work
 
 HERE = Path("dataset.json")
@@ -263,20 +263,21 @@ def test_images_where_a_class_was_missed_or_invented_are_told_and_penalised() ->
         scorer.add(name, Truth(truth), Prediction(found))
     metrics, diagonal = scorer.metrics(), float(np.hypot(40, 60))
     assert metrics["hd95"]["per_class"] == {"liver": 0, "spleen": 0}
-    assert metrics["left_out"]["hd95"] == {"liver": 2, "spleen": 1}
-    assert metrics["left_out"]["nsd"] == {"liver": 0, "spleen": 0}
-    assert metrics["left_out"]["cl_dice"] == {"liver": 0, "spleen": 1}
+    assert metrics["hd95"]["left_out"] == {"liver": 2, "spleen": 1}
+    assert metrics["nsd"]["left_out"] == {"liver": 0, "spleen": 0}
+    assert metrics["cl_dice"]["left_out"] == {"liver": 0, "spleen": 1}
     assert [metrics["undefined"][name] for name in ("hd95", "nsd", "cl_dice")] == [3, 1, 2]
-    penalised = {name: metrics[f"{name}_penalised"]["per_class"] for name in ("hd95", "nsd", "cl_dice")}
+    penalised = {name: metrics[name]["penalised"]["per_class"] for name in ("hd95", "nsd", "cl_dice")}
     assert penalised["hd95"] == pytest.approx({"liver": 2 * diagonal / 3, "spleen": diagonal / 3})
     assert penalised["nsd"] == metrics["nsd"]["per_class"] == pytest.approx({"liver": 1 / 3, "spleen": 2 / 3})
     assert penalised["cl_dice"] == {"liver": None, "spleen": pytest.approx(2 / 3)}
-    assert [row["hd95_penalised"] for row in scorer.rows()] == [0, diagonal / 2, diagonal, None]
+    assert [row["hd95"] for row in scorer.rows()] == [0, 0, None, None]
+    assert [one.title for one in Semantic().headlines(metrics)].count("HD95 with misses") == 1
     volume = Scorer(classes(), Calibration(), "test")
     truth = np.zeros((3, 4, 12), np.uint8)
     truth[1, 1:3, 2:9] = 1
     volume.add("a", Truth(truth, spacing=(4.0, 3.0, 1.0)), Prediction(np.zeros_like(truth)))
-    assert volume.metrics()["hd95_penalised"]["per_class"]["liver"] == pytest.approx(12 * np.sqrt(3))
+    assert volume.metrics()["hd95"]["penalised"]["per_class"]["liver"] == pytest.approx(12 * np.sqrt(3))
 
 
 @pytest.mark.parametrize(

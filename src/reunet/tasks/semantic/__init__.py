@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from reunet.tasks.semantic.fit import fit_calibration, validation_score
 from reunet.tasks.semantic.given import is_there, read
 from reunet.tasks.semantic.partial import merged_probabilities, target
 from reunet.tasks.semantic.scorer import Scorer
+
+MISSES = "hd95/penalised/mean_foreground"
 
 HEADLINES = {
     "dice/per_image/mean_foreground": (
@@ -49,7 +52,7 @@ HEADLINES = {
         "HD95",
         "within which distance 95 % of a surface lies, in pixels or mm; lower is better",
     ),
-    "hd95_penalised/mean_foreground": (
+    MISSES: (
         "HD95 with misses",
         "the same, with the image's diagonal where a class was missed or invented, which HD95 leaves out",
     ),
@@ -143,9 +146,11 @@ class Semantic(Task):
     def headlines(self, metrics: Mapping[str, Any]) -> list[Headline]:
         several = len(metrics["iou"]["pooled"]["per_class"]) > 2
         unused = {"iou/pooled/mean_foreground" if several else "iou/pooled/mean"}
-        if not any(metrics.get("left_out", {}).get("hd95", {}).values()):
-            unused.add("hd95_penalised/mean_foreground")
+        if not any(metrics.get("hd95", {}).get("left_out", {}).values()):
+            unused.add(MISSES)
         found = headlines(metrics, {place: text for place, text in HEADLINES.items() if place not in unused})
+        plain = HEADLINES[MISSES][0]  # its interval is that of the plain score
+        found = [replace(one, interval=None) if one.title == plain else one for one in found]
         return [one for number, one in enumerate(found) if one.value is not None or number < 2]
 
     def validation_score(self, pairs: Pairs, classes: Classes) -> float:

@@ -49,12 +49,15 @@ class Shapes:
 
     def metrics(self) -> dict[str, Any]:
         """Fields of metrics.json, nan where undefined: means over images; lengths are sums over those with
-        thin truth. left_out: of how many images with a class in truth or prediction a mean says nothing.
+        thin truth. penalised: the mean of that variant. left_out: of how many images with a class in truth or
+        prediction the plain mean says nothing.
         """
         means, lengths = mean_defined(self.images, axis=0), np.nansum(self.images, axis=0)
-        found: dict[str, Any] = {name: self._named(means[:, i]) for i, name in enumerate(NAMED)}
-        left_out = self._left_out.sum(axis=0).T
-        found["left_out"] = {name: self._by_name(row) for name, row in zip(SCORES, left_out, strict=True)}
+        found: dict[str, Any] = {}
+        for i, (name, left_out) in enumerate(zip(SCORES, self._left_out.sum(axis=0).T, strict=True)):
+            penalised = self._named(means[:, i + len(SCORES)])
+            told = {"penalised": penalised, "left_out": self._by_name(left_out)}
+            found[name] = self._named(means[:, i]) | told
         thin = np.any(~np.isnan(self.images[..., -1:]), axis=0)
         cells = np.where(thin, lengths[:, -len(LENGTHS) :], np.nan).T
         found["skeleton_length"] = {
@@ -70,14 +73,14 @@ class Shapes:
 
     def intervals(self) -> dict[str, Any]:
         """95 % intervals of the means over classes."""
-        images = self.images[..., : len(NAMED)]
+        images = self.images[..., : len(SCORES)]
         found = interval(images, lambda some: mean_defined(mean_defined(some, axis=0), axis=0))
-        return dict(zip(NAMED, found.T, strict=True))
+        return dict(zip(SCORES, found.T, strict=True))
 
     def rows(self) -> list[dict[str, float]]:
         """Per image the means over classes, for metrics.csv."""
         means = mean_defined(self.images, axis=1)
-        return [dict(zip(NAMED, row[: len(NAMED)], strict=True)) for row in means]
+        return [dict(zip(SCORES, row[: len(SCORES)], strict=True)) for row in means]
 
     @property
     def _left_out(self) -> NDArray[np.bool_]:
