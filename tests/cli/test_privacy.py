@@ -143,7 +143,8 @@ def test_a_training_a_prediction_and_exports_keep_to_their_folders(
         words = ("predict", "run", str(tiny_dataset / "test" / "images"), "-o", engine, "--engine", engine)
         assert watched(*ran, *words, told="predicted: 2") == []
     for kind in ("onnx", "openvino", "saved_model", "bioimageio"):
-        assert watched(*ran, "export", "run", "--format", kind, "-o", kind, told="output:") == []
+        words = ("export", "run", "--format", kind, "-o", f"exported-{kind}")
+        assert watched(*ran, *words, told="output:") == []
 
 
 FAKE = """
