@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from threading import Lock
 from types import ModuleType
 from typing import Any, Literal, get_args
 
@@ -19,6 +20,11 @@ Backend = Literal["tensorflow", "jax", "torch"]
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 """In order of preference: TensorFlow trains fastest on a CPU (docs/benchmarks.md)."""
+
+_one_table = Lock()
+"""Held while OpenVINO fills its table of dtypes, which it does at the first use, and lets other threads go on
+meanwhile: two that need it first would wait for each other for ever.
+"""
 
 
 SETTINGS = {
@@ -99,6 +105,11 @@ def import_openvino() -> Any:
     """
     keep_private()
     return importlib.import_module("openvino")
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if not installed
+    openvino = importlib.import_module("openvino")
+    with _one_table:
+        openvino.Type.f32.to_dtype()
+    return openvino
 
 
 def installed_backends() -> tuple[Backend, ...]:
