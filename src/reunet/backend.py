@@ -104,8 +104,6 @@ def import_openvino() -> Any:
     What is predicted here, and when, is nobody's business.
     """
     keep_private()
-    return importlib.import_module("openvino")
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if not installed
     openvino = importlib.import_module("openvino")
     with _one_table:
         openvino.Type.f32.to_dtype()

@@ -110,6 +110,15 @@ class InterruptedRunError(ReunetError):
         self.exit_code = 128 + signal_number
 
 
+def shortened(value: object, most: int = 80) -> str:
+    """A value as an error tells it, whatever it is."""
+    try:
+        text = str(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, lists in lists in lists
+        text = f"a {type(value).__name__} that is too long to show"
+    return text if len(text) <= most else f"{text[:most]} ..."
+
+
 def closest(name: str, known: Iterable[str], most: int = 1, aliases: Mapping[str, str] = {}) -> str | None:
     """What may have been meant by a wrong name, as `did you mean 'unet'?`; None where nothing is like it.
 

@@ -182,20 +182,23 @@ def csv_text(heading: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     return text.getvalue()
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file that has a heading, by its columns."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def write_json(path: Path, value: Any) -> None:
     """Write `value` atomically as indented JSON; NaN and infinity are refused (undefined is null)."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_text(path: Path, error: type[ReunetError], what: str) -> str:
-    """Text in UTF-8, with or without a byte order mark. Raises `error`, which says `what` it would be."""
+def read_text(path: Path, error: type[ReunetError], what: str, most_bytes: int | None = None) -> str:
+    """Text in UTF-8, with or without a byte order mark. Raises `error`, which says `what` it would be.
+
+    most_bytes: a larger file is refused before it is read.
+    """
     try:
+        if os.path.exists(path) and not os.path.isfile(path):  # such as a pipe, which would be waited for
+            raise error(f"could not read {what}", where=path, received="something that is not a file")
+        if most_bytes is not None and (size := path.stat().st_size) > most_bytes:
+            raise error(
+                f"could not read {what}", where=path, expected=f"at most {most_bytes} bytes", received=size
+            )
         return path.read_text(encoding="utf-8-sig")
     except OSError as cause:
         raise error(f"could not read {what}", where=path, received=cause.strerror) from cause
@@ -206,11 +209,11 @@ def read_text(path: Path, error: type[ReunetError], what: str) -> str:
         ) from cause
 
 
-def read_json(path: Path, error: type[ReunetError]) -> Any:
+def read_json(path: Path, error: type[ReunetError], most_bytes: int | None = None) -> Any:
     """Parsed JSON in UTF-8, with or without a byte order mark. Raises `error` when there is none, also for
     half characters, which no file name and no other file could hold.
     """
-    text = read_text(path, error, "a JSON file")
+    text = read_text(path, error, "a JSON file", most_bytes)
     try:
         data = json.loads(text)
         if _SURROGATE.search(text):
@@ -218,6 +221,15 @@ def read_json(path: Path, error: type[ReunetError]) -> Any:
     except (ValueError, RecursionError) as cause:
         raise error("could not read a JSON file", where=path, received=str(cause)) from cause
     return data
+
+
+def read_csv(path: Path, error: type[ReunetError]) -> list[dict[str, str]]:
+    """The rows of a CSV file that has a heading, by its columns. Raises `error` when it is none."""
+    text = read_text(path, error, "a table", most_bytes=2**28)
+    try:
+        return list(csv.DictReader(io.StringIO(text)))
+    except csv.Error as cause:
+        raise error("could not read a table", where=path, received=str(cause)) from cause
 
 
 def refuse_foreign(folder: Path, mark: Path, what: str) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from reunet.contracts.base import Contract
+from reunet.contracts.facts import EngineFacts, WeightsFacts
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.plan import Calibration, Plan
-from reunet.contracts.run import read_facts
 from reunet.datasets.splits import Splits
 from reunet.errors import ModelFileError, PlanError
 
@@ -56,5 +56,6 @@ def test_a_file_that_is_none(content: str | None, tmp_path: Path) -> None:
     for model in VERSIONED:
         with pytest.raises(PlanError, match=r"file\.json"):
             model.read(path)
-    with pytest.raises(ModelFileError, match=r"file\.json"):
-        read_facts(path)
+    for facts in (WeightsFacts, EngineFacts):
+        with pytest.raises(ModelFileError, match=r"file\.json"):
+            facts.read(path)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reunet.contracts.facts import EngineFacts
 from reunet.errors import BackendError, ModelFileError, PlanError, UsageError
 from reunet.inference import onnx_runtime, openvino_runtime
 from reunet.inference.choice import choose
@@ -136,10 +137,10 @@ def test_a_moved_run_loads(run: Path) -> None:
     assert load(str(moved))(np.full((3, 3), 200, np.uint8)).labels.all()
 
 
-def facts_of(**measured: dict[str, float | None]) -> dict[str, object]:
+def facts_of(**measured: dict[str, float | None] | None) -> EngineFacts:
     """engine.json of a run where these engines were measured."""
     precision = {name: measured.get(name) for name in ("f32", "bf16", "int8")}
-    return {"precision": precision, "onnx": measured.get("onnx")}
+    return EngineFacts.parse({"precision": precision, "onnx": measured.get("onnx")}, where="test")
 
 
 def entry(speed: float, ppm: float | None = 0.0, drop: float | None = 0.0) -> dict[str, float | None]:

@@ -18,7 +18,8 @@ def test_openvino_is_loaded_without_its_reports(child_environment: dict[str, str
 def test_threads_may_be_the_first_to_use_it(child_environment: dict[str, str]) -> None:
     """Its table of dtypes is filled once: two threads that did so at once waited for each other for ever."""
     code = (
-        "import openvino, threading; from reunet.backend import import_openvino; ready = threading.Barrier(16);"
+        "import openvino, threading; from reunet.backend import import_openvino;"
+        "ready = threading.Barrier(16);"
         "first = lambda: (ready.wait(), import_openvino().Type.f32.to_dtype());"
         "threads = [threading.Thread(target=first) for _ in range(16)];"
         "[one.start() for one in threads]; [one.join() for one in threads]"

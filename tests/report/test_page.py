@@ -13,6 +13,7 @@ from reunet.contracts.labels import Classes, LabelMap, default_classes
 from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Calibration, Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.contracts.results import Prediction, Scored
+from reunet.contracts.run import RunFolder
 from reunet.contracts.truth import Truth
 from reunet.report.content import format_score
 from reunet.report.examples import choose_examples
@@ -101,7 +102,7 @@ def test_a_full_report_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
             {"broken": "truncated"},
             ["a warning"],
             plan,
-            history,
+            RunFolder(tmp_path).history(),
         ),
     )
     dice = result.metrics()["dice"]["per_image"]["mean_foreground"]
@@ -147,15 +148,13 @@ def test_undefined_scores_are_not_available_rather_than_zero(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "step,epoch,time_s,loss,learning_rate,val_score\n", "step,loss\n1,nan\nx,\n"]
+    "text", ["", "step,epoch,time_s,loss,learning_rate,val_score\n", "step,loss\n1,\n2,\n"]
 )
 def test_a_history_without_usable_rows_draws_nothing(tmp_path: Path, text: str) -> None:
-    history = tmp_path / "history.csv"
-    history.write_text(text)
+    (tmp_path / "history.csv").write_text(text)
     result, _ = scorer(["background", "cell"], 1)
-    assert (
-        "Training loss" not in written(tmp_path / "r.html", Report("x", scores(result), history=history)).text
-    )
+    report = Report("x", scores(result), history=RunFolder(tmp_path).history())
+    assert "Training loss" not in written(tmp_path / "r.html", report).text
 
 
 def test_long_plans_many_classes_and_many_images(tmp_path: Path) -> None:

@@ -259,6 +259,7 @@ class Calibration(Contract):
     score_thresholds: the score from which a detected box counts, for each foreground class in class order.
     instance_thresholds: of the decoding of objects, by name.
     temperature: class probabilities of whole images are those of logits divided by it.
+    weights: SHA-256 of the weights that all this was fitted for.
     """
 
     threshold: float | None = Field(default=None, gt=0, lt=1)
@@ -266,3 +267,4 @@ class Calibration(Contract):
     score_thresholds: tuple[float, ...] = ()
     instance_thresholds: dict[str, float] = {}
     temperature: float | None = Field(default=None, gt=0)
+    weights: str | None = Field(default=None, max_length=64)

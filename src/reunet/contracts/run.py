@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from reunet.contracts.facts import EngineFacts, Meaning, WeightsFacts
+from reunet.contracts.history import read_history
 from reunet.contracts.names import file_name
-from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Calibration, Plan
-from reunet.errors import ModelFileError
-from reunet.storage import publish_folder, read_json, sha256_file, write_json
+from reunet.errors import ModelFileError, shortened
+from reunet.storage import publish_folder, sha256_file
+
+MOST_BYTES = 2**34
+"""Of a file that is hashed; what is larger is no file of ours."""
+
+NAMES = {
+    "tasks": "task", "labels": "class list", "categories": "list of categories", "input": "input",
+    "network": "network", "spacing": "spacing", "clip": "clip",
+}  # fmt: skip
+"""What errors call the fields of `Meaning`."""
+
+SOURCE = "copy the run folder again from its source"
+"""What helps where a file of a run is not what it was."""
 
 
 class _Within:
@@ -51,7 +64,7 @@ class RunFolder:
 
     def plan(self) -> Plan:
         """The plan. Raises ModelFileError when the folder is not a run."""
-        if not self.plan_file.is_file():
+        if not os.path.isfile(self.plan_file):
             raise ModelFileError(
                 "this folder is not a run: it has no plan.json",
                 where=self.path,
@@ -62,14 +75,14 @@ class RunFolder:
     @property
     def has_checkpoint(self) -> bool:
         """Whether there may be something to resume from."""
-        return self.plan_file.is_file() and any(self.checkpoints.glob("[0-9]*"))
+        return os.path.isfile(self.plan_file) and any(self.checkpoints.glob("[0-9]*"))
 
     def require(self, *files: Path, what: str, otherwise: str = "") -> None:
         """Raise ModelFileError unless there are these files, which a training writes last.
 
         what: the error; otherwise: what the user can do instead of finishing the training.
         """
-        if not all(file.is_file() for file in files):
+        if not all(map(os.path.isfile, files)):
             fix = "finish the training with `reunet train ... --resume`"
             raise ModelFileError(what, where=files[0].parent, fix=fix + otherwise)
 
@@ -78,46 +91,142 @@ class RunFolder:
         # The first thing that is written after the last step.
         self.require(self.calibration_file, what="this training has not finished", otherwise=otherwise)
 
-    def calibration(self) -> Calibration:
-        """The calibration, or an empty one when none was fitted."""
-        return Calibration.read(self.calibration_file) if self.calibration_file.is_file() else Calibration()
+    def calibration(self, plan: Plan) -> Calibration:
+        """The calibration, or an empty one when none was fitted. Raises ModelFileError when it was fitted for
+        other weights or classes, PlanError when it is invalid.
+        """
+        if not os.path.lexists(self.calibration_file):
+            return Calibration()
+        found, made = Calibration.read(self.calibration_file), self._made
+        known = made and made.weights
+        if made and known and found.weights != known and (found.weights or made.plan):
+            raise ModelFileError(
+                "the calibration was fitted for other weights than the ones in this run",
+                where=self.calibration_file,
+                expected=f"weights {known}",
+                received=f"weights {found.weights}",
+                fix=SOURCE,
+            )
+        count = len(plan.labels.foreground)
+        if len(found.score_thresholds) not in (0, count):
+            raise ModelFileError(
+                "the calibration was fitted for other classes than the ones in this run",
+                where=f"{self.calibration_file}, score_thresholds",
+                expected=f"{count} numbers, or none",
+                received=len(found.score_thresholds),
+                fix=SOURCE,
+            )
+        return found
+
+    def history(self) -> list[dict[str, str]]:
+        """The rows of history.csv, none without it. Raises ModelFileError."""
+        return read_history(self.history_file) if os.path.lexists(self.history_file) else []
+
+    def write_calibration(self, fitted: Calibration) -> None:
+        """Write what was fitted for the weights that are here now."""
+        weights = WeightsFacts.read(self.weights_facts_file).weights
+        fitted.model_copy(update={"weights": weights}).write(self.calibration_file)
 
     def publish_weights(self, plan: Plan, content: bytes) -> None:
-        """Replace `weights/` by the content of a weights file, with its hash and the network it is of."""
+        """Replace `weights/` by the content of a weights file, with its hash and the plan and data it is of."""
 
         def fill(folder: Path) -> None:
             (folder / self.weights_file.name).write_bytes(content)
-            facts = {
-                "sha256": hashlib.sha256(content).hexdigest(),
-                "network": plan.network.model_dump(mode="json"),
-            }
-            write_json(folder / self.weights_facts_file.name, facts)
+            data = {one.name: _hash(one) for one in (self.fingerprint_file, self.splits_file)}
+            facts = WeightsFacts(sha256=hashlib.sha256(content).hexdigest(), plan=Meaning.of(plan), data=data)
+            facts.write(folder / self.weights_facts_file.name)
 
         publish_folder(self.weights_file.parent, fill)
 
     def verified_weights(self, plan: Plan) -> Path:
         """The weights file, checked against its hash and the plan. Raises ModelFileError."""
         self.require(self.weights_file, self.weights_facts_file, what="this run has no finished weights")
-        facts = read_facts(self.weights_facts_file)
-        if facts.get("sha256") != sha256_file(self.weights_file):
+        facts = WeightsFacts.read(self.weights_facts_file)
+        if facts.weights != _hash(self.weights_file):
             raise ModelFileError(
                 "the weights file is damaged or was exchanged",
                 where=self.weights_file,
-                expected=f"sha256 {facts.get('sha256')}",
-                fix="copy the run folder again from its source",
+                expected=f"sha256 {facts.weights}",
+                fix=SOURCE,
             )
-        if NetworkConfig.parse(facts.get("network"), where=self.weights_facts_file) != plan.network:
-            raise ModelFileError(
-                "plan.json describes another network than the one these weights belong to",
-                where=self.plan_file,
-                fix="restore the plan.json that the run was trained with",
-            )
+        self._check_plan(plan, facts, "the one these weights belong to")
         return self.weights_file
 
+    def verified_engine(self, plan: Plan) -> EngineFacts:
+        """The engine's facts, after checking that its files are whole and belong to these weights and plan.
 
-def read_facts(path: Path) -> dict[str, Any]:
-    """Read a small JSON object of a run folder. Raises ModelFileError."""
-    facts = read_json(path, ModelFileError)
-    if not isinstance(facts, dict):
-        raise ModelFileError("a file of the run is unreadable", where=path, expected="a JSON object")
-    return facts
+        Raises ModelFileError.
+        """
+        self.require(
+            self.engine_file,
+            self.engine_facts_file,
+            what="this run has no exported engine",
+            otherwise=", or use --engine keras",
+        )
+        facts = EngineFacts.read(self.engine_facts_file)
+        for name in sorted({"model.xml", "model.bin", *facts.files}):
+            if Path(name).name != name or facts.files.get(name) != _hash(self.engine_file.with_name(name)):
+                what = f"the engine's {name} is damaged or was exchanged"
+                raise ModelFileError(what, where=self.engine_file.parent, fix=SOURCE)
+        self._check_plan(plan, facts, "the one that was exported")
+        made = self._made
+        if made is not None and made.weights != facts.weights:
+            what = "the engine was exported from other weights than the ones in this run"
+            raise ModelFileError(what, where=self.engine_file.parent, fix=SOURCE)
+        return facts
+
+    def verified_data(self, file: Path) -> Path | None:
+        """fingerprint.json or splits.json, checked that the weights were trained with it; None without it.
+
+        Raises ModelFileError.
+        """
+        if not os.path.lexists(file):
+            return None
+        made = self._made
+        known = made.data.get(file.name) if isinstance(made, WeightsFacts) else None
+        if known is not None and known != _hash(file):
+            raise ModelFileError(
+                f"{file.name} was changed, or is that of another run",
+                where=file,
+                expected=f"sha256 {known}",
+                fix=SOURCE,
+            )
+        return file
+
+    @property
+    def _made(self) -> WeightsFacts | EngineFacts | None:
+        """What tells which weights these are: weights.json, or else engine.json; None in a new run."""
+        if os.path.isfile(self.weights_facts_file):
+            return WeightsFacts.read(self.weights_facts_file)
+        return EngineFacts.read(self.engine_facts_file) if os.path.isfile(self.engine_facts_file) else None
+
+    def _check_plan(self, plan: Plan, made: WeightsFacts | EngineFacts, what: str) -> None:
+        """Raise ModelFileError unless weights or engine, which are `what`, were made for this plan."""
+        known, now = made.plan, Meaning.of(plan)
+        if known is None:  # an earlier version recorded the network only
+            known = now if made.network is None else now.model_copy(update={"network": made.network})
+        difference = known.difference(now)
+        if difference is not None:
+            field, expected, received = difference
+            raise ModelFileError(
+                f"plan.json describes another {NAMES[field.partition('.')[0]]} than {what}",
+                where=f"{self.plan_file}, {field}",
+                expected=shortened(expected),
+                received=shortened(received),
+                fix="set it back as expected, or copy the run folder again from its source; for a model with "
+                "other classes or inputs train anew with --plan, or with --init from this run",
+            )
+
+
+def _hash(file: Path) -> str | None:
+    """Hex SHA-256 of the content of a file; None without one. Raises ModelFileError."""
+    if not os.path.isfile(file):
+        return None
+    try:
+        if (size := file.stat().st_size) > MOST_BYTES:
+            raise ModelFileError("a file of the run is too large", where=file, received=f"{size} bytes")
+        return sha256_file(file)
+    except OSError as cause:
+        raise ModelFileError(
+            "a file of the run cannot be read", where=file, received=cause.strerror
+        ) from cause

@@ -9,8 +9,9 @@ import numpy as np
 
 import reunet
 from reunet.backend import import_openvino
+from reunet.contracts.facts import Meaning, WeightsFacts
 from reunet.contracts.plan import Plan
-from reunet.contracts.run import RunFolder, read_facts
+from reunet.contracts.run import RunFolder
 from reunet.exporting import int8
 from reunet.exporting.child import run_child
 from reunet.exporting.measure import SelfTest, Trial, measure
@@ -57,7 +58,7 @@ def export_engine(
             quantised = folder / run.int8_file.name
             int8.quantise(model, quantised, tried.crops)
         facts.update(_facts(run, plan, folder))
-        facts.update(measure(model, quantised, plan, run.calibration(), test, tried))
+        facts.update(measure(model, quantised, plan, run.calibration(plan), test, tried))
         write_json(folder / run.engine_facts_file.name, facts)
 
     publish_folder(run.engine_file.parent, fill)
@@ -90,8 +91,8 @@ def _facts(run: RunFolder, plan: Plan, folder: Path) -> dict[str, Any]:
 
     return {
         "schema_version": 1,
-        "weights_sha256": read_facts(run.weights_facts_file)["sha256"],
-        "network": plan.network.model_dump(mode="json"),
+        "weights_sha256": WeightsFacts.read(run.weights_facts_file).weights,
+        "plan": Meaning.of(plan).model_dump(mode="json"),
         "tile": list(plan.inference.tile),
         "files": {file.name: sha256_file(file) for file in sorted(folder.iterdir())},
         "versions": {

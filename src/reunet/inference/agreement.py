@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reunet.contracts.run import RunFolder, read_facts
+from reunet.contracts.facts import EngineFacts
+from reunet.contracts.run import RunFolder
 from reunet.inference.predictor import Predictor, tiling_of
 from reunet.inference.runtime import Runtime
 from reunet.inference.tiling import predict_tiled
@@ -18,7 +19,7 @@ def changed_tile(run: RunFolder, predictor: Predictor) -> str | None:
     plan, test = predictor.plan, run.self_test / "input.npy"
     if not plan.network.depends_on_tile or not run.engine_facts_file.is_file() or not test.is_file():
         return None
-    exported = tuple(read_facts(run.engine_facts_file).get("tile") or plan.inference.tile)
+    exported = EngineFacts.read(run.engine_facts_file).tile or plan.inference.tile
     if exported == plan.inference.tile:
         return None
     inference = plan.inference.model_copy(update={"tile": exported})

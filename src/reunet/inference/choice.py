@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from reunet.contracts.facts import EngineFacts, Measured
 from reunet.errors import ModelFileError, UsageError
 
 MOST_DIFFERING_PPM = 5000
@@ -17,44 +16,42 @@ LARGEST_DROP = {"int8": 0.005}
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine, its precision, and what was measured of it at export: `tiles_per_second` and, against
-    float32, `labels_differ_ppm` and `score_drop`; any of them may be missing.
-    """
+    """An engine, its precision, and what was measured of it at export."""
 
     engine: str
     precision: str
-    measured: Mapping[str, Any]
+    measured: Measured
 
     @property
     def is_harmless(self) -> bool:
         """Whether its labels and its score were as good as those of float32."""
         if self.engine == "openvino" and self.precision == "f32":
             return True
-        differ, drop = self.measured.get("labels_differ_ppm"), self.measured.get("score_drop")
+        differ, drop = self.measured.labels_differ_ppm, self.measured.score_drop
         allowed = LARGEST_DROP.get(self.precision, 0.002)
         return differ is not None and differ < MOST_DIFFERING_PPM and (drop or 0.0) < allowed
 
     @property
     def summary(self) -> str:
         """What was measured, in a line."""
-        speed, drop = self.measured.get("tiles_per_second"), self.measured.get("score_drop")
-        differ = self.measured.get("labels_differ_ppm")
+        speed, drop = self.measured.tiles_per_second, self.measured.score_drop
+        differ = self.measured.labels_differ_ppm
         parts = [] if speed is None else [f"{speed:.3g} tiles per second"]
         parts += [] if differ is None else [f"{differ:g} of a million labels differ from f32"]
         parts += [] if drop is None else [f"score {-drop:+.4f}"]
         return f"{self.engine} {self.precision}: {', '.join(parts) or 'not measured'}"
 
 
-def choices(facts: Mapping[str, Any]) -> list[Choice]:
+def choices(facts: EngineFacts) -> list[Choice]:
     """All that engine.json tells of, and float32, which is always there; the usually fastest last."""
-    told = facts["precision"]
-    onnx = facts.get("onnx")
-    found = [Choice("onnx", "f32", onnx)] if isinstance(onnx, dict) else []
-    found.append(Choice("openvino", "f32", told.get("f32") or {}))
-    return found + [Choice("openvino", name, told[name]) for name in ("bf16", "int8") if told.get(name)]
+    told = facts.precision
+    found = [] if facts.onnx is None else [Choice("onnx", "f32", facts.onnx)]
+    found.append(Choice("openvino", "f32", told.get("f32") or Measured()))
+    more = ((name, told.get(name)) for name in ("bf16", "int8"))
+    return found + [Choice("openvino", name, measured) for name, measured in more if measured]
 
 
-def choose(facts: Mapping[str, Any], engine: str, precision: str) -> Choice:
+def choose(facts: EngineFacts, engine: str, precision: str) -> Choice:
     """What to use of a run whose engine.json is `facts`.
 
     engine: `auto`, `openvino` or `onnx`. precision: `auto`, or the one that is wanted whatever it costs.
@@ -66,15 +63,15 @@ def choose(facts: Mapping[str, Any], engine: str, precision: str) -> Choice:
 
     if engine == "onnx":
         check_exact(engine, precision)
-        return Choice("onnx", "f32", facts.get("onnx") or {})
-    if precision == "int8" and not facts["precision"].get("int8"):
+        return Choice("onnx", "f32", facts.onnx or Measured())
+    if precision == "int8" and not facts.precision.get("int8"):
         raise ModelFileError(
             "this run has no engine in int8",
             where="--precision",
             fix='train it where `pip install "reunet[int8]"` was done, or use another precision',
         )
     if precision != "auto":
-        return Choice("openvino", precision, facts["precision"].get(precision) or {})
+        return Choice("openvino", precision, facts.precision.get(precision) or Measured())
     usable = [
         choice
         for choice in choices(facts)
@@ -82,7 +79,7 @@ def choose(facts: Mapping[str, Any], engine: str, precision: str) -> Choice:
         and (choice.engine == "openvino" or (engine == "auto" and is_installed()))
         and (choice.precision != "bf16" or native_bf16())
     ]
-    return max(reversed(usable), key=lambda choice: choice.measured.get("tiles_per_second", 0.0))
+    return max(reversed(usable), key=lambda choice: choice.measured.tiles_per_second or 0.0)
 
 
 def check_exact(engine: str, precision: str) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from reunet.contracts.names import EngineName, PrecisionName
-from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Plan
-from reunet.contracts.run import RunFolder, read_facts
-from reunet.errors import ModelFileError, PlanError, UsageError, known_name
+from reunet.contracts.run import RunFolder
+from reunet.errors import UsageError, known_name
 from reunet.inference.choice import check_exact, choose
 from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.sequence import AnyPredictor, SequencePredictor
-from reunet.storage import sha256_file
 
 
 def load(
@@ -49,7 +48,7 @@ def load(
     plan = folder.plan()
     runtime = _runtime(folder, plan, engine, precision, threads)
     kind = Predictor if plan.clip is None else SequencePredictor
-    return kind(plan, runtime, folder.calibration(), tta=tta)
+    return kind(plan, runtime, folder.calibration(plan), tta=tta)
 
 
 def _runtime(run: RunFolder, plan: Plan, engine: str, precision: str, threads: int | None) -> StepRuntime:
@@ -61,7 +60,7 @@ def _runtime(run: RunFolder, plan: Plan, engine: str, precision: str, threads: i
     from reunet.inference.onnx_runtime import ONNXRuntime
     from reunet.inference.openvino_runtime import OpenVINORuntime
 
-    chosen = choose(verified_engine(run, plan), engine, precision)
+    chosen = choose(run.verified_engine(plan), engine, precision)
     if chosen.engine == "onnx":
         return ONNXRuntime(run.engine_file, threads)
     file = run.int8_file if chosen.precision == "int8" else run.engine_file
@@ -69,51 +68,7 @@ def _runtime(run: RunFolder, plan: Plan, engine: str, precision: str, threads: i
 
 
 def _has_engine(run: RunFolder) -> bool:
-    if run.engine_file.is_file():
+    if os.path.isfile(run.engine_file):
         return True
     run.require_finished(", or use its best weights so far: --engine keras")
     return False
-
-
-def verified_engine(run: RunFolder, plan: Plan) -> dict[str, Any]:
-    """The engine's facts, after checking that its files are whole and belong to these weights and plan.
-
-    Raises ModelFileError.
-    """
-    run.require(
-        run.engine_file,
-        run.engine_facts_file,
-        what="this run has no exported engine",
-        otherwise=", or use --engine keras",
-    )
-    facts = read_facts(run.engine_facts_file)
-    problem = _engine_problem(run, plan, facts)
-    if problem is not None:
-        raise ModelFileError(
-            problem, where=run.engine_file.parent, fix="copy the run folder again from its source"
-        )
-    return facts
-
-
-def _same_network(exported: Any, plan: Plan) -> bool:
-    try:
-        return NetworkConfig.parse(exported, where="network") == plan.network
-    except PlanError:
-        return False
-
-
-def _engine_problem(run: RunFolder, plan: Plan, facts: dict[str, Any]) -> str | None:
-    if facts.get("schema_version") != 1 or not isinstance(facts.get("precision"), dict):
-        return "the engine was exported by another version of reunet"
-    files = facts.get("files")
-    hashes = files if isinstance(files, dict) else {}
-    for name in {"model.xml", "model.bin", *hashes}:
-        file = run.engine_file.with_name(name)
-        if not file.is_file() or hashes.get(name) != sha256_file(file):
-            return f"the engine's {name} is damaged or was exchanged"
-    if not _same_network(facts.get("network"), plan):
-        return "plan.json describes another network than the one that was exported"
-    weights = run.weights_facts_file
-    if weights.is_file() and read_facts(weights).get("sha256") != facts.get("weights_sha256"):
-        return "the engine was exported from other weights than the ones in this run"
-    return None

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from reunet import __version__
+from reunet.contracts.history import COLUMNS
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import Scored
 from reunet.report import plots
@@ -37,7 +38,7 @@ class Report:
     title: heading, such as the name of the dataset. scores: scorer and metrics of each task, the main one
     first. facts: name -> text, shown under the heading. images: what reads the images that are shown, by id.
     failures: image -> why it could not be scored. warnings: what a reader must know about the data. plan: its
-    choices and their reasons. history: history.csv.
+    choices and their reasons. history: the rows of history.csv.
     """
 
     title: str
@@ -47,7 +48,7 @@ class Report:
     failures: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     plan: Plan | None = None
-    history: Path | None = None
+    history: Sequence[Mapping[str, str]] = ()
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -80,20 +81,18 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values, version=__version__, written=written)
 
 
-def _curves(history: Path | None, score: str) -> list[str]:
-    if history is None or not history.is_file():
-        return []
-    columns = plots.read_history(history)
+def _curves(history: Sequence[Mapping[str, str]], score: str) -> list[str]:
+    columns = {name: np.array([float(row[name] or "nan") for row in history]) for name in COLUMNS}
     curves: dict[str, Callable[[np.ndarray, np.ndarray], str]] = {
         "loss": plots.loss_curve,
         "val_score": partial(plots.validation_curve, name=score),
         "learning_rate": plots.rate_curve,
     }
     drawn = []
-    for name in [name for name in curves if {name, "step"} <= columns.keys()]:
-        known = np.isfinite(columns["step"]) & np.isfinite(columns[name])
+    for name, curve in curves.items():
+        known = np.isfinite(columns[name])
         if known.any():
-            drawn.append(curves[name](columns["step"][known], columns[name][known]))
+            drawn.append(curve(columns["step"][known], columns[name][known]))
     return drawn
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from textwrap import fill
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from reunet.metrics.calibration import ReliabilityHistogram
 from reunet.report.examples import FALSE_ALARM, FOUND, MISSED
-from reunet.storage import read_csv
 
 INK = "#010203"
 """Drawn in this colour, then replaced by the CSS `currentColor`."""
@@ -31,12 +30,16 @@ STYLE: Any = {
 }  # fmt: skip
 
 
+_one_style = Lock()
+"""Held while something is drawn: Matplotlib's settings are those of the whole process."""
+
+
 def draw(paint: Callable[[Any], None], width: float = 4.7, height: float = 3.0) -> str:
     """Let `paint` draw on one pair of axes; returns an `<svg>` element of flexible width."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(STYLE):
+    with _one_style, mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         paint(figure.add_subplot())
         target = io.StringIO()
@@ -46,13 +49,6 @@ def draw(paint: Callable[[Any], None], width: float = 4.7, height: float = 3.0) 
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"font: ([^;\"]*?)'[^;\"]*", r"font: \1system-ui, sans-serif", svg)
     return re.sub(r"^<svg[^>]*>", lambda tag: re.sub(r' (width|height)="[^"]*"', "", tag[0]), svg)
-
-
-def read_history(path: Path) -> dict[str, np.ndarray]:
-    """Columns of a history.csv as float64 arrays, nan where a cell is empty; {} without a row."""
-    rows = read_csv(path)
-    names = [name for name in (rows[0] if rows else {}) if name is not None]
-    return {name: np.array([_float(row.get(name)) for row in rows]) for name in names}
 
 
 def loss_curve(step: np.ndarray, loss: np.ndarray) -> str:

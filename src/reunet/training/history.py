@@ -1,12 +1,12 @@
-"""history.csv: one row per stretch of steps, the source of the curves."""
+"""The history of a training as it grows."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from reunet.storage import csv_text, read_csv, write_text
-
-COLUMNS = ("step", "epoch", "time_s", "loss", "learning_rate", "val_score")
+from reunet.contracts.history import COLUMNS, read_history
+from reunet.storage import csv_text, write_text
 
 
 class History:
@@ -20,10 +20,10 @@ class History:
 
     @classmethod
     def resumed(cls, path: Path, step: int) -> History:
-        """The rows up to `step`; later ones belong to steps that are done again."""
-        if not path.is_file():
+        """The rows up to `step`; later ones belong to steps that are done again. Raises ModelFileError."""
+        if not os.path.lexists(path):
             return cls(path)
-        return cls(path, [row for row in read_csv(path) if int(row["step"]) <= step])
+        return cls(path, [row for row in read_history(path) if int(row["step"]) <= step])
 
     def add(
         self,

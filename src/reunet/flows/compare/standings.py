@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from reunet.contracts.results import ComparedRun, CompareResult, PairedDifference
-from reunet.contracts.run import read_facts
 from reunet.datasets.scan import open_dataset
 from reunet.errors import ModelFileError
 from reunet.flows.compare.contest import Contender, Contest
 from reunet.metrics.bootstrap import crossed_interval
-from reunet.storage import csv_text, read_csv, write_json, write_text
+from reunet.storage import csv_text, read_csv, read_json, write_json, write_text
 
 BLOCK = 10
 """Consecutive frames of a sequence in time that are drawn together: neighbours are nearly the same image."""
+
+DICE = "dice.mean_foreground"
+"""The column of metrics.csv that differences are taken of."""
 
 COLUMNS = ("entry", "seed", "dice", "dice_pooled", "iou", "steps", "seconds", "parameters", "multiplications")
 
@@ -29,25 +31,30 @@ def read_run(contest: Contest, contender: Contender, seed: int) -> ComparedRun:
 
     run = contest.run(contender, seed)
     folder, plan = run.evaluation(contest.options.split), run.plan()
-    metrics = read_facts(folder / "metrics.json")
-    history, rows = read_csv(run.history_file), read_csv(folder / "metrics.csv")
+    metrics = read_json(folder / "metrics.json", ModelFileError)
+    rows, history = read_csv(folder / "metrics.csv", ModelFileError), run.history()
     if not history or not rows:
         raise ModelFileError("a finished training without results", where=run.path)
     facts = measure(plan.network, plan.patch if plan.clip is None else (plan.clip.frames, *plan.patch))
-    return ComparedRun(
-        entry=contender.name,
-        seed=seed,
-        run=run.path.relative_to(contest.options.output),
-        dice=metrics["dice"]["per_image"]["mean_foreground"],
-        dice_pooled=metrics["dice"]["pooled"]["mean_foreground"],
-        iou=metrics["iou"]["pooled"]["mean"],
-        steps=int(history[-1]["step"]),
-        seconds=float(history[-1]["time_s"]),
-        parameters=facts.parameters,
-        multiplications=facts.multiplications,
-        images={row["id"]: float(dice) if (dice := row["dice.mean_foreground"]) else None for row in rows},
-        race=tuple((float(row["time_s"]), float(row["val_score"])) for row in history if row["val_score"]),
-    )
+    try:
+        return ComparedRun(
+            entry=contender.name,
+            seed=seed,
+            run=run.path.relative_to(contest.options.output),
+            dice=metrics["dice"]["per_image"]["mean_foreground"],
+            dice_pooled=metrics["dice"]["pooled"]["mean_foreground"],
+            iou=metrics["iou"]["pooled"]["mean"],
+            steps=int(history[-1]["step"]),
+            seconds=float(history[-1]["time_s"]),
+            parameters=facts.parameters,
+            multiplications=facts.multiplications,
+            images={row["id"]: float(row[DICE]) if row[DICE] else None for row in rows},
+            race=tuple(
+                (float(row["time_s"]), float(row["val_score"])) for row in history if row["val_score"]
+            ),
+        )
+    except (KeyError, TypeError, ValueError) as cause:
+        raise ModelFileError("the results of a training are not whole", where=folder) from cause
 
 
 def summarise(contest: Contest, runs: Sequence[ComparedRun], failures: dict[str, str]) -> CompareResult:

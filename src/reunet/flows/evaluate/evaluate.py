@@ -57,11 +57,13 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
         return evaluate_given(options.pred, options.truth, options, progress)
     run, split = RunFolder(options.run or Path()), options.split  # there is one, as the options have checked
     plan = run.plan()
-    splits = Splits.read(run.splits_file) if run.splits_file.is_file() else None
+    known = run.verified_data(run.splits_file)
+    splits = None if known is None else Splits.read(known)
     dataset = _open(options.data, options, plan)
     other = "" if is_own(dataset, run, plan, splits) else dataset.name
     target = options.output or run.evaluation(split, other)
     refuse_existing(target, FILES, overwrite=options.overwrite)
+    run.history()  # the report, which is made at the end, would refuse it
     cases = cases_of_split(dataset, split, splits)
     predictor = load(run.path, options.engine, options.precision, options.tta)
     loaders = loaders_of(predictor, labelled_cases(cases, dataset.labels, options.axes))
@@ -139,10 +141,10 @@ def _seen_in_training(run: RunFolder, splits: Splits | None, cases: Sequence[Cas
     if splits is not None and split == "val" and {case.id for case in cases} <= set(splits.val):
         return [SEEN_ALREADY]
     notes = [] if splits is None else list(splits.notes)
-    if not run.fingerprint_file.is_file():
+    fingerprint = run.verified_data(run.fingerprint_file)
+    if fingerprint is None:
         return notes
-    known = Fingerprint.read(run.fingerprint_file).cases
-    trained = {facts.content for facts in known if facts.split == "train"}
+    trained = {facts.content for facts in Fingerprint.read(fingerprint).cases if facts.split == "train"}
     seen = sum(_content(case) in trained for case in cases)
     if seen:
         text = (

@@ -68,4 +68,4 @@ def report_of(
     }
     if predictor.tta:
         facts["Test-time augmentation"] = f"mirrored {2**predictor.rank} ways"
-    return Report(title, facts=facts, images=images, warnings=warnings, plan=plan, history=run.history_file)
+    return Report(title, facts=facts, images=images, warnings=warnings, plan=plan, history=run.history())

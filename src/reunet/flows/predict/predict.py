@@ -9,12 +9,13 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from reunet.contracts.facts import EngineFacts, Measured
 from reunet.contracts.names import file_name
 from reunet.contracts.options.records import PredictOptions
 from reunet.contracts.options.verb import verb
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import PredictResult
-from reunet.contracts.run import RunFolder, read_facts
+from reunet.contracts.run import RunFolder
 from reunet.datasets.folders import stem_of
 from reunet.datasets.pairs import FOV_ENDINGS, partners_of
 from reunet.errors import DataError, UsageError, beside
@@ -171,8 +172,8 @@ def _tell_engine(
 
 def measured_of(run: RunFolder, runtime: Runtime) -> str:
     """The engine in use, and what was measured of it at export."""
-    used = Choice(runtime.name, runtime.precision, {})
-    known = [] if runtime.name == "keras" else choices(read_facts(run.engine_facts_file))
+    used = Choice(runtime.name, runtime.precision, Measured())
+    known = [] if runtime.name == "keras" else choices(EngineFacts.read(run.engine_facts_file))
     same = [choice for choice in known if (choice.engine, choice.precision) == (used.engine, used.precision)]
     return (same or [used])[0].summary
 

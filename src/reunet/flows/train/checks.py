@@ -90,7 +90,7 @@ def check_plan_fits(plan: Plan, prepared: Prepared) -> None:
 
 def check_same_data(run: RunFolder, prepared: Prepared) -> None:
     """Raise DataError when the training images are not those the run began with."""
-    begun = Fingerprint.read(run.fingerprint_file)
+    begun = Fingerprint.read(run.verified_data(run.fingerprint_file) or run.fingerprint_file)
     before = {f"{c.split}/{c.id}": c.content for c in begun.cases}
     now = {f"{c.split}/{c.id}": c.content for c in prepared.fingerprint.cases}
     changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from reunet.contracts.facts import EngineFacts
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import TrainResult
 from reunet.datasets.case_arrays import CaseArrays
@@ -29,12 +30,12 @@ def finish(setting: Setting, prepared: Prepared, validator: Validator, trained: 
     """Turn trained weights into a finished run folder. The model of `validator` holds the best weights."""
     run, plan, progress = setting.run, setting.plan, setting.progress
     progress.start("fitting thresholds on the held-out images", None)
-    validator.calibrate().write(run.calibration_file)
+    run.write_calibration(validator.calibrate())
     progress.start("exporting the engine", None)
     crops = tiles_of(prepared.train, plan, int8.CROPS) if int8.is_installed() else None
     trial = Trial(tiles_of(prepared.val, plan), crops, validator.score)
-    told = export_engine(run, trial, validator.runtime)
-    for choice in choices(told):
+    export_engine(run, trial, validator.runtime)
+    for choice in choices(EngineFacts.read(run.engine_facts_file)):
         progress.message(choice.summary)
     progress.start("evaluating the held-out images", None)
     metrics = evaluate_split(run, prepared, progress).metrics

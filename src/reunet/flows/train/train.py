@@ -9,12 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reunet.backend import Backend, choose_backend, use_backend
+from reunet.contracts.facts import EnvironmentFacts
 from reunet.contracts.network import OWN_ENCODERS
 from reunet.contracts.options.records import TrainOptions
 from reunet.contracts.options.verb import verb
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import TrainResult
-from reunet.contracts.run import RunFolder, read_facts
+from reunet.contracts.run import RunFolder
 from reunet.contracts.sizes import margin
 from reunet.errors import UsageError
 from reunet.flows.plan import check_wishes
@@ -191,7 +192,7 @@ def _network(plan: Plan, options: TrainOptions, weights: Weights | None, progres
 
     wanted, environment = cores(), RunFolder(options.output).environment_file
     if options.resume and environment.is_file():
-        wanted = int(read_facts(environment).get("threads", wanted))
+        wanted = EnvironmentFacts.read(environment).threads or wanted
     if not fix_threads(wanted):
         progress.message(f"this process does not compute with {wanted} threads: not repeatable bit for bit")
     model = compiled_network(plan)
