@@ -165,7 +165,7 @@ class RunFolder:
         )
         facts = EngineFacts.read(self.engine_facts_file)
         for name in sorted({"model.xml", "model.bin", *facts.files}):
-            if Path(name).name != name or facts.files.get(name) != _hash(self.engine_file.with_name(name)):
+            if Path(name).name != name or facts.files.get(name) != _hash(self.engine_file.parent / name):
                 what = f"the engine's {name} is damaged or was exchanged"
                 raise ModelFileError(what, where=self.engine_file.parent, fix=SOURCE)
         self._check_plan(plan, facts, "the one that was exported")
