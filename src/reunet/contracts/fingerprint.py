@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from reunet.contracts.base import Contract
+from reunet.contracts.bounds import Length, Real
 from reunet.contracts.labels import LabelMap
 
 
@@ -17,8 +18,8 @@ class ImageFacts(Contract):
 
     id: str
     split: Literal["train", "val"]
-    size: tuple[int, ...]
-    kind: int
+    size: tuple[Length, ...] = Field(max_length=4)
+    kind: Length
     content: str = Field(description="SHA-256 of the image, mask and field-of-view content")
     spacing: tuple[float, ...] | None = None
 
@@ -26,10 +27,10 @@ class ImageFacts(Contract):
 class ForegroundIntensity(Contract):
     """Per channel, of the voxels of all foreground classes: percentiles 0.5 and 99.5, mean, deviation."""
 
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    low: tuple[Real, ...]
+    high: tuple[Real, ...]
+    mean: tuple[Real, ...]
+    std: tuple[Real, ...]
 
 
 class Fingerprint(Contract):
@@ -57,32 +58,33 @@ class Fingerprint(Contract):
     errors: a scene with an up and a down (sky above, road below) has a large one, cells on a slide have none.
     """
 
+    most_bytes: ClassVar[int] = 2**30
     schema_version: int = 1
     dataset: str
     labels: LabelMap
     categories: LabelMap | None = None
-    n_train: int
-    n_val: int
-    channels: int
+    n_train: Length
+    n_val: Length
+    channels: Length
     mixed_channels: bool
     dtype: str
     channel_names: tuple[str, ...] = ()
-    median_size: tuple[int, ...]
-    min_size: tuple[int, ...]
-    max_size: tuple[int, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    between_image_std: tuple[float, ...]
+    median_size: tuple[Length, ...]
+    min_size: tuple[Length, ...]
+    max_size: tuple[Length, ...]
+    mean: tuple[Real, ...]
+    std: tuple[Real, ...]
+    between_image_std: tuple[Real, ...]
     foreground: ForegroundIntensity | None = None
-    class_fraction: tuple[float, ...]
+    class_fraction: tuple[Real, ...]
     kinds: tuple[str, ...] = ("masks",)
-    thickness: tuple[float | None, ...] = ()
-    category_counts: tuple[int, ...] = ()
+    thickness: tuple[Real | None, ...] = ()
+    category_counts: tuple[Length, ...] = ()
     depth_bias: float = 0.0
     vertical_bias: float
     horizontal_bias: float
     has_fov: bool
-    sequences: tuple[int, ...] = ()
+    sequences: tuple[Length, ...] = ()
     axis: Literal["T", "Z"] | None = None
     cases: tuple[ImageFacts, ...]
 

@@ -70,7 +70,7 @@ class LabelMap(Contract):
     classes: tuple[ClassInfo, ...] = Field(min_length=1, max_length=254)
     regions: tuple[Region, ...] = Field(default=(), max_length=8)
     partial: tuple[tuple[int, ...], ...] = ()
-    ignore: int | None = None
+    ignore: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     ignore_color: Color | None = None
     encoding: Literal["index", "binary_255", "rgb"] = "index"
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from reunet.contracts.base import Contract
+from reunet.contracts.bounds import MOST_LEVELS, Few, Real, Width
 
 Normalisation = Literal["batch", "instance", "group", "none"]
 Shape = tuple[int, ...]
+Steps = Annotated[tuple[Few, ...], Field(max_length=3)]
+"""One number per axis."""
 
 LOST_PER_AXIS = {"double_conv": 4}
 """Pixels that a block takes off each axis when its 3x3 convolutions are not padded; no other block can be."""
+
+MOST_STRIDE = 2**12
+"""Between the input and the deepest level."""
+
+MOST_MAPS = 2**22
+"""Pairs of maps that a convolution joins: with 3 x 3 kernels 150 MB of weights, ten times what is usual."""
 
 SWEEPS = ("sweep", "raster")
 """Bottlenecks that carry context across the whole map."""
@@ -36,12 +46,12 @@ class HeadSpec(Contract):
     """
 
     name: str = "semantic"
-    channels: int = Field(ge=1)
+    channels: Width
     activation: Literal["softmax", "sigmoid", "softplus", "linear"] = "softmax"
     of: Literal["pixels", "image"] = "pixels"
     loss: str = "segmentation"
-    weight: float = Field(default=1.0, gt=0)
-    bias: float = 0.0
+    weight: float = Field(default=1.0, gt=0, le=1e9)
+    bias: Real = 0.0
 
     def output(self, level: int) -> str:
         """Name of the network's output at a level of deep supervision, 0 being the finest."""
@@ -62,10 +72,10 @@ class RecurrenceSpec(Contract):
     """
 
     cell: str = "gru"
-    units: int | None = Field(default=None, ge=1)
-    kernel: int = Field(default=3, ge=1)
-    layers: int = Field(default=1, ge=1)
-    steps: int = Field(default=2, ge=0)
+    units: Width | None = None
+    kernel: Few = 3
+    layers: Few = 1
+    steps: int = Field(default=2, ge=0, le=64)
     tied: bool = True
     step_statistics: bool = False
     merge: Literal["sum", "concat", "forward"] = "sum"
@@ -93,17 +103,17 @@ class NetworkConfig(Contract):
 
     preset: str = "unet"
     spatial_dims: Literal[2, 3] = 2
-    in_channels: int = Field(ge=1)
-    filters: Shape = Field(min_length=1)
-    strides: tuple[Shape, ...]
-    kernels: tuple[Shape, ...] = ()
-    heads: tuple[HeadSpec, ...] = Field(min_length=1)
+    in_channels: Width
+    filters: tuple[Width, ...] = Field(min_length=1, max_length=MOST_LEVELS)
+    strides: tuple[Steps, ...] = Field(max_length=MOST_LEVELS)
+    kernels: tuple[Steps, ...] = Field(default=(), max_length=MOST_LEVELS)
+    heads: tuple[HeadSpec, ...] = Field(min_length=1, max_length=32)
     encoder: str = "plain"
     block: str = "double_conv"
     decoder_block: str | None = None
-    repeats: Shape = ()
+    repeats: tuple[Few, ...] = Field(default=(), max_length=MOST_LEVELS)
     bottleneck: str = "identity"
-    bottleneck_blocks: int = Field(default=1, ge=1)
+    bottleneck_blocks: Few = 1
     skip: str = "concat"
     decoder: str = "plain"
     output_level: int = Field(default=0, ge=0)
@@ -123,13 +133,15 @@ class NetworkConfig(Contract):
         if len(self.strides) != len(self.filters) - 1:
             raise ValueError(f"{len(self.filters)} filters need {len(self.filters) - 1} strides")
         for name, shapes in (("stride", self.strides), ("kernel", self.kernels)):
-            if any(len(shape) != self.rank or min(shape) < 1 for shape in shapes):
+            if any(len(shape) != self.rank for shape in shapes):
                 raise ValueError(f"every {name} needs {self.rank} positive entries")
         for name, per_level in (("kernels", self.kernels), ("repeats", self.repeats)):
             if per_level and len(per_level) != len(self.filters):
                 raise ValueError(f"{name} needs one entry per level, or none")
-        if min(self.filters) < 1 or min(self.repeats, default=1) < 1:
-            raise ValueError("filters and repeats must be positive")
+        if max(self.total_stride) > MOST_STRIDE:
+            raise ValueError(f"all strides of an axis together may be {MOST_STRIDE} at most")
+        if max(a * b for a, b in pairwise((1, *self.filters))) > MOST_MAPS:
+            raise ValueError(f"the filters of two levels may be {MOST_MAPS} at most, multiplied")
         if len({head.name for head in self.heads}) != len(self.heads):
             raise ValueError("two heads share one name")
         return self

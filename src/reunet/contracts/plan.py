@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from math import prod
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from reunet.backend import Backend
 from reunet.contracts.base import Contract
+from reunet.contracts.bounds import MOST_PIXELS, Positive, Real, Share, Side, Weight, Width
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import NetworkConfig
 from reunet.contracts.sizes import valid_frames, valid_size
 
 Precision = Literal["float32", "bfloat16"]
+
+
+Size = Annotated[tuple[Side, ...], Field(max_length=3)]
+"""Pixels per axis of space."""
+
+Range = tuple[Real, Real]
+"""The smallest and the largest value."""
+
+
+Spacing = Annotated[float, Field(ge=1e-6, le=1e6)]
+"""Size of a pixel along an axis."""
 
 
 class Intensity(Contract):
@@ -25,9 +38,9 @@ class Intensity(Contract):
     """
 
     method: Literal["image_zscore", "image_percentile", "fixed"]
-    offset: tuple[float, ...] = ()
-    scale: tuple[float, ...] = ()
-    limit: tuple[float, float] | None = None
+    offset: tuple[Real, ...] = ()
+    scale: tuple[Positive, ...] = ()
+    limit: tuple[Real, Real] | None = None
 
 
 class InputSpec(Contract):
@@ -37,19 +50,16 @@ class InputSpec(Contract):
     the network sees it, for classes of whole images; None for any size.
     """
 
-    channels: int = Field(ge=1)
+    channels: Width
     grey_to_rgb: bool = False
     intensity: Intensity
-    size: tuple[int, ...] | None = None
+    size: Size | None = None
 
     @model_validator(mode="after")
     def _one_value_per_channel(self) -> InputSpec:
         offset, scale = self.intensity.offset, self.intensity.scale
-        if self.intensity.method == "fixed":
-            if not len(offset) == len(scale) == self.channels:
-                raise ValueError(f"fixed intensity needs {self.channels} values each in offset and scale")
-            if min(scale) <= 0:
-                raise ValueError("intensity.scale must be positive")
+        if self.intensity.method == "fixed" and not len(offset) == len(scale) == self.channels:
+            raise ValueError(f"fixed intensity needs {self.channels} values each in offset and scale")
         return self
 
 
@@ -69,14 +79,14 @@ class Augmentation(Contract):
     rotation: float = Field(default=180.0, ge=0, le=180)
     tilt: float = Field(default=0.0, ge=0, le=180)
     geometry_probability: float = Field(default=0.5, ge=0, le=1)
-    scale: tuple[float, float] = (0.75, 1.35)
-    shear: float = Field(default=0.1, ge=0)
-    elastic: float = Field(default=0.0, ge=0)
-    brightness: float = Field(default=0.2, ge=0)
-    contrast: tuple[float, float] = (0.75, 1.3)
-    gamma: tuple[float, float] = (0.75, 1.4)
-    noise: float = Field(default=0.1, ge=0)
-    blur: tuple[float, float] = (0.4, 1.0)
+    scale: Range = (0.75, 1.35)
+    shear: float = Field(default=0.1, ge=0, le=100)
+    elastic: float = Field(default=0.0, ge=0, le=1000)
+    brightness: Weight = 0.2
+    contrast: Range = (0.75, 1.3)
+    gamma: Range = (0.75, 1.4)
+    noise: Weight = 0.1
+    blur: Range = (0.4, 1.0)
     invert: float = Field(default=0.0, ge=0, le=1)
     intensity_probability: float = Field(default=0.25, ge=0, le=1)
 
@@ -84,8 +94,8 @@ class Augmentation(Contract):
     def _ranges_are_ordered(self) -> Augmentation:
         for name in ("scale", "contrast", "gamma", "blur"):
             low, high = getattr(self, name)
-            if not 0 < low <= high and not (name == "blur" and low == high == 0):
-                raise ValueError(f"{name} must be two positive numbers, the smaller one first")
+            if not 1e-3 <= low <= high <= 1e3 and not (name == "blur" and low == high == 0):
+                raise ValueError(f"{name} must be two numbers from 0.001 to 1000, the smaller one first")
         return self
 
     def flips(self, rank: int) -> tuple[bool, ...]:
@@ -101,11 +111,11 @@ class LossSpec(Contract):
     category_weights: of the classes of whole images; 1 for each when empty.
     """
 
-    cross_entropy: float = Field(default=1.0, ge=0)
-    dice: float = Field(default=1.0, ge=0)
-    cl_dice: float = Field(default=0.0, ge=0)
-    thinning: int = Field(default=10, ge=1)
-    category_weights: tuple[float, ...] = ()
+    cross_entropy: Weight = 1.0
+    dice: Weight = 1.0
+    cl_dice: Weight = 0.0
+    thinning: int = Field(default=10, ge=1, le=1000)
+    category_weights: tuple[Weight, ...] = ()
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> LossSpec:
@@ -125,15 +135,15 @@ class Schedule(Contract):
     ema: decay of an exponential moving average of the weights; 0 switches it off.
     """
 
-    learning_rate: float = Field(default=2e-3, gt=0)
-    weight_decay: float = Field(default=1e-2, ge=0)
+    learning_rate: float = Field(default=2e-3, gt=0, le=1e6)
+    weight_decay: float = Field(default=1e-2, ge=0, le=1e6)
     warmup: float = Field(default=0.03, ge=0, lt=1)
-    clip_norm: float = Field(default=5.0, gt=0)
-    minutes: float | None = Field(default=None, gt=0)
-    steps: int | None = Field(default=None, ge=1)
-    epochs: float | None = Field(default=None, gt=0)
-    validations: int = Field(default=10, ge=1)
-    early_stop: int = Field(default=0, ge=0)
+    clip_norm: float = Field(default=5.0, gt=0, le=1e30)
+    minutes: float | None = Field(default=None, gt=0, le=1e7)
+    steps: int | None = Field(default=None, ge=1, le=10**9)
+    epochs: float | None = Field(default=None, gt=0, le=1e7)
+    validations: int = Field(default=10, ge=1, le=10**6)
+    early_stop: int = Field(default=0, ge=0, le=10**6)
     ema: float = Field(default=0.0, ge=0, lt=1)
     encoder_rate: float = Field(default=1.0, ge=0, le=1)
 
@@ -152,9 +162,9 @@ class Inference(Contract):
     the receptive field or more, a network whose normalisation is fixed gives the same at any size of tile.
     """
 
-    tile: tuple[int, ...]
-    overlap: float = Field(default=0.25, ge=0, lt=1)
-    halo: tuple[int, ...] = ()
+    tile: Size
+    overlap: float = Field(default=0.25, ge=0, le=0.95)
+    halo: tuple[Annotated[int, Field(ge=0, le=2**15)], ...] = ()
 
 
 class ClipSpec(Contract):
@@ -165,9 +175,9 @@ class ClipSpec(Contract):
     windows of one sequence (truncated backpropagation through time); 1 begins every window anew.
     """
 
-    frames: int = Field(ge=1)
+    frames: int = Field(ge=1, le=4096)
     axis: Literal["T", "Z"] = "T"
-    carry: int = Field(default=1, ge=1)
+    carry: int = Field(default=1, ge=1, le=10**6)
 
 
 class Plan(Contract):
@@ -189,12 +199,12 @@ class Plan(Contract):
     categories: LabelMap | None = None
     input: InputSpec
     network: NetworkConfig
-    spacing: tuple[float, ...] | None = None
-    patch: tuple[int, ...]
+    spacing: tuple[Spacing, ...] | None = None
+    patch: Size
     clip: ClipSpec | None = None
-    batch: int = Field(ge=1)
-    foreground_sampling: float = Field(default=0.33, ge=0, le=1)
-    class_sampling: tuple[float, ...] = ()
+    batch: int = Field(ge=1, le=2**16)
+    foreground_sampling: Share = 0.33
+    class_sampling: tuple[Positive, ...] = ()
     augmentation: Augmentation = Augmentation()
     loss: LossSpec = LossSpec()
     schedule: Schedule
@@ -202,7 +212,7 @@ class Plan(Contract):
     precision: Precision = "float32"
     backend: Backend = "tensorflow"
     freeze: Literal["encoder"] | None = None
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     reasons: dict[str, str] = {}
 
     @model_validator(mode="after")
@@ -215,7 +225,7 @@ class Plan(Contract):
         if "semantic" in self.tasks and [head.channels for head in semantic] != [len(self.labels.outputs)]:
             raise ValueError(f"the semantic head needs {len(self.labels.outputs)} channels, one per class")
         weights = self.class_sampling
-        if weights and (len(weights) != len(self.labels.classes) or min(weights) <= 0):
+        if weights and len(weights) != len(self.labels.classes):
             raise ValueError(f"class_sampling needs {len(self.labels.classes)} positive numbers, or none")
         if (self.clip is None) != (self.network.time == "none"):
             raise ValueError("clip belongs to networks with time, and only to them")
@@ -226,18 +236,20 @@ class Plan(Contract):
         if self.clip is not None and self.clip.carry > 1 and not self.network.causal:
             raise ValueError("clip.carry needs a network whose frames depend on no later ones")
         axes = self.network.spatial_dims
-        if self.spacing is not None and (len(self.spacing) != axes or min(self.spacing) <= 0):
+        if self.spacing is not None and len(self.spacing) != axes:
             raise ValueError(f"spacing needs {axes} positive numbers, one per axis of space")
         if self.input.size is not None and any(head.of == "pixels" for head in self.network.heads):
             raise ValueError("input.size is for networks that tell the class of an image only")
         for name, size in (("patch", self.patch), ("inference.tile", self.inference.tile)):
             if len(size) != self.network.spatial_dims:
                 raise ValueError(f"{name} needs {self.network.spatial_dims} sides, as network.spatial_dims")
+            if prod(size) * (self.clip.frames if self.clip else 1) > MOST_PIXELS:
+                raise ValueError(f"{name} {size} has more pixels than {MOST_PIXELS}")
             nearest = valid_size(self.network, size)
             if nearest != size:
                 raise ValueError(f"{name} {size} does not fit the network's poolings; {nearest} would")
         halo = self.inference.halo
-        if halo and (len(halo) != axes or min(halo) < 0):
+        if halo and len(halo) != axes:
             raise ValueError(f"inference.halo needs {axes} numbers of at least 0, one per axis of space")
         return self
 
@@ -264,7 +276,7 @@ class Calibration(Contract):
 
     threshold: float | None = Field(default=None, gt=0, lt=1)
     region_threshold: float | None = Field(default=None, gt=0, lt=1)
-    score_thresholds: tuple[float, ...] = ()
-    instance_thresholds: dict[str, float] = {}
-    temperature: float | None = Field(default=None, gt=0)
+    score_thresholds: tuple[Share, ...] = Field(default=(), max_length=254)
+    instance_thresholds: dict[str, Real] = {}
+    temperature: float | None = Field(default=None, ge=1e-3, le=1e3)
     weights: str | None = Field(default=None, max_length=64)

@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import combinations, product
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class Splits(Contract):
     notes: what a reader of the scores should know; the report repeats them.
     """
 
+    most_bytes: ClassVar[int] = 2**30
     schema_version: int = 1
     train: tuple[str, ...]
     val: tuple[str, ...]

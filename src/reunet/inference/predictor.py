@@ -27,6 +27,9 @@ TILES = 8
 
 MOST_PIXELS = 2**21
 
+MOST_RESIZED = 2**31
+"""Pixels that an image may be enlarged to in memory."""
+
 Spacing = tuple[float, ...]
 Heads = dict[str, np.ndarray]
 
@@ -106,6 +109,14 @@ def network_input(
     pixels = fit_channels(as_image(image, where, rank), plan.input, where)
     size = pixels.shape[:-1]
     seen = seen_size(size, plan, spacing)
+    if prod(seen) > max(MOST_RESIZED, prod(size)):
+        raise DataError(
+            "this image would be too large at the spacing of the plan",
+            where=where,
+            expected=f"at most {MOST_RESIZED} pixels",
+            received=" x ".join(map(str, seen)),
+            fix=f"look at the spacing of the file, {spacing or 1}, and at that of plan.json, {plan.spacing}",
+        )
     if seen != size:
         pixels = resampled(pixels, seen)
     return normalise(pixels, plan.input.intensity), size

@@ -1,0 +1,34 @@
+"""How large the numbers of files may be: far beyond what anybody trains, and small enough to compute with."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+Side = Annotated[int, Field(ge=1, le=2**16)]
+"""Of a patch or a tile, in pixels."""
+
+Length = Annotated[int, Field(ge=0, le=2**40)]
+"""Of an image as it lies on disk, in pixels."""
+
+Few = Annotated[int, Field(ge=1, le=64)]
+"""Of parts of a network: repetitions, layers, strides, sides of kernels."""
+
+Width = Annotated[int, Field(ge=1, le=4096)]
+"""Channels of an image or of a layer."""
+
+Real = Annotated[float, Field(ge=-3.5e38, le=3.5e38)]
+"""What float32 can compute with."""
+
+Positive = Annotated[float, Field(ge=1e-38, le=3.5e38)]
+
+Weight = Annotated[float, Field(ge=0, le=1e9)]
+"""Of a part of a sum."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+MOST_LEVELS = 16
+
+MOST_PIXELS = 2**28
+"""Of a patch or a tile, and with its frames where there are several."""
