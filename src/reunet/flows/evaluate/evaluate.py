@@ -86,9 +86,10 @@ def is_own(dataset: Dataset, run: RunFolder, plan: Plan, splits: Splits | None) 
     It is when an image that was trained on is there, some of them being looked at; where it has none of
     their names, when it has the name of the run's dataset and one of its test images.
     """
-    if splits is None or not run.fingerprint_file.is_file():
+    fingerprint = run.verified_data(run.fingerprint_file)
+    if splits is None or fingerprint is None:
         return True
-    known = {facts.id: facts.content for facts in Fingerprint.read(run.fingerprint_file).cases}
+    known = {facts.id: facts.content for facts in Fingerprint.read(fingerprint).cases}
     shared = [case for case in dataset.cases if case.id in known]
     if shared:
         some = shared[:: max(1, len(shared) // LOOKED_AT)]
