@@ -16,6 +16,7 @@ from reunet.backend import use_any_backend
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
 from reunet.inference.runtime import StateShapes, StepRuntime
+from reunet.inference.weights_file import check_size, read_weights
 
 if TYPE_CHECKING:
     import keras
@@ -67,8 +68,9 @@ def load_network(plan: Plan, weights: Path) -> keras.Model:
     """The network of `plan` as it predicts: causal ones frame by frame, on tiles of the plan's size."""
     from reunet.networks import build_network, build_step_network
 
+    check_size(plan.network, weights)
     network = build_network(plan.network)
-    network.load_weights(weights)
+    read_weights(network, weights)
     if not plan.network.causal:
         return network
     step = build_step_network(plan.network, size=plan.inference.tile)

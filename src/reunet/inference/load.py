@@ -14,6 +14,7 @@ from reunet.inference.choice import check_exact, choose
 from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.sequence import AnyPredictor, SequencePredictor
+from reunet.inference.signature import check_signature
 
 
 def load(
@@ -61,10 +62,14 @@ def _runtime(run: RunFolder, plan: Plan, engine: str, precision: str, threads: i
     from reunet.inference.openvino_runtime import OpenVINORuntime
 
     chosen = choose(run.verified_engine(plan), engine, precision)
-    if chosen.engine == "onnx":
-        return ONNXRuntime(run.engine_file, threads)
     file = run.int8_file if chosen.precision == "int8" else run.engine_file
-    return OpenVINORuntime(file, plan.engine_input, chosen.precision, threads)
+    runtime = (
+        ONNXRuntime(file, threads)
+        if chosen.engine == "onnx"
+        else OpenVINORuntime(file, plan.engine_input, chosen.precision, threads)
+    )
+    check_signature(plan, runtime.inputs, runtime.outputs, file)
+    return runtime
 
 
 def _has_engine(run: RunFolder) -> bool:

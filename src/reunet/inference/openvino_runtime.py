@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from reunet.backend import import_openvino
-from reunet.errors import BackendError, ModelFileError
+from reunet.errors import BackendError
 from reunet.inference.runtime import StateShapes, StepRuntime
+from reunet.inference.signature import Shape, check_work, explained
 
 AFTER = "_after"
 """Ending of the name of a state among the outputs: in a graph every name is there once."""
@@ -28,20 +29,6 @@ def native_bf16() -> bool:
     core = ov.Core()
     preferred = core.get_property("CPU", "INFERENCE_PRECISION_HINT")
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") and preferred == ov.Type.bf16
-
-
-@contextmanager
-def explained(model: Path) -> Iterator[None]:
-    """Raise ModelFileError for what OpenVINO raises at a file of a run."""
-    try:
-        yield
-    except RuntimeError as cause:
-        raise ModelFileError(
-            "OpenVINO cannot load the engine of this run",
-            where=model,
-            received=str(cause).strip().splitlines()[-1],
-            fix="copy the run folder again from its source, or use --engine keras",
-        ) from cause
 
 
 class OpenVINORuntime(StepRuntime):
@@ -72,19 +59,22 @@ class OpenVINORuntime(StepRuntime):
                 received="bf16",
                 fix="use --precision f32 or auto",
             )
-        self.precision = precision
+        self.precision, self._model = precision, model
         with explained(model):
             core = ov.Core()
             graph = core.read_model(model)
             graph.reshape({port: _static_shape(port, tile) for port in graph.inputs})
+            check_work(graph, tile, model)
             hint = precision if precision != "int8" else "bf16" if native_bf16() else "f32"
             options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "THROUGHPUT"}
             if threads is not None:  # others are at work here: all of them would be pinned to the first cores
                 options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
             self._compiled = core.compile_model(graph, "CPU", options)
-        self._heads = [output.get_any_name().removesuffix(AFTER) for output in self._compiled.outputs]
-        inputs = {port.get_any_name(): tuple(port.shape[1:]) for port in self._compiled.inputs}
-        self.states: StateShapes = {name: shape for name, shape in inputs.items() if name != "image"}
+            self.inputs = {port.get_any_name(): _sides(port) for port in self._compiled.inputs}
+            self.outputs = {
+                port.get_any_name().removesuffix(AFTER): _sides(port) for port in self._compiled.outputs
+            }
+        self.states: StateShapes = {name: shape for name, shape in self.inputs.items() if name != "image"}
         self._idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")):
             self._idle.put(self._compiled.create_infer_request())
@@ -99,11 +89,12 @@ class OpenVINORuntime(StepRuntime):
                 try:
                     held.append(self._idle.get(block=not held))
                 except Empty:
-                    results.append(_result_of(held[0]))
+                    results.append(self._result_of(held[0]))
                     held.rotate(-1)
                 tile = {name: np.ascontiguousarray(x[i : i + 1], np.float32) for name, x in inputs.items()}
-                held[-1].start_async(tile)
-            results.extend(map(_result_of, held))
+                with explained(self._model):
+                    held[-1].start_async(tile)
+            results.extend(map(self._result_of, held))
         finally:
             for request in held:
                 with suppress(RuntimeError):
@@ -111,14 +102,19 @@ class OpenVINORuntime(StepRuntime):
                 self._idle.put(request)
         return {
             head: np.concatenate([values[position] for values in results])
-            for position, head in enumerate(self._heads)
+            for position, head in enumerate(self.outputs)
         }
 
+    def _result_of(self, request: Any) -> list[np.ndarray]:
+        """The outputs for one tile, once they are there."""
+        with explained(self._model):
+            request.wait()
+            return [tensor.data.copy() for tensor in request.output_tensors]
 
-def _result_of(request: Any) -> list[np.ndarray]:
-    """The outputs for one tile, once they are there."""
-    request.wait()
-    return [tensor.data.copy() for tensor in request.output_tensors]
+
+def _sides(port: Any) -> Shape:
+    """Without the batch; -1 where a side is not fixed."""
+    return tuple(-1 if side.is_dynamic else side.get_length() for side in port.partial_shape)[1:]
 
 
 def _static_shape(port: Any, tile: tuple[int, ...]) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from reunet.errors import CheckpointError
-from reunet.storage import publish_folder, sha256_file, write_text
+from reunet.storage import publish_folder, read_json, read_text, sha256_file, write_text
 
 KEPT = 2
 POINTER = "LATEST"
@@ -76,24 +77,25 @@ def _checkpoints(folder: Path) -> list[Path]:
 def _latest(folder: Path, notes: list[str]) -> int | None:
     pointer = folder / POINTER
     try:
-        return int(pointer.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError):
+        if not os.path.lexists(pointer):
+            return None
+        return int(read_text(pointer, CheckpointError, "the pointer to the latest checkpoint", 100))
+    except (CheckpointError, ValueError):
         notes.append(f"{pointer} is damaged; using the newest checkpoint that is intact")
         return None
 
 
 def _read(folder: Path) -> tuple[int, dict[str, np.ndarray], dict[str, Any]]:
-    content = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    step, state = content["step"], content["state"]
-    if _hash(folder / "arrays.npz", step, state) != content["sha256"]:
+    content = read_json(folder / "state.json", CheckpointError, most_bytes=2**25)
+    step, state, packed = content["step"], content["state"], folder / "arrays.npz"
+    if step != int(folder.name) or not isinstance(state, dict):
+        raise ValueError("its state is that of another one")
+    if not packed.is_file() or _hash(packed, step, state) != content["sha256"]:
         raise ValueError("its hash does not match")
-    file = folder / "arrays.npz"
-    with zipfile.ZipFile(file) as archive:  # nothing is packed in ours, so that nothing can become larger
-        if sum(entry.file_size for entry in archive.infolist()) > file.stat().st_size:
+    with zipfile.ZipFile(packed) as archive:  # nothing is packed in ours, so that nothing can become larger
+        if sum(entry.file_size for entry in archive.infolist()) > packed.stat().st_size:
             raise ValueError("its arrays are larger than their file")
-    with np.load(file, allow_pickle=False) as loaded:
+    with np.load(packed, allow_pickle=False) as loaded:
         arrays = {name: loaded[name] for name in loaded.files}
     return step, arrays, state
 

@@ -7,9 +7,10 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import keras
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from reunet.contracts.results import TrainResult
 from reunet.errors import CheckpointError, InterruptedRunError, TrainingError
@@ -31,13 +32,18 @@ CHECKPOINT_EVERY_S = 60.0
 LOG_ROWS = 100
 
 
+Count = Annotated[int, Field(ge=1, le=2**40)]
+
+
 @dataclass
 class LoopState:
     """What the loop itself remembers from step to step, beside the variables of the model."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
     timeline: Timeline
-    validations: int
-    cases_used: int
+    validations: Count
+    cases_used: Count
     pace_was_checked: bool = False
     elapsed_s: float = 0.0
     loss_sum: float = 0.0
@@ -48,14 +54,16 @@ class LoopState:
     validations_without_gain: int = 0
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> LoopState:
+    def from_json(cls, data: Any) -> LoopState:
         """The state that `as_json` wrote. Raises CheckpointError when it is of another version."""
+        told = data if isinstance(data, dict) else {}
+        named = {"timeline" if key == "layout" else key: value for key, value in told.items()}
         try:
-            return cls(Timeline(**data["layout"]), **{k: v for k, v in data.items() if k != "layout"})
-        except (TypeError, KeyError) as cause:
+            return TypeAdapter(cls).validate_python(named)
+        except ValidationError as cause:
             raise CheckpointError(
                 "the checkpoint was written by another version of reunet",
-                received=str(cause),
+                received=f"{cause.error_count()} wrong field(s) in its state",
                 fix="resume with that version, or train again",
             ) from cause
 
@@ -102,7 +110,7 @@ class Training:
                 fix="restore it, or train anew with --plan (and --init to keep what was learned)",
             )
         state.restore(self.model, arrays)
-        self._loop = LoopState.from_json(saved["loop"])
+        self._loop = LoopState.from_json(saved.get("loop"))
         self.started = time.monotonic() - self._loop.elapsed_s
         self.validator.use_cases = self._loop.cases_used
         self.progress.message(f"resuming at step {step} of {self._loop.timeline.total}")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated
+
+from pydantic import Field
 
 from reunet.contracts.plan import Schedule
 
@@ -17,9 +20,9 @@ class Timeline:
     progress_then: the progress (0..1) that had been reached at `changed_at`.
     """
 
-    total: int
-    changed_at: int = 0
-    progress_then: float = 0.0
+    total: Annotated[int, Field(ge=1, le=2**40)]
+    changed_at: Annotated[int, Field(ge=0, le=2**40)] = 0
+    progress_then: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     def progress(self, step: int) -> float:
         """Share of the training done before `step`, 0..1."""

@@ -17,6 +17,7 @@ import numpy as np
 from reunet.contracts.plan import Plan
 from reunet.errors import CheckpointError
 from reunet.inference.keras_runtime import copy_weights
+from reunet.inference.weights_file import read_weights
 from reunet.networks import build_network
 from reunet.training.carry import CarryingModel
 
@@ -43,7 +44,10 @@ def restore(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
     wrong = [
         name
         for name in variables.keys() | arrays.keys()
-        if name not in variables or name not in arrays or tuple(variables[name].shape) != arrays[name].shape
+        if name not in variables
+        or name not in arrays
+        or tuple(variables[name].shape) != arrays[name].shape
+        or arrays[name].dtype.kind in "OSUM"
     ]
     if wrong:
         raise CheckpointError(
@@ -79,7 +83,7 @@ def weights_content(model: keras.Model, plan: Plan) -> bytes:
 def load_weights(model: keras.Model, plan: Plan, file: Path) -> None:
     """Read a file of `weights_content` into a model in training."""
     plain = _plain(model, plan)
-    plain.load_weights(file)
+    read_weights(plain, file)
     if isinstance(model, CarryingModel):
         copy_weights(plain, model.network)
 

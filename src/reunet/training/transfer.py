@@ -10,6 +10,7 @@ import numpy as np
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
 from reunet.errors import PlanError
+from reunet.inference.weights_file import check_size, read_weights
 from reunet.networks import build_network
 from reunet.tasks.work import Work
 
@@ -23,8 +24,10 @@ def transfer_weights(model: keras.Model, plan: Plan, source: RunFolder) -> list[
     otherwise.
     """
     begun = source.plan()
+    weights = source.verified_weights(begun)
+    check_size(begun.network, weights)
     network = build_network(begun.network)
-    network.load_weights(source.verified_weights(begun))
+    read_weights(network, weights)
     values = {v.path: np.array(keras.ops.convert_to_numpy(v.value)) for v in network.weights}
     return copy_by_name(model, plan, values, begun)
 
