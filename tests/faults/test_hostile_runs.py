@@ -1,5 +1,5 @@
-"""A run folder that was damaged or made to harm: every file, in every way, gives the result or an error that says
-where. Nothing is computed without end, no memory is taken without measure, and no traceback is shown.
+"""A run folder that was damaged or made to harm: every file, in every way, gives the result or an error that
+says where. Nothing is computed without end, no memory is taken without measure, and no traceback is shown.
 """
 
 from __future__ import annotations
@@ -61,11 +61,13 @@ def survives(use: Callable[[], object]) -> ReunetError | None:
     """The error that a use of a run gave, which names a place; None where it went well."""
     try:
         use()
-    except ReunetError as error:
-        assert error.exit_code == 1
-        assert error.where is not None or error.received is not None
-        return error
-    return None
+    except ReunetError as caught:
+        error = caught
+    else:
+        return None
+    assert error.exit_code == 1
+    assert error.where is not None or error.received is not None
+    return error
 
 
 def uses(run: Path, data: Path) -> list[Callable[[], object]]:
@@ -98,7 +100,7 @@ def test_every_file_replaced_by_something_that_is_none(name: str, run: Path, ori
         "an endless device": lambda: file.symlink_to("/dev/zero"),
         "a link to itself": lambda: file.symlink_to(file.name),
         "a link out": lambda: file.symlink_to("/etc/hostname"),
-        "a large file": lambda: os.truncate(os.open(file, os.O_CREAT | os.O_WRONLY), 2**35),
+        "a large file": lambda: (file.touch(), os.truncate(file, 2**35)),
     }
     for make in kinds.values():
         shutil.rmtree(file) if file.is_dir() and not file.is_symlink() else file.unlink(missing_ok=True)
@@ -320,12 +322,13 @@ def test_a_checkpoint_that_announces_more_than_the_model_has(tmp_path: Path) -> 
 
     save_checkpoint(tmp_path, 3, {"a": np.zeros(10, np.float32)}, {"x": 1})
     folder = tmp_path / "00000003"
-    with zipfile.ZipFile(folder / "arrays.npz", "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("a.npy", "w") as member:
-            np.lib.format.write_array_header_1_0(
-                member, {"descr": "<f4", "fortran_order": False, "shape": (10**11,)}
-            )
-            member.write(b"\0" * 1000)
+    header = {"descr": "<f4", "fortran_order": False, "shape": (10**11,)}
+    with (
+        zipfile.ZipFile(folder / "arrays.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("a.npy", "w") as member,
+    ):
+        np.lib.format.write_array_header_1_0(member, header)
+        member.write(b"\0" * 1000)
     state = {"step": 3, "state": {"x": 1}, "sha256": _hash(folder / "arrays.npz", 3, {"x": 1})}
     (folder / "state.json").write_text(json.dumps(state))
     with pytest.raises(CheckpointError, match="announces"):
