@@ -37,7 +37,7 @@ def make_run(folder: Path, name: str = "cell", offset: float = 100.0) -> RunFold
     plan.write(run.plan_file)
     for file in (run.fingerprint_file, run.splits_file):
         write_json(file, {"of": [name, offset]})
-    run.publish_weights(plan, lambda file: file.write_bytes(f"{name}{offset}".encode()))
+    run.publish_weights(plan, f"{name}{offset}".encode())
     run.write_calibration(Calibration(threshold=0.5))
     run.engine_file.parent.mkdir()
     parts = [run.engine_file.with_name(part) for part in ("model.xml", "model.bin")]

@@ -128,7 +128,7 @@ class RunFolder:
         fitted.model_copy(update={"weights": weights}).write(self.calibration_file)
 
     def publish_weights(self, plan: Plan, content: bytes) -> None:
-        """Replace `weights/` by the content of a weights file, with its hash and the plan and data it is of."""
+        """Replace `weights/` by the content of a weights file, with its hash and the plan and data it has."""
 
         def fill(folder: Path) -> None:
             (folder / self.weights_file.name).write_bytes(content)

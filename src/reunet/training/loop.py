@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import keras
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from reunet.contracts.plan import Plan
 from reunet.contracts.results import TrainResult
 from reunet.errors import CheckpointError, InterruptedRunError, TrainingError
 from reunet.sampling.loading import batches
 from reunet.sampling.patches import Batch, PatchSampler
 from reunet.signals import StopWish, deferred
+from reunet.storage import read_json
 from reunet.training import budget, state
 from reunet.training.budget import Pace
 from reunet.training.carry import begin_batch
@@ -86,7 +90,7 @@ class Training:
         self.started, self.threads = setting.started, setting.threads
         self.model, self.sampler, self.validator = model, sampler, validator
         self.outputs = {name: head.name for name, (head, _) in outputs_of(plan.network).items()}
-        self.plan_hash = hashlib.sha256(plan.model_dump_json().encode()).hexdigest()
+        self.plan_hash = _hash(plan.model_dump_json(exclude_defaults=True))
         self._validation_s = 0.0
 
     def fresh(self) -> TrainResult:
@@ -103,7 +107,7 @@ class Training:
         step, arrays, saved, notes = load_checkpoint(self.run.checkpoints)
         for note in notes:
             self.progress.message(note)
-        if saved.get("plan") != self.plan_hash:
+        if saved.get("plan") not in (self.plan_hash, *_earlier_hashes(self.plan, self.run.plan_file)):
             raise CheckpointError(
                 "plan.json was changed since the checkpoint was written",
                 where=self.run.plan_file,
@@ -279,3 +283,14 @@ class Training:
 
     def _elapsed(self) -> float:
         return time.monotonic() - self.started
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _earlier_hashes(plan: Plan, file: Path) -> Iterator[str]:
+    """How earlier versions told a plan: with every field there was then, which its file has."""
+    yield _hash(plan.model_dump_json())
+    written = read_json(file, CheckpointError)
+    yield _hash(json.dumps(written, separators=(",", ":"), ensure_ascii=False))
