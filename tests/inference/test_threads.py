@@ -13,7 +13,7 @@ import pytest
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import ClipSpec, Inference, InputSpec, Intensity, Plan, Schedule
-from reunet.errors import UsageError
+from reunet.errors import ModelFileError, UsageError
 from reunet.inference.load import load
 from reunet.inference.openvino_runtime import OpenVINORuntime
 from reunet.inference.sequence import SequencePredictor
@@ -81,7 +81,7 @@ def test_a_call_that_fails_keeps_no_other_waiting(make_bright_run: MakeRun, tmp_
     def call(number: int) -> None:
         for _ in range(4):
             if number % 2:
-                with pytest.raises(RuntimeError):
+                with pytest.raises(ModelFileError):
                     runtime(good[:, :16])
             else:
                 assert runtime(good)["semantic"].shape == (3, 32, 32, 2)
