@@ -282,3 +282,14 @@ def test_masks_that_cannot_be_read_are_all_listed_with_their_reasons(tmp_path: P
     told = {one.file: one.message + one.received for one in problems if one.code == "mask-unreadable"}
     assert sorted(told) == ["masks/0.png", "masks/1.png", "masks/2.png"]
     assert "alpha" in told["masks/0.png"]
+
+
+def test_a_list_of_several_classes_beside_ids_alone_is_told(tmp_path: Path) -> None:
+    root = dataset(tmp_path, row(0, 1), row(1, 0))
+    (root / "masks").rename(root / "instances")
+    names = ("ground", "cell", "wall")
+    facts = {"classes": [{"id": i, "name": name} for i, name in enumerate(names)]}
+    (root / "dataset.json").write_text(json.dumps(facts))
+    problems = [one for one in examine_dataset(root, DataOptions())[-1] if one.code == "class-list"]
+    assert [one.severity for one in problems] == ["warning"]
+    assert "cell, wall" in problems[0].received

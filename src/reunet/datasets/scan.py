@@ -215,6 +215,11 @@ def _classes_without_masks(
             scan.labels = object_classes(("background", *(names or ("object",))))
         else:
             scan.labels = _class_list(scan, options, ())
+            told = [] if scan.labels is None else [scan.labels.names[i] for i in scan.labels.foreground]
+            if len(told) > 1:
+                message = f"ids do not say of which class an object is: all count as {told[0]}"
+                received, fix = ", ".join(told), "add masks/ with the class of each pixel, or list one class"
+                scan.problems.warning("class-list", str(scan.root), message, "one class", received, fix)
     elif scan.categories is not None:
         scan.labels = scan.categories
     elif not any(problem.severity == "error" for problem in scan.problems):
