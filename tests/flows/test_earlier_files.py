@@ -56,7 +56,7 @@ def test_its_scores_are_the_same(earlier: Path) -> None:
     now, before = (
         json.loads((earlier / name / "metrics.json").read_text()) for name in ("now", "evaluation")
     )
-    assert list(now) == list(before)
+    assert [name for name in now if name in before] == list(before), "all that was told is told still"
     assert now["classes"] == before["classes"]
     for score in ("dice", "iou"):
         for way in ("pooled", "per_image"):
