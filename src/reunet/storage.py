@@ -61,7 +61,8 @@ def _is_full(path: Path, cause: Exception) -> bool:
     """Whether the disk that a path would be on has no room left, or the error says so."""
     if os.strerror(errno.ENOSPC) in str(cause):
         return True
-    there = next((folder for folder in path.absolute().parents if os.path.exists(folder)), Path.cwd())
+    whole = path.absolute()
+    there = next((folder for folder in (whole, *whole.parents) if os.path.exists(folder)), Path.cwd())
     return shutil.disk_usage(there).free < 1 << 16
 
 
