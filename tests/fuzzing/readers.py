@@ -332,7 +332,7 @@ READERS = {
                _images),
         Reader("voc", "a.xml", voc, seeds.vocs, ("io.annotations.voc", "io.annotations.files"), _images),
         Reader("labels", "labels.csv", label_table, seeds.label_tables, ("io.annotations.image_labels",)),
-        Reader("class folders", "classes", class_folder, _class_folders, ("io.annotations.image_labels",)),
+        Reader("class_folders", "classes", class_folder, _class_folders, ("io.annotations.image_labels",)),
         Reader("items", "items.csv", item_table, seeds.item_tables, ("datasets.tables",)),
         Reader("classes", "classes.csv", classes, seeds.class_files, ("datasets.classes",)),
         Reader("description", "dataset.json", description, seeds.descriptions,

@@ -52,7 +52,8 @@ def test_changes_keep_the_form_of_a_file() -> None:
     for name, reader in READERS.items():
         for seed in list(reader.seeds())[:3]:
             changed = [mutate(seed, random) for _ in range(20)]
-            assert sum(form_of(one) == form_of(seed) for one in changed) >= 10, name
+            kept = sum(form_of(one) == form_of(seed) for one in changed)
+            assert kept >= 10 or form_of(seed) in ("", "text"), name
             assert sum(one != seed for one in changed) >= 10, name
 
 
