@@ -16,7 +16,7 @@ help:
 	@echo "make test T=PATH  only the tests of a room or a file, on the first backend: T=tests/io"
 	@echo "make test-all     what make test does, with the slow tests; takes T, too"
 	@echo "make fuzz         a minute of files that are nearly right, for every reader"
-	@echo "make coverage     which lines the tests reach on the first backend"
+	@echo "make coverage     which lines and branches the tests reach on the first backend"
 	@echo "make lint         only style, types and floors"
 	@echo "make style        only style"
 	@echo "make types        only types"

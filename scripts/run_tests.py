@@ -63,7 +63,7 @@ def parse() -> argparse.Namespace:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--slow", action="store_true", help="with the tests marked `slow`")
     which.add_argument("--fast", action="store_true", help="only what needs no training framework")
-    parser.add_argument("--coverage", action="store_true", help="tell which lines are reached")
+    parser.add_argument("--coverage", action="store_true", help="tell which lines and branches are reached")
     parser.add_argument("paths", nargs="*", metavar="PATH", help="only these, on the first backend")
     return parser.parse_args()
 
