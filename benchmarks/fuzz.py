@@ -38,7 +38,7 @@ import records
 ROOT = Path(__file__).resolve().parents[1]
 FOUND = ROOT / "build" / "fuzz"
 MEMORY = Path("/dev/shm")
-HUNG = 60
+HUNG = 300
 """Seconds of real time without a new execution after which a process is hanging outside of Python."""
 
 sys.path.insert(0, str(ROOT / "tests"))

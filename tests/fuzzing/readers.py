@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from reunet.datasets.scan import scan_dataset
 from reunet.datasets.sequences import with_sequences
 from reunet.datasets.splits import Splits
 from reunet.datasets.tables import class_names, with_groups
+from reunet.inference.openvino_runtime import OpenVINORuntime
 from reunet.io.annotations.annotated_image import Annotations
 from reunet.io.annotations.coco import read_coco
 from reunet.io.annotations.ctc import check_tracks, find_sequences, read_tracks
@@ -292,6 +293,11 @@ def _fingerprint() -> dict[str, object]:
     }  # fmt: skip
 
 
+def engine(path: Path) -> None:
+    """A graph for OpenVINO, compiled; its hash is another matter."""
+    OpenVINORuntime(path / "model.xml", (8, 8), threads=1)
+
+
 def checkpoint(path: Path) -> None:
     """The latest checkpoint. Hashes are made right first: what they cover is to be reached."""
     for folder in path.glob("*"):
@@ -307,10 +313,6 @@ def checkpoint(path: Path) -> None:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
     load_checkpoint(path)
-
-
-def _all(*kinds: Iterable[bytes]) -> list[bytes]:
-    return [seed for kind in kinds for seed in kind]
 
 
 IMAGES = ("io.images", "io.header")
@@ -345,6 +347,7 @@ READERS = {
         Reader("found", "found.csv", found_classes, seeds.found_tables, ("tasks.classification.given",),
                _true_classes),
         Reader("run", "run", run, _run_seeds, ("contracts.run", "contracts.base", "training.history")),
+        Reader("engine", "engine", engine, seeds.engines, ("inference.openvino_runtime",)),
         Reader("checkpoint", "checkpoints", checkpoint, seeds.checkpoints, ("training.checkpoint",)),
     )
 }  # fmt: skip

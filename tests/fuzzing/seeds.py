@@ -444,6 +444,29 @@ def split_lists() -> Iterator[bytes]:
     yield b"a\nb  1\n\nc -1\n"
 
 
+def engines() -> Iterator[bytes]:
+    """A graph of OpenVINO: model.xml and model.bin."""
+    import openvino
+    from openvino import opset16
+
+    def save(path: Path, states: bool) -> None:
+        image = opset16.parameter([-1, -1, -1, 1], openvino.Type.f32, name="image")
+        before = opset16.parameter([-1, 8, 8, 1], openvino.Type.f32, name="state")
+        z = opset16.multiply(image, np.float32(0.5))
+        kernel = np.ones((2, 1, 3, 3), np.float32)
+        maps = opset16.convolution(opset16.transpose(z, [0, 3, 1, 2]), kernel, [1, 1], [1, 1], [1, 1], [1, 1])
+        after = opset16.add(before, z)
+        after.output(0).tensor.set_names({"state_after"})
+        softmax = opset16.softmax(opset16.transpose(maps, [0, 2, 3, 1]), 3)
+        softmax.output(0).tensor.set_names({"semantic"})
+        given = [image, before] if states else [image]
+        model = openvino.Model([softmax, after] if states else [softmax], given, "small")
+        openvino.save_model(model, path / "model.xml", compress_to_fp16=False)
+
+    yield on_disk("engine", lambda path: save(path, False))
+    yield on_disk("engine", lambda path: save(path, True))
+
+
 def checkpoints() -> Iterator[bytes]:
     """A folder of checkpoints."""
     from reunet.training.checkpoint import save_checkpoint
