@@ -274,7 +274,6 @@ def videos() -> Iterator[bytes]:
 
     yield on_disk("a.mp4", lambda path: film(path, "mpeg4", "yuv420p"))
     yield on_disk("a.avi", lambda path: film(path, "mjpeg", "yuvj420p"))
-    yield on_disk("a.mp4", lambda path: film(path, "mpeg4", "yuv420p", ()))
     yield on_disk("a.mp4", sound)
     yield on_disk("a.mkv", lambda path: film(path, "ffv1", "gray"))
 

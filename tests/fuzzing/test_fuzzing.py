@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SLOW = {"dataset", "video", "zarr"}
 """Readers that take more than a few milliseconds for a file: they have their turn at night."""
 
-OPEN = {"challenge", "run"}
+OPEN = {"run"}
 """Readers with faults that are known."""
 
 

@@ -113,6 +113,7 @@ class Trials:
             self.path.write_bytes(data)
             return True
         shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir()
         try:
             for name, content in unpack(data).items():
                 file = self.path / name
