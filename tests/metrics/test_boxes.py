@@ -5,6 +5,7 @@ import pytest
 
 from reunet.contracts.boxes import Boxes
 from reunet.metrics.average_precision import coco_ap, coco_precision
+from reunet.metrics.box_matching import hits, matched
 from reunet.metrics.overlap import mean_defined
 
 Images = list[Boxes]
@@ -132,3 +133,20 @@ def test_more_than_a_hundred_boxes_in_an_image() -> None:
 def test_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     coco_precision(*random_images(0), [1, 2, 5])
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_box_takes_the_best_true_one_of_its_class_that_is_free(seed: int) -> None:
+    """`matched` against the rule, box by box."""
+    for truth, predicted in zip(*random_images(seed), strict=True):
+        free, expected = set(range(len(truth))), np.full(len(predicted), -1)
+        for i in np.argsort(-predicted.sureness, kind="stable"):
+            candidates = [(iou(truth.corners[j], predicted.corners[i]), j) for j in free
+                          if truth.classes[j] == predicted.classes[i]]  # fmt: skip
+            best = max(candidates, default=(0.0, -1))
+            if best[0] >= 0.5:
+                expected[i] = best[1]
+                free.discard(best[1])
+        np.testing.assert_array_equal(matched(truth, predicted), expected)
+        np.testing.assert_array_equal(hits(truth, predicted), expected >= 0)
+        assert hits(truth, predicted, 0.9).sum() <= (expected >= 0).sum()
