@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from reunet.contracts.facts import EngineFacts, EnvironmentFacts, Meaning, WeightsFacts
 from reunet.contracts.findings import Findings
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.labels import LabelMap, default_classes
+from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.options.records import DataOptions
-from reunet.contracts.plan import Calibration, Plan
-from reunet.contracts.run import RunFolder, read_facts
+from reunet.contracts.plan import Calibration, Inference, InputSpec, Intensity, Plan, Schedule
+from reunet.contracts.run import RunFolder
 from reunet.datasets.annotated import with_partial
 from reunet.datasets.cases import Case, CaseFiles
 from reunet.datasets.classes import class_list, read_classes, read_colors
@@ -42,7 +44,6 @@ from reunet.io.lazy import open_lazily
 from reunet.io.masks import read_fov, read_layer_files, read_mask, read_raw_mask, write_mask
 from reunet.tasks.classification import given
 from reunet.training.checkpoint import load_checkpoint
-from reunet.training.history import History
 
 from . import seeds
 from .mutations import pack
@@ -247,22 +248,22 @@ def _true_classes(folder: Path) -> None:
 
 
 def run(path: Path) -> None:
-    """What a run folder says of itself."""
+    """What a run folder says of itself, and whether it belongs together."""
     folder = RunFolder(path)
-    refused(folder.plan)
     refused(lambda: Fingerprint.read(folder.fingerprint_file))
     refused(lambda: Splits.read(folder.splits_file))
-    refused(folder.calibration)
-    refused(lambda: Calibration.read(folder.calibration_file))
-    refused(lambda: read_facts(folder.environment_file))
-    refused(lambda: History.resumed(folder.history_file, 6))
+    refused(lambda: EnvironmentFacts.read(folder.environment_file))
+    refused(folder.history)
+    refused(lambda: folder.verified_data(folder.splits_file))
+    refused(folder.require_finished)
+    plan = refused(folder.plan)
+    for look in (folder.calibration, folder.verified_weights, folder.verified_engine):
+        refused(lambda look=look: look(plan or PLAN))
 
 
-def _run_seeds() -> Iterator[bytes]:
-    from reunet.contracts.network import HeadSpec, NetworkConfig
-    from reunet.contracts.plan import Inference, InputSpec, Intensity, Schedule
-
-    plan = Plan(
+def _plan() -> Plan:
+    """Of the smallest network."""
+    return Plan(
         dataset="cells",
         labels=LABELS,
         input=InputSpec(channels=1, intensity=Intensity(method="fixed", offset=(1.0,), scale=(2.0,))),
@@ -274,15 +275,37 @@ def _run_seeds() -> Iterator[bytes]:
         schedule=Schedule(steps=1),
         inference=Inference(tile=(32, 32)),
     )
+
+
+PLAN = _plan()
+
+
+def _run_seeds() -> Iterator[bytes]:
     splits = Splits(train=("a",), val=("b",), test=(), source="held out")
-    files = {"plan.json": plan, "splits.json": splits, "calibration.json": Calibration(threshold=0.4)}
-    packed = {name: one.model_dump_json().encode() for name, one in files.items()}
+    digest = hashlib.sha256(b"numbers").hexdigest()
+    made = Meaning.of(PLAN)
+    weights = WeightsFacts(sha256=digest, plan=made, data={"splits.json": None})
+    files = {"model.xml": digest, "model.bin": digest}
+    precision = {"f32": {"score": 0.5, "tiles_per_second": 3.0}, "bf16": None}
+    engine = EngineFacts(files=files, weights_sha256=digest, plan=made, precision=precision)
+    told = {
+        "plan.json": PLAN,
+        "splits.json": splits,
+        "calibration.json": Calibration(threshold=0.4, weights=digest),
+        "weights/weights.json": weights,
+        "engine/engine.json": engine,
+    }
+    packed = {name: one.model_dump_json().encode() for name, one in told.items()}
     packed["fingerprint.json"] = seeds.told(_fingerprint())
     packed["environment.json"] = seeds.told({"machine": {}, "versions": {"numpy": "2"}, "threads": 2})
     packed["history.csv"] = next(iter(seeds.tables_of_history()))
+    numbers = ("weights/best.weights.h5", "engine/model.xml", "engine/model.bin")
+    whole = packed | dict.fromkeys(numbers, b"numbers")
     for name, content in packed.items():
         yield pack({name: content})
-    yield pack(packed)
+        yield pack(whole | {name: content[:-9]})
+    yield pack(whole)
+    yield pack({name: content for name, content in whole.items() if "weights" not in name})
 
 
 def _fingerprint() -> dict[str, object]:
@@ -346,7 +369,7 @@ READERS = {
         Reader("challenge", "films", challenge, _challenge_seeds, ("io.annotations.ctc",)),
         Reader("found", "found.csv", found_classes, seeds.found_tables, ("tasks.classification.given",),
                _true_classes),
-        Reader("run", "run", run, _run_seeds, ("contracts.run", "contracts.base", "training.history")),
+        Reader("run", "run", run, _run_seeds, ("contracts.run", "contracts.base", "contracts.history")),
         Reader("engine", "engine", engine, seeds.engines, ("inference.openvino_runtime",)),
         Reader("checkpoint", "checkpoints", checkpoint, seeds.checkpoints, ("training.checkpoint",)),
     )

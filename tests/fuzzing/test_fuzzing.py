@@ -18,18 +18,15 @@ from .readers import READERS
 from .trial import Reader, Trials, fewer_pixels
 
 ROOT = Path(__file__).resolve().parents[2]
-SLOW = {"dataset", "video", "zarr"}
+SLOW = {"dataset", "engine", "video", "zarr"}
 """Readers that take more than a few milliseconds for a file: they have their turn at night."""
-
-OPEN = {"run"}
-"""Readers with faults that are known."""
 
 
 @pytest.mark.fault(
     "random and nearly right files of every kind", "read or refused, within 2 s and 500 MB: `make fuzz`"
 )
 @pytest.mark.filterwarnings("ignore")  # what libraries say about broken files is not what is looked for
-@pytest.mark.parametrize("name", sorted(READERS.keys() - SLOW - OPEN))
+@pytest.mark.parametrize("name", sorted(READERS.keys() - SLOW))
 def test_readers_read_or_refuse(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fewer_pixels(monkeypatch.setattr)
     trials = Trials(READERS[name], tmp_path, is_alone=False)
@@ -39,7 +36,7 @@ def test_readers_read_or_refuse(name: str, tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(READERS.keys() - OPEN))
+@pytest.mark.parametrize("name", sorted(READERS.keys()))
 def test_readers_read_or_refuse_a_thousand_files(name: str, child_environment: dict[str, str]) -> None:
     words = [sys.executable, str(ROOT / "benchmarks" / "fuzz.py"), "--reader", name, "--executions", "1500"]
     told = subprocess.run(words, capture_output=True, text=True, env=child_environment, check=False)
