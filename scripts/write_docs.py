@@ -5,11 +5,13 @@ docs/benchmarks.md from the results.
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 VERBS = ("", "check", "plan", "train", "predict", "evaluate", "export", "compare", "models", "demo", "doctor")
@@ -90,7 +92,58 @@ def models_pages() -> dict[str, str]:
 def reliability_page() -> str:
     """The faults that tests are marked with, those of tests/faults first."""
     files = sorted((ROOT / "tests").rglob("test_*.py"), key=lambda file: (file.parent.name != "faults", file))
-    return RELIABILITY + "".join(row for file in files for row in _faults(file))
+    return RELIABILITY + "".join(row for file in files for row in _faults(file)) + _fuzzed() + _mutated()
+
+
+FUZZED = """
+## Fuzzing
+
+`python benchmarks/fuzz.py --executions N --record` (see there) reads files that are nearly right. So far,
+with findings that are mended (benchmarks/results/fuzz.jsonl names them):
+
+| reader | executions | slowest | memory | branches reached |
+| --- | ---: | ---: | ---: | ---: |
+"""
+
+MUTATED = """
+## Faults put into the code
+
+`python benchmarks/mutants.py --seed 1` changes the code at random and runs the tests of the room. So far:
+
+| room | faults | noticed |
+| --- | ---: | ---: |
+"""
+
+
+def _lines(name: str) -> list[dict[str, Any]]:
+    file = ROOT / "benchmarks" / "results" / f"{name}.jsonl"
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.is_file() else []
+
+
+def _fuzzed() -> str:
+    """What benchmarks/results/fuzz.jsonl tells, a row per reader."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for line in _lines("fuzz"):
+        found.setdefault(line["key"]["reader"], []).append(line["result"])
+    rows = [
+        f"| {name} | {sum(one['executions'] for one in runs):,} "
+        f"| {max(one['slowest_s'] for one in runs):.2f} s "
+        f"| {max(one['most_mb'] for one in runs)} MB | {runs[-1].get('branches_reached', 0):.0%} |\n"
+        for name, runs in sorted(found.items())
+    ]
+    return FUZZED + "".join(rows)
+
+
+def _mutated() -> str:
+    """What benchmarks/results/mutants.jsonl tells, a row per room."""
+    found: dict[str, list[bool]] = {}
+    for line in _lines("mutants"):
+        found.setdefault(line["room"], []).append(bool(line["noticed"]))
+    rows = [
+        f"| {room} | {len(noticed)} | {sum(noticed) / len(noticed):.0%} |\n"
+        for room, noticed in found.items()
+    ]
+    return MUTATED + "".join(rows)
 
 
 def _faults(file: Path) -> Iterator[str]:
