@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 Side = Annotated[int, Field(ge=1, le=2**16)]
 """Of a patch or a tile, in pixels."""
@@ -21,7 +21,15 @@ Width = Annotated[int, Field(ge=1, le=4096)]
 Real = Annotated[float, Field(ge=-3.5e38, le=3.5e38)]
 """What float32 can compute with."""
 
-Positive = Annotated[float, Field(ge=1e-38, le=3.5e38)]
+
+def _positive(value: float) -> float:
+    if value < 1e-38:
+        raise ValueError("must be positive, 1e-38 at least")
+    return value
+
+
+Positive = Annotated[Real, AfterValidator(_positive)]
+"""What float32 can divide by."""
 
 Weight = Annotated[float, Field(ge=0, le=1e9)]
 """Of a part of a sum."""
