@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from threading import Lock
 from types import ModuleType
 from typing import Any, Literal, get_args
@@ -47,7 +47,7 @@ def keep_private() -> None:
         # Keras writes its settings there, and the weights it downloads.
         os.environ["KERAS_HOME"] = str(platformdirs.user_cache_path("reunet", appauthor=False) / "keras")
     if not any(isinstance(finder, _Hushed) for finder in sys.meta_path):
-        sys.meta_path.insert(sys.meta_path.index(PathFinder), _Hushed())
+        sys.meta_path.insert(0, _Hushed())
 
 
 class _Hushed(MetaPathFinder):
@@ -56,7 +56,10 @@ class _Hushed(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(name, path) if name == "tensorflow" else None
+        if name != "tensorflow":
+            return None
+        others = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self)
+        spec = next(filter(None, others), None)
         if spec is None or spec.loader is None:
             return None
         execute = spec.loader.exec_module

@@ -50,7 +50,7 @@ def made(**more: Any) -> NetworkConfig:
         ({"output_level": 1, "deep_supervision": True}, "output_level needs"),
         ({"output_level": 1, "padding": "valid"}, "output_level needs"),
         ({"output_level": 1, "spatial_dims": 3, "strides": ((2,) * 3,) * 2}, "output_level needs"),
-        ({"time": "axis", "spatial_dims": 3, "strides": ((2,) * 4,) * 2}, "convolutions have at most three"),
+        ({"time": "axis", "spatial_dims": 3, "strides": ((2,) * 4,) * 2}, "at most 3 items"),
         ({"bottleneck": "recurrence"}, "a recurrence over frames needs time 'frames'"),
         ({"encoder": "recurrent", "time": "axis", "strides": ((2,) * 3,) * 2}, "needs time 'frames'"),
         ({"recurrence": {"kernel": 0}}, "kernel"),

@@ -15,6 +15,7 @@ from reunet.exporting.check import compare
 from reunet.exporting.describe import describe, readme
 from reunet.exporting.formats import FORMATS
 from reunet.inference.load import load
+from reunet.storage import sha256_file
 from reunet.tasks.work import Work
 
 pytestmark = pytest.mark.usefixtures("backend")  # files are made in a process of their own
@@ -84,7 +85,12 @@ def make_run(folder: Path, **kind: Any) -> RunFolder:
     model = build_network(network)
     give_weights(model)
     run.publish_weights(plan, weights_content(model, plan))
-    Calibration(threshold=0.4 if labels == TWO else None, temperature=1.7).write(run.calibration_file)
+    calibration = Calibration(
+        threshold=0.4 if labels == TWO else None,
+        temperature=1.7,
+        weights=sha256_file(run.weights_file),
+    )
+    calibration.write(run.calibration_file)
     return run
 
 

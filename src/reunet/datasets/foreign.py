@@ -116,7 +116,7 @@ class Unread:
     def describe(self, root: Path) -> str:
         """How many there are, what they are, and some of them."""
         what = f"{self.suffix or 'without suffix'}" + (f", {self.format.name}" if self.format else "")
-        return f"{len(self.files)} {what}: {some_of([relative(path, root) for path in self.files], 3)}"
+        return f"{len(self.files)} {what}: {some_of([relative(path, root) for path in self.files], 5)}"
 
 
 def unread(files: Iterable[Path]) -> list[Unread]:
