@@ -18,8 +18,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BACKENDS = ("tensorflow", "jax", "torch")
-PROCESSES = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder")
-"""Two processes; the tests of a file share what they set up, and conftest.py orders the files."""
+PROCESSES = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder", "--max-worker-restart", "0")
+"""Two processes; the tests of a file share what they set up, and conftest.py orders the files. One that dies
+ends the run: with another in its place the rest may wait for ever.
+"""
 
 COVERAGE = ("--cov=reunet", "--cov-report=term:skip-covered", "--cov-report=xml")
 
