@@ -31,7 +31,9 @@ def append(name: str, key: dict[str, Any], result: dict[str, Any]) -> None:
     line = {
         "key": key,
         "result": result,
-        "command": " ".join(["python", *(os.path.relpath(sys.argv[0], HERE.parent), *sys.argv[1:])]),
+        "command": " ".join(
+            ["python", os.path.relpath(sys.argv[0], HERE.parent), *map(_shown, sys.argv[1:])]
+        ),
         "date": time.strftime("%Y-%m-%d"),
         "machine": describe(),
         "versions": versions(),
@@ -41,6 +43,12 @@ def append(name: str, key: dict[str, Any], result: dict[str, Any]) -> None:
         file.write(json.dumps(line) + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _shown(word: str) -> str:
+    """A word of the command as it is kept: of a path that only this machine has, the last part."""
+    path = Path(word)
+    return path.name if path.is_absolute() else word
 
 
 def is_done(name: str, key: dict[str, Any]) -> bool:

@@ -98,11 +98,13 @@ def reliability_page() -> str:
 FUZZED = """
 ## Fuzzing
 
-`python benchmarks/fuzz.py --executions N --record` (see there) reads files that are nearly right. So far,
-with findings that are mended (benchmarks/results/fuzz.jsonl names them):
+`python benchmarks/fuzz.py --executions N --record` (see there) reads files that are nearly right. What was found
+(benchmarks/results/fuzz.jsonl names it) was mended afterwards; `classes`, `coco`, `description`, `found`, `items` and
+`labels` then read 3,000 files or more without a finding, `run` has not been through as many yet. The two hangs of
+`tiff` were those of a busy machine: both files are refused in 0.01 s.
 
-| reader | executions | slowest | memory | branches reached |
-| --- | ---: | ---: | ---: | ---: |
+| reader | executions | found | slowest | memory | branches reached |
+| --- | ---: | ---: | ---: | ---: | ---: |
 """
 
 MUTATED = """
@@ -127,6 +129,7 @@ def _fuzzed() -> str:
         found.setdefault(line["key"]["reader"], []).append(line["result"])
     rows = [
         f"| {name} | {sum(one['executions'] for one in runs):,} "
+        f"| {len({what for one in runs for what in one['findings']})} "
         f"| {max(one['slowest_s'] for one in runs):.2f} s "
         f"| {max(one['most_mb'] for one in runs)} MB | {runs[-1].get('branches_reached', 0):.0%} |\n"
         for name, runs in sorted(found.items())
