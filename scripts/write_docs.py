@@ -98,10 +98,10 @@ def reliability_page() -> str:
 FUZZED = """
 ## Fuzzing
 
-`python benchmarks/fuzz.py --executions N --record` (see there) reads files that are nearly right. What was found
-(benchmarks/results/fuzz.jsonl names it) was mended afterwards; `classes`, `coco`, `description`, `found`, `items` and
-`labels` then read 3,000 files or more without a finding, `run` has not been through as many yet. The two hangs of
-`tiff` were those of a busy machine: both files are refused in 0.01 s.
+`python benchmarks/fuzz.py --executions N --record` (see there) reads files that are nearly right. What was
+found (benchmarks/results/fuzz.jsonl names it) was mended afterwards; `classes`, `coco`, `description`,
+`found`, `items` and `labels` then read 3,000 files or more without a finding, `run` has not been through
+as many yet. The two hangs of `tiff` were those of a busy machine: both files are refused in 0.01 s.
 
 | reader | executions | found | slowest | memory | branches reached |
 | --- | ---: | ---: | ---: | ---: | ---: |
