@@ -76,7 +76,7 @@ torch:
 	$(PY) -m pip install --quiet --constraint constraints.txt torch
 
 environment:
-	@$(SETUP) dev tensorflow jax onnx int8 litert bioimageio zarr hdf5 video photo cluster
+	@$(SETUP) dev tensorflow jax onnx int8 litert bioimageio zarr hdf5 video photo cluster serve
 
 clean:
 	rm -rf $(VENV) build dist reunet-demo .coverage coverage.xml

@@ -14,7 +14,21 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-VERBS = ("", "check", "plan", "train", "predict", "evaluate", "export", "compare", "models", "demo", "doctor")
+VERBS = (
+    "",
+    "check",
+    "plan",
+    "train",
+    "predict",
+    "evaluate",
+    "export",
+    "compare",
+    "models",
+    "open",
+    "serve",
+    "demo",
+    "doctor",
+)
 INTRODUCTION = """# The command line
 
 Every verb is also a function of the same name with the same arguments: `reunet.train(...)`.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from reunet.flows.train.train import train as train
     from reunet.inference.load import load as load
     from reunet.networks import unet_model as unet_model
+    from reunet.server.open import open as open  # noqa: A004
+    from reunet.server.serve import serve as serve
 
 __version__ = "0.1.0"
 
@@ -36,6 +38,8 @@ _HOMES = {
     "models": "reunet.flows.models",
     "load": "reunet.inference.load",
     "unet_model": "reunet.networks",
+    "open": "reunet.server.open",
+    "serve": "reunet.server.serve",
     "demo": "reunet.flows.demo",
     "doctor": "reunet.flows.doctor",
 }

@@ -192,6 +192,21 @@ def models(given: Given, *, json: Annotated[bool, typer.Option("--json", help="P
     return 0
 
 
+@command(records.OpenOptions)
+def open(given: Given) -> int:  # noqa: A001  (the verb's name)
+    """Look, correct and train on, in the browser."""
+    _call("open", given)
+    return 0
+
+
+@command(records.ServeOptions)
+def serve(given: Given) -> int:
+    """Predict for other programs, by HTTP."""
+    import_module("reunet.machine").share_one_heap()
+    _call("serve", given)
+    return 0
+
+
 @command(records.DemoOptions)
 def demo(given: Given) -> int:
     """Train and evaluate on synthetic microscopy.

@@ -37,6 +37,7 @@ Steps = Annotated[int | None, Says("Budget: training steps; repeats a run exactl
 Seed = Annotated[int, Says("Seed of everything random.", "S", least=0)]
 BackendName = Annotated[Backend | None, Says("Training framework; else the one that is installed.")]
 MaxMemory = Annotated[int | None, Says("Memory not to exceed, such as 8GB.", "SIZE", above=0, in_bytes=True)]
+Port = Annotated[int, Says("Port to listen at; 0 for any that is free.", "N", least=0)]
 Overwrite = Annotated[bool, Says("Replace results that exist.")]
 
 
@@ -128,15 +129,20 @@ class Wishes(Budget):
 
 
 @record
-class EngineOptions(Options):
-    """How a run predicts: see `reunet.load`. cluster: all of its processes see the same files under the same
-    paths.
-    """
+class EngineChoice(Options):
+    """How a run predicts on this machine: see `reunet.load`."""
 
     _: KW_ONLY
     engine: Annotated[EngineName, Says("What computes; auto: the fastest when it was exported.")] = "auto"
     precision: Annotated[PrecisionName, Says("auto: the fastest that was harmless at export.")] = "auto"
     tta: Annotated[bool, Says("Mean over flips of the image: slower, a bit better.")] = False
+
+
+@record
+class EngineOptions(EngineChoice):
+    """The same, or on several. cluster: all of its processes see the same files under the same paths."""
+
+    _: KW_ONLY
     cluster: Annotated[
         str | None, Says("Dask: tcp://HOST:PORT, or local:N for N processes here.", "ADDRESS")
     ] = None
@@ -339,6 +345,33 @@ class DemoOptions(VerbOptions):
     seed: Seed = 0
     backend: BackendName = None
     overwrite: Overwrite = False
+
+
+@record
+class ServeOptions(EngineChoice, VerbOptions):
+    """Of `serve`. public: where a reverse proxy shows it. max_upload: bytes of a request."""
+
+    runs: Annotated[AnyPaths, Says("Folders that `reunet train` wrote.", "RUN...")]
+    _: KW_ONLY
+    host: Annotated[str, Says("Address to listen at; 0.0.0.0 for every one.", "ADDRESS")] = "127.0.0.1"
+    port: Port = 8000
+    token_file: Annotated[
+        OptionalPath, Says("File with a secret, which every request has to bring.", "FILE")
+    ] = UNSET
+    public: Annotated[str | None, Says("Address that people see, such as https://NAME.", "URL")] = None
+    max_upload: Annotated[
+        int | None, Says("Most that one request may send; else 1GB.", "SIZE", above=0, in_bytes=True)
+    ] = None
+
+
+@record
+class OpenOptions(VerbOptions):
+    """Of `open`."""
+
+    path: Annotated[OptionalPath, Says("A run, or the folder of a dataset.", "RUN|DATA")] = UNSET
+    _: KW_ONLY
+    port: Port = 0
+    no_browser: Annotated[bool, Says("Print the address only.")] = False
 
 
 @record

@@ -1,0 +1,1 @@
+"""What other programs ask: /v1/..., /health, /metrics, /docs."""

@@ -1,0 +1,145 @@
+"""Errors as answers: a sentence for people, and its parts for programs (RFC 9457)."""
+
+from __future__ import annotations
+
+import http
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from reunet.errors import (
+    BackendError,
+    DataError,
+    ModelFileError,
+    PlanError,
+    ReunetError,
+    StorageError,
+    TooLargeError,
+    UsageError,
+    shortened,
+)
+
+MEDIA = "application/problem+json"
+
+_STATUS: tuple[tuple[type[ReunetError], int], ...] = (
+    (TooLargeError, 413),
+    (DataError, 422),
+    (PlanError, 422),
+    (UsageError, 400),
+    (StorageError, 507),
+    (ModelFileError, 500),
+    (BackendError, 500),
+)
+"""Of errors that the rest of the house raises; the first kind that fits."""
+
+log = logging.getLogger("reunet.server")
+
+
+class RefusedError(ReunetError):
+    """A request that is not answered with what was asked for. status: of HTTP. headers: of the answer."""
+
+    def __init__(
+        self, status: int, what: str, *, headers: Mapping[str, str] | None = None, **parts: Any
+    ) -> None:
+        super().__init__(what, **parts)
+        self.status, self.headers = status, dict(headers or {})
+
+
+def status_of(error: ReunetError) -> int:
+    """The status of HTTP that an error stands for."""
+    if isinstance(error, RefusedError):
+        return error.status
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 400)
+
+
+def problem(error: ReunetError, hidden: Path | None = None) -> Response:
+    """The answer that tells an error. hidden: a folder of ours, of which clients see no path."""
+    told = {"where": error.where, "expected": error.expected, "received": error.received, "fix": error.fix}
+    content = {name: _without(str(value), hidden) for name, value in told.items() if value is not None}
+    status = status_of(error)
+    return JSONResponse(
+        {"title": _without(error.what, hidden), "status": status, **content},
+        status_code=status,
+        headers=error.headers if isinstance(error, RefusedError) else None,
+        media_type=MEDIA,
+    )
+
+
+def _without(text: str, hidden: Path | None) -> str:
+    """A text in which files of a folder of ours are called as their client called them."""
+    if hidden is None or str(hidden) not in text:
+        return text
+    before, _, after = text.partition(str(hidden))
+    below = after.lstrip("/\\")
+    _, _, name = below.replace("\\", "/").partition("/")  # the folder of the upload
+    return before + _without(name or "the file", hidden)
+
+
+def explain(app: FastAPI, hidden: Path) -> None:
+    """Let every error of an app be told; what nobody expected is written to the log, too."""
+
+    async def ours(request: Request, error: Exception) -> Response:
+        if not isinstance(error, ReunetError):
+            raise error
+        if status_of(error) >= 500:
+            log.error("%s %s: %s", request.method, request.url.path, error)
+        return problem(error, hidden)
+
+    async def of_http(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        return problem(_refused(request, error))
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        first: dict[str, Any] = {}
+        if isinstance(error, RequestValidationError):
+            first = dict(next(iter(error.errors()), {}))
+        place = ".".join(str(part) for part in first.get("loc", ()))
+        return problem(
+            RefusedError(
+                422,
+                "the request has a value that cannot be used",
+                where=place or None,
+                expected=first.get("msg"),
+                received=shortened(first.get("input")),
+            )
+        )
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return problem(
+            RefusedError(
+                500,
+                "reunet failed unexpectedly; this is a bug",
+                received=type(error).__name__,
+                fix="please report it with what the server wrote to its log",
+            )
+        )
+
+    app.add_exception_handler(ReunetError, ours)
+    app.add_exception_handler(HTTPException, of_http)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def _refused(request: Request, error: HTTPException) -> RefusedError:
+    fixes = {404: "GET /docs lists what there is", 405: "GET /docs lists what there is"}
+    what = str(error.detail)
+    if what == http.HTTPStatus(error.status_code).phrase:
+        what = {404: "there is nothing at this address", 405: "this address does not take this method"}.get(
+            error.status_code, what.lower()
+        )
+    return RefusedError(
+        error.status_code,
+        what,
+        headers=error.headers,
+        where=f"{request.method} {request.url.path}",
+        fix=fixes.get(error.status_code),
+    )
