@@ -9,8 +9,11 @@ from pathlib import Path
 from reunet.errors import DataError
 from reunet.io.images import image_suffix
 
-JUNK = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"})
-"""What systems put into folders, in small letters; hidden files are such, too."""
+CORRECTIONS, GIVEN_LABELS = "corrections.csv", "corrections"
+"""Who mended which label of a dataset, and beside it the folder of the labels as they were given."""
+
+JUNK = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", CORRECTIONS})
+"""What systems put into folders, and what is no data, in small letters; hidden files are such, too."""
 
 DOCUMENTS = ("readme", "license", "licence", "copying", "citation", "changelog")
 """How files begin that people write about the others."""
@@ -27,11 +30,11 @@ def list_files(
     read: list[Path] = []
     others: list[Path] = []
     for parent, folders, files in os.walk(folder, onerror=_refuse):
-        entries = [Path(parent, name) for name in folders if not _is_junk(name)]
+        entries = [Path(parent, name) for name in folders if not _is_junk(Path(parent), name)]
         single = [one for one in entries if one.suffix.lower() == stores]
         links = [one for one in entries if one not in single and one.is_symlink()]
         folders[:] = [one.name for one in entries if one not in single and one not in links]
-        here = [Path(parent, name) for name in files if not _is_junk(name)]
+        here = [Path(parent, name) for name in files if not _is_junk(Path(parent), name)]
         read += single + [one for one in here if is_read(one) and one.is_file()]
         others += links + [one for one in here if not (is_read(one) and one.is_file())]
     told = [path for path in others if not path.name.lower().startswith(DOCUMENTS)]
@@ -45,11 +48,12 @@ def image_files(folder: Path) -> list[Path]:
 
 def visible(folder: Path) -> list[Path]:
     """What is in a folder itself, sorted, without hidden files and folders and what nobody means."""
-    return sorted(entry for entry in folder.iterdir() if not _is_junk(entry.name))
+    return sorted(entry for entry in folder.iterdir() if not _is_junk(folder, entry.name))
 
 
-def _is_junk(name: str) -> bool:
-    return name.startswith(".") or name.lower() in JUNK
+def _is_junk(folder: Path, name: str) -> bool:
+    is_kept = name == GIVEN_LABELS and (folder / CORRECTIONS).is_file()
+    return name.startswith(".") or name.lower() in JUNK or is_kept
 
 
 def _refuse(cause: OSError) -> None:

@@ -89,7 +89,7 @@ def shape_of(told: Any, size: tuple[int, int]) -> tuple[Shape | None, list[int]]
         return Shape(runs=union_runs([_runs(part, size) for part in parts], size)), []
     if not isinstance(told, list):
         raise LabelError("the segmentation cannot be read", expected="polygons or run lengths", received=told)
-    rings = [_ring(ring) for ring in _polygons(told)]
+    rings = [ring_of(ring) for ring in _polygons(told)]
     usable = tuple(ring for ring in rings if len(ring) >= 3)
     return Shape(usable) if usable else None, [len(ring) for ring in rings if len(ring) < 3]
 
@@ -112,8 +112,8 @@ def _numbers(value: Any, what: str) -> np.ndarray:
     return np.array(value, np.float64)
 
 
-def _ring(told: Any) -> np.ndarray:
-    """(n, 2) x, y of a polygon."""
+def ring_of(told: Any) -> np.ndarray:
+    """(n, 2) x, y of a polygon, told as x, y, x, y ... Raises LabelError."""
     numbers = _numbers(told, "a polygon")
     if len(numbers) % 2:
         received = f"{len(numbers)} numbers"

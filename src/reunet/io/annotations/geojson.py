@@ -1,17 +1,30 @@
-"""Objects as GeoJSON that QuPath opens (RFC 7946, and QuPath's properties); coordinates are pixels."""
+"""Objects as GeoJSON of QuPath (RFC 7946, and QuPath's properties), written and read; coordinates are pixels.
+
+Format: https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from reunet.contracts.findings import Findings, some_of
 from reunet.contracts.labels import LabelMap
+from reunet.errors import DataError, LabelError
+from reunet.io.annotations.annotated_image import ObjectMap, Shape
+from reunet.io.annotations.coco_fields import ring_of
 from reunet.io.annotations.crops import object_crops
+from reunet.io.annotations.drawn import DrawnObjects, category_of, number_in
 from reunet.io.annotations.polygons import mask_rings
-from reunet.storage import write_text
+from reunet.storage import read_json, write_text
+
+_MOST_BYTES = 1 << 30
+_NO_OBJECTS = frozenset({"root", "tile", "tma_core"})
+"""What QuPath has beside annotations, detections and cells."""
 
 
 def write_geojson(path: Path, ids: np.ndarray, labels: LabelMap, classes: np.ndarray | None = None) -> None:
@@ -40,3 +53,72 @@ def _closed(ring: np.ndarray) -> list[list[int]]:
     """The ring with its first point again at the end, as GeoJSON wants it."""
     points: list[list[int]] = ring.tolist()
     return [*points, points[0]]
+
+
+def read_geojson(
+    path: Path, size: tuple[int, int], classes: Mapping[str, int], problems: Findings
+) -> ObjectMap:
+    """The objects of an image of `size` (height, width) that a file tells.
+
+    classes: class indices by name; without a classification an object is of the only one. Ids are the names
+    of the features where these are different numbers, as `write_geojson` writes them. Adds an error for what
+    is no GeoJSON, for lines and points, unknown classes, outlines of other pages and outside of the image.
+    """
+    drawn = DrawnObjects(path, size, problems)
+    with problems.noting("annotations-unreadable", path, "the GeoJSON is"):
+        for position, feature in enumerate(_features(read_json(path, DataError, _MOST_BYTES))):
+            properties = feature.get("properties") or {}
+            name = f"feature {position + 1}"
+            if str(properties.get("objectType", "")).lower() in _NO_OBJECTS:
+                continue
+            with drawn.about(name):
+                told = _class_name(properties.get("classification"))
+                category = category_of(told, dict(classes))
+                if category is None:
+                    message = f"{name}: its class is none of the dataset"
+                    received = told or "no classification"
+                    problems.error("unknown-class", path, message, some_of(list(classes)), received[:80])
+                    continue
+                drawn.add(name, _shape(feature.get("geometry")), category, number_in(properties.get("name")))
+    return drawn.objects()
+
+
+def _features(data: Any) -> Iterator[dict[str, Any]]:
+    """The features of a collection, a list or a single one. Raises LabelError."""
+    kind = data.get("type") if isinstance(data, dict) else None
+    found = data if isinstance(data, list) else [data] if kind == "Feature" else None
+    if kind == "FeatureCollection":
+        found = data.get("features")
+    if not isinstance(found, list) or not all(
+        isinstance(one, dict) and one.get("type") == "Feature" for one in found
+    ):
+        expected = "a FeatureCollection, as QuPath exports objects"
+        raise LabelError("the file is no GeoJSON of objects", expected=expected, received=str(data)[:80])
+    yield from found
+
+
+def _class_name(told: Any) -> str | None:
+    """QuPath's classification: {"name": ...}, of several {"names": [...]}; a text of other programs."""
+    if isinstance(told, dict):
+        names = told.get("names")
+        told = told.get("name") or (": ".join(map(str, names)) if isinstance(names, list) else None)
+    return told if isinstance(told, str) and told else None
+
+
+def _shape(geometry: Any) -> Shape:
+    """The pixels of a Polygon or MultiPolygon. Raises LabelError for anything else."""
+    kind = geometry.get("type") if isinstance(geometry, dict) else None
+    plane = (geometry.get("plane") or {}) if isinstance(geometry, dict) else {}
+    if kind not in ("Polygon", "MultiPolygon"):
+        fix = "draw its outline, or delete it"
+        raise LabelError("it is no area", expected="Polygon or MultiPolygon", received=kind, fix=fix)
+    if plane.get("z") or plane.get("t"):
+        raise LabelError("it lies on another page", expected="z 0 and t 0", received=plane)
+    parts = geometry.get("coordinates")
+    rings = parts if kind == "Polygon" else [ring for part in parts for ring in part]
+    return Shape(tuple(_open_ring(ring_of([axis for point in ring for axis in point[:2]])) for ring in rings))
+
+
+def _open_ring(ring: np.ndarray) -> np.ndarray:
+    """A ring without its first point again at the end."""
+    return ring[:-1] if len(ring) > 1 and (ring[0] == ring[-1]).all() else ring

@@ -10,9 +10,10 @@ from reunet.contracts.findings import Findings, some_of
 from reunet.errors import DataError
 from reunet.io.annotations.annotated_image import too_many
 from reunet.io.annotations.files import NamedImages, is_below
-from reunet.io.annotations.table import read_table
+from reunet.io.annotations.table import Table, read_table, rewrite_table
 from reunet.io.images import image_suffix
 from reunet.io.listing import image_files, visible
+from reunet.storage import csv_text, write_text
 
 FILE_COLUMNS = (
     "file", "file_name", "filename", "image", "image_name", "image_file", "image_path", "image_id", "path",
@@ -82,6 +83,41 @@ def read_labels(
     found = sorted(set(labels.values()), key=lambda name: (numbers.get(name, 0), name))
     named.match(path, files.items(), problems)
     return _labelled(path, tuple(found if classes is None else classes), labels, problems)
+
+
+def write_label(path: Path, image: Path, folders: Sequence[Path], label: str) -> None:
+    """Let a table tell that the file `image` is of the class `label`; all other cells stay.
+
+    folders: as of `read_labels`. An image that the table does not name gets a row; a table that does not
+    exist is begun. Raises DataError, StorageError.
+    """
+    named, wanted = NamedImages(folders), image.absolute()
+    below = next((one for one in reversed(folders) if image.is_relative_to(one)), image.parent)
+    name = image.relative_to(below).as_posix()
+    if not path.is_file():
+        write_text(path, csv_text(("file", "label"), [(name, label)]))
+        return
+
+    def changed(table: Table) -> Iterator[Sequence[object]]:
+        key, value, number = map(table.find, (FILE_COLUMNS, LABEL_COLUMNS, ("label_id", "class_id")))
+        if key is None or value is None:
+            raise DataError("the table lacks columns", where=path, expected=_FORM)
+        numbers = {row[value]: row[number] for _, row in table.rows} if number is not None else {}
+        taken = [int(one) for one in numbers.values() if one.isdecimal()]
+        told = {value: label}
+        if number is not None:
+            told[number] = numbers.get(label) or str(max(taken, default=-1) + 1)
+        is_there = False
+        for _, row in table.rows:
+            found = named.find(row[key])[1] if is_below(row[key]) else None
+            is_this = found is not None and found.absolute() == wanted
+            is_there |= is_this
+            yield [told.get(i, cell) if is_this else cell for i, cell in enumerate(row)]
+        if not is_there:
+            told[key] = name
+            yield [told.get(i, "") for i in range(len(table.columns))]
+
+    rewrite_table(path, changed)
 
 
 def class_folders(folder: Path, problems: Findings, classes: Sequence[str] | None = None) -> ImageLabels:

@@ -1,18 +1,26 @@
-"""Objects as regions of interest that ImageJ's ROI manager opens, along the edges of pixels."""
+"""Objects as regions of interest of ImageJ's ROI manager, along the edges of pixels, written and read."""
 
 from __future__ import annotations
 
+import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from reunet.contracts.findings import Findings
+from reunet.errors import LabelError
+from reunet.io.annotations.annotated_image import ObjectMap, Shape
+from reunet.io.annotations.coco_fields import ring_of
 from reunet.io.annotations.crops import object_crops
+from reunet.io.annotations.drawn import DrawnObjects, number_in
 from reunet.io.annotations.polygons import mask_rings
 from reunet.storage import atomic_path
 
 _MOVE, _LINE, _CLOSE = 0.0, 1.0, 4.0  # of java.awt.geom.PathIterator
+_MOST_BYTES, _MOST_ROIS = 1 << 28, 1 << 18
 
 
 def write_rois(path: Path, ids: np.ndarray) -> None:
@@ -65,3 +73,61 @@ def _composite(rings: list[np.ndarray]) -> Any:
         shape_roi_size=len(path),
         multi_coordinates=np.array(path, np.float32),
     )
+
+
+def read_rois(path: Path, size: tuple[int, int], problems: Findings, pages: int = 1) -> list[ObjectMap]:
+    """The objects of each page of an image of `size` (height, width) in a zip of ROIs, or in a single one.
+
+    All are of class 0, since ROIs have no classes. Ids are the numbers that names end with, where these are
+    different, as `write_rois` writes them. A ROI without a position lies on the only page. Adds an error for
+    a damaged file, for lines and points, and for outlines outside of the image or of its pages.
+    """
+    drawn = [DrawnObjects(path, size, problems) for _ in range(pages)]
+    with problems.noting("annotations-unreadable", path, "the file of ROIs is"):
+        for name, data in _members(path):
+            with drawn[0].about(f"ROI {name}"):
+                roi = _parsed(data)
+                page = max(roi.position, roi.z_position, roi.t_position) - 1
+                if (page < 0 and pages > 1) or page >= pages:
+                    expected = f"a position from 1 to {pages}"
+                    raise LabelError("its page is not told", expected=expected, received=page + 1)
+                number = number_in(re.split(r"[-_ ]", roi.name or name)[-1])
+                drawn[max(page, 0)].add(f"ROI {name}", _outline(roi), 0, number)
+    return [one.objects() for one in drawn]
+
+
+def _members(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each ROI. Raises LabelError for a zip that is too large unpacked."""
+    if not zipfile.is_zipfile(path):
+        if path.stat().st_size > _MOST_BYTES:
+            raise LabelError("the file is too large", expected=f"at most {_MOST_BYTES:,} bytes")
+        yield path.stem, path.read_bytes()
+        return
+    with zipfile.ZipFile(path) as archive:
+        members = [one for one in archive.infolist() if one.filename.lower().endswith(".roi")]
+        unpacked = sum(one.file_size for one in members)
+        if len(members) > _MOST_ROIS or unpacked > _MOST_BYTES:
+            expected = f"at most {_MOST_ROIS:,} ROIs of {_MOST_BYTES:,} bytes"
+            raise LabelError("the zip is too large", expected=expected, received=f"{unpacked:,} bytes")
+        if not members:
+            raise LabelError("the zip holds no ROIs", expected="files *.roi, as ImageJ's ROI manager saves")
+        for one in members:
+            yield Path(one.filename).stem[:80], archive.read(one)
+
+
+def _parsed(data: bytes) -> Any:
+    import roifile
+
+    roi = roifile.ImagejRoi.frombytes(data)
+    kinds = roifile.ROI_TYPE
+    areas = (kinds.POLYGON, kinds.RECT, kinds.OVAL, kinds.FREEHAND, kinds.TRACED)
+    is_line = roi.subtype in (roifile.ROI_SUBTYPE.TEXT, roifile.ROI_SUBTYPE.ARROW)
+    if roi.roitype not in areas or is_line:
+        fix = "draw its outline, or delete it"
+        raise LabelError("it is no area", expected="an outline", received=roi.roitype.name.lower(), fix=fix)
+    return roi
+
+
+def _outline(roi: Any) -> Shape:
+    rings = roi.coordinates(multi=True)
+    return Shape(tuple(ring_of(np.asarray(ring, np.float64).ravel().tolist()) for ring in rings))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,13 +65,9 @@ def read_rows(
     Other text is read as Windows-1252, which includes Latin-1; that is a warning. Raises `error`.
     """
     text = _text(path, problems, error)
-    lines = text.splitlines()
-    first = next((line for line in lines if line.strip() and not line.lstrip().startswith(comment)), "")
     try:
-        if first[:4].lower() == "sep=" and len(first.strip()) == 5:  # Excel says so
-            delimiter, text = first[4], text.replace(first, "", 1)
-        else:
-            delimiter = max(_DELIMITERS, key=lambda one: len(next(csv.reader([first], delimiter=one), [])))
+        delimiter, told = _delimiter(text, comment)
+        text = text.replace(told, "", 1)
         reader = csv.reader(
             io.StringIO(text, newline=None), delimiter=delimiter, skipinitialspace=True, strict=True
         )
@@ -79,6 +75,32 @@ def read_rows(
     except (csv.Error, ValueError) as cause:
         raise error("could not read a table", where=path, received=str(cause)) from cause
     return [(line, row) for line, row in rows if any(row) and not row[0].startswith(comment)]
+
+
+def _delimiter(text: str, comment: str = "\0") -> tuple[str, str]:
+    """What stands between the cells of a table, and the line that says so, if there is one. Raises
+    csv.Error.
+    """
+    lines = text.splitlines()
+    first = next((line for line in lines if line.strip() and not line.lstrip().startswith(comment)), "")
+    if first[:4].lower() == "sep=" and len(first.strip()) == 5:  # Excel says so
+        return first[4], first
+    return max(_DELIMITERS, key=lambda one: len(next(csv.reader([first], delimiter=one), []))), ""
+
+
+def rewrite_table(path: Path, change: Callable[[Table], Iterable[Sequence[object]]]) -> None:
+    """Replace the rows below the heading of a table by those that `change` makes of it; the heading and what
+    stands between the cells stay as they are. Raises DataError, StorageError.
+    """
+    table = read_table(path)
+    delimiter, told = _delimiter(_text(path, None, DataError))
+    text = io.StringIO()
+    if told:
+        text.write(f"{told}\n")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows(change(table))
+    write_text(path, text.getvalue())
 
 
 def _text(path: Path, problems: Findings | None, error: type[ReunetError]) -> str:

@@ -44,7 +44,7 @@ def read_voc(
         with problems.noting(
             "annotations-unreadable", path, "the XML file is", "<annotation>...</annotation>"
         ):
-            trees[name] = _parse(path)
+            trees[name] = parse_voc(path)
     if classes is None:
         told = (one.findtext("name") or "" for tree in trees.values() for one in tree.iter("object"))
         classes = sorted({name.strip() for name in told} - {""})
@@ -60,8 +60,11 @@ def read_voc(
     return Annotations(tuple(classes), tuple(images))
 
 
-def _parse(path: Path) -> Element:
-    """The elements of an XML file. Entities, which can grow without end or read other files, are refused."""
+def parse_voc(path: Path) -> Element:
+    """The elements of an XML file. Entities, which can grow without end or read other files, are refused.
+
+    Raises LabelError, and what the parser does.
+    """
 
     def refuse(*_: object) -> NoReturn:
         raise LabelError(
@@ -99,24 +102,36 @@ def _image(tree: Element, image: ImageBuilder, index: dict[str, int], problems: 
     for position, one in enumerate(tree.iter("object")):
         told = f"object {position + 1}"
         name = (one.findtext("name") or "").strip()
-        sides = [_number(one.findtext(f"bndbox/{side}")) for side in _SIDES]
-        y0, x0, y1, x1 = (math.nan if number is None else number for number in sides)
+        box = box_of(one)
         if name not in index:
             expected = some_of(list(index))
             problems.error("unknown-class", image.path, f"{told}: its name is no class", expected, name[:80])
-        elif math.isnan(y0 + x0 + y1 + x1):
+        elif box is None:
             received = ", ".join((one.findtext(f"bndbox/{side}") or "nothing")[:20] for side in _SIDES)
             message = f"{told}: its box has not four finite numbers"
             problems.error("annotation", image.path, message, ", ".join(_SIDES), received)
         else:
-            point = (y0, x0) == (y1, x1)  # one pixel is what programs write for no box
-            box = (y0, x0, y1, x1) if point else (y0 - 1, x0 - 1, y1, x1)
-            difficult = (one.findtext("difficult") or "0").strip().lower() in ("1", "true")
-            image.add(told, box, None if difficult else index[name])
-            if (outline := _outline(one)) is not None and not point:
+            image.add(told, box, None if is_difficult(one) else index[name])
+            is_point = (box[0], box[1]) == (box[2], box[3])
+            if (outline := _outline(one)) is not None and not is_point:
                 agreement.add(told, box, image.size, outline)
     agreement.tell()
     return image.build()
+
+
+def box_of(element: Element) -> tuple[float, float, float, float] | None:
+    """y0, x0, y1, x1 of an object along the edges of pixels; None without four finite numbers."""
+    sides = [_number(element.findtext(f"bndbox/{side}")) for side in _SIDES]
+    y0, x0, y1, x1 = (math.nan if number is None else number for number in sides)
+    if math.isnan(y0 + x0 + y1 + x1):
+        return None
+    is_point = (y0, x0) == (y1, x1)  # one pixel is what programs write for no box
+    return (y0, x0, y1, x1) if is_point else (y0 - 1, x0 - 1, y1, x1)
+
+
+def is_difficult(element: Element) -> bool:
+    """Whether an object is one that counts neither as found nor as missed."""
+    return (element.findtext("difficult") or "0").strip().lower() in ("1", "true")
 
 
 def _outline(element: Element) -> Shape | None:
