@@ -192,7 +192,8 @@ def main() -> None:
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(text, encoding="utf-8")
         print(f"wrote {page.relative_to(ROOT)}")
-    subprocess.run([sys.executable, str(ROOT / "benchmarks" / "page.py")], check=True)
+    for script in ("scripts/run_pages.py", "benchmarks/page.py"):
+        subprocess.run([sys.executable, str(ROOT / script)], check=True)
 
 
 if __name__ == "__main__":
