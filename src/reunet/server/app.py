@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from reunet import __version__
-from reunet.server.api import health, models
+from reunet.server.api import docs, health, jobs, metrics, models, predictions
+from reunet.server.measures import Measured, Measures
 from reunet.server.page import routes as page
-from reunet.server.problems import explain
+from reunet.server.problems import Problem, explain
 from reunet.server.security import Guard, Rules
 from reunet.server.service import Service
 
@@ -22,12 +23,15 @@ def create_app(service: Service, rules: Rules | None = None) -> FastAPI:
         version=__version__,
         docs_url=None,
         redoc_url=None,
+        responses={"4XX": {"description": "Refused; the answer says why", "model": Problem}},
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.service, app.state.rules = service, rules or Rules()
+    app.state.measures = Measures(service)
     explain(app, service.scratch)
-    for room in (health, models):
+    for room in (predictions, jobs, models, health, metrics, docs):
         app.include_router(room.router)
     page.add_to(app)
     app.add_middleware(Guard, rules=app.state.rules)
+    app.add_middleware(Measured, measures=app.state.measures)
     return app

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -40,6 +41,17 @@ _STATUS: tuple[tuple[type[ReunetError], int], ...] = (
 """Of errors that the rest of the house raises; the first kind that fits."""
 
 log = logging.getLogger("reunet.server")
+
+
+class Problem(BaseModel):
+    """An error: `title` is a sentence; the other parts are there as far as they help."""
+
+    title: str
+    status: int
+    where: str | None = None
+    expected: str | None = None
+    received: str | None = None
+    fix: str | None = None
 
 
 class RefusedError(ReunetError):
@@ -112,6 +124,12 @@ def explain(app: FastAPI, hidden: Path) -> None:
             )
         )
 
+    async def of_system(request: Request, error: Exception) -> Response:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        log.error("%s %s: %s", request.method, request.url.path, error)
+        fix = "free some space on the disk of the server, or its memory, and send it again"
+        return problem(RefusedError(507, "the server has no room for this", received=reason, fix=fix))
+
     async def unexpected(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return problem(
@@ -126,6 +144,8 @@ def explain(app: FastAPI, hidden: Path) -> None:
     app.add_exception_handler(ReunetError, ours)
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(OSError, of_system)
+    app.add_exception_handler(MemoryError, of_system)
     app.add_exception_handler(Exception, unexpected)
 
 

@@ -13,7 +13,9 @@ from typing import Annotated, ParamSpec, TypeVar
 from fastapi import Depends, Request
 
 from reunet.machine import cores
-from reunet.server.models import Models
+from reunet.server.jobs import Jobs
+from reunet.server.models import Model, Models
+from reunet.server.predictions import Found, predict_file
 from reunet.server.problems import RefusedError
 
 P = ParamSpec("P")
@@ -43,6 +45,7 @@ class Service:
         self._in_hand = 0
         self._seconds = 1.0
         """What a request takes, a moving mean."""
+        self.jobs = Jobs(scratch)
         self.stopping = False
 
     @property
@@ -50,46 +53,38 @@ class Service:
         """Requests that are worked on, or wait for a thread."""
         return self._in_hand
 
+    def check_room(self) -> None:
+        """Raise RefusedError where so many requests are in hand that another one has to come again."""
+        if self._in_hand >= self._most:
+            raise RefusedError(
+                429,
+                "the server has as many requests in hand as it takes",
+                headers={"retry-after": str(max(1, ceil(self._seconds)))},
+                received=f"{self._in_hand} requests",
+                fix="send it again after the seconds that Retry-After tells",
+            )
+
     async def work(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """What a function returns that takes time, in a thread. Raises RefusedError when too many wait."""
-        with self.place():
-            began = time.monotonic()
-            loop = asyncio.get_running_loop()
-            try:
-                return await loop.run_in_executor(self._pool, lambda: function(*args, **kwargs))
-            finally:
-                self._seconds += 0.1 * (time.monotonic() - began - self._seconds)
+        self.check_room()
+        self._in_hand += 1
+        began = time.monotonic()
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._pool, lambda: function(*args, **kwargs))
+        finally:
+            self._in_hand -= 1
+            self._seconds += 0.1 * (time.monotonic() - began - self._seconds)
 
-    def place(self) -> Place:
-        """A place in the queue for who has work to do, to be entered. Raises RefusedError when it is full."""
-        return Place(self)
+    async def predict(self, model: Model, path: Path, name: str, axes: str | None = None) -> Found:
+        """What a model finds in a file, which its client calls `name`. Raises what `predict_file` does."""
+        return await self.work(predict_file, model, path, name, sharing=self.threads, axes=axes)
 
     def close(self) -> None:
         """Wait for what is being worked on; nothing new begins."""
         self.stopping = True
+        self.jobs.close()
         self._pool.shutdown(cancel_futures=True)
-
-
-class Place:
-    """A place among the requests in hand."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def __enter__(self) -> None:
-        one = self._service
-        if one._in_hand >= one._most:
-            raise RefusedError(
-                429,
-                "the server has as many requests in hand as it takes",
-                headers={"retry-after": str(max(1, ceil(one._seconds)))},
-                received=f"{one._in_hand} requests",
-                fix="send it again after the seconds that Retry-After tells",
-            )
-        one._in_hand += 1
-
-    def __exit__(self, *_: object) -> None:
-        self._service._in_hand -= 1
 
 
 def _service(request: Request) -> Service:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 from time import perf_counter
 
@@ -21,6 +22,9 @@ from reunet.tasks.instances.tracks import linked
 Found = Iterator[tuple[np.ndarray, Prediction]]
 """Images with what was found in them, one after the other."""
 
+FREE = nullcontext()
+"""For an engine that nobody else uses, or that serves several threads at a time."""
+
 
 def predict_at_once(
     jobs: Sequence[Job],
@@ -34,6 +38,28 @@ def predict_at_once(
     engine: held while it predicts. latencies: gets the seconds per frame of sequences, stacks and videos.
     """
     job, header, plan = jobs[0], headers[0], predictor.plan
+    found = found_in(jobs, headers, predictor, engine, latencies)
+    if job.moment is not None:
+        found = _tracked(job, found, header.voxel)
+    if header.pages > 1:
+        write_stack(job, plan, found)
+        return
+    for one, its, (image, result) in zip(jobs, headers, found, strict=True):
+        write_image(one, plan, its, image, result)
+
+
+def found_in(
+    jobs: Sequence[Job],
+    headers: Sequence[ImageHeader],
+    predictor: AnyPredictor,
+    engine: AbstractContextManager[object] = FREE,
+    latencies: list[float] | None = None,
+) -> Found:
+    """The pages of one file, or the files of one sequence, each with what is found in it, as they come.
+
+    engine, latencies: see `predict_at_once`.
+    """
+    job, header, plan = jobs[0], headers[0], predictor.plan
     if header.pages > 1:
         pages = range(header.pages)
         images = read_pages(job.source.path, header.pages, job.axes)
@@ -44,18 +70,12 @@ def predict_at_once(
         images = (read_channel_files(paths, axes=job.axes)[1] for paths in files)
         where = [one.source.path for one in jobs]
         fields = (field_of_view(one, its) for one, its in zip(jobs, headers, strict=True))
-    predicted = _predicted(images, where, header.voxel, predictor, engine, latencies)
-    found: Found = (
+    seconds = [] if latencies is None else latencies
+    predicted = _predicted(images, where, header.voxel, predictor, engine, seconds)
+    return (
         (image, in_view(result, inside, plan.labels))
         for (image, result), inside in zip(predicted, fields, strict=True)
     )
-    if job.moment is not None:
-        found = _tracked(job, found, header.voxel)
-    if header.pages > 1:
-        write_stack(job, plan, found)
-        return
-    for one, its, (image, result) in zip(jobs, headers, found, strict=True):
-        write_image(one, plan, its, image, result)
 
 
 def _predicted(
@@ -63,7 +83,7 @@ def _predicted(
     where: list[object],
     spacing: tuple[float, ...] | None,
     predictor: AnyPredictor,
-    engine: Lock,
+    engine: AbstractContextManager[object],
     latencies: list[float],
 ) -> Found:
     """Images read ahead of the result wait here: a window at most."""

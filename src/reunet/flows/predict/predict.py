@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -63,12 +63,17 @@ def predict(options: PredictOptions) -> PredictResult:
     UsageError, DataError or StorageError before any work when the inputs or outputs make no sense,
     ClusterError for a cluster that cannot be used, and what `reunet.load` raises.
     """
+    return predict_with(options, load_for)
+
+
+def predict_with(options: PredictOptions, loaded: Callable[[PredictOptions], AnyPredictor]) -> PredictResult:
+    """The same, with a predictor that may have been loaded before. loaded: gives it, once it is wanted."""
     run, progress = RunFolder(options.run), options.on_progress or NullProgress()
     place = options.run.resolve()
     folder = options.output or place.with_name(f"{place.name}-predictions")
     sweep(folder)
     if options.is_stream:
-        kinds, predictor = _kinds(options, run.plan()), load_for(options)
+        kinds, predictor = _kinds(options, run.plan()), loaded(options)
         return predict_live(sys.stdin.buffer, predictor, folder, kinds, progress, overwrite=options.overwrite)
     sources, others = find_sources(list(options.inputs), exclude=folder)
     groups = _jobs(options, run, folder, sources)
@@ -78,7 +83,7 @@ def predict(options: PredictOptions) -> PredictResult:
     todo = [job for group in groups for job in group]
     if not options.overwrite and not options.skip_existing:
         _check_no_results(todo, folder)
-    predictor = load_for(options)
+    predictor = loaded(options)
     for one in predictor.work.tasks if options.fov is not None else ():
         one.check_outside(predictor.plan.labels)
     _tell_engine(options, run, predictor, progress)

@@ -74,10 +74,11 @@ def write_tables(folder: Path) -> None:
         write_table(folder / "classes.csv", _joined(classes))
     if numbers := [(found["image"], _numbers_row(found)) for found in images if "numbers" in found]:
         write_table(folder / "numbers.csv", _joined(numbers))
-    _write_predictions(folder / "predictions.json", images)
+    write_predictions(folder / "predictions.json", images)
 
 
-def _write_predictions(path: Path, images: Sequence[Found]) -> None:
+def write_predictions(path: Path, images: Sequence[Found]) -> None:
+    """Write what was `described` of images as COCO JSON; nothing where that has no place for any of it."""
     told = ("class", "probabilities", "numbers")
     listed = [found for found in images if {"annotations", *told} & set(found)]
     if not listed:
