@@ -2,7 +2,7 @@
 #     make PYTHON=/path/to/python3.12 demo      chooses the interpreter
 #     make CONSTRAINTS=constraints.txt test     installs the versions that continuous integration uses
 .DEFAULT_GOAL := help
-.PHONY: help demo fast test test-all fuzz coverage lint style types format docs build constraints torch environment clean
+.PHONY: help demo fast test test-all fuzz coverage lint style types format docs book build constraints torch environment clean
 
 VENV := .venv
 BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
@@ -22,6 +22,7 @@ help:
 	@echo "make types        only types"
 	@echo "make format       mend the style"
 	@echo "make docs         write the generated pages of docs/"
+	@echo "make book         the book of docs/ as web pages in build/book"
 	@echo "make build        wheel and sdist, and a demo from an environment that holds nothing else"
 	@echo "make constraints  write the installed versions to constraints.txt"
 	@echo "make torch        put PyTorch into .venv, so that it is tested, too"
@@ -64,6 +65,9 @@ format: environment
 docs: environment
 	$(PY) scripts/write_docs.py
 
+book: environment
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
+
 build: environment
 	$(PY) scripts/build.py
 
@@ -76,7 +80,7 @@ torch:
 	$(PY) -m pip install --quiet --constraint constraints.txt torch
 
 environment:
-	@$(SETUP) dev tensorflow jax onnx int8 litert bioimageio zarr hdf5 video photo cluster serve
+	@$(SETUP) dev docs tensorflow jax onnx int8 litert bioimageio zarr hdf5 video photo cluster serve
 
 clean:
 	rm -rf $(VENV) build dist reunet-demo .coverage coverage.xml

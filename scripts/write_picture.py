@@ -1,46 +1,85 @@
-"""Draw the picture of README.md: test images, their truth and the prediction of a finished run.
+"""Draw a picture of the docs: test images, their truth and the prediction of a finished run, a row for each.
 
-python scripts/write_picture.py RUN DATA a.png [b.png ...]
+python scripts/write_picture.py RUN DATA docs/images/nuclei.png a.png [b.png ...]
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 import reunet
-from reunet.io.images import read_image
-from reunet.io.masks import read_mask
+from reunet.contracts.labels import IGNORE
+from reunet.contracts.options.records import CheckOptions
+from reunet.contracts.results import Prediction
+from reunet.datasets.case_arrays import case_arrays
+from reunet.datasets.scan import scan_dataset
+from reunet.inference.predictor import Predictor
+from reunet.io.planes import in_planes
 from reunet.io.raster import write_png
-from reunet.io.render import overlay, to_display
+from reunet.report.examples import display
+from reunet.sampling.boxes import resized
+from reunet.tasks.work import draw_results
 
-ROOT = Path(__file__).resolve().parents[1]
 SIDE, GAP = 300, 8
 
 
-def main(run: Path, data: Path, names: list[str]) -> None:
+def row(model: Predictor, data: Path, name: str) -> np.ndarray:
+    """(H, W, 3): image, truth and prediction of a test image, cut to a square where it is none."""
+    labels = model.plan.labels
+    scan = scan_dataset(data, CheckOptions(data), labels=labels)
+    case = next(one for one in scan.cases if one.split == "test" and one.id.startswith(name.split(".")[0]))
+    arrays = case_arrays(case, scan.reader(case), labels)
+    image, found = arrays.image, model(arrays.image)
+    if found.labels is not None and arrays.truth.labels is not None:  # as --fov does
+        unknown = arrays.truth.labels == IGNORE
+        found = replace(found, labels=np.where(unknown, labels.background or 0, found.labels))
+    truth = Prediction(
+        labels=None if found.labels is None else arrays.truth.labels,
+        instances=None if found.instances is None else arrays.truth.objects,
+        boxes=None if found.boxes is None else arrays.truth.boxes,
+    )
+    if arrays.spacing is not None:
+        planes = (
+            in_planes(image, truth, labels, arrays.spacing),
+            in_planes(image, found, labels, arrays.spacing),
+        )
+        (image, truth), (_, found) = planes
+    factor = SIDE / min(image.shape[:2])
+    pictures = [display(image, factor=factor)[0]]
+    for told in (truth, found):
+        maps = [one for one in (told.labels, told.instances) if one is not None]
+        ground, small = display(image, *maps, factor=factor)
+        named = iter(small)
+        shown = Prediction(
+            labels=None if told.labels is None else next(named),
+            instances=None if told.instances is None else next(named),
+            boxes=None if told.boxes is None else resized(told.boxes, (factor, factor)),
+        )
+        over = draw_results(ground, shown, labels)
+        pictures.append(ground if over is None else over)
+    gap = np.full((SIDE, GAP, 3), 255, np.uint8)
+    crops = [np.ascontiguousarray(picture[:SIDE, : SIDE * 4 // 3]) for picture in pictures]
+    return np.hstack([crops[0], gap, crops[1], gap, crops[2]])
+
+
+def main(run: Path, data: Path, target: Path, names: list[str]) -> None:
     model = reunet.load(run)
-    rows = []
-    for name in names:
-        image = read_image(data / "test" / "images" / name)
-        truth = read_mask((data / "test" / "masks" / name).with_suffix(".png"), model.plan.labels)
-        predicted = model(image).labels
-        side, labels = min(image.shape[:2]), model.plan.labels
-        pictures = (to_display(image), overlay(image, truth, labels), overlay(image, predicted, labels))
-        crops = [picture[:side, :side] for picture in pictures]
-        small = [cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for crop in crops]
-        gap = np.full((SIDE, GAP, 3), 255, np.uint8)
-        rows += [
-            np.hstack([small[0], gap, small[1], gap, small[2]]),
-            np.full((GAP, 3 * SIDE + 2 * GAP, 3), 255, np.uint8),
-        ]
-    target = ROOT / "docs" / "images" / "nuclei.png"
-    write_png(target, np.vstack(rows[:-1]))
-    print(f"wrote {target.relative_to(ROOT)}")
+    rows = [row(model, data, name) for name in names]
+    width = min(one.shape[1] for one in rows)
+    gap = np.full((GAP, width, 3), 255, np.uint8)
+    stacked = [part for one in rows for part in (one[:, :width], gap)][:-1]
+    picture = np.vstack(stacked)
+    if target.suffix == ".jpg":  # photographs of noise are large as PNG
+        cv2.imwrite(str(target), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+    else:
+        write_png(target, picture)
+    print(f"wrote {target}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])
