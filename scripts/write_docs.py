@@ -24,6 +24,7 @@ VERBS = (
     "export",
     "compare",
     "models",
+    "correct",
     "open",
     "serve",
     "demo",

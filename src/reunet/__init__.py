@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reunet.flows.check import check as check
     from reunet.flows.compare.compare import compare as compare
+    from reunet.flows.correct.correct import correct as correct
     from reunet.flows.demo import demo as demo
     from reunet.flows.doctor import doctor as doctor
     from reunet.flows.evaluate.evaluate import evaluate as evaluate
@@ -35,6 +36,7 @@ _HOMES = {
     "evaluate": "reunet.flows.evaluate.evaluate",
     "compare": "reunet.flows.compare.compare",
     "export": "reunet.flows.export",
+    "correct": "reunet.flows.correct.correct",
     "models": "reunet.flows.models",
     "load": "reunet.inference.load",
     "unet_model": "reunet.networks",

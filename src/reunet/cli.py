@@ -207,6 +207,13 @@ def serve(given: Given) -> int:
     return 0
 
 
+@command(records.CorrectOptions)
+def correct(given: Given) -> int:
+    """Take edited results back as labels of a dataset."""
+    console.print_correction(_call("correct", given))
+    return 0
+
+
 @command(records.DemoOptions)
 def demo(given: Given) -> int:
     """Train and evaluate on synthetic microscopy.

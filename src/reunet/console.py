@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reunet.contracts.results import (
         CheckResult,
         CompareResult,
+        CorrectResult,
         EvaluateResult,
         ExportResult,
         ModelResult,
@@ -322,6 +323,17 @@ def print_export(result: ExportResult) -> None:
     )
     for step in result.caller_must:
         print(f"whoever runs it must: {step}")
+
+
+def print_correction(result: CorrectResult) -> None:
+    """Which labels were written, and where the ones before are."""
+    for warning in result.warnings[:SHOWN_PER_CODE]:
+        print(f"warning: {warning.file}: {warning.message}")
+    for one in result.saved:
+        print(f"{one.name}: {one.change} ({', '.join(one.files)})")
+    copies = sum(len(one.copies) for one in result.saved)
+    kept = f"; {copies} given label(s) are kept in corrections/" if copies else ""
+    print(f"{len(result.saved)} image(s) corrected, {result.unchanged} unchanged{kept}")
 
 
 def print_evaluation(result: EvaluateResult) -> None:

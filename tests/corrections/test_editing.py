@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from reunet.contracts.boxes import Boxes
-from reunet.contracts.labels import IGNORE
+from reunet.contracts.labels import IGNORE, LabelMap, default_classes
 from reunet.corrections.editing import Edited, Editing, LabelsChangedError
 from reunet.datasets.corrected import corrected_images, read_entries
 from reunet.datasets.scan import open_dataset
@@ -446,3 +446,51 @@ def test_a_dataset_with_corrections_is_read_as_before(tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "copy")
     assert len(Editing.open(tmp_path / "copy").names) == 6
     assert replace(again, root=data) == again
+
+
+ADDED: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "instances and masks": (write_instances_layout, "objects"),
+    "masks": (lambda root: masks(root, ENCODINGS["0 and 255"][0]), "labels"),
+    "coco polygons": (OBJECTS["coco polygons"], "objects"),
+    "a folder per image": (OBJECTS["a folder per image"], "objects"),
+    "voc": (layouts.write_voc_pairs, "boxes"),
+    "a folder per class": (layouts.write_classes, "category"),
+}
+
+
+@pytest.mark.parametrize("layout", ADDED)
+def test_a_new_image_is_taken_in_with_its_labels(tmp_path: Path, layout: str) -> None:
+    write, kind = ADDED[layout]
+    editing = Editing.open(write(tmp_path / "data"))
+    ids = scenes("train", 1)[0][2]
+    image = layouts.save(tmp_path / "new" / "fresh.png", (ids > 0).astype(np.uint8) * 77)
+    boxes = Boxes(np.array([[3, 4, 20, 30]], np.float32), np.full(1, editing.labels.foreground[0], np.uint8))
+    told = {"objects": ids, "labels": (ids > 0).astype(np.uint8), "boxes": boxes, "category": 1}
+    with pytest.raises(LabelError, match="needs"):
+        editing.add(image, Edited())
+    saved = editing.add(image, Edited(**{kind: told[kind]}), by="ann")
+    for one in (editing, Editing.open(tmp_path / "data")):
+        after = one.load(saved.name)
+        if kind == "boxes":
+            assert after.boxes is not None
+            np.testing.assert_allclose(after.boxes.corners, boxes.corners)
+        else:
+            np.testing.assert_array_equal(getattr(after, kind), told[kind])
+    assert corrected_images(tmp_path / "data") == {saved.files[0]}
+    with pytest.raises(DataError, match="of this name"):
+        editing.add(image, Edited(**{kind: told[kind]}))
+
+
+def test_a_dataset_is_begun_with_the_first_image(tmp_path: Path) -> None:
+    labels = LabelMap(classes=default_classes([0, 1, 2], ["background", "cell", "debris"]))
+    ids, classes = scenes("train", 1)[0][2], np.array([0, 1, 2, 1, 2], np.uint8)
+    editing = Editing.begin(tmp_path / "data", labels, "instances")
+    assert editing.names == ()
+    for name in ("one", "two"):
+        image = layouts.save(tmp_path / f"{name}.png", (ids > 0).astype(np.uint8) * 70 + len(name))
+        editing.add(image, Edited(objects=ids, object_classes=classes))
+    again = Editing.open(tmp_path / "data")
+    assert again.labels.names == labels.names
+    np.testing.assert_array_equal(again.load("train/two").labels, classes[ids])
+    with pytest.raises(ReunetError, match="holds something"):
+        Editing.begin(tmp_path / "data", labels, "instances")

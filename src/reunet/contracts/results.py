@@ -149,6 +149,30 @@ class PredictResult:
 
 
 @dataclass(frozen=True)
+class Saved:
+    """What was written for an image.
+
+    files: the labels, copies: where those that were given are kept, both relative to the dataset; no files
+    where nothing differs. change: in words. version: the new one.
+    """
+
+    name: str
+    files: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
+    change: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class CorrectResult:
+    """Labels that were taken back into a dataset. unchanged: images whose labels were that already."""
+
+    saved: tuple[Saved, ...]
+    unchanged: int
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
 class ExportResult:
     """What was exported, where it is, and how far it agrees with `reunet predict`.
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,26 +11,25 @@ import numpy as np
 from reunet.contracts.findings import Findings, relative
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.options.records import DataOptions
+from reunet.corrections.adding import NewImage, begun
 from reunet.corrections.homes import Change, Home
-from reunet.corrections.labels import Editable, Edited, LabelsChangedError, Saved
+from reunet.corrections.labels import Editable, Edited, Kind, LabelsChangedError, Saved
 from reunet.corrections.ledger import hash_of, keep_given, now, record, whoever
 from reunet.corrections.obstacles import kinds_of, obstacles
 from reunet.corrections.tracks import changed_ids, lineage, next_id
+from reunet.corrections.turns import alone
 from reunet.datasets.case_arrays import load_case
 from reunet.datasets.cases import Case, Dataset, raise_errors
 from reunet.datasets.corrected import Entry, image_name, read_entries
 from reunet.datasets.folders import SplitFolders
 from reunet.datasets.reading import content_hash, read_case
 from reunet.datasets.scan import scan_dataset
+from reunet.datasets.tables import DESCRIPTION
 from reunet.errors import DataError, StorageError, closest
 from reunet.io.annotations.ctc import read_tracks, write_tracks
-from reunet.storage import folder_lock
+from reunet.io.images import read_header, without_suffix
+from reunet.storage import write_json
 from reunet.tasks.instances.properties import majority_class
-
-WAIT_S = 20.0
-"""So long one writer waits for another one."""
-
-_writing = threading.Lock()
 
 
 class Editing:
@@ -142,7 +137,7 @@ class Editing:
         whatever is there. source: page, or the file that they come from. Raises LabelsChangedError, DataError
         where something cannot be written back, LabelError for labels that do not fit, StorageError.
         """
-        with self._alone():
+        with alone(self.root):
             before, changes = self.check(name, edited, version)
             if not changes:
                 return Saved(name, version=before.version)
@@ -167,6 +162,71 @@ class Editing:
         after = next((one for one, its in self._cases.items() if its.image == case.image
                       and its.page == case.page), name)  # fmt: skip
         return Saved(after, files, tuple(copies), told, content_hash(self.case(after)))
+
+    @classmethod
+    def begin(cls, folder: Path, labels: LabelMap, kind: Kind, categories: LabelMap | None = None) -> Editing:
+        """A new dataset without images, into which `add` takes them with labels of a kind.
+
+        labels: classes of pixels and objects. categories: of whole images, for the kind `category`. Raises
+        StorageError for a folder that holds something.
+        """
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            fix = "give an empty or new folder, or open the dataset in it"
+            raise StorageError("this folder holds something already", where=folder, fix=fix)
+        told = categories if kind == "category" and categories is not None else labels
+        classes = [{"id": one.id, "name": one.name, "color": list(one.color)} for one in told.classes]
+        facts = {"name": folder.name, "classes": classes, "ignore_index": told.ignore}
+        write_json(folder / DESCRIPTION, facts)
+        plain = told.model_copy(update={"encoding": "index", "ignore_color": None})
+        dataset = Dataset(folder.name, folder, plain, (), frozenset({"train"}), (), categories)
+        return cls(dataset, (begun(folder, kind, plain),), DataOptions())
+
+    def add(
+        self,
+        image: Path,
+        edited: Edited,
+        *,
+        by: str | None = None,
+        name: str | None = None,
+        source: str = "page",
+    ) -> Saved:
+        """Take an image into the training split, with labels of all kinds that the dataset tells.
+
+        name: its path below the folder of the images, without suffix; else that of the file. Raises DataError
+        for a layout that takes none and for a name that is there, LabelError for labels that are missing or
+        do not fit, StorageError.
+        """
+        with alone(self.root):
+            self._refresh()
+            header = read_header(image)
+            if header.pages > 1:
+                raise DataError("a stack is not added page by page", where=image, received=header.axes)
+            told = edited.checked(header.size, self.labels, self.categories)
+            folders = self.folders.get("train") or next(iter(self.folders.values()))
+            new = NewImage(
+                self.dataset, folders, image, name or without_suffix(image).name, header.size, told
+            )
+            new.check()
+            found = list(new.labels())
+            entries = read_entries(self.root)
+            copies = [keep_given(self.root, one.label, entries) for one in found]
+            for one in found:
+                one.write()
+            new.copy()
+            who, at = whoever(by), relative(new.target.absolute(), self.root.absolute())
+            rows = [
+                Entry(at, relative(one.label.absolute(), self.root.absolute()), one.kind, "new image", now(),
+                      who, source, hash_of(one.label), copy)
+                for one, copy in zip(found, copies, strict=True)
+            ]  # fmt: skip
+            record(self.root, rows)
+            self._stale = True
+            self._refresh()
+        after = next(one for one, its in self._cases.items() if its.image.absolute() == new.target.absolute())
+        kept = tuple(copy for copy in copies if copy)
+        return Saved(
+            after, (at, *(row.label for row in rows)), kept, "new image", content_hash(self.case(after))
+        )
 
     def _home(self, case: Case) -> Home:
         return Home(case, self.folders[case.split], self.labels, self.categories, self._options.axes)
@@ -227,26 +287,6 @@ class Editing:
             scan = scan_dataset(root or self.root, self._options, self.labels, self.categories)
             self.dataset, self.folders = scan.dataset(), {one.split: one for one in scan.folders}
             self._index()
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the lock of the dataset, among threads and processes. Raises StorageError after some
-        seconds.
-        """
-        if not _writing.acquire(timeout=WAIT_S):
-            raise StorageError("another save has not ended", where=self.root, fix="try again")
-        with ExitStack() as stack:
-            stack.callback(_writing.release)
-            end = time.monotonic() + WAIT_S
-            while True:
-                try:
-                    stack.enter_context(folder_lock(self.root))
-                    break
-                except StorageError:  # another program writes, or nobody may
-                    if time.monotonic() > end or not os.access(self.root, os.W_OK):
-                        raise
-                    time.sleep(0.05)
-            yield
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import IGNORE, LabelMap
-from reunet.contracts.results import Prediction, Problem
+from reunet.contracts.results import Prediction, Problem, Saved
 from reunet.errors import LabelError, ReunetError
 from reunet.tasks.instances.properties import majority_class
 
@@ -95,21 +95,6 @@ class Edited:
         return Edited(masks, objects, classes, boxes, self.category)
 
 
-@dataclass(frozen=True)
-class Saved:
-    """What was written for an image.
-
-    files: the labels, copies: where those that were given are kept, both relative to the dataset; no files
-    where nothing differs. change: in words. version: the new one.
-    """
-
-    name: str
-    files: tuple[str, ...] = ()
-    copies: tuple[str, ...] = ()
-    change: str = ""
-    version: str = ""
-
-
 def _sized(array: np.ndarray, size: tuple[int, ...], what: str) -> np.ndarray:
     if array.dtype.kind not in "iu" or array.shape != tuple(size):
         expected = f"whole numbers, {' x '.join(map(str, size))} as the image"
@@ -136,3 +121,6 @@ def _within(boxes: Boxes, size: tuple[int, ...]) -> Boxes:
         received = ", ".join(f"{side:g}" for side in boxes.corners[empty][0])
         raise LabelError("a box has no area in the image", expected="y0, x0, y1, x1", received=received)
     return Boxes(corners.astype(np.float32), np.asarray(boxes.classes, np.uint8), None)
+
+
+__all__ = ["Editable", "Edited", "Kind", "LabelsChangedError", "Saved"]

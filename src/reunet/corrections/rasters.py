@@ -44,6 +44,24 @@ def write_ids(path: Path, ids: np.ndarray, page: int | None, axes: str | None) -
     _replace(path, ids, page, axes, lambda file: np.array_equal(read_instances(file, page, axes), ids))
 
 
+def write_new(
+    path: Path, values: np.ndarray, image: Path, sibling: Path | None = None, *, least: type = np.uint8
+) -> None:
+    """Write the label image of a new `image`: PNG of the sample type `least` or a larger one, of a volume
+    NIfTI with its geometry.
+
+    values: as mask files hold them, or ids of objects. sibling: a mask whose palette it gets. StorageError.
+    """
+    low = np.result_type(least, np.min_scalar_type(int(values.max(initial=0))))
+    if values.ndim == 3 and not _is_coloured(values):
+        write_nifti(path, values.astype(low), image)
+        return
+    colours = None
+    if sibling is not None and not _is_coloured(values):
+        colours = _palette(sibling, read_header(sibling), None)
+    write_png(path, values.astype(low), colours)
+
+
 def stored_values(indices: np.ndarray, labels: LabelMap, path: Path) -> np.ndarray:
     """Class indices as the values of mask files: (*space) whole numbers, of colours (H, W, 3) uint8.
 

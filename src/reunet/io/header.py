@@ -64,6 +64,7 @@ class ImageHeader:
     lossy: the compression changes pixel values (JPEG).
     white_is_zero: a bilevel file says that its 0 is white, which programs that write masks may mean or not.
     affine: of a volume, (4, 4) from (slice, row, column, 1) to millimetres rightwards, forwards, upwards.
+    orientation: in which a photo is stored, 1 to 8 as in TIFF and EXIF.
     step: difference of the closest values that the file can tell apart, of whole numbers stored with a scale;
     0 of others. doubts: what the file states twice, differently.
     """
@@ -79,6 +80,7 @@ class ImageHeader:
     white_is_zero: bool = False
     affine: np.ndarray | None = field(default=None, compare=False)
     step: float = 0.0
+    orientation: int = 1
     doubts: tuple[Doubt, ...] = ()
 
     def as_json(self) -> dict[str, Any]:

@@ -71,6 +71,7 @@ class RasterImage:
             axes="YX" if self.samples.channels == 1 else "YXC",
             palette=self.samples.table is not None,
             lossy=self.is_lossy,
+            orientation=self.samples.orientation,
         )
 
 

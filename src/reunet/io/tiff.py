@@ -236,6 +236,7 @@ def _described(path: Path, source: BinaryIO, given: str | None) -> TiffImage:
             palette=samples.table is not None,
             lossy=is_lossy(keyframe),
             white_is_zero=samples.space == "inverted" and samples.dtype == bool,
+            orientation=samples.orientation,
         )
         if min(header.size) < 1:
             check_size(path, *header.size)

@@ -336,6 +336,29 @@ class ModelsOptions(VerbOptions):
 
 
 @record
+class CorrectOptions(DataOptions, VerbOptions):
+    """Of `correct`. group: nothing is split here."""
+
+    data: Annotated[AnyPath, Says("Folder of the dataset.", "DATA")]
+    files: Annotated[
+        AnyPaths,
+        Says("Edited label images, GeoJSON, ROI zips, COCO JSON, tables; folders of them.", "FILE..."),
+    ]
+    _: KW_ONLY
+    by: Annotated[str | None, Says("Who edited them; else the name of the account.", "NAME")] = None
+    kind: Annotated[
+        Literal["instances", "masks"] | None, Says("What label images hold: ids of objects, or classes.")
+    ] = None
+    split: Annotated[Literal["train", "val", "test"] | None, Says("Only images of this split.", "NAME")] = (
+        None
+    )
+    add: Annotated[
+        OptionalPath, Says("Folder of images that DATA lacks: added to it with their labels.", "DIR")
+    ] = UNSET
+    group: None = field(default=None, init=False)
+
+
+@record
 class DemoOptions(VerbOptions):
     """Of `demo`."""
 
