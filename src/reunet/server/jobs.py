@@ -195,7 +195,7 @@ class Jobs:
             job.set(state="cancelled")
         except (ReunetError, OSError, MemoryError) as error:
             text = str(error) or type(error).__name__
-            job.set(state="failed", message=text.replace(f"{job.inputs}{os.sep}", ""))
+            job.set(state="failed", message=_named_as_sent(text, job))
         except Exception as error:
             log.exception("job %s failed", job.id)
             job.set(
@@ -215,9 +215,8 @@ class Jobs:
         output = job.folder / "out"
         options = PredictOptions(job.model.folder.path, job.inputs, output=output, on_progress=_Told(job))
         result = predict_with(options, lambda _: job.model.predictor)
-        prefix = f"{job.inputs}{os.sep}"
         failures = {
-            file.removeprefix(prefix): reason.replace(prefix, "") for file, reason in result.failures.items()
+            _named_as_sent(file, job): _named_as_sent(reason, job) for file, reason in result.failures.items()
         }
         if not result.predicted:
             job.set(state="failed", failures=failures, message="none of the files could be predicted")
@@ -226,6 +225,11 @@ class Jobs:
         for folder in (output, job.inputs):
             shutil.rmtree(folder, ignore_errors=True)
         job.set(state="partly" if failures else "done", failures=failures, message="")
+
+
+def _named_as_sent(text: str, job: Job) -> str:
+    """A text in which files are called as their client called them."""
+    return text.replace(f"{job.inputs}{os.sep}", "").replace(str(job.inputs), "the upload")
 
 
 def _pack(folder: Path, archive: Path) -> None:

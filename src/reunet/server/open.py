@@ -29,7 +29,7 @@ def open(options: OpenOptions) -> None:  # noqa: A001  (the verb's name)
     import_extra("uvicorn", "serve")
     import_extra("fastapi", "serve")
     from reunet.server.models import Models
-    from reunet.server.running import address_of, listening_at, own_scratch, run_server
+    from reunet.server.running import address_of, listening_at, make_server, own_scratch, run_server
     from reunet.server.security import Rules
     from reunet.server.service import Service
 
@@ -46,7 +46,8 @@ def open(options: OpenOptions) -> None:  # noqa: A001  (the verb's name)
             if not options.no_browser:  # some browsers are waited for
                 Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-        run_server(Service(models, scratch, data=data), Rules(token=token), listening, opened)
+        service = Service(models, scratch, data=data)
+        run_server(make_server(service, Rules(token=token), opened), service, listening)
 
 
 def _run_or_data(path: Path | None) -> tuple[Path | None, Path | None]:

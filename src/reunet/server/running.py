@@ -68,11 +68,10 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run_server(
-    service: Service, rules: Rules, listening: socket.socket, opened: Callable[[], object] = lambda: None
-) -> None:
-    """Answer requests until a signal ends the process; what is in hand is finished."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+def make_server(
+    service: Service, rules: Rules, opened: Callable[[], object] = lambda: None
+) -> uvicorn.Server:
+    """A server that answers on a socket once it is told to: `server.serve([socket])`."""
     config = uvicorn.Config(
         create_app(service, rules),
         http=Patient,
@@ -84,7 +83,12 @@ def run_server(
         proxy_headers=False,
         timeout_graceful_shutdown=STOP_S,
     )
-    server = _Server(config, service, opened)
+    return _Server(config, service, opened)
+
+
+def run_server(server: uvicorn.Server, service: Service, listening: socket.socket) -> None:
+    """Answer requests until a signal ends the process; what is in hand is finished."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     try:
         asyncio.run(server.serve([listening]))
     finally:

@@ -30,7 +30,14 @@ def serve(options: ServeOptions) -> None:
     import_extra("uvicorn", "serve")
     import_extra("fastapi", "serve")
     from reunet.server.models import Models
-    from reunet.server.running import address_of, is_loopback, listening_at, own_scratch, run_server
+    from reunet.server.running import (
+        address_of,
+        is_loopback,
+        listening_at,
+        make_server,
+        own_scratch,
+        run_server,
+    )
     from reunet.server.security import MOST_BYTES, Rules
     from reunet.server.service import Service
 
@@ -47,10 +54,9 @@ def serve(options: ServeOptions) -> None:
     with listening_at(options.host, options.port) as listening, own_scratch() as scratch:
         for run in options.runs:
             progress.message(f"loaded {models.add(run).id}")
-        address = address_of(listening, options.host)
-        run_server(
-            Service(models, scratch), rules, listening, lambda: progress.message(f"answering at {address}")
-        )
+        service, address = Service(models, scratch), address_of(listening, options.host)
+        server = make_server(service, rules, lambda: progress.message(f"answering at {address}"))
+        run_server(server, service, listening)
 
 
 def _token(file: Path) -> str:
