@@ -16,15 +16,17 @@ _FILL, _CONTOUR = 0.35, 0.7
 _BAND = 64  # rows drawn at a time
 
 
-def to_display(image: np.ndarray) -> np.ndarray:
+def to_display(image: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
     """(H, W, C) or (H, W) of any real dtype to (H, W, 3) uint8.
 
     An ordinary 8-bit photo is left alone. Everything else, and an 8-bit image that is nearly black, is
-    stretched so that its percentiles 0.5 and 99.5 become black and white, all channels alike.
+    stretched so that its percentiles 0.5 and 99.5 become black and white, all channels alike. like: what
+    they are taken of, where the image is a part of another.
     """
     image = image if image.ndim == 3 else image[..., None]
-    step = max(1, int(np.sqrt(image.shape[0] * image.shape[1] / _SAMPLE)))
-    sample = image[::step, ::step]
+    whole = image if like is None else like
+    step = max(1, int(np.sqrt(whole.shape[0] * whole.shape[1] / _SAMPLE)))
+    sample = whole[::step, ::step]
     if image.dtype != np.uint8 or np.percentile(sample, 99.5) < _DARK:
         image = _stretch(image, sample)
     return np.ascontiguousarray(

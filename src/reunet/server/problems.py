@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from reunet.corrections.labels import LabelsChangedError
 from reunet.errors import (
     BackendError,
     DataError,
@@ -30,6 +31,7 @@ from reunet.errors import (
 MEDIA = "application/problem+json"
 
 _STATUS: tuple[tuple[type[ReunetError], int], ...] = (
+    (LabelsChangedError, 409),
     (TooLargeError, 413),
     (DataError, 422),
     (PlanError, 422),

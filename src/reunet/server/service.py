@@ -47,6 +47,8 @@ class Service:
         """What a request takes, a moving mean."""
         self.jobs = Jobs(scratch)
         self.stopping = False
+        self.at_end: list[Callable[[], object]] = []
+        """Called when the server ends: what it has begun is to end, too."""
 
     @property
     def in_hand(self) -> int:
@@ -84,6 +86,8 @@ class Service:
         """Wait for what is being worked on; nothing new begins."""
         self.stopping = True
         self.jobs.close()
+        for end in self.at_end:
+            end()
         self._pool.shutdown(cancel_futures=True)
 
 
