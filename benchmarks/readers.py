@@ -209,16 +209,16 @@ def _shifted(pixels: np.ndarray) -> Iterator[np.ndarray]:
 
 
 CHANGES: dict[str, Change] = {
-    "YCbCr is converted as JPEG does it": _coloured,
+    "reunet converts YCbCr as JPEG does it": _coloured,
     "Only what the file calls alpha is": _opaque,
-    "An image gets its colours, a mask has the indices": _grey,
-    "An image is inverted, so that bright is high": _inverted,
+    "An image gets the colours of its palette, a mask keeps the indices": _grey,
+    "reunet inverts an image, so that bright is high": _inverted,
     "Bilevel becomes 0 and 255": _wide,
-    "Values are used as stored": _signed,
+    "reunet uses values as stored": _signed,
     "Pillow 13 exchanges the bytes of compressed big-endian TIFF once too often": _exchanged,
     "Pillow 13 shifts CIELab in separate planes": _shifted,
     "nor are 2 to 7 or 9 to 15 bits of a TIFF or a JPEG 2000 to 8 or 16": _scaled,
-    "An image is turned as its orientation tag says": _turned,
+    "reunet turns an image as its orientation tag says": _turned,
 }
 """What another reader leaves out or does, by the sentence that says what reunet does."""
 
@@ -263,7 +263,7 @@ def explained(views: dict[str, np.ndarray], theirs: Arrays, *, lossy: bool) -> l
     for pixels, why in variants:
         deep = [view >> 8 for view in views.values() if view.dtype == np.uint16]
         if pixels.dtype == np.uint8 and any(same(pixels, view) for view in deep):
-            return [*why, "16-bit images are not scaled to 8"]
+            return [*why, "It does not scale 16-bit images to 8"]
     return _close(views, variants, lossy=lossy)
 
 

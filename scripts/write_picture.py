@@ -34,7 +34,8 @@ def row(model: Predictor, data: Path, name: str) -> np.ndarray:
     scan = scan_dataset(data, CheckOptions(data), labels=labels)
     case = next(one for one in scan.cases if one.split == "test" and one.id.startswith(name.split(".")[0]))
     arrays = case_arrays(case, scan.reader(case), labels)
-    image, found = arrays.image, model(arrays.image)
+    image = arrays.image
+    found = model(image) if isinstance(model, Predictor) else frame(model(image[None]))
     if found.labels is not None and arrays.truth.labels is not None:  # as --fov does
         unknown = arrays.truth.labels == IGNORE
         found = replace(found, labels=np.where(unknown, labels.background or 0, found.labels))
@@ -65,6 +66,11 @@ def row(model: Predictor, data: Path, name: str) -> np.ndarray:
     gap = np.full((SIDE, GAP, 3), 255, np.uint8)
     crops = [np.ascontiguousarray(picture[:SIDE, : SIDE * 4 // 3]) for picture in pictures]
     return np.hstack([crops[0], gap, crops[1], gap, crops[2]])
+
+
+def frame(result: Prediction) -> Prediction:
+    """The first frame of what is predicted of a sequence of one."""
+    return Prediction(labels=None if result.labels is None else result.labels[0])
 
 
 def main(run: Path, data: Path, target: Path, names: list[str]) -> None:
