@@ -217,7 +217,7 @@ CHANGES: dict[str, Change] = {
     "reunet uses values as stored": _signed,
     "Pillow 13 exchanges the bytes of compressed big-endian TIFF once too often": _exchanged,
     "Pillow 13 shifts CIELab in separate planes": _shifted,
-    "nor are 2 to 7 or 9 to 15 bits of a TIFF or a JPEG 2000 to 8 or 16": _scaled,
+    "nor 2 to 7 or 9 to 15 bits of a TIFF or a JPEG 2000 to 8 or 16": _scaled,
     "reunet turns an image as its orientation tag says": _turned,
 }
 """What another reader leaves out or does, by the sentence that says what reunet does."""
