@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -76,6 +77,21 @@ def command_line_page() -> str:
         title = f"reunet {verb}".strip()
         parts.append(f"## {title}\n\n```text\n{text.strip()}\n```\n")
     return "\n".join(parts)
+
+
+def translated(page: str, english: str) -> str:
+    """A page of commands in another language, with the present help below each of its headings."""
+    for title, block in re.findall(r"^## (reunet[ a-z]*)\n\n(```text\n.*?^```)$", english, re.M | re.S):
+        section = re.compile(rf"(^## {title}\n\n(?:[^#`][^\n]*\n\n)*)(```text\n.*?^```)$", re.M | re.S)
+        if not section.search(page):
+            page += f"\n## {title}\n\n{block}\n"
+        page = section.sub(lambda found, block=block: found[1] + block, page)
+    return page
+
+
+def chinese_commands() -> str:
+    """docs/zh/command_line.md: its text is written by hand."""
+    return translated((ROOT / "docs" / "zh" / "command_line.md").read_text("utf-8"), command_line_page())
 
 
 def models_pages() -> dict[str, str]:
@@ -184,6 +200,7 @@ def house_picture() -> str:
 def main() -> None:
     pages = {
         "command_line.md": command_line_page(),
+        "zh/command_line.md": chinese_commands(),
         "reliability.md": reliability_page(),
         "images/house.svg": house_picture(),
         **models_pages(),

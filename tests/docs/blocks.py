@@ -19,7 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(
-    r"(?:^<!-- (?P<mark>runs|cell|source)(?:: [^>]*)? -->\n+)?^```(?P<language>[\w-]*)\n(?P<body>.*?)^```",
+    r"(?:^<!-- (?P<mark>runs|cell|source)(?:: [^>]*)? -->\n+)?"
+    r"^```(?P<language>[\w-]*)[^\n`]*\n(?P<body>.*?)^```",
     re.M | re.S,
 )
 EXECUTABLE = ("console", "sh", "bash", "powershell", "python", "javascript")

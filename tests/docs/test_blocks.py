@@ -76,7 +76,9 @@ def test_what_pages_tell_to_install_exists() -> None:
 
 @pytest.mark.usefixtures("backend")
 def test_python_blocks_name_things_that_exist() -> None:
-    scripts = [ast.parse(block.body) for block in BLOCKS if block.language == "python"]
+    scripts = [
+        ast.parse(block.body) for block in BLOCKS if block.language == "python" and block.mark != "source"
+    ]
     calls = [node for script in scripts for node in ast.walk(script) if isinstance(node, ast.Call)]
     ours = [
         (call.func.attr, call)

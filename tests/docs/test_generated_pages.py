@@ -24,6 +24,8 @@ def write_docs() -> ModuleType:
 def test_the_command_line_page_is_current(write_docs: ModuleType) -> None:
     page = (ROOT / "docs" / "command_line.md").read_text(encoding="utf-8")
     assert page == write_docs.command_line_page(), "run `make docs`"
+    chinese = (ROOT / "docs" / "zh" / "command_line.md").read_text(encoding="utf-8")
+    assert chinese == write_docs.translated(chinese, page), "run `make docs`"
 
 
 def test_the_page_of_faults_is_current(write_docs: ModuleType) -> None:
