@@ -27,6 +27,9 @@ from reunet.server.service import Service
 RUN, CORRECTED = "-run", "-corrected"
 """What the run of a dataset is called, and the dataset of what was corrected with a run alone."""
 
+NUMBERS = count()
+"""Of images: what is kept of one is kept by its number, whatever list it is in."""
+
 KINDS: dict[str, Kind] = {
     "masks": "masks",
     "instances": "instances",
@@ -46,7 +49,7 @@ class Library:
         self.service, self.why = service, ""
         self.editing: Editing | None = None
         self._entries: dict[str, Entry] = {}
-        self._numbers, self._lock, self._is_open = count(), RLock(), False
+        self._lock, self._is_open = RLock(), False
 
     def open(self) -> Library:
         """Look at what the server was started with, once: the dataset, and a model that belongs to it."""
@@ -170,7 +173,7 @@ class Library:
         return entry
 
     def _id(self) -> str:
-        return f"i{next(self._numbers)}"
+        return f"i{next(NUMBERS)}"
 
 
 def unlabelled(entries: Sequence[Entry]) -> list[Entry]:

@@ -106,11 +106,18 @@ _SAMPLES = Kept[np.ndarray](2**26, lambda array: array.nbytes)
 
 
 def _sample(entry: Entry, page: int) -> np.ndarray:
-    """A part from the middle, by which all tiles are equally bright."""
-    height, width = entry.size
-    y, x = max(0, (height - SAMPLE) // 2), max(0, (width - SAMPLE) // 2)
-    box = (y, x, min(height, y + SAMPLE), min(width, x + SAMPLE))
-    return _SAMPLES.get((entry.id, page), lambda: entry.part(page, box))
+    """Parts of it, by which all tiles are equally bright: a small copy, or else squares spread over it."""
+    copies = _pyramid(entry.places[0].path, entry.size)
+    if copies and max(copies) >= max(entry.size) // SAMPLE:
+        small = copies[max(copies)]
+        return _SAMPLES.get((entry.id, page), lambda: small.part(page, (0, 0, *small.size)))
+    return _SAMPLES.get((entry.id, page), lambda: _squares(entry, page))
+
+
+def _squares(entry: Entry, page: int) -> np.ndarray:
+    side = min(SAMPLE // 4, *entry.size)
+    ends = [[int(share * (length - side)) for share in (0.1, 0.5, 0.9)] for length in entry.size]
+    return np.concatenate([entry.part(page, (y, x, y + side, x + side)) for y in ends[0] for x in ends[1]])
 
 
 def _png(pixels: np.ndarray) -> bytes:

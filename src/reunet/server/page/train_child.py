@@ -36,13 +36,13 @@ class Report:
         self._began, self._spent, self._drawn = time.monotonic(), 0.0, 0
 
     def start(self, task: str, total: int | None) -> None:
+        self._draw_if_due()
         self._told |= {"task": task, "steps": total, "step": 0}
         self._write()
 
     def advance(self, n: int = 1, **info: object) -> None:
-        if self._due and n:
-            self._due = False
-            self._draw()
+        if n:
+            self._draw_if_due()
         score = info.get("val_score")
         if isinstance(score, float) and score >= self._best:
             self._best, self._due = score, True  # the weights are written before the next step
@@ -60,10 +60,10 @@ class Report:
         self._written = time.monotonic()
         write_json(self._folder / "report.json", self._told)
 
-    def _draw(self) -> None:
+    def _draw_if_due(self) -> None:
         """Pictures of a few held-out images, unless those before took too long."""
-        began = time.monotonic()
-        if self._drawn and self._spent > SHARE * (began - self._began):
+        began, due, self._due = time.monotonic(), self._due, False
+        if not due or (self._drawn and self._spent > SHARE * (began - self._began)):
             return
         try:
             self._told["pictures"] = list(self._pictures())

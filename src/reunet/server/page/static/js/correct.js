@@ -69,6 +69,7 @@ async function enter() {
 function open(told, found) {
   const isWritable = !told.obstacles.some((one) => one.severity === "error");
   $("obstacles").hidden = !told.obstacles.length;
+  $("obstacles").className = isWritable ? "soft small" : "note";
   $("obstacles").replaceChildren(
     ...told.obstacles.map((one) => make("p", { text: [one.message, one.fix].filter(Boolean).join(": ") })),
   );

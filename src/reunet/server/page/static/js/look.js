@@ -160,7 +160,7 @@ function heading(name) {
     },
   }); // prettier-ignore
   const order = here ? (sorting.down ? "descending" : "ascending") : "none";
-  return make("th", { scope: "col", "aria-sort": order }, button);
+  return make("th", { scope: "col", "aria-sort": order, class: name === "class" ? "text" : null }, button);
 }
 
 function line(one, names) {

@@ -72,6 +72,7 @@ function shown(now) {
   const minutes = (row) => row.time_s / 60;
   const losses = now.history.filter((row) => row.loss !== null).map((row) => [minutes(row), row.loss]);
   const scores = now.history.filter((row) => row.val_score !== null).map((row) => [minutes(row), row.val_score]);
+  $("curves").hidden = !losses.length;
   $("curve-loss").replaceChildren(chart(losses, { name: t("continue.loss"), unit: "min" }));
   $("curve-score").replaceChildren(chart(scores, { name: t("continue.score"), unit: "min" }));
   $("score-now").textContent = scores.length ? number(Math.max(...scores.map(([, y]) => y)), 3) : "";
