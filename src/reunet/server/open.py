@@ -25,7 +25,7 @@ def open(options: OpenOptions) -> None:  # noqa: A001  (the verb's name)
     BackendError without the extra `serve`, and what `reunet.load` raises.
     """
     progress = options.on_progress or NullProgress()
-    run, data = _run_or_data(options.path)
+    run, data = _run_and_data(options.path, options.data)
     import_extra("uvicorn", "serve")
     import_extra("fastapi", "serve")
     from reunet.server.models import Models
@@ -50,12 +50,15 @@ def open(options: OpenOptions) -> None:  # noqa: A001  (the verb's name)
         run_server(make_server(service, Rules(token=token), opened), service, listening)
 
 
-def _run_or_data(path: Path | None) -> tuple[Path | None, Path | None]:
-    """What a folder is. Raises UsageError for what is none."""
-    if path is None:
-        return None, None
-    if not path.is_dir():
-        raise UsageError(
-            "there is no such folder", where=path, expected="a run or a dataset", fix=beside(path)
-        )
-    return (path, None) if RunFolder(path).plan_file.is_file() else (None, path.resolve())
+def _run_and_data(path: Path | None, data: Path | None) -> tuple[Path | None, Path | None]:
+    """Which of what is given is a run, and which is data. Raises UsageError for what is not there."""
+    for one in (path, data):
+        if one is not None and not one.exists():
+            expected = "a run, a dataset, a folder of images or an image"
+            raise UsageError("there is nothing to open", where=one, expected=expected, fix=beside(one))
+    is_run = path is not None and RunFolder(path).plan_file.is_file()
+    if path is not None and data is not None and not is_run:
+        what, fix = "the first of two folders is to be a run", "give the run first, then the dataset"
+        raise UsageError(what, where=path, expected="a folder that `reunet train` wrote", fix=fix)
+    found = data if is_run else path
+    return (path if is_run else None), (None if found is None else found.resolve())

@@ -391,7 +391,10 @@ class ServeOptions(EngineChoice, VerbOptions):
 class OpenOptions(VerbOptions):
     """Of `open`."""
 
-    path: Annotated[OptionalPath, Says("A run, or the folder of a dataset.", "RUN|DATA")] = UNSET
+    path: Annotated[OptionalPath, Says("A run, a dataset, a folder of images or an image.", "RUN|DATA")] = (
+        UNSET
+    )
+    data: Annotated[OptionalPath, Says("With a run: the dataset or the images.", "DATA")] = UNSET
     _: KW_ONLY
     port: Port = 0
     no_browser: Annotated[bool, Says("Print the address only.")] = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import re
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -26,6 +28,9 @@ from reunet.server.service import Service
 
 RUN, CORRECTED = "-run", "-corrected"
 """What the run of a dataset is called, and the dataset of what was corrected with a run alone."""
+
+LATER = re.compile(rf"(.+){RUN}(?:-(\d+))?")
+"""Runs of a dataset, the later ones of which have a number."""
 
 NUMBERS = count()
 """Of images: what is kept of one is kept by its number, whatever list it is in."""
@@ -65,9 +70,8 @@ class Library:
             data = _data_of(next(iter(models.values())))
         if data is None:
             return
-        run = data.with_name(data.name + RUN)
-        if not models and RunFolder(run).engine_file.is_file():
-            models.add(run)
+        if not models and (runs := runs_of(data)):
+            models.add(runs[-1])
         if is_array(data) or data.is_file():
             self._add(Entry(self._id(), data.name, (Place(data),)))
             return
@@ -193,11 +197,19 @@ def _together(case: Case, name: str) -> tuple[str, ...]:
 def _data_of(model: Model) -> Path | None:
     """The dataset that a run stands beside, or the one of what was corrected with it; None for neither."""
     run = model.folder.path
-    beside = run.with_name(run.name.removesuffix(RUN))
-    for folder in (_corrected(model), beside):
-        if folder != run and folder.is_dir():
-            return folder
-    return None
+    named = LATER.fullmatch(run.name)
+    beside = [run.with_name(named[1])] if named else []
+    return next((folder for folder in (_corrected(model), *beside) if folder.is_dir()), None)
+
+
+def runs_of(data: Path) -> list[Path]:
+    """The finished runs beside a dataset that are called after it, the latest one last."""
+    found = []
+    for run in data.parent.glob(f"{glob.escape(data.name)}{RUN}*"):
+        named = LATER.fullmatch(run.name)
+        if named and named[1] == data.name and RunFolder(run).engine_file.is_file():
+            found.append((int(named[2] or 1), run))
+    return [run for _, run in sorted(found)]
 
 
 def _corrected(model: Model) -> Path:

@@ -215,10 +215,13 @@ async def training(page: PageHere, service: ServiceHere) -> dict[str, Any]:
 
 @router.post("/training/start")
 async def start(
-    page: PageHere, service: ServiceHere, run: Annotated[str, Body()], minutes: Annotated[float, Body()]
+    page: PageHere,
+    service: ServiceHere,
+    minutes: Annotated[float, Body()],
+    run: Annotated[str | None, Body()] = None,
 ) -> dict[str, Any]:
-    """Train on from a model."""
-    return await service.work(page.training.start, service.models.wanted(run), minutes)
+    """Train on from a model, or a first one."""
+    return await service.work(page.training.start, _model(service, run), minutes)
 
 
 @router.post("/training/stop")

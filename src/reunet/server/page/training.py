@@ -16,7 +16,7 @@ from typing import Any
 from reunet.contracts.run import RunFolder
 from reunet.errors import ModelFileError, UsageError
 from reunet.server.models import Model
-from reunet.server.page.library import Library
+from reunet.server.page.library import RUN, Library
 from reunet.server.problems import RefusedError
 
 GRACE_S = 15.0
@@ -44,8 +44,11 @@ class Training:
         self._data: Path | None = None
         self._ends, self._stopping = 0.0, False
 
-    def start(self, model: Model, minutes: float) -> dict[str, Any]:
-        """Train on from a model with the dataset of the page. Raises UsageError."""
+    def start(self, model: Model | None, minutes: float) -> dict[str, Any]:
+        """Train on from a model with the dataset of the page; without one a first model.
+
+        Raises UsageError.
+        """
         root = self._library.open().root
         if root is None:
             raise UsageError("there is no dataset to train with", fix="correct and save an image first")
@@ -57,9 +60,10 @@ class Training:
             )
         with self._lock:
             self._refuse_second()
-            self._run, self._data = next_run(model.folder.path), root
+            begun = None if model is None else model.folder.path
+            self._run, self._data = next_run(begun or root.with_name(root.name + RUN)), root
             self._ends = time.monotonic() + 60 * minutes
-            self._begin({"init": str(model.folder.path), "minutes": minutes})
+            self._begin({"minutes": minutes} | ({} if begun is None else {"init": str(begun)}))
         return self.now()
 
     def resume(self) -> dict[str, Any]:
@@ -156,7 +160,9 @@ class Training:
 
 
 def next_run(run: Path) -> Path:
-    """A folder beside a run for the one that goes on from it: NAME-2, NAME-3 ..."""
+    """A folder for a run, or beside it for the one that goes on from it: NAME-2, NAME-3 ..."""
+    if not run.exists():
+        return run
     stem = re.sub(r"-\d+$", "", run.name)
     folders = (run.with_name(f"{stem}-{number}") for number in count(2))
     return next(one for one in folders if not one.exists())

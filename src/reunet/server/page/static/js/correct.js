@@ -16,7 +16,7 @@ const UNDER_POINTER = new Set(["brush", "eraser", "polygon"]);
 export const work = {
   draft: null,
   tool: null,
-  kind: 1, // index of the class that is drawn
+  kind: null, // index of the class that is drawn
   background: 0,
   size: 12, // of the brush, in pixels of the image
   protect: true, // other objects stay as they are
@@ -285,6 +285,7 @@ export async function save() {
     draft.told.version = saved.version;
     draft.touched.clear();
     update(saved.image);
+    state.server.dataset = saved.dataset;
     tell("corrected", saved);
     const named = saved.files.join(", ");
     say(saved.files.length ? t("correct.saved", { files: named, copies: saved.copies.length }) : t("correct.same"));

@@ -25,17 +25,17 @@ export function begin() {
 export function plan() {
   const { server, run } = state;
   const corrected = state.images.filter((one) => one.corrected).length;
-  const can = Boolean(run && server.dataset);
+  const can = Boolean(server.dataset);
   $("train").disabled = !can || last?.state === "running";
-  $("train-plan").textContent = can
-    ? t("continue.plan", { run: run.name, data: server.dataset.name, n: corrected })
-    : t(run ? "continue.no_data" : "continue.no_run");
+  const told = { run: run?.name, data: server.dataset?.name, n: corrected };
+  $("train-plan").textContent = t(!can ? "continue.no_data" : run ? "continue.plan" : "continue.first", told);
+  $("train").textContent = t(run ? "continue.start" : "continue.start_first");
 }
 
 async function order(what) {
   try {
     const minutes = Number($("minutes").value);
-    const wanted = what === "start" ? { run: state.run.id, minutes } : {};
+    const wanted = what === "start" ? { run: state.run?.id ?? null, minutes } : {};
     shown(await send("POST", `page/training/${what}`, wanted));
     follow();
   } catch (cause) {
@@ -62,7 +62,7 @@ function shown(now) {
   $("stop").disabled = now.stopping;
   $("go-on").hidden = now.state !== "stopped";
   $("use-new").hidden = !now.usable;
-  $("train").disabled = now.state === "running" || !state.run || !state.server.dataset;
+  $("train").disabled = now.state === "running" || !state.server.dataset;
   if (now.state === "none") return;
   const left = now.left === null ? "" : t("continue.left", { time: clock(now.left) });
   $("training-state").textContent = [now.stopping ? t("continue.stopping") : t(`continue.${now.state}`), now.task, left].filter(Boolean).join(" · ");
