@@ -2,52 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reunet.server.models import Models
+from reunet.server.security import Rules
+from reunet.server.service import Service
+
+from ..asking import Asked, serving
+
 CHROMIUM = (Path("/usr/bin/chromium"), Path("/usr/bin/chromium-browser"), Path("/usr/bin/google-chrome"))
 
 
-@contextmanager
-def served(scratch: Path, runs: list[Path], data: Path | None) -> Iterator[str]:
-    """The address of a server in a thread of its own."""
-    pytest.importorskip("fastapi")
-    uvicorn = pytest.importorskip("uvicorn")
-    from reunet.server.app import create_app
-    from reunet.server.models import Models
-    from reunet.server.running import address_of, listening_at
-    from reunet.server.service import Service
-
-    models = Models()
-    for run in runs:
-        models.add(run)
-    scratch.mkdir(parents=True)
-    service = Service(models, scratch, data=data)
-    config = uvicorn.Config(create_app(service), lifespan="off", log_config=None, ws="none")
-    server = uvicorn.Server(config)
-    with listening_at("127.0.0.1", 0) as listening:
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
-        thread.start()
-        try:
-            yield address_of(listening, "127.0.0.1")
-        finally:
-            server.should_exit = True
-            thread.join()
-            service.close()
-
-
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """A function of runs and a dataset that serves their page, and gives its address."""
+def serve(tmp_path: Path) -> Iterator[Callable[..., Asked]]:
+    """A function of runs and a dataset that serves their page."""
     with ExitStack() as stack:
-        yield lambda *runs, data=None: stack.enter_context(served(tmp_path / "scratch", list(runs), data))
+
+        def started(*runs: Path, data: Path | None = None) -> Asked:
+            models, scratch = Models(), tmp_path / "scratch"
+            for run in runs:
+                models.add(run)
+            scratch.mkdir()
+            service = Service(models, scratch, data=data)
+            return Asked(service, stack.enter_context(serving(service, Rules())))
+
+        yield started
 
 
 @pytest.fixture
@@ -77,7 +62,8 @@ def chromium() -> Iterator[Any]:
 class Eye:
     """A window of the browser, and what went wrong in it: errors, and requests to others."""
 
-    def __init__(self, browser: Any, address: str, *, lang: str = "en", width: int = 1280) -> None:
+    def __init__(self, browser: Any, server: Asked, *, lang: str = "en", width: int = 1280) -> None:
+        address = f"http://127.0.0.1:{server.port}"
         context = browser.new_context(viewport={"width": width, "height": 800})
         self.page, self.wrong = context.new_page(), []
         self.page.set_default_timeout(20_000)
@@ -126,8 +112,8 @@ def look(chromium: Any, serve: Any) -> Iterator[Callable[..., Eye]]:
     """A function that opens a window at an address; nothing may have gone wrong in it in the end."""
     eyes: list[Eye] = []
 
-    def opened(address: str, **options: Any) -> Eye:
-        eyes.append(Eye(chromium, address, **options))
+    def opened(server: Asked, **options: Any) -> Eye:
+        eyes.append(Eye(chromium, server, **options))
         return eyes[-1]
 
     yield opened

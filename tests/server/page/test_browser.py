@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ..asking import png
+
 Looker = Callable[..., Any]
-
-
-def png(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(array).save(file, "PNG")
-    return file.getvalue()
 
 
 def coloured(eye: Any) -> int:
@@ -36,8 +32,7 @@ def coloured(eye: Any) -> int:
 def test_from_drop_to_correction(look: Looker, serve: Looker, discs: Path) -> None:
     image = np.full((64, 96), 40, np.uint8)
     image[20:40, 30:60] = 220
-    address = serve(data=discs)
-    eye = look(address)
+    eye = look(serve(data=discs))
     assert eye.page.text_content("#run") == "discs-run"
     eye.page.set_input_files("#files", {"name": "new.png", "mimeType": "image/png", "buffer": png(image)})
     eye.page.wait_for_selector("#images button[title='new.png'][aria-current='true']")
@@ -72,8 +67,8 @@ def test_from_drop_to_correction(look: Looker, serve: Looker, discs: Path) -> No
 def test_undo_two_windows_and_leaving(look: Looker, serve: Looker, discs: Path) -> None:
     label = discs / "train" / "masks" / "train_00.png"
     before = label.read_bytes()
-    address = serve(data=discs)
-    one, other = look(address), look(address)
+    server = serve(data=discs)
+    one, other = look(server), look(server)
     for eye in (one, other):
         eye.correct("train_00")
         eye.page.click("#tools [data-tool=brush]")
@@ -101,8 +96,7 @@ def test_undo_two_windows_and_leaving(look: Looker, serve: Looker, discs: Path) 
 def test_for_everybody(look: Looker, serve: Looker, discs: Path, lang: str) -> None:
     """Nothing serious is found by axe-core, on any tab, wide and narrow; every text is there."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    address = serve(data=discs)
-    eye = look(address, lang=lang)
+    eye = look(serve(data=discs), lang=lang)
     eye.settled()
     for tab, width in (("look", 1280), ("correct", 400), ("suggest", 1280), ("continue", 400)):
         eye.page.set_viewport_size({"width": width, "height": 800})
@@ -133,8 +127,7 @@ def test_texts_of_both_languages_are_the_same() -> None:
 
 def test_shapes(look: Looker, serve: Looker, discs: Path) -> None:
     """What the tools change is what they say: centres inside of an outline, objects in two, whole regions."""
-    address = serve(data=discs)
-    eye = look(address)
+    eye = look(serve(data=discs))
     told = eye.page.evaluate(
         """async () => {
         const { polygon, connected, cut, stroke } = await import("/static/js/shapes.js");
@@ -159,3 +152,52 @@ def test_shapes(look: Looker, serve: Looker, discs: Path) -> None:
     assert told["region"] == 60
     near = np.hypot(x - np.clip(x, 2, 9), y - 5) <= 1.5
     assert sorted(told["line"]) == np.flatnonzero(near).tolist()
+
+
+@pytest.mark.slow
+def test_the_whole_loop(
+    look: Looker, serve: Looker, tiny_dataset: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    """Images are dropped, ranked, corrected and saved; the model trains on, can be stopped, and is used."""
+    data, run = tmp_path / "discs", tmp_path / "discs-run"
+    shutil.copytree(tiny_dataset, data)
+    shutil.copytree(tiny_run, run)
+    eye = look(serve(run))
+    page = eye.page
+    page.set_default_timeout(180_000)
+    rng = np.random.default_rng(0)
+    files = []
+    for number in range(2):
+        image = rng.normal(60, 12, (64, 64))
+        image[10:30, 10 + number : 40] += 90
+        file = {"name": f"new{number}.png", "mimeType": "image/png"}
+        files.append(file | {"buffer": png(image.clip(0, 255).astype(np.uint8))})
+    page.set_input_files("#files", files)
+    page.wait_for_selector("#said:has-text('2 files added')")
+    page.click("#tab-suggest")
+    page.click("#suggest")
+    page.wait_for_selector("#suggestions li")
+    assert page.locator("#suggestions li").count() == 2
+    page.click("#suggestions li:first-child button")
+    page.wait_for_selector("#edit-tools:not([hidden])")
+    page.click("#tools [data-tool=polygon]")
+    for corner in ((10, 10), (40, 10), (40, 30), (10, 30)):
+        page.mouse.click(*eye.at(*corner))
+    page.keyboard.press("Enter")
+    page.click("#save")
+    eye.wait_said("Saved")
+    page.click("#tab-continue")
+    assert "1 here" in page.text_content("#train-plan")
+    page.fill("#minutes", "1")
+    page.click("#train")
+    page.wait_for_selector("#curves:not([hidden])")
+    page.click("#stop")
+    page.wait_for_selector("#go-on:not([hidden])")
+    page.click("#go-on")
+    page.wait_for_selector("#use-new:not([hidden])")
+    assert page.locator("#validation-pictures img").count() > 0
+    page.click("#use-new")
+    eye.wait_said("discs-run-2")
+    assert page.input_value("#run") == "discs-run-2"
+    plan = json.loads((tmp_path / "discs-run-2" / "plan.json").read_text())
+    assert "correct" in json.dumps(plan["reasons"])
