@@ -47,7 +47,7 @@ def test_the_public_face_is_complete() -> None:
 def test_no_room_has_the_name_of_a_verb() -> None:
     """Importing such a room would put it in the place of the function: `reunet.NAME()` would call it."""
     rooms = {path.stem for path in Path(reunet.__file__).parent.iterdir()}
-    assert not rooms & set(reunet.__all__)
+    assert not {name for name in rooms & set(reunet.__all__) if callable(getattr(reunet, name))}
 
 
 def test_every_room_stands_on_a_floor() -> None:

@@ -1,27 +1,33 @@
 """A U-Net toolkit: train on a folder of images and masks, predict, evaluate, report.
 
-The names below are the whole public face; each is the verb of the command line of the same name.
-They are imported when first used, so `import reunet` costs nothing and loads no framework.
+The names below are the whole public face (docs/python.md): the verbs of the command line, `load`, `dataset`
+and `unet_model`, and the modules `networks`, `losses`, `metrics` and `errors`. They are imported when first
+used, so `import reunet` costs nothing and loads no framework.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from reunet import errors as errors
+    from reunet import losses as losses
+    from reunet import metrics as metrics
+    from reunet import networks as networks
     from reunet.flows.check import check as check
     from reunet.flows.compare.compare import compare as compare
     from reunet.flows.correct.correct import correct as correct
+    from reunet.flows.dataset import dataset as dataset
     from reunet.flows.demo import demo as demo
     from reunet.flows.doctor import doctor as doctor
     from reunet.flows.evaluate.evaluate import evaluate as evaluate
     from reunet.flows.export import export as export
+    from reunet.flows.load.load import load as load
     from reunet.flows.models import models as models
     from reunet.flows.plan import plan as plan
     from reunet.flows.predict.predict import predict as predict
     from reunet.flows.train.train import train as train
-    from reunet.inference.load import load as load
     from reunet.networks import unet_model as unet_model
     from reunet.server.open import open as open  # noqa: A004
     from reunet.server.serve import serve as serve
@@ -38,7 +44,8 @@ _HOMES = {
     "export": "reunet.flows.export",
     "correct": "reunet.flows.correct.correct",
     "models": "reunet.flows.models",
-    "load": "reunet.inference.load",
+    "load": "reunet.flows.load.load",
+    "dataset": "reunet.flows.dataset",
     "unet_model": "reunet.networks",
     "open": "reunet.server.open",
     "serve": "reunet.server.serve",
@@ -47,16 +54,20 @@ _HOMES = {
 }
 """Where the names are, in the order of use."""
 
-__all__ = [*_HOMES, "__version__"]
+_MODULES = ("networks", "losses", "metrics", "errors")
+
+__all__ = [*_HOMES, *_MODULES, "__version__"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return _import_module(f"reunet.{name}")
     if name not in _HOMES:
-        raise AttributeError(f"module 'reunet' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+        raise _import_module("reunet.errors").unknown("reunet", name, __all__)
+    value = getattr(_import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted(__all__)

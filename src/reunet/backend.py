@@ -6,8 +6,8 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from threading import Lock
@@ -46,17 +46,40 @@ def keep_private() -> None:
 
         # Keras writes its settings there, and the weights it downloads.
         os.environ["KERAS_HOME"] = str(platformdirs.user_cache_path("reunet", appauthor=False) / "keras")
-    if not any(isinstance(finder, _Hushed) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Hushed())
+    # The lines that it writes to the terminal before its log level counts.
+    _import_within("tensorflow", _silent_terminal)
 
 
-class _Hushed(MetaPathFinder):
-    """Imports TensorFlow without the lines that it writes to the terminal before its log level counts."""
+def after_import(name: str, action: Callable[[], object]) -> None:
+    """Do something as soon as a module has been imported: now, where it has been."""
+    if name in sys.modules:
+        action()
+        return
+
+    @contextmanager
+    def before() -> Iterator[None]:
+        yield
+        action()
+
+    _import_within(name, before)
+
+
+def _import_within(name: str, around: Callable[[], AbstractContextManager[None]]) -> None:
+    """Have a module imported within a context; once is enough."""
+    if not any(isinstance(finder, _Within) and finder.name == name for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Within(name, around))
+
+
+class _Within(MetaPathFinder):
+    """Imports one module within a context."""
+
+    def __init__(self, name: str, around: Callable[[], AbstractContextManager[None]]) -> None:
+        self.name, self._around = name, around
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != "tensorflow":
+        if name != self.name:
             return None
         others = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self)
         spec = next(filter(None, others), None)
@@ -64,11 +87,11 @@ class _Hushed(MetaPathFinder):
             return None
         execute = spec.loader.exec_module
 
-        def hushed(module: ModuleType) -> None:
-            with _silent_terminal():
+        def within(module: ModuleType) -> None:
+            with self._around():
                 execute(module)
 
-        setattr(spec.loader, "exec_module", hushed)  # noqa: B010
+        setattr(spec.loader, "exec_module", within)  # noqa: B010
         return spec
 
 

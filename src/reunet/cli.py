@@ -21,6 +21,7 @@ from reunet import __version__, console, signals
 from reunet.contracts.options import records
 from reunet.contracts.options.fields import Option, Options
 from reunet.contracts.options.verb import as_parameter
+from reunet.contracts.options.words import on_command_line
 from reunet.errors import InterruptedRunError, ReunetError
 
 _imported = time.monotonic()
@@ -86,7 +87,11 @@ def command(record: type[Options]) -> Callable[[Callable[..., int]], Callable[..
             return function({name: values[name] for name in given}, **more)
 
         context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
-        shown = [as_parameter(one, _shown(one)) for one in record.OPTIONS.values() if one.says is not None]
+        shown = [
+            as_parameter(one, _shown(one))
+            for one in record.OPTIONS.values()
+            if one.says and not one.says.in_python
+        ]
         run.__signature__ = inspect.Signature([*shown, context, *own])  # type: ignore[attr-defined]
         run.__doc__ = function.__doc__
         app.command(function.__name__)(run)
@@ -237,6 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words  # may stand anywhere, also behind the verb
     words = [word for word in words if word != "--debug"]
+    told = on_command_line.set(True)
     try:
         code = int(app(words, prog_name="reunet", standalone_mode=False) or 0)
         console.flush_output()
@@ -244,6 +250,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if signals.received() is None or isinstance(error, InterruptedRunError):
             return _tell(error, words, debug=debug)
         code = 1  # whatever a library has made of the interruption
+    finally:
+        on_command_line.reset(told)
     if code == 130 or signals.received() is not None:  # 130 is typer's answer to Ctrl-C
         console.print_error("interrupted")
         return 128 + (signals.received() or 2)

@@ -130,6 +130,12 @@ def closest(name: str, known: Iterable[str], most: int = 1, aliases: Mapping[str
     return f"did you mean {' or '.join(names)}?" if names else None
 
 
+def unknown(module: str, name: str, known: Iterable[str]) -> AttributeError:
+    """The error of a module that has no such attribute, with the closest of its names."""
+    hint = closest(name, known)
+    return AttributeError(f"module {module!r} has no attribute {name!r}" + (f"; {hint}" if hint else ""))
+
+
 def beside(missing: Path) -> str | None:
     """What may have been meant by a file or folder that is not there: names like it, or others beside it."""
     if not missing.parent.is_dir():

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, get_origin
 
+import numpy as np
 import pytest
 
 from reunet.cli import main
@@ -23,6 +24,7 @@ from reunet.contracts.options.records import (
     TrainOptions,
 )
 from reunet.contracts.options.verb import verb
+from reunet.contracts.options.words import on_command_line
 from reunet.errors import UsageError
 
 BUDGETS = {"minutes", "epochs", "steps"}
@@ -58,7 +60,7 @@ TABLE: list[tuple[type[Options], dict[str, Any], set[str]]] = [
         EvaluateOptions,
         PAIR,
         {
-            "run", "data", "split", "engine", "precision", "tta", "cluster",
+            "run", "data", "split", "engine", "precision", "tta", "cluster", "network",
             "masks", "allow_geometry_mismatch", "sequence", "boxes_from_masks",
         },
     ),
@@ -176,16 +178,49 @@ def test_a_verb_takes_the_fields_of_its_record() -> None:
     @verb(TrainOptions)
     def teach(options: TrainOptions) -> Path:
         """Teach a network."""
-        return options.output
+        return options.run
 
     assert teach("data", output="run") == Path("run")
     assert teach.__doc__ is not None
     assert "Teach a network." in teach.__doc__
-    assert "output: Folder of the run." in teach.__doc__
+    assert "output: Folder of the run; else DATA-run." in teach.__doc__
     with pytest.raises(TypeError, match=r"minuts.*did you mean 'minutes'"):
         teach("data", output="run", minuts=3)  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="output"):
-        teach("data")  # type: ignore[call-arg]
+    assert teach("some/data").name == "data-run"
+    with pytest.raises(UsageError, match="output"):
+        teach(images="a", masks="b")  # nothing gives the run a name
+
+
+def test_errors_are_in_the_words_of_the_caller() -> None:
+    @verb(PredictOptions)
+    def foretell(options: PredictOptions) -> None:
+        """Predict."""
+        raise UsageError(
+            "give --engine keras, or --axes YX",
+            where="--max-memory",
+            received="RUN",
+            fix="use --overwrite, another folder with -o, or `reunet check --axes`; --pred is of evaluate",
+        )
+
+    with pytest.raises(UsageError) as caught:
+        foretell("run", "a.png")
+    assert caught.value.what == "give engine='keras', or axes YX"
+    assert (caught.value.where, caught.value.received) == ("max_memory", "RUN")
+    assert caught.value.fix == (
+        "use overwrite=True, another folder with output=..., or `reunet check --axes`; --pred is of evaluate"
+    )
+    token = on_command_line.set(True)
+    with pytest.raises(UsageError, match="give --engine keras"):
+        foretell("run", "a.png")
+    on_command_line.reset(token)
+
+
+def test_one_thing_is_not_taken_for_another() -> None:
+    with pytest.raises(UsageError, match=r"array of shape \(3, 4\)(.|\n)*reunet.load\(RUN\)\(image\)"):
+        PredictOptions("run", np.zeros((3, 4)))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="a list"):
+        CompareOptions("data", presets=3, output="race")  # type: ignore[arg-type]
+    assert CompareOptions("data", presets=["unet", "resunet"], output="race").presets == "unet,resunet"
 
 
 def test_the_records_import_nothing_heavy() -> None:

@@ -45,7 +45,8 @@ def test_regions_are_binary_cross_entropy_and_dice_of_each(space: tuple[int, ...
 
 def test_a_background_that_may_be_another_class_has_the_sum_of_both() -> None:
     """Merging the two probabilities by hand and using the plain loss gives the same cross-entropy."""
-    from reunet.losses import SegmentationLoss, partial_table
+    from reunet.losses import SegmentationLoss
+    from reunet.losses.named import partial_table
 
     classes = default_classes([0, 1, 2], ["background", "liver", "spleen"])
     table = partial_table(LabelMap(classes=classes, partial=((0, 1),)))

@@ -12,6 +12,7 @@ from reunet.contracts.base import Contract
 from reunet.contracts.bounds import MOST_PIXELS, Positive, Real, Share, Side, Weight, Width
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.network import NetworkConfig
+from reunet.contracts.shown import table_html
 from reunet.contracts.sizes import valid_frames, valid_size
 
 Precision = Literal["float32", "bfloat16"]
@@ -180,6 +181,17 @@ class ClipSpec(Contract):
     carry: int = Field(default=1, ge=1, le=10**6)
 
 
+class Custom(Contract):
+    """What Python's `train` was given as functions, by their names: a plan cannot hold them.
+
+    network: what makes the network. losses: by the name of the head. callbacks: that watched the training.
+    """
+
+    network: str | None = None
+    losses: dict[str, str] = {}
+    callbacks: tuple[str, ...] = ()
+
+
 class Plan(Contract):
     """Everything that defines a run, with the reason for each choice in `reasons` (field -> sentence).
 
@@ -190,6 +202,7 @@ class Plan(Contract):
     predictions back from it. None takes them as they are.
     foreground_sampling: share of the patches that are centred on foreground. class_sampling: how often each
     class is chosen for that among those that an image shows, relative to each other; evenly when empty.
+    custom: what is not data; None where the plan is all there is.
     """
 
     schema_version: int = 1
@@ -213,6 +226,7 @@ class Plan(Contract):
     backend: Backend = "tensorflow"
     freeze: Literal["encoder"] | None = None
     seed: int = Field(default=0, ge=0, lt=2**63)
+    custom: Custom | None = None
     reasons: dict[str, str] = {}
 
     @model_validator(mode="after")
@@ -252,6 +266,14 @@ class Plan(Contract):
         if halo and len(halo) != axes:
             raise ValueError(f"inference.halo needs {axes} numbers of at least 0, one per axis of space")
         return self
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "dataset": self.dataset,
+            "tasks": ", ".join(self.tasks),
+            "classes": ", ".join(self.labels.names),
+        }
+        return "<b>Plan</b>" + table_html(facts | self.reasons)
 
     @property
     def engine_input(self) -> tuple[int, ...]:

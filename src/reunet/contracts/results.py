@@ -10,11 +10,12 @@ from typing import Any, Literal
 import numpy as np
 
 from reunet.contracts.boxes import Boxes
+from reunet.contracts.shown import Shown
 from reunet.contracts.truth import Truth
 
 
 @dataclass(frozen=True)
-class Problem:
+class Problem(Shown):
     """One thing wrong with a dataset: what, where, expected, received, how to fix."""
 
     severity: Literal["error", "warning"]
@@ -63,7 +64,7 @@ class DatasetFacts:
 
 
 @dataclass(frozen=True)
-class CheckResult:
+class CheckResult(Shown):
     """All problems of a dataset, how many cases each split has, and what it was understood to be.
 
     layout: that it was recognised by. tasks: that can be learned from it, the one that `auto` takes first.
@@ -122,7 +123,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class TrainResult:
+class TrainResult(Shown):
     """A finished training: the run folder, the steps done and the best score on the held-out cases, which the
     weights of `best_step` reached.
     """
@@ -135,7 +136,7 @@ class TrainResult:
 
 
 @dataclass(frozen=True)
-class PredictResult:
+class PredictResult(Shown):
     """Where the outputs are; `failures` maps each input that could not be predicted to the reason.
 
     left_out: files in the folders that were given whose format is not read.
@@ -149,7 +150,7 @@ class PredictResult:
 
 
 @dataclass(frozen=True)
-class Saved:
+class Saved(Shown):
     """What was written for an image.
 
     files: the labels, copies: where those that were given are kept, both relative to the dataset; no files
@@ -164,7 +165,7 @@ class Saved:
 
 
 @dataclass(frozen=True)
-class CorrectResult:
+class CorrectResult(Shown):
     """Labels that were taken back into a dataset. unchanged: images whose labels were that already."""
 
     saved: tuple[Saved, ...]
@@ -173,7 +174,7 @@ class CorrectResult:
 
 
 @dataclass(frozen=True)
-class ExportResult:
+class ExportResult(Shown):
     """What was exported, where it is, and how far it agrees with `reunet predict`.
 
     differ_ppm: decisions (pixels of masks, classes of images) per million that differ. max_difference: of a
@@ -188,7 +189,7 @@ class ExportResult:
 
 
 @dataclass(frozen=True)
-class EvaluateResult:
+class EvaluateResult(Shown):
     """The content of metrics.json, where it lies, and the report beside it."""
 
     output: Path
@@ -198,7 +199,7 @@ class EvaluateResult:
 
 
 @dataclass(frozen=True)
-class ModelResult:
+class ModelResult(Shown):
     """A preset: what it is, what it costs, and where it is from.
 
     axes: `2D`, `3D`, `2D+t` (time as an axis) or `frames` (sequences, frame by frame).
@@ -224,7 +225,7 @@ class ModelResult:
 
 
 @dataclass(frozen=True)
-class ComparedRun:
+class ComparedRun(Shown):
     """One training of a comparison and its scores on the split compared on.
 
     entry: a preset, or `<preset>:control`. dice: mean foreground Dice, of each image and then the mean, and
@@ -248,7 +249,7 @@ class ComparedRun:
 
 
 @dataclass(frozen=True)
-class PairedDifference:
+class PairedDifference(Shown):
     """How much better (Dice per image) `entry` is than `reference`, over seeds and images that both have.
 
     interval: 95 % bootstrap, None where there is too little to resample. units: what images were drawn in:
@@ -265,7 +266,7 @@ class PairedDifference:
 
 
 @dataclass(frozen=True)
-class CompareResult:
+class CompareResult(Shown):
     """The trainings that were finished, the differences between them, the report, and what failed and why."""
 
     output: Path

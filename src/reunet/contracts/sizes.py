@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reunet.contracts.network import LOST_PER_AXIS, NetworkConfig
+from reunet.contracts.network import LOST_PER_AXIS, HeadSpec, NetworkConfig
 
 
 def _lost_per_block(config: NetworkConfig) -> int:
@@ -51,6 +51,16 @@ def output_strides(config: NetworkConfig) -> list[tuple[int, ...]]:
             finer = (1,) * config.rank if config.decoder == "nested" else stride
             strides.append(tuple(a * b for a, b in zip(strides[-1], finer, strict=True)))
     return [(1, *stride) for stride in strides] if config.time == "frames" else strides
+
+
+def outputs_of(config: NetworkConfig) -> dict[str, tuple[HeadSpec, int]]:
+    """Names of the network's outputs, with the head and the level of deep supervision each stands for."""
+    levels = range(len(output_strides(config)))
+    return {
+        head.output(level): (head, level)
+        for head in config.heads
+        for level in (levels if head.of == "pixels" else [0])
+    }
 
 
 def _axes(config: NetworkConfig) -> range:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from reunet.contracts.options.records import ExportOptions
 from reunet.contracts.options.verb import verb
+from reunet.contracts.pack import run_at
 from reunet.contracts.results import ExportResult
-from reunet.contracts.run import RunFolder
 from reunet.errors import StorageError, UsageError, known_name
 from reunet.exporting.check import compare
 from reunet.exporting.describe import describe
@@ -35,7 +35,7 @@ def export(options: ExportOptions) -> ExportResult:
     format lacks.
     """
     chosen = FORMATS[known_name(options.format, FORMATS, where="--format", error=UsageError, aliases=ALIASES)]
-    target, folder = options.output, RunFolder(options.run)
+    target, folder = options.output, run_at(options.run)
     plan = folder.plan()
     folder.require_finished()
     folder.verified_weights(plan)

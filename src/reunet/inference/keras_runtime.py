@@ -5,7 +5,7 @@ This is the only file of the room that knows Keras.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -13,13 +13,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reunet.backend import use_any_backend
+from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
+from reunet.errors import UsageError
 from reunet.inference.runtime import StateShapes, StepRuntime
 from reunet.inference.weights_file import check_size, read_weights
 
 if TYPE_CHECKING:
     import keras
+
+
+OwnNetwork = Callable[[NetworkConfig], "keras.Model"]
+"""A function of the caller that makes a network; see `reunet.networks.own_network`."""
 
 
 class KerasRuntime(StepRuntime):
@@ -52,30 +58,77 @@ class KerasRuntime(StepRuntime):
         return {head: np.asarray(values)[: len(batch)] for head, values in outputs.items()}
 
 
-def load_keras(run: RunFolder, plan: Plan) -> KerasRuntime:
+def load_keras(run: RunFolder, plan: Plan, own: OwnNetwork | None = None) -> KerasRuntime:
     """Build the network of a run from its plan and load its weights, on the backend that is there.
 
-    Raises BackendError when Keras or every backend is missing, ModelFileError for damaged weights.
+    own: makes the network of a run that was trained with one of its own. Raises BackendError when Keras or
+    every backend is missing, ModelFileError for damaged weights, UsageError without that function.
     """
-    weights = run.verified_weights(plan)
-    use_any_backend(plan.backend)
+    network = as_predicting(load_logits(run, plan, own), plan)
     from reunet.networks import probability_model
 
-    return KerasRuntime(probability_model(load_network(plan, weights), plan.network))
+    return KerasRuntime(probability_model(network, plan.network))
+
+
+def load_logits(run: RunFolder, plan: Plan, own: OwnNetwork | None = None) -> keras.Model:
+    """The network of a run with its weights, which gives logits: of sequences if it is for sequences.
+
+    Raises as `load_keras` does.
+    """
+    check_own_network(plan, own, run.path)
+    weights = run.verified_weights(plan)
+    use_any_backend(plan.backend)
+    if own is None:
+        return _with_weights(plan, weights)
+    from reunet.networks import own_network
+
+    network = own_network(plan.network, own)
+    read_weights(network, weights)
+    return network
 
 
 def load_network(plan: Plan, weights: Path) -> keras.Model:
-    """The network of `plan` as it predicts: causal ones frame by frame, on tiles of the plan's size."""
-    from reunet.networks import build_network, build_step_network
+    """The network of `plan` as it predicts, with weights from a file. Raises ModelFileError."""
+    return as_predicting(_with_weights(plan, weights), plan)
+
+
+def as_predicting(network: keras.Model, plan: Plan) -> keras.Model:
+    """A network as it predicts: causal ones frame by frame, on tiles of the plan's size."""
+    if not plan.network.causal:
+        return network
+    from reunet.networks import build_step_network
+
+    step = build_step_network(plan.network, size=plan.inference.tile)
+    copy_weights(network, step)
+    return step
+
+
+def _with_weights(plan: Plan, weights: Path) -> keras.Model:
+    from reunet.networks import build_network
 
     check_size(plan.network, weights)
     network = build_network(plan.network)
     read_weights(network, weights)
-    if not plan.network.causal:
-        return network
-    step = build_step_network(plan.network, size=plan.inference.tile)
-    copy_weights(network, step)
-    return step
+    return network
+
+
+def check_own_network(plan: Plan, own: OwnNetwork | None, where: object) -> None:
+    """Raise UsageError where the function of a network is missing, or is given for a run without one."""
+    name = plan.custom.network if plan.custom else None
+    if name is not None and own is None:
+        raise UsageError(
+            f"this run has a network of its own, made by the Python function {name}",
+            where=where,
+            expected="that function",
+            fix=f"in Python: reunet.load(RUN, network={name.rpartition('.')[2]})(image)",
+        )
+    if name is None and own is not None:
+        raise UsageError(
+            "this run has no network of its own: its plan describes it",
+            where="network",
+            received=getattr(own, "__name__", own),
+            fix="leave `network` out",
+        )
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from reunet.contracts.names import EngineName, PrecisionName
+from reunet.contracts.pack import run_at
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
 from reunet.errors import UsageError, known_name
@@ -16,6 +17,9 @@ from reunet.inference.runtime import StepRuntime
 from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.inference.signature import check_signature
 
+if TYPE_CHECKING:
+    from reunet.inference.keras_runtime import OwnNetwork
+
 
 def load(
     run: str | Path,
@@ -23,41 +27,32 @@ def load(
     precision: str = "auto",
     tta: bool = False,
     threads: int | None = None,
+    network: OwnNetwork | None = None,
 ) -> AnyPredictor:
-    """Load a run: `load(RUN)(image)` gives a Prediction.
-
-    A run for sequences takes a stack of frames (T, H, W, C), T from 1, and where its network looks back only,
-    `stream = load(RUN).stream()` takes frames as they come: `stream(frame)` gives a Prediction too.
-
-    Parameters
-    ----------
-    run: a run folder.
-    engine: `openvino` (exported at the end of training), `onnx` for the same graph in ONNX Runtime,
-        `keras`, or `auto`: the fastest of the first two where the run has an exported engine, otherwise
-        keras if the training has finished.
-    precision: `f32`, `bf16`, `int8` where the run has that, or `auto`: the fastest that can be used here and
-        was found harmless at export, see `inference.choice`.
-    tta: average over the mirrorings of each image.
-    threads: of the processor that openvino and onnx may use; None for all.
-
-    Raises UsageError for an unknown name, ModelFileError for an incomplete or damaged run, PlanError
-    for an invalid plan, BackendError for a missing package or instruction set.
-    """
+    """The predictor of a run, with its engine; see `reunet.load`, which raises what this does."""
     for option, value, names in (("engine", engine, EngineName), ("precision", precision, PrecisionName)):
         known_name(value, get_args(names), where=f"--{option}", error=UsageError)
-    folder = RunFolder(Path(run))
+    folder = run_at(Path(run))
     plan = folder.plan()
-    runtime = _runtime(folder, plan, engine, precision, threads)
+    is_own = network is not None or (plan.custom is not None and plan.custom.network is not None)
+    runtime = _runtime(folder, plan, "keras" if is_own else engine, precision, threads, network)
     kind = Predictor if plan.clip is None else SequencePredictor
     return kind(plan, runtime, folder.calibration(plan), tta=tta)
 
 
-def _runtime(run: RunFolder, plan: Plan, engine: str, precision: str, threads: int | None) -> StepRuntime:
+def _runtime(
+    run: RunFolder,
+    plan: Plan,
+    engine: str,
+    precision: str,
+    threads: int | None,
+    network: OwnNetwork | None,
+) -> StepRuntime:
     if engine == "keras" or (engine == "auto" and not _has_engine(run)):
         check_exact("keras", precision)
         from reunet.inference.keras_runtime import load_keras
 
-        return load_keras(run, plan)
+        return load_keras(run, plan, network)
     from reunet.inference.onnx_runtime import ONNXRuntime
     from reunet.inference.openvino_runtime import OpenVINORuntime
 

@@ -1,56 +1,51 @@
-"""Losses on logits, by the name that a head gives (`HeadSpec.loss`).
+"""Losses on logits: by the name that a head gives (`LOSSES`), of a plan (`losses_of`), and their classes.
 
-What their targets leave open, `IGNORE` in labels and nan in maps, does not count.
+What their targets leave open, `IGNORE` (255) in labels and nan in maps, does not count. Keras is loaded when
+the first of them is asked for, since its backend must be chosen before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-import keras
-import numpy as np
-from numpy.typing import NDArray
+from reunet.backend import use_any_backend
+from reunet.errors import unknown
 
-from reunet.contracts.labels import LabelMap
-from reunet.contracts.network import HeadSpec
-from reunet.contracts.plan import Plan
-from reunet.losses.classification import ClassificationLoss
-from reunet.losses.maps import CentreLoss, SmoothL1Loss
-from reunet.losses.segmentation import RegionLoss, SegmentationLoss
+if TYPE_CHECKING:
+    from reunet.contracts.plan import LossSpec as LossSpec
+    from reunet.losses.classification import ClassificationLoss as ClassificationLoss
+    from reunet.losses.maps import CentreLoss as CentreLoss
+    from reunet.losses.maps import SmoothL1Loss as SmoothL1Loss
+    from reunet.losses.named import LOSSES as LOSSES
+    from reunet.losses.named import losses_of as losses_of
+    from reunet.losses.overlap import cl_dice as cl_dice
+    from reunet.losses.overlap import dice as dice
+    from reunet.losses.segmentation import RegionLoss as RegionLoss
+    from reunet.losses.segmentation import SegmentationLoss as SegmentationLoss
 
-Stride = tuple[int, ...]
-
-
-def segmentation(plan: Plan, head: HeadSpec, stride: Stride) -> keras.losses.Loss:
-    """The classes of the plan; of another head, all of its channels but the first are foreground."""
-    own, labels = head.name == "semantic", plan.labels
-    counted = labels.foreground if own else tuple(range(1, head.channels))
-    table = partial_table(labels) if own and labels.partial else None
-    spec = plan.loss if own else plan.loss.model_copy(update={"cl_dice": 0.0})
-    return SegmentationLoss(spec, counted, stride, table=table, rank=plan.network.spatial_dims)
-
-
-def regions(plan: Plan, head: HeadSpec, stride: Stride) -> keras.losses.Loss:
-    """The regions of the plan."""
-    table, rank = plan.labels.membership.astype(np.float32), plan.network.spatial_dims
-    return RegionLoss(plan.loss, plan.labels.counted, stride, table=table, rank=rank, name="region_loss")
-
-
-def partial_table(labels: LabelMap) -> NDArray[np.float32]:
-    """(classes + partial annotations, classes): which classes a label may stand for. After the classes come
-    the backgrounds of the partial annotations: background or a class that was not annotated.
-    """
-    classes = range(len(labels.classes))
-    merged = [[i == labels.background or i not in some for i in classes] for some in labels.partial]
-    return np.concatenate([np.eye(len(classes)), np.array(merged)]).astype(np.float32)
-
-
-LOSSES: dict[str, Callable[[Plan, HeadSpec, Stride], keras.losses.Loss]] = {
-    "segmentation": segmentation,
-    "regions": regions,
-    "classification": lambda plan, head, stride: ClassificationLoss(plan.loss.category_weights),
-    "centre": lambda plan, head, stride: CentreLoss(stride),
-    "smooth_l1": lambda plan, head, stride: SmoothL1Loss(beta=0.1, stride=stride),
-    "weighted_smooth_l1": lambda plan, head, stride: SmoothL1Loss(beta=0.2, weighted=True, stride=stride),
+_HOMES = {
+    "LOSSES": "reunet.losses.named",
+    "losses_of": "reunet.losses.named",
+    "LossSpec": "reunet.contracts.plan",
+    "SegmentationLoss": "reunet.losses.segmentation",
+    "RegionLoss": "reunet.losses.segmentation",
+    "ClassificationLoss": "reunet.losses.classification",
+    "CentreLoss": "reunet.losses.maps",
+    "SmoothL1Loss": "reunet.losses.maps",
+    "dice": "reunet.losses.overlap",
+    "cl_dice": "reunet.losses.overlap",
 }
-"""Name to a function of plan, head and the step between the target pixels that the logits stand for."""
+
+__all__ = [*_HOMES]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise unknown(__name__, name, __all__)
+    use_any_backend("tensorflow")
+    return getattr(import_module(_HOMES[name]), name)

@@ -4,7 +4,8 @@
 same builder with another entry in a slot. Read `presets.py` for the list.
 
 Keras is loaded when the first network is asked for, since its backend must be chosen before; where nobody
-has, it is TensorFlow, or else the one that is installed.
+has, it is TensorFlow, or else the one that is installed. As soon as Keras is loaded it knows the layers of
+these networks, so that `keras.models.load_model` reads what was saved of them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from reunet.backend import use_any_backend
+from reunet.backend import after_import, use_any_backend
+from reunet.errors import unknown
 from reunet.networks.presets import PRESETS as PRESETS
 from reunet.networks.presets import configure as configure
 
@@ -20,22 +22,38 @@ if TYPE_CHECKING:
     from reunet.networks.facts import measure as measure
     from reunet.networks.outputs import probability_model as probability_model
     from reunet.networks.outputs import state_names as state_names
+    from reunet.networks.own import own_network as own_network
+    from reunet.networks.unet import build as build
     from reunet.networks.unet import build_network as build_network
     from reunet.networks.unet import build_step_network as build_step_network
     from reunet.networks.unet import unet_model as unet_model
 
 _HOMES = {
+    "build": "unet",
     "build_network": "unet",
     "build_step_network": "unet",
     "measure": "facts",
+    "own_network": "own",
     "probability_model": "outputs",
     "state_names": "outputs",
     "unet_model": "unet",
 }
 
 
+_LAYERS = ("normalisation", "recurrence", "reshaping")
+"""Where the layers are that Keras does not have."""
+
+after_import("keras", lambda: [import_module(f"{__name__}.{room}") for room in _LAYERS])
+
+__all__ = ["PRESETS", "build", "configure", "measure", "unet_model"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise unknown(__name__, name, __all__)
     use_any_backend("tensorflow")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

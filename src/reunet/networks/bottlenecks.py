@@ -31,7 +31,7 @@ def dense(x: Any, filters: int, scope: Scope) -> Any:
     for number in range(1, scope.config.bottleneck_blocks):
         here = scope.child(str(number))
         joined = layers.Concatenate(name=here.name("concat"))(seen[::-1]) if len(seen) > 1 else x
-        seen.append(BLOCKS[scope.config.block](joined, filters, here))
+        seen.append(scope.entry("block", BLOCKS)(joined, filters, here))
     return seen[-1]
 
 

@@ -26,8 +26,9 @@ def node(skips: list[Any], below: Any, filters: int, scope: Scope) -> Any:
     """One place of the expanding path: up, join the skips, convolve."""
     config = scope.config
     up = UPSAMPLINGS[config.upsampling](below, filters, scope)
-    joined = SKIPS[config.skip](skips, up, filters, scope)
-    return BLOCKS[config.decoder_block or config.block](joined, filters, scope)
+    joined = scope.entry("skip", SKIPS)(skips, up, filters, scope)
+    slot = "block" if config.decoder_block is None else "decoder_block"
+    return scope.entry(slot, BLOCKS)(joined, filters, scope)
 
 
 def crop_skip(x: Any, scope: Scope) -> Any:

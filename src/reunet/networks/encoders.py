@@ -39,9 +39,9 @@ def _descend(x: Any, scope: Scope, before: Callable[[Any, int, Scope], Any]) -> 
         if stride is not None and config.downsampling == "max_pool":
             x, stride = MAX_POOL[scope.rank](stride, name=here.name("pool"))(x), None
         x = before(x, filters, here)
-        x = BLOCKS[config.block](x, filters, here.strided(stride))
+        x = scope.entry("block", BLOCKS)(x, filters, here.strided(stride))
         for number in range(1, config.repeats[level] if config.repeats else 1):
-            x = BLOCKS[config.block](x, filters, here.child(f"block{number}"))
+            x = scope.entry("block", BLOCKS)(x, filters, here.child(f"block{number}"))
         features.append(x)
     return features
 

@@ -12,7 +12,7 @@ from reunet.networks.scope import Scope
 GROUPS = 8
 
 
-@keras.saving.register_keras_serializable(package="reunet")
+@keras.saving.register_keras_serializable(package="reunet.networks")
 class SampleNormalization(layers.Layer):
     """Normalise each image by its own statistics, over space and over `groups` groups of channels.
 

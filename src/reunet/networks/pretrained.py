@@ -135,7 +135,7 @@ def encoder(name: str) -> Callable[[Any, Scope], list[Any]]:
             """Most applications have nothing at full resolution: where it is used, a block of our own."""
             if level < config.output_level:
                 return x
-            return BLOCKS[config.block](x, config.filters[level], scope.child(f"enc{level}", level))
+            return scope.entry("block", BLOCKS)(x, config.filters[level], scope.child(f"enc{level}", level))
 
         return [fresh(i) if found[i] is None else found[i] for i in range(len(config.filters))]
 

@@ -15,7 +15,7 @@ UNROLLED = 16
 """Sequences of at most this length are computed without a loop, which is faster and exports everywhere."""
 
 
-@keras.saving.register_keras_serializable(package="reunet")
+@keras.saving.register_keras_serializable(package="reunet.networks")
 class Recurrence(keras.layers.Layer):
     """Run a cell over a sequence (see `cells.py` for the equations).
 

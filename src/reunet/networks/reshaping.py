@@ -16,7 +16,7 @@ def sides(x: Any) -> list[Any]:
     return [known if known is not None else found for known, found in zip(x.shape, ops.shape(x), strict=True)]
 
 
-@keras.saving.register_keras_serializable(package="reunet")
+@keras.saving.register_keras_serializable(package="reunet.networks")
 class FoldFrames(keras.layers.Layer):
     """(B, T, *space, C) -> (B * T, *space, C)."""
 
@@ -28,7 +28,7 @@ class FoldFrames(keras.layers.Layer):
         return (None if batch is None or frames is None else batch * frames, *rest)
 
 
-@keras.saving.register_keras_serializable(package="reunet")
+@keras.saving.register_keras_serializable(package="reunet.networks")
 class UnfoldFrames(keras.layers.Layer):
     """(B * T, *space, C) -> (B, T, *space, C), with the T of `clip` (B, T, ...)."""
 
@@ -39,7 +39,7 @@ class UnfoldFrames(keras.layers.Layer):
         return (*clip_shape[:2], *x_shape[1:])
 
 
-@keras.saving.register_keras_serializable(package="reunet")
+@keras.saving.register_keras_serializable(package="reunet.networks")
 class Ravel(keras.layers.Layer):
     """(B, *space, C) -> (B, positions, C), row after row."""
 
@@ -53,7 +53,7 @@ class Ravel(keras.layers.Layer):
         return (input_shape[0], prod(space) if known else None, input_shape[-1])
 
 
-@keras.saving.register_keras_serializable(package="reunet")
+@keras.saving.register_keras_serializable(package="reunet.networks")
 class Unravel(keras.layers.Layer):
     """(B, positions, K) -> (B, *space, K), with the space of `like` (B, *space, C)."""
 

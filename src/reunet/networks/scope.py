@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from reunet.contracts.network import NetworkConfig
@@ -19,6 +19,7 @@ class Scope:
     level: 0 at full resolution, one more after each downsampling.
     stride: of the first convolution of a block that also goes down a level; None elsewhere.
     clip: the sequence (a `Clip`) that the feature maps are frames of; None for single images.
+    own: functions of the caller that fill slots, by the slot's name.
     """
 
     config: NetworkConfig
@@ -27,6 +28,11 @@ class Scope:
     path: str = ""
     level: int = 0
     stride: tuple[int, ...] | None = None
+    own: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+    def entry(self, slot: str, entries: Mapping[str, Function]) -> Function:
+        """What fills a slot: the caller's function, or the entry that the configuration names."""
+        return self.own.get(slot) or entries[getattr(self.config, slot)]  # type: ignore[return-value]
 
     def child(self, part: str, level: int | None = None) -> Scope:
         """The scope of a part of this place; without its stride, which is for the first convolution alone."""

@@ -12,13 +12,14 @@ The names `enc0`, `dec0`, ... are the layers' names. Blocks are in `blocks.py`.
 from __future__ import annotations
 
 import random
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import keras
 
 from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.sizes import valid_frames, valid_size
-from reunet.errors import PlanError, known_name
+from reunet.errors import PlanError, UsageError, known_name
 from reunet.networks.blocks import BLOCKS
 from reunet.networks.bottlenecks import BOTTLENECKS
 from reunet.networks.cells import CELLS
@@ -47,6 +48,7 @@ def build_network(
     size: tuple[int, ...] | None = None,
     frames: int | None = None,
     carry: bool = False,
+    own: Mapping[str, Callable[..., Any]] = {},
 ) -> keras.Model:
     """Build the network of `config`.
 
@@ -58,7 +60,7 @@ def build_network(
 
     carry: the states that recurrences carry from frame to frame come in and go out: inputs and outputs
     are dicts with an entry `{layer}_state{i}` (B, *space at its level, channels) for each of them. All
-    zeros begin a sequence.
+    zeros begin a sequence. own: functions that fill slots instead of those that `config` names.
 
     Raises PlanError for an unknown name in a slot, and for a carry that the network does not have.
     """
@@ -69,10 +71,45 @@ def build_network(
     time = () if config.time == "none" else (frames,)
     image = keras.Input((*time, *space, config.in_channels), name="image")
     clip = Clip(image, carry) if config.time == "frames" else None
-    outputs = assemble(image, Scope(config, seed, clip))
+    outputs = assemble(image, Scope(config, seed, clip, own=own))
     if clip is None or not carry:
         return keras.Model(image, outputs, name=config.preset)
     return keras.Model({"image": image, **clip.states_in}, outputs | clip.states_out, name=config.preset)
+
+
+def build(
+    config: NetworkConfig,
+    *,
+    seed: int = 0,
+    size: tuple[int, ...] | None = None,
+    frames: int | None = None,
+    **own: Callable[..., Any],
+) -> keras.Model:
+    """The network of `config`, a U-Net whose slots may be filled with functions of one's own.
+
+    Parameters
+    ----------
+    config: what `reunet.networks.configure` gives, or `plan.network` of a plan.
+    seed: of the initial weights. size, frames: of the input; None for any that fits the poolings.
+    own: for a slot, a function that fills it: `block(x, filters, scope) -> x`, `bottleneck(x, filters, scope)
+        -> x`, `skip(skips, up, filters, scope) -> x`, `encoder(x, scope) -> features`, `decoder(features,
+        scope) -> features`. `scope.name("conv")` is a name for a layer that no other place has.
+
+    Returns a `keras.Model` from float32 images (B, [T,] *space, in_channels) to a dict of float32 logits by
+    the name of the head, (B, [T,] *space, channels). Raises PlanError, and UsageError for a slot that is not
+    there.
+    """
+    for slot, function in own.items():
+        known_name(slot, SLOTS, where="build()", error=UsageError)
+        if not callable(function):
+            raise UsageError(
+                "a slot is filled with a function",
+                where=slot,
+                expected=f"a function, such as one of {', '.join(sorted(SLOTS[slot]))} in reunet.networks",
+                received=function,
+                fix=f"name an entry that is there with configure(..., {slot}={function!r})",
+            )
+    return build_network(config, seed=seed, size=size, frames=frames, own=own)
 
 
 def build_step_network(
@@ -96,14 +133,15 @@ def build_step_network(
 def assemble(image: Any, scope: Scope) -> dict[str, Any]:
     """Encoder, bottleneck, decoder and heads: from a symbolic image (or clip of images) to its logits."""
     config, clip = scope.config, scope.clip
-    features = ENCODERS[config.encoder](image if clip is None else clip.fold(image, "image"), scope)
-    deepest = BOTTLENECKS[config.bottleneck](features[-1], config.filters[-1], scope.child("bottleneck"))
+    features = scope.entry("encoder", ENCODERS)(image if clip is None else clip.fold(image, "image"), scope)
+    bottleneck = scope.entry("bottleneck", BOTTLENECKS)
+    deepest = bottleneck(features[-1], config.filters[-1], scope.child("bottleneck"))
     if config.dropout:  # "drop-out layers at the end of the contracting path", section 3.1
         dropout = keras.layers.Dropout(config.dropout, seed=scope.layer_seed("dropout"), name="dropout")
         deepest = dropout(deepest)
     heads = sorted(config.heads, key=lambda head: head.of == "image")  # those of pixels come first
     of_pixels = heads[0].of == "pixels"
-    decoded = DECODERS[config.decoder]([*features[:-1], deepest], scope) if of_pixels else []
+    decoded = scope.entry("decoder", DECODERS)([*features[:-1], deepest], scope) if of_pixels else []
     levels = decoded if config.deep_supervision else decoded[:1]
 
     outputs = {}
@@ -157,6 +195,7 @@ def unet_model(
     preset: str = "unet",
     *,
     seed: int | None = None,
+    output: Literal["probabilities", "logits"] = "probabilities",
     **options: Any,
 ) -> keras.Model:
     """A U-Net that ends in a 1x1 convolution with softmax, y = softmax(W x + b) at every pixel.
@@ -169,14 +208,18 @@ def unet_model(
     num_classes: number of output channels, at least 1.
     preset: a name of `reunet.networks.PRESETS`.
     seed: of the initial weights; drawn from Python's `random` when None, as Keras does.
+    output: `probabilities`, for a loss on probabilities; or `logits`, W x + b without the softmax, for a loss
+        with `from_logits=True`.
     options: fields of `NetworkConfig` that differ from the preset, such as filters=(16, 32, 64).
 
-    Returns a `keras.Model` from float32 images (B, [T,] *space, C) to float32 probabilities
-    (B, [T,] *space, num_classes). Compile it with a loss on probabilities. Raises PlanError.
+    Returns a `keras.Model` from float32 images (B, [T,] *space, C) to float32 (B, [T,] *space, num_classes).
+    Raises PlanError.
     """
     known_name(preset, PRESETS, where="preset")
+    known_name(output, ("probabilities", "logits"), where="output")
+    check_fields(options)
     with_time = {**PRESETS[preset].fields, **options}.get("time", "none") != "none"
-    rank = len(input_shape) - 1 - with_time
+    rank = len(input_shape) - 1 - with_time if isinstance(input_shape, tuple | list) else 0
     if rank not in (2, 3) or not isinstance(input_shape[-1], int):
         axes = "(frames, height, width, channels)" if with_time else "(height, width, channels)"
         raise PlanError(
@@ -200,8 +243,26 @@ def unet_model(
         size=size,
         frames=frames,
     )
-    probabilities = probability_model(network, config)
-    return keras.Model(network.inputs[0], probabilities.outputs[0], name=preset)
+    model = network if output == "logits" else probability_model(network, config)
+    return keras.Model(network.inputs[0], model.output[config.heads[0].name], name=preset)
+
+
+def check_fields(options: Mapping[str, Any]) -> None:
+    """Raise PlanError, in the words of the caller, for options that a network does not have."""
+    aliases = {
+        "depth": "filters",
+        "batch_norm": "normalisation",
+        "backbone": "encoder",
+        "encoder_name": "encoder",
+        "channels": "input_shape",
+    }
+    told = ("preset", "in_channels", "heads")  # by other arguments
+    known = (
+        *("input_shape", "num_classes", "preset", "seed", "output"),
+        *(name for name in NetworkConfig.model_fields if name not in told),
+    )
+    for name in options:
+        known_name(name, known, where="unet_model()", aliases=aliases)
 
 
 def check_size(config: NetworkConfig, size: tuple[int, ...] | None, frames: int | None) -> None:

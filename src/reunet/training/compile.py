@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import keras
 
-from reunet.contracts.network import HeadSpec, NetworkConfig
+from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Plan
-from reunet.contracts.sizes import output_strides
-from reunet.losses import LOSSES
-from reunet.networks import build_network
+from reunet.contracts.sizes import output_strides, outputs_of
+from reunet.losses.named import losses_of
+from reunet.networks import build_network, own_network
 from reunet.networks.pretrained import APPLICATIONS, encoder_name
 from reunet.training.carry import CarryingModel, network_of
+from reunet.training.functions import NO_FUNCTIONS, Functions
 from reunet.training.rates import AdamWOfTwoRates
 
 NOT_DECAYED = ("bias", "gamma", "beta")
 """Parameters that weight decay would only push off: shifts and scales."""
 
 
-def compiled_network(plan: Plan) -> keras.Model:
-    """Build and compile the plan's network; the same seed gives the same weights."""
+def compiled_network(plan: Plan, functions: Functions = NO_FUNCTIONS) -> keras.Model:
+    """Build and compile the plan's network, or that of the caller; the same seed gives the same weights."""
     carries = plan.clip is not None and plan.clip.carry > 1
-    model = CarryingModel(plan) if carries else build_network(plan.network, seed=plan.seed)
+    if functions.network is not None:
+        model = own_network(plan.network, functions.network, seed=plan.seed)
+    else:
+        model = CarryingModel(plan) if carries else build_network(plan.network, seed=plan.seed)
     slow = fix_encoder(network_of(model), plan)
     schedule = plan.schedule
     optimizer = AdamWOfTwoRates(
@@ -34,15 +38,14 @@ def compiled_network(plan: Plan) -> keras.Model:
     )
     optimizer.exclude_from_weight_decay(var_list=slow, var_names=NOT_DECAYED)
     optimizer.build(model.trainable_variables)
-    strides = output_strides(plan.network)
-    outputs = outputs_of(plan.network)
+    outputs, levels = outputs_of(plan.network), len(output_strides(plan.network))
+    losses = losses_of(plan, functions.losses)
+    if functions.network is not None:  # it need not have all levels of deep supervision
+        outputs = {name: outputs[name] for name in model.output}
     model.compile(
         optimizer=optimizer,
-        loss={
-            name: LOSSES[head.loss](plan, head, strides[level] if head.of == "pixels" else ())
-            for name, (head, level) in outputs.items()
-        },
-        loss_weights={name: _weight(head, level, len(strides)) for name, (head, level) in outputs.items()},
+        loss={name: losses[name] for name in outputs},
+        loss_weights={name: _weight(head, level, levels) for name, (head, level) in outputs.items()},
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
     return model
@@ -66,16 +69,6 @@ def fix_encoder(network: keras.Model, plan: Plan) -> list[keras.Variable]:
     for layer in kept:
         layer.trainable = False
     return [weight for layer in encoder for weight in layer.trainable_weights]
-
-
-def outputs_of(config: NetworkConfig) -> dict[str, tuple[HeadSpec, int]]:
-    """Names of the network's outputs, with the head and the level of deep supervision each stands for."""
-    levels = range(len(output_strides(config)))
-    return {
-        head.output(level): (head, level)
-        for head in config.heads
-        for level in (levels if head.of == "pixels" else [0])
-    }
 
 
 def _weight(head: HeadSpec, level: int, levels: int) -> float:

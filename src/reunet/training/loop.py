@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import TrainResult
+from reunet.contracts.sizes import outputs_of
 from reunet.errors import CheckpointError, InterruptedRunError, TrainingError
 from reunet.sampling.loading import batches
 from reunet.sampling.patches import Batch, PatchSampler
@@ -23,14 +24,14 @@ from reunet.signals import StopWish, deferred
 from reunet.storage import read_json
 from reunet.training import budget, state
 from reunet.training.budget import Pace
-from reunet.training.carry import begin_batch
+from reunet.training.carry import begin_batch, network_of
 from reunet.training.checkpoint import load_checkpoint, save_checkpoint
-from reunet.training.compile import outputs_of
 from reunet.training.history import History
 from reunet.training.precision import training_precision
 from reunet.training.schedule import Timeline, due, learning_rate
 from reunet.training.setting import Setting
 from reunet.training.validation import Validator
+from reunet.training.watchers import Watchers
 
 CHECKPOINT_EVERY_S = 60.0
 LOG_ROWS = 100
@@ -89,7 +90,9 @@ class Training:
         self.plan, self.run, self.progress, self.team = plan, setting.run, setting.progress, setting.team
         self.started, self.threads = setting.started, setting.threads
         self.model, self.sampler, self.validator = model, sampler, validator
-        self.outputs = {name: head.name for name, (head, _) in outputs_of(plan.network).items()}
+        heads, given = outputs_of(plan.network), network_of(validator.model).output
+        self.outputs = {name: head.name for name, (head, _) in heads.items() if name in given}
+        self.watchers = Watchers(setting.functions.callbacks, model)
         self.plan_hash = _hash(plan.model_dump_json(exclude_defaults=True))
         self._validation_s = 0.0
 
@@ -167,6 +170,7 @@ class Training:
         self._announce(first)
         step, pace, saved_at = first, Pace(first), time.monotonic()
         feed = batches(self.sampler, first, 2**31, threads=self.threads)  # open: there may be more
+        self.watchers.begin()
         with deferred() as wish:
             elapsed, wished = self._elapsed_and_wished(wish)
             while step < self._loop.timeline.total and not self._is_over(elapsed):
@@ -175,6 +179,9 @@ class Training:
                 step += 1
                 validated = due(self._loop.timeline, step, self._loop.validations)
                 score = self._validate(step) if validated else None
+                if validated:
+                    mean_loss = self._loop.loss_sum / self._loop.loss_steps
+                    self.watchers.validated(step, mean_loss, score, rate)
                 if validated or due(self._loop.timeline, step, LOG_ROWS):
                     self._log(history, step, rate, score)
                 self.progress.advance(1, loss=loss)
@@ -185,6 +192,7 @@ class Training:
                     saved_at = time.monotonic()
                 if wished:
                     self._interrupt(step, wished)
+        self.watchers.end()
         unscored = self._loop.validated_at != step or not self.run.weights_file.is_file()
         if self.team.agree([unscored])[0]:
             self._validate(step)  # the time was up between two validations
@@ -203,8 +211,10 @@ class Training:
 
     def _one_step(self, step: int, feed: Iterator[Batch], rate: float) -> float:
         self.model.optimizer.learning_rate = rate
+        self.watchers.before_step(step)
         with training_precision(self.plan.precision), self.team.watched():
             loss = self._step(step, next(feed))
+        self.watchers.after_step(step, loss)
         if not math.isfinite(loss):
             raise TrainingError(
                 "the loss is no longer a finite number",
@@ -256,6 +266,9 @@ class Training:
             return True
         if schedule.minutes is not None and elapsed + self._validation_s > schedule.minutes * 60:
             self.progress.message("the machine became slower: ending as the time is up")
+            return True
+        if self.team.agree([self.watchers.want_an_end])[0]:
+            self.progress.message("a callback ends the training")
             return True
         return False
 

@@ -70,13 +70,17 @@ class Validator:
         """What is known and what the network says of each case; of sequences without frames that are not
         annotated. runtime: another engine than the model in training.
         """
-        if self._step is not None:
-            copy_weights(network_of(self.model), self._step)
-        for case, maps in self._maps(cases, runtime or self.runtime):
+        for case, maps in self.maps(cases, runtime):
             if case.truth:
                 yield case.truth, maps
 
-    def _maps(self, cases: Sequence[CaseArrays], runtime: StepRuntime) -> Iterator[tuple[CaseArrays, Maps]]:
+    def maps(
+        self, cases: Sequence[CaseArrays], runtime: StepRuntime | None = None
+    ) -> Iterator[tuple[CaseArrays, Maps]]:
+        """Each case with what the network says of it; as for `pairs`."""
+        if self._step is not None:
+            copy_weights(network_of(self.model), self._step)
+        runtime = runtime or self.runtime
         if self.plan.clip is None:
             single, told = Predictor(self.plan, runtime), (case for case in cases if case.truth)
             yield from ((case, single.maps(np.asarray(case.image), spacing=case.spacing)) for case in told)

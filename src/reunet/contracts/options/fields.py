@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from inspect import get_annotations
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import (
     Any,
     ClassVar,
     Generic,
+    Literal,
     Self,
     TypeAlias,
     TypeVar,
@@ -39,8 +40,11 @@ if TYPE_CHECKING:
     AnyPath: TypeAlias = Converted[str | Path, Path]
     OptionalPath: TypeAlias = Converted[str | Path | None, Path | None]
     AnyPaths: TypeAlias = Converted[str | Path | Sequence[str | Path], tuple[Path, ...]]
+    AnyNames: TypeAlias = Converted[str | Sequence[str], str]
+    AnyLoss: TypeAlias = Converted[str | Callable[..., Any] | Mapping[str, Callable[..., Any]], Any]
 else:
     AnyPath, OptionalPath, AnyPaths = Path, Path | None, tuple[Path, ...]
+    AnyNames, AnyLoss = str, Literal["auto", "cl_dice"]
 
 UNSET: Any = None
 """Default of an `OptionalPath`."""
@@ -52,6 +56,8 @@ class Says:
 
     help: what it means. metavar: what stands for its value. short: its letter on the command line.
     least, above: bounds of a number. in_bytes: written like 8GB on the command line.
+    listed: names with commas between them; Python may give a list of them. or_functions: Python may give a
+    function instead, or several by name. in_python: the command line does not have it.
     only_with: fields, beside one of which only it has an effect. not_with: those that it contradicts, or that
     have no effect beside it.
     """
@@ -62,6 +68,9 @@ class Says:
     least: float | None = None
     above: float | None = None
     in_bytes: bool = False
+    listed: bool = False
+    or_functions: bool = False
+    in_python: bool = False
     only_with: tuple[str, ...] = ()
     not_with: tuple[str, ...] = ()
 
@@ -104,11 +113,43 @@ class Option:
         if value is None:
             return None
         if self.type is Path:
-            return Path(value)
+            return self._path(value)
+        if self.says is not None and self.says.listed and not isinstance(value, str):
+            return ",".join(self._several(value))
         if get_origin(self.type) is not tuple:
             return value
-        values = (value,) if isinstance(value, (str, Path)) else value
-        return tuple(map(Path, values)) if get_args(self.type)[0] is Path else tuple(values)
+        if get_args(self.type)[0] is Path:
+            is_one = isinstance(value, (str, Path)) or hasattr(value, "shape")
+            return tuple(map(self._path, (value,) if is_one else self._several(value)))
+        return (value,) if isinstance(value, str) else tuple(self._several(value))
+
+    def _path(self, value: Any) -> Path:
+        """Raises UsageError for what is no path, such as an image that was read already."""
+        try:
+            return Path(value)
+        except TypeError:
+            shape = getattr(value, "shape", None)
+            raise UsageError(
+                "files and folders are named by their paths",
+                where=self.flag,
+                expected="a path",
+                received=f"an array of shape {tuple(shape)}" if shape is not None else f"{value!r}"[:80],
+                fix="an image in memory is predicted by reunet.load(RUN)(image)"
+                if shape is not None
+                else None,
+            ) from None
+
+    def _several(self, values: Any) -> Sequence[Any]:
+        """Raises UsageError for a single thing where several belong."""
+        if not isinstance(values, Iterable):
+            raise UsageError(
+                "several values belong here",
+                where=self.flag,
+                expected="a list",
+                received=f"{values!r}"[:80],
+                fix="put it into a list: [...]",
+            )
+        return list(values)
 
     def check(self, value: Any) -> None:
         """Raise UsageError for a value that it does not take."""
@@ -116,7 +157,7 @@ class Option:
             return
         names = self.choices
         for one in value if isinstance(value, tuple) else (value,):
-            if names:
+            if names and (isinstance(one, str) or not self.says.or_functions):
                 known_name(one, names, where=self.flag, error=UsageError)
         least, above = self.says.least, self.says.above
         if least is None and above is None:

@@ -2,12 +2,14 @@
 
 from dataclasses import KW_ONLY, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from reunet.backend import Backend
 from reunet.contracts.names import EngineName, PrecisionName
 from reunet.contracts.options.fields import (
     UNSET,
+    AnyLoss,
+    AnyNames,
     AnyPath,
     AnyPaths,
     OptionalPath,
@@ -18,6 +20,7 @@ from reunet.contracts.options.fields import (
 from reunet.errors import UsageError
 from reunet.progress import Progress
 
+AUTO: Any = "auto"
 DEFAULT_BUDGET = {"minutes": 10.0}
 STANDARD_INPUT = Path("-")
 
@@ -146,6 +149,14 @@ class EngineOptions(EngineChoice):
     cluster: Annotated[
         str | None, Says("Dask: tcp://HOST:PORT, or local:N for N processes here.", "ADDRESS")
     ] = None
+    network: Annotated[
+        Any,
+        Says(
+            "The function that made the network, of a run with one of its own.",
+            in_python=True,
+            not_with=("cluster",),
+        ),
+    ] = None
 
 
 @record
@@ -175,7 +186,11 @@ class TrainOptions(Wishes, DataOptions, VerbOptions):
 
     data: Data = UNSET
     _: KW_ONLY
-    output: Annotated[AnyPath, Says("Folder of the run.", "RUN", "-o")]
+    loss: Annotated[
+        AnyLoss,
+        Says("auto, or cl_dice for vessels and other thin structures.", "NAME", or_functions=True),
+    ] = AUTO
+    output: Annotated[OptionalPath, Says("Folder of the run; else DATA-run.", "RUN", "-o")] = UNSET
     plan: Annotated[
         OptionalPath,
         Says("Train this plan.json instead of planning.", "FILE", not_with=(*WISHES, "init", "freeze")),
@@ -210,8 +225,40 @@ class TrainOptions(Wishes, DataOptions, VerbOptions):
         ),
     ] = False
     workers: Annotated[int | None, Says("Threads that prepare patches; 0 uses none.", "N", least=0)] = None
+    log: Annotated[
+        Literal["tensorboard"] | None, Says("Write RUN/tensorboard: curves, pictures, the plan.", "NAME")
+    ] = None
     overwrite: Overwrite = False
+    callbacks: Annotated[
+        tuple[Any, ...],
+        Says("Callbacks of Keras; an epoch of theirs ends with a validation.", in_python=True),
+    ] = ()
+    network: Annotated[
+        Any, Says("A function from the configuration of the network to a Keras model.", in_python=True)
+    ] = None
     started: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.output is not None:
+            return
+        if self.data is None:
+            raise UsageError(
+                "the run needs a folder",
+                where="--output",
+                fix="name it with -o; only a dataset in one folder gives it a name: DATA-run",
+            )
+        place = self.data.resolve()
+        object.__setattr__(self, "output", place.with_name(f"{place.name}-run"))
+
+    @property
+    def run(self) -> Path:
+        """The folder of the run."""
+        return self.output or Path()
+
+    def gives(self, name: str) -> bool:
+        """A loss that is a function is no wish of a plan, which cannot hold it."""
+        return super().gives(name) and (name != "loss" or isinstance(self.loss, str))
 
 
 @record
@@ -272,7 +319,7 @@ class EvaluateOptions(EngineOptions, DataOptions, VerbOptions):
             "DIR",
             only_with=("truth",),
             not_with=(
-                "run", "data", "split", "engine", "precision", "tta", "cluster",
+                "run", "data", "split", "engine", "precision", "tta", "cluster", "network",
                 "masks", "allow_geometry_mismatch", "sequence", "boxes_from_masks",
             ),
         ),
@@ -303,8 +350,12 @@ class CompareOptions(Budget, DataOptions, VerbOptions):
     data: Data = UNSET
     _: KW_ONLY
     presets: Annotated[
-        str,
-        Says("Networks; NAME:control is a recurrent one's control, `control` that of the first.", "A,B,..."),
+        AnyNames,
+        Says(
+            "Networks; NAME:control is a recurrent one's control, `control` that of the first.",
+            "A,B,...",
+            listed=True,
+        ),
     ]
     output: Annotated[AnyPath, Says("Folder of the comparison; kept, to go on.", "DIR", "-o")]
     seeds: Annotated[int, Says("Trainings per network.", "N", least=1)] = 3

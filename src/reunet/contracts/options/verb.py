@@ -8,7 +8,8 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 from reunet.contracts.options.fields import Option, Options
-from reunet.errors import closest
+from reunet.contracts.options.words import in_python, on_command_line
+from reunet.errors import ReunetError, closest
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,7 +29,12 @@ def verb(record: Callable[P, Record]) -> Callable[[Callable[[Record], R]], Calla
             for name in kwargs.keys() - options.keys():
                 hint = closest(name, options)
                 raise TypeError(f"{flow.__name__}() has no option {name!r}" + (f"; {hint}" if hint else ""))
-            return flow(record(*args, **kwargs))
+            try:
+                return flow(record(*args, **kwargs))
+            except ReunetError as error:
+                if not on_command_line.get():
+                    in_python(error, options)
+                raise
 
         parameters = [
             as_parameter(one, one.type | None if one.is_optional else one.type) for one in options.values()

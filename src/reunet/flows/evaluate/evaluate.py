@@ -9,6 +9,7 @@ from pathlib import Path
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.options.records import DataOptions, EvaluateOptions
 from reunet.contracts.options.verb import verb
+from reunet.contracts.pack import run_at
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import EvaluateResult
 from reunet.contracts.run import RunFolder
@@ -55,17 +56,19 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
     check_tasks((options.task,))
     if options.pred is not None and options.truth is not None:
         return evaluate_given(options.pred, options.truth, options, progress)
-    run, split = RunFolder(options.run or Path()), options.split  # there is one, as the options have checked
+    run, split = run_at(options.run or Path()), options.split  # there is one, as the options have checked
     plan = run.plan()
     known = run.verified_data(run.splits_file)
     splits = None if known is None else Splits.read(known)
     dataset = _open(options.data, options, plan)
     other = "" if is_own(dataset, run, plan, splits) else dataset.name
     target = options.output or run.evaluation(split, other)
+    if options.output is None and options.run is not None and options.run.is_file():  # a pack
+        target = options.run.resolve().with_suffix("") / target.relative_to(run.path)
     refuse_existing(target, FILES, overwrite=options.overwrite)
     run.history()  # the report, which is made at the end, would refuse it
     cases = cases_of_split(dataset, split, splits)
-    predictor = load(run.path, options.engine, options.precision, options.tta)
+    predictor = load(run.path, options.engine, options.precision, options.tta, network=options.network)
     loaders = loaders_of(predictor, labelled_cases(cases, dataset.labels, options.axes))
     if options.cluster is None:
         evaluation = score_images(loaders, predictor.work, predictor.calibration, split, progress)

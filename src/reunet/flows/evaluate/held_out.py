@@ -20,6 +20,7 @@ from reunet.report.page import Report
 
 if TYPE_CHECKING:  # it plans, hence imports a training framework, which evaluating must not need
     from reunet.flows.prepare import Prepared
+    from reunet.inference.keras_runtime import OwnNetwork
 
 SEEN_ALREADY = (
     "These images were held out of training, but they chose the weights and thresholds: expect a little "
@@ -28,13 +29,18 @@ SEEN_ALREADY = (
 
 
 def evaluate_split(
-    run: RunFolder, prepared: Prepared, progress: Progress, split: str = "val"
+    run: RunFolder,
+    prepared: Prepared,
+    progress: Progress,
+    split: str = "val",
+    network: OwnNetwork | None = None,
 ) -> EvaluateResult:
-    """Score a run just trained on its held-out cases with its exported engine.
+    """Score a run just trained on its held-out cases with its exported engine; network: of its own, if it has
+    one.
 
     Writes RUN/evaluation/<split>/ and the same report to RUN/report.html. Raises StorageError, DataError.
     """
-    predictor = load(run.path)
+    predictor = load(run.path, network=network)
     loaders = loaders_of(predictor, [_labelled(case) for case in prepared.val])
     evaluation = score_images(loaders, predictor.work, predictor.calibration, split, progress)
     known = [f"{problem.file}: {problem.message}" for problem in prepared.warnings]

@@ -13,6 +13,7 @@ from reunet.contracts.facts import EngineFacts, Measured
 from reunet.contracts.names import file_name
 from reunet.contracts.options.records import PredictOptions
 from reunet.contracts.options.verb import verb
+from reunet.contracts.pack import run_at
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import PredictResult
 from reunet.contracts.run import RunFolder
@@ -68,9 +69,10 @@ def predict(options: PredictOptions) -> PredictResult:
 
 def predict_with(options: PredictOptions, loaded: Callable[[PredictOptions], AnyPredictor]) -> PredictResult:
     """The same, with a predictor that may have been loaded before. loaded: gives it, once it is wanted."""
-    run, progress = RunFolder(options.run), options.on_progress or NullProgress()
+    run, progress = run_at(options.run), options.on_progress or NullProgress()
     place = options.run.resolve()
-    folder = options.output or place.with_name(f"{place.name}-predictions")
+    called = place.stem if place.is_file() else place.name
+    folder = options.output or place.with_name(f"{called}-predictions")
     sweep(folder)
     if options.is_stream:
         kinds, predictor = _kinds(options, run.plan()), loaded(options)
@@ -99,7 +101,7 @@ def predict_with(options: PredictOptions, loaded: Callable[[PredictOptions], Any
 
 def load_for(options: PredictOptions) -> AnyPredictor:
     """The predictor that was asked for."""
-    return load(options.run, options.engine, options.precision, options.tta)
+    return load(options.run, options.engine, options.precision, options.tta, network=options.network)
 
 
 def _jobs(

@@ -31,15 +31,24 @@ def finish(setting: Setting, prepared: Prepared, validator: Validator, trained: 
     run, plan, progress = setting.run, setting.plan, setting.progress
     progress.start("fitting thresholds on the held-out images", None)
     run.write_calibration(validator.calibrate())
+    if setting.functions.network is None:
+        _export(setting, prepared, validator)
+    else:
+        progress.message("a network of your own is not exported: reunet.load(RUN, network=...) predicts")
+    progress.start("evaluating the held-out images", None)
+    metrics = evaluate_split(run, prepared, progress, network=setting.functions.network).metrics
+    write_text(run.path / "model_card.md", model_card(plan, prepared, trained, metrics))
+
+
+def _export(setting: Setting, prepared: Prepared, validator: Validator) -> None:
+    """The engine, and which of its precisions are harmless."""
+    run, plan, progress = setting.run, setting.plan, setting.progress
     progress.start("exporting the engine", None)
     crops = tiles_of(prepared.train, plan, int8.CROPS) if int8.is_installed() else None
     trial = Trial(tiles_of(prepared.val, plan), crops, validator.score)
     export_engine(run, trial, validator.runtime)
     for choice in choices(EngineFacts.read(run.engine_facts_file)):
         progress.message(choice.summary)
-    progress.start("evaluating the held-out images", None)
-    metrics = evaluate_split(run, prepared, progress).metrics
-    write_text(run.path / "model_card.md", model_card(plan, prepared, trained, metrics))
 
 
 def tiles_of(cases: Sequence[CaseArrays], plan: Plan, count: int = 8) -> np.ndarray:

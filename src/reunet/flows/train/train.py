@@ -13,6 +13,7 @@ from reunet.contracts.facts import EnvironmentFacts
 from reunet.contracts.network import OWN_ENCODERS
 from reunet.contracts.options.records import TrainOptions
 from reunet.contracts.options.verb import verb
+from reunet.contracts.pack import run_at
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import TrainResult
 from reunet.contracts.run import RunFolder
@@ -32,6 +33,7 @@ from reunet.planning import PlanRequest, make_plan
 from reunet.progress import NullProgress, Progress
 from reunet.storage import folder_lock, write_json
 from reunet.tasks.work import Work
+from reunet.training.functions import Functions
 from reunet.training.setting import Setting
 from reunet.training.team import ALONE, Team
 
@@ -56,12 +58,19 @@ def train(options: TrainOptions) -> TrainResult:
     `coordinator`, HOST:PORT of the first one. All see the same files under the same paths; the first one
     writes. (`reunet train --processes N` alone starts all of them here.)
 
+    Python may give functions: `callbacks` of Keras, which hear of every step and validation; a `loss` of
+    targets and logits, or a dict of them by head; a `network` that makes a Keras model of the configuration.
+    The plan names them as `custom`, and what needs them later says so. `log` writes RUN/tensorboard.
+
     Raises DataError, UsageError, PlanError, StorageError, CheckpointError, TrainingError, BackendError;
     InterruptedRunError after Ctrl-C or SIGTERM, when the state is saved.
     """
     started = time.monotonic() if options.started is None else options.started
-    run, settled = RunFolder(options.output), _settled_plan(options)
+    run, settled = RunFolder(options.run), _settled_plan(options)
     team, chosen = _team(options, settled)
+    functions = Functions.of(options.network, options.loss, options.callbacks)
+    if settled is not None:
+        functions = functions.fitted(settled)
     progress = options.on_progress if options.on_progress and team.is_first else NullProgress()
     if team.is_first:
         refuse_occupied(options, run)
@@ -75,10 +84,11 @@ def train(options: TrainOptions) -> TrainResult:
             prepared = prepare(options.data, options, progress, seed=seed)
             for warning in prepared.warnings:
                 progress.message(f"warning: {warning.file}: {warning.message}")
-            plan = settled or _new_plan(prepared, options, chosen)
+            made = settled or _new_plan(prepared, options, chosen)
+            plan, functions = _with_functions(made, functions, options)
             check_plan_fits(plan, prepared)
             team.share(plan.batch)
-            model = _network(plan, options, weights, progress)
+            model = _network(plan, options, functions, weights, progress)
             if options.resume:
                 check_same_data(run, prepared)
             elif team.is_first:
@@ -86,8 +96,8 @@ def train(options: TrainOptions) -> TrainResult:
             if team.is_first:
                 team.agree([0])
             threads = cores() if options.workers is None else options.workers
-            setting = Setting(plan, run, progress, started, threads, team)
-            return _train_and_finish(setting, model, prepared, resume=options.resume)
+            setting = Setting(plan, run, progress, started, threads, team, functions)
+            return _train_and_finish(setting, model, prepared, options)
     finally:
         if team.is_first:
             with suppress(OSError):  # a training that could not begin leaves no folder behind
@@ -149,7 +159,7 @@ def _settled_plan(options: TrainOptions) -> Plan | None:
     """The plan that is there already. Raises PlanError, and UsageError for an option that it has no use
     for.
     """
-    run = RunFolder(options.output)
+    run = RunFolder(options.run)
     if options.resume and run.plan_file.is_file():
         return run.plan()
     if options.plan is None:
@@ -160,7 +170,7 @@ def _settled_plan(options: TrainOptions) -> Plan | None:
 
 
 def _new_plan(prepared: Prepared, options: TrainOptions, backend: Backend) -> Plan:
-    network = RunFolder(options.init).plan().network if options.init else None
+    network = run_at(options.init).plan().network if options.init else None
     made = make_plan(prepared.fingerprint, PlanRequest.of(options, backend, network))
     settings: dict[str, object] = {"freeze": options.freeze}
     if options.encoder_weights == "none":  # what begins fresh learns like the rest
@@ -182,7 +192,22 @@ def _encoder_weights(options: TrainOptions, settled: Plan | None) -> Weights | N
     return pretrained_weights(encoder, options.encoder_weights)
 
 
-def _network(plan: Plan, options: TrainOptions, weights: Weights | None, progress: Progress) -> keras.Model:
+def _with_functions(plan: Plan, functions: Functions, options: TrainOptions) -> tuple[Plan, Functions]:
+    """What Python gave as functions, and the plan that names them. Raises UsageError."""
+    functions = functions.fitted(plan)
+    if options.network is not None and plan.network.encoder not in OWN_ENCODERS:
+        raise UsageError(
+            "a network of your own brings its own encoder",
+            where="network",
+            received=f"encoder {plan.network.encoder}",
+            fix="leave `encoder` out, or `network`",
+        )
+    return plan if options.resume else plan.model_copy(update={"custom": functions.custom}), functions
+
+
+def _network(
+    plan: Plan, options: TrainOptions, functions: Functions, weights: Weights | None, progress: Progress
+) -> keras.Model:
     """The compiled network, with the weights of --init or those of a pretrained encoder."""
     from reunet.networks.pretrained import load_pretrained
     from reunet.training.carry import network_of
@@ -190,14 +215,14 @@ def _network(plan: Plan, options: TrainOptions, weights: Weights | None, progres
     from reunet.training.precision import fix_threads
     from reunet.training.transfer import transfer_weights
 
-    wanted, environment = cores(), RunFolder(options.output).environment_file
+    wanted, environment = cores(), RunFolder(options.run).environment_file
     if options.resume and environment.is_file():
         wanted = EnvironmentFacts.read(environment).threads or wanted
     if not fix_threads(wanted):
         progress.message(f"this process does not compute with {wanted} threads: not repeatable bit for bit")
-    model = compiled_network(plan)
+    model = compiled_network(plan, functions)
     if options.init:
-        for note in transfer_weights(network_of(model), plan, RunFolder(options.init)):
+        for note in transfer_weights(network_of(model), plan, run_at(options.init)):
             progress.message(note)
     elif weights is not None:
         load_pretrained(network_of(model), plan.network, weights)
@@ -205,7 +230,7 @@ def _network(plan: Plan, options: TrainOptions, weights: Weights | None, progres
 
 
 def _train_and_finish(
-    setting: Setting, model: keras.Model, prepared: Prepared, *, resume: bool
+    setting: Setting, model: keras.Model, prepared: Prepared, options: TrainOptions
 ) -> TrainResult:
     """Train from the first step, or on from the latest checkpoint; the first process finishes the folder."""
     from reunet.flows.train.finish import finish
@@ -224,8 +249,12 @@ def _train_and_finish(
     )
     sampler = draw(share=team.share(plan.batch))
     validator = Validator(model, plan, draw(augment=False), prepared.val)
+    if options.log == "tensorboard" and team.is_first:
+        from reunet.flows.train.tensorboard import TensorBoard
+
+        setting = setting.with_callback(TensorBoard(run, plan, validator))
     training = Training(setting, team.spread(model, plan), sampler, validator)
-    trained = training.resumed() if resume else training.fresh()
+    trained = training.resumed() if options.resume else training.fresh()
     team.leave()
     if team.is_first:
         load_weights(model, plan, run.verified_weights(plan))

@@ -6,14 +6,15 @@ Format: https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotati
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from reunet.contracts.boxes import Boxes
 from reunet.contracts.findings import Findings, some_of
-from reunet.contracts.labels import LabelMap
+from reunet.contracts.labels import ClassInfo, LabelMap
 from reunet.errors import DataError, LabelError
 from reunet.io.annotations.annotated_image import ObjectMap, Shape
 from reunet.io.annotations.coco_fields import ring_of
@@ -26,27 +27,57 @@ _MOST_BYTES = 1 << 30
 _NO_OBJECTS = frozenset({"root", "tile", "tma_core"})
 """What QuPath has beside annotations, detections and cells."""
 
+Feature = dict[str, Any]
+
 
 def write_geojson(path: Path, ids: np.ndarray, labels: LabelMap, classes: np.ndarray | None = None) -> None:
     """Write the objects of `ids` (H, W) atomically, each with its class' name and colour, by id.
 
     classes: (max id + 1,) class indices; None where there is one kind of object, the last class of `labels`.
     """
-    features = []
+    text = json.dumps(collection(object_features(ids, labels, classes)), ensure_ascii=False)
+    write_text(path, text + "\n")
+
+
+def collection(features: Iterable[Feature]) -> Feature:
+    """Features as one object of GeoJSON."""
+    return {"type": "FeatureCollection", "features": list(features)}
+
+
+def object_features(
+    ids: np.ndarray, labels: LabelMap, classes: np.ndarray | None = None
+) -> Iterator[Feature]:
+    """A feature for each object, as `write_geojson` writes them."""
     for number, corner, mask in object_crops(ids):
         parts = [[_closed(ring) for ring in part] for part in mask_rings(mask, corner)]
         entry = labels.classes[-1 if classes is None else int(classes[number])]
         geometry: dict[str, Any] = {"type": "Polygon", "coordinates": parts[0]}
         if len(parts) > 1:
             geometry = {"type": "MultiPolygon", "coordinates": parts}
-        properties = {
-            "objectType": "detection",  # which QuPath shows quickly in any number
-            "name": str(number),
-            "classification": {"name": entry.name, "color": list(entry.color)},
-        }
-        features.append({"type": "Feature", "geometry": geometry, "properties": properties})
-    text = json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False)
-    write_text(path, text + "\n")
+        yield _feature(geometry, str(number), entry)
+
+
+def box_features(boxes: Boxes, labels: LabelMap) -> Iterator[Feature]:
+    """A rectangle for each box, with its score."""
+    for number, (y0, x0, y1, x1) in enumerate(boxes.corners.tolist()):
+        ring = [[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]]
+        feature = _feature(
+            {"type": "Polygon", "coordinates": [ring]},
+            str(number + 1),
+            labels.classes[int(boxes.classes[number])],
+        )
+        if boxes.scores is not None:
+            feature["properties"]["measurements"] = {"score": float(boxes.scores[number])}
+        yield feature
+
+
+def _feature(geometry: Feature, name: str, entry: ClassInfo) -> Feature:
+    properties = {
+        "objectType": "detection",  # which QuPath shows quickly in any number
+        "name": name,
+        "classification": {"name": entry.name, "color": list(entry.color)},
+    }
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
 
 
 def _closed(ring: np.ndarray) -> list[list[int]]:

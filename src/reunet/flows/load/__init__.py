@@ -1,0 +1,1 @@
+"""`reunet.load`: `load.py` is the function; the other files are the model it gives and what that finds."""

@@ -1,0 +1,64 @@
+"""`reunet.load`: a finished run as a model, in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reunet.contracts.options.records import EngineOptions
+from reunet.contracts.options.words import in_python
+from reunet.contracts.pack import run_at
+from reunet.errors import ReunetError, UsageError
+from reunet.flows.load.model import Model
+from reunet.inference.load import load as load_predictor
+
+if TYPE_CHECKING:
+    import keras
+
+
+def load(
+    run: str | Path,
+    engine: str = "auto",
+    precision: str = "auto",
+    tta: bool = False,
+    threads: int | None = None,
+    network: Callable[..., keras.Model] | None = None,
+) -> Model:
+    """A run as a model: `load(RUN)(image)` gives a Prediction.
+
+    Parameters
+    ----------
+    run: a run folder, or a file that `reunet pack` wrote.
+    engine: `openvino` (exported at the end of training), `onnx` for the same graph in ONNX Runtime,
+        `keras`, or `auto`: the fastest of the first two where the run has an exported engine, otherwise
+        keras if the training has finished.
+    precision: `f32`, `bf16`, `int8` where the run has that, or `auto`: the fastest that can be used here and
+        was found harmless at export.
+    tta: average over the mirrorings of each image.
+    threads: of the processor that openvino and onnx may use; None for all.
+    network: the function that made the network, of a run that was trained with one of its own.
+
+    Raises UsageError for an unknown name, ModelFileError for an incomplete or damaged run, PlanError
+    for an invalid plan, BackendError for a missing package or instruction set.
+    """
+    if not isinstance(run, str | Path):
+        raise UsageError(
+            "a run is named by its folder",
+            where="load()",
+            expected="the folder that `reunet train` wrote, or a file of `reunet pack`",
+            received=_told(run),
+            fix="reunet.load(RUN)(image) predicts an image",
+        )
+    try:
+        folder = run_at(Path(run))
+        predictor = load_predictor(folder.path, engine, precision, tta, threads, network)
+    except ReunetError as error:
+        in_python(error, EngineOptions.OPTIONS)
+        raise
+    return Model(folder, predictor, network)
+
+
+def _told(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return f"an array of shape {tuple(shape)}" if shape is not None else f"a {type(value).__name__}"
