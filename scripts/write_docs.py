@@ -23,6 +23,7 @@ VERBS = (
     "predict",
     "evaluate",
     "export",
+    "pack",
     "compare",
     "models",
     "correct",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from reunet.flows.export import export as export
     from reunet.flows.load.load import load as load
     from reunet.flows.models import models as models
+    from reunet.flows.pack import pack as pack
     from reunet.flows.plan import plan as plan
     from reunet.flows.predict.predict import predict as predict
     from reunet.flows.train.train import train as train
@@ -42,6 +43,7 @@ _HOMES = {
     "evaluate": "reunet.flows.evaluate.evaluate",
     "compare": "reunet.flows.compare.compare",
     "export": "reunet.flows.export",
+    "pack": "reunet.flows.pack",
     "correct": "reunet.flows.correct.correct",
     "models": "reunet.flows.models",
     "load": "reunet.flows.load.load",

@@ -184,6 +184,13 @@ def export(given: Given) -> int:
     return 0
 
 
+@command(records.PackOptions)
+def pack(given: Given) -> int:
+    """Pack a run into one file that predicts anywhere."""
+    console.print_pack(_call("pack", given))
+    return 0
+
+
 @command(records.ModelsOptions)
 def models(given: Given, *, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
     """List the networks there are, or tell all about one."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         EvaluateResult,
         ExportResult,
         ModelResult,
+        PackResult,
         PredictResult,
         TrainResult,
     )
@@ -334,6 +335,12 @@ def print_correction(result: CorrectResult) -> None:
     copies = sum(len(one.copies) for one in result.saved)
     kept = f"; {copies} given label(s) are kept in corrections/" if copies else ""
     print(f"{len(result.saved)} image(s) corrected, {result.unchanged} unchanged{kept}")
+
+
+def print_pack(result: PackResult) -> None:
+    """Where it is, how large, and what to do with it."""
+    print(f"output: {result.output} ({result.size / 1e6:.1f} MB, {len(result.files)} files)")
+    print(f"next:   {shlex.join(['reunet', 'predict', str(result.output)])} IMAGES")
 
 
 def print_evaluation(result: EvaluateResult) -> None:

@@ -189,6 +189,18 @@ class ExportResult(Shown):
 
 
 @dataclass(frozen=True)
+class PackResult(Shown):
+    """A packed run. size: of the file in bytes. files: that it holds. max_difference: between what the engine
+    said of the run's test image and what it should, None of a run with a network of its own.
+    """
+
+    output: Path
+    size: int
+    files: tuple[str, ...]
+    max_difference: float | None
+
+
+@dataclass(frozen=True)
 class EvaluateResult(Shown):
     """The content of metrics.json, where it lies, and the report beside it."""
 

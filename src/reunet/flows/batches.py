@@ -13,7 +13,7 @@ from reunet.sampling.patches import PatchSampler
 Targets = np.ndarray | dict[str, np.ndarray]
 
 
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+class Batches(keras.utils.PyDataset):
     """Batches of a dataset as its plan cuts, augments and normalises them.
 
     Iterating gives `len` batches, sampled ahead by threads; `batches[k]` is batch k, a pure function of the

@@ -7,13 +7,18 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from reunet import __version__, machine
 from reunet.backend import BACKENDS, import_openvino
 from reunet.contracts.options.records import DoctorOptions
 from reunet.contracts.options.verb import verb
+from reunet.contracts.pack import packs_folder
 
 NEEDED_FOR_TRAINING = ("keras", "grain")
 
@@ -28,6 +33,7 @@ def doctor(options: DoctorOptions) -> str:
         "machine": _machine(),
         "prediction engines": _engines(),
         "training backends": _backends(),
+        "optional packages": _extras(),
         "folders": _folders(),
         "packages": [f"{name} {version}" for name, version in machine.versions().items()],
     }
@@ -92,10 +98,43 @@ def _backends() -> list[str]:
     return facts
 
 
+def _extras() -> list[str]:
+    """What each extra of reunet brings, and what of it is missing here."""
+    try:
+        told = [Requirement(line) for line in metadata.requires("reunet") or ()]
+        extras = metadata.metadata("reunet").get_all("Provides-Extra") or []
+    except metadata.PackageNotFoundError:
+        return ["unknown: reunet is not installed, it runs from its source"]
+    return [_extra(name, told) for name in sorted(extras) if name not in ("dev", "docs", *BACKENDS)]
+
+
+def _extra(name: str, told: Sequence[Requirement]) -> str:
+    wanted = [
+        one for one in told
+        if one.name != "reunet" and one.marker and not one.marker.evaluate({"extra": ""})
+        and one.marker.evaluate({"extra": name})
+    ]  # fmt: skip
+    missing = [one.name for one in wanted if not _is_installed(one.name)]
+    return f"{name}: " + (
+        f"missing {', '.join(missing)}: pip install 'reunet[{name}]'" if missing else "installed"
+    )
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def _cache(*, clear: bool) -> list[str]:
     from reunet.datasets.cache import LIMIT, cache_folder, cached_cases, prune
 
     removed = [f"removed: {prune(0, spare_seconds=0):,} bytes"] if clear else []
+    if clear:
+        shutil.rmtree(packs_folder(), ignore_errors=True)
+    packs = [file.stat().st_size for file in packs_folder().rglob("*") if file.is_file()]
     found = list(cached_cases())
     size = sum(case.size for case in found)
     return [
@@ -103,6 +142,7 @@ def _cache(*, clear: bool) -> list[str]:
         f"folder: {_shown(cache_folder())}",
         f"cases: {len(found)}",
         f"size: {size:,} bytes, {size / 2**30:.2f} GiB; above {LIMIT / 2**30:.0f} GiB the oldest are removed",
+        f"unpacked runs: {sum(packs):,} bytes in {_shown(packs_folder())}",
     ]
 
 

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any
 
 from reunet.contracts.facts import EngineFacts, WeightsFacts
+from reunet.contracts.pack import run_at
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
 from reunet.errors import UsageError, closest
@@ -82,10 +83,11 @@ class Models(Mapping[str, Model]):
         Raises UsageError for two runs of one name, and what `reunet.load` raises.
         """
         run = run.resolve()
-        model = Model(run.name, RunFolder(run), load(run, self._engine, self._precision, self._tta))
+        folder, name = run_at(run), run.stem if run.is_file() else run.name
+        model = Model(name, folder, load(folder.path, self._engine, self._precision, self._tta))
         with self._lock:
             other = self._found.get(model.id)
-            if other is not None and other.folder.path != run:
+            if other is not None and other.folder.path != folder.path:
                 raise UsageError(
                     "two runs have one name",
                     where=f"{other.folder.path} and {run}",

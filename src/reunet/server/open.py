@@ -10,6 +10,7 @@ from threading import Thread
 from reunet.backend import import_extra
 from reunet.contracts.options.records import OpenOptions
 from reunet.contracts.options.verb import verb
+from reunet.contracts.pack import SUFFIX
 from reunet.contracts.run import RunFolder
 from reunet.errors import UsageError, beside
 from reunet.progress import NullProgress
@@ -56,7 +57,7 @@ def _run_and_data(path: Path | None, data: Path | None) -> tuple[Path | None, Pa
         if one is not None and not one.exists():
             expected = "a run, a dataset, a folder of images or an image"
             raise UsageError("there is nothing to open", where=one, expected=expected, fix=beside(one))
-    is_run = path is not None and RunFolder(path).plan_file.is_file()
+    is_run = path is not None and (path.suffix == SUFFIX or RunFolder(path).plan_file.is_file())
     if path is not None and data is not None and not is_run:
         what, fix = "the first of two folders is to be a run", "give the run first, then the dataset"
         raise UsageError(what, where=path, expected="a folder that `reunet train` wrote", fix=fix)

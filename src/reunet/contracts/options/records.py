@@ -29,7 +29,7 @@ WISHES = ("task", "preset", "encoder", "loss", *BUDGETS, "seed", "max_memory")
 """What a plan decides, hence has no effect beside one that is given; `backend` is compared with it."""
 
 Data = Annotated[OptionalPath, Says("Folder of the dataset.", "DATA")]
-Run = Annotated[AnyPath, Says("Folder that `reunet train` wrote.", "RUN")]
+Run = Annotated[AnyPath, Says("Folder that `reunet train` wrote, or a file of `reunet pack`.", "RUN")]
 Axes = Annotated[str | None, Says("Axes of the image files, such as ZYX.", "AXES")]
 Pattern = Annotated[
     str | None,
@@ -305,7 +305,9 @@ class PredictOptions(EngineOptions, VerbOptions):
 class EvaluateOptions(EngineOptions, DataOptions, VerbOptions):
     """Of `evaluate`. Images may be shown beside the masks of --pred. group: nothing is split here."""
 
-    run: Annotated[OptionalPath, Says("Folder that `reunet train` wrote.", "RUN")] = UNSET
+    run: Annotated[
+        OptionalPath, Says("Folder that `reunet train` wrote, or a file of `reunet pack`.", "RUN")
+    ] = UNSET
     data: Data = UNSET
     _: KW_ONLY
     split: Annotated[Literal["train", "val", "test"], Says("train, val or test.", "NAME")] = "test"
@@ -372,6 +374,16 @@ class ExportOptions(VerbOptions):
     _: KW_ONLY
     format: Annotated[str, Says("onnx, openvino, saved_model, litert or bioimageio.", "NAME")]
     output: Annotated[AnyPath, Says("File, or folder, to write.", "OUT", "-o")]
+    overwrite: Overwrite = False
+
+
+@record
+class PackOptions(VerbOptions):
+    """Of `pack`."""
+
+    run: Annotated[AnyPath, Says("Folder that `reunet train` wrote.", "RUN")]
+    _: KW_ONLY
+    output: Annotated[OptionalPath, Says("File to write; else RUN.reunet.", "FILE", "-o")] = UNSET
     overwrite: Overwrite = False
 
 
