@@ -23,6 +23,8 @@ def read(path):
     return np.atleast_3d(np.array(picture))
 
 
+if len(sys.argv) != 4:
+    sys.exit(__doc__)
 model, image, mask = sys.argv[1:]
 session = onnxruntime.InferenceSession(model)
 pixels = read(image)[None].astype(np.float32)  # (1, height, width, channels)

@@ -23,6 +23,8 @@ def read(path):
     return np.atleast_3d(np.array(picture))
 
 
+if len(sys.argv) != 4:
+    sys.exit(__doc__)
 model, image, mask = sys.argv[1:]
 # In float32: OpenVINO's own choice on some processors is bfloat16, which rounds the pixels too.
 compiled = openvino.compile_model(f"{model}/model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

@@ -1,8 +1,8 @@
 """A U-Net toolkit: train on a folder of images and masks, predict, evaluate, report.
 
-The names below are the whole public face (docs/python.md): the verbs of the command line, `load`, `dataset`
-and `unet_model`, and the modules `networks`, `losses`, `metrics` and `errors`. They are imported when first
-used, so `import reunet` costs nothing and loads no framework.
+The names below are the whole public face (docs/python.md): the verbs of the command line, `load`, `dataset`,
+`unet_model` and `Linker`, and the modules `networks`, `losses`, `metrics` and `errors`. They are imported when
+first used, so `import reunet` costs nothing and loads no framework.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from reunet.networks import unet_model as unet_model
     from reunet.server.open import open as open  # noqa: A004
     from reunet.server.serve import serve as serve
+    from reunet.tasks.instances.linking import Linker as Linker
+    from reunet.tasks.instances.linking import Linking as Linking
 
 __version__ = "0.1.0"
 
@@ -49,6 +51,8 @@ _HOMES = {
     "load": "reunet.flows.load.load",
     "dataset": "reunet.flows.dataset",
     "unet_model": "reunet.networks",
+    "Linker": "reunet.tasks.instances.linking",
+    "Linking": "reunet.tasks.instances.linking",
     "open": "reunet.server.open",
     "serve": "reunet.server.serve",
     "demo": "reunet.flows.demo",

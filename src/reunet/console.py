@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from reunet.errors import ReunetError
+from reunet.errors import ReunetError, counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         ModelResult,
         PackResult,
         PredictResult,
+        Problem,
         TrainResult,
     )
     from reunet.progress import Progress
@@ -227,13 +228,11 @@ def print_problems(result: CheckResult) -> None:
         by_kind.setdefault((problem.severity, problem.code), []).append(problem)
     for (severity, code), problems in by_kind.items():
         print(f"{severity}: {code} ({len(problems)})")
-        for problem in problems[:SHOWN_PER_CODE]:
-            print(f"  {problem.file}: {problem.message}")
-            for name in ("expected", "received"):
-                if getattr(problem, name):
-                    print(f"    {name}: {getattr(problem, name)}")
-        if len(problems) > SHOWN_PER_CODE:
-            print(f"  ... and {len(problems) - SHOWN_PER_CODE} more: --fix-list FILE writes them all")
+        lines = counted((problem.file, _details(problem)) for problem in problems)
+        for line in lines[:SHOWN_PER_CODE]:
+            print(f"  {line}")
+        if len(lines) > SHOWN_PER_CODE:
+            print(f"  ... and {len(lines) - SHOWN_PER_CODE} more: --fix-list FILE writes them all")
         for fix in dict.fromkeys(problem.fix for problem in problems if problem.fix):
             print(f"  fix: {fix}")
     for name, text in ({"layout": result.layout} | understood(result)).items():
@@ -241,6 +240,11 @@ def print_problems(result: CheckResult) -> None:
     cases = ", ".join(f"{name} {count}" for name, count in result.counts.items())
     warnings = len(result.problems) - len(result.errors)
     print(f"cases: {cases or 'none'}; errors: {len(result.errors)}; warnings: {warnings}")
+
+
+def _details(problem: Problem) -> str:
+    told = {"expected": problem.expected, "received": problem.received}
+    return problem.message + "".join(f"\n    {name}: {value}" for name, value in told.items() if value)
 
 
 def print_plan(plan: Plan, output: Path | None) -> None:
@@ -296,9 +300,9 @@ def print_training(result: TrainResult) -> None:
 
 
 def print_failures(failures: dict[str, str]) -> None:
-    """Every input that could not be used, on stderr."""
-    for name, reason in failures.items():
-        print_error(f"{name}: {reason}")
+    """Every input that could not be used, on stderr; what several have in common once."""
+    for line in counted(failures.items()):
+        print_error(line)
 
 
 def print_predictions(result: PredictResult) -> None:
@@ -317,9 +321,11 @@ def print_predictions(result: PredictResult) -> None:
 
 def print_export(result: ExportResult) -> None:
     """Where it is, how exact it is, and what is left to the caller."""
+    from reunet.contracts.facts import differing
+
     print(f"output: {result.output}")
     print(
-        f"against reunet predict: {result.differ_ppm:g} of a million decisions differ, "
+        f"against reunet predict: {differing(result.differ_ppm, 'decision')}, "
         f"numbers by {result.max_difference:.2g} at most"
     )
     for step in result.caller_must:

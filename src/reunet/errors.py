@@ -119,6 +119,29 @@ def shortened(value: object, most: int = 80) -> str:
     return text if len(text) <= most else f"{text[:most]} ..."
 
 
+def counted(told: Iterable[tuple[str, str]], most: int = 5) -> list[str]:
+    """What is told of files or fields, each text once: `a.png: TEXT`, or `2 of them: a.png, b.png: TEXT`.
+
+    told: places and texts, which may be whole errors; where texts differ in their place alone they are one.
+    most: so many places are named.
+    """
+    places: dict[str, list[str]] = {}
+    texts: dict[str, str] = {}
+    for place, text in told:
+        lines = (line for line in text.splitlines() if not line.startswith("  where:"))
+        key = "\n".join(lines).replace(place, "")
+        places.setdefault(key, []).append(place)
+        texts.setdefault(key, text)
+    found = []
+    for key, names in places.items():
+        if len(names) == 1:
+            found.append(f"{names[0]}: {texts[key]}")
+            continue
+        such = ", such as" if len(names) > most else ":"
+        found.append(f"{len(names)} of them{such} {', '.join(names[:most])}: {key}")
+    return found
+
+
 def closest(name: str, known: Iterable[str], most: int = 1, aliases: Mapping[str, str] = {}) -> str | None:
     """What may have been meant by a wrong name, as `did you mean 'unet'?`; None where nothing is like it.
 

@@ -21,6 +21,14 @@ Hash = Annotated[str, Field(max_length=64)]
 """Hex SHA-256 of the content of a file."""
 
 
+def differing(ppm: float, what: str = "label") -> str:
+    """How many differ, so that a person sees how much that is: `1 label in 9,500 differs`.
+
+    ppm: per million.
+    """
+    return f"1 {what} in {max(1, round(1e6 / ppm)):,} differs" if ppm > 0 else f"no {what} differs"
+
+
 class Facts(Contract):
     """A contract that only reunet writes; what a later version adds is passed over."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import reunet
+from reunet.contracts.facts import differing
 from reunet.contracts.plan import Plan
 from reunet.tasks.work import Work
 
@@ -106,7 +107,7 @@ def readme(facts: dict[str, Any], runs_with: str) -> str:
         f"## Inside the file\n\n{_list(facts['inside'])}\n## What the caller must do\n\n"
         f"{_list(facts['caller_must'])}\n## How exact it is\n\n"
         "Compared with `reunet predict` in float32 on synthetic images when it was exported: "
-        f"{found['differ_ppm']:g} of a million decisions differ, numbers by {found['max_difference']:.2g} at "
+        f"{differing(found['differ_ppm'], 'decision')}, numbers differ by {found['max_difference']:.2g} at "
         "most. Compute in float32 too: other precisions round the pixels before they are normalised.\n"
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reunet.contracts.facts import EngineFacts
+from reunet.contracts.facts import EngineFacts, differing
 from reunet.contracts.run import RunFolder
 from reunet.inference.predictor import Predictor, tiling_of
 from reunet.inference.runtime import Runtime
@@ -33,7 +33,7 @@ def changed_tile(run: RunFolder, predictor: Predictor) -> str | None:
     shown = [" x ".join(map(str, tile)) for tile in (exported, plan.inference.tile)]
     return (
         f"outputs of this network depend on the tile, which was changed from {shown[0]} to {shown[1]}: "
-        f"{1e6 * differ:.0f} of a million labels of the run's test image differ"
+        f"on the run's test image {differing(1e6 * float(differ))}"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reunet.contracts.facts import EngineFacts, Measured
+from reunet.contracts.facts import EngineFacts, Measured, differing
 from reunet.errors import ModelFileError, UsageError
 
 MOST_DIFFERING_PPM = 5000
@@ -37,7 +37,9 @@ class Choice:
         speed, drop = self.measured.tiles_per_second, self.measured.score_drop
         differ = self.measured.labels_differ_ppm
         parts = [] if speed is None else [f"{speed:.3g} tiles per second"]
-        parts += [] if differ is None else [f"{differ:g} of a million labels differ from f32"]
+        if differ is not None:
+            verdict = "harmless" if self.is_harmless else "too much, so `auto` does not use it"
+            parts.append(f"{differing(differ)} from full precision ({verdict})")
         parts += [] if drop is None else [f"score {-drop:+.4f}"]
         return f"{self.engine} {self.precision}: {', '.join(parts) or 'not measured'}"
 

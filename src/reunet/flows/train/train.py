@@ -18,7 +18,7 @@ from reunet.contracts.plan import Plan
 from reunet.contracts.results import TrainResult
 from reunet.contracts.run import RunFolder
 from reunet.contracts.sizes import margin
-from reunet.errors import UsageError
+from reunet.errors import UsageError, counted
 from reunet.flows.plan import check_wishes
 from reunet.flows.prepare import Prepared, as_planned, prepare
 from reunet.flows.train.checks import (
@@ -82,8 +82,8 @@ def train(options: TrainOptions) -> TrainResult:
             seed = settled.seed if settled else options.seed
             weights = _encoder_weights(options, settled)
             prepared = prepare(options.data, options, progress, seed=seed)
-            for warning in prepared.warnings:
-                progress.message(f"warning: {warning.file}: {warning.message}")
+            for line in counted((one.file, one.message) for one in prepared.warnings):
+                progress.message(f"warning: {line}")
             made = settled or _new_plan(prepared, options, chosen)
             plan, functions = _with_functions(made, functions, options)
             check_plan_fits(plan, prepared)
