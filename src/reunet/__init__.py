@@ -1,8 +1,8 @@
 """A U-Net toolkit: train on a folder of images and masks, predict, evaluate, report.
 
 The names below are the whole public face (docs/python.md): the verbs of the command line, `load`, `dataset`,
-`unet_model` and `Linker`, and the modules `networks`, `losses`, `metrics` and `errors`. They are imported when
-first used, so `import reunet` costs nothing and loads no framework.
+`unet_model` and `Linker`, and the modules `networks`, `losses`, `metrics` and `errors`. They are imported
+when first used, so `import reunet` costs nothing and loads no framework.
 """
 
 from __future__ import annotations

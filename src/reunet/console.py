@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from reunet.errors import ReunetError, counted
+from reunet.progress import described as describe_values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,15 +124,6 @@ def progress() -> Iterator[Progress]:
         bar.close()
 
 
-def _describe(info: dict[str, object]) -> str:
-    parts = [
-        f"{name.replace('_', ' ')} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in info.items()
-        if value is not None
-    ]
-    return "  ".join(parts)
-
-
 class LineProgress:
     """Progress as lines of text, at most one per `interval` seconds and one at the end of a task."""
 
@@ -161,7 +153,7 @@ class LineProgress:
         if self._total:
             left = (now - self._started) / max(self._done, 1) * max(self._total - self._done, 0)
             text += f", {left:.0f} s left"
-        described = _describe(self._info)
+        described = describe_values(self._info)
         self.message(f"{text}  {described}" if described else text)
 
     def message(self, text: str) -> None:
@@ -199,7 +191,7 @@ class BarProgress:
         """Move the bar."""
         if self._task is not None:
             self._info |= info
-            self._rich.update(self._task, advance=n, info=_describe(self._info))
+            self._rich.update(self._task, advance=n, info=describe_values(self._info))
 
     def message(self, text: str) -> None:
         """Print a line above the bar."""

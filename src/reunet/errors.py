@@ -129,7 +129,7 @@ def counted(told: Iterable[tuple[str, str]], most: int = 5) -> list[str]:
     texts: dict[str, str] = {}
     for place, text in told:
         lines = (line for line in text.splitlines() if not line.startswith("  where:"))
-        key = "\n".join(lines).replace(place, "")
+        key = "\n".join(lines).replace(place, "it")
         places.setdefault(key, []).append(place)
         texts.setdefault(key, text)
     found = []

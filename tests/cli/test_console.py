@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from reunet import console
 from reunet.contracts.results import EvaluateResult
-from reunet.progress import NullProgress, Progress
+from reunet.progress import NotebookProgress, NullProgress, Progress, watcher
 
 
 def use(progress: Progress) -> None:
@@ -84,3 +86,34 @@ def test_scores_of_every_task_of_a_run_are_shown(capsys: pytest.CaptureFixture[s
     assert lines[1].split()[-1] == "0.2500"
     assert "classification, images: 2" in lines
     assert any(line.startswith("Accuracy") and line.endswith("0.7500") for line in lines)
+
+
+def test_what_several_inputs_have_in_common_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    cut = "the file is truncated\n  where:    {0}\n  fix:      copy {0} again"
+    failures = {f"{name}.png": cut.format(f"{name}.png") for name in "abcdefgh"} | {"z.png": "no image"}
+    console.print_failures(failures)
+    assert capsys.readouterr().err.splitlines() == [
+        "error: 8 of them, such as a.png, b.png, c.png, d.png, e.png: the file is truncated",
+        "  fix:      copy it again",
+        "error: z.png: no image",
+    ]
+
+
+def test_a_notebook_shows_one_bar_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    class Handle:
+        def update(self, html: str) -> None:
+            shown.append(html)
+
+    def show(html: str) -> Handle:
+        shown.append(html)
+        return Handle()
+
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(display=SimpleNamespace(HTML=str)))
+    use(NotebookProgress(show))
+    assert "reading [images]" in shown[0]
+    assert "<progress max='3' value='3'>" in "".join(shown)
+    assert "val score 0.9123" in "".join(shown)
+    assert len(shown) < 9
+    assert watcher() is None, "this is no notebook"

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from reunet.contracts.options.fields import Option, Options
 from reunet.contracts.options.words import in_python, on_command_line
 from reunet.errors import ReunetError, closest
+from reunet.progress import watcher
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,6 +30,8 @@ def verb(record: Callable[P, Record]) -> Callable[[Callable[[Record], R]], Calla
             for name in kwargs.keys() - options.keys():
                 hint = closest(name, options)
                 raise TypeError(f"{flow.__name__}() has no option {name!r}" + (f"; {hint}" if hint else ""))
+            if "on_progress" in options and (watching := watcher()) is not None:
+                kwargs.setdefault("on_progress", watching)
             try:
                 return flow(record(*args, **kwargs))
             except ReunetError as error:
