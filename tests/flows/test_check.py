@@ -48,5 +48,5 @@ def test_result_list_and_progress(tmp_path: Path, make_dataset: Callable[..., Pa
 def test_nothing_to_look_at_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         check(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="--images DIR --masks DIR"):
+    with pytest.raises(DataError, match="images=DIR masks=DIR"):
         check()

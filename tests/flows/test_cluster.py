@@ -201,7 +201,7 @@ def test_a_cluster_without_workers(
 
 @pytest.mark.parametrize("address", ["somewhere", "local:0", "local:many"])
 def test_what_is_no_address(run: Path, images: Path, tmp_path: Path, address: str) -> None:
-    with pytest.raises(UsageError, match="--cluster"):
+    with pytest.raises(UsageError, match="cluster"):
         predict(run, images, output=tmp_path / "out", cluster=address)
 
 

@@ -144,7 +144,7 @@ def test_results_are_replaced_only_on_request(tmp_path: Path, run: Path) -> None
     data = write_split(tmp_path / "data" / "test", random_masks(1)).parent
     result = evaluate(run, data)
     (result.output / "notes.txt").write_text("mine")
-    with pytest.raises(StorageError, match="--overwrite"):
+    with pytest.raises(StorageError, match="overwrite=True"):
         evaluate(run, data)
     evaluate(run, data, overwrite=True)
     assert (result.output / "notes.txt").read_text() == "mine"
@@ -363,7 +363,7 @@ def test_the_task_of_given_results_is_the_one_that_is_asked_for(tmp_path: Path) 
     assert (metrics["task"], metrics["n_images"]) == ("instances", 3)
     assert metrics["ap"]["pooled"]["0.95"] == metrics["pq"] == 1
     for task in ("detection", "classification"):
-        with pytest.raises(DataError, match="nothing to read with --truth"):
+        with pytest.raises(DataError, match="nothing to read with truth"):
             evaluate(pred=pred, truth=truth, task=task, output=tmp_path / task)
 
 
@@ -374,7 +374,7 @@ def test_what_folders_hold_tells_the_task_unless_it_is_several(tmp_path: Path) -
     assert evaluate(pred=pred, truth=truth, output=tmp_path / "a").metrics["task"] == "instances"
     for folder in (truth, pred):
         squares(folder / "masks", (1, 1, 1))
-    with pytest.raises(UsageError, match="--task: semantic, instances"):
+    with pytest.raises(UsageError, match="task: semantic, instances"):
         evaluate(pred=pred, truth=truth, output=tmp_path / "b")
 
 
@@ -418,7 +418,7 @@ def test_another_dataset_has_a_folder_of_its_own(tmp_path: Path, run: Path) -> N
     told = json.loads((other / "dataset.json").read_text())
     (other / "dataset.json").write_text(json.dumps(told | {"name": "../a b"}))
     assert evaluate(run, other).output == run / "evaluation/_a_b-test"
-    with pytest.raises(StorageError, match="--overwrite"):
+    with pytest.raises(StorageError, match="overwrite=True"):
         evaluate(run, own.rename(tmp_path / "renamed"))
     assert (run / "evaluation/test/metrics.json").is_file()
 

@@ -14,13 +14,13 @@ from reunet.errors import ModelFileError, PlanError, ReunetError, UsageError
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"preset": "r2unett"}, "did you mean 'r2unet'"),
     ({"encoder": "vgg61"}, "did you mean 'vgg16'"),
-    ({"loss": "dice"}, "--loss"),
-    ({"task": ("semantc",)}, "--task"),
+    ({"loss": "dice"}, "loss"),
+    ({"task": ("semantc",)}, "task"),
     ({"backend": "tensorflo"}, "did you mean 'tensorflow'"),
-    ({"steps": 0}, "--steps"),
+    ({"steps": 0}, "steps"),
     ({"minutes": 1, "epochs": 2}, "two budgets"),
-    ({"max_memory": 1000}, "--max-memory"),
-    ({"seed": -1}, "--seed"),
+    ({"max_memory": 1000}, "max_memory"),
+    ({"seed": -1}, "seed"),
 ]
 
 
@@ -42,10 +42,10 @@ def test_a_wrong_wish_is_told_before_the_data_are_opened(
     ("wrong", "told"),
     [
         ({"presets": "unet,r2unett"}, "did you mean 'r2unet'"),
-        ({"split": "train"}, "--split"),
-        ({"seeds": 0}, "--seeds"),
+        ({"split": "train"}, "split"),
+        ({"seeds": 0}, "seeds"),
         ({"minutes": 1, "steps": 2}, "two budgets"),
-        ({"max_memory": 1000}, "--max-memory"),
+        ({"max_memory": 1000}, "max_memory"),
     ],
 )
 def test_so_it_is_of_a_comparison(wrong: dict[str, Any], told: str, tmp_path: Path, backend: str) -> None:
@@ -64,7 +64,7 @@ def test_so_it_is_of_an_evaluation(tmp_path: Path) -> None:
 
 def test_weights_of_an_encoder_that_a_plan_does_not_have_are_refused(tiny_run: Path, tmp_path: Path) -> None:
     plan = RunFolder(tiny_run).plan_file
-    with pytest.raises(UsageError, match="--encoder-weights"):
+    with pytest.raises(UsageError, match="encoder_weights"):
         reunet.train(tmp_path / "nowhere", output=tmp_path / "run", plan=plan, encoder_weights="none")
 
 

@@ -162,7 +162,7 @@ def test_classes(run: Callable[..., Path], tmp_path: Path) -> None:
     save(tmp_path / "in/b.png", squares(2))
     out = tmp_path / "out"
     model = run("classification")
-    with pytest.raises(UsageError, match="--probabilities"):  # they are in classes.csv
+    with pytest.raises(UsageError, match="probabilities"):  # they are in classes.csv
         predict(model, tmp_path / "in", output=out, probabilities=True)
     predict(model, tmp_path / "in", output=out)
     assert files(out) == {"objects/a.json", "objects/b.json", "classes.csv", "predictions.json"}

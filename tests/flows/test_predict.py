@@ -205,7 +205,7 @@ def test_an_animated_gif_is_named(run: Path, tmp_path: Path) -> None:
 
 def test_a_run_on_single_images_has_no_use_for_sequences(run: Path, tmp_path: Path) -> None:
     write_image(tmp_path / "a_1.png")
-    with pytest.raises(UsageError, match="--sequence"):
+    with pytest.raises(UsageError, match="sequence"):
         predict(run, tmp_path / "a_1.png", output=tmp_path / "out", sequence="{sequence}_{frame}")
 
 

@@ -211,7 +211,7 @@ def test_a_dataset_of_single_images_says_what_is_missing(
     data = make_films(tmp_path / "films", train=(3, 3), listed=False)
     with pytest.raises(PlanError, match="needs sequences") as caught:
         plan(data, preset="conv_gru_unet", steps=1, backend=backend)
-    assert "--sequence" in str(caught.value.fix)
+    assert "sequence" in str(caught.value.fix)
     with pytest.raises(PlanError, match="needs sequences"):
         train(data, output=tmp_path / "run", plan=run / "plan.json")
     made = plan(data, preset="conv_gru_unet", steps=1, backend=backend, sequence="{sequence}_{slice}")

@@ -135,7 +135,7 @@ def test_numbers_that_make_no_sense_are_the_user_s_not_ours(name: str, value: fl
 
 
 def test_a_negative_seed_and_two_budgets_are_refused() -> None:
-    with pytest.raises(UsageError, match="--seed"):
+    with pytest.raises(UsageError, match="seed"):
         PlanRequest(seed=-1)
     with pytest.raises(UsageError, match="two budgets"):
         PlanRequest(minutes=1, steps=5)

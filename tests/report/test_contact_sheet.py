@@ -112,7 +112,7 @@ def test_facts_of_a_dataset(tmp_path: Path) -> None:
     assert facts.classes[1] == ClassFacts("foreground", images=2, pixels=0.5, objects=4)
     with Image.open(tmp_path / "sheet.png") as picture:
         assert picture.format == "PNG"
-    with pytest.raises(UsageError, match="--pictures"):
+    with pytest.raises(UsageError, match="pictures"):
         check(root, pictures=tmp_path / "sheet.jpg")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.network import OWN_ENCODERS
 from reunet.contracts.options.records import TrainOptions
+from reunet.contracts.pack import run_at
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
 from reunet.errors import CheckpointError, DataError, PlanError, UsageError
@@ -49,6 +50,13 @@ def check_team(count: int, number: int | None, coordinator: str | None) -> tuple
                 "machine, start `reunet train --processes N` once",
             )
     return count, number or 0, coordinator or ""
+
+
+def check_init(options: TrainOptions) -> None:
+    """See that the run to start from is whole, before any data is read. Raises ModelFileError, PlanError."""
+    if options.init is not None:
+        begun = run_at(options.init)
+        begun.verified_weights(begun.plan())
 
 
 def refuse_occupied(options: TrainOptions, run: RunFolder) -> None:

@@ -22,6 +22,7 @@ from reunet.errors import UsageError, counted
 from reunet.flows.plan import check_wishes
 from reunet.flows.prepare import Prepared, as_planned, prepare
 from reunet.flows.train.checks import (
+    check_init,
     check_plan_fits,
     check_plan_used,
     check_same_data,
@@ -72,6 +73,7 @@ def train(options: TrainOptions) -> TrainResult:
     if settled is not None:
         functions = functions.fitted(settled)
     progress = options.on_progress if options.on_progress and team.is_first else NullProgress()
+    check_init(options)
     if team.is_first:
         refuse_occupied(options, run)
     try:
