@@ -54,7 +54,8 @@ def test_a_prediction_is_saved_as_what_the_suffix_says(model: Any, tmp_path: Pat
     found = model(SQUARE)
     found.save(tmp_path / "mask.tif")
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "mask.tif"), found.labels)
-    assert Image.open(found.save(tmp_path / "mask.png")).mode == "P"
+    with Image.open(found.save(tmp_path / "mask.png")) as mask:
+        assert mask.mode == "P"
     outlines = json.loads(Path(found.save(tmp_path / "outlines.geojson")).read_text("utf-8"))
     (feature,) = outlines["features"]
     ring = np.array(feature["geometry"]["coordinates"][0])
