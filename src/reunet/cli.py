@@ -207,6 +207,7 @@ def models(given: Given, *, json: Annotated[bool, typer.Option("--json", help="P
 @command(records.OpenOptions)
 def open(given: Given) -> int:  # noqa: A001  (the verb's name)
     """Look, correct and train on, in the browser."""
+    import_module("reunet.machine").share_one_heap()
     _call("open", given)
     return 0
 

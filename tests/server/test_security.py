@@ -164,7 +164,8 @@ def test_addresses_that_others_reach_want_a_token(
     assert "at least 16" in capsys.readouterr().err
     short.write_text(TOKEN)
     short.chmod(0o644)
-    assert main(["serve", str(served_run), "--token-file", str(short)]) == 1
+    wrong = ["--public", "cells.example.org"]
+    assert main(["serve", str(served_run), "--token-file", str(short), *wrong]) == 1
     assert "chmod 600" in capsys.readouterr().err
     assert main(["serve", str(served_run), "--public", "cells.example.org"]) == 1
     assert "https://cells.example.org" in capsys.readouterr().err
