@@ -7,15 +7,21 @@
 
 ARG PYTHON=3.12
 
-FROM python:${PYTHON}-slim AS build
+FROM python:${PYTHON}-slim AS build-tools
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
-RUN python -m venv /opt/reunet \
-    && /opt/reunet/bin/pip install --no-cache-dir --constraint constraints.txt ".[serve,zarr,hdf5]"
 
-FROM build AS build-train
-RUN /opt/reunet/bin/pip install --no-cache-dir --constraint constraints.txt ".[serve,zarr,hdf5,tensorflow]"
+FROM build-tools AS build
+# Bytecode is made of what serving imports, not of everything; pip has done its work.
+RUN python -m venv /opt/reunet \
+    && /opt/reunet/bin/pip install --no-cache-dir --no-compile --constraint constraints.txt ".[serve]" \
+    && /opt/reunet/bin/python -c "import reunet.server.app, reunet.server.running, openvino, cv2, tifffile, scipy.ndimage" \
+    && /opt/reunet/bin/pip uninstall --yes pip setuptools
+
+FROM build-tools AS build-train
+RUN python -m venv /opt/reunet \
+    && /opt/reunet/bin/pip install --no-cache-dir --constraint constraints.txt ".[serve,tensorflow,zarr,hdf5]"
 
 FROM python:${PYTHON}-slim AS base
 RUN useradd --create-home --uid 1000 reunet
