@@ -8,7 +8,7 @@ from reunet import __version__
 from reunet.server.api import docs, health, jobs, metrics, models, predictions
 from reunet.server.measures import Measured, Measures
 from reunet.server.page import routes as page
-from reunet.server.problems import Problem, explain
+from reunet.server.problems import REFUSED, explain
 from reunet.server.security import Guard, Rules
 from reunet.server.service import Service
 
@@ -23,7 +23,7 @@ def create_app(service: Service, rules: Rules | None = None) -> FastAPI:
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        responses={"4XX": {"description": "Refused; the answer says why", "model": Problem}},
+        responses={"4XX": REFUSED, 422: REFUSED},
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.service, app.state.rules = service, rules or Rules()

@@ -56,6 +56,13 @@ class Problem(BaseModel):
     fix: str | None = None
 
 
+REFUSED: dict[str, Any] = {
+    "description": "Refused; the answer says why",
+    "content": {MEDIA: {"schema": Problem.model_json_schema()}},
+}
+"""What the documentation says of errors."""
+
+
 class RefusedError(ReunetError):
     """A request that is not answered with what was asked for. status: of HTTP. headers: of the answer."""
 
