@@ -46,6 +46,7 @@ class Fingerprint(Contract):
     between_image_std: per channel, the standard deviation of the image means over `std`: how
     differently the images are lit.
     foreground: for volumes only.
+    n_corrected: how many of those trained on a person corrected.
     sequences: number of frames of each sequence trained on. axis: what these run through, time (T) or
     depth (Z); None without any.
     class_fraction: per class, its share of the labelled pixels.
@@ -65,6 +66,7 @@ class Fingerprint(Contract):
     categories: LabelMap | None = None
     n_train: Length
     n_val: Length
+    n_corrected: Length = 0
     channels: Length
     mixed_channels: bool
     dtype: str

@@ -202,6 +202,7 @@ class Plan(Contract):
     predictions back from it. None takes them as they are.
     foreground_sampling: share of the patches that are centred on foreground. class_sampling: how often each
     class is chosen for that among those that an image shows, relative to each other; evenly when empty.
+    corrected_sampling: how often images that a person corrected are shown where others are shown once.
     custom: what is not data; None where the plan is all there is.
     """
 
@@ -218,6 +219,7 @@ class Plan(Contract):
     batch: int = Field(ge=1, le=2**16)
     foreground_sampling: Share = 0.33
     class_sampling: tuple[Positive, ...] = ()
+    corrected_sampling: int = Field(default=1, ge=1, le=100)
     augmentation: Augmentation = Augmentation()
     loss: LossSpec = LossSpec()
     schedule: Schedule

@@ -25,7 +25,7 @@ class CaseArrays:
     content: SHA-256 of the content of its files and of its annotations.
     spacing: of a volume, mm per axis of space; None for images.
     beside: what is known of it beside its arrays: boxes, category, classes.
-    told: (*space) bool, where boxes are; None for wherever `labels` says so.
+    told: (*space) bool, where boxes are; None for wherever `labels` says so. corrected: as of the case.
     """
 
     id: str
@@ -37,6 +37,7 @@ class CaseArrays:
     ids: Array | None = None
     beside: Truth = field(default_factory=Truth)
     told: Array | None = None
+    corrected: bool = False
 
     @property
     def image(self) -> np.ndarray:
@@ -85,7 +86,8 @@ def case_arrays(case: Case, reading: Reading, labels: LabelMap) -> CaseArrays:
     beside = Truth(boxes=_boxes(case, labels, encoded), category=case.category, classes=case.classes)
     content = content_hash(case, reading.hashes)
     spacing, told = None if header is None else header.voxel, encoded.get("known")
-    return CaseArrays(case.id, image, indices, content, spacing, case.sequence, ids, beside, told)
+    rest = (spacing, case.sequence, ids, beside, told, case.corrected)
+    return CaseArrays(case.id, image, indices, content, *rest)
 
 
 def _boxes(case: Case, labels: LabelMap, encoded: Mapping[str, Array]) -> Boxes | None:

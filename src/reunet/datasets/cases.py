@@ -70,7 +70,7 @@ class Case:
     sequence: that it is a frame of.
     objects: as a file of many images tells them. boxed: classes of its mask whose connected components are to
     be boxes. category: index of the class of the image. classes: indices of those it is annotated with; None
-    for all.
+    for all. corrected: whether a person mended its labels, or gave them later.
     """
 
     id: str
@@ -83,6 +83,7 @@ class Case:
     boxed: tuple[str, ...] = ()
     category: int | None = None
     classes: tuple[int, ...] | None = None
+    corrected: bool = False
 
     @property
     def image(self) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from reunet.contracts.findings import relative
@@ -52,6 +53,14 @@ def read_entries(root: Path) -> list[Entry]:
             fix=fix,
         )
     return [Entry(*("" if place is None else row[place] for place in places)) for _, row in table.rows]
+
+
+def with_corrected(cases: Sequence[Case], root: Path) -> list[Case]:
+    """The cases, those marked of which corrections.csv tells. Raises DataError."""
+    told = corrected_images(root)
+    return (
+        [replace(case, corrected=image_name(case, root) in told) for case in cases] if told else list(cases)
+    )
 
 
 def corrected_images(root: Path) -> frozenset[str]:

@@ -22,6 +22,7 @@ from reunet.datasets.annotated import (
 )
 from reunet.datasets.cases import SPLITS, Case, Dataset, raise_errors
 from reunet.datasets.classes import class_list, read_classes
+from reunet.datasets.corrected import with_corrected
 from reunet.datasets.folders import Located, Parts, SplitFolders
 from reunet.datasets.foreign import tell_left_out
 from reunet.datasets.object_cases import object_folders, tracked_frames
@@ -141,6 +142,7 @@ def scan_dataset(
     if scan.labels is not None:
         scan.cases, scan.labels = with_partial(scan.cases, scan.labels, scan.root, scan.problems)
     _leave_out(scan)
+    scan.cases = with_corrected(scan.cases, scan.root)
     return scan
 
 

@@ -33,11 +33,12 @@ class Splits(Contract):
     notes: tuple[str, ...] = ()
 
 
-def make_splits(dataset: Dataset, seed: int = 0) -> Splits:
+def make_splits(dataset: Dataset, seed: int = 0, before: Splits | None = None) -> Splits:
     """The dataset's own splits; without val, 15 % of train (at least 2 cases) is held out.
 
     Whole groups and whole sequences are held out; of a single stack or sequence, its last 15 % in one
-    piece, since neighbouring slices show the same objects. The choice depends on `seed` alone.
+    piece, since neighbouring slices show the same objects. The choice depends on `seed` alone, and on
+    `before`: what was held out then comes first, then what is new, and last what was trained on.
     Raises DataError when there is no case to train on, or none that can be held out.
     """
     train, val = dataset.split("train"), dataset.split("val")
@@ -49,7 +50,7 @@ def make_splits(dataset: Dataset, seed: int = 0) -> Splits:
     if val:
         of_val = tuple(case.id for case in val)
         return Splits(train=ids, val=of_val, test=test, source="given", notes=notes)
-    held, note = _hold_out(train, seed, dataset)
+    held, note = _hold_out(train, seed, dataset, before)
     kept, of_val = tuple(one for one in ids if one not in held), tuple(one for one in ids if one in held)
     notes = (f"{len(held)} of {len(ids)} training cases were held out for validation{note}", *notes)
     return Splits(train=kept, val=of_val, test=test, source="held out", notes=notes)
@@ -90,7 +91,9 @@ def shared_notes(cases: Sequence[Case]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _hold_out(train: Sequence[Case], seed: int, dataset: Dataset) -> tuple[set[str], str]:
+def _hold_out(
+    train: Sequence[Case], seed: int, dataset: Dataset, before: Splits | None
+) -> tuple[set[str], str]:
     """Ids to hold out, and how the note about it ends."""
     if len(train) < 2:
         raise DataError(
@@ -114,6 +117,9 @@ def _hold_out(train: Sequence[Case], seed: int, dataset: Dataset) -> tuple[set[s
         return {case.id for case in train[-count:]}, last
     held: list[list[Case]] = []
     order = [units[i] for i in np.random.default_rng(seed).permutation(len(units))]
+    if before is not None and before.source == "held out":
+        known = {case: rank for rank, ids in ((0, before.val), (2, before.train)) for case in ids}
+        order.sort(key=lambda unit: max(known.get(case.id, 1) for case in unit))
     for unit in order:
         if sum(map(len, held)) + len(unit) <= target and len(held) < len(units) - 1:
             held.append(unit)

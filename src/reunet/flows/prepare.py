@@ -33,17 +33,25 @@ class Prepared:
     warnings: tuple[Problem, ...]
 
 
-def prepare(data: Path | None, options: DataOptions, progress: Progress, *, seed: int = 0) -> Prepared:
+def prepare(
+    data: Path | None,
+    options: DataOptions,
+    progress: Progress,
+    *,
+    seed: int = 0,
+    before: Splits | None = None,
+) -> Prepared:
     """Open, check, split, load and measure; the test images are not looked at.
 
-    data: the dataset folder, or None when `options` name images and masks. Raises DataError or LabelError
+    data: the dataset folder, or None when `options` name images and masks. before: splits of an earlier
+    training, whose held-out cases stay held out. Raises DataError or LabelError
     listing every error of the dataset.
     """
     progress.start("checking the dataset", None)
     scan, _, problems = examine_dataset(data, options, splits=("train", "val"), progress=progress)
     raise_errors(problems, scan.root)
     dataset = scan.dataset()
-    splits = make_splits(dataset, seed)
+    splits = make_splits(dataset, seed, before)
     chosen = {name: split_cases(dataset, splits, name) for name in ("train", "val")}
     loaded = scan.reader.each(
         [*chosen["train"], *chosen["val"]],

@@ -12,6 +12,9 @@ from reunet.planning.decision import Decision
 RARE = 0.01
 """Share of the labelled pixels below which a class is looked for more often."""
 
+CORRECTED = 3
+"""How often images that a person corrected are shown, where others are shown once."""
+
 THINNING = (3, 25)
 """Fewest and most steps of the soft skeleton that centre lines are learned by."""
 
@@ -41,6 +44,17 @@ def choose_sampling(fingerprint: Fingerprint) -> Decision[tuple[float, ...]]:
         f"as often as on other classes: fewer than {RARE:.0%} of the labelled pixels each"
     )
     return Decision(tuple(weights), {"class_sampling": why})
+
+
+def choose_corrected(fingerprint: Fingerprint) -> Decision[int]:
+    """How often corrected images are shown: more often where others are there too, as they show what an
+    earlier training did not know.
+    """
+    corrected, count = fingerprint.n_corrected, fingerprint.n_train
+    if not 0 < corrected < count:
+        return Decision(1)
+    why = f"{corrected} of {count} images were corrected: they are shown {CORRECTED} times as often as others"
+    return Decision(CORRECTED, {"corrected_sampling": why})
 
 
 def choose_loss(

@@ -63,6 +63,7 @@ def take_fingerprint(dataset: Dataset, train: Sequence[CaseArrays], val: Sequenc
         kinds=tuple(sorted(dataset.kinds)),
         n_train=len(train),
         n_val=len(val),
+        n_corrected=sum(case.corrected for case in train),
         channels=max(counts),
         mixed_channels=len(counts) > 1,
         dtype=str(np.result_type(*{case.image.dtype for case in train})),

@@ -10,7 +10,7 @@ from reunet.contracts.plan import Inference, Plan, Precision, Schedule
 from reunet.contracts.sizes import valid_frames, valid_size
 from reunet.machine import has_cpu_bfloat16
 from reunet.planning.augmentation import choose_augmentation
-from reunet.planning.balance import choose_loss, choose_sampling
+from reunet.planning.balance import choose_corrected, choose_loss, choose_sampling
 from reunet.planning.decision import Decision
 from reunet.planning.inputs import choose_input
 from reunet.planning.patch import choose_patch, choose_whole
@@ -51,6 +51,7 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
         "loss": choose_loss(fingerprint, request.loss, spacing.value),
         "input": choose_input(fingerprint, size if whole else None),
         "class_sampling": Decision(()) if whole else choose_sampling(fingerprint),
+        "corrected_sampling": choose_corrected(fingerprint),
         "augmentation": choose_augmentation(fingerprint, spacing.value, whole=whole),
         "schedule": choose_schedule(request),
         "inference": Decision(Inference(tile=size), {"inference.tile": WHY_TILE}),

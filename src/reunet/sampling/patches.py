@@ -33,11 +33,11 @@ IGNORE; of sequences with an axis T after B."""
 class PatchSampler:
     """Draws augmented training batches.
 
-    Every case that is annotated is shown once per epoch in an order of its own; a share of the patches is
-    centred on foreground, its class drawn among those the case has, by `plan.class_sampling` or evenly. With
-    `plan.clip` a patch is a window of frames, see `windows.py`; all frames of it, and of the windows that
-    carry on from it in the next batches, are read along the same coordinates and change their appearance in
-    the same way.
+    Every case that is annotated is shown once per epoch, a corrected one `plan.corrected_sampling` times, in
+    an order of its own; a share of the patches is centred on foreground, its class drawn among those the case
+    has, by `plan.class_sampling` or evenly. With `plan.clip` a patch is a window of frames, see `windows.py`;
+    all frames of it, and of the windows that carry on from it in the next batches, are read along the same
+    coordinates and change their appearance in the same way.
 
     targets: of the run's tasks; the labels for a head `semantic` by default.
     margin: pixels per side that the network's output lacks, per axis; its targets lack them too.
@@ -61,7 +61,8 @@ class PatchSampler:
         self.augmentation = plan.augmentation if augment else None
         annotated = [bool(case.truth) for case in self.cases]
         windows = all_windows(self.cases, plan.clip)
-        self.windows = tuple(one for one in windows if any(annotated[frame] for frame in one.anchors))
+        shown = [one for one in windows if any(annotated[frame] for frame in one.anchors)]
+        self.windows = tuple(one for one in shown for _ in range(self._times(one)))
         self.carry = plan.clip.carry if plan.clip else 1
         self._affine = cache(lambda number: affine(self.cases[number].image, plan.input.intensity))
         self._positions = cache(self._find_positions)
@@ -111,6 +112,11 @@ class PatchSampler:
                 told = self.targets(_unknown(inner.shape[:-1])) | told
             targets.append(told)
         return images, targets
+
+    def _times(self, window: Window) -> int:
+        """How often a window is shown in an epoch."""
+        is_corrected = any(self.cases[frame].corrected for frame in window.anchors)
+        return self.plan.corrected_sampling if is_corrected else 1
 
     def _order(self, epoch: int) -> np.ndarray:
         return np.random.default_rng((self.plan.seed, 0, epoch)).permutation(len(self.windows))

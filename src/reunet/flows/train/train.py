@@ -18,6 +18,7 @@ from reunet.contracts.plan import Plan
 from reunet.contracts.results import TrainResult
 from reunet.contracts.run import RunFolder
 from reunet.contracts.sizes import margin
+from reunet.datasets.splits import Splits
 from reunet.errors import UsageError, counted
 from reunet.flows.plan import check_wishes
 from reunet.flows.prepare import Prepared, as_planned, prepare
@@ -83,7 +84,7 @@ def train(options: TrainOptions) -> TrainResult:
                 settled = run.plan()
             seed = settled.seed if settled else options.seed
             weights = _encoder_weights(options, settled)
-            prepared = prepare(options.data, options, progress, seed=seed)
+            prepared = prepare(options.data, options, progress, seed=seed, before=_splits_before(options))
             for line in counted((one.file, one.message) for one in prepared.warnings):
                 progress.message(f"warning: {line}")
             made = settled or _new_plan(prepared, options, chosen)
@@ -140,6 +141,14 @@ def _begin_folder(run: RunFolder, plan: Plan, prepared: Prepared) -> None:
     prepared.fingerprint.write(run.fingerprint_file)
     prepared.splits.write(run.splits_file)
     write_json(run.environment_file, {"machine": describe(), "versions": versions(), "threads": cores()})
+
+
+def _splits_before(options: TrainOptions) -> Splits | None:
+    """Those of the training that this one goes on from, so that what was held out there stays so."""
+    if not options.resume and options.init is None:
+        return None
+    run = RunFolder(options.run) if options.init is None else run_at(options.init)
+    return Splits.read(run.splits_file) if run.splits_file.is_file() else None
 
 
 def _agreed_backend(wanted: str | None, settled: Plan | None) -> str | None:
