@@ -27,6 +27,7 @@ VERBS = (
     "compare",
     "models",
     "correct",
+    "suggest",
     "open",
     "serve",
     "demo",

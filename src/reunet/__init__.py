@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from reunet.flows.pack import pack as pack
     from reunet.flows.plan import plan as plan
     from reunet.flows.predict.predict import predict as predict
+    from reunet.flows.suggest.suggest import suggest as suggest
     from reunet.flows.train.train import train as train
     from reunet.networks import unet_model as unet_model
     from reunet.server.open import open as open  # noqa: A004
@@ -47,6 +48,7 @@ _HOMES = {
     "export": "reunet.flows.export",
     "pack": "reunet.flows.pack",
     "correct": "reunet.flows.correct.correct",
+    "suggest": "reunet.flows.suggest.suggest",
     "models": "reunet.flows.models",
     "load": "reunet.flows.load.load",
     "dataset": "reunet.flows.dataset",

@@ -227,6 +227,14 @@ def correct(given: Given) -> int:
     return 0
 
 
+@command(records.SuggestOptions)
+def suggest(given: Given) -> int:
+    """Say which images to label next, and why."""
+    result = _call("suggest", given)
+    console.print_suggestions(result)
+    return (2 if result.suggestions else 1) if result.failures else 0
+
+
 @command(records.DemoOptions)
 def demo(given: Given) -> int:
     """Train and evaluate on synthetic microscopy.

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         PackResult,
         PredictResult,
         Problem,
+        SuggestResult,
         TrainResult,
     )
     from reunet.progress import Progress
@@ -339,6 +340,15 @@ def print_pack(result: PackResult) -> None:
     """Where it is, how large, and what to do with it."""
     print(f"output: {result.output} ({result.size / 1e6:.1f} MB, {len(result.files)} files)")
     print(f"next:   {shlex.join(['reunet', 'predict', str(result.output)])} IMAGES")
+
+
+def print_suggestions(result: SuggestResult) -> None:
+    """The images in their order, with the reason of each."""
+    print_failures(result.failures)
+    for one in result.suggestions:
+        print(f"{one.rank:>3}  {one.score:.3f}  {one.image}  {one.reason}")
+    told = "calibrated probabilities" if result.confidence == "calibrated" else "raw scores of the network"
+    print(f"{len(result.suggestions)} of {result.count} image(s), by {told}")
 
 
 def print_evaluation(result: EvaluateResult) -> None:

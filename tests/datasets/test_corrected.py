@@ -65,7 +65,9 @@ def test_what_was_held_out_stays_so_and_what_is_new_goes_before_what_was_trained
         more = make_splits(open_dataset(dataset(30)), seed, first)
         assert set(first.val) < set(more.val)
         assert not set(more.val) & set(first.train)
-    assert make_splits(open_dataset(tmp_path), 0, more).val == make_splits(open_dataset(tmp_path), 3, more).val
+    assert (
+        make_splits(open_dataset(tmp_path), 0, more).val == make_splits(open_dataset(tmp_path), 3, more).val
+    )
 
 
 def test_a_damaged_list_of_corrections_is_told(tmp_path: Path, tiny_dataset: Path) -> None:

@@ -174,6 +174,32 @@ class CorrectResult(Shown):
 
 
 @dataclass(frozen=True)
+class Suggestion(Shown):
+    """An image to label. rank: from 1. score: 0..1, how much of what is predicted is in doubt. facts: numbers
+    that say why. doubts: what is predicted, the worst first (`reunet.flows.suggest.opinions.Doubt`).
+    """
+
+    image: Path
+    rank: int
+    score: float
+    reason: str
+    facts: Mapping[str, float]
+    doubts: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class SuggestResult(Shown):
+    """Images in the order in which to label them. confidence: whether probabilities are `calibrated` or
+    `raw`. count: of images looked at. failures: image to why it could not be read.
+    """
+
+    suggestions: tuple[Suggestion, ...]
+    confidence: str
+    count: int
+    failures: dict[str, str]
+
+
+@dataclass(frozen=True)
 class ExportResult(Shown):
     """What was exported, where it is, and how far it agrees with `reunet predict`.
 

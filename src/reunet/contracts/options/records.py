@@ -422,6 +422,20 @@ class CorrectOptions(DataOptions, VerbOptions):
 
 
 @record
+class SuggestOptions(VerbOptions):
+    """Of `suggest`."""
+
+    run: Run
+    images: Annotated[AnyPaths, Says("Unlabelled images, or folders of them.", "IMAGES...")]
+    _: KW_ONLY
+    number: Annotated[int, Says("How many to suggest.", "N", "-n", least=1)] = 20
+    data: Annotated[
+        OptionalPath, Says("Dataset of what is labelled: its images, and those like them, come last.", "DATA")
+    ] = UNSET
+    output: Annotated[OptionalPath, Says("Write the suggestions to a CSV file.", "FILE", "-o")] = UNSET
+
+
+@record
 class DemoOptions(VerbOptions):
     """Of `demo`."""
 

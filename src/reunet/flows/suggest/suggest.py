@@ -1,0 +1,90 @@
+"""`reunet suggest`: which images to label next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from reunet.contracts.options.records import SuggestOptions
+from reunet.contracts.options.verb import verb
+from reunet.contracts.results import Suggestion, SuggestResult
+from reunet.datasets.scan import open_dataset
+from reunet.errors import DataError, ReunetError, UsageError, beside
+from reunet.flows.suggest.diversity import described, greedy
+from reunet.flows.suggest.opinions import Opinions, opinions
+from reunet.flows.suggest.reasons import reason
+from reunet.inference.load import load
+from reunet.inference.predictor import Predictor
+from reunet.io.images import image_suffix, read_image, volume_spacing
+from reunet.io.listing import image_files
+from reunet.progress import NullProgress
+from reunet.storage import csv_text, sha256_file, write_text
+
+COLUMNS = ("rank", "image", "score", "distance", "reason", "objects", "changed_objects", "unsure_pixels")
+
+
+@verb(SuggestOptions)
+def suggest(options: SuggestOptions) -> SuggestResult:
+    """Order unlabelled images by how much their labels would teach the run.
+
+    First come images of which the run is least sure and that look unlike each other, and unlike those that
+    `data` has labelled already, which are left out. How sure it is: confidence of objects and pixels, and
+    whether the mirrored image is told the same. The CSV file `output` has a row per suggestion. Raises
+    ModelFileError, DataError where there is no image, UsageError for a run for sequences.
+    """
+    predictor = load(options.run)
+    if not isinstance(predictor, Predictor):
+        fix = "label whole sequences, or train a run for single images"
+        raise UsageError("this run is for sequences, images are suggested", where=options.run, fix=fix)
+    progress = options.on_progress or NullProgress()
+    files, failures = _files(options.images), {}
+    labelled, looks_labelled = _labelled(options.data)
+    found: list[tuple[Path, Opinions]] = []
+    looks: list[np.ndarray] = []
+    progress.start("looking at images", len(files))
+    for path in files:
+        try:
+            if sha256_file(path) not in labelled:
+                image = read_image(path)
+                found.append((path, opinions(predictor, image, where=path, spacing=volume_spacing(path))))
+                looks.append(described(image))
+        except ReunetError as cause:
+            failures[str(path)] = str(cause)
+        progress.advance()
+    order = greedy([one.score for _, one in found], np.array(looks), looks_labelled, options.number)
+    suggestions = []
+    for rank, (number, distance) in enumerate(order, 1):
+        path, one = found[number]
+        facts = {**one.facts, "distance": distance}
+        suggestions.append(Suggestion(path, rank, one.score, reason(facts), facts, one.doubts))
+    if options.output is not None:
+        rows = ([getattr(one, c, one.facts.get(c)) for c in COLUMNS] for one in suggestions)
+        write_text(options.output, csv_text(COLUMNS, rows))
+    is_calibrated = predictor.calibration.temperature is not None  # of classes of whole images
+    return SuggestResult(tuple(suggestions), "calibrated" if is_calibrated else "raw", len(files), failures)
+
+
+def _files(given: Sequence[Path]) -> list[Path]:
+    """The image files among what is given, and below folders. Raises DataError."""
+
+    def all_files() -> Iterator[Path]:
+        for path in given:
+            if not path.exists():
+                raise DataError("these images do not exist", where=path, fix=beside(path))
+            yield from image_files(path) if path.is_dir() else [path] * bool(image_suffix(path))
+
+    found = list(dict.fromkeys(all_files()))
+    if not found:
+        raise DataError("there are no images here", where=", ".join(map(str, given)))
+    return found
+
+
+def _labelled(data: Path | None) -> tuple[frozenset[str], np.ndarray]:
+    """Hashes of the images that a dataset has labelled, and what those for training look like."""
+    if data is None:
+        return frozenset(), np.zeros((0, 0))
+    cases = [case for case in open_dataset(data).cases if case.kinds and case.page is None]
+    shown = [described(read_image(case.image)) for case in cases if case.split != "test"]
+    return frozenset(sha256_file(case.image) for case in cases), np.array(shown)
