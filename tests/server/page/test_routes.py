@@ -16,6 +16,7 @@ from reunet.errors import UsageError
 from reunet.server.page.entries import levels
 from reunet.server.page.library import runs_of
 from reunet.server.page.packing import packed, unpacked
+from reunet.server.page.train_child import Report
 from reunet.server.page.training import next_run
 
 from ..asking import png
@@ -67,6 +68,26 @@ def test_runs_are_found_by_the_name_of_their_dataset(tmp_path: Path) -> None:
     assert found == ["cells-run", "cells-run-2", "cells-run-10"]
     assert next_run(tmp_path / "cells-run-10").name == "cells-run-4"
     assert next_run(tmp_path / "new-run").name == "new-run"
+
+
+def test_what_a_training_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are drawn when the score is the best so far, once its weights are written."""
+    report, drawn = Report(tmp_path, tmp_path, tmp_path), []
+    monkeypatch.setattr(
+        Report, "_pictures", lambda self: drawn.append(1) or [{"name": "a", "file": "0-0.png"}]
+    )
+    report.start("training", 10)
+    report.advance(1, loss=0.5)
+    report.advance(0, val_score=np.float32(0.5))
+    assert drawn == []
+    report.advance(1)
+    assert drawn == [1]
+    told = json.loads((tmp_path / "report.json").read_text())
+    assert (told["task"], told["steps"], told["pictures"][0]["name"]) == ("training", 10, "a")
+    report.advance(0, val_score=None)
+    report.advance(0, val_score=np.float32(0.4))
+    report.start("exporting the engine", None)
+    assert drawn == [1]
 
 
 def test_labels_are_sent_and_saved(serve: Server, discs: Path) -> None:

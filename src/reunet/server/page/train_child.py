@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 from reunet import signals
 from reunet.errors import InterruptedRunError, ReunetError
@@ -44,8 +44,8 @@ class Report:
         if n:
             self._draw_if_due()
         score = info.get("val_score")
-        if isinstance(score, float) and score >= self._best:
-            self._best, self._due = score, True  # the weights are written before the next step
+        if isinstance(score, SupportsFloat) and float(score) >= self._best:
+            self._best, self._due = float(score), True  # the weights are written before the next step
         self._told["step"] += n
         if time.monotonic() - self._written > EVERY_S:
             self._write()
