@@ -154,6 +154,24 @@ def test_what_is_not_there_is_told(serve: Server, discs: Path) -> None:
     assert started.status == 400
 
 
+def test_unlabelled_images_are_ranked(serve: Server, discs: Path) -> None:
+    ask = serve(data=discs)
+    sure, unsure = np.full((40, 40), 10, np.uint8), np.full((40, 40), 128, np.uint8)
+    names = {}
+    for name, image in (("sure.png", sure), ("unsure.png", unsure)):
+        found = ask("POST", f"/page/images?name={name}", png(image)).json["images"]
+        names[found[0]["id"]] = name
+    body, media = (
+        json.dumps({"run": "discs-run", "lang": "zh"}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    answer = ask("POST", "/page/suggest", body, media)
+    assert answer.json["confidence"] == "raw"
+    ranked = answer.json["suggestions"]
+    assert [names[one["image"]] for one in ranked] == ["unsure.png", "sure.png"]
+    assert not ranked[0]["reason"].isascii()
+
+
 def test_zips_and_wrong_files_that_are_dropped(serve: Server, discs: Path) -> None:
     ask = serve(data=discs)
     image = png(np.zeros((8, 9), np.uint8))

@@ -15,6 +15,7 @@ from reunet.errors import UsageError, shortened
 from reunet.server.models import Model
 from reunet.server.page import edits, layers, pictures
 from reunet.server.page.arriving import received
+from reunet.server.page.choosing import chosen
 from reunet.server.page.entries import Box, Entry, class_list
 from reunet.server.page.library import Library
 from reunet.server.page.packing import unpacked
@@ -205,6 +206,18 @@ async def save(
     sent = unpacked(await request.body())
     saved = await service.work(edits.save, page.library, shown.entry, shown.number, sent, model)
     return {**asdict(saved), "image": shown.entry.listed(), "dataset": page.library.described()}
+
+
+@router.post("/suggest")
+async def suggest(
+    page: PageHere,
+    service: ServiceHere,
+    run: Annotated[str, Body()],
+    n: Annotated[int, Body(ge=1, le=500)] = 20,
+    lang: Annotated[str, Body()] = "en",
+) -> dict[str, Any]:
+    """The unlabelled images of the list in the order of how much their labels would teach."""
+    return await service.work(chosen, page.library, service.models.wanted(run), n, lang)
 
 
 @router.get("/training")
