@@ -42,7 +42,7 @@ class Training:
         self._folder = library.service.scratch / "training"
         self._run: Path | None = None
         self._data: Path | None = None
-        self._ends, self._stopping = 0.0, False
+        self._ends, self._left, self._stopping = 0.0, 0.0, False
 
     def start(self, model: Model | None, minutes: float) -> dict[str, Any]:
         """Train on from a model with the dataset of the page; without one a first model.
@@ -72,6 +72,7 @@ class Training:
             self._refuse_second()
             if self._run is None or not RunFolder(self._run).has_checkpoint:
                 raise UsageError("there is no stopped training to go on with")
+            self._ends = time.monotonic() + self._left
             self._begin({"resume": True})
         return self.now()
 
@@ -79,7 +80,7 @@ class Training:
         """Let the training save its state and end, which takes until the end of a step."""
         with self._lock:
             if self._process is not None and self._process.poll() is None:
-                self._stopping = True
+                self._stopping, self._left = True, max(0.0, self._ends - time.monotonic())
                 self._process.send_signal(signal.SIGINT)
         return self.now()
 

@@ -22,6 +22,7 @@ export const work = {
   protect: true, // other objects stay as they are
   selected: null, // id of an object, or number of a box
   pointer: null,
+  saved: false, // the labels that are shown on other tabs are no longer those that are there
   hint: (key) => say(t(key)),
   took: () => facts(),
 };
@@ -98,6 +99,8 @@ function leave() {
   if (!work.draft) return;
   close();
   redraw();
+  if (work.saved) look();
+  work.saved = false;
 }
 
 function takeKind(kind) {
@@ -284,6 +287,7 @@ export async function save() {
     const saved = await upload("PUT", `page/images/${image.id}/edit?page=${page}${run}`, body);
     draft.told.version = saved.version;
     draft.touched.clear();
+    work.saved = true;
     update(saved.image);
     state.server.dataset = saved.dataset;
     tell("corrected", saved);

@@ -21,6 +21,7 @@ async function main() {
   });
   on("go", choose);
   on("server", served);
+  on("corrected", named);
   await speak(new URLSearchParams(location.search).get("lang") || "");
   stage.begin();
   for (const part of [library, look, correct, suggest, training]) part.begin();
@@ -48,13 +49,19 @@ async function main() {
 
 /** What the server has: models to choose from, and the dataset. run: the id of the one to take. */
 function served(run = null) {
-  const { runs, dataset } = state.server;
+  const { runs } = state.server;
   const entries = runs.map((one) => make("option", { value: one.id, text: one.name }));
   $("run").replaceChildren(...(entries.length ? entries : [make("option", { value: "", text: t("run.none") })]));
   $("run").disabled = runs.length < 2;
+  named();
+  takeRun(run || state.run?.id || runs[0]?.id);
+}
+
+/** The dataset that labels are saved in; it may begin with the first that is saved. */
+function named() {
+  const { dataset } = state.server;
   $("dataset").textContent = dataset ? dataset.name : "";
   $("dataset-row").hidden = !dataset;
-  takeRun(run || state.run?.id || runs[0]?.id);
 }
 
 function takeRun(id) {
