@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, FastAPI, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
@@ -60,8 +60,9 @@ def add_to(app: FastAPI) -> None:
         return FileResponse(STATIC / "index.html")
 
 
-def _model(service: ServiceHere, run: str | None = None) -> Model | None:
+def _model(page: PageHere, service: ServiceHere, run: str | None = None) -> Model | None:
     """The model that a request names, or none."""
+    page.library.open()  # which may bring one
     return service.models.wanted(run) if run else None
 
 
@@ -212,12 +213,12 @@ async def save(
 async def suggest(
     page: PageHere,
     service: ServiceHere,
-    run: Annotated[str, Body()],
-    n: Annotated[int, Body(ge=1, le=500)] = 20,
-    lang: Annotated[str, Body()] = "en",
+    model: ModelHere,
+    n: Annotated[int, Query(ge=1, le=500)] = 20,
+    lang: str = "en",
 ) -> dict[str, Any]:
     """The unlabelled images of the list in the order of how much their labels would teach."""
-    return await service.work(chosen, page.library, service.models.wanted(run), n, lang)
+    return await service.work(chosen, page.library, model or service.models.wanted(None), n, lang)
 
 
 @router.get("/training")
@@ -227,14 +228,9 @@ async def training(page: PageHere, service: ServiceHere) -> dict[str, Any]:
 
 
 @router.post("/training/start")
-async def start(
-    page: PageHere,
-    service: ServiceHere,
-    minutes: Annotated[float, Body()],
-    run: Annotated[str | None, Body()] = None,
-) -> dict[str, Any]:
+async def start(page: PageHere, service: ServiceHere, model: ModelHere, minutes: float) -> dict[str, Any]:
     """Train on from a model, or a first one."""
-    return await service.work(page.training.start, _model(service, run), minutes)
+    return await service.work(page.training.start, model, minutes)
 
 
 @router.post("/training/stop")

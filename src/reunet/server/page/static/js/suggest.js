@@ -25,7 +25,8 @@ async function ask() {
   say(t("suggest.working"));
   try {
     const n = Number($("suggest-count").value) || 20;
-    found = await send("POST", "page/suggest", { run: state.run.id, n, lang: language });
+    const query = new URLSearchParams({ run: state.run.id, n, lang: language });
+    found = await send("POST", `page/suggest?${query}`, {});
     fill();
     say(t("suggest.done", { n: found.suggestions.length }));
   } catch (cause) {

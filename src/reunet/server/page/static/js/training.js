@@ -35,8 +35,8 @@ export function plan() {
 async function order(what) {
   try {
     const minutes = Number($("minutes").value);
-    const wanted = what === "start" ? { run: state.run?.id ?? null, minutes } : {};
-    shown(await send("POST", `page/training/${what}`, wanted));
+    const query = new URLSearchParams(state.run ? { run: state.run.id, minutes } : { minutes });
+    shown(await send("POST", `page/training/${what}?${query}`, {}));
     follow();
   } catch (cause) {
     failed(cause);
