@@ -70,6 +70,7 @@ def test_a_job_without_images_fails_with_a_sentence(ask: Asked) -> None:
     assert last["state"] == "failed"
     assert "no images" in last["message"]
     assert str(ask.service.scratch) not in last["message"]
+    assert not [path for path in ask.service.scratch.rglob("*") if path.is_file()]
     answer = ask("GET", f"/v1/jobs/{last['id']}/results")
     assert (answer.status, answer.json["title"]) == (409, "this job has no results")
 

@@ -63,6 +63,11 @@ class Job:
         return self.folder / "in"
 
     @property
+    def output(self) -> Path:
+        """What is found in them, until it is packed."""
+        return self.folder / "out"
+
+    @property
     def results(self) -> Path:
         """The archive of its results."""
         return self.folder / "results.zip"
@@ -187,44 +192,44 @@ class Jobs:
             self.remove(job)
 
     def _work(self, job: Job) -> None:
+        job.set(state="working")
+        outcome = self._outcome(job)
+        if job.is_cancelled:
+            outcome = {"state": "cancelled"}
+        for folder in (job.folder,) if job.is_cancelled else (job.inputs, job.output):
+            shutil.rmtree(folder, ignore_errors=True)  # only the results stay
+        job.set(**outcome, ended=time.monotonic())
+
+    def _outcome(self, job: Job) -> dict[str, Any]:
+        """What came of it, as its fields tell."""
         try:
-            if not job.is_cancelled:
-                job.set(state="working")
-                self._predict(job)
+            return self._predict(job)
         except _CancelledError:
-            job.set(state="cancelled")
+            return {"state": "cancelled"}
         except (ReunetError, OSError, MemoryError) as error:
             text = str(error) or type(error).__name__
-            job.set(state="failed", message=_named_as_sent(text, job))
+            return {"state": "failed", "message": _named_as_sent(text, job)}
         except Exception as error:
             log.exception("job %s failed", job.id)
-            job.set(
-                state="failed", message=f"reunet failed unexpectedly: {type(error).__name__}; this is a bug"
-            )
-        finally:
-            if job.is_cancelled:
-                job.set(state="cancelled")
-                shutil.rmtree(job.folder, ignore_errors=True)
-            job.set(ended=time.monotonic())
+            text = f"reunet failed unexpectedly: {type(error).__name__}; this is a bug"
+            return {"state": "failed", "message": text}
 
-    def _predict(self, job: Job) -> None:
+    def _predict(self, job: Job) -> dict[str, Any]:
+        told = _Told(job)
         for archive in [*job.inputs.glob("*.zip")]:
-            job.set(message=f"unpacking {archive.name}")
+            told.message(f"unpacking {archive.name}")
             unpack(archive, job.inputs)
             archive.unlink()
-        output = job.folder / "out"
-        options = PredictOptions(job.model.folder.path, job.inputs, output=output, on_progress=_Told(job))
+        options = PredictOptions(job.model.folder.path, job.inputs, output=job.output, on_progress=told)
         result = predict_with(options, lambda _: job.model.predictor)
         failures = {
             _named_as_sent(file, job): _named_as_sent(reason, job) for file, reason in result.failures.items()
         }
         if not result.predicted:
-            job.set(state="failed", failures=failures, message="none of the files could be predicted")
-            return
-        _pack(output, job.results)
-        for folder in (output, job.inputs):
-            shutil.rmtree(folder, ignore_errors=True)
-        job.set(state="partly" if failures else "done", failures=failures, message="")
+            text = "none of the files could be predicted"
+            return {"state": "failed", "failures": failures, "message": text}
+        _pack(job.output, job.results)
+        return {"state": "partly" if failures else "done", "failures": failures, "message": ""}
 
 
 def _named_as_sent(text: str, job: Job) -> str:
