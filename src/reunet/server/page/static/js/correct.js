@@ -118,6 +118,7 @@ function takeKind(kind) {
   ); // prettier-ignore
   $("brush-row").hidden = !("brush" in TOOLS[kind]);
   $("protect-row").hidden = kind !== "instances";
+  $("correct-opacity-row").hidden = !("brush" in TOOLS[kind]);
   $("delete").hidden = kind === "category";
   palette();
   if (tools.length) takeTool(tools[0][0]);

@@ -61,9 +61,9 @@ function layers() {
 function legend(layer) {
   const classes = classesOf(layer);
   const shown = classes.map((one, index) => ({ ...one, index })).filter((one) => one.foreground);
-  const boxes = layer.classes || layer.ids || layer.boxes.length;
+  const drawn = Boolean(layer.classes || layer.ids || layer.boxes.length);
   $("classes").replaceChildren(
-    ...(boxes ? shown : []).map(({ name, color, index }) => {
+    ...(drawn ? shown : []).map(({ name, color, index }) => {
       const box = make("input", { type: "checkbox", id: `class-${index}` });
       box.checked = !state.look.hidden.has(index);
       box.addEventListener("change", () => {
@@ -73,7 +73,7 @@ function legend(layer) {
       return make("label", { class: "class" }, box, swatch(color), make("span", { text: name }));
     }),
   );
-  $("classes-group").hidden = !$("classes").children.length;
+  for (const id of ["classes-group", "opacity-row", "outlines-row"]) $(id).hidden = !drawn;
 }
 
 /** How probable each class of the whole image is. */
@@ -142,6 +142,7 @@ function table() {
   const more = rows.length > MOST_ROWS ? t("table.more", { n: number(rows.length - MOST_ROWS) }) : "";
   const counted = layer.ids || layer.boxes.length ? t("table.found", { n: number(rows.length) }) : "";
   $("found-note").textContent = [counted, more].filter(Boolean).join(" ");
+  $("found-title").hidden = !rows.length;
   $("least-sure").hidden = !names.includes("score") || !rows.length;
   row(state.look.selected);
 }
