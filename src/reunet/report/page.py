@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,13 @@ from reunet.contracts.results import Scored
 from reunet.report import plots
 from reunet.report.content import MOST_ROWS, Content, Exhibit, format_count, format_interval, format_score
 from reunet.report.examples import data_uri
+from reunet.report.sentence import sentence
 from reunet.report.tasks import content
 from reunet.report.tasks.tracks import moving
 from reunet.storage import write_text
 from reunet.tasks import task
 from reunet.tasks.scorer import Scorer
+from reunet.texts import Language, Translate, translator
 
 SIZES = ("patch", "tile", "spacing")
 """Fields of the plan with one number per axis."""
@@ -38,7 +42,7 @@ class Report:
     title: heading, such as the name of the dataset. scores: scorer and metrics of each task, the main one
     first. facts: name -> text, shown under the heading. images: what reads the images that are shown, by id.
     failures: image -> why it could not be scored. warnings: what a reader must know about the data. plan: its
-    choices and their reasons. history: the rows of history.csv.
+    choices and their reasons. history: the rows of history.csv. language: of the page.
     """
 
     title: str
@@ -49,6 +53,7 @@ class Report:
     warnings: Sequence[str] = ()
     plan: Plan | None = None
     history: Sequence[Mapping[str, str]] = ()
+    language: Language = "en"
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -57,6 +62,8 @@ def write_report(path: Path, report: Report) -> None:
     (main, metrics), *_ = report.scores
     page = render(
         "report.html",
+        report.language,
+        sentence=sentence(metrics, translator(report.language)),
         report=report,
         metrics=metrics,
         contents=list(zip(contents, _galleries(report.images, contents), strict=True)),
@@ -69,16 +76,25 @@ def write_report(path: Path, report: Report) -> None:
     write_text(path, page)
 
 
-def render(template: str, **values: Any) -> str:
-    """One of the pages beside this file, filled in."""
+def render(template: str, language: Language = "en", **values: Any) -> str:
+    """One of the pages beside this file, filled in; filters `t` and `plot` put its texts into a language."""
     from jinja2 import Environment, PackageLoader
 
     environment = Environment(
         loader=PackageLoader("reunet.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"score": format_score, "interval": format_interval, "count": format_count}
+    say = translator(language)
+    environment.filters |= {"t": say, "plot": partial(_plot_texts, say=say)}
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return environment.get_template(template).render(**values, version=__version__, written=written)
+    return environment.get_template(template).render(
+        **values, language=language, version=__version__, written=written
+    )
+
+
+def _plot_texts(svg: str, say: Translate) -> str:
+    """A plot with its texts in another language."""
+    return re.sub(r">([^<>\n]+)</text>", lambda found: f">{escape(say(unescape(found[1])))}</text>", svg)
 
 
 def _curves(history: Sequence[Mapping[str, str]], score: str) -> list[str]:

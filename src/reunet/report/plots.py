@@ -51,6 +51,22 @@ def draw(paint: Callable[[Any], None], width: float = 4.7, height: float = 3.0) 
     return re.sub(r"^<svg[^>]*>", lambda tag: re.sub(r' (width|height)="[^"]*"', "", tag[0]), svg)
 
 
+def _legend(axes: Any) -> None:
+    """A legend below the axes, where it lies on no line."""
+    handles, labels = axes.get_legend_handles_labels()
+    axes.figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)))
+
+
+def _plain_decades(axis: Any, span: float) -> None:
+    """Ticks of a logarithmic axis as plain numbers, so few that they do not touch. span: last over first."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    steps = (1.0, 2.0, 5.0) if span < 30 else (1.0, 3.0) if span < 1000 else (1.0,)
+    axis.set_major_locator(LogLocator(subs=steps, numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def loss_curve(step: np.ndarray, loss: np.ndarray) -> str:
     """Training loss over steps; the faint line is each record, the strong one a running mean."""
 
@@ -80,10 +96,12 @@ def validation_curve(step: np.ndarray, score: np.ndarray, name: str) -> str:
         axes.annotate(
             f"best {score[best]:.3f}",
             (step[best], score[best]),
-            xytext=(-6, -16),
+            xytext=(0, 9),  # above the highest point there is no curve
             textcoords="offset points",
-            ha="right",
+            ha="right" if step[best] > (step[0] + step[-1]) / 2 else "left",
         )
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.16 * (high - low))
         axes.set(title="Score on held-out images", xlabel="step", ylabel=fill(name, 30))
 
     return draw(paint)
@@ -112,7 +130,7 @@ def spread(images: dict[str, float | None], name: str, title: str) -> list[str]:
             axes.axvline(value, color=INK, linewidth=1.1, linestyle=style, label=f"{what} {value:.3f}")
         axes.set(title=title, xlabel=name, ylabel="images", xlim=(low, 1))
         axes.yaxis.get_major_locator().set_params(integer=True)
-        axes.legend(loc="best")
+        _legend(axes)
 
     return [draw(paint)]
 
@@ -129,7 +147,7 @@ def precision_recall(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> list[s
         axes.set(
             title="Precision and recall", xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02)
         )
-        axes.legend(loc="best")
+        _legend(axes)
 
     return [draw(paint)]
 
@@ -149,7 +167,7 @@ def reliability(histogram: ReliabilityHistogram, unit: str) -> list[str]:
         axes.scatter(confidence, accuracy, s=14 + 220 * share, color=SERIES[0], alpha=0.8, label=unit)
         axes.set(title="Are the probabilities right?", xlabel="confidence", ylabel="share correct")
         axes.set(xlim=(low - 0.02, 1.02), ylim=(min(low, float(accuracy.min())) - 0.02, 1.03))
-        axes.legend(loc="best")
+        _legend(axes)
 
     return [draw(paint)]
 
@@ -163,7 +181,7 @@ def by_threshold(series: dict[str, dict[str, float | None]]) -> str:
             axes.plot(list(known), list(known.values()), color=color, marker="o", markersize=3.5, label=name)
         axes.set(title="How exact the outlines are", xlabel="IoU that counts as found", ylabel="score")
         axes.set(ylim=(0, 1.02))
-        axes.legend(loc="upper right")
+        _legend(axes)
 
     return draw(paint)
 
@@ -181,8 +199,9 @@ def sizes(fates: Sequence[np.ndarray], unit: str) -> list[str]:
         axes.hist([found, missed], bins=bins, stacked=True, color=colors[:2], label=["found", "missed"])
         axes.hist(invented, bins=bins, histtype="step", color=colors[2], linewidth=1.6, label="false alarms")
         axes.set(title="Size of the objects", xlabel=unit, ylabel="objects", xscale="log")
+        _plain_decades(axes.xaxis, float(bins[-1] / bins[0]))
         axes.yaxis.get_major_locator().set_params(integer=True)
-        axes.legend(loc="best")
+        _legend(axes)
 
     return [draw(paint)]
 

@@ -41,6 +41,7 @@ Seed = Annotated[int, Says("Seed of everything random.", "S", least=0)]
 BackendName = Annotated[Backend | None, Says("Training framework; else the one that is installed.")]
 MaxMemory = Annotated[int | None, Says("Memory not to exceed, such as 8GB.", "SIZE", above=0, in_bytes=True)]
 Port = Annotated[int, Says("Port to listen at; 0 for any that is free.", "N", least=0)]
+Lang = Annotated[Literal["en", "zh"], Says("Language of the report: English or Chinese.")]
 Overwrite = Annotated[bool, Says("Replace results that exist.")]
 
 
@@ -331,6 +332,7 @@ class EvaluateOptions(EngineOptions, DataOptions, VerbOptions):
         Says("The truth for --pred.", "DIR", only_with=("pred",)),
     ] = UNSET
     task: Annotated[str, Says("What of --pred is scored.", "TASK", only_with=("pred",))] = "auto"
+    lang: Lang = "en"
     overwrite: Overwrite = False
     group: None = field(default=None, init=False)
 

@@ -80,7 +80,7 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
         evaluation = of_split(scores, len(loaders), predictor.work, split)
     warnings = _seen_in_training(run, splits, cases, split)
     report = report_of(run, predictor, loaders, f"{dataset.name}: {split}", warnings)
-    return write_evaluation(evaluation, report, target)
+    return write_evaluation(evaluation, replace(report, language=options.lang), target)
 
 
 def is_own(dataset: Dataset, run: RunFolder, plan: Plan, splits: Splits | None) -> bool:

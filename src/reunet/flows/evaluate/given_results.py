@@ -48,7 +48,8 @@ def evaluate_given(pred: Path, truth: Path, options: EvaluateOptions, progress: 
     evaluation = score_images(loaders, work, given.calibration, split, progress)
     facts = {"Predictions": _name(pred), "Truth": _name(truth)}
     title = f"{facts['Predictions']} against {facts['Truth']}"
-    report = Report(title, facts=facts, images=loaders, warnings=given.warnings)
+    lang = options.lang
+    report = Report(title, facts=facts, images=loaders, warnings=given.warnings, language=lang)
     return write_evaluation(evaluation, report, output)
 
 
