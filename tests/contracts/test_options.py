@@ -21,6 +21,7 @@ from reunet.contracts.options.records import (
     ModelsOptions,
     PlanOptions,
     PredictOptions,
+    ServeOptions,
     TrainOptions,
 )
 from reunet.contracts.options.verb import verb
@@ -52,6 +53,7 @@ TABLE: list[tuple[type[Options], dict[str, Any], set[str]]] = [
         TRAIN | {"resume": True},
         {*PLANNED, *TEAM, "plan", "init", "freeze", "encoder_weights", "overwrite"},
     ),
+    (ServeOptions, {"runs": "run"}, set()),
     (PredictOptions, PREDICT, set()),
     (PredictOptions, PREDICT | {"overwrite": True}, {"skip_existing"}),
     (PredictOptions, STREAM, {"skip_existing", "fov", "sequence", "axes", "max_memory", "cluster"}),
