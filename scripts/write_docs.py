@@ -36,7 +36,7 @@ VERBS = (
 INTRODUCTION = """# The command line
 
 Every verb is also a function of the same name with the same arguments: `reunet.train(...)`.
-This page is written by `make docs` from `reunet VERB --help`.
+`make docs` writes this page from `reunet VERB --help`.
 
 Exit codes: 0 done, 1 wrong input or usage, 2 partly done (failures are listed), 3 a bug,
 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP. A training that is interrupted ends after its step,
@@ -45,21 +45,54 @@ with a checkpoint; a second signal ends any command at once.
 
 MODELS = """# The networks
 
-One builder, presets as data. This page is written by `make docs` from `reunet models`: `reunet models NAME`
-prints the same for one network and, with `-o FILE.svg`, draws it. Any field of the configuration can be
-changed in `plan.json` (`network`) or given to `reunet.unet_model`.
+One builder makes all of these networks; each is a preset, that is, data. `make docs` writes this page from
+`reunet models`; `reunet models NAME` prints the same for one network and, with `-o FILE.svg`, draws it. You
+can change any field of the configuration in `plan.json` (`network`), or give it to `reunet.unet_model`.
 
-Numbers are for one channel in and two classes out at the filters shown; the planner chooses the filters by
-the time there is. Multiplications are multiply-adds of one forward pass per pixel of every frame. *Sees* is
-the side of the square, or cube, of input pixels that one output pixel depends on, in its own frame; *all* is
-the whole image. A *control* is the same network without its recurrence, with all filters scaled by one factor
-until it has as many parameters: `reunet compare DATA --presets NAME,control` races the two.
+If you do not want to choose, do not: the planner takes the plain U-Net, or its form for volumes, in the
+width that fits your minutes.
+
+The numbers hold for one channel in and two classes out at the filters shown; the planner chooses the
+filters by the time there is. Multiplications are multiply-adds of one forward pass per pixel of every
+frame. *Sees* is the side of the square, or cube, of input pixels that one output pixel depends on, in its
+own frame; *all* is the whole image. A *control* is the same network without its recurrence, with all
+filters scaled by one factor until it has as many parameters: `reunet compare DATA --presets NAME,control`
+races the two.
+"""
+
+GOOD_FOR = {
+    "unet": "almost everything; start here",
+    "unet3d": "volumes whose voxels are about as deep as wide",
+    "unet_2d_t": "films, where later frames may be used: the yardstick for networks with memory",
+    "resunet": "deep networks and long trainings",
+    "attention_unet": "small structures before a busy background",
+    "unet_plus_plus": "objects of very different size, if you can wait",
+    "unet3_plus": "the same with fewer filters; the most arithmetic per pixel here",
+    "nnunet": "comparing with nnU-Net",
+    "mobile_unet": "phones, and speed before accuracy",
+    "cnn_rnn_unet": "patterns that run across the whole image; the network of the chapter of equations",
+    "reseg": "regions without fine detail; it has no skips",
+    "r2unet": "comparing with the paper; it costs three times the plain U-Net",
+    "attention_r2unet": "comparing with the paper",
+    "bcdu_net": "comparing with the paper",
+    "conv_lstm_unet": "time-lapse of cells, where what was seen before helps",
+    "conv_gru_unet": "video and cameras: it answers each frame as it comes",
+    "slice_unet": "stacks whose slices are thick",
+}
+"""What each preset is worth trying for."""
+
+HONEST = """## What we measured
+
+Recurrent networks against their controls, trained alike for five minutes on two cores
+([Benchmarks](benchmarks.md#does-recurrence-pay) has steps and parameters). A difference above 0 would mean
+that the recurrence pays.
+
 """
 
 RELIABILITY = """# What can go wrong, and what happens then
 
-Each row is held by a test. This page is written by `make docs` from the marker `fault` of the tests. What a
-file from somebody else can and cannot do stands in [SECURITY.md](../SECURITY.md).
+A test holds each row; `make docs` writes this page from the marker `fault` of the tests.
+[SECURITY.md](../SECURITY.md) says what a file from somebody else can and cannot do.
 
 | fault | what happens | test |
 | --- | --- | --- |
@@ -104,6 +137,7 @@ def models_pages() -> dict[str, str]:
     from reunet.flows.models import preset_config
 
     found = models()
+    assert GOOD_FOR.keys() == {one.name for one in found}, "GOOD_FOR names each preset"
     table = ["| preset | axes | parameters | multiplications per pixel | sees | what it is |"]
     table.append("| --- | --- | ---: | ---: | ---: | --- |")
     sections, pages = [], {}
@@ -116,10 +150,20 @@ def models_pages() -> dict[str, str]:
         lines = [f"- **{name}**: {text}" for name, text in facts.items()]
         summary = one.summary[0].upper() + one.summary[1:]
         sections.append(
-            f"## {one.name}\n\n{summary}.\n\n![{one.name}]({figure})\n\n" + "\n".join(lines) + "\n"
+            f"## {one.name}\n\n{summary}. Good for: {GOOD_FOR[one.name]}.\n\n![{one.name}]({figure})\n\n"
+            + "\n".join(lines)
+            + "\n"
         )
-    pages["models.md"] = "\n".join([MODELS, *table, "", *sections])
+    pages["models.md"] = "\n".join([MODELS, *table, "", HONEST + honest_table(), *sections])
     return pages
+
+
+def honest_table() -> str:
+    """The differences to controls that docs/benchmarks.md has."""
+    page = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+    section = page.partition("## Does recurrence pay?")[2].partition("\n## ")[0]
+    start = section.find("| set | difference |")
+    return section[start:].partition("\n\n")[0] + "\n" if start >= 0 else "Nothing yet.\n"
 
 
 def reliability_page() -> str:
@@ -131,10 +175,10 @@ def reliability_page() -> str:
 FUZZED = """
 ## Fuzzing
 
-`python benchmarks/fuzz.py --executions N --record` (see there) reads files that are nearly right. What was
-found (benchmarks/results/fuzz.jsonl names it) was mended afterwards; `classes`, `coco`, `description`,
-`found`, `items` and `labels` then read 3,000 files or more without a finding, `run` has not been through
-as many yet. The two hangs of `tiff` were those of a busy machine: both files are refused in 0.01 s.
+`python benchmarks/fuzz.py --executions N --record` (see there) reads files that are nearly right. We mended
+every finding (benchmarks/results/fuzz.jsonl names them); `classes`, `coco`, `description`, `found`, `items`
+and `labels` then read 3,000 files or more without a finding, `run` has not been through as many yet. The
+two hangs of `tiff` were those of a busy machine: reunet refuses both files in 0.01 s.
 
 | reader | executions | found | slowest | memory | branches reached |
 | --- | ---: | ---: | ---: | ---: | ---: |

@@ -14,7 +14,7 @@ from threading import Lock
 from types import ModuleType
 from typing import Any, Literal, get_args
 
-from reunet.errors import BackendError
+from reunet.errors import BackendError, installing
 
 Backend = Literal["tensorflow", "jax", "torch"]
 
@@ -120,7 +120,7 @@ def import_extra(module: str, extra: str, where: object = None) -> Any:
         raise BackendError(
             f"the package {module.partition('.')[0]} is not installed",
             where=where,
-            fix=f'pip install "reunet[{extra}]"',
+            fix=installing(extra),
         ) from cause
 
 
@@ -157,7 +157,7 @@ def choose_backend(wanted: str | None) -> Backend:
             where="--backend",
             expected=f"one of {', '.join(installed) or ', '.join(BACKENDS)}",
             received=name,
-            fix=f'pip install "reunet[{name or "tensorflow"}]"',
+            fix=installing(name or "tensorflow"),
         )
     if loaded not in (None, name):
         raise BackendError(

@@ -110,6 +110,11 @@ class InterruptedRunError(ReunetError):
         self.exit_code = 128 + signal_number
 
 
+def installing(extra: str) -> str:
+    """How to add the packages of an extra, until there is a release: from the source tree."""
+    return f'in the source tree of reunet: pip install ".[{extra}]"'
+
+
 def shortened(value: object, most: int = 80) -> str:
     """A value as an error tells it, whatever it is."""
     try:

@@ -26,8 +26,9 @@ from .blocks import ROOT, Block, blocks, commands, not_run, shortened, shortened
 BLOCKS = blocks()
 RUNNING = {
     page: [block for block in BLOCKS if block.page == page and block.mark == "runs"]
-    for page in dict.fromkeys(block.page for block in BLOCKS if block.mark == "runs")
+    for page in dict.fromkeys(block.original for block in BLOCKS if block.mark == "runs")
 }
+"""By English page: a translation has the same blocks, which test_languages.py sees to."""
 
 
 def test_a_budget_is_shortened() -> None:

@@ -48,10 +48,10 @@ def command(*words: str | Path) -> str:
 @pytest.mark.parametrize(
     ("hidden", "options", "hint"),
     [
-        (["tensorflow", "jax", "torch"], [], "reunet[tensorflow]"),
-        (["jax"], ["--backend", "jax"], "reunet[jax]"),
-        (["torch"], ["--backend", "torch"], "reunet[torch]"),
-        (["keras"], ["--backend", "tensorflow"], "reunet[tensorflow]"),
+        (["tensorflow", "jax", "torch"], [], ".[tensorflow]"),
+        (["jax"], ["--backend", "jax"], ".[jax]"),
+        (["torch"], ["--backend", "torch"], ".[torch]"),
+        (["keras"], ["--backend", "tensorflow"], ".[tensorflow]"),
     ],
 )
 def test_a_missing_framework_names_what_to_install(
@@ -107,4 +107,4 @@ def test_the_textbook_model_without_any_framework_names_what_to_install(run_with
     answer = run_without(list(BACKENDS), TEXTBOOK)
     assert answer.returncode == 1
     assert "BackendError: no training framework is installed" in answer.stderr
-    assert 'pip install "reunet[tensorflow]"' in answer.stderr
+    assert 'pip install ".[tensorflow]"' in answer.stderr

@@ -116,4 +116,4 @@ def test_without_pyav_its_extra_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(BackendError, match="the package av") as error:
         read_header(tmp_path / "a.mp4")
-    assert "reunet[video]" in str(error.value)
+    assert ".[video]" in str(error.value)

@@ -158,7 +158,7 @@ def guess_classes(cases: Sequence[Case], reader: CaseReader) -> LabelMap:
         raise _colour_error(coloured)
     values = sorted({value for content in contents for value in content.values})
     if not values:
-        raise LabelError("no mask could be read", where=folder, received="the reason is told of each")
+        raise LabelError("no mask could be read", where=folder, received="the list names the reason for each")
     if 255 in values and set(values) <= {0, 255}:
         return LabelMap(classes=default_classes([0, 1]), encoding="binary_255")
     if values != list(range(len(values))) or len(values) > _MOST_GUESSED:

@@ -11,7 +11,7 @@ FIXES = {
     "annotation": "draw this object again, or delete it from the file",
     "annotations-unreadable": "export the file again",
     "box-corners": "write boxes as x, y, width, height",
-    "box-outline": "see which of both is right; boxes and outlines are used as they are told",
+    "box-outline": "see which of both is right; reunet uses both as they are",
     "box-cut": "draw the box again, if that is no rounding",
     "box-reversed": "exchange its corners: x and y grow to the right and down",
     "channel-count": "add the missing files",

