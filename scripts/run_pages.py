@@ -92,20 +92,24 @@ def translations(name: str) -> Iterator[Path]:
 
 
 def notebook(page: str, title: str) -> str:
-    """The page as a notebook without outputs: text and cells in turn."""
+    """The page as a notebook: text and cells in turn, with what the cells print."""
     parts: list[dict[str, Any]] = []
 
-    def add(kind: str, text: str) -> None:
+    def add(kind: str, text: str, **more: Any) -> None:
         if text := text.strip():
-            more = {"execution_count": None, "outputs": []} if kind == "code" else {}
             cell = {"cell_type": kind, "id": f"{title}-{len(parts)}", "metadata": {}, **more}
             parts.append({**cell, "source": text.splitlines(keepends=True)})
 
-    add("code", 'import os\n\nos.chdir("../docs")  # the pictures lie beside the page of the book')
+    def add_code(text: str, printed: str | None) -> None:
+        lines = (printed or "").splitlines(keepends=True)
+        outputs = [{"output_type": "stream", "name": "stdout", "text": lines}] if lines else []
+        add("code", text, execution_count=None, outputs=outputs)
+
+    add_code('import os\n\nos.chdir("../docs")  # the pictures lie beside the page of the book', None)
     end = 0
     for found in CELL.finditer(page):
         add("markdown", readable(page[end : found.start()]))
-        add("code", found["code"])
+        add_code(found["code"], found["output"])
         end = found.end()
     add("markdown", readable(page[end:]))
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
@@ -114,9 +118,9 @@ def notebook(page: str, title: str) -> str:
 
 
 def readable(text: str) -> str:
-    """Text of a page in a notebook: marks and drawn pictures go, since the cells draw them."""
+    """Text of a page in a notebook: no marks, and links that lead on from examples/."""
     text = re.sub(r"<!--.*?-->\n", "", text)
-    text = re.sub(r"!\[[^\]]*\]\(images/equations/(?!nuclei)[^)]*\)\n*", "", text)
+    text = re.sub(r"\]\((\w+\.md|images/)", r"](../docs/\1", text)
     return re.sub(r"```python title=\"([^\"]*)\"", r"`\1`:\n\n```python", text)
 
 
