@@ -79,9 +79,13 @@ def test_links_of_a_translation_stay_in_its_language(page: Path) -> None:
             continue
         file = (page.parent / target).resolve()
         assert file.exists(), target
-        other = (
-            ROOT / "docs" / "zh" / file.relative_to(ROOT / "docs")
-            if file.is_relative_to(ROOT / "docs")
-            else None
-        )
-        assert other is None or not other.exists(), f"{target} is there in this language"
+        if file.is_relative_to(ROOT / "docs"):
+            other = ROOT / "docs" / "zh" / file.relative_to(ROOT / "docs")
+            assert not other.exists(), f"{target} is there in this language"
+
+
+def test_the_chinese_page_of_commands_explains_every_option() -> None:
+    english, chinese = ((ROOT / "docs" / part / "command_line.md").read_text("utf-8") for part in (".", "zh"))
+    options = set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", english, re.M))
+    told = set(re.findall(r"`(--[\w-]+)`", chinese))
+    assert not options - told, "add them to the table at the beginning of docs/zh/command_line.md"
