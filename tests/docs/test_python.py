@@ -25,7 +25,11 @@ WITHIN = {
 
 def sources() -> Iterator[tuple[str, str]]:
     """Every piece of Python that a reader may copy, and where it stands."""
-    yield from ((block.page, block.body) for block in blocks() if block.language == "python" and block.mark != "source")
+    yield from (
+        (block.page, block.body)
+        for block in blocks()
+        if block.language == "python" and block.mark != "source"
+    )
     for file in sorted((ROOT / "examples").glob("*.py")):
         yield file.name, file.read_text("utf-8")
     for file in sorted((ROOT / "examples").glob("*.ipynb")):

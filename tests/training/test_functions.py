@@ -157,3 +157,11 @@ def test_what_is_no_such_function_is_refused(
 def test_a_run_without_functions_takes_no_network(tiny_run: Path) -> None:
     with pytest.raises(UsageError, match="leave `network` out"):
         reunet.load(tiny_run, network=one_convolution)
+
+
+def test_a_plan_is_made_as_if_nobody_had_a_loss_of_their_own() -> None:
+    from reunet.contracts.options.records import TrainOptions
+    from reunet.planning.request import PlanRequest
+
+    options = TrainOptions(data="cells", loss=wrong_class)
+    assert PlanRequest.of(options, "tensorflow").loss == "auto"
