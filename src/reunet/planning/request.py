@@ -21,7 +21,7 @@ class PlanRequest(Wishes):
     def of(cls, wishes: Wishes, backend: Backend, network: NetworkConfig | None = None) -> "PlanRequest":
         """Wishes, with the backend that was chosen for them; of a loss of one's own a plan knows nothing."""
         asked = {name: getattr(wishes, name) for name in Wishes.OPTIONS}
-        if not isinstance(wishes.loss, str):
+        if not isinstance(asked["loss"], str):
             asked["loss"] = "auto"
         return cls(**asked | {"backend": backend, "network": network})
 
