@@ -1,0 +1,159 @@
+"""Whether `reunet suggest` picks images whose labels teach more than random ones, on dsb2018.
+
+Of the training images 8 are labelled at first and trained on for some minutes. Then three trainings of
+equal minutes go on from there (--init): with no new labels, with 8 random ones, with the 8 that `suggest`
+picks. The truth stands for what a person would draw; it is saved as the page saves it. All are
+scored on the test images, and the first 8 images are scored again, to see what was forgotten.
+
+    python benchmarks/next_labels.py shared/data/dsb2018_nuclei --seeds 10 --minutes 2 --work DIR
+
+A line of results/next_labels.jsonl per seed and arm; what stands there, or lies finished in DIR, is not done
+again. `--summary` prints the differences with their 95 % intervals (bootstrap over seeds, paired).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from reunet.corrections.editing import Edited, Editing
+from reunet.flows.suggest.suggest import suggest
+
+ARMS = ("none", "random", "suggested")
+RESULTS = Path(__file__).parent / "results" / "next_labels.jsonl"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--count", type=int, default=8, help="labels at first, and added")
+    parser.add_argument("--pool", type=int, default=0, help="unlabelled images to choose from; 0 for all")
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "next_labels")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--summary", action="store_true")
+    options = parser.parse_args()
+    if options.summary:
+        summary(options.results)
+        return
+    done = {(row["seed"], row["arm"], row["minutes"]) for row in rows(options.results)}
+    for seed in range(options.first, options.first + options.seeds):
+        for arm in ARMS:
+            if (seed, arm, options.minutes) not in done:
+                row = one(options, seed, arm)
+                options.results.parent.mkdir(parents=True, exist_ok=True)
+                with open(options.results, "a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(json.dumps(row), flush=True)
+
+
+def rows(path: Path) -> list[dict[str, float | str]]:
+    """The lines of an earlier time."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def one(options: argparse.Namespace, seed: int, arm: str) -> dict[str, object]:
+    """Train and score one arm of one seed."""
+    place = options.work / f"{options.minutes:g}min-seed{seed}"
+    truth = Editing.open(options.data)
+    names = [name for name in truth.names if name.startswith("train/")]
+    order = np.random.default_rng(seed).permutation(len(names))
+    first, rest = ([names[i] for i in some] for some in (order[: options.count], order[options.count :]))
+    rest = rest[: options.pool or None]
+    start = place / "start"
+    train(labelled(truth, place / "data", first), start, options.minutes, seed)
+    chosen: list[str] = []
+    if arm == "random":
+        chosen = rest[: options.count]
+    elif arm == "suggested":
+        images = {truth.case(name).image: name for name in rest}
+        found = suggest(start, list(images), number=options.count, data=place / "data")
+        chosen = [images[one.image] for one in found.suggestions]
+    data = place / f"data-{arm}"
+    if not data.is_dir():
+        shutil.copytree(place / "data", data)
+        add(truth, Editing.open(data), chosen)
+    run = place / arm
+    train(data, run, options.minutes, seed, init=start)
+    scores = {"test": ap50(run, options.data, place / f"{arm}-test")}
+    for name, what in (("start", start), (arm, run)):
+        scores[f"first_{'before' if name == 'start' else 'after'}"] = ap50(
+            what, place / "data", place / f"{name}-first", split="train"
+        )
+    scores["start"] = ap50(start, options.data, place / "start-test")
+    return {"seed": seed, "arm": arm, "minutes": options.minutes, "chosen": chosen, **scores}
+
+
+def labelled(truth: Editing, folder: Path, names: list[str]) -> Path:
+    """A dataset of these images with their labels, begun as the page begins one."""
+    if not folder.is_dir():
+        add(truth, Editing.begin(folder, truth.labels, "instances"), names)
+        (folder / "corrections.csv").unlink()  # the first labels are given ones
+    return folder
+
+
+def add(truth: Editing, editing: Editing, names: list[str]) -> None:
+    """Draw the truth of these images into a dataset."""
+    for name in names:
+        case, known = truth.case(name), truth.load(name)
+        editing.add(
+            case.image, Edited(objects=known.objects, object_classes=known.object_classes), by="truth"
+        )
+
+
+def train(data: Path, run: Path, minutes: float, seed: int, init: Path | None = None) -> None:
+    """`reunet train`, in a process of its own; a run that is finished stays."""
+    if (run / "calibration.json").is_file():
+        return
+    command = [sys.executable, "-m", "reunet", "train", str(data), "-o", str(run), "--minutes", str(minutes)]
+    command += ["--seed", str(seed), "--overwrite", *(["--init", str(init)] if init else [])]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def ap50(run: Path, data: Path, output: Path, split: str = "test") -> float:
+    """AP at IoU 0.5, pooled."""
+    if not (output / "metrics.json").is_file():
+        command = [sys.executable, "-m", "reunet", "evaluate", str(run), str(data), "--split", split]
+        subprocess.run([*command, "-o", str(output)], check=True, stdout=subprocess.DEVNULL)
+    found = json.loads((output / "metrics.json").read_text())["ap"]["pooled"]["0.50"]
+    return float(found)
+
+
+def summary(path: Path) -> None:
+    """Differences between the arms, paired by seed."""
+    told = rows(path)
+    by_arm = {arm: {row["seed"]: row for row in told if row["arm"] == arm} for arm in ARMS}
+    result: dict[str, object] = {}
+    for one_arm, other in (("suggested", "none"), ("suggested", "random"), ("random", "none")):
+        seeds = sorted(by_arm[one_arm].keys() & by_arm[other].keys())
+        gain = np.array([float(by_arm[one_arm][s]["test"]) - float(by_arm[other][s]["test"]) for s in seeds])
+        result[f"{one_arm} - {other}"] = interval(gain)
+    kept = [
+        float(row["first_after"]) - float(row["first_before"]) for row in told if row["arm"] == "suggested"
+    ]
+    result["first images, after - before"] = interval(np.array(kept))
+    print(json.dumps(result, indent=2))
+
+
+def interval(values: np.ndarray) -> dict[str, float | int]:
+    """Mean and its 95 % interval, bootstrap over seeds."""
+    if not len(values):
+        return {"seeds": 0}
+    drawn = np.random.default_rng(0).choice(values, (10_000, len(values))).mean(axis=1)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return {"seeds": len(values), "mean": float(values.mean()), "low": float(low), "high": float(high)}
+
+
+if __name__ == "__main__":
+    main()
