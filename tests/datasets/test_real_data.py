@@ -23,7 +23,12 @@ COUNTS = {
 }
 
 
-@pytest.mark.parametrize("name", COUNTS)
+LARGE = ("dsb2018_nuclei", "camvid")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in COUNTS]
+)
 def test_no_errors(shared_data: Path, name: str) -> None:
     problems, counts = find_problems(shared_data / name)
     assert [problem for problem in problems if problem.severity == "error"] == []

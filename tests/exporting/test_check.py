@@ -94,7 +94,7 @@ def make_run(folder: Path, **kind: Any) -> RunFolder:
     return run
 
 
-QUICK = ("frame by frame", "fixed intensity, class ids above 255", "regions")
+QUICK = ("frame by frame", "fixed intensity, class ids above 255")
 
 
 @pytest.mark.parametrize(

@@ -76,11 +76,12 @@ def make_run(folder: Path, **fields: object) -> RunFolder:
 
 
 EVERYWHERE = "instance, leaky, deep supervision"
+BY_DAY = {EVERYWHERE: [pytest.mark.keras], "batch": []}
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=pytest.mark.keras) if name == EVERYWHERE else name for name in NETWORKS],
+    params=[pytest.param(name, marks=BY_DAY.get(name, [pytest.mark.slow])) for name in NETWORKS],
 )
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     run = make_run(tmp_path_factory.mktemp("run"), **NETWORKS[request.param])

@@ -49,6 +49,7 @@ def test_check_plan_and_train_take_strange_names(
     assert {path.stem for path in masks.iterdir()} == set(NAMES)
 
 
+@pytest.mark.slow
 def test_a_moved_run_predicts_and_evaluates_strange_names(
     strange_data: Path, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -213,6 +213,7 @@ def test_workers_must_see_the_files(
         predict(run, images, output=tmp_path / "out", cluster=address)
 
 
+@pytest.mark.slow
 def test_the_command(run: Path, images: Path, tmp_path: Path) -> None:
     words = ["predict", run, images, "-o", tmp_path / "out", "--cluster", "local:1"]
     subprocess.run([sys.executable, "-m", "reunet", *map(str, words)], check=True, capture_output=True)

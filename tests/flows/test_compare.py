@@ -154,6 +154,7 @@ def test_trainings_alternate_and_share_data_seeds_and_budget(
     assert "+0.0300" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_interrupted(tmp_path: Path, tiny_dataset: Path, fake: FakeTraining) -> None:
     output = tmp_path / "out"
     fake.fail = {3: InterruptedRunError("stopped", signal_number=15)}

@@ -54,7 +54,13 @@ def masks(
 
 
 @pytest.mark.parametrize(
-    "form", ["onnx", "openvino", "litert", pytest.param("saved_model", marks=pytest.mark.slow)]
+    "form",
+    [
+        "onnx",
+        "openvino",
+        pytest.param("litert", marks=pytest.mark.slow),
+        pytest.param("saved_model", marks=pytest.mark.slow),
+    ],
 )
 def test_the_example_gives_the_mask_of_predict(
     form: str,
@@ -100,6 +106,7 @@ def test_what_the_file_is_lies_in_it(tiny_run: Path, tmp_path: Path) -> None:
     assert str(tiny_run) not in json.dumps(properties), "no absolute paths"
 
 
+@pytest.mark.slow
 def test_bioimageio_core_accepts_the_package(tiny_run: Path, tmp_path: Path) -> None:
     """Asked in a process of its own: it leaves files open."""
     need("bioimageio")

@@ -60,7 +60,7 @@ LAYOUTS: dict[str, tuple[Writer, str, list[str]]] = {
 }
 
 
-LONGER = ("roboflow", "stage1", "classes", "voc", "tracking")
+LONGER = ("roboflow", "stage1", "classes", "voc", "tracking", "masks")
 """Read by what other layouts are read by."""
 
 

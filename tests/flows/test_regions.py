@@ -181,6 +181,7 @@ def test_partial_annotations_reach_the_loss(tmp_path: Path, backend: str) -> Non
     assert evaluate(run, data).metrics["dice"]["pooled"]["per_class"]["long"] is None
 
 
+@pytest.mark.slow
 def test_objects_of_several_classes_learn_their_classes(tmp_path: Path, backend: str) -> None:
     data, run = cells(tmp_path / "data"), tmp_path / "run"
     file = small(data, tmp_path, backend, task=("instances",))

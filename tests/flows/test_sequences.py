@@ -38,7 +38,12 @@ def films(make_films: Callable[..., Path], tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(
-    scope="module", params=["conv_gru_unet", "slice_unet", pytest.param("unet_2d_t", marks=pytest.mark.slow)]
+    scope="module",
+    params=[
+        "conv_gru_unet",
+        pytest.param("slice_unet", marks=pytest.mark.slow),
+        pytest.param("unet_2d_t", marks=pytest.mark.slow),
+    ],
 )
 def run(
     request: pytest.FixtureRequest, films: Path, tmp_path_factory: pytest.TempPathFactory, backend: str

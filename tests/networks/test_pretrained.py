@@ -105,10 +105,11 @@ def test_lite0_is_the_published_network() -> None:
     torch = pytest.importorskip("torch")
     from reunet.networks import build_network
     from reunet.networks.efficientnet import STAGES
-    from reunet.networks.pretrained import APPLICATIONS, lite0_file, load_pretrained, pretrained_weights
+    from reunet.networks.photo import photo_weights
+    from reunet.networks.pretrained import APPLICATIONS, load_pretrained, pretrained_weights
     from reunet.networks.torch_weights import read_torch_weights
 
-    file = lite0_file()
+    file = photo_weights()
     if file is None:
         pytest.skip("the extra photo is not installed")
     tensors = read_torch_weights(file)

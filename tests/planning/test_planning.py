@@ -212,3 +212,55 @@ def test_a_pretrained_encoder_gets_a_light_way_up() -> None:
         fingerprint_of(grey_cases()), PlanRequest(steps=1, encoder="vgg16", preset="attention_unet")
     )
     assert (asked.network.skip, asked.network.output_level) == ("attention", 0)
+
+
+def colour_cases() -> list[CaseArrays]:
+    return [
+        CaseArrays(case.id, np.repeat(case.image, 3, axis=-1), case.indices, case.content)
+        for case in grey_cases(size=(128, 160))
+    ]
+
+
+def test_the_planner_chooses_an_encoder_for_colours_and_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or says what installing its weights would bring; what is asked for is done in any case."""
+    colours, grey = fingerprint_of(colour_cases()), fingerprint_of(grey_cases(size=(128, 160)))
+    for there in (True, False):
+        monkeypatch.setattr("reunet.planning.encoder.photo_weights", lambda: Path("x") if there else None)  # noqa: B023
+        made = make_plan(colours, PlanRequest(minutes=10))
+        assert (made.network.encoder == "efficientnet_lite0") == there
+        assert ("reunet[photo]" in made.reasons["network.encoder"]) == (not there)
+        for fingerprint, request in (
+            (grey, PlanRequest(minutes=10)),
+            (colours, PlanRequest(steps=10)),
+            (colours, PlanRequest(minutes=300)),
+            (colours, PlanRequest(minutes=10, preset="attention_unet")),
+            (colours, PlanRequest(minutes=10, encoder="none")),
+        ):
+            assert make_plan(fingerprint, request).network.encoder == "plain"
+
+
+def test_an_encoder_rests_at_first_and_always_where_minutes_are_few() -> None:
+    fingerprint = fingerprint_of(colour_cases())
+    for minutes, learns in ((2, False), (20, True)):
+        schedule = make_plan(fingerprint, PlanRequest(minutes=minutes, encoder="efficientnet_lite0")).schedule
+        assert (schedule.encoder_rate > 0) == learns
+        assert (schedule.encoder_from > 0) == learns
+
+
+def test_pixels_of_rare_classes_count_more() -> None:
+    """By the fourth root of their shares; the mean over all labelled pixels is 1; few classes stay alike."""
+    labels = np.zeros((96, 96), np.uint8)
+    for index, height in enumerate((40, 16, 8, 2), start=1):
+        labels[height : 2 * height, : 48 // index] = index
+    cases = [CaseArrays(str(i), labels[..., None] + np.uint8(i), labels, str(i)) for i in range(4)]
+    many = LabelMap(classes=default_classes(list(range(5))))
+    made = make_plan(fingerprint_of(cases, many), PlanRequest(steps=1))
+    shares = np.bincount(labels.ravel(), minlength=5) / labels.size
+    weights = np.array(made.loss.class_weights)
+    np.testing.assert_allclose(weights @ shares, 1, atol=1e-3)
+    np.testing.assert_allclose(weights / weights[0], (shares / shares[0]) ** -0.25, rtol=2e-3)
+    assert make_plan(fingerprint_of(grey_cases()), PlanRequest(steps=1)).loss.class_weights == ()
+    with pytest.raises(PlanError, match="class_weights needs 5"):
+        Plan.parse(
+            made.model_dump() | {"loss": made.loss.model_dump() | {"class_weights": (1.0,)}}, where="test"
+        )

@@ -13,9 +13,10 @@ from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import DataError, LabelError
 from reunet.tasks.classification import TASK
-from reunet.tasks.classification.decode import decode, tempered
+from reunet.tasks.classification.decode import decode
 from reunet.tasks.classification.fit import fit_calibration, validation_score
 from reunet.tasks.classification.scorer import Scorer
+from reunet.tasks.tempering import tempered
 
 LABELS = LabelMap(classes=default_classes([0, 1, 2], ["red", "yellow", "green"]))
 
@@ -47,9 +48,9 @@ def test_the_temperature_changes_the_probability_not_the_class() -> None:
 
 def test_tempered_is_the_softmax_of_divided_logits() -> None:
     logits = np.random.default_rng(0).normal(size=(5, 3))
-    got = tempered(softmax(logits), Calibration(temperature=2.5))
+    got = tempered(softmax(logits), 2.5)
     np.testing.assert_allclose(got, softmax(logits / 2.5), rtol=1e-5)
-    assert np.isfinite(tempered(np.float32([1, 0, 0]), Calibration(temperature=0.5))).all()
+    assert np.isfinite(tempered(np.float32([1, 0, 0]), 0.5)).all()
 
 
 @pytest.mark.parametrize("factor", [0.4, 1.0, 4.0])
@@ -90,7 +91,7 @@ def test_validation_score_is_what_the_scorer_says() -> None:
     pairs = [(int(rng.integers(3)), softmax(rng.normal(size=3))) for _ in range(30)]
     scorer = Scorer(LABELS, Calibration(), "val")
     for number, (true, p) in enumerate(pairs):
-        add(scorer, str(number), true, tempered(p, scorer.calibration))
+        add(scorer, str(number), true, tempered(p, scorer.calibration.temperature))
     assert validation_score(pairs, LABELS) == pytest.approx(scorer.metrics()["balanced_accuracy"])
     assert np.isnan(validation_score([], LABELS))
 

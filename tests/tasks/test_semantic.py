@@ -14,8 +14,10 @@ from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import LabelError, UsageError
 from reunet.tasks import ROOMS, check_tasks, task
-from reunet.tasks.semantic import Scorer, decode, fit_calibration, validation_score
+from reunet.tasks.base import Maps
+from reunet.tasks.semantic import TASK, Scorer, decode, fit_calibration, validation_score
 from reunet.tasks.semantic.decode import positive_class
+from reunet.tasks.tempering import before, tempered
 from reunet.tasks.work import Work
 
 TWO = LabelMap(classes=default_classes([0, 1], ["background", "cell"]))
@@ -82,8 +84,9 @@ def test_fitted_threshold_is_the_best_when_decoding_with_each() -> None:
     def mean_dice(cut: float) -> float:
         return float(np.mean([dice_of(t, decode(p, TWO, Calibration(threshold=cut))) for t, p in pairs]))
 
-    fitted = fit_calibration(iter(pairs), TWO).threshold
-    assert fitted is not None
+    calibration = fit_calibration(iter(pairs), TWO)
+    assert calibration.threshold is not None
+    fitted = before(calibration.threshold, calibration.pixel_temperature)
     assert fitted < 0.45
     assert mean_dice(fitted) == pytest.approx(max(mean_dice(c / 100) for c in range(1, 100)))
 
@@ -91,8 +94,34 @@ def test_fitted_threshold_is_the_best_when_decoding_with_each() -> None:
 def test_no_foreground_leaves_the_default() -> None:
     nothing = np.zeros((8, 8), np.uint8)
     perfect = stack(np.zeros((8, 8)))
-    assert fit_calibration([(nothing, perfect)], TWO) == Calibration()
+    assert fit_calibration([(nothing, perfect)], TWO) == Calibration(pixel_temperature=1.0)
     assert fit_calibration([], TWO) == Calibration()
+
+
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_probabilities_are_tempered_and_decisions_are_not(factor: float) -> None:
+    """Logits that are too large or small by a factor are undone by it; what is foreground stays the same."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1.5, (60, 80))
+    truth = (rng.random(logits.shape) < 1 / (1 + np.exp(-logits))).astype(np.uint8)
+    p = stack(1 / (1 + np.exp(-factor * logits)))
+    fitted = fit_calibration([(truth, p)], TWO)
+    assert fitted.pixel_temperature == pytest.approx(factor, rel=0.1)
+    found = TASK.decode(Maps({"semantic": p}, truth.shape), Classes(TWO, None), fitted)
+    assert found.labels is not None
+    assert found.probabilities is not None
+    np.testing.assert_allclose(found.probabilities[..., 1], 1 / (1 + np.exp(-logits)), atol=0.03)
+    assert fitted.threshold is not None
+    np.testing.assert_array_equal(found.labels, found.probabilities[..., 1] >= fitted.threshold)
+    plain = fitted.model_copy(
+        update={"pixel_temperature": None, "threshold": before(fitted.threshold, fitted.pixel_temperature)}
+    )
+    np.testing.assert_array_equal(found.labels, decode(p, TWO, plain))
+    scorers = [Scorer(TWO, fitted, "test") for _ in range(2)]
+    for scorer, probabilities in zip(scorers, (p, found.probabilities), strict=True):
+        scorer.add("a", Truth(truth), Prediction(found.labels, probabilities))
+    raw, calibrated = (scorer.metrics()["ece"] for scorer in scorers)
+    assert calibrated < raw / 2
 
 
 def test_perfect_probabilities_keep_one_half() -> None:
@@ -130,8 +159,9 @@ def v_rand_by_definition(truth: np.ndarray, probability: np.ndarray, cut: float)
 
 
 def test_v_rand_is_scikit_image_s_per_slice_at_the_fitted_region_threshold() -> None:
-    pairs = [(t, stack(p)) for t, p in (cells(0), cells(1))]
-    calibration = fit_calibration(iter(pairs), MEMBRANES)
+    given = [(t, stack(p)) for t, p in (cells(0), cells(1))]
+    calibration = fit_calibration(iter(given), MEMBRANES)
+    pairs = [(t, tempered(p, calibration.pixel_temperature)) for t, p in given]
     assert calibration.region_threshold is not None
     by_threshold = {
         cut: np.mean([v_rand_by_definition(t, p[..., 1], cut) for t, p in pairs])

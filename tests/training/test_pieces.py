@@ -11,7 +11,6 @@ import pytest
 
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Plan, Schedule
-from reunet.training import budget
 from reunet.training.budget import Pace, spend
 from reunet.training.schedule import Timeline, due, learning_rate
 
@@ -52,16 +51,27 @@ def test_validation_stays_within_its_share() -> None:
     assert spend(1, 10, 10, 10).steps == 1
 
 
-def test_the_pace_leaves_out_the_slow_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first steps after a start compile for seconds; taken for the pace they would end a training."""
-    now = 0.0
-    monkeypatch.setattr(budget.time, "monotonic", lambda: now)
-    pace, seen = Pace(first=100), []
-    for step in range(101, 160):
-        now += 30.0 if step == 101 else 0.5
-        seen.append(pace.seconds_per_step(step))
-    assert seen[: Pace.SKIPPED + Pace.FEWEST - 1] == [None] * (Pace.SKIPPED + Pace.FEWEST - 1)
-    assert seen[Pace.SKIPPED + Pace.FEWEST :] == pytest.approx([0.5] * (59 - Pace.SKIPPED - Pace.FEWEST))
+def test_the_pace_leaves_out_the_slow_start_of_each_phase() -> None:
+    """The first steps of a phase compile for seconds; taken for the pace they would end a training."""
+    pace = Pace(begins_at=0.5)
+    for progress, seconds in ((0.0, 0.2), (0.5, 1.0)):
+        pace.expect(progress, seconds)
+    assert pace.mean_seconds() == pytest.approx(0.6)
+    assert pace.steps_within(60, 0.0) == pytest.approx(100)
+    for phase, seconds in ((0.1, 0.4), (0.7, 2.0)):  # a machine of half the speed
+        for step in range(60):
+            pace.add(phase, 30.0 if step < Pace.SKIPPED else seconds)
+            assert pace.is_known == (step >= Pace.SKIPPED + Pace.FEWEST - 1)
+        left_in_rest = max(0.0, 0.5 - phase) / (1 - phase)
+        mean = left_in_rest * 0.4 + (1 - left_in_rest) * 2.0
+        assert pace.steps_within(100, phase) == pytest.approx(100 / mean)
+
+
+def test_a_pace_of_one_phase() -> None:
+    pace = Pace()
+    pace.expect(0.0, 0.5)
+    assert pace.mean_seconds() == 0.5
+    assert pace.steps_within(0, 0.9) == 1
 
 
 @pytest.mark.keras

@@ -144,3 +144,58 @@ def test_a_slow_weight_takes_a_share_of_the_step() -> None:
         moved.append([now - then for now, then in zip(model.get_weights(), before, strict=True)])
     for (whole, part), share in zip(zip(*moved, strict=True), (0.25, 0.25, 1.0, 1.0), strict=True):
         np.testing.assert_allclose(part, whole * share, rtol=1e-3, atol=1e-7)
+
+
+def resting_model() -> tuple[Any, Any, Any]:
+    """A model of two layers, the first of which joins late, and a step of it on fixed data."""
+    import keras
+
+    from reunet.training.phases import Phases
+    from reunet.training.rates import AdamWOfTwoRates
+
+    rng = np.random.default_rng(0)
+    images, wanted = rng.normal(size=(8, 4)).astype("float32"), rng.normal(size=(8, 1)).astype("float32")
+    first, second = (keras.layers.Dense(n, kernel_initializer="ones", name=f"layer{n}") for n in (3, 1))
+    model = keras.Sequential([keras.layers.Input((4,)), first, second], name="model")
+    optimizer = AdamWOfTwoRates(first.weights, 0.25, late=True, learning_rate=1e-2, weight_decay=0.0)
+    optimizer.build(model.trainable_variables)
+    model.compile(optimizer, "mse", jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
+    made = plan("semantic", ["background", "cell"])
+    late = made.model_copy(update={"schedule": made.schedule.model_copy(update={"encoder_from": 0.5})})
+    return model, Phases(model, late), lambda: model.train_on_batch(images, wanted)
+
+
+@pytest.mark.keras
+def test_an_encoder_rests_then_joins_as_if_it_had_just_begun() -> None:
+    """At rest nothing of it moves; its first step is Adam's first one, of the size of its rate."""
+    model, phases, step = resting_model()
+    for number in range(6):
+        before = [np.array(values) for values in model.get_weights()]
+        entered = phases.enter(number / 6)
+        step()
+        moved = [np.abs(now - then) for now, then in zip(model.get_weights(), before, strict=True)]
+        assert entered == (number == 3)
+        assert all(change.max() == 0 for change in moved[:2]) == (number < 3)
+        assert all(change.max() > 0 for change in moved[2:])
+        if number == 3:
+            np.testing.assert_allclose(moved[0], 0.25 * 1e-2, rtol=1e-3)
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("stopped", [2, 3, 5])
+def test_a_training_in_phases_goes_on_exactly(stopped: int) -> None:
+    from reunet.training import state
+
+    model, phases, step = resting_model()
+    for number in range(8):
+        if number == stopped:
+            saved = state.capture(model)
+        phases.enter(number / 8)
+        step()
+    again, phases, step = resting_model()
+    state.restore(again, saved)
+    for number in range(stopped, 8):
+        phases.enter(number / 8)
+        step()
+    for there, here in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(there, here)

@@ -31,6 +31,9 @@ SWEEPS = ("sweep", "raster")
 OWN_ENCODERS = ("plain", "recurrent")
 """Encoders that begin with fresh weights; all others have been trained on photographs."""
 
+ENCODER_WISHES = ("auto", "none")
+"""What may be asked for instead of an encoder: that the planner chooses, or that of the preset."""
+
 POOLING_ENCODERS = ("efficientnet_v2_b0",)
 """Encoders that weigh their channels by means over the whole map."""
 

@@ -21,6 +21,8 @@ Precision = Literal["float32", "bfloat16"]
 Size = Annotated[tuple[Side, ...], Field(max_length=3)]
 """Pixels per axis of space."""
 
+Step = Annotated[int, Field(ge=1, le=10**9)]
+
 Range = tuple[Real, Real]
 """The smallest and the largest value."""
 
@@ -109,6 +111,7 @@ class LossSpec(Contract):
 
     cl_dice: of centre line Dice, for thin branching structures. thinning: steps of its soft skeleton, each
     takes a pixel off both sides: at least half of the width of the widest lines.
+    class_weights: of the classes of pixels in the cross-entropy; 1 for each when empty.
     category_weights: of the classes of whole images; 1 for each when empty.
     """
 
@@ -116,6 +119,7 @@ class LossSpec(Contract):
     dice: Weight = 1.0
     cl_dice: Weight = 0.0
     thinning: int = Field(default=10, ge=1, le=1000)
+    class_weights: tuple[Weight, ...] = ()
     category_weights: tuple[Weight, ...] = ()
 
     @model_validator(mode="after")
@@ -133,6 +137,9 @@ class Schedule(Contract):
     early_stop: end after that many validations without improvement; 0 never ends early.
     encoder_rate: of a pretrained encoder, its learning rate as a share of that of the rest. Below 1 its
     normalisation keeps the statistics of the photographs it has seen; at 0 it stays as it is.
+    encoder_from: share of the steps for which it stays as it is before it learns.
+    relaid: with `steps`, at which step they were laid out anew and how many there were from then on: what a
+    training by minutes did, so that it can be repeated.
     ema: decay of an exponential moving average of the weights; 0 switches it off.
     """
 
@@ -141,17 +148,21 @@ class Schedule(Contract):
     warmup: float = Field(default=0.03, ge=0, lt=1)
     clip_norm: float = Field(default=5.0, gt=0, le=1e30)
     minutes: float | None = Field(default=None, gt=0, le=1e7)
-    steps: int | None = Field(default=None, ge=1, le=10**9)
+    steps: Step | None = None
     epochs: float | None = Field(default=None, gt=0, le=1e7)
     validations: int = Field(default=10, ge=1, le=10**6)
     early_stop: int = Field(default=0, ge=0, le=10**6)
     ema: float = Field(default=0.0, ge=0, lt=1)
     encoder_rate: float = Field(default=1.0, ge=0, le=1)
+    encoder_from: float = Field(default=0.0, ge=0, lt=1)
+    relaid: tuple[tuple[Step, Step], ...] = Field(default=(), max_length=1000)
 
     @model_validator(mode="after")
     def _one_budget(self) -> Schedule:
         if sum(value is not None for value in (self.minutes, self.steps, self.epochs)) != 1:
             raise ValueError("give exactly one of minutes, steps and epochs")
+        if self.relaid and self.steps is None:
+            raise ValueError("relaid belongs to a training by steps")
         return self
 
 
@@ -243,6 +254,8 @@ class Plan(Contract):
         weights = self.class_sampling
         if weights and len(weights) != len(self.labels.classes):
             raise ValueError(f"class_sampling needs {len(self.labels.classes)} positive numbers, or none")
+        if self.loss.class_weights and len(self.loss.class_weights) != len(self.labels.classes):
+            raise ValueError(f"loss.class_weights needs {len(self.labels.classes)} numbers, or none")
         if (self.clip is None) != (self.network.time == "none"):
             raise ValueError("clip belongs to networks with time, and only to them")
         if self.clip is not None:
@@ -289,7 +302,8 @@ class Plan(Contract):
 class Calibration(Contract):
     """Numbers fitted on the held-out cases after training.
 
-    threshold: with two classes, the foreground probability from which a pixel is foreground.
+    pixel_temperature: class probabilities of pixels are those of logits divided by it.
+    threshold: with two classes, the foreground probability, of those, from which a pixel is foreground.
     region_threshold: with a boundary class, the boundary probability from which a pixel separates
     regions, fitted for V_rand.
     score_thresholds: the score from which a detected box counts, for each foreground class in class order.
@@ -298,6 +312,7 @@ class Calibration(Contract):
     weights: SHA-256 of the weights that all this was fitted for.
     """
 
+    pixel_temperature: float | None = Field(default=None, ge=1e-3, le=1e3)
     threshold: float | None = Field(default=None, gt=0, lt=1)
     region_threshold: float | None = Field(default=None, gt=0, lt=1)
     score_thresholds: tuple[Share, ...] = Field(default=(), max_length=254)

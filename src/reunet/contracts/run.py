@@ -49,6 +49,7 @@ class RunFolder:
     calibration_file = _Within("calibration.json")
     environment_file = _Within("environment.json")
     history_file = _Within("history.csv")
+    replay_file = _Within("replay.json")
     report_file = _Within("report.html")
     checkpoints = _Within("checkpoints")
     weights_file = _Within("weights", "best.weights.h5")

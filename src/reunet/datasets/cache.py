@@ -24,7 +24,7 @@ import numpy as np
 from reunet.errors import StorageError
 from reunet.storage import atomic_path, publish_folder
 
-FORMAT = "4"
+FORMAT = "5"
 """Raised whenever reading, encoding or storing changes, so that older entries are no longer found."""
 
 LIMIT = 20 * 2**30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reunet.backend import choose_backend, use_backend
+from reunet.contracts.network import ENCODER_WISHES
 from reunet.contracts.options.records import PlanOptions, Wishes
 from reunet.contracts.options.verb import verb
 from reunet.contracts.plan import Plan
@@ -39,7 +40,7 @@ def check_wishes(wishes: Wishes) -> None:
     """
     check_tasks(wishes.task)
     known_name(wishes.preset, ("auto", *PRESETS), where="--preset")
-    if wishes.encoder is not None:
+    if wishes.encoder not in (None, *ENCODER_WISHES):
         from reunet.networks.encoders import ENCODERS
 
         known_name(wishes.encoder, ENCODERS, where="--encoder")

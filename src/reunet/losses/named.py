@@ -26,7 +26,7 @@ def segmentation(plan: Plan, head: HeadSpec, stride: Stride) -> keras.losses.Los
     own, labels = head.name == "semantic", plan.labels
     counted = labels.foreground if own else tuple(range(1, head.channels))
     table = partial_table(labels) if own and labels.partial else None
-    spec = plan.loss if own else plan.loss.model_copy(update={"cl_dice": 0.0})
+    spec = plan.loss if own else plan.loss.model_copy(update={"cl_dice": 0.0, "class_weights": ()})
     return SegmentationLoss(spec, counted, stride, table=table, rank=plan.network.spatial_dims)
 
 

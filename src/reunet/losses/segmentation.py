@@ -85,19 +85,24 @@ class PixelLoss(keras.losses.Loss):
 class SegmentationLoss(PixelLoss):
     """`cross_entropy * CE + dice * (1 - Dice) + cl_dice * (1 - clDice)` of classes, one at each pixel.
 
-    CE is the mean over the labelled pixels of -log softmax(logits)[label]. The overlaps are means over the
-    counted classes. A label that stands for several classes, of which the image does not tell one, has the
-    sum of their probabilities (the marginal loss of Shi et al. 2021, Medical Image Analysis 70:101979); the
-    overlaps of these classes do not count there.
+    CE is the mean over the labelled pixels of -log softmax(logits)[label], times `class_weights[label]` where
+    there are weights. The overlaps are means over the counted classes. A label that stands for several
+    classes, of which the image does not tell one, has the sum of their probabilities (the marginal loss of
+    Shi et al. 2021, Medical Image Analysis 70:101979); the overlaps of these classes do not count there.
     """
 
     def cross_entropy(self, truth: Any, logits: Any, weight: Any) -> Any:
         log_probabilities = ops.log_softmax(logits, axis=-1)
+        labelled = ops.maximum(ops.sum(weight), 1.0)
+        if self.spec.class_weights:
+            weight = weight * ops.sum(
+                truth * np.array(self.spec.class_weights, np.float32), axis=-1, keepdims=True
+            )
         if self.table is None:
             right = ops.sum(truth * log_probabilities, axis=-1, keepdims=True)
         else:
             right = ops.logsumexp(ops.where(truth > 0, log_probabilities, FAR), axis=-1, keepdims=True)
-        return -ops.sum(right * weight) / ops.maximum(ops.sum(weight), 1.0)
+        return -ops.sum(right * weight) / labelled
 
     def chances(self, truth: Any, logits: Any, weight: Any) -> tuple[Any, Any]:
         if self.table is not None:

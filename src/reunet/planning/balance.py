@@ -15,6 +15,12 @@ RARE = 0.01
 CORRECTED = 3
 """How often images that a person corrected are shown, where others are shown once."""
 
+EVENING = 0.25
+"""Exponent by which classes of pixels weigh more the rarer they are; of road scenes, docs/benchmarks.md."""
+
+MANY_CLASSES = 4
+"""Foreground classes from which on they are weighed."""
+
 THINNING = (3, 25)
 """Fewest and most steps of the soft skeleton that centre lines are learned by."""
 
@@ -57,6 +63,25 @@ def choose_corrected(fingerprint: Fingerprint) -> Decision[int]:
     return Decision(CORRECTED, {"corrected_sampling": why})
 
 
+def pixel_weights(fingerprint: Fingerprint) -> Decision[tuple[float, ...]]:
+    """Weights f^-EVENING for classes with a share f of the labelled pixels, their mean over these pixels 1.
+
+    Empty where there are few classes, or an image may be annotated with some of them only.
+    """
+    labels, shares = fingerprint.labels, fingerprint.class_fraction
+    if len(labels.foreground) < MANY_CLASSES or labels.partial or labels.regions:
+        return Decision(())
+    raw = [share**-EVENING if share else 0.0 for share in shares]
+    mean = sum(weight * share for weight, share in zip(raw, shares, strict=True))
+    weights = tuple(round(weight / mean, 3) for weight in raw)
+    seen = [weight for weight in weights if weight]
+    why = (
+        f"a pixel of the rarest class counts {max(seen) / min(seen):.1f} times as much as one of the most "
+        "frequent: shares of the pixels differ, and every class shall be learned in the minutes there are"
+    )
+    return Decision(weights, {"loss.class_weights": why})
+
+
 def choose_loss(
     fingerprint: Fingerprint, asked: str, spacing: tuple[float, ...] | None
 ) -> Decision[LossSpec]:
@@ -64,9 +89,10 @@ def choose_loss(
 
     Raises UsageError for centre lines of what has no classes of pixels.
     """
-    weights = balanced_weights(fingerprint.category_counts)
+    weights, pixels = balanced_weights(fingerprint.category_counts), pixel_weights(fingerprint)
     if asked == "auto":
-        return Decision(LossSpec(category_weights=weights))
+        spec = LossSpec(class_weights=pixels.value, category_weights=weights)
+        return Decision(spec, pixels.reasons)
     if not {"masks", "instances"} & set(fingerprint.kinds):
         raise UsageError("this loss is for classes of pixels", where="--loss", received=asked)
     labels, shrunk = fingerprint.labels, 1.0 if spacing is None or len(spacing) == 3 else min(spacing)

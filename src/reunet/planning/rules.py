@@ -12,6 +12,7 @@ from reunet.machine import has_cpu_bfloat16
 from reunet.planning.augmentation import choose_augmentation
 from reunet.planning.balance import choose_corrected, choose_loss, choose_sampling
 from reunet.planning.decision import Decision
+from reunet.planning.encoder import choose_encoder
 from reunet.planning.inputs import choose_input
 from reunet.planning.patch import choose_patch, choose_whole
 from reunet.planning.request import PlanRequest
@@ -21,14 +22,19 @@ from reunet.planning.topology import choose_strides
 from reunet.planning.width import choose_networks, choose_width, pretrained
 from reunet.tasks.work import Work, choose_tasks
 
-ENCODER_RATE = 0.3
+ENCODER_RATE, ENCODER_FROM = 0.3, 0.45
 WHY_RATE = "what the encoder learned from photographs is changed slowly, and its statistics are kept"
+WHY_LATE = "at rest the encoder makes a step less than half as costly; the way up learns first, and fast"
+FEW_MINUTES = 3.0
+WHY_FIXED = "the encoder stays as it is: in so few minutes the way up learns more from twice as many steps"
 WHY_TILE = "the training patch: what the network knows, and what its statistics expect"
 
 
 def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
     """Decide everything a training needs. Raises UsageError and PlanError for wishes that do not fit."""
     tasks, clip = _choose_tasks(fingerprint, request), choose_clip(fingerprint, request)
+    encoder = choose_encoder(fingerprint, tasks.value, request)
+    request = encoder.value
     heads = Work(tasks.value, Classes(fingerprint.labels, fingerprint.categories)).heads(fingerprint.rank)
     tells_images = all(head.of == "image" for head in heads)
     whole = tells_images and clip.value is None and fingerprint.rank == 2
@@ -46,7 +52,7 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
         "spacing": spacing,
         "patch": Decision(size, patch.reasons),
         "clip": Decision(window, clip.reasons),
-        "network": Decision(network, {**strides.reasons, **networks.reasons}),
+        "network": Decision(network, {**strides.reasons, **networks.reasons, **encoder.reasons}),
         "batch": Decision(batch, width.reasons),
         "loss": choose_loss(fingerprint, request.loss, spacing.value),
         "input": choose_input(fingerprint, size if whole else None),
@@ -85,7 +91,11 @@ def choose_schedule(request: PlanRequest) -> Decision[Schedule]:
         settings |= {"early_stop": 15, "validations": 40}
         reasons["schedule.early_stop"] = "a long training may end once 15 validations bring nothing new"
     if pretrained(request):
-        settings["encoder_rate"], reasons["schedule.encoder_rate"] = ENCODER_RATE, WHY_RATE
+        few = request.minutes is not None and request.minutes <= FEW_MINUTES
+        settings["encoder_rate"] = 0.0 if few else ENCODER_RATE
+        reasons["schedule.encoder_rate"] = WHY_FIXED if few else WHY_RATE
+        if not few:
+            settings["encoder_from"], reasons["schedule.encoder_from"] = ENCODER_FROM, WHY_LATE
     return Decision(Schedule.parse(settings, where="schedule"), reasons)
 
 

@@ -30,6 +30,7 @@ def compiled_network(plan: Plan, functions: Functions = NO_FUNCTIONS) -> keras.M
     optimizer = AdamWOfTwoRates(
         slow,
         schedule.encoder_rate,
+        late=bool(slow) and schedule.encoder_from > 0,
         learning_rate=schedule.learning_rate,
         weight_decay=schedule.weight_decay,
         global_clipnorm=schedule.clip_norm,

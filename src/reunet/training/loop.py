@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +27,7 @@ from reunet.training.budget import Pace
 from reunet.training.carry import begin_batch, network_of
 from reunet.training.checkpoint import load_checkpoint, save_checkpoint
 from reunet.training.history import History
+from reunet.training.phases import Phases
 from reunet.training.precision import training_precision
 from reunet.training.schedule import Timeline, due, learning_rate
 from reunet.training.setting import Setting
@@ -42,14 +43,19 @@ Count = Annotated[int, Field(ge=1, le=2**40)]
 
 @dataclass
 class LoopState:
-    """What the loop itself remembers from step to step, beside the variables of the model."""
+    """What the loop itself remembers from step to step, beside the variables of the model.
+
+    planned: the steps that were laid out at first. relaid: at which step that was done anew, and
+    the total then.
+    """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     timeline: Timeline
     validations: Count
     cases_used: Count
-    pace_was_checked: bool = False
+    planned: Count
+    relaid: list[tuple[Count, Count]] = field(default_factory=list)
     elapsed_s: float = 0.0
     loss_sum: float = 0.0
     loss_steps: int = 0
@@ -63,6 +69,8 @@ class LoopState:
         """The state that `as_json` wrote. Raises CheckpointError when it is of another version."""
         told = data if isinstance(data, dict) else {}
         named = {"timeline" if key == "layout" else key: value for key, value in told.items()}
+        if named.pop("pace_was_checked", None) is not None:  # an earlier version
+            named["planned"] = (named.get("timeline") or {}).get("total")
         try:
             return TypeAdapter(cls).validate_python(named)
         except ValidationError as cause:
@@ -94,7 +102,8 @@ class Training:
         self.outputs = {name: head.name for name, (head, _) in heads.items() if name in given}
         self.watchers = Watchers(setting.functions.callbacks, model)
         self.plan_hash = _hash(plan.model_dump_json(exclude_defaults=True))
-        self._validation_s = 0.0
+        self.phases = Phases(model, plan)
+        self._pace, self._validation_s = Pace(self.phases.begins_at), 0.0
 
     def fresh(self) -> TrainResult:
         """Train from the first step."""
@@ -130,13 +139,16 @@ class Training:
         if schedule.minutes is None:
             epoch_steps = self.sampler.patches_per_epoch / self.plan.batch
             steps = schedule.steps or math.ceil((schedule.epochs or 1) * epoch_steps)
-            return LoopState(Timeline(steps), schedule.validations, cases)
+            return LoopState(Timeline(steps), schedule.validations, cases, steps)
         self.progress.start("timing the first steps", None)
         with state.preserved(self.model), training_precision(self.plan.precision):
-            feed = batches(self.sampler, 0, budget.WARM_UP_STEPS + budget.TIMED_STEPS, threads=self.threads)
-            step_s = budget.time_steps(lambda k: self._step(k, next(feed)))
+            for progress in sorted({0.0, self.phases.begins_at}):
+                self.phases.enter(progress)
+                self._pace.expect(progress, self._time_steps(budget.TIMING_SHARE * schedule.minutes * 60))
         validation_s = self.validator.estimate_seconds() if self.team.is_first else 0.0
-        step_s, validation_s, ago = self.team.agree([step_s, validation_s, time.monotonic() - self.started])
+        step_s, validation_s, ago = self.team.agree(
+            [self._pace.mean_seconds(), validation_s, time.monotonic() - self.started]
+        )
         self.started = time.monotonic() - ago
         left = schedule.minutes * 60 - ago
         spent = budget.spend(left, step_s, validation_s, schedule.validations)
@@ -146,36 +158,50 @@ class Training:
             f"{spent.steps} steps of {self.plan.batch} patches fit into the time left "
             f"({patches:.1f} patches/s, {spent.validations} validations of {self.validator.use_cases} images)"
         )
-        return LoopState(Timeline(spent.steps), spent.validations, self.validator.use_cases)
+        return LoopState(Timeline(spent.steps), spent.validations, self.validator.use_cases, spent.steps)
 
-    def _check_pace(self, step: int, pace: Pace) -> None:
-        """Once, late in a training by minutes: fit the steps that are left into the time that is left."""
+    def _time_steps(self, allowed_s: float) -> float:
+        feed = batches(self.sampler, 0, budget.WARM_UP_STEPS + budget.TIMED_STEPS, threads=self.threads)
+        return budget.time_steps(lambda k: self._step(k, next(feed)), allowed_s)
+
+    def _keep_to_minutes(self, step: int) -> None:
+        """Lay out the steps that are left anew when the pace has changed, or as the plan says they were."""
+        loop, timeline = self._loop, self._loop.timeline
+        total = dict(self.plan.schedule.relaid).get(step) or self._fitting(step)
+        if total is not None:
+            loop.timeline = timeline.relaid(step, total)
+            loop.relaid.append((step, total))
+            self.progress.message(f"the pace has changed: {total} steps instead of {timeline.total}")
+            self._announce(step)
+
+    def _fitting(self, step: int) -> int | None:
+        """How many steps there should be to end in time; None where that is as they are laid out."""
         loop, minutes = self._loop, self.plan.schedule.minutes
-        if minutes is None or loop.pace_was_checked or loop.timeline.progress(step) < budget.CHECK_PACE_AT:
-            return
-        if (seconds := self.team.agree([pace.seconds_per_step(step) or 0.0])[0]) == 0:
-            return
-        left = (minutes * 60 - self._elapsed() - budget.RESERVE_S) * budget.CAUTION
-        total = int(self.team.agree([step + max(1, int(left / seconds))])[0])
-        loop.pace_was_checked = True
-        if abs(total / loop.timeline.total - 1) < budget.TOLERANCE:
-            return
-        self.progress.message(f"the pace has changed: {total} steps instead of {loop.timeline.total}")
-        loop.timeline = loop.timeline.relaid(step, total)
-        self._announce(step)
+        timeline, left = loop.timeline, loop.timeline.total - step
+        if minutes is None or left == 0 or not (due(timeline, step, budget.LOOKS) and self._pace.is_known):
+            return None
+        validations = loop.validations - int(timeline.progress(step) * loop.validations + 1e-9)
+        seconds = minutes * 60 - self._elapsed() - budget.RESERVE_S - validations * self._validation_s
+        fitting = self._pace.steps_within(max(seconds, 0) * budget.CAUTION, timeline.progress(step))
+        fitting = self.team.agree([fitting])[0]
+        return None if abs(fitting - left) <= max(2, budget.TOLERANCE * left) else step + int(fitting)
 
     # -- the loop ------------------------------------------------------------------------------
 
     def _train(self, first: int, history: History) -> TrainResult:
         self._announce(first)
-        step, pace, saved_at = first, Pace(first), time.monotonic()
+        step, saved_at = first, time.monotonic()
         feed = batches(self.sampler, first, 2**31, threads=self.threads)  # open: there may be more
         self.watchers.begin()
         with deferred() as wish:
             elapsed, wished = self._elapsed_and_wished(wish)
             while step < self._loop.timeline.total and not self._is_over(elapsed):
-                rate = learning_rate(self.plan.schedule, self._loop.timeline.progress(step))
+                progress = self._loop.timeline.progress(step)
+                self.phases.enter(progress)
+                rate = learning_rate(self.plan.schedule, progress)
+                began = time.monotonic()
                 loss = self._one_step(step, feed, rate)
+                self._pace.add(progress, time.monotonic() - began)
                 step += 1
                 validated = due(self._loop.timeline, step, self._loop.validations)
                 score = self._validate(step) if validated else None
@@ -185,7 +211,7 @@ class Training:
                 if validated or due(self._loop.timeline, step, LOG_ROWS):
                     self._log(history, step, rate, score)
                 self.progress.advance(1, loss=loss)
-                self._check_pace(step, pace)
+                self._keep_to_minutes(step)
                 elapsed, wished = self._elapsed_and_wished(wish)
                 if validated or wished or time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
                     self._save(step)
@@ -197,7 +223,16 @@ class Training:
         if self.team.agree([unscored])[0]:
             self._validate(step)  # the time was up between two validations
         loop = self._loop
+        if self.team.is_first:
+            self._note_steps()
         return TrainResult(self.run.path, step, loop.best_score, self._elapsed(), loop.best_step)
+
+    def _note_steps(self) -> None:
+        """Write the plan that repeats this training step by step."""
+        if self.plan.schedule.minutes is not None:
+            told = {"minutes": None, "steps": self._loop.planned, "relaid": tuple(self._loop.relaid)}
+            schedule = self.plan.schedule.model_copy(update=told | {"validations": self._loop.validations})
+            self.plan.model_copy(update={"schedule": schedule}).write(self.run.replay_file)
 
     def _elapsed_and_wished(self, wish: StopWish) -> tuple[float, int]:
         """Seconds since the start, and the signal that wants the training to end, if any."""

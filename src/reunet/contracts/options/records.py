@@ -121,9 +121,9 @@ class Wishes(Budget):
         ),
     ] = ("auto",)
     preset: Annotated[str, Says("Network: auto, or a preset by name.", "NAME")] = "auto"
-    encoder: Annotated[str | None, Says("Pretrained encoder: efficientnet_lite0, resnet50, ...", "NAME")] = (
-        None
-    )
+    encoder: Annotated[
+        str | None, Says("auto, none, or a pretrained encoder: efficientnet_lite0, resnet50, ...", "NAME")
+    ] = "auto"
     loss: Annotated[
         Literal["auto", "cl_dice"], Says("auto, or cl_dice for vessels and other thin structures.", "NAME")
     ] = "auto"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from reunet.backend import Backend, choose_backend, use_backend
 from reunet.contracts.facts import EnvironmentFacts
-from reunet.contracts.network import OWN_ENCODERS
+from reunet.contracts.network import ENCODER_WISHES, OWN_ENCODERS
 from reunet.contracts.options.records import TrainOptions
 from reunet.contracts.options.verb import verb
 from reunet.contracts.pack import run_at
@@ -83,13 +84,14 @@ def train(options: TrainOptions) -> TrainResult:
                 team.agree([0])  # until the first one has begun the folder
                 settled = run.plan()
             seed = settled.seed if settled else options.seed
-            weights = _encoder_weights(options, settled)
+            weights = _encoder_weights(options, settled.network.encoder if settled else options.encoder)
             prepared = prepare(options.data, options, progress, seed=seed, before=_splits_before(options))
             for line in counted((one.file, one.message) for one in prepared.warnings):
                 progress.message(f"warning: {line}")
             made = settled or _new_plan(prepared, options, chosen)
             plan, functions = _with_functions(made, functions, options)
             check_plan_fits(plan, prepared)
+            weights = weights or _encoder_weights(options, plan.network.encoder)
             team.share(plan.batch)
             model = _network(plan, options, functions, weights, progress)
             if options.resume:
@@ -182,21 +184,23 @@ def _settled_plan(options: TrainOptions) -> Plan | None:
 
 def _new_plan(prepared: Prepared, options: TrainOptions, backend: Backend) -> Plan:
     network = run_at(options.init).plan().network if options.init else None
-    made = make_plan(prepared.fingerprint, PlanRequest.of(options, backend, network))
+    request = PlanRequest.of(options, backend, network)
+    if options.network is not None and options.encoder == "auto":  # the caller's network has its own
+        request = replace(request, encoder="none")
+    made = make_plan(prepared.fingerprint, request)
     settings: dict[str, object] = {"freeze": options.freeze}
     if options.encoder_weights == "none":  # what begins fresh learns like the rest
-        settings["schedule"] = made.schedule.model_copy(update={"encoder_rate": 1.0})
+        settings["schedule"] = made.schedule.model_copy(update={"encoder_rate": 1.0, "encoder_from": 0.0})
     return made.model_copy(update=settings)
 
 
-def _encoder_weights(options: TrainOptions, settled: Plan | None) -> Weights | None:
-    """What a pretrained encoder begins with, found before any data is read; None where nothing is loaded.
+def _encoder_weights(options: TrainOptions, encoder: str | None) -> Weights | None:
+    """What a pretrained encoder begins with; None where nothing is loaded, or it is not chosen yet.
 
     Raises ModelFileError.
     """
-    encoder = settled.network.encoder if settled else options.encoder
     begun = options.resume or options.init is not None or options.encoder_weights == "none"
-    if begun or encoder is None or encoder in OWN_ENCODERS:
+    if begun or encoder is None or encoder in ENCODER_WISHES + OWN_ENCODERS:
         return None
     from reunet.networks.pretrained import pretrained_weights
 

@@ -14,7 +14,7 @@ from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import PlanError
 from reunet.tasks.base import Maps, Pairs, Task
-from reunet.tasks.classification.decode import EXPORTS, decode, tempered
+from reunet.tasks.classification.decode import EXPORTS, decode
 from reunet.tasks.classification.fit import fit_calibration, validation_score
 from reunet.tasks.classification.given import is_there, read
 from reunet.tasks.classification.scorer import Scorer
@@ -22,6 +22,7 @@ from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.outputs import Page, PageRows
 from reunet.tasks.scorer import as_json
+from reunet.tasks.tempering import tempered
 
 HEADLINES = {
     "accuracy": ("Accuracy", "share of the images that are right"),
@@ -54,7 +55,7 @@ class Classification(Task):
     def decode(self, maps: Maps, classes: Classes, calibration: Calibration) -> Prediction:
         probabilities = maps.heads[self.name]
         best, _ = decode(probabilities, _categories(classes), calibration)
-        calibrated = tempered(probabilities, calibration).astype(np.float32)
+        calibrated = tempered(probabilities.astype(np.float64), calibration.temperature).astype(np.float32)
         return Prediction(category=best, category_probabilities=calibrated)
 
     def decided(self, maps: Maps, classes: Classes, calibration: Calibration) -> np.ndarray:

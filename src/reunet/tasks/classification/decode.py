@@ -6,22 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reunet.contracts.labels import Classes, LabelMap
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.errors import DataError
 from reunet.tasks.exports import Exports, Tensor, most_probable
-
-
-def tempered(probabilities: np.ndarray, calibration: Calibration) -> NDArray[np.float64]:
-    """Class probabilities (..., classes) with the calibrated temperature T: softmax(log p / T), which is
-    softmax(logits / T) (Guo et al. 2017, section 4.2). The most probable class stays.
-    """
-    logits = np.log(np.maximum(np.asarray(probabilities, np.float64), 1e-30)) / (calibration.temperature or 1)
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+from reunet.tasks.tempering import tempered
 
 
 def decode(probabilities: np.ndarray, labels: LabelMap, calibration: Calibration) -> tuple[int, float]:
@@ -36,7 +27,7 @@ def decode(probabilities: np.ndarray, labels: LabelMap, calibration: Calibration
             expected=f"shape ({len(labels.classes)},)",
             received=probabilities.shape,
         )
-    calibrated = tempered(probabilities, calibration)
+    calibrated = tempered(probabilities.astype(np.float64), calibration.temperature)
     best = int(calibrated.argmax())
     return best, float(calibrated[best])
 

@@ -26,6 +26,7 @@ from reunet.tasks.semantic.fit import fit_calibration, validation_score
 from reunet.tasks.semantic.given import is_there, read
 from reunet.tasks.semantic.partial import merged_probabilities, target
 from reunet.tasks.semantic.scorer import Scorer
+from reunet.tasks.tempering import tempered
 
 MISSES = "hd95/penalised/mean_foreground"
 
@@ -135,7 +136,8 @@ class Semantic(Task):
 
     def decode(self, maps: Maps, classes: Classes, calibration: Calibration) -> Prediction:
         probabilities = maps.full(self.name)
-        return Prediction(decode(probabilities, classes.labels, calibration), probabilities)
+        found = decode(probabilities, classes.labels, calibration)
+        return Prediction(found, tempered(probabilities, calibration.pixel_temperature))
 
     def decided(self, maps: Maps, classes: Classes, calibration: Calibration) -> np.ndarray:
         return decode(maps.heads[self.name], classes.labels, calibration)

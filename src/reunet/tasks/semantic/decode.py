@@ -13,6 +13,7 @@ from reunet.contracts.labels import Classes, LabelMap
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.tasks.exports import Exports, Tensor, most_probable
+from reunet.tasks.tempering import before
 
 
 def positive_class(labels: LabelMap) -> int | None:
@@ -29,6 +30,12 @@ def threshold(labels: LabelMap, calibration: Calibration) -> float | None:
     return 0.5 if calibration.threshold is None else calibration.threshold
 
 
+def network_threshold(labels: LabelMap, calibration: Calibration) -> float | None:
+    """The same for the probability that the network gives, before the temperature."""
+    cut = threshold(labels, calibration)
+    return None if cut is None else before(cut, calibration.pixel_temperature)
+
+
 def decode(probabilities: np.ndarray, labels: LabelMap, calibration: Calibration) -> NDArray[np.uint8]:
     """Classes from probabilities.
 
@@ -36,12 +43,13 @@ def decode(probabilities: np.ndarray, labels: LabelMap, calibration: Calibration
     calibrated threshold (0.5 without one); otherwise the most probable class. Of regions, those of a
     probability of at least 0.5 are there, and `painted` says which class that is.
 
-    probabilities: (*space, classes) float32, summing to 1; (*space, regions) of regions. Returns (*space)
+    probabilities: as the network gives them, (*space, classes) float32, summing to 1; (*space, regions) of
+    regions. Returns (*space)
     uint8 class indices.
     """
     if labels.regions:
         return painted(labels)[np.packbits(probabilities >= 0.5, axis=-1, bitorder="little")[..., 0]]
-    cut, positive = threshold(labels, calibration), positive_class(labels)
+    cut, positive = network_threshold(labels, calibration), positive_class(labels)
     if cut is None or positive is None:
         return probabilities.argmax(axis=-1).astype(np.uint8)
     return np.where(probabilities[..., positive] >= np.float32(cut), positive, 1 - positive).astype(np.uint8)
@@ -77,7 +85,7 @@ def decide(
     elif positive is None:
         index = most_probable(values, ops)
     else:
-        reached = ops.cast(values[..., positive] >= threshold(labels, calibration), "int32")
+        reached = ops.cast(values[..., positive] >= network_threshold(labels, calibration), "int32")
         index = reached if positive == 1 else 1 - reached
     ids = [entry.id for entry in labels.classes]
     if ids != list(range(len(ids))):
@@ -91,7 +99,7 @@ def decided(result: Prediction, classes: Classes) -> dict[str, np.ndarray | None
 
 
 EXPORTS = Exports(
-    heads={"semantic": "probability of each class, in the order of `classes`"},
+    heads={"semantic": "probability of each class, in the order of `classes`, not calibrated"},
     decisions={"mask": ("pixels", "id of the class, as `reunet predict` writes it")},
     decide=decide,
     decided=decided,

@@ -12,6 +12,7 @@ from reunet.metrics.overlap import confusion, dice, grouped, mean_defined
 from reunet.metrics.partitions import Regions, components, rand_scores, regions_from_boundary
 from reunet.metrics.ranking import best_threshold, dice_by_threshold
 from reunet.tasks.semantic.decode import decode, positive_class
+from reunet.tasks.tempering import after, fit_temperature, tempered
 
 THRESHOLDS = np.arange(1, 100) / 100
 
@@ -37,27 +38,41 @@ def validation_score(pairs: Arrays, labels: LabelMap) -> float:
     return float(mean_defined(scores))
 
 
-def fit_calibration(pairs: Arrays, labels: LabelMap) -> Calibration:
-    """Decoding thresholds from held-out images.
+TEMPERED_PIXELS = 20_000
+"""Pixels of an image that decide the temperature: drawn at random, the same ones each time."""
 
+
+def fit_calibration(pairs: Arrays, labels: LabelMap) -> Calibration:
+    """Temperature and decoding thresholds from held-out images.
+
+    pixel_temperature: that of the classes of labelled pixels; None of regions, which overlap.
     threshold: with one foreground and one background class, the one of .01, .02, ... .99 with the
     highest mean over images of the foreground Dice; of equals the one nearest to .5.
     region_threshold: with a boundary class, the one with the highest mean V_rand.
-    `pairs` is read once, as in `validation_score`.
+    Thresholds are those of tempered probabilities. `pairs` is read once, as in `validation_score`.
     """
     positive, boundary = positive_class(labels), labels.boundary
     curves: list[np.ndarray] = []
     partitions: list[tuple[Regions, np.ndarray]] = []
+    pixels: list[tuple[np.ndarray, np.ndarray]] = []
+    rng = np.random.default_rng(0)
     for truth, probabilities in pairs:
+        labelled = truth != IGNORE
+        if not labels.regions and labelled.any():
+            some = rng.choice(np.flatnonzero(labelled), min(TEMPERED_PIXELS, int(labelled.sum())), False)
+            pixels.append((probabilities.reshape(-1, probabilities.shape[-1])[some], truth.ravel()[some]))
         if positive is not None:
-            labelled = truth != IGNORE
             scores, positives = probabilities[..., positive][labelled], truth[labelled] == positive
             curves.append(dice_by_threshold(scores, positives, THRESHOLDS))
         if boundary is not None and len(partitions) < REGION_IMAGES:
-            partitions.append((true_regions(truth, boundary), np.array(probabilities[..., boundary])))
+            partitions.append((true_regions(truth, boundary), np.array(probabilities)))
+    heat = fit_temperature(*map(np.concatenate, zip(*pixels, strict=True))) if pixels else None
+    cut = best_threshold(np.array(curves), THRESHOLDS) if curves else None
+    maps = [(regions, tempered(found, heat)[..., boundary]) for regions, found in partitions]
     return Calibration(
-        threshold=best_threshold(np.array(curves), THRESHOLDS) if curves else None,
-        region_threshold=_best_region_threshold(partitions) if partitions else None,
+        pixel_temperature=heat,
+        threshold=cut if cut is None else after(cut, heat),
+        region_threshold=_best_region_threshold(maps) if maps else None,
     )
 
 
