@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reunet.contracts.facts import EngineFacts, Meaning, WeightsFacts
+from reunet.contracts.facts import EngineFacts, Meaning, WeightsFacts, differing
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.network import HeadSpec, NetworkConfig
 from reunet.contracts.plan import Calibration, Inference, InputSpec, Intensity, Plan, Schedule
@@ -163,3 +163,12 @@ def test_an_engine_names_files_of_its_folder_only(name: str, tmp_path: Path) -> 
     run.engine_facts_file.write_text(json.dumps(facts))
     with pytest.raises(ReunetError, match="damaged"):
         use_all(run)
+
+
+@pytest.mark.parametrize(
+    ("ppm", "told"),
+    [(0, "no label differs"), (104.9, "1 label in 9,500 differs"), (831.2, "1 label in 1,200 differs"),
+     (1e6, "1 label in 1 differs"), (0.01, "1 label in 100,000,000 differs")],
+)  # fmt: skip
+def test_how_many_differ_is_told_so_that_one_sees_how_much_it_is(ppm: float, told: str) -> None:
+    assert differing(ppm) == told

@@ -26,7 +26,7 @@ def differing(ppm: float, what: str = "label") -> str:
 
     ppm: per million.
     """
-    return f"1 {what} in {max(1, round(1e6 / ppm)):,} differs" if ppm > 0 else f"no {what} differs"
+    return f"1 {what} in {float(f'{1e6 / ppm:.2g}'):,.0f} differs" if ppm > 0 else f"no {what} differs"
 
 
 class Facts(Contract):
