@@ -168,7 +168,7 @@ def test_a_gap_in_the_mask_values_without_a_class_list(root: Path) -> None:
     mask = np.zeros(SIZE, np.uint8)
     mask[0] = 5
     save(root / "train/masks/a0.png", mask)
-    with pytest.raises(LabelError, match="classes=FILE"):
+    with pytest.raises(LabelError, match="--classes FILE"):
         open_dataset(root)
     assert [one.code for one in find_problems(root)[0]] == ["class-list"]
 
@@ -199,7 +199,7 @@ def test_masks_as_jpeg_rgb_palette_float_and_0_255(root: Path) -> None:
     palette = Image.fromarray(mask)
     palette.putpalette([0, 0, 0, 255, 0, 0])
     assert opened(lambda i: palette.save(folder / f"{i}.png")).classes[1].color == (255, 0, 0)
-    with pytest.raises(LabelError, match="colors"):
+    with pytest.raises(LabelError, match="--colors"):
         opened(lambda i: save(folder / f"{i}.png", np.stack([mask * 200, mask, mask], -1)))
     with pytest.raises(LabelError, match="JPEG"):
         opened(lambda i: save(folder / f"{i}.jpg", mask * np.uint8(255)))
