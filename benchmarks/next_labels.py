@@ -22,6 +22,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from reunet.corrections.editing import Edited, Editing
 from reunet.flows.suggest.suggest import suggest
@@ -47,6 +48,7 @@ def main() -> None:
     if options.summary:
         summary(options.results)
         return
+    options.data = coloured(options.data, options.work / "data")
     done = {(row["seed"], row["arm"], row["minutes"]) for row in rows(options.results)}
     for seed in range(options.first, options.first + options.seeds):
         for arm in ARMS:
@@ -56,6 +58,19 @@ def main() -> None:
                 with open(options.results, "a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")
                 print(json.dumps(row), flush=True)
+
+
+def coloured(data: Path, copy: Path) -> Path:
+    """The dataset with all images in colour, so that a network begun on grey ones takes the others, too."""
+    if not copy.is_dir():
+        ignored = shutil.ignore_patterns("val")
+        shutil.copytree(data, copy.with_name("data.tmp"), ignore=ignored, dirs_exist_ok=True)
+        for path in copy.with_name("data.tmp").glob("*/images/*.png"):
+            with Image.open(path) as image:
+                pixels = image.convert("RGB")
+            pixels.save(path)
+        copy.with_name("data.tmp").rename(copy)
+    return copy
 
 
 def rows(path: Path) -> list[dict[str, float | str]]:
