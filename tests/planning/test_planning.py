@@ -228,7 +228,7 @@ def test_the_planner_chooses_an_encoder_for_colours_and_minutes(monkeypatch: pyt
         monkeypatch.setattr("reunet.planning.encoder.photo_weights", lambda: Path("x") if there else None)  # noqa: B023
         made = make_plan(colours, PlanRequest(minutes=10))
         assert (made.network.encoder == "efficientnet_lite0") == there
-        assert ("reunet[photo]" in made.reasons["network.encoder"]) == (not there)
+        assert (".[photo]" in made.reasons["network.encoder"]) == (not there)
         for fingerprint, request in (
             (grey, PlanRequest(minutes=10)),
             (colours, PlanRequest(steps=10)),
