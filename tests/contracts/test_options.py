@@ -229,3 +229,10 @@ def test_the_records_import_nothing_heavy() -> None:
     code = "import sys, reunet.contracts.options; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert {"numpy", "pydantic", "typer", "rich", "keras"}.isdisjoint(loaded.split())
+
+
+def test_a_loss_that_is_a_function_leaves_the_plan_its_own() -> None:
+    from reunet.planning import PlanRequest
+
+    options = TrainOptions("data", output="run", loss=lambda truth, logits: 0.0)
+    assert PlanRequest.of(options, "tensorflow").loss == "auto"

@@ -21,6 +21,8 @@ class PlanRequest(Wishes):
     def of(cls, wishes: Wishes, backend: Backend, network: NetworkConfig | None = None) -> "PlanRequest":
         """Wishes, with the backend that was chosen for them; of a loss of one's own a plan knows nothing."""
         asked = {name: getattr(wishes, name) for name in Wishes.OPTIONS}
+        if not isinstance(asked["loss"], str):  # a function of the caller, which no plan can hold
+            asked["loss"] = "auto"
         if not isinstance(asked["loss"], str):
             asked["loss"] = "auto"
         return cls(**asked | {"backend": backend, "network": network})
