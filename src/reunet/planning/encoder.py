@@ -20,8 +20,8 @@ def choose_encoder(
 ) -> Decision[PlanRequest]:
     """The request with its encoder settled: a name, or None for that of the preset.
 
-    A pretrained one is chosen for classes of pixels in colour images, in trainings of minutes: of roads,
-    glands and vessels it was ahead of one that began fresh in the same time (docs/benchmarks.md).
+    A pretrained one is chosen for classes of pixels in colour images, in trainings of minutes: of road scenes
+    it was far ahead of one that began fresh in the same time (docs/benchmarks.md), of vessels not behind.
     """
     if request.encoder != "auto":
         return Decision(replace(request, encoder=None if request.encoder == "none" else request.encoder))
