@@ -164,6 +164,7 @@ def test_images_annotated_with_some_classes(tmp_path: Path) -> None:
         assert "annotated" in {problem.code for problem in check(data).errors}
 
 
+@pytest.mark.slow
 def test_partial_annotations_reach_the_loss(tmp_path: Path, backend: str) -> None:
     data = cells(tmp_path / "data")
     facts = json.loads((data / "dataset.json").read_text())
@@ -224,7 +225,8 @@ def boxes_and_labels(data: Path) -> None:
 
 
 @pytest.mark.keras_slow
-@pytest.mark.parametrize("preset", ["nnunet", pytest.param("unet_plus_plus", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["nnunet", "unet_plus_plus"])
 def test_every_task_learns_at_every_level_of_deep_supervision(
     tmp_path: Path, preset: str, backend: str
 ) -> None:

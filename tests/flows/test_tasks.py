@@ -127,8 +127,8 @@ def small_plan(data: Path, folder: Path, backend: str, tasks: tuple[str, ...], s
     "tasks",
     [
         ("instances",),
-        ("classification",),
-        pytest.param(("detection",), marks=pytest.mark.keras_slow),
+        pytest.param(("classification",), marks=pytest.mark.slow),
+        pytest.param(("detection",), marks=(pytest.mark.keras_slow, pytest.mark.slow)),
         pytest.param(("instances", "classification"), marks=pytest.mark.keras_slow),
     ],
 )

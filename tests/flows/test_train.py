@@ -47,14 +47,20 @@ def layers(file: Path) -> dict[str, np.ndarray]:
             "network__filters": (4, 8, 8),
             "network__strides": ((2, 2), (2, 2)),
         },
-        {"network__padding": "valid", "patch": (36, 36), "inference": {"tile": (36, 36)}},
-        {
-            "network__normalisation": "group",
-            "network__activation": "leaky_relu",
-            "network__dropout": 0.3,
-            "loss": {"cross_entropy": 1, "dice": 0},
-            "input__intensity": {"method": "image_percentile"},
-        },
+        pytest.param(
+            {"network__padding": "valid", "patch": (36, 36), "inference": {"tile": (36, 36)}},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {
+                "network__normalisation": "group",
+                "network__activation": "leaky_relu",
+                "network__dropout": 0.3,
+                "loss": {"cross_entropy": 1, "dice": 0},
+                "input__intensity": {"method": "image_percentile"},
+            },
+            marks=pytest.mark.slow,
+        ),
         {"network__normalisation": "batch", "schedule__ema": 0.9},
     ],
     ids=["deep supervision", "valid padding", "group and loss", "batch and ema"],

@@ -66,6 +66,7 @@ def test_a_video_gives_what_its_frames_give(
     assert not list(tmp_path.glob(".tmp*"))
 
 
+@pytest.mark.slow
 def test_frames_do_not_stay_in_memory(
     tiny_run: Path, film: tuple[Path, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
