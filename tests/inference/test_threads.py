@@ -61,6 +61,7 @@ def test_an_engine_is_shared(make_bright_run: MakeRun, tmp_path: Path, engine: s
     shared_by_threads(load(run, engine=engine, precision="f32"), noise(THREADS))
 
 
+@pytest.mark.slow
 @pytest.mark.keras
 def test_a_keras_network_is_shared(tiny_run: Path) -> None:
     shared_by_threads(load(tiny_run, engine="keras"), noise(6, (64, 64)))

@@ -63,7 +63,8 @@ def losses(run: Path) -> np.ndarray:
 
 
 @needs_jax
-@pytest.mark.parametrize("optimised", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("optimised", [False, True])
 def test_two_processes_give_the_losses_of_one(
     optimised: bool, tiny_dataset: Path, plan: Path, tmp_path: Path
 ) -> None:
