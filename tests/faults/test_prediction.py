@@ -122,7 +122,7 @@ def test_an_engine_that_gives_nan_names_the_tile(
     predictor = Predictor(load(run).plan, Broken())
     with pytest.raises(ModelFileError, match="tile at row 0, column 0"):
         predictor(np.zeros((20, 20), np.uint8))
-    monkeypatch.setattr(flow, "load", lambda *_: predictor)
+    monkeypatch.setattr(flow, "load", lambda *_, **__: predictor)
     Image.fromarray(np.zeros((20, 20), np.uint8)).save(tmp_path / "a.png")
     assert main(["predict", str(run), str(tmp_path / "a.png"), "-o", str(tmp_path / "out")]) == 1
     assert "tile at row 0" in capsys.readouterr().err

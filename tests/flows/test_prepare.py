@@ -82,8 +82,8 @@ def test_every_error_is_listed_before_anything_is_loaded(
 @pytest.mark.parametrize(
     ("wrong", "option"),
     [
-        ({"seed": -1}, "--seed"), ({"minutes": -1.0}, "--minutes"), ({"minutes": float("nan")}, "--minutes"),
-        ({"steps": 0}, "--steps"), ({"epochs": float("inf")}, "--epochs"), ({"task": ["objects"]}, "--task"),
+        ({"seed": -1}, "seed"), ({"minutes": -1.0}, "minutes"), ({"minutes": float("nan")}, "minutes"),
+        ({"steps": 0}, "steps"), ({"epochs": float("inf")}, "epochs"), ({"task": ["objects"]}, "task"),
     ],
 )  # fmt: skip
 def test_wrong_wishes_are_told_before_the_dataset_is_read(wrong: dict[str, Any], option: str) -> None:

@@ -194,5 +194,5 @@ def test_the_onnx_engine_gives_what_openvino_gives(run: Path) -> None:
 
 def test_a_missing_onnx_runtime_names_its_extra(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(BackendError, match=r"reunet\[onnx\]"):
+    with pytest.raises(BackendError, match=r"\.\[onnx\]"):
         load(run, engine="onnx")

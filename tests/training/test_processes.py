@@ -145,11 +145,11 @@ def test_another_backend_is_refused(tiny_dataset: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("team", "option"),
     [
-        ((1, 0, "host:1"), "--processes"),
-        ((2, None, "host:1"), "--process-id"),
-        ((2, 2, "host:1"), "--process-id"),
-        ((2, 0, None), "--coordinator"),
-        ((2, 0, "host"), "--coordinator"),
+        ((1, 0, "host:1"), "processes"),
+        ((2, None, "host:1"), "process_id"),
+        ((2, 2, "host:1"), "process_id"),
+        ((2, 0, None), "coordinator"),
+        ((2, 0, "host"), "coordinator"),
     ],
 )
 def test_a_team_needs_numbers_and_an_address(

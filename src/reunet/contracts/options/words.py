@@ -12,7 +12,7 @@ from reunet.errors import ReunetError
 on_command_line: ContextVar[bool] = ContextVar("on_command_line", default=False)
 """Whether what is told is read by somebody who typed a command."""
 
-_FLAG = re.compile(r"(?<![\w-])(--[a-z][a-z-]*[a-z]|-o)\b(?: (\w+))?")
+_FLAG = re.compile(r"(?<![\w-])(--[a-z][a-z-]*[a-z]|-o)\b(?: ([\w:]*\w))?")
 
 
 def in_python(error: ReunetError, options: Mapping[str, Option]) -> None:
