@@ -155,7 +155,7 @@ def test_another_backend_is_refused(tiny_dataset: Path, tmp_path: Path) -> None:
 def test_a_team_needs_numbers_and_an_address(
     team: tuple[int, int | None, str | None], option: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match=option):
+    with pytest.raises(UsageError, match="--" + option.replace("_", "-")):
         check_team(*team)
     with pytest.raises(UsageError, match=option):
         train(tmp_path, output=tmp_path / "run", processes=team[0], process_id=team[1], coordinator=team[2])
