@@ -13,10 +13,10 @@ VALIDATION_SHARE = 0.15
 RESERVE_S = 2.0
 """Seconds kept for writing the last checkpoint."""
 
-LOOKS = 40
+LOOKS = 20
 """How often a training by minutes looks whether it will end in time."""
 
-TOLERANCE = 0.05
+TOLERANCE = 0.08
 """Change of the steps that are left which is worth laying them out anew."""
 
 CAUTION = 0.98

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -30,6 +31,8 @@ class Phases:
         if self._resting is not None:
             self._steps[self._resting] = model.train_function
         model.train_function = self._steps.get(resting)
+        if model.train_function is None:  # JAX would take the step it has compiled of the same method
+            model.train_step = partial(type(model).train_step, model)
         if resting:
             optimizer.rest()
         elif self._resting:
