@@ -19,6 +19,8 @@ from reunet.flows.evaluate.evaluate import evaluate
 from reunet.flows.plan import plan
 from reunet.flows.predict.predict import predict
 from reunet.flows.train.train import train
+from reunet.inference.load import load as load_predictor
+from reunet.inference.sequence import SequencePredictor
 from reunet.io.annotations.ctc import check_tracks
 from reunet.io.annotations.instances import read_instances
 from reunet.metrics.overlap import confusion, dice, iou
@@ -73,6 +75,7 @@ def masks(output: Path, name: str) -> np.ndarray:
 
 
 def test_engine_and_keras_agree_on_any_number_of_frames(run: Path, films: Path) -> None:
+    assert isinstance(load_predictor(run, engine="openvino", precision="f32"), SequencePredictor)
     engine, keras_engine = (reunet.load(run, engine=name, precision="f32") for name in ("openvino", "keras"))
     film = np.concatenate([stack(films, "walk0"), stack(films, "walk1")])
     for frames in (1, 2, 3, 7):

@@ -55,6 +55,6 @@ def test_examples_read_as_predict_does(tmp_path: Path) -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_stay_small_and_free_of_reunet(example: Path) -> None:
     text = example.read_text("utf-8")
-    assert len(text.splitlines()) < 60
+    assert len(text.splitlines()) < (60 if "instances" in example.stem else 40), "objects are decoded, too"
     assert "import reunet" not in text
     assert "from reunet" not in text
