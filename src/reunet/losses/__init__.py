@@ -6,11 +6,10 @@ the first of them is asked for, since its backend must be chosen before.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reunet.backend import use_any_backend
-from reunet.errors import unknown
+from reunet.on_demand import on_demand
 
 if TYPE_CHECKING:
     from reunet.contracts.plan import LossSpec as LossSpec
@@ -38,14 +37,4 @@ _HOMES = {
 }
 
 __all__ = [*_HOMES]
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise unknown(__name__, name, __all__)
-    use_any_backend("tensorflow")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__, __dir__ = on_demand(__name__, _HOMES, __all__, before=lambda: use_any_backend("tensorflow"))

@@ -6,42 +6,30 @@ and what differs from other programs: docs/metrics.md.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
-
-from reunet.errors import unknown
+from reunet.on_demand import on_demand
 
 _HOMES = {
-    "confusion": "overlap",
-    "dice": "overlap",
-    "iou": "overlap",
-    "accuracy": "overlap",
-    "pixel_error": "overlap",
-    "object_overlap": "object_overlap",
-    "match_counts": "matching",
-    "average_precision": "matching",
-    "panoptic_quality": "matching",
-    "f1": "matching",
-    "aggregated_jaccard": "histology",
-    "rand_scores": "partitions",
-    "cl_dice": "skeleton",
-    "surface_distances": "surface",
-    "hd95": "surface",
-    "normalised_surface_distance": "surface",
-    "region_similarity": "davis",
-    "boundary_measure": "davis",
-    "box_iou": "box_matching",
-    "interval": "bootstrap",
+    "confusion": ".overlap",
+    "dice": ".overlap",
+    "iou": ".overlap",
+    "accuracy": ".overlap",
+    "pixel_error": ".overlap",
+    "object_overlap": ".object_overlap",
+    "match_counts": ".matching",
+    "average_precision": ".matching",
+    "panoptic_quality": ".matching",
+    "f1": ".matching",
+    "aggregated_jaccard": ".histology",
+    "rand_scores": ".partitions",
+    "cl_dice": ".skeleton",
+    "surface_distances": ".surface",
+    "hd95": ".surface",
+    "normalised_surface_distance": ".surface",
+    "region_similarity": ".davis",
+    "boundary_measure": ".davis",
+    "box_iou": ".box_matching",
+    "interval": ".bootstrap",
 }
 
 __all__ = [*_HOMES]
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise unknown(__name__, name, __all__)
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__ = on_demand(__name__, _HOMES, __all__)

@@ -11,12 +11,12 @@ these networks, so that `keras.models.load_model` reads what was saved of them.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reunet.backend import after_import, use_any_backend
-from reunet.errors import unknown
 from reunet.networks.presets import PRESETS as PRESETS
 from reunet.networks.presets import configure as configure
+from reunet.on_demand import on_demand
 
 if TYPE_CHECKING:
     from reunet.networks.facts import measure as measure
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from reunet.networks.unet import unet_model as unet_model
 
 _HOMES = {
-    "build": "unet",
-    "build_network": "unet",
-    "build_step_network": "unet",
-    "measure": "facts",
-    "own_network": "own",
-    "probability_model": "outputs",
-    "state_names": "outputs",
-    "unet_model": "unet",
+    "build": ".unet",
+    "build_network": ".unet",
+    "build_step_network": ".unet",
+    "measure": ".facts",
+    "own_network": ".own",
+    "probability_model": ".outputs",
+    "state_names": ".outputs",
+    "unet_model": ".unet",
 }
 
 
@@ -46,14 +46,4 @@ _LAYERS = ("normalisation", "recurrence", "reshaping")
 after_import("keras", lambda: [import_module(f"{__name__}.{room}") for room in _LAYERS])
 
 __all__ = ["PRESETS", "build", "configure", "measure", "unet_model"]
-
-
-def __dir__() -> list[str]:
-    return __all__
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise unknown(__name__, name, __all__)
-    use_any_backend("tensorflow")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__ = on_demand(__name__, _HOMES, __all__, before=lambda: use_any_backend("tensorflow"))
