@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
@@ -93,7 +93,8 @@ def write_ome_zarr(path: Path, mask: LargeMask, each: Each = one_by_one) -> None
     rank = len(mask.size)
 
     def fill(folder: Path) -> None:
-        group = zarr.open_group(str(folder), mode="a", zarr_format=2)
+        entries: dict[str, Any] = {}
+        group = zarr.open_group(zarr.storage.MemoryStore(entries), mode="a", zarr_format=2)
         read, size, level, factors = mask.read, mask.size, 0, (1,) * rank
         levels = []
         while True:
@@ -106,6 +107,7 @@ def write_ome_zarr(path: Path, mask: LargeMask, each: Each = one_by_one) -> None
                 chunk_key_encoding={"name": "v2", "separator": "/"},
                 fill_value=0,
             )
+            _write_metadata_files(folder, entries)
             piece = tuple(side * PIECE[rank] for side in chunk)
             each(partial(_write_chunks, folder / str(level), chunk, read), list(grid(all_of(size), piece)))
             levels.append((str(level), factors))
@@ -117,8 +119,19 @@ def write_ome_zarr(path: Path, mask: LargeMask, each: Each = one_by_one) -> None
             factors = tuple(a * b for a, b in zip(factors, steps, strict=True))
             level += 1
         group.attrs.update(_metadata(path.name, mask, levels))
+        _write_metadata_files(folder, entries)
 
     publish_folder(path, fill)
+
+
+def _write_metadata_files(folder: Path, entries: Mapping[str, Any]) -> None:
+    """Write what zarr holds in memory, one file after another: zarr itself writes several at a time, and
+    goes on with the others, in a folder that is gone by then, when one of them has failed.
+    """
+    for name, entry in entries.items():
+        file = folder / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(entry.to_bytes())
 
 
 def _write_chunks(
