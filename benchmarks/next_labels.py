@@ -7,8 +7,8 @@ scored on the test images, and the first 8 images are scored again, to see what 
 
     python benchmarks/next_labels.py shared/data/dsb2018_nuclei --seeds 10 --minutes 2 --work DIR
 
-A line of results/next_labels.jsonl per seed and arm; what stands there, or lies finished in DIR, is not done
-again. `--summary` prints the differences with their 95 % intervals (bootstrap over seeds, paired).
+A line per seed and arm; what has one, or lies finished in DIR, is not done again. `--summary` prints the
+differences with their 95 % intervals (bootstrap over seeds, paired).
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import records
 from PIL import Image
 
 from reunet.corrections.editing import Edited, Editing
 from reunet.flows.suggest.suggest import suggest
 
 ARMS = ("none", "random", "suggested")
-RESULTS = Path(__file__).parent / "results" / "next_labels.jsonl"
+DIFFERENCES = (("suggested", "none"), ("suggested", "random"), ("random", "none"))
 
 
 def main() -> None:
@@ -42,22 +43,19 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=8, help="labels at first, and added")
     parser.add_argument("--pool", type=int, default=0, help="unlabelled images to choose from; 0 for all")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "next_labels")
-    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--summary", action="store_true")
     options = parser.parse_args()
     if options.summary:
-        summary(options.results)
+        for (minutes, what), found in differences().items():
+            print(f"{minutes:g} min, {what}: {json.dumps(found)}")
         return
     options.data = coloured(options.data, options.work / "data")
-    done = {(row["seed"], row["arm"], row["minutes"]) for row in rows(options.results)}
     for seed in range(options.first, options.first + options.seeds):
         for arm in ARMS:
-            if (seed, arm, options.minutes) not in done:
-                row = one(options, seed, arm)
-                options.results.parent.mkdir(parents=True, exist_ok=True)
-                with open(options.results, "a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
-                print(json.dumps(row), flush=True)
+            key = {"seed": seed, "arm": arm, "minutes": options.minutes, "labels": options.count}
+            if not records.is_done("next_labels", key):
+                records.append("next_labels", key, result := one(options, seed, arm))
+                print(json.dumps({**key, **result}), flush=True)
 
 
 def coloured(data: Path, copy: Path) -> Path:
@@ -71,11 +69,6 @@ def coloured(data: Path, copy: Path) -> Path:
             pixels.save(path)
         copy.with_name("data.tmp").rename(copy)
     return copy
-
-
-def rows(path: Path) -> list[dict[str, float | str]]:
-    """The lines of an earlier time."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
 def one(options: argparse.Namespace, seed: int, arm: str) -> dict[str, object]:
@@ -107,7 +100,7 @@ def one(options: argparse.Namespace, seed: int, arm: str) -> dict[str, object]:
             what, place / "data", place / f"{name}-first", split="train"
         )
     scores["start"] = ap50(start, options.data, place / "start-test")
-    return {"seed": seed, "arm": arm, "minutes": options.minutes, "chosen": chosen, **scores}
+    return {"chosen": chosen, **scores}
 
 
 def labelled(truth: Editing, folder: Path, names: list[str]) -> Path:
@@ -145,20 +138,19 @@ def ap50(run: Path, data: Path, output: Path, split: str = "test") -> float:
     return float(found)
 
 
-def summary(path: Path) -> None:
-    """Differences between the arms, paired by seed."""
-    told = rows(path)
-    by_arm = {arm: {row["seed"]: row for row in told if row["arm"] == arm} for arm in ARMS}
-    result: dict[str, object] = {}
-    for one_arm, other in (("suggested", "none"), ("suggested", "random"), ("random", "none")):
-        seeds = sorted(by_arm[one_arm].keys() & by_arm[other].keys())
-        gain = np.array([float(by_arm[one_arm][s]["test"]) - float(by_arm[other][s]["test"]) for s in seeds])
-        result[f"{one_arm} - {other}"] = interval(gain)
-    kept = [
-        float(row["first_after"]) - float(row["first_before"]) for row in told if row["arm"] == "suggested"
-    ]
-    result["first images, after - before"] = interval(np.array(kept))
-    print(json.dumps(result, indent=2))
+def differences() -> dict[tuple[float, str], dict[str, float | int]]:
+    """AP50 on test between the arms, paired by seed, and on the first images after and before, by minutes."""
+    lines, found = records.read("next_labels"), {}
+    for minutes in sorted({line["key"]["minutes"] for line in lines}):
+        mine = [(line["key"], line["result"]) for line in lines if line["key"]["minutes"] == minutes]
+        by_arm = {arm: {key["seed"]: told for key, told in mine if key["arm"] == arm} for arm in ARMS}
+        for one_arm, other in DIFFERENCES:
+            seeds = by_arm[one_arm].keys() & by_arm[other].keys()
+            gains = [by_arm[one_arm][seed]["test"] - by_arm[other][seed]["test"] for seed in sorted(seeds)]
+            found[minutes, f"{one_arm} - {other}"] = interval(np.array(gains))
+        kept = [told["first_after"] - told["first_before"] for told in by_arm["suggested"].values()]
+        found[minutes, "first images, after - before"] = interval(np.array(kept))
+    return found
 
 
 def interval(values: np.ndarray) -> dict[str, float | int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import next_labels
 import records
 import recurrence
 from quality import ENTRIES
@@ -245,6 +246,30 @@ def instances() -> str:
     )
 
 
+def labels_next() -> str:
+    """Which images to label next."""
+    lines, rows = records.read("next_labels"), []
+    for arm in next_labels.ARMS:
+        mine = [line["result"] for line in lines if line["key"]["arm"] == arm]
+        scores = [spread([one[score] for one in mine]) for score in ("start", "test")]
+        rows.append([arm, len(mine), *scores])
+    gains = [
+        [what, found["seeds"], f"{found['mean']:+.4f}", f"{found['low']:+.4f} to {found['high']:+.4f}"]
+        for (_, what), found in next_labels.differences().items()
+        if found["seeds"]
+    ]
+    return (
+        "## Which labels next\n\ndsb2018_nuclei: a training on 8 labelled images, then another of the same "
+        "minutes that goes on from it with no new labels, with 8 random images labelled, or with the 8 that "
+        "`reunet suggest` picks among all others. The truth stands for what a person draws, as the page "
+        "saves it. AP at IoU 0.5, pooled, on test images; differences are paired by seed, with their 95 % "
+        f"bootstrap interval.\n\n`{lines[-1]['command']}`\n\n"
+        + table(["new labels", "seeds", "after the first training", "after the second"], rows)
+        + "\n"
+        + table(["difference", "seeds", "mean", "95 % interval"], gains)
+    )
+
+
 def representations() -> str:
     """The ways of learning objects that were compared."""
     lines = records.read("representations")
@@ -462,6 +487,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "quality": quality,
     "encoders": encoders,
     "instances": instances,
+    "next_labels": labels_next,
     "representations": representations,
     "normalisation": normalisation,
     "recurrence": race,
@@ -479,6 +505,12 @@ SECTIONS: dict[str, Callable[[], str]] = {
         "whole_path",
         "The whole path",
         "From a TIFF file to a mask file, in tiles per second; the engine alone on the same tiles in turn.",
+    ),
+    "serving": plain(
+        "serving",
+        "The server",
+        "`reunet serve` under 64 clients that ask without a pause, a minute per round, against the model "
+        "alone in a process of its own (1, 2 or 3 threads, the best counts), in turns; medians of rounds.",
     ),
     "cluster": plain(
         "cluster",
