@@ -107,7 +107,8 @@ def test_instances(run: Callable[..., Path], tmp_path: Path) -> None:
     save(tmp_path / "in/none.png", squares(0))
     result = predict(run("instances"), tmp_path / "in", output=out)
     assert not result.failures
-    each = ("instances/{}.png", "overlays/{}.png", "geojson/{}.geojson", "rois/{}.zip", "objects/{}.json")
+    pictures = ("instances/{}.png", "colored/{}.png", "overlays/{}.png")
+    each = (*pictures, "geojson/{}.geojson", "rois/{}.zip", "objects/{}.json")
     names = {pattern.format(name) for pattern in each for name in ("deep/a", "none")}
     assert files(out) == names | {"objects.csv", "predictions.json"}
     ids = read_instances(out / "instances/deep/a.png")
@@ -133,6 +134,11 @@ def test_instances(run: Callable[..., Path], tmp_path: Path) -> None:
         changed = (np.asarray(overlay) != image[..., None]).any(axis=-1)
     assert changed[ids > 0].any()
     assert not changed[ids == 0].any()
+    with Image.open(out / "colored/deep/a.png") as picture:
+        colors = [np.unique(np.asarray(picture)[ids == i], axis=0) for i in range(6)]
+    assert all(len(one) == 1 for one in colors)
+    assert not colors[0].any()
+    assert len({tuple(one[0]) for one in colors}) == 6
 
 
 def test_boxes(run: Callable[..., Path], tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from reunet.io.annotations.coco_write import object_entries
 from reunet.io.annotations.geojson import write_geojson
 from reunet.io.annotations.imagej import write_rois
 from reunet.io.annotations.instances import write_instances
-from reunet.io.render_objects import outlines
+from reunet.io.raster import write_png
+from reunet.io.render_objects import identity_colors, outlines
 from reunet.metrics.matching import average_precision, match_counts
 from reunet.metrics.object_overlap import known_overlap
 from reunet.metrics.overlap import mean_defined
@@ -82,6 +83,12 @@ def write_regions(ids: np.ndarray, result: Prediction, to: Destination) -> None:
         write_rois(to.path("rois", ".zip"), ids)
 
 
+def write_colored(ids: np.ndarray, result: Prediction, to: Destination) -> None:
+    """Write a picture of the label image, which most programs show all black; of a single image."""
+    if to.like is None and not to.pages:
+        write_png(to.path("colored", ".png"), np.where(ids[..., None] > 0, identity_colors(ids), np.uint8(0)))
+
+
 def write_ids(ids: np.ndarray, result: Prediction, to: Destination) -> None:
     """Write the label image."""
     flat = ".png" if ids.max(initial=0) <= MOST_PNG_IDS else ".tif"
@@ -91,6 +98,7 @@ def write_ids(ids: np.ndarray, result: Prediction, to: Destination) -> None:
 OUTPUTS = (
     Output("geojson", (".geojson",), "instances", write_outlines),
     Output("rois", (".zip",), "instances", write_regions),
+    Output("colored", (".png",), "instances", write_colored),
     Output("instances", MASK_SUFFIXES, "instances", write_ids, is_proof=True),
 )
 
