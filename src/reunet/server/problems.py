@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -27,6 +28,7 @@ from reunet.errors import (
     UsageError,
     shortened,
 )
+from reunet.texts import Language, translator
 
 MEDIA = "application/problem+json"
 
@@ -80,17 +82,27 @@ def status_of(error: ReunetError) -> int:
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 400)
 
 
-def problem(error: ReunetError, hidden: Path | None = None) -> Response:
-    """The answer that tells an error. hidden: a folder of ours, of which clients see no path."""
-    told = {"where": error.where, "expected": error.expected, "received": error.received, "fix": error.fix}
+def problem(error: ReunetError, language: Language = "en", hidden: Path | None = None) -> Response:
+    """The answer that tells an error; sentences without a translation stay English.
+
+    hidden: a folder of ours, of which clients see no path.
+    """
+    say = translator(language)
+    told = {"where": error.where, "expected": error.expected, "received": error.received}
+    told["fix"] = error.fix and say(error.fix)
     content = {name: _without(str(value), hidden) for name, value in told.items() if value is not None}
     status = status_of(error)
     return JSONResponse(
-        {"title": _without(error.what, hidden), "status": status, **content},
+        {"title": _without(say(error.what), hidden), "status": status, **content},
         status_code=status,
         headers=error.headers if isinstance(error, RefusedError) else None,
         media_type=MEDIA,
     )
+
+
+def language_of(headers: Headers) -> Language:
+    """The language in which a request is answered."""
+    return "zh" if headers.get("accept-language", "").lower().startswith("zh") else "en"
 
 
 def _without(text: str, hidden: Path | None) -> str:
@@ -111,12 +123,12 @@ def explain(app: FastAPI, hidden: Path) -> None:
             raise error
         if status_of(error) >= 500:
             log.error("%s %s: %s", request.method, request.url.path, error)
-        return problem(error, hidden)
+        return problem(error, language_of(request.headers), hidden)
 
     async def of_http(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
             raise error
-        return problem(_refused(request, error))
+        return problem(_refused(request, error), language_of(request.headers))
 
     async def invalid(request: Request, error: Exception) -> Response:
         first: dict[str, Any] = {}
@@ -130,14 +142,16 @@ def explain(app: FastAPI, hidden: Path) -> None:
                 where=place or None,
                 expected=first.get("msg"),
                 received=shortened(first.get("input")),
-            )
+            ),
+            language_of(request.headers),
         )
 
     async def of_system(request: Request, error: Exception) -> Response:
         reason = getattr(error, "strerror", None) or type(error).__name__
         log.error("%s %s: %s", request.method, request.url.path, error)
         fix = "free some space on the disk of the server, or its memory, and send it again"
-        return problem(RefusedError(507, "the server has no room for this", received=reason, fix=fix))
+        refused = RefusedError(507, "the server has no room for this", received=reason, fix=fix)
+        return problem(refused, language_of(request.headers))
 
     async def unexpected(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -147,7 +161,8 @@ def explain(app: FastAPI, hidden: Path) -> None:
                 "reunet failed unexpectedly; this is a bug",
                 received=type(error).__name__,
                 fix="please report it with what the server wrote to its log",
-            )
+            ),
+            language_of(request.headers),
         )
 
     app.add_exception_handler(ReunetError, ours)

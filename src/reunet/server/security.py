@@ -20,7 +20,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reunet.server.problems import RefusedError, problem
+from reunet.server.problems import RefusedError, language_of, problem
 
 COOKIE = "reunet-token-"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -120,7 +120,7 @@ class Guard:
                 self._check_token(scope, headers)
                 body.check_length(headers)
         except RefusedError as refusal:
-            await problem(refusal)(scope, receive, send_safely)
+            await problem(refusal, language_of(headers))(scope, receive, send_safely)
             return
         if enters is not None:
             await enters(scope, receive, send_safely)

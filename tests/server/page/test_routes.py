@@ -161,7 +161,7 @@ def test_unlabelled_images_are_ranked(serve: Server, discs: Path) -> None:
     for name, image in (("sure.png", sure), ("unsure.png", unsure)):
         found = ask("POST", f"/page/images?name={name}", png(image)).json["images"]
         names[found[0]["id"]] = name
-    answer = ask("POST", "/page/suggest?run=discs-run&lang=zh", b"{}")
+    answer = ask("POST", "/page/suggest?run=discs-run", b"{}", {"Accept-Language": "zh-CN"})
     assert answer.status == 200, answer.json
     assert answer.json["confidence"] == "raw"
     ranked = answer.json["suggestions"]

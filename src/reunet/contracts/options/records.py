@@ -233,6 +233,7 @@ class TrainOptions(Wishes, DataOptions, VerbOptions):
     log: Annotated[
         Literal["tensorboard"] | None, Says("Write RUN/tensorboard: curves, pictures, the plan.", "NAME")
     ] = None
+    lang: Lang = "en"
     overwrite: Overwrite = False
     callbacks: Annotated[
         tuple[Any, ...],

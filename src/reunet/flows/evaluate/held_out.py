@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from reunet.inference.load import load
 from reunet.inference.sequence import AnyPredictor
 from reunet.progress import Progress
 from reunet.report.page import Report
+from reunet.texts import Language
 
 if TYPE_CHECKING:  # it plans, hence imports a training framework, which evaluating must not need
     from reunet.flows.prepare import Prepared
@@ -34,9 +36,10 @@ def evaluate_split(
     progress: Progress,
     split: str = "val",
     network: OwnNetwork | None = None,
+    language: Language = "en",
 ) -> EvaluateResult:
     """Score a run just trained on its held-out cases with its exported engine; network: of its own, if it has
-    one.
+    one. language: of the report.
 
     Writes RUN/evaluation/<split>/ and the same report to RUN/report.html. Raises StorageError, DataError.
     """
@@ -48,6 +51,7 @@ def evaluate_split(
     if len(known) > 20:
         warnings.append(f"and {len(known) - 20} more warnings: see `reunet check`")
     report = report_of(run, predictor, loaders, f"{prepared.dataset.name}: {split}", warnings)
+    report = replace(report, language=language)
     return write_evaluation(evaluation, report, run.evaluation(split), also=run.report_file)
 
 

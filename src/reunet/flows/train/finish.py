@@ -22,12 +22,18 @@ from reunet.storage import write_text
 from reunet.tasks import task
 from reunet.tasks.base import Task
 from reunet.tasks.work import Work
+from reunet.texts import Language
 from reunet.training.setting import Setting
 from reunet.training.validation import Validator
 
 
-def finish(setting: Setting, prepared: Prepared, validator: Validator, trained: TrainResult) -> None:
-    """Turn trained weights into a finished run folder. The model of `validator` holds the best weights."""
+def finish(
+    setting: Setting, prepared: Prepared, validator: Validator, trained: TrainResult, language: Language
+) -> None:
+    """Turn trained weights into a finished run folder. The model of `validator` holds the best weights.
+
+    language: of the report.
+    """
     run, plan, progress = setting.run, setting.plan, setting.progress
     progress.start("fitting thresholds on the held-out images", None)
     run.write_calibration(validator.calibrate())
@@ -36,7 +42,8 @@ def finish(setting: Setting, prepared: Prepared, validator: Validator, trained: 
     else:
         progress.message("a network of your own is not exported: reunet.load(RUN, network=...) predicts")
     progress.start("evaluating the held-out images", None)
-    metrics = evaluate_split(run, prepared, progress, network=setting.functions.network).metrics
+    own = setting.functions.network
+    metrics = evaluate_split(run, prepared, progress, network=own, language=language).metrics
     write_text(run.path / "model_card.md", model_card(plan, prepared, trained, metrics))
 
 

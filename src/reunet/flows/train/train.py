@@ -273,5 +273,5 @@ def _train_and_finish(
     team.leave()
     if team.is_first:
         load_weights(model, plan, run.verified_weights(plan))
-        finish(setting, prepared, validator, trained)
+        finish(setting, prepared, validator, trained, options.lang)
     return trained

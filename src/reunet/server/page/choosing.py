@@ -9,9 +9,10 @@ from reunet.flows.suggest.reasons import reason
 from reunet.flows.suggest.suggest import suggest
 from reunet.server.models import Model
 from reunet.server.page.library import Library, unlabelled
+from reunet.texts import Language
 
 
-def chosen(library: Library, model: Model, number: int, language: str) -> dict[str, Any]:
+def chosen(library: Library, model: Model, number: int, language: Language) -> dict[str, Any]:
     """The images without labels in the order of how much these would teach, with the reason.
 
     Raises UsageError when all images have labels, and what `reunet.suggest` raises.
@@ -25,5 +26,5 @@ def chosen(library: Library, model: Model, number: int, language: str) -> dict[s
     for one in found.suggestions:
         entry = waiting[one.image]
         told = {"image": entry.id, "name": entry.name, "score": round(float(one.score), 4)}
-        rows.append(told | {"reason": reason(one.facts, "zh" if language == "zh" else "en")})
+        rows.append(told | {"reason": reason(one.facts, language)})
     return {"confidence": found.confidence, "suggestions": rows}

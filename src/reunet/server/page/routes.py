@@ -20,7 +20,9 @@ from reunet.server.page.entries import Box, Entry, class_list
 from reunet.server.page.library import Library
 from reunet.server.page.packing import unpacked
 from reunet.server.page.training import Training
+from reunet.server.problems import language_of
 from reunet.server.service import ServiceHere
+from reunet.texts import Language
 
 STATIC = Path(__file__).parent / "static"
 
@@ -67,6 +69,13 @@ def _model(page: PageHere, service: ServiceHere, run: str | None = None) -> Mode
 
 
 ModelHere = Annotated[Model | None, Depends(_model)]
+
+
+def _language(request: Request) -> Language:
+    return language_of(request.headers)
+
+
+LanguageHere = Annotated[Language, Depends(_language)]
 
 
 @dataclass(frozen=True)
@@ -214,11 +223,11 @@ async def suggest(
     page: PageHere,
     service: ServiceHere,
     model: ModelHere,
+    language: LanguageHere,
     n: Annotated[int, Query(ge=1, le=500)] = 20,
-    lang: str = "en",
 ) -> dict[str, Any]:
     """The unlabelled images of the list in the order of how much their labels would teach."""
-    return await service.work(chosen, page.library, model or service.models.wanted(None), n, lang)
+    return await service.work(chosen, page.library, model or service.models.wanted(None), n, language)
 
 
 @router.get("/training")
@@ -228,9 +237,11 @@ async def training(page: PageHere, service: ServiceHere) -> dict[str, Any]:
 
 
 @router.post("/training/start")
-async def start(page: PageHere, service: ServiceHere, model: ModelHere, minutes: float) -> dict[str, Any]:
+async def start(
+    page: PageHere, service: ServiceHere, model: ModelHere, language: LanguageHere, minutes: float
+) -> dict[str, Any]:
     """Train on from a model, or a first one."""
-    return await service.work(page.training.start, model, minutes)
+    return await service.work(page.training.start, model, minutes, language)
 
 
 @router.post("/training/stop")
@@ -240,9 +251,9 @@ async def stop(page: PageHere, service: ServiceHere) -> dict[str, Any]:
 
 
 @router.post("/training/resume")
-async def resume(page: PageHere, service: ServiceHere) -> dict[str, Any]:
+async def resume(page: PageHere, service: ServiceHere, language: LanguageHere) -> dict[str, Any]:
     """Go on with the training that was stopped."""
-    return await service.work(page.training.resume)
+    return await service.work(page.training.resume, language)
 
 
 @router.post("/training/use")

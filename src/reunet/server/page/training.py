@@ -18,6 +18,7 @@ from reunet.errors import ModelFileError, UsageError
 from reunet.server.models import Model
 from reunet.server.page.library import RUN, Library
 from reunet.server.problems import RefusedError
+from reunet.texts import Language
 
 GRACE_S = 15.0
 """Seconds that a training has to save its state when the server ends."""
@@ -44,10 +45,10 @@ class Training:
         self._data: Path | None = None
         self._ends, self._left, self._stopping = 0.0, 0.0, False
 
-    def start(self, model: Model | None, minutes: float) -> dict[str, Any]:
+    def start(self, model: Model | None, minutes: float, language: Language = "en") -> dict[str, Any]:
         """Train on from a model with the dataset of the page; without one a first model.
 
-        Raises UsageError.
+        language: of the report. Raises UsageError.
         """
         root = self._library.open().root
         if root is None:
@@ -63,17 +64,18 @@ class Training:
             begun = None if model is None else model.folder.path
             self._run, self._data = next_run(begun or root.with_name(root.name + RUN)), root
             self._ends = time.monotonic() + 60 * minutes
-            self._begin({"minutes": minutes} | ({} if begun is None else {"init": str(begun)}))
+            wishes = {"minutes": minutes, "lang": language}
+            self._begin(wishes | ({} if begun is None else {"init": str(begun)}))
         return self.now()
 
-    def resume(self) -> dict[str, Any]:
+    def resume(self, language: Language = "en") -> dict[str, Any]:
         """Go on with the training that was stopped. Raises UsageError."""
         with self._lock:
             self._refuse_second()
             if self._run is None or not RunFolder(self._run).has_checkpoint:
                 raise UsageError("there is no stopped training to go on with")
             self._ends = time.monotonic() + self._left
-            self._begin({"resume": True})
+            self._begin({"resume": True, "lang": language})
         return self.now()
 
     def stop(self) -> dict[str, Any]:

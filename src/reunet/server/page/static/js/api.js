@@ -12,7 +12,7 @@ export class Refusal extends Error {
 }
 
 async function call(method, path, body, type) {
-  const headers = {};
+  const headers = { "Accept-Language": document.documentElement.lang };
   if (type) headers["Content-Type"] = type;
   const answer = await fetch(path, { method, body, headers, credentials: "same-origin" });
   if (answer.ok) return answer;

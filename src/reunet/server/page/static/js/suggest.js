@@ -4,7 +4,7 @@ import { send } from "./api.js";
 import { $, make } from "./dom.js";
 import { show } from "./stage.js";
 import { state, on, tell, say, failed } from "./state.js";
-import { language, t } from "./texts.js";
+import { t } from "./texts.js";
 
 let found = null;
 
@@ -25,7 +25,7 @@ async function ask() {
   say(t("suggest.working"));
   try {
     const n = Number($("suggest-count").value) || 20;
-    const query = new URLSearchParams({ run: state.run.id, n, lang: language });
+    const query = new URLSearchParams({ run: state.run.id, n });
     found = await send("POST", `page/suggest?${query}`, {});
     fill();
     say(t("suggest.done", { n: found.suggestions.length }));
