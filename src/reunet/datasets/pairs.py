@@ -13,8 +13,12 @@ from reunet.datasets.folders import SplitFolders, stem_of
 from reunet.datasets.recognise import channel_of
 from reunet.datasets.told_apart import by_rest, masks_among
 from reunet.errors import ReunetError
-from reunet.io.images import read_header
+from reunet.io.formats.table import SUFFIXES, images_in, place_of
+from reunet.io.images import image_suffix, read_header
 from reunet.io.listing import image_files, visible
+
+MANY_PAGES = frozenset({".tif", ".tiff"}) | SUFFIXES
+"""Of files that may hold a stack of pages."""
 
 MASK_ENDINGS = ("_mask", "_label", "_seg", "_segmentation")
 FOV_ENDINGS = (*MASK_ENDINGS, "_fov")
@@ -62,7 +66,7 @@ class Found(Findings):
         self.cases.extend(self._pages(case))
 
     def _pages(self, case: Case) -> list[Case]:
-        if case.image.suffix.lower() not in (".tif", ".tiff"):
+        if image_suffix(case.image) not in MANY_PAGES and place_of(case.image)[0] == case.image:
             return [case]
         files = case.files
         beside = {"mask": files.mask, "field of view": files.fov, "instances": files.instances}
@@ -183,7 +187,7 @@ class PairedFiles(Found):
     def _by_stem(self, folder: Path, *, images: bool = False) -> dict[str, Path]:
         """The files of a folder by their stems; in one that is mixed only the images, or all others."""
         stems: dict[str, list[Path]] = defaultdict(list)
-        for path in image_files(folder):
+        for path in (one for file in image_files(folder) for one in images_in(file)):
             stems[stem_of(path, folder)].append(path)
         if folder == self._mixed:
             masks = masks_among(stems)

@@ -56,7 +56,7 @@ def masks_among(stems: Collection[str]) -> frozenset[str]:
 
 def why_no_classes(folders: Sequence[Path]) -> str | None:
     """Why folders may be images and their masks rather than classes; None where nothing says so."""
-    stems = {folder: {without_suffix(p).relative_to(folder).as_posix() for p in image_files(folder)}
+    stems = {folder: {without_suffix(p.relative_to(folder)).as_posix() for p in image_files(folder)}
              for folder in folders}  # fmt: skip
     counts = Counter(understand(folder.name).rest for folder in folders)
     named = [one for one in folders if counts[understand(one.name).rest] > 1 and understand(one.name).role]
@@ -83,7 +83,7 @@ def _correspond(one: Path, other: Path, here: set[str], there: set[str]) -> bool
     common = sorted(ours.keys() & theirs.keys())
     if 2 * len(common) < min(len(ours), len(theirs)) or not common:
         return False
-    files = {folder: {without_suffix(p).relative_to(folder).as_posix(): p for p in image_files(folder)}
+    files = {folder: {without_suffix(p.relative_to(folder)).as_posix(): p for p in image_files(folder)}
              for folder in (one, other)}  # fmt: skip
     picked = common[:: max(1, len(common) // _LOOKED_AT)]
     sizes = [(_size(files[one][ours[key][0]]), _size(files[other][theirs[key][0]])) for key in picked]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -11,16 +13,20 @@ from typing import BinaryIO
 import numpy as np
 
 from reunet.errors import ImageReadError
+from reunet.io.formats import table
+from reunet.io.formats.stored import StoredImage
+from reunet.io.formats.table import HEAD, stored_image
 from reunet.io.header import Doubt, ImageHeader, apart, check_result, check_size, explained
 from reunet.io.nifti import nifti_header, read_nifti
 from reunet.io.nifti_volume import is_nifti
-from reunet.io.raster import START, RasterImage, is_raster, raster_image, read_raster
-from reunet.io.tiff import TiffImage, is_tiff, read_tiff, tiff_image
+from reunet.io.raster import is_raster, raster_image, read_raster
+from reunet.io.tiff import is_tiff, read_tiff, tiff_image
 from reunet.io.video import is_video, video_frames, video_header
+from reunet.slices import all_of
 
 VOLUME_SUFFIXES = frozenset({".nii", ".nii.gz"})
 _PICTURES = ".png .jpg .jpeg .jfif .bmp .gif .webp .jp2 .j2k .jxl .avif .tif .tiff"
-IMAGE_SUFFIXES = frozenset(_PICTURES.split()) | VOLUME_SUFFIXES
+IMAGE_SUFFIXES = frozenset(_PICTURES.split()) | VOLUME_SUFFIXES | table.SUFFIXES
 """Suffixes of files that are taken for images when a folder is searched (compared in lower case)."""
 
 
@@ -32,8 +38,9 @@ def image_suffix(path: Path) -> str:
 
 
 def without_suffix(path: Path) -> Path:
-    """The path of an image file without its suffix."""
-    return path.with_name(path.name[: len(path.name) - len(image_suffix(path))])
+    """The path of an image without the suffix of its file: "a/Series1" of a.lif/Series1, too."""
+    bare = path.with_name(path.name[: len(path.name) - len(image_suffix(path))])
+    return Path(*(table.without_suffix(part) for part in bare.parent.parts), bare.name)
 
 
 def read_header(path: Path, axes: str | None = None) -> ImageHeader:
@@ -42,14 +49,8 @@ def read_header(path: Path, axes: str | None = None) -> ImageHeader:
     axes: names the axes of a TIFF stack that does not name them itself, such as "ZYX".
     Raises ImageReadError for a file that is missing, damaged or no image, TooLargeError above MAX_PIXELS.
     """
-    with explained(path):
-        if is_video(path):
-            return video_header(path)
-        with open(path, "rb") as file:
-            opened = _opened(path, file, axes)
-            if isinstance(opened, TiffImage):
-                check_size(path, *opened.header.size)
-            return nifti_header(path, file) if opened is None else opened.header
+    with _opened(path, axes) as image:
+        return image.header
 
 
 def read_image(path: Path, *, page: int | None = None, axes: str | None = None) -> np.ndarray:
@@ -135,9 +136,8 @@ def volume_spacing(path: Path) -> tuple[float, ...] | None:
 
 def read_palette(path: Path, axes: str | None = None) -> np.ndarray | None:
     """Colour table of a file, (entries, 3) uint8 RGB, None where it has none. Raises ImageReadError."""
-    with explained(path), open(path, "rb") as file:
-        opened = _opened(path, file, axes)
-    return None if opened is None else opened.samples.table
+    with _opened(path, axes) as image:
+        return image.table
 
 
 def read_pixels(
@@ -148,31 +148,70 @@ def read_pixels(
     numbers: values are no brightness but classes or ids, see `Samples.meant`; of a volume in 64 bits where
     they are stored with a scale. The file is opened once, unless it is a video.
     """
+    with _opened(path, axes) as image:
+        _check_page(path, image.header, page)
+        pixels = image.read(page or 0, numbers)
+        check_result(path, image.header, pixels, numbers=numbers)
+        return image.header, pixels
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A file that is open. read: page and `numbers` to pixels, as of `read_pixels`. table: its colours."""
+
+    header: ImageHeader
+    read: Callable[[int, bool], np.ndarray]
+    table: np.ndarray | None = None
+
+
+@contextmanager
+def _opened(path: Path, axes: str | None) -> Iterator[_Opened]:
+    """An image file of any format, nothing of which is decoded yet. Raises as `read_header` does."""
     with explained(path):
         if is_video(path):
-            header = video_header(path)
-            _check_page(path, header, page)
-            return header, next(islice(video_frames(path, path), page, None))
-        with open(path, "rb") as file:
-            opened = _opened(path, file, axes)
-            header = nifti_header(path, file) if opened is None else opened.header
-            _check_page(path, header, page)
-            if opened is None:
-                pixels = read_nifti(path, file, np.float64 if numbers else np.float32)
-            elif isinstance(opened, TiffImage):
-                pixels = read_tiff(path, file, opened, page or 0, numbers=numbers)
-            else:
-                pixels = read_raster(path, opened, numbers=numbers)
-        check_result(path, header, pixels, numbers=numbers)
-        return header, pixels
+            yield _Opened(
+                video_header(path), lambda page, _: next(islice(video_frames(path, path), page, None))
+            )
+        elif not path.is_file() and (stored := stored_image(path)) is not None:
+            yield _of_stored(path, stored)
+        else:
+            with open(path, "rb") as file:
+                yield _of_file(path, file, axes)
 
 
-def _opened(path: Path, file: BinaryIO, axes: str | None) -> TiffImage | RasterImage | None:
-    """What an open file holds, nothing of which is decoded yet; None for a volume."""
-    start = _start(path, file)
+def _of_stored(path: Path, image: StoredImage) -> _Opened:
+    size = image.header.size
+    check_size(path, *size)
+    return _Opened(image.header, lambda page, _: image.read(page, all_of(size)))
+
+
+def _of_file(path: Path, file: BinaryIO, axes: str | None) -> _Opened:
+    """Of an open file, told by how it begins."""
+    start = file.read(HEAD)
+    file.seek(0)
+    if (stored := stored_image(path, start)) is not None:
+        return _of_stored(path, stored)
     if is_nifti(start):
-        return None
-    return tiff_image(path, file, axes) if is_tiff(start) else raster_image(path, file)
+        header = nifti_header(path, file)
+        return _Opened(
+            header, lambda _, numbers: read_nifti(path, file, np.float64 if numbers else np.float32)
+        )
+    if is_tiff(start):
+        tiff = tiff_image(path, file, axes)
+        check_size(path, *tiff.header.size)
+        read = partial(read_tiff, path, file, tiff)
+        return _Opened(tiff.header, lambda page, numbers: read(page, numbers=numbers), tiff.samples.table)
+    if is_raster(start):
+        raster = raster_image(path, file)
+        return _Opened(
+            raster.header, lambda _, numbers: read_raster(path, raster, numbers=numbers), raster.samples.table
+        )
+    raise ImageReadError(
+        "not an image file" if start else "the file is empty",
+        where=path,
+        expected="a PNG, JPEG, TIFF, BMP, GIF, WebP, AVIF, JPEG 2000, JPEG XL or NIfTI file",
+        fix="remove it from the folder, or export the image again",
+    )
 
 
 def _check_page(path: Path, header: ImageHeader, page: int | None) -> None:
@@ -205,18 +244,3 @@ def _to_supported_dtype(image: np.ndarray, path: Path) -> np.ndarray:
         raise ImageReadError("unsupported sample type", where=path, received=image.dtype)
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which `check` reports
         return image.astype(np.float32)
-
-
-def _start(path: Path, file: BinaryIO) -> bytes:
-    """The first bytes of an image file, which tell its format."""
-    file.seek(0)
-    start = file.read(START)
-    file.seek(0)
-    if not (is_tiff(start) or is_raster(start) or is_nifti(start)):
-        raise ImageReadError(
-            "not an image file" if start else "the file is empty",
-            where=path,
-            expected="a PNG, JPEG, TIFF, BMP, GIF, WebP, AVIF, JPEG 2000, JPEG XL or NIfTI file",
-            fix="remove it from the folder, or export the image again",
-        )
-    return start

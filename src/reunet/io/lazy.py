@@ -19,6 +19,7 @@ import numpy as np
 
 from reunet.backend import import_extra
 from reunet.errors import ImageReadError, TooLargeError
+from reunet.io.formats.table import stored_image
 from reunet.io.header import MAX_PIXELS, ImageHeader, explained
 from reunet.io.images import image_suffix
 from reunet.io.nifti import lazy_nifti
@@ -80,6 +81,8 @@ def open_lazily(path: Path, *, rank: int, page: int = 0, axes: str | None = None
         with explained(path):
             if kind in openers:
                 image = openers[kind](path, rank, axes, stack)
+            elif (stored := stored_image(path)) is not None:
+                image = LazyImage(stored.header, stored.chunk, partial(stored.read, page))
             else:
                 image = LazyImage(*open_tiff_page(path, page, axes))
         if prod(image.chunk) * image.header.channels > MAX_PIXELS:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reunet.errors import DataError
+from reunet.io.formats.table import is_store
 from reunet.io.images import image_suffix
 
 CORRECTIONS, GIVEN_LABELS = "corrections.csv", "corrections"
@@ -31,7 +32,7 @@ def list_files(
     others: list[Path] = []
     for parent, folders, files in os.walk(folder, onerror=_refuse):
         entries = [Path(parent, name) for name in folders if not _is_junk(Path(parent), name)]
-        single = [one for one in entries if one.suffix.lower() == stores]
+        single = [one for one in entries if one.suffix.lower() == stores or is_store(one)]
         links = [one for one in entries if one not in single and one.is_symlink()]
         folders[:] = [one.name for one in entries if one not in single and one not in links]
         here = [Path(parent, name) for name in files if not _is_junk(Path(parent), name)]

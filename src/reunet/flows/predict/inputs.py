@@ -17,6 +17,7 @@ from reunet.datasets.sequences import FILE, SequencePattern, natural_order, read
 from reunet.datasets.told_apart import masks_among
 from reunet.datasets.vocabulary import SPLIT_NAMES, role_of
 from reunet.errors import DataError, ReunetError, UsageError, beside
+from reunet.io.formats.table import images_in, is_store, place_of
 from reunet.io.images import IMAGE_SUFFIXES, image_suffix, read_header, without_suffix
 from reunet.io.lazy import is_array
 from reunet.io.listing import list_files
@@ -72,8 +73,10 @@ def find_sources(inputs: Sequence[Path], *, exclude: Path) -> tuple[tuple[Source
 
 
 def _sources_of(given: Path, exclude: Path) -> tuple[list[Source], list[Path]]:
-    if given.is_file() or (is_array(given) and given.is_dir()):
-        return _join_channels([Source(given, Path(_result_name(given).name))]), []
+    file, name = place_of(given)
+    if file.is_file() or (is_array(given) and given.is_dir()) or is_store(given):
+        images = [given] if name else images_in(given)
+        return _join_channels([Source(one, _result_name(one.relative_to(file.parent))) for one in images]), []
     if not given.is_dir():
         raise DataError(
             "the input does not exist",
@@ -95,7 +98,8 @@ def _sources_of(given: Path, exclude: Path) -> tuple[list[Source], list[Path]]:
             fix=ways(found) or None,
         )
     _check_no_dataset(given, images)
-    return _join_channels([Source(path, _result_name(path.relative_to(given))) for path in images]), others
+    each = (one for path in images for one in images_in(path))
+    return _join_channels([Source(path, _result_name(path.relative_to(given))) for path in each]), others
 
 
 def _result_name(path: Path) -> Path:

@@ -9,6 +9,7 @@ from reunet.errors import PlanError, TooLargeError
 from reunet.flows.predict.outputs import Job
 from reunet.inference.large import memory
 from reunet.inference.sequence import AnyPredictor, SequencePredictor
+from reunet.io.formats import table
 from reunet.io.header import ImageHeader
 from reunet.io.images import image_suffix, read_channel_headers
 from reunet.io.lazy import is_array, lazy_header
@@ -20,7 +21,7 @@ SHARE = 0.25
 MOST_AT_ONCE = 2**26
 """Pixels up to which an image is predicted in one piece, if memory allows: 8192 x 8192."""
 
-LAZY = frozenset({".tif", ".tiff", ".nii", ".nii.gz"})
+LAZY = frozenset({".tif", ".tiff", ".nii", ".nii.gz"}) | table.SUFFIXES
 """Image files of which parts can be read."""
 
 
