@@ -85,12 +85,12 @@ def test_suggest(
     result = reunet.suggest(tiny_run, images)
     assert len(result.suggestions) == 4
     assert result.suggestions[0].image.name == "noise.png"
-    assert (result.count, result.confidence, result.failures) == (4, "raw", {})
+    assert (result.count, result.confidence, result.failures) == (4, "calibrated", {})
     assert all(one.reason and 0 <= one.score <= 1 for one in result.suggestions)
     (images / "broken.png").write_bytes(b"no image")
     arguments = ["suggest", str(tiny_run), str(images), "-n", "2", "-o", str(tmp_path / "next.csv")]
     assert main(arguments) == 2
-    assert "raw scores of the network" in capsys.readouterr().out
+    assert "calibrated" in capsys.readouterr().out
     rows = (tmp_path / "next.csv").read_text().splitlines()
     assert rows[0].startswith("rank,image,score")
     assert len(rows) == 3

@@ -45,3 +45,9 @@ def test_errors_speak_the_language_that_is_accepted(ask: Asked, path: str) -> No
     refused = ask("GET", path, headers={"Accept-Language": "zh", "Host": "other.example"})
     assert refused.status == 421
     assert not refused.json["title"].isascii()
+
+
+def test_all_methods_of_an_address_are_named(ask: Asked) -> None:
+    answer = ask("PATCH", "/v1/jobs/none", b"{}")
+    assert answer.status == 405
+    assert {"GET", "DELETE"} <= set(answer.headers["allow"].split(", "))

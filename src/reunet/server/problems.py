@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from reunet.corrections.labels import LabelsChangedError
 from reunet.errors import (
@@ -128,6 +129,8 @@ def explain(app: FastAPI, hidden: Path) -> None:
     async def of_http(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
             raise error
+        if error.status_code == 405:
+            error.headers = {"Allow": ", ".join(sorted(_methods(request)))}
         return problem(_refused(request, error), language_of(request.headers))
 
     async def invalid(request: Request, error: Exception) -> Response:
@@ -171,6 +174,12 @@ def explain(app: FastAPI, hidden: Path) -> None:
     app.add_exception_handler(OSError, of_system)
     app.add_exception_handler(MemoryError, of_system)
     app.add_exception_handler(Exception, unexpected)
+
+
+def _methods(request: Request) -> set[str]:
+    """The methods that an address takes, each of which may have a route of its own."""
+    matching = (one for one in request.app.routes if one.matches(request.scope)[0] is not Match.NONE)
+    return {method for one in matching for method in getattr(one, "methods", None) or ()}
 
 
 def _refused(request: Request, error: HTTPException) -> RefusedError:

@@ -62,8 +62,10 @@ def suggest(options: SuggestOptions) -> SuggestResult:
     if options.output is not None:
         rows = ([getattr(one, c, one.facts.get(c)) for c in COLUMNS] for one in suggestions)
         write_text(options.output, csv_text(COLUMNS, rows))
-    is_calibrated = predictor.calibration.temperature is not None  # of classes of whole images
-    return SuggestResult(tuple(suggestions), "calibrated" if is_calibrated else "raw", len(files), failures)
+    fitted = predictor.calibration
+    temperatures = {"semantic": fitted.pixel_temperature, "classification": fitted.temperature}
+    is_raw = any(temperatures.get(task) is None for task in predictor.plan.tasks)
+    return SuggestResult(tuple(suggestions), "raw" if is_raw else "calibrated", len(files), failures)
 
 
 def _files(given: Sequence[Path]) -> list[Path]:
