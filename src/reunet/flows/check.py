@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple, fields
 
 from reunet.contracts.options.records import CheckOptions
 from reunet.contracts.options.verb import verb
 from reunet.contracts.results import CheckResult, Problem
+from reunet.datasets.examine import Examined
 from reunet.datasets.facts import facts_of
 from reunet.datasets.problems import examine_dataset
+from reunet.datasets.scan import Scan
 from reunet.errors import UsageError
 from reunet.io.raster import write_png
 from reunet.report.contact_sheet import contact_sheet
@@ -30,9 +33,14 @@ def check(options: CheckOptions) -> CheckResult:
     if options.fix_list is not None:
         columns = (field.name for field in fields(Problem))
         write_text(options.fix_list, csv_text(columns, map(astuple, problems)))
-    known = [case for case in scan.cases if case.split != "test"] or scan.cases
-    tasks = fitting_tasks({kind for case in known for kind in case.kinds})
-    result = CheckResult(tuple(problems), scan.counts, scan.layout, tuple(tasks), facts_of(scan, found))
+    result = understanding(scan, found, problems)
     if options.pictures is not None:
         write_png(options.pictures, contact_sheet(scan, found, result))
     return result
+
+
+def understanding(scan: Scan, found: Sequence[Examined], problems: Sequence[Problem]) -> CheckResult:
+    """What a dataset that was examined was understood to be."""
+    known = [case for case in scan.cases if case.split != "test"] or scan.cases
+    tasks = fitting_tasks({kind for case in known for kind in case.kinds})
+    return CheckResult(tuple(problems), scan.counts, scan.layout, tuple(tasks), facts_of(scan, found))

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from reunet.backend import choose_backend, use_backend
 from reunet.contracts.network import ENCODER_WISHES
 from reunet.contracts.options.records import PlanOptions, Wishes
 from reunet.contracts.options.verb import verb
 from reunet.contracts.plan import Plan
 from reunet.errors import UsageError, known_name
-from reunet.flows.prepare import prepare
+from reunet.flows.check import understanding
+from reunet.flows.prepare import Prepared, as_planned, prepare
 from reunet.networks.presets import PRESETS
 from reunet.planning import PlanRequest, make_plan
 from reunet.planning.cost import FRAMEWORK_BYTES
 from reunet.progress import NullProgress
+from reunet.report.planned import Planned, write_plan_page
 from reunet.tasks import check_tasks
+
+HTML = ("", ".html", ".htm")
+"""How names of pages end."""
 
 
 @verb(PlanOptions)
@@ -21,8 +28,11 @@ def plan(options: PlanOptions) -> Plan:
     """Plan a training without training.
 
     The plan is returned and, with `output`, written as JSON that a person can read and edit; give it
-    back with `reunet train --plan`. Raises DataError, UsageError, PlanError.
+    back with `reunet train --plan`. The HTML file `page` shows the dataset, what the network will be shown,
+    and each choice with its reason. Raises DataError, UsageError, PlanError, StorageError.
     """
+    if options.page is not None and options.page.suffix.lower() not in HTML:
+        raise UsageError("the page is HTML", where="--page", expected=".html", received=options.page.name)
     chosen = choose_backend(options.backend)
     use_backend(chosen)
     check_wishes(options)
@@ -30,7 +40,16 @@ def plan(options: PlanOptions) -> Plan:
     made = make_plan(prepared.fingerprint, PlanRequest.of(options, chosen))
     if options.output is not None:
         made.write(options.output)
+    if options.page is not None:
+        _write_page(options.page, made, prepared)
     return made
+
+
+def _write_page(page: Path, made: Plan, prepared: Prepared) -> None:
+    read = (prepared.scan, prepared.examined)
+    check = understanding(*read, prepared.warnings)
+    seen = as_planned(prepared.train, made)
+    write_plan_page(page, Planned(made, prepared.fingerprint, *read, check, seen, prepared.train))
 
 
 def check_wishes(wishes: Wishes) -> None:

@@ -13,7 +13,9 @@ from reunet.contracts.plan import Plan
 from reunet.contracts.results import Problem
 from reunet.datasets.case_arrays import CaseArrays, case_arrays
 from reunet.datasets.cases import Dataset, raise_errors
+from reunet.datasets.examine import Examined
 from reunet.datasets.problems import examine_dataset
+from reunet.datasets.scan import Scan
 from reunet.datasets.splits import Splits, make_splits, split_cases
 from reunet.machine import cores
 from reunet.planning import take_fingerprint
@@ -23,8 +25,10 @@ from reunet.sampling.resize import at_size, at_spacing
 
 @dataclass(frozen=True)
 class Prepared:
-    """A dataset ready for planning and training."""
+    """A dataset ready for planning and training. scan, examined: its folders and files as they were read."""
 
+    scan: Scan
+    examined: tuple[Examined, ...]
     dataset: Dataset
     splits: Splits
     train: tuple[CaseArrays, ...]
@@ -48,7 +52,7 @@ def prepare(
     listing every error of the dataset.
     """
     progress.start("checking the dataset", None)
-    scan, _, problems = examine_dataset(data, options, splits=("train", "val"), progress=progress)
+    scan, examined, problems = examine_dataset(data, options, splits=("train", "val"), progress=progress)
     raise_errors(problems, scan.root)
     dataset = scan.dataset()
     splits = make_splits(dataset, seed, before)
@@ -60,7 +64,8 @@ def prepare(
     )
     train, val = tuple(loaded[: len(chosen["train"])]), tuple(loaded[len(chosen["train"]) :])
     fingerprint = take_fingerprint(dataset, train, val)
-    return Prepared(dataset, splits, train, val, fingerprint, tuple(problems))
+    read = (scan, tuple(examined))
+    return Prepared(*read, dataset, splits, train, val, fingerprint, tuple(problems))
 
 
 def as_planned(cases: Sequence[CaseArrays], plan: Plan) -> tuple[CaseArrays, ...]:

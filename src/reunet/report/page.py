@@ -70,7 +70,7 @@ def write_report(path: Path, report: Report) -> None:
         films={c.name: _films(report.images, c) for c in contents},
         most_rows=MOST_ROWS,
         curves=_curves(report.history, task(main.task).score),
-        choices=[] if report.plan is None else _choices(report.plan),
+        choices=[] if report.plan is None else choices_of(report.plan),
         terms={name: text for parts in contents for name, text in parts.terms.items()},
     )
     write_text(path, page)
@@ -140,7 +140,7 @@ def _films(images: Mapping[str, Callable[[], Scored]], content: Content) -> dict
     return {name: source for name, source in films.items() if source}
 
 
-def _choices(plan: Plan) -> list[tuple[str, str, str]]:
+def choices_of(plan: Plan) -> list[tuple[str, str, str]]:
     """Field, value and reason for each reason the plan gives."""
     values = plan.model_dump(mode="json")
     return [(name, _value(values, name), reason) for name, reason in plan.reasons.items()]
@@ -153,7 +153,8 @@ def _value(value: Any, name: str) -> str:
             return ""
         value = value[part]
     if isinstance(value, dict):
-        value = ", ".join(f"{key} {item}" for key, item in value.items())
+        told = {key: item for key, item in value.items() if item not in (None, False, [], {})}
+        value = ", ".join(key if item is True else f"{key} {item}" for key, item in told.items())
     elif isinstance(value, list):
         value = " \u00d7 ".join(map(str, value)) if name.endswith(SIZES) else ", ".join(map(str, value))
     text = str(value)

@@ -51,7 +51,7 @@ def draw(paint: Callable[[Any], None], width: float = 4.7, height: float = 3.0) 
     return re.sub(r"^<svg[^>]*>", lambda tag: re.sub(r' (width|height)="[^"]*"', "", tag[0]), svg)
 
 
-def _legend(axes: Any) -> None:
+def legend(axes: Any) -> None:
     """A legend below the axes, where it lies on no line."""
     handles, labels = axes.get_legend_handles_labels()
     axes.figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)))
@@ -130,7 +130,7 @@ def spread(images: dict[str, float | None], name: str, title: str) -> list[str]:
             axes.axvline(value, color=INK, linewidth=1.1, linestyle=style, label=f"{what} {value:.3f}")
         axes.set(title=title, xlabel=name, ylabel="images", xlim=(low, 1))
         axes.yaxis.get_major_locator().set_params(integer=True)
-        _legend(axes)
+        legend(axes)
 
     return [draw(paint)]
 
@@ -147,7 +147,7 @@ def precision_recall(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> list[s
         axes.set(
             title="Precision and recall", xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02)
         )
-        _legend(axes)
+        legend(axes)
 
     return [draw(paint)]
 
@@ -167,7 +167,7 @@ def reliability(histogram: ReliabilityHistogram, unit: str) -> list[str]:
         axes.scatter(confidence, accuracy, s=14 + 220 * share, color=SERIES[0], alpha=0.8, label=unit)
         axes.set(title="Are the probabilities right?", xlabel="confidence", ylabel="share correct")
         axes.set(xlim=(low - 0.02, 1.02), ylim=(min(low, float(accuracy.min())) - 0.02, 1.03))
-        _legend(axes)
+        legend(axes)
 
     return [draw(paint)]
 
@@ -181,7 +181,7 @@ def by_threshold(series: dict[str, dict[str, float | None]]) -> str:
             axes.plot(list(known), list(known.values()), color=color, marker="o", markersize=3.5, label=name)
         axes.set(title="How exact the outlines are", xlabel="IoU that counts as found", ylabel="score")
         axes.set(ylim=(0, 1.02))
-        _legend(axes)
+        legend(axes)
 
     return draw(paint)
 
@@ -201,7 +201,7 @@ def sizes(fates: Sequence[np.ndarray], unit: str) -> list[str]:
         axes.set(title="Size of the objects", xlabel=unit, ylabel="objects", xscale="log")
         _plain_decades(axes.xaxis, float(bins[-1] / bins[0]))
         axes.yaxis.get_major_locator().set_params(integer=True)
-        _legend(axes)
+        legend(axes)
 
     return [draw(paint)]
 

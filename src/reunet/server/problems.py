@@ -101,6 +101,52 @@ def problem(error: ReunetError, language: Language = "en", hidden: Path | None =
     )
 
 
+async def _of_http(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 405:
+        error.headers = {"Allow": ", ".join(_taken(request))}
+    return problem(_refused(request, error), language_of(request.headers))
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    first: dict[str, Any] = {}
+    if isinstance(error, RequestValidationError):
+        first = dict(next(iter(error.errors()), {}))
+    place = ".".join(str(part) for part in first.get("loc", ()))
+    return problem(
+        RefusedError(
+            422,
+            "the request has a value that cannot be used",
+            where=place or None,
+            expected=first.get("msg"),
+            received=shortened(first.get("input")),
+        ),
+        language_of(request.headers),
+    )
+
+
+async def _of_system(request: Request, error: Exception) -> Response:
+    reason = getattr(error, "strerror", None) or type(error).__name__
+    log.error("%s %s: %s", request.method, request.url.path, error)
+    fix = "free some space on the disk of the server, or its memory, and send it again"
+    refused = RefusedError(507, "the server has no room for this", received=reason, fix=fix)
+    return problem(refused, language_of(request.headers))
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(
+        RefusedError(
+            500,
+            "reunet failed unexpectedly; this is a bug",
+            received=type(error).__name__,
+            fix="please report it with what the server wrote to its log",
+        ),
+        language_of(request.headers),
+    )
+
+
 def language_of(headers: Headers) -> Language:
     """The language in which a request is answered."""
     return "zh" if headers.get("accept-language", "").lower().startswith("zh") else "en"
@@ -126,60 +172,19 @@ def explain(app: FastAPI, hidden: Path) -> None:
             log.error("%s %s: %s", request.method, request.url.path, error)
         return problem(error, language_of(request.headers), hidden)
 
-    async def of_http(request: Request, error: Exception) -> Response:
-        if not isinstance(error, HTTPException):
-            raise error
-        if error.status_code == 405:
-            error.headers = {"Allow": ", ".join(sorted(_methods(request)))}
-        return problem(_refused(request, error), language_of(request.headers))
-
-    async def invalid(request: Request, error: Exception) -> Response:
-        first: dict[str, Any] = {}
-        if isinstance(error, RequestValidationError):
-            first = dict(next(iter(error.errors()), {}))
-        place = ".".join(str(part) for part in first.get("loc", ()))
-        return problem(
-            RefusedError(
-                422,
-                "the request has a value that cannot be used",
-                where=place or None,
-                expected=first.get("msg"),
-                received=shortened(first.get("input")),
-            ),
-            language_of(request.headers),
-        )
-
-    async def of_system(request: Request, error: Exception) -> Response:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        log.error("%s %s: %s", request.method, request.url.path, error)
-        fix = "free some space on the disk of the server, or its memory, and send it again"
-        refused = RefusedError(507, "the server has no room for this", received=reason, fix=fix)
-        return problem(refused, language_of(request.headers))
-
-    async def unexpected(request: Request, error: Exception) -> Response:
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return problem(
-            RefusedError(
-                500,
-                "reunet failed unexpectedly; this is a bug",
-                received=type(error).__name__,
-                fix="please report it with what the server wrote to its log",
-            ),
-            language_of(request.headers),
-        )
-
     app.add_exception_handler(ReunetError, ours)
-    app.add_exception_handler(HTTPException, of_http)
-    app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(OSError, of_system)
-    app.add_exception_handler(MemoryError, of_system)
-    app.add_exception_handler(Exception, unexpected)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(OSError, _of_system)
+    app.add_exception_handler(MemoryError, _of_system)
+    app.add_exception_handler(Exception, _unexpected)
 
 
-def _methods(request: Request) -> set[str]:
+def _taken(request: Request) -> list[str]:
     """The methods that an address takes, each of which may have a route of its own."""
-    matching = (one for one in request.app.routes if one.matches(request.scope)[0] is not Match.NONE)
-    return {method for one in matching for method in getattr(one, "methods", None) or ()}
+    scopes = ({**request.scope, "method": method} for method in ("DELETE", "GET", "HEAD", "POST", "PUT"))
+    routes = request.app.routes
+    return [one["method"] for one in scopes if any(r.matches(one)[0] is Match.FULL for r in routes)]
 
 
 def _refused(request: Request, error: HTTPException) -> RefusedError:

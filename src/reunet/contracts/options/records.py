@@ -182,6 +182,7 @@ class PlanOptions(Wishes, DataOptions, VerbOptions):
     data: Data = UNSET
     _: KW_ONLY
     output: Annotated[OptionalPath, Says("Write the plan, for train --plan.", "FILE", "-o")] = UNSET
+    page: Annotated[OptionalPath, Says("Write an HTML page of data, patches and choices.", "FILE")] = UNSET
 
 
 @record
