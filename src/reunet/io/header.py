@@ -66,7 +66,8 @@ class ImageHeader:
     affine: of a volume, (4, 4) from (slice, row, column, 1) to millimetres rightwards, forwards, upwards.
     orientation: in which a photo is stored, 1 to 8 as in TIFF and EXIF.
     step: difference of the closest values that the file can tell apart, of whole numbers stored with a scale;
-    0 of others. doubts: what the file states twice, differently.
+    0 of others. doubts: what the file states twice, differently. channel_names: one for each channel, where
+    the file names them.
     """
 
     size: tuple[int, ...]
@@ -82,6 +83,7 @@ class ImageHeader:
     step: float = 0.0
     orientation: int = 1
     doubts: tuple[Doubt, ...] = ()
+    channel_names: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Its fields, as JSON holds them."""
@@ -93,7 +95,8 @@ class ImageHeader:
         sizes = {name: tuple(told[name]) for name in ("size", "spacing") if told[name] is not None}
         affine = None if told["affine"] is None else np.array(told["affine"])
         doubts = tuple(Doubt(*one) for one in told["doubts"])
-        return cls(**(told | sizes | {"affine": affine, "doubts": doubts}))
+        names = tuple(told["channel_names"])
+        return cls(**(told | sizes | {"affine": affine, "doubts": doubts, "channel_names": names}))
 
     @property
     def is_volume(self) -> bool:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -81,7 +82,11 @@ class TiffImage:
             dtype = self.samples.dtype.newbyteorder(self.byteorder)
             if self.series.dataoffset + math.prod(self.shape) * dtype.itemsize > file.seek(0, 2):
                 raise _truncated(self.path)
-            mapped = np.memmap(file, dtype, "r", self.series.dataoffset, self.shape)
+            mapped: np.ndarray
+            if isinstance(file, BytesIO):
+                mapped = np.ndarray(self.shape, dtype, file.getvalue(), self.series.dataoffset)
+            else:
+                mapped = np.memmap(file, dtype, "r", self.series.dataoffset, self.shape)
             pixels = np.array(mapped[index]).astype(self.samples.dtype, copy=False)
         elif self._has_whole_pages(leading):
             numbers = np.arange(len(self.series.pages)).reshape(self.shape[:leading])[index[:leading]]
@@ -196,17 +201,18 @@ def tiff_image(path: Path, file: BinaryIO, axes: str | None) -> TiffImage:
     """
     facts = path.stat()
     if time.time() - facts.st_mtime < _SETTLED_S:
-        return _described(path, file, axes)
+        return described(path, file, axes)
     return _remembered(path, axes, facts.st_mtime_ns, facts.st_size, facts.st_ino)
 
 
 @functools.lru_cache(maxsize=8)
 def _remembered(path: Path, given: str | None, *_facts: int) -> TiffImage:
     with open(path, "rb") as file:
-        return _described(path, file, given)
+        return described(path, file, given)
 
 
-def _described(path: Path, source: BinaryIO, given: str | None) -> TiffImage:
+def described(path: Path, source: BinaryIO, given: str | None) -> TiffImage:
+    """As `tiff_image`, of any stream, and not remembered."""
     check_directories(path, source)
     with _opened(source) as file:
         if not file.series:

@@ -53,7 +53,12 @@ class Format:
         return cast(Room, import_module(f"reunet.io.formats.{self.room}"))
 
 
-FORMATS: tuple[Format, ...] = ()
+FORMATS: tuple[Format, ...] = (
+    Format("Zeiss CZI", (".czi",), "czi", sign=rb"ZISRAWFILE", many=True),
+    Format("Leica LIF", (".lif",), "lif", sign=rb"\x70\0\0\0.{4}\x2a", many=True),
+    Format("Nikon ND2", (".nd2",), "nd2", sign=rb"\xda\xce\xbe\x0a", many=True),
+    Format("Olympus OIB", (".oib",), "oib", sign=rb"\xd0\xcf\x11\xe0", named=True),
+)
 
 SUFFIXES = frozenset(suffix for one in FORMATS for suffix in one.suffixes)
 """Of files that are taken for images of these formats."""
@@ -110,7 +115,7 @@ def images_in(path: Path) -> list[Path]:
             names = _names(found, path, *_state(path))
     except (OSError, ReunetError):
         return [path]
-    return [path / name if name else path for name in names]
+    return [path / name for name in names] if len(names) > 1 else [path]
 
 
 def stored_image(path: Path, head: bytes | None = None) -> StoredImage | None:
@@ -146,8 +151,8 @@ def _names(found: Format, path: Path, *_facts: object) -> tuple[str, ...]:
 @functools.lru_cache(maxsize=16)
 def _described(found: Format, path: Path, name: str, *facts: object) -> StoredImage:
     names = _names(found, path, *facts) if found.many else ("",)
-    if name in names:
-        return found.reader.describe(path, name)
+    if name in names or (not name and len(names) == 1):
+        return found.reader.describe(path, name or names[0])
     raise ImageReadError(
         f"the file has no image {name!r}" if name else f"the file holds {len(names)} images",
         where=path,
