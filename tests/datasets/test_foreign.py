@@ -62,7 +62,7 @@ def test_an_export_is_named_with_the_one_that_works(tmp_path: Path, tool: str) -
 @pytest.mark.parametrize(
     ("name", "kind", "way"),
     [
-        ("a.czi", "Zeiss", "OME-TIFF"), ("a.nd2", "Nikon", "OME-TIFF"), ("a.lif", "Leica", "OME-TIFF"),
+        ("a.zvi", "Zeiss", "OME-TIFF"), ("a.oir", "Olympus", "OME-TIFF"), ("a.lof", "Leica", "OME-TIFF"),
         ("a.svs", "whole slide", "TIFF"), ("a.dcm", "DICOM", "dcm2niix"), ("IM001", "DICOM", "dcm2niix"),
         ("a.tfrecord", "TFRecord", "PNG"), ("a.parquet", "packed", "PNG"), ("a.mat", "MATLAB", "imwrite"),
         ("a.nrrd", "volume", ".nii.gz"), ("a.heic", "phone", "JPEG"), ("a.zip", "archive", "unpack"),

@@ -13,7 +13,7 @@ from reunet.datasets.folders import SplitFolders, stem_of
 from reunet.datasets.recognise import channel_of
 from reunet.datasets.told_apart import by_rest, masks_among
 from reunet.errors import ReunetError
-from reunet.io.formats.table import SUFFIXES, images_in, place_of
+from reunet.io.formats.table import SUFFIXES, place_of
 from reunet.io.images import image_suffix, read_header
 from reunet.io.listing import image_files, visible
 
@@ -187,7 +187,7 @@ class PairedFiles(Found):
     def _by_stem(self, folder: Path, *, images: bool = False) -> dict[str, Path]:
         """The files of a folder by their stems; in one that is mixed only the images, or all others."""
         stems: dict[str, list[Path]] = defaultdict(list)
-        for path in (one for file in image_files(folder) for one in images_in(file)):
+        for path in image_files(folder):
             stems[stem_of(path, folder)].append(path)
         if folder == self._mixed:
             masks = masks_among(stems)

@@ -209,7 +209,8 @@ def _of_file(path: Path, file: BinaryIO, axes: str | None) -> _Opened:
     raise ImageReadError(
         "not an image file" if start else "the file is empty",
         where=path,
-        expected="a PNG, JPEG, TIFF, BMP, GIF, WebP, AVIF, JPEG 2000, JPEG XL or NIfTI file",
+        expected="a file of PNG, JPEG, TIFF, BMP, GIF, WebP, AVIF, JPEG 2000, JPEG XL, NIfTI, "
+        + ", ".join(one.name for one in table.FORMATS),
         fix="remove it from the folder, or export the image again",
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reunet.errors import DataError
-from reunet.io.formats.table import is_store
+from reunet.io.formats.table import images_in, is_store
 from reunet.io.images import image_suffix
 
 CORRECTIONS, GIVEN_LABELS = "corrections.csv", "corrections"
@@ -43,8 +43,8 @@ def list_files(
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files below a folder, as in `list_files`."""
-    return list_files(folder)[0]
+    """The images below a folder: the files of `list_files`, and the paths of images in files of several."""
+    return [image for file in list_files(folder)[0] for image in images_in(file)]
 
 
 def visible(folder: Path) -> list[Path]:

@@ -139,7 +139,10 @@ def write_nd2(
         return facts | ({"ppNextLevelEx": {"i0000000000": loop(rest)}} if rest else {})
 
     count, height, width, depth = frames.shape
-    planes = {f"a{i}": {"uiCompCount": 1, "sDescription": name, "pFluorescentProbe": {"uiColor": 1}} for i, name in enumerate(channels)}
+    planes = {
+        f"a{i}": {"uiCompCount": 1, "sDescription": name, "pFluorescentProbe": {"uiColor": 1}}
+        for i, name in enumerate(channels)
+    }
     attributes = {
         "uiWidth": width, "uiHeight": height, "uiComp": depth, "uiWidthBytes": width * depth * 2,
         "uiBpcInMemory": 16, "uiBpcSignificant": 16, "uiSequenceCount": count, "eCompression": 2,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
+from reunet import check
+from reunet.datasets.reading import decode
+from reunet.datasets.scan import open_dataset
 from reunet.errors import ImageReadError, ReunetError, TooLargeError
 from reunet.io.formats.table import images_in, sha256_image
 from reunet.io.images import read_header, read_image
@@ -173,3 +178,38 @@ def test_content_tells_the_format(tmp_path: Path) -> None:
     (tmp_path / "b.lif").write_bytes(b"no image at all")
     with pytest.raises(ImageReadError, match="not an image file"):
         read_header(tmp_path / "b.lif")
+
+
+def test_a_folder_of_scenes_as_it_is(tmp_path: Path) -> None:
+    """Scenes are cases of their own, time is a sequence, and what is read is what was written."""
+    first, second = noise(3, 16, 12), noise(16, 16)
+    tiles = [({"S": 0, "T": t, "C": 0}, (0, 0), first[t]) for t in range(3)]
+    (tmp_path / "images").mkdir()
+    write_czi(
+        tmp_path / "images" / "a.czi",
+        [*tiles, ({"S": 1, "T": 0, "C": 0}, (99, 0), second)],
+        facts=czi_facts(["DAPI"], ["film", "still"]),
+    )
+    (tmp_path / "masks" / "a").mkdir(parents=True)
+    tifffile.imwrite(
+        tmp_path / "masks" / "a" / "film.tif",
+        (first > 99).astype(np.uint8),
+        photometric="minisblack",
+        metadata={"axes": "TYX"},
+    )
+    tifffile.imwrite(tmp_path / "masks" / "a" / "still.tif", (second > 99).astype(np.uint8))
+    dataset = open_dataset(tmp_path)
+    assert [case.id for case in dataset.cases] == ["a/film#0000", "a/film#0001", "a/film#0002", "a/still"]
+    assert {case.sequence and case.sequence.axis for case in dataset.cases[:3]} == {"T"}
+    for case, expected in zip(dataset.cases, [*first, second], strict=True):
+        arrays = decode(case, tmp_path, None).arrays
+        np.testing.assert_array_equal(arrays["image"][..., 0], expected)
+        np.testing.assert_array_equal(arrays["mask"].squeeze(), expected > 99)
+    assert not [problem for problem in check(tmp_path).problems if problem.severity == "error"]
+
+
+def test_the_package_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_one(tmp_path / "a.lif")
+    monkeypatch.setitem(sys.modules, "liffile", None)
+    with pytest.raises(ReunetError, match=r"liffile is not installed[\s\S]*microscopy"):
+        read_header(tmp_path / "a.lif")

@@ -135,6 +135,7 @@ def _decoded(path: Path, block: Block, stored: bytes, needed: int) -> np.ndarray
     if block.compression in (_JPEG, _JPEG_XR):
         decode = imagecodecs.jpeg8_decode if block.compression == _JPEG else imagecodecs.jpegxr_decode
         return np.asarray(decode(stored))
+    content: bytes | bytearray
     if block.compression == _RAW:
         content = stored[:needed]
     elif block.compression == _LZW:

@@ -34,7 +34,7 @@ class Room(Protocol):
     """
 
     def names(self, path: Path) -> tuple[str, ...]:
-        """The images of a file (scenes, series, wells), by names that can name files; of one only any name."""
+        """The images of a file (scenes, series, wells) by names that can name files; of one, any name."""
 
     def describe(self, path: Path, name: str) -> StoredImage:
         """One of them, by its name. Nothing is decoded; sizes are checked by the caller."""

@@ -143,7 +143,7 @@ def _state(path: Path) -> tuple[object, ...]:
     return tuple((one.st_mtime_ns, one.st_size, one.st_ino) for one in facts)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=4096)
 def _names(found: Format, path: Path, *_facts: object) -> tuple[str, ...]:
     return found.reader.names(path)
 
