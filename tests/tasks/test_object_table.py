@@ -5,7 +5,7 @@ import pytest
 from skimage.measure import regionprops_table
 
 from reunet.tasks.instances import properties as module
-from reunet.tasks.instances.properties import bounding_boxes, mean_by_object, object_table
+from reunet.tasks.instances.properties import bounding_boxes, object_table, sureness_facts
 
 
 def random_objects(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -51,9 +51,13 @@ def test_volumes_in_voxels_and_millimetres() -> None:
 def test_scores_and_classes_by_id() -> None:
     objects = np.array([[0, 2, 2], [5, 0, 2]], np.int32)
     probability = np.array([[0.9, 0.5, 0.7], [0.25, 0.1, 0.9]], np.float32)
-    scores = mean_by_object(objects, probability)
-    np.testing.assert_allclose(scores[[2, 5]], [0.7, 0.25])
-    assert np.isnan(scores[[0, 1, 3, 4]]).all()
+    flows = np.stack([probability, np.zeros_like(probability)], axis=-1)
+    facts = sureness_facts(objects, probability, flows)
+    np.testing.assert_allclose(facts["foreground"], [0.7, 0.25])
+    np.testing.assert_allclose(facts["doubt"], [4 * (0.25 + 0.21 + 0.09) / 3, 0.75])
+    np.testing.assert_allclose(facts["flow"], [1 / 3, 0])  # of 0.5, 0.7 and 0.9 one is longer than 0.7
+    np.testing.assert_allclose(facts["size"], np.log([3, 1]))
+    np.testing.assert_allclose(facts["other"], [np.log(3) / 2, -np.log(3) / 2])
     classes = np.array([0, 0, 1, 0, 0, 2], np.uint8)
     table = object_table(objects, np.zeros((2, 3, 1)), classes=classes)
     np.testing.assert_array_equal(table["class"], [1, 2])

@@ -308,6 +308,8 @@ class Calibration(Contract):
     regions, fitted for V_rand.
     score_thresholds: the score from which a detected box counts, for each foreground class in class order.
     instance_thresholds: of the decoding of objects, by name.
+    instance_confidence, box_confidence: weights of the facts from which the probability that an object or a
+    box is right is computed, by name, see `reunet.tasks.confidence`.
     temperature: class probabilities of whole images are those of logits divided by it.
     weights: SHA-256 of the weights that all this was fitted for.
     """
@@ -317,5 +319,7 @@ class Calibration(Contract):
     region_threshold: float | None = Field(default=None, gt=0, lt=1)
     score_thresholds: tuple[Share, ...] = Field(default=(), max_length=254)
     instance_thresholds: dict[str, Real] = {}
+    instance_confidence: dict[str, Real] = {}
+    box_confidence: dict[str, Real] = {}
     temperature: float | None = Field(default=None, ge=1e-3, le=1e3)
     weights: str | None = Field(default=None, max_length=64)

@@ -89,7 +89,8 @@ class Prediction:
     labels: (H, W) uint8 class indices, (D, H, W) of a volume, (T, H, W) of a sequence. probabilities:
     (*space, classes) float32 in 0..1, summing to 1; with T in front of a sequence.
     instances: int32 like `labels`, 0 outside of objects and 1 .. n for single objects. instance_scores:
-    (n + 1,) float32 by id, how sure these are.
+    (n + 1,) float32 by id, how sure these are: where the run has fitted it, the probability that an object is
+    right (an IoU of 0.5 or more with a true one), else the mean probability of its pixels.
     parents: (max id + 1,) the id that each instance came from, 0 for none, where ids are identities from
     frame to frame; else None.
     boxes: of objects, with classes and scores; candidates: these and those of scores below the thresholds.

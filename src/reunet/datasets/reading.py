@@ -129,7 +129,8 @@ def read_case(
     except ImageReadError:  # what it is is said when the file is decoded
         return decode(case, root, axes, check=check)
     roles = [(one.name, getattr(case.files, one.name)) for one in fields(case.files)]
-    key = key_of(case.page, axes, *(f"{name} {_told(value, hashes)}" for name, value in roles))
+    told = (f"{name} {_told(value, hashes)}" for name, value in roles)
+    key = key_of(*(one.name for one in fields(ImageHeader)), case.page, axes, *told)
     places = [*case.files.all, *(path.parent for path in case.files.all)]
     names = [relative(path, root, case.page) for path in places]
     found = find(key)

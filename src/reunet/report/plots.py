@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from reunet.metrics.calibration import ReliabilityHistogram
 from reunet.report.examples import FALSE_ALARM, FOUND, MISSED
 
 INK = "#010203"
@@ -152,13 +151,13 @@ def precision_recall(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> list[s
     return [draw(paint)]
 
 
-def reliability(histogram: ReliabilityHistogram, unit: str) -> list[str]:
+def reliability(curve: Sequence[np.ndarray], unit: str) -> list[str]:
     """Accuracy against mean confidence per bin, if there is any; the area of a dot grows with its share of
-    the `unit`.
+    the `unit`. curve: confidence, accuracy and share, (bins,) each.
     """
-    if not histogram.count.any():
+    confidence, accuracy, share = curve
+    if not len(share):
         return []
-    confidence, accuracy, share = histogram.curve()
 
     def paint(axes: Any) -> None:
         low = min(0.5, float(confidence.min()))

@@ -30,10 +30,12 @@ def box_entries(boxes: Boxes) -> Iterator[Entry]:
         yield {"category": int(boxes.classes[i]), "bbox": box, "area": area, "iscrowd": 0, **score}
 
 
-def object_entries(ids: np.ndarray, classes: np.ndarray | None = None) -> Iterator[Entry]:
+def object_entries(
+    ids: np.ndarray, classes: np.ndarray | None = None, scores: np.ndarray | None = None
+) -> Iterator[Entry]:
     """An annotation with run lengths for each object of `ids` (H, W), by id; `object_id` tells it.
 
-    classes: (max id + 1,) class indices, None for class 0 everywhere.
+    classes: (max id + 1,) class indices, None for class 0 everywhere. scores: by id, None where not known.
     """
     size = (int(ids.shape[0]), int(ids.shape[1]))
     for number, (top, left), mask in object_crops(ids):
@@ -45,6 +47,7 @@ def object_entries(ids: np.ndarray, classes: np.ndarray | None = None) -> Iterat
             "segmentation": {"size": list(size), "counts": counts},
             "iscrowd": 0,
             "object_id": number,
+            **({} if scores is None else {"score": float(scores[number])}),
         }
 
 

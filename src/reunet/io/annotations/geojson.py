@@ -30,12 +30,19 @@ _NO_OBJECTS = frozenset({"root", "tile", "tma_core"})
 Feature = dict[str, Any]
 
 
-def write_geojson(path: Path, ids: np.ndarray, labels: LabelMap, classes: np.ndarray | None = None) -> None:
+def write_geojson(
+    path: Path,
+    ids: np.ndarray,
+    labels: LabelMap,
+    classes: np.ndarray | None = None,
+    scores: np.ndarray | None = None,
+) -> None:
     """Write the objects of `ids` (H, W) atomically, each with its class' name and colour, by id.
 
     classes: (max id + 1,) class indices; None where there is one kind of object, the last class of `labels`.
+    scores: by id, how sure each is; a measurement, `score`.
     """
-    text = json.dumps(collection(object_features(ids, labels, classes)), ensure_ascii=False)
+    text = json.dumps(collection(object_features(ids, labels, classes, scores)), ensure_ascii=False)
     write_text(path, text + "\n")
 
 
@@ -45,7 +52,7 @@ def collection(features: Iterable[Feature]) -> Feature:
 
 
 def object_features(
-    ids: np.ndarray, labels: LabelMap, classes: np.ndarray | None = None
+    ids: np.ndarray, labels: LabelMap, classes: np.ndarray | None = None, scores: np.ndarray | None = None
 ) -> Iterator[Feature]:
     """A feature for each object, as `write_geojson` writes them."""
     for number, corner, mask in object_crops(ids):
@@ -54,7 +61,7 @@ def object_features(
         geometry: dict[str, Any] = {"type": "Polygon", "coordinates": parts[0]}
         if len(parts) > 1:
             geometry = {"type": "MultiPolygon", "coordinates": parts}
-        yield _feature(geometry, str(number), entry)
+        yield _scored(_feature(geometry, str(number), entry), scores, number)
 
 
 def box_features(boxes: Boxes, labels: LabelMap) -> Iterator[Feature]:
@@ -66,9 +73,13 @@ def box_features(boxes: Boxes, labels: LabelMap) -> Iterator[Feature]:
             str(number + 1),
             labels.classes[int(boxes.classes[number])],
         )
-        if boxes.scores is not None:
-            feature["properties"]["measurements"] = {"score": float(boxes.scores[number])}
-        yield feature
+        yield _scored(feature, boxes.scores, number)
+
+
+def _scored(feature: Feature, scores: np.ndarray | None, number: int) -> Feature:
+    if scores is not None:
+        feature["properties"]["measurements"] = {"score": float(scores[number])}
+    return feature
 
 
 def _feature(geometry: Feature, name: str, entry: ClassInfo) -> Feature:

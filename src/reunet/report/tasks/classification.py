@@ -41,7 +41,7 @@ def content(scorer: Scorer, metrics: dict[str, Any], plain: Content) -> Content:
     return replace(
         plain,
         tables=[_classes(scorer, metrics)],
-        plots=plots.reliability(scorer.reliability(), "images"),
+        plots=plots.reliability(scorer.reliability().curve(), "images"),
         images=_images(scorer),
         terms=TERMS,
         galleries=[Gallery("Mistakes" if wrong else "Images", note, _exhibits(scorer), small=True)],

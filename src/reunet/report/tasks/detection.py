@@ -14,8 +14,7 @@ from reunet.contracts.labels import IGNORE, Color, LabelMap
 from reunet.contracts.results import Scored
 from reunet.io.render import overlay_colors
 from reunet.metrics.average_precision import RECALLS
-from reunet.metrics.box_matching import NEITHER, RIGHT, box_iou, matched
-from reunet.metrics.calibration import ReliabilityHistogram
+from reunet.metrics.box_matching import box_iou, matched
 from reunet.report import plots
 from reunet.report.content import (
     Content,
@@ -40,6 +39,8 @@ from reunet.report.examples import (
     ground,
     pale,
 )
+from reunet.report.tasks.sureness import TERMS as SURE_TERMS
+from reunet.report.tasks.sureness import sure_plots, sure_tables
 from reunet.tasks.detection.scorer import ImageScore, Scorer, counted
 
 SCORES = ("map50", "map", "precision", "recall", "f1", "true", "predicted")
@@ -70,10 +71,10 @@ def content(scorer: Scorer, metrics: dict[str, Any], plain: Content) -> Content:
     labels = scorer.labels
     return replace(
         plain,
-        tables=[_classes(scorer, metrics)],
+        tables=[_classes(scorer, metrics), *sure_tables(metrics, "boxes")],
         plots=_plots(scorer),
         images=_images(scorer),
-        terms=TERMS,
+        terms=TERMS | SURE_TERMS,
         galleries=[
             typical(
                 scorer,
@@ -119,24 +120,13 @@ def _plots(scorer: Scorer) -> list[str]:
         for k, name in enumerate(scorer.names)
         if not np.isnan(at_half[:, k]).any()
     }
-    histogram = ReliabilityHistogram()
-    scores, right = (
-        np.concatenate([np.zeros(0), *parts]) for parts in zip(*map(_calibrated, scorer.images), strict=True)
-    )
-    histogram.add(scores[:, None], np.where(right, 0, 1))  # a box is right, or it is not
     fates = zip(*(_by_fate(image) for image in scorer.images), strict=True)
     return [
         *plots.precision_recall(known),
-        *plots.reliability(histogram, "boxes"),
+        *sure_plots(*scorer.sureness(), "boxes"),
         *plots.sizes([np.concatenate(some) for some in fates], "area of the box in pixels"),
         *plots.spread(scorer.image_scores(), "F1", "F1 of each image"),
     ]
-
-
-def _calibrated(image: ImageScore) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Scores of the boxes that are right or wrong, and which are right."""
-    told = image.fate != NEITHER
-    return image.predicted.sureness[told], image.fate[told] == RIGHT
 
 
 def _by_fate(image: ImageScore) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

@@ -29,6 +29,8 @@ from reunet.report.content import (
 )
 from reunet.report.cutouts import MOST_PER_IMAGE, enlarge, mistakes, window
 from reunet.report.examples import ERRORS, FALSE_ALARM, FOUND, MISSED, UNKNOWN, Picture, display, ground, pale
+from reunet.report.tasks.sureness import TERMS as SURE_TERMS
+from reunet.report.tasks.sureness import sure_plots, sure_tables
 from reunet.report.tasks.tracks import TERMS as TRACK_TERMS
 from reunet.report.tasks.tracks import shown_sequences, track_tables
 from reunet.tasks.instances.scorer import ImageScore, Objects, Scorer
@@ -58,10 +60,10 @@ def content(scorer: Scorer, metrics: dict[str, Any], plain: Content) -> Content:
     """The page of the task. plain: its scores."""
     return replace(
         plain,
-        tables=[_thresholds(metrics), *track_tables(metrics)],
+        tables=[_thresholds(metrics), *sure_tables(metrics, "objects"), *track_tables(metrics)],
         plots=_plots(scorer, metrics),
         images=image_table(scorer.rows(), "ap.0.50", COLUMNS),
-        terms=TERMS | (TRACK_TERMS if metrics["tracking"]["sequences"] else {}),
+        terms=TERMS | SURE_TERMS | (TRACK_TERMS if metrics["tracking"]["sequences"] else {}),
         sequences=shown_sequences(metrics, scorer.tracks.images),
         galleries=[
             typical(
@@ -105,6 +107,7 @@ def _plots(scorer: Scorer, metrics: dict[str, Any]) -> list[str]:
     drawn = _curve(predicted, sum(map(len, true))) + plots.sizes(fates, "pixels")
     if drawn:
         drawn.insert(0, plots.by_threshold({"AP": metrics["ap"]["pooled"], "F1": metrics["f1"]}))
+    drawn += sure_plots(*scorer.sureness(), "objects")
     return drawn + plots.spread(scorer.image_scores(), "AP at IoU 0.5", "AP of each image")
 
 

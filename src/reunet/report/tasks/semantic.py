@@ -160,7 +160,7 @@ def _plots(scorer: Scorer) -> list[str]:
     return [
         *plots.spread(scorer.image_scores(), "mean foreground Dice", "Dice of each image"),
         *plots.precision_recall(curves),
-        *plots.reliability(scorer.reliability, "pixels"),
+        *plots.reliability(scorer.reliability.curve(), "pixels"),
     ]
 
 

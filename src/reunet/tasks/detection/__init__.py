@@ -24,8 +24,9 @@ from reunet.contracts.truth import Truth
 from reunet.io.annotations.coco_write import box_entries
 from reunet.io.render_objects import draw_boxes
 from reunet.tasks.base import Maps, Pairs, Task
+from reunet.tasks.confidence import confidence
 from reunet.tasks.detection.decode import confident, decode, turned_sides
-from reunet.tasks.detection.fit import fit_calibration, validation_score
+from reunet.tasks.detection.fit import fit_calibration, sureness_facts, validation_score
 from reunet.tasks.detection.given import is_there, read
 from reunet.tasks.detection.scorer import Scorer
 from reunet.tasks.detection.targets import BOX, CENTRE, UNIT, targets
@@ -92,6 +93,9 @@ class Detection(Task):
 
     def decode(self, maps: Maps, classes: Classes, calibration: Calibration) -> Prediction:
         candidates = self._boxes(maps, classes)
+        if calibration.box_confidence:
+            sure = confidence(sureness_facts(candidates), calibration.box_confidence)
+            candidates = replace(candidates, confidence=sure)
         return Prediction(boxes=confident(candidates, classes.labels, calibration), candidates=candidates)
 
     def decided(self, maps: Maps, classes: Classes, calibration: Calibration) -> np.ndarray:
@@ -115,6 +119,8 @@ class Detection(Task):
         table = {"class": np.array(page.labels.names, object)[boxes.classes]}
         if boxes.scores is not None:
             table["score"] = boxes.scores
+        if boxes.confidence is not None:
+            table["confidence"] = boxes.confidence
         corners = zip(("box_y0", "box_x0", "box_y1", "box_x1"), boxes.corners.T, strict=True)
         return PageRows((listed({**table, **dict(corners)}),), list(box_entries(boxes)))
 

@@ -14,6 +14,7 @@ from reunet.contracts.truth import Truth
 from reunet.metrics.average_precision import coco_ap, precision_of
 from reunet.metrics.box_matching import NEITHER, RIGHT, judged
 from reunet.metrics.overlap import mean_defined
+from reunet.tasks.confidence import fit_confidence, log_odds, sizes
 
 Pairs = Iterable[tuple[Truth, Boxes]]
 """What is known of each image, with boxes, and what was predicted, with scores from a low floor on."""
@@ -31,7 +32,7 @@ def fit_calibration(pairs: Pairs, labels: LabelMap) -> Calibration:
     was found where nothing is known.
 
     A class that is not among the held-out images gets the threshold that is best for all classes together.
-    Without any true box there are no thresholds.
+    Without any true box there are no thresholds. Also fitted is how sure a box is, whatever its threshold.
     """
     truths, predictions, fates = _judged(pairs)
     true = np.bincount(np.concatenate([[], *(one.classes for one in truths)]).astype(np.intp), minlength=256)
@@ -51,7 +52,17 @@ def fit_calibration(pairs: Pairs, labels: LabelMap) -> Calibration:
         best_f1(score[index == i], hit[index == i], int(true[i])) if true[i] else overall
         for i in labels.foreground
     ]
-    return Calibration(score_thresholds=tuple(cuts))
+    facts = [sureness_facts(one) for one in predictions]
+    told = {
+        name: np.concatenate([one[name][mine] for one, mine in zip(facts, counted, strict=True)])
+        for name in facts[0]
+    }
+    return Calibration(score_thresholds=tuple(cuts), box_confidence=fit_confidence(told, hit))
+
+
+def sureness_facts(boxes: Boxes) -> dict[str, np.ndarray]:
+    """What tells how likely each of the boxes of an image is right, (n,) float64: score and size."""
+    return {"score": log_odds(boxes.sureness), **sizes(boxes.areas)}
 
 
 def _judged(pairs: Pairs) -> tuple[list[Boxes], list[Boxes], list[NDArray[np.int8]]]:

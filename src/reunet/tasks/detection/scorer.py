@@ -16,6 +16,7 @@ from reunet.metrics.average_precision import IOU, coco_ap, precision_of, resampl
 from reunet.metrics.bootstrap import interval
 from reunet.metrics.box_matching import NEITHER, RIGHT, judged, matched
 from reunet.metrics.overlap import divide, mean_defined
+from reunet.tasks.confidence import told
 from reunet.tasks.detection.decode import confident, thresholds
 from reunet.tasks.detection.targets import check
 from reunet.tasks.scorer import Scorer as Skeleton
@@ -128,8 +129,18 @@ class Scorer(Skeleton[ImageScore]):
                 "per_class": self._named(_count_error(counts)),
                 "all": _count_error(counts.sum(axis=1)),
             },
+            "confidence": told(*self.sureness()),
             "ci95": self._intervals(counts),
         }
+
+    def sureness(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """How sure each box above the thresholds is, nan where unknown, and whether it is right."""
+        told_of = [
+            np.full(len(one.seen), np.nan) if one.seen.confidence is None else one.seen.confidence
+            for one in self.images
+        ]
+        right = [one.found >= 0 for one in self.images]
+        return np.concatenate([np.zeros(0), *told_of]), np.concatenate([np.zeros(0, np.bool_), *right])
 
     def image_rows(self) -> Iterator[dict[str, Any]]:
         """Scores over all classes of each image, numbers of boxes per class."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from reunet.contracts.labels import LabelMap
+from reunet.tasks.confidence import log_odds, sizes
 
 PIXELS = 2**22
 """About so many pixels are measured at a time."""
@@ -64,17 +65,31 @@ def object_table(
     return table | {f"mean_{channel}": values / area for channel, values in enumerate(means)}
 
 
-def mean_by_object(instances: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Mean of `values` (*space) over each object: (max id + 1,) float32 by id, nan for ids without pixels.
+LONG = 0.7
+"""A direction of at least this length is a sure one; the true ones have length 1."""
 
-    Of the foreground's probability: the score of an object.
+
+def sureness_facts(instances: np.ndarray, foreground: np.ndarray, flows: np.ndarray) -> Columns:
+    """What tells how likely each object is right, (n,) float64 in ascending order of id.
+
+    instances: (*space). foreground: (*space) probability. flows: (*space, rank). `foreground`: the mean
+    probability over the object, and `odds` its log-odds; `doubt`: the mean of 4 p (1 - p); `flow`: the share
+    of pixels with a long direction; and its size in pixels, see `reunet.tasks.confidence.sizes`.
     """
     count = int(instances.max(initial=0)) + 1
-    sums = np.zeros((2, count))
-    for part, ids, _ in _slabs(instances):
-        inside = ids > 0
-        sums += [np.bincount(ids[inside], weights, count) for weights in (None, values[part][inside])]
-    return np.divide(sums[1], sums[0], out=np.full(count, np.nan), where=sums[0] > 0).astype(np.float32)
+    sums = np.zeros((4, count))
+    rows = max(PIXELS * instances.shape[0] // max(instances.size, 1), 1)
+    for start in range(0, instances.shape[0], rows):
+        part = slice(start, start + rows)
+        ids = instances[part].ravel()
+        inside = np.flatnonzero(ids)
+        own, p = ids[inside], foreground[part].ravel()[inside]
+        is_long = np.linalg.norm(flows[part].reshape(-1, flows.shape[-1])[inside], axis=1) > LONG
+        for row, weights in zip(sums, (None, p, 4 * p * (1 - p), is_long), strict=True):
+            row += np.bincount(own, weights, count)
+    area, *others = sums[:, np.flatnonzero(sums[0])]
+    means = dict(zip(("foreground", "doubt", "flow"), (total / area for total in others), strict=True))
+    return {**means, "odds": log_odds(means["foreground"]), **sizes(area)}
 
 
 def majority_class(instances: np.ndarray, labels: np.ndarray | None, label_map: LabelMap) -> np.ndarray:

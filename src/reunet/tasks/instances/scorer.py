@@ -27,6 +27,7 @@ from reunet.metrics.matching import (
 )
 from reunet.metrics.object_overlap import ObjectOverlap, known_overlap
 from reunet.metrics.overlap import mean_defined
+from reunet.tasks.confidence import told
 from reunet.tasks.instances.tracks import TrackScores
 from reunet.tasks.scorer import Scorer as Skeleton
 from reunet.tasks.scorer import check_size
@@ -116,9 +117,16 @@ class Scorer(Skeleton[ImageScore]):
             "object_f1": f1(glands),
             "object_dice": mean_defined([image.object_dice for image in self.images]),
             "count_error": mean_defined([_count_error(image) for image in self.images]),
+            "confidence": told(*self.sureness()),
             "tracking": self.tracks.metrics(),
             "ci95": self._intervals(counts),
         }
+
+    def sureness(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """How sure each predicted object is, nan where unknown, and whether it is right at an IoU of 0.5."""
+        found = [image.predicted for image in self.images]
+        scores = np.concatenate([np.zeros(0), *(one.scores for one in found)])
+        return scores, np.concatenate([np.zeros(0, np.bool_), *(one.paired for one in found)])
 
     def image_rows(self) -> Iterator[dict[str, Any]]:
         """Numbers of objects and scores of each image."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any
 
@@ -19,16 +20,17 @@ from reunet.io.annotations.imagej import write_rois
 from reunet.io.annotations.instances import write_instances
 from reunet.io.raster import write_png
 from reunet.io.render_objects import identity_colors, outlines
-from reunet.metrics.matching import average_precision, match_counts
+from reunet.metrics.matching import assign, average_precision, match_counts
 from reunet.metrics.object_overlap import known_overlap
 from reunet.metrics.overlap import mean_defined
 from reunet.tasks.base import Maps, Pairs, Task
+from reunet.tasks.confidence import Facts, confidence, fit_confidence
 from reunet.tasks.exports import Exports
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.instances.flows import DEFAULTS, FLOWS, FOREGROUND, GRID, decode, heads, targets, turned
 from reunet.tasks.instances.given import is_there, read
-from reunet.tasks.instances.properties import majority_class, mean_by_object, object_table
+from reunet.tasks.instances.properties import majority_class, object_table, sureness_facts
 from reunet.tasks.instances.scorer import Scorer
 from reunet.tasks.instances.sinks import Instances as InstanceMap
 from reunet.tasks.outputs import MASK_SUFFIXES, Destination, Output, Page, PageRows, listed
@@ -74,7 +76,8 @@ def write_outlines(ids: np.ndarray, result: Prediction, to: Destination) -> None
     """Write the outlines with their classes, of a single image."""
     if to.like is None and not to.pages:
         classes = majority_class(ids, result.labels, to.labels)
-        write_geojson(to.path("geojson", ".geojson"), ids, to.labels, classes)
+        scores = result.instance_scores
+        write_geojson(to.path("geojson", ".geojson"), ids, to.labels, classes, scores)
 
 
 def write_regions(ids: np.ndarray, result: Prediction, to: Destination) -> None:
@@ -134,7 +137,9 @@ class Instances(Task):
     def decode(self, maps: Maps, classes: Classes, calibration: Calibration) -> Prediction:
         full = _full(maps)
         found = _objects(full, calibration.instance_thresholds)
-        scores = mean_by_object(found, full[FOREGROUND][..., 1])
+        facts, weights = _facts(found, full), calibration.instance_confidence
+        sure = confidence(facts, weights) if weights else facts["foreground"]
+        scores = np.append(np.float32(np.nan), sure.astype(np.float32))
         labels = CLASSES.decode(maps, classes, calibration).labels if _has_classes(classes) else None
         return Prediction(labels, instances=found, instance_scores=scores)
 
@@ -167,11 +172,17 @@ class Instances(Task):
         classes = majority_class(ids, result.labels, page.labels)
         table = object_table(ids, page.image, spacing=page.spacing, classes=classes)
         table["class"] = names[table["class"]]
+        sure = None if result.instance_scores is None else result.instance_scores[table["id"]]
+        if sure is not None:
+            table["confidence"] = sure
         if page.sequence is not None and result.parents is not None:
             count, track = len(table["id"]), table["id"]
             table["sequence"], table["frame"] = np.full(count, page.sequence), np.full(count, page.frame)
             table["track"], table["parent"] = track, result.parents[track]
-        return PageRows((listed(table),), list(object_entries(ids, classes)) if ids.ndim == 2 else None)
+        return PageRows(
+            (listed(table),),
+            list(object_entries(ids, classes, result.instance_scores)) if ids.ndim == 2 else None,
+        )
 
     def drawn(self, image: np.ndarray, result: Prediction, labels: LabelMap) -> np.ndarray | None:
         return None if result.instances is None else outlines(image, result.instances)
@@ -182,23 +193,52 @@ class Instances(Task):
         return result
 
     def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
-        """The combination of `GRID` with the highest mean score over images, of equals the first.
-
-        The defaults where no image has a score.
+        """The combination of `GRID` with the highest mean score over images, of equals the first, also
+        where no image has a score; and how sure the objects are that it gives.
         """
         choices = [dict(zip(GRID, values, strict=True)) for values in product(*GRID.values())]
-        scores = []
+        images: list[list[_Trial]] = []
         for truth, maps in islice(pairs, FITTED_IMAGES):
             if truth.objects is not None:
-                full, known = _full(maps), truth.told
-                scores.append([precision_of(truth.objects, decode(full, some), known) for some in choices])
-        means = mean_defined(np.array(scores, np.float64).reshape(-1, len(choices)), axis=0)
-        best = DEFAULTS if np.isnan(means).all() else choices[int(np.nanargmax(means))]
-        return Calibration(instance_thresholds=best)
+                full = _full(maps)
+                images.append([_try(truth.objects, decode(full, some), full, truth.told) for some in choices])
+        scores = np.array([[trial.score for trial in image] for image in images], np.float64)
+        means = mean_defined(scores.reshape(-1, len(choices)), axis=0)
+        best = 0 if np.isnan(means).all() else int(np.nanargmax(means))
+        trials = [image[best] for image in images]
+        weights: dict[str, float] = {}
+        if trials:
+            facts = {name: np.concatenate([one.facts[name] for one in trials]) for name in trials[0].facts}
+            weights = fit_confidence(facts, np.concatenate([one.right for one in trials]))
+        return Calibration(instance_thresholds=choices[best], instance_confidence=weights)
 
 
 def _full(maps: Maps) -> dict[str, np.ndarray]:
     return {name: maps.full(name) for name in (FOREGROUND, FLOWS)}
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What some thresholds gave of an image: its score, and of each object facts and whether it is right."""
+
+    score: float
+    facts: Facts
+    right: np.ndarray
+
+
+def _try(
+    truth: np.ndarray, found: np.ndarray, full: Mapping[str, np.ndarray], told: np.ndarray | None
+) -> _Trial:
+    overlap = known_overlap(truth, found, told)
+    score = float(mean_defined(average_precision(match_counts(overlap, IOU))))
+    places = overlap.predicted_ids - 1  # what `decode` gives is numbered from 1 without gaps
+    right = np.zeros(len(places), bool)
+    right[overlap.pairs[assign(overlap, 0.5), 1]] = True
+    return _Trial(score, {name: fact[places] for name, fact in _facts(found, full).items()}, right)
+
+
+def _facts(found: np.ndarray, full: Mapping[str, np.ndarray]) -> Facts:
+    return sureness_facts(found, full[FOREGROUND][..., 1], full[FLOWS])
 
 
 def _objects(heads: Mapping[str, np.ndarray], thresholds: Mapping[str, float]) -> InstanceMap:
