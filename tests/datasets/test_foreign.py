@@ -18,23 +18,11 @@ from .examined import find_problems
 from .layout_folders import coco, save
 from .test_told_apart import mask, pairs, photo
 
-YOLO = "0 0.5 0.5 0.2 0.2\n1 .1 .2 .03 1e-2\n"
-LABEL_STUDIO = [{"id": 1, "annotations": [{"completed_by": 1, "result": []}], "data": {"image": "a.png"}}]
-CVAT = (
-    "<?xml version='1.0'?>\n<annotations>\n<version>1.1</version><image id='0' name='0.png'/></annotations>"
-)
 EXPORTS: dict[str, tuple[dict[str, Any], str]] = {
-    "YOLO": ({"labels/train/0.txt": YOLO, "data.yaml": "nc: 1\nnames: [a]\n"}, "COCO 1.0"),
-    "YOLO labels": ({"labels/0.txt": "0 0.1 0.1 0.2 0.2 0.3 0.1\n"}, "COCO"),
-    "LabelMe": ({"images/0.json": {"version": "5", "shapes": [], "imagePath": "0.png"}}, "labelme2coco"),
-    "CVAT": ({"annotations.xml": CVAT}, "COCO 1.0"),
-    "CVAT for images": ({"annotations/a.xml": CVAT}, "COCO 1.0"),
-    "Label Studio": ({"project-1.json": LABEL_STUDIO}, "COCO"),
-    "VIA": ({"via.json": {"0.png1": {"filename": "0.png", "regions": [{"region_attributes": {}}]}}}, "COCO"),
-    "Supervisely": ({"ann/0.png.json": {"tags": [], "objects": [{"classTitle": "a"}]}}, "COCO"),
-    "QuPath": ({"0.geojson": {"type": "FeatureCollection", "features": []}}, "instances/"),
+    "VIA": ({"via.csv": "filename,region_shape_attributes\n"}, "JSON"),
+    "Datumaro": ({"default.json": {"dm_format_version": "1.0"}}, "COCO"),
+    "Labelbox": ({"export.ndjson": {"data_row": {}}}, "COCO"),
     "Cellpose": ({"images/0_seg.npy": "\x93NUMPY"}, "Save masks as PNG"),
-    "ImageJ": ({"RoiSet.zip": "PK"}, "instances/"),
     "table of boxes": ({"boxes.csv": "filename,xmin,ymin,xmax,ymax\n"}, "COCO"),
     "table of run lengths": ({"train.csv": "ImageId,EncodedPixels\n"}, "mask"),
 }

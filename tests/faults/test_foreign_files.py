@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from reunet.contracts.findings import Findings
-from reunet.errors import CheckpointError, ImageReadError, ModelFileError, PlanError
+from reunet.errors import CheckpointError, ImageReadError, LabelError, ModelFileError, PlanError
 from reunet.inference.load import load
 from reunet.io.annotations.coco import read_coco
-from reunet.io.annotations.voc import read_voc
+from reunet.io.annotations.voc import parse_voc
 from reunet.io.images import read_header, read_image
 from reunet.io.lazy import lazy_header, open_lazily
 from reunet.training.checkpoint import load_checkpoint, save_checkpoint
@@ -173,6 +173,5 @@ def test_annotations_lead_to_no_other_file(name: str, tmp_path: Path) -> None:
 def test_xml_defines_no_entities(entity: str, tmp_path: Path) -> None:
     file = tmp_path / "a.xml"
     file.write_text(f"<!DOCTYPE a [<!ENTITY b {entity}>]><annotation><folder>&b;</folder></annotation>")
-    problems = Findings(tmp_path)
-    assert not read_voc({"a.png": file}, {}, problems).images
-    assert "entities" in problems[0].message
+    with pytest.raises(LabelError, match="entities"):
+        parse_voc(file)

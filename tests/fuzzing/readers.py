@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,8 @@ from reunet.io.annotations.instances import (
     read_object_masks,
     write_instances,
 )
-from reunet.io.annotations.voc import read_voc
+from reunet.io.annotations.pictures import Pictures
+from reunet.io.annotations.sheet import together
 from reunet.io.images import read_channel_files, read_header, read_image, read_pages
 from reunet.io.lazy import open_lazily
 from reunet.io.masks import read_fov, read_layer_files, read_mask, read_raw_mask, write_mask
@@ -137,12 +139,17 @@ def coco(path: Path) -> None:
         _objects(read_coco(path, folders, Findings(path.parent), classes))
 
 
-def voc(path: Path) -> None:
-    """All boxes."""
-    for classes in (None, ("cell",)):
-        for name in ("a.png", "none.png"):
-            files = {"a.png": path.with_name(name)}
-            _objects(read_voc({"a.png": path}, files, Findings(path.parent), classes))
+def told_by(room: str) -> Callable[[Path], None]:
+    """All objects that a program's file tells, painted."""
+
+    def read(path: Path) -> None:
+        for classes in (None, ("cell",)):
+            problems, pictures = Findings(path.parent), Pictures([("a", path.with_name("a.png"))])
+            found = import_module(f"reunet.io.annotations.{room}").read([path], pictures, problems)
+            names, images = together(found, problems, classes)
+            _objects(Annotations(names, tuple(images.values())))
+
+    return read
 
 
 def _images(folder: Path) -> None:
@@ -355,7 +362,7 @@ READERS = {
         Reader("coco", "boxes.json", coco, seeds.cocos, ("io.annotations.coco", "io.annotations.rle",
                "io.annotations.polygons", "io.annotations.annotated_image", "io.annotations.files"),
                _images),
-        Reader("voc", "a.xml", voc, seeds.vocs, ("io.annotations.voc", "io.annotations.files"), _images),
+        Reader("voc", "a.xml", told_by("voc"), seeds.vocs, ("io.annotations.voc",), _images),
         Reader("labels", "labels.csv", label_table, seeds.label_tables, ("io.annotations.image_labels",)),
         Reader("class_folders", "classes", class_folder, _class_folders, ("io.annotations.image_labels",)),
         Reader("items", "items.csv", item_table, seeds.item_tables, ("datasets.tables",)),

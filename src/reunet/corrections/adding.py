@@ -11,15 +11,15 @@ import numpy as np
 
 from reunet.contracts.boxes import Boxes, no_boxes
 from reunet.contracts.labels import LabelMap
+from reunet.corrections.homes import write_listed
 from reunet.corrections.labels import Edited, Kind
 from reunet.corrections.rasters import stored_values, write_new
 from reunet.datasets.cases import Dataset
 from reunet.datasets.folders import SplitFolders
+from reunet.datasets.tools import COCO, VOC, Listing
 from reunet.errors import DataError, LabelError
 from reunet.io.annotations.annotated_image import AnnotatedImage
-from reunet.io.annotations.coco_edit import write_coco_objects
 from reunet.io.annotations.image_labels import write_label
-from reunet.io.annotations.voc_edit import write_voc_boxes
 from reunet.io.annotations.wanted import wanted_boxes, wanted_objects
 from reunet.io.images import image_suffix
 from reunet.io.raster import write_png
@@ -53,7 +53,9 @@ class NewImage:
 
     def check(self) -> None:
         """Raise DataError where the layout takes no new images, and where it has one of that name."""
-        odd = (self.folders.fov, self.folders.layers, self.folders.channel_files, self.folders.mixed)
+        listing, folders = self.folders.listing, self.folders
+        unwritten = listing is not None and listing.tool not in (COCO, VOC)
+        odd = (folders.fov, folders.layers, folders.channel_files, folders.mixed, unwritten)
         if any(odd) or self.folders.names is not None or self.folders.parts == "tracked frames":
             raise DataError(
                 "no image is added to a dataset of this layout",
@@ -93,8 +95,8 @@ class NewImage:
             mask, values = folders.masks / f"{self.name}{self._suffix}", self._mask(classes)
             sibling = next((case.files.mask for case in self.dataset.cases if case.files.mask), None)
             yield NewLabel("masks", mask, lambda: write_new(mask, values, self.image, sibling))
-        if (told := folders.objects or folders.xml) is not None:
-            path = told if folders.objects is not None else told / f"{self.name}.xml"
+        if folders.listing is not None:
+            path = folders.listing.file_of(self.name)
             kind: Kind = "boxes" if self.edited.objects is None else "instances"
             yield NewLabel(kind, path, lambda: self._write_listed(path))
         if folders.parts == "class folders":
@@ -145,20 +147,16 @@ class NewImage:
         return categories.names[self.edited.category]
 
     def _write_listed(self, path: Path) -> None:
-        (height, width), names = self.size, self.dataset.labels.names
+        height, width = self.size
+        listing = self.folders.listing
         is_shaped = any(case.objects is not None and case.objects.shaped for case in self.dataset.cases)
-        if self.folders.objects is not None and (is_shaped or self.edited.boxes is None):
+        if listing is not None and listing.tool is COCO and (is_shaped or self.edited.boxes is None):
             boxes = no_boxes()
             nothing = AnnotatedImage("", (height, width), boxes, (), boxes.corners, ())
             wanted = wanted_objects(self._objects, self._classes, nothing)
         else:
             wanted = wanted_boxes(self._boxes)
-        if self.folders.objects is None:
-            write_voc_boxes(path, self.target, wanted, names, (height, width))
-        else:
-            write_coco_objects(
-                path, self.target, (self.folders.images, path.parent), wanted, names, (height, width)
-            )
+        write_listed(self.folders, path, self.target, wanted, self.dataset.labels.names, self.size)
 
     @property
     def _boxes(self) -> Boxes:
@@ -189,6 +187,7 @@ def _write_masks(folder: Path, ids: np.ndarray) -> None:
 def begun(folder: Path, kind: Kind, labels: LabelMap) -> SplitFolders:
     """The folders of a dataset that has no image yet, for labels of that kind."""
     base = folder / "train"
+    boxes = base / "boxes.json"
     has_masks = kind == "masks" or (kind == "instances" and len(labels.foreground) > 1)
     return SplitFolders(
         "train",
@@ -196,6 +195,6 @@ def begun(folder: Path, kind: Kind, labels: LabelMap) -> SplitFolders:
         base / "images",
         base / "masks" if has_masks else None,
         instances=base / "instances" if kind == "instances" else None,
-        objects=base / "boxes.json" if kind == "boxes" else None,
+        listing=Listing(COCO, boxes, (boxes,)) if kind == "boxes" else None,
         table=base / "labels.csv" if kind == "category" else None,
     )

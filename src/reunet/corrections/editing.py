@@ -277,8 +277,7 @@ class Editing:
 
     def _shared(self) -> dict[Path, tuple[int, int] | None]:
         """Size and time of the files that tell about many images."""
-        told = [path for one in self.folders.values() for path in (one.objects, one.table, one.xml)]
-        return {path: _stamp(path) for path in told if path is not None}
+        return {path: _stamp(path) for one in self.folders.values() for path in one.listed}
 
     def _refresh(self) -> None:
         """Read the dataset again where a file that tells about many images has changed."""

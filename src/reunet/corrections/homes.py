@@ -15,6 +15,7 @@ from reunet.corrections.labels import Editable, Edited, Kind
 from reunet.corrections.rasters import write_ids, write_labels, write_object_masks
 from reunet.datasets.cases import Case
 from reunet.datasets.folders import SplitFolders
+from reunet.datasets.tools import COCO
 from reunet.errors import LabelError, StorageError
 from reunet.io.annotations.coco_edit import write_coco_objects
 from reunet.io.annotations.image_labels import write_label
@@ -122,22 +123,13 @@ class Home:
     @property
     def listing(self) -> Path:
         """The file that lists the objects of the image. Raises LabelError where there is none."""
-        folders = self.folders
-        if folders.objects is not None:
-            return folders.objects
-        if folders.xml is not None:
-            return folders.xml / f"{self.case.id}.xml"
-        raise LabelError("nothing lists the objects of this image", where=self.case.image)
+        if (listing := self.folders.listing) is None:
+            raise LabelError("nothing lists the objects of this image", where=self.case.image)
+        return listing.file_of(self.case.id)
 
     def write_listed(self, wanted: Sequence[Wanted], size: tuple[int, ...]) -> None:
         """Let the COCO or VOC file tell these objects of the image."""
-        path, image, names = self.listing, self.case.image, self.labels.names
-        height, width = size[-2:]
-        if self.folders.objects is not None:
-            places = (self.folders.images, path.parent)
-            write_coco_objects(path, image, places, wanted, names, (height, width))
-        else:
-            write_voc_boxes(path, image, wanted, names, (height, width))
+        write_listed(self.folders, self.listing, self.case.image, wanted, self.labels.names, size)
 
     def _category(self, category: int) -> Change:
         names = self.categories.names if self.categories else ()
@@ -151,6 +143,22 @@ class Home:
             raise LabelError("nothing lists the class of this image", where=image)
         places = (self.folders.images, table.parent)
         return Change("category", table, change, lambda: write_label(table, image, places, told))
+
+
+def write_listed(
+    folders: SplitFolders,
+    path: Path,
+    image: Path,
+    wanted: Sequence[Wanted],
+    names: Sequence[str],
+    size: tuple[int, ...],
+) -> None:
+    """Let a COCO or VOC file tell these objects of an image."""
+    height, width = size[-2:]
+    if folders.listing is not None and folders.listing.tool is COCO:
+        write_coco_objects(path, image, (folders.images, path.parent), wanted, names, (height, width))
+    else:
+        write_voc_boxes(path, image, wanted, names, (height, width))
 
 
 def _move(image: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from reunet.corrections.labels import Kind
 from reunet.corrections.rasters import WRITABLE
 from reunet.datasets.cases import Case
 from reunet.datasets.folders import SplitFolders
+from reunet.datasets.tools import COCO, VOC
 from reunet.errors import ReunetError
 from reunet.io.images import image_suffix, read_header
 
@@ -47,8 +48,12 @@ def obstacles(case: Case, folders: SplitFolders, labels: LabelMap, root: Path) -
     for path in (files.mask, files.instances):
         if path is not None and not files.layers:
             _raster(path, found)
-    for path in (folders.objects, folders.table, folders.xml, *_places(case, folders)):
-        if path is not None and not os.access(path, os.W_OK):
+    if (listing := folders.listing) is not None and listing.tool not in (COCO, VOC):
+        message = f"labels are not written back into files of {listing.tool.name}"
+        fix = f"mend them in {listing.tool.name}, or keep them as COCO, Pascal VOC or instances/"
+        found.error("not-writable", listing.place, message, "", "", fix)
+    for path in (*folders.listed, *_places(case, folders)):
+        if not os.access(path, os.W_OK):
             fix = "allow writing there, or copy the dataset to where you may"
             found.error("not-writable", path, "this may not be written to", "", "", fix)
     _changes(case, labels, found)

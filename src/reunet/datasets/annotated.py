@@ -11,12 +11,14 @@ from typing import Any, Generic, TypeVar
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import BACKGROUND_NAMES, LabelMap, default_classes
 from reunet.datasets.cases import Case
-from reunet.datasets.folders import SplitFolders, stem_of
+from reunet.datasets.folders import SplitFolders
 from reunet.datasets.tables import described
+from reunet.datasets.tools import COCO, Listing
 from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.annotations.coco import read_coco
 from reunet.io.annotations.image_labels import class_folders, read_labels
-from reunet.io.annotations.voc import read_voc
+from reunet.io.annotations.pictures import Pictures, tell_unlisted
+from reunet.io.annotations.sheet import together
 
 T = TypeVar("T")
 
@@ -41,25 +43,28 @@ def read_objects(
     *,
     background: bool = False,
 ) -> Told[AnnotatedImage] | None:
-    """The objects that COCO and VOC files tell; None without such files.
+    """The objects that files of programs tell; None without such files.
 
     classes: their names, those of the first split when None; then, where shapes are told or `background` is
     wanted, what lies outside of all objects becomes the first class, unless one is named background.
     """
     images: dict[Path, AnnotatedImage] = {}
-    given, any_file = classes, False
-    for entry in folders:
-        if entry.objects is not None:
-            told = read_coco(entry.objects, (entry.images, entry.objects.parent), problems, classes)
-            images |= {(entry.images / image.file).absolute(): image for image in told.images}
-        elif entry.xml is not None:
-            here = {case.id: case.image for case in cases if case.split == entry.split}
-            told = read_voc(_xml_files(entry, here, problems), here, problems, classes)
-            images |= {here[image.file].absolute(): image for image in told.images}
-        else:
+    given = classes
+    for listing, entries in _by_listing(folders).items():
+        if listing.tool is COCO:
+            for entry in entries:
+                told = read_coco(listing.place, (entry.images, listing.place.parent), problems, classes)
+                images |= {(entry.images / image.file).absolute(): image for image in told.images}
+                classes = classes or told.classes or None
             continue
-        classes, any_file = classes or told.classes or None, True
-    if not any_file:
+        splits = {entry.split for entry in entries}
+        pictures = Pictures((case.id, case.image) for case in cases if case.split in splits)
+        found = listing.tool.read(_files(listing, entries, pictures), pictures, problems)
+        tell_unlisted(pictures, found.sheets, problems)
+        names, some = together(found, problems, classes)
+        images |= some
+        classes = classes or names or None
+    if all(entry.listing is None for entry in folders):
         return None
     shaped = any(image.shaped for image in images.values())
     names, first = tuple(classes or ()), 0
@@ -69,20 +74,20 @@ def read_objects(
     return Told(names, {file: replace(one, shaped=shaped, boxes=moved[file]) for file, one in images.items()})
 
 
-def _xml_files(entry: SplitFolders, images: Mapping[str, Path], problems: Findings) -> dict[str, Path]:
-    """The VOC file of each image, which has its name; images without one are left out."""
-    folder = entry.xml or entry.images
-    files = {
-        stem_of(path.with_suffix(""), folder): path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() == ".xml"
-    }
-    for name in sorted(files.keys() - images.keys() if entry.names is None else ()):
-        problems.error("image-missing", files[name], "there is no image of its name")
-    for name in sorted(images.keys() - files.keys()):
-        message = "there is no XML file about this image: it counts as not annotated"
-        problems.warning("image-not-listed", images[name], message)
-    return {name: files[name] for name in images if name in files}
+def _by_listing(folders: Sequence[SplitFolders]) -> dict[Listing, list[SplitFolders]]:
+    """The splits of each listing; one file may be about several."""
+    found: dict[Listing, list[SplitFolders]] = {}
+    for entry in folders:
+        if entry.listing is not None:
+            found.setdefault(entry.listing, []).append(entry)
+    return found
+
+
+def _files(listing: Listing, entries: Sequence[SplitFolders], pictures: Pictures) -> list[Path]:
+    """Its files; of a dataset whose splits are lists of names, those that are about listed images."""
+    if all(entry.names is None for entry in entries):
+        return list(listing.files)
+    return [path for path in listing.files if pictures.named(path.with_suffix("").parts) is not None]
 
 
 def read_categories(

@@ -25,6 +25,7 @@ from reunet.datasets.reading import CaseReader, Reading
 from reunet.datasets.regions import layer_names, layered_facts, nnunet_facts, read_regions
 from reunet.datasets.tables import CLASSES, DESCRIPTION, described
 from reunet.errors import DataError, LabelError, PlanError, UsageError
+from reunet.io.annotations.settings import mask_facts
 from reunet.io.annotations.table import read_rows
 from reunet.io.header import ImageHeader
 from reunet.io.masks import is_coloured, lossy_mask, mask_values, pack_colours
@@ -36,7 +37,8 @@ _CLASSES_FIX = "name the classes with --classes FILE (lines: id,name; the name '
 
 
 def class_list(root: Path, options: DataOptions, cases: Sequence[Case], reader: CaseReader) -> LabelMap:
-    """The class list, from the first of: --colors, --classes, dataset.json, the masks of `cases`.
+    """The class list, from the first of: --colors, --classes, dataset.json,
+    data.yaml of masks, the masks of `cases`.
 
     Raises LabelError when the masks do not say clearly what the classes are, DataError or UsageError for
     a file that is not understood.
@@ -51,6 +53,8 @@ def class_list(root: Path, options: DataOptions, cases: Sequence[Case], reader: 
         return from_facts(layered_facts(layer_names(data)), file)
     if data.get("classes") is None and isinstance(data.get("labels"), dict):
         data = nnunet_facts(data, file)
+    if data.get("classes") is None and (facts := mask_facts(root)):
+        data, file = facts, root / "data.yaml"
     if data.get("classes") is not None:
         return with_encoding(from_facts(data, file), readings)
     return guess_classes(cases, reader)

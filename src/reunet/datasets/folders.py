@@ -9,9 +9,9 @@ from typing import Literal
 
 from reunet.contracts.options.records import DataOptions
 from reunet.datasets.cases import SPLITS
-from reunet.datasets.coco_files import coco_file
-from reunet.datasets.foreign import census, format_of, suffixes, unread, ways
+from reunet.datasets.foreign import census, suffixes, unread, ways
 from reunet.datasets.told_apart import masks_among
+from reunet.datasets.tools import Listing, find_listing
 from reunet.datasets.vocabulary import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_NAMES, Role, role_of
 from reunet.errors import DataError, beside
 from reunet.io.annotations.image_labels import has_labels
@@ -27,7 +27,7 @@ class SplitFolders:
     """The folders of one split; `base` is where items.csv and labels.csv may lie.
 
     instances: images of object ids. object_masks: holds a folder of masks for each image, one per object.
-    objects: a COCO file. xml: holds a Pascal VOC file for each image. table: labels.csv, a class per image.
+    listing: what tells the objects of the images. table: labels.csv, a class per image.
     layers: folders in `masks`, each with the masks of one region; empty where the masks are there themselves.
     mixed: images and masks lie in one folder, and words in their names tell which is which.
     channel_files: each channel of an image has a file of its own, numbered `_0000`, `_0001` ...
@@ -41,8 +41,7 @@ class SplitFolders:
     fov: Path | None = None
     instances: Path | None = None
     object_masks: Path | None = None
-    objects: Path | None = None
-    xml: Path | None = None
+    listing: Listing | None = None
     table: Path | None = None
     channel_files: bool = False
     names: frozenset[str] | None = None
@@ -57,18 +56,20 @@ class SplitFolders:
         return tuple(dict.fromkeys(place for place in places if place is not None))
 
     @property
-    def listed(self) -> bool:
-        """Whether something lists what is annotated: images that it leaves out are no cases."""
-        return any((self.objects, self.xml, self.table))
+    def listed(self) -> tuple[Path, ...]:
+        """The files and folders that list what is annotated: images that they leave out are no cases."""
+        told = None if self.listing is None else self.listing.place, self.table
+        return tuple(place for place in told if place is not None)
 
     def describe(self) -> str:
         """What annotates the images, for people."""
         if self.mixed:
             return f"{self.images.name}/ with images and masks in one folder, told apart by their names"
-        others = (self.object_masks, "/<image>/"), (self.xml, "/*.xml"), (self.objects, ""), (self.table, "")
-        parts = (self.masks, "/"), (self.instances, "/"), *others
-        told = ", ".join(part.name + ending for part, ending in parts if part is not None)
-        return f"{self.images.name}/ with {told or 'nothing'}"
+        parts = (self.masks, "/"), (self.instances, "/"), (self.object_masks, "/<image>/")
+        told = [part.name + ending for part, ending in parts if part is not None]
+        told += [] if self.listing is None else [self.listing.describe()]
+        told += [] if self.table is None else [self.table.name]
+        return f"{self.images.name}/ with {', '.join(told) or 'nothing'}"
 
 
 Located = tuple[tuple[SplitFolders, ...], frozenset[str]]
@@ -104,11 +105,13 @@ def _inner_splits(root: Path, flat: SplitFolders) -> Located:
         )
     found = []
     for split in sorted(splits, key=SPLITS.index):
-        parts = [None if one is None else one / splits[split] for one in (flat.masks, flat.fov)]
-        masks, fov = (part if part is not None and part.is_dir() else None for part in parts)
-        if masks is None and split != "test":
-            raise DataError("no masks folder found", where=root, expected=str(parts[0]))
-        found.append(SplitFolders(split, inner[splits[split]], inner[splits[split]], masks, fov))
+        name, images = splits[split], inner[splits[split]]
+        parts = [one and one / name for one in (flat.masks, flat.fov, flat.instances)]
+        masks, fov, instances = (part if part is not None and part.is_dir() else None for part in parts)
+        listing = None if flat.listing is None else flat.listing.below(name)
+        if split != "test" and all(part is None for part in (masks, instances, listing)):
+            raise DataError("no masks folder found", where=root, expected=str(parts[0] or parts[2]))
+        found.append(SplitFolders(split, images, images, masks, fov, instances, listing=listing))
     return tuple(found), frozenset(splits)
 
 
@@ -147,6 +150,9 @@ def _named(root: Path, split: str, base: Path, options: DataOptions) -> SplitFol
     if images is None and (_lies_beside_images(base) or (masks is None and masks_among(_stems(base)))):
         images = base
     if images is None:
+        inner = [one for one in visible(base) if one.is_dir() and _holds_all(one)]
+        if len(inner) == 1:
+            return _named(root, split, inner[0], options)
         raise DataError(
             "no images folder found",
             where=base,
@@ -187,12 +193,11 @@ def _annotated(split: str, base: Path, images: Path, masks: Path | None) -> Spli
         masks,
         fov=_folder(beside / "fov") if masks is None or masks.parent == beside else None,
         instances=_folder(beside / "instances"),
-        objects=coco_file(beside) or coco_file(images),
-        xml=next(filter(has_xml, (beside / "annotations", beside / "Annotations", images)), None),
+        listing=find_listing(beside, images),
         table=beside / "labels.csv" if has_labels(beside / "labels.csv") else None,
     )
     if masks is None:
-        is_told = found.instances is not None or found.listed
+        is_told = found.instances is not None or bool(found.listed)
         if not is_told and masks_among(_stems(images)):
             return replace(found, masks=images, mixed=True)
         return found if is_told else replace(found, table=_file(beside / "labels.csv"))  # or why it is none
@@ -218,18 +223,19 @@ def _file(path: Path) -> Path | None:
 
 def _lies_beside_images(base: Path) -> bool:
     """Whether a folder without images/ holds images itself and, beside them, files about their objects."""
-    return (coco_file(base) is not None or has_xml(base)) and has_images(base)
+    return has_images(base) and find_listing(base, base) is not None
+
+
+def _holds_all(folder: Path) -> bool:
+    """Whether images and files about their objects lie in a folder, as some programs put them."""
+    images = [one for one in visible(folder) if one.is_dir() and role_of(one.name) == "images"]
+    places = [(folder, one) for one in images] if images else [(folder, folder)] * has_images(folder)
+    return any(find_listing(*place) is not None for place in places)
 
 
 def has_images(folder: Path) -> bool:
     """Whether there are images in a folder itself."""
     return any(image_suffix(path) and path.is_file() for path in visible(folder))
-
-
-def has_xml(folder: Path) -> bool:
-    """Whether there are XML files of Pascal VOC in a folder itself."""
-    files = [path for path in visible(folder) if path.suffix.lower() == ".xml"] if folder.is_dir() else []
-    return bool(files) and format_of(files[0]) is None
 
 
 def _stems(folder: Path) -> list[str]:

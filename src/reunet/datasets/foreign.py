@@ -44,39 +44,22 @@ _COCO = "export it as COCO"
 _BIOFORMATS = "open it in Fiji (File > Import > Bio-Formats) and save it as OME-TIFF, or use bfconvert"
 _FILES = "write images and masks as files, such as PNG or TIFF"
 _PHOTO = "save it as PNG or JPEG"
-_LABELS = "write a label image of the same name (TIFF or PNG of 16 bit, a number per object) into instances/"
 
 FORMATS = (
-    Format("YOLO labels", ".txt", f"{_COCO} (CVAT: COCO 1.0; Roboflow: COCO; Label Studio: COCO)",
-           r"\A\s*[0-9]+( +-?[0-9.]+(e-?[0-9]+)?){4,} *(\r?\n|\Z)", labels=True),
-    Format("a YOLO dataset", ".yaml .yml", f"{_COCO} (Roboflow, CVAT and Label Studio write both)",
-           r"(?m)^(names|nc)\s*:", labels=True),
-    Format("LabelMe annotations", ".json", "make COCO of them with labelme2coco.py of LabelMe",
-           r'"shapes"\s*:\s*\[', labels=True),
-    Format("a Label Studio export", ".json", "export it from there as COCO, or as Brush labels to PNG",
-           r'"(from_name|completed_by|lead_time|(rectangle|polygon|brush|keypoint|ellipse)labels)"',
-           labels=True),
-    Format("a VIA project", ".json .csv", "export it from VIA as COCO (Annotation > Export)",
-           r"_via_|region_attributes|region_shape_attributes", labels=True),
-    Format("Supervisely annotations", ".json", "run the app Export to COCO in Supervisely",
-           r'"(classTitle|classId|labelerLogin)"', labels=True),
-    Format("GeoJSON, as QuPath writes it", ".geojson .json", f"{_LABELS} (QuPath: LabeledImageServer)",
-           r'"(FeatureCollection|Feature)"', labels=True),
+    Format("a table of VIA", ".csv", "save the project, or export the annotations as JSON",
+           r"region_shape_attributes", labels=True),
     Format("CreateML annotations", ".json", _COCO, r'"coordinates"\s*:\s*\{', labels=True),
     Format("a Labelbox export", ".json .ndjson", _COCO, r'"(data_row|Labeled Data)"', labels=True),
     Format("a Datumaro dataset", ".json", f"{_COCO} (datum convert -f coco)", '"dm_format_version"',
            labels=True),
     Format("polygons of Cityscapes", ".json", "use the files ending in _labelIds.png as masks", '"imgHeight"',
            labels=True),
-    Format("CVAT for images (XML)", ".xml", "export it from CVAT as COCO 1.0, or as Segmentation mask 1.1",
-           r"<annotations>", labels=True),
     Format("a table of boxes", ".csv .txt", f"{_COCO} or Pascal VOC", r"(?i)\A[^\n]*\b(x_?min|bbox|x1)\b",
            labels=True),
     Format("a table of run lengths", ".csv", "write a mask of its own for each image",
            r"(?i)\A[^\n]*(EncodedPixels|\brle\b|rle_mask)", labels=True),
     Format("masks of Cellpose's interface", "_seg.npy", "save them there as PNG or TIFF (File > Save "
            "masks as PNG/tif), or run cellpose with --save_tif; put them into instances/", labels=True),
-    Format("ImageJ regions", ".roi roiset.zip", f"{_LABELS} (Fiji: LOCI > ROI Map)", labels=True),
     Format("an ilastik project", ".ilp", "export segmentation or labels from ilastik as TIFF", labels=True),
     Format("an ITK-SNAP workspace", ".itksnap", "save the segmentation as .nii.gz", labels=True),
     Format("TFRecord", ".tfrecord .tfrecords .record", _FILES),
@@ -136,15 +119,20 @@ def unread(files: Iterable[Path]) -> list[Unread]:
 
 def format_of(path: Path) -> Format | None:
     """Which of the formats a file has that is not read; None for others."""
+    start, head = start_of(path)
+    if start[128:132] == b"DICM":
+        return next(one for one in FORMATS if one.name == "DICOM")
+    return next((one for one in FORMATS if one.fits(path, head)), None)
+
+
+def start_of(path: Path) -> tuple[bytes, str]:
+    """How a file begins, and that as text; nothing of one that cannot be read, which its reader says."""
     try:
         with open(path, "rb") as file:
             start = file.read(_HEAD)
-    except OSError:  # what it is is not known, that it is left out is said
+    except OSError:
         start = b""
-    if start[128:132] == b"DICM":
-        return next(one for one in FORMATS if one.name == "DICOM")
-    head = start.decode("utf-8", "replace").removeprefix("\ufeff")
-    return next((one for one in FORMATS if one.fits(path, head)), None)
+    return start, start.decode("utf-8", "replace").removeprefix("\ufeff")
 
 
 def census(folder: Path) -> str:

@@ -15,13 +15,13 @@ from reunet.datasets.folders import (
     SplitFolders,
     by_convention,
     has_images,
-    has_xml,
     split_folders,
     stem_of,
 )
 from reunet.datasets.foreign import refuse_export, unread, ways
 from reunet.datasets.tables import class_names
 from reunet.datasets.told_apart import masks_among, share_of_masks, why_no_classes
+from reunet.datasets.tools import COCO, VOC, Listing, listings
 from reunet.datasets.vocabulary import MAYBE_CLASSES, SPLIT_NAMES, role_of, split_of, understand
 from reunet.errors import DataError, beside
 from reunet.io.annotations.image_labels import has_labels
@@ -152,15 +152,20 @@ def channel_of(stem: str) -> tuple[str, int] | None:
 def _voc(root: Path) -> list[SplitFolders]:
     """JPEGImages and Annotations; ImageSets/Main lists the images of each split, where it is there."""
     images, annotations = root / "JPEGImages", root / "Annotations"
-    if not images.is_dir() or not has_xml(annotations):
+    if not images.is_dir() or not annotations.is_dir():
+        return []
+    found = listings(annotations, list_files(annotations)[1])
+    if [one.tool for one in found] != [VOC]:
         return []
     lists = {split: root / "ImageSets" / "Main" / f"{split}.txt" for split in SPLITS}
     if not lists["train"].is_file():
         lists["train"] = lists["train"].with_name("trainval.txt")
     named = {split: _listed(path) for split, path in lists.items() if path.is_file()}
     if not named:
-        return [SplitFolders("train", root, images, xml=annotations)]
-    return [SplitFolders(split, root, images, xml=annotations, names=names) for split, names in named.items()]
+        return [SplitFolders("train", root, images, listing=found[0])]
+    return [
+        SplitFolders(split, root, images, listing=found[0], names=names) for split, names in named.items()
+    ]
 
 
 def _listed(path: Path) -> frozenset[str]:
@@ -185,7 +190,8 @@ def _coco(root: Path) -> list[SplitFolders]:
         found = [] if is_convention or has_images(root) else here
     files = one_per_split(found)
     folders = {
-        split: SplitFolders(split, root, images_of(path, root), objects=path) for split, path in files.items()
+        split: SplitFolders(split, root, images_of(path, root), listing=Listing(COCO, path, (path,)))
+        for split, path in files.items()
     }
     return [folders[split] for split in SPLITS if split in folders]
 

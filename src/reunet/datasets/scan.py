@@ -148,12 +148,14 @@ def scan_dataset(
 
 def _tell_left_out(scan: Scan) -> None:
     """Warn of the files in the folders that are read whose format is not read, folder by folder."""
-    told = {path for one in scan.folders for path in (one.objects, one.table) if path is not None}
+    listed = [one.listing for one in scan.folders if one.listing is not None]
+    aside = FACTS.union(*(one.tool.aside for one in listed))
+    told = {path for one in listed for path in one.files} | {one.table for one in scan.folders if one.table}
     for one in scan.folders:
         for folder in one.places:
-            others = [path for path in list_files(folder)[1] if path not in told and path.name not in FACTS]
-            if one.xml is not None or one.parts == "tracked frames":
-                others = [path for path in others if path.suffix.lower() not in (".xml", ".txt")]
+            others = [path for path in list_files(folder)[1] if path not in told and path.name not in aside]
+            if one.parts == "tracked frames":
+                others = [path for path in others if path.suffix.lower() != ".txt"]
             told.update(others)
             tell_left_out(folder, others, scan.problems)
 

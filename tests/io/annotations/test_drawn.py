@@ -83,7 +83,7 @@ def test_without_classification_an_object_is_of_the_only_class(tmp_path: Path) -
         ({"type": "Topology"}, "no GeoJSON of objects"),
         (
             [{"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]}, "properties": {}}],
-            "class",
+            "no area",
         ),
         ([polygon(SQUARE, classification={"name": "c"})], "class is none of the dataset"),
         ([polygon([[100, 100], [110, 100], [110, 110]], classification="a")], "outside the image"),

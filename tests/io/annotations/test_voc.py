@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 from reunet.contracts.findings import Findings
+from reunet.io.annotations import voc
 from reunet.io.annotations.annotated_image import Annotations
-from reunet.io.annotations.voc import read_voc
+from reunet.io.annotations.pictures import Pictures
+from reunet.io.annotations.sheet import together
 
 HEAD = "<filename>a.jpg</filename><size><width>20</width><height>10</height><depth>3</depth></size>"
 
@@ -25,8 +27,16 @@ def read(tmp_path: Path, *texts: str) -> tuple[Annotations, list[tuple[str, str]
     paths = {f"{i}": tmp_path / f"{i}.xml" for i in range(len(texts))}
     for path, text in zip(paths.values(), texts, strict=True):
         path.write_text(text, encoding="utf-8")
+    for name in paths:
+        Image.new("L", (20, 10)).save(tmp_path / f"{name}.png")
     problems = Findings(tmp_path)
-    return read_voc(paths, {}, problems), [(problem.severity, problem.code) for problem in problems]
+    return told(paths, problems), [(problem.severity, problem.code) for problem in problems]
+
+
+def told(paths: dict[str, Path], problems: Findings) -> Annotations:
+    pictures = Pictures((name, path.with_suffix(".png")) for name, path in paths.items())
+    classes, images = together(voc.read([*paths.values()], pictures, problems), problems, None)
+    return Annotations(classes, tuple(images.values()))
 
 
 def annotation(*things: str, head: str = HEAD) -> str:
@@ -41,13 +51,13 @@ def test_boxes_by_hand(tmp_path: Path) -> None:
     assert not problems
     assert found.classes == ("bird", "cat", "dog")
     first, other = found.images
-    assert (first.file, first.size) == ("0", (10, 20))
+    assert (first.file, first.size) == ("0.png", (10, 20))
     assert first.boxes.corners.tolist() == [[3, 2, 8, 7]]
     assert first.boxes.classes.tolist() == [1]
     known = first.known()
     assert known is not None
     assert not known.any()
-    assert other.file == "1"
+    assert other.file == "1.png"
     assert other.boxes.corners.tolist() == [[0, 0, 3, 1]]
     np.testing.assert_array_equal(other.boxes.classes, [0])
     assert other.objects() is None
@@ -71,8 +81,7 @@ ERROR, WARNING = "error", "warning"
         (annotation(thing(box="3,4,7,inf")), [(ERROR, "annotation")], 0),
         (annotation(thing(box="3,4,7,x")), [(ERROR, "annotation")], 0),
         (annotation(thing(name="")), [(ERROR, "unknown-class")], 0),
-        (annotation(thing(), head=""), [(ERROR, "image-size")], 0),
-        (annotation(thing(), head=HEAD.replace("20", "-2")), [(ERROR, "image-size")], 0),
+        (annotation(thing(), head=HEAD.replace("20", "-2")), [(ERROR, "image-size")], 1),
         ("<html></html>", [(ERROR, "annotations-unreadable")], 0),
         ("<annotation>", [(ERROR, "annotations-unreadable")], 0),
         ("", [(ERROR, "annotations-unreadable")], 0),
@@ -91,7 +100,8 @@ def test_what_is_wrong_is_listed(
 
 def test_a_file_that_is_missing_is_listed(tmp_path: Path) -> None:
     problems = Findings(tmp_path)
-    assert read_voc({"none": tmp_path / "none.xml"}, {}, problems).images == ()
+    Image.new("L", (20, 10)).save(tmp_path / "none.png")
+    assert told({"none": tmp_path / "none.xml"}, problems).images == ()
     assert [problem.code for problem in problems] == ["annotations-unreadable"]
 
 
@@ -100,7 +110,7 @@ def test_the_size_is_that_of_the_image(tmp_path: Path, head: str) -> None:
     (tmp_path / "a.xml").write_text(annotation(thing(), head=head))
     Image.new("L", (20, 10)).save(tmp_path / "a.png")
     problems = Findings(tmp_path)
-    found = read_voc({"a": tmp_path / "a.xml"}, {"a": tmp_path / "a.png"}, problems)
+    found = told({"a": tmp_path / "a.xml"}, problems)
     assert not problems
     assert found.images[0].size == (10, 20)
     assert found.images[0].boxes.corners.tolist() == [[3, 2, 8, 7]]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from reunet.contracts.findings import Findings
 from reunet.io.annotations.crossings import Ring, ring_groups
 from reunet.io.annotations.polygons import fill_rings
 from reunet.io.annotations.rle import run_pixels
+
+K = TypeVar("K")
 
 _MOST_CLASSES = 254  # as many as a class list may have
 
@@ -147,8 +150,13 @@ class Annotations:
     @classmethod
     def of(cls, classes: Sequence[str], images: Sequence[AnnotatedImage]) -> Annotations:
         """With every image marked as shaped when one of them is."""
-        shaped = any(shape is not None for image in images for shape in image.shapes)
-        return cls(tuple(classes), tuple(replace(image, shaped=shaped) for image in images))
+        return cls(tuple(classes), tuple(shaped_alike(dict(enumerate(images))).values()))
+
+
+def shaped_alike(images: Mapping[K, AnnotatedImage]) -> dict[K, AnnotatedImage]:
+    """The images, every one marked as shaped when one of them is."""
+    shaped = any(one.shaped or any(shape is not None for shape in one.shapes) for one in images.values())
+    return {name: replace(one, shaped=shaped) for name, one in images.items()}
 
 
 def too_many(classes: Sequence[str], path: Path, problems: Findings) -> bool:

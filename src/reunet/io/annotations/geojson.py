@@ -6,21 +6,23 @@ Format: https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotati
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reunet.contracts.boxes import Boxes
-from reunet.contracts.findings import Findings, some_of
+from reunet.contracts.findings import Findings
 from reunet.contracts.labels import ClassInfo, LabelMap
 from reunet.errors import DataError, LabelError
 from reunet.io.annotations.annotated_image import ObjectMap, Shape
 from reunet.io.annotations.coco_fields import ring_of
 from reunet.io.annotations.crops import object_crops
-from reunet.io.annotations.drawn import DrawnObjects, category_of, number_in
+from reunet.io.annotations.drawn import number_in, object_map
+from reunet.io.annotations.pictures import Pictures, paired
 from reunet.io.annotations.polygons import mask_rings
+from reunet.io.annotations.sheet import Sheet, Sheets
 from reunet.storage import read_json, write_text
 
 _MOST_BYTES = 1 << 30
@@ -106,23 +108,27 @@ def read_geojson(
     of the features where these are different numbers, as `write_geojson` writes them. Adds an error for what
     is no GeoJSON, for lines and points, unknown classes, outlines of other pages and outside of the image.
     """
-    drawn = DrawnObjects(path, size, problems)
+    sheet = Sheet(path, path, size, problems)
     with problems.noting("annotations-unreadable", path, "the GeoJSON is"):
-        for position, feature in enumerate(_features(read_json(path, DataError, _MOST_BYTES))):
-            properties = feature.get("properties") or {}
-            name = f"feature {position + 1}"
-            if str(properties.get("objectType", "")).lower() in _NO_OBJECTS:
-                continue
-            with drawn.about(name):
-                told = _class_name(properties.get("classification"))
-                category = category_of(told, dict(classes))
-                if category is None:
-                    message = f"{name}: its class is none of the dataset"
-                    received = told or "no classification"
-                    problems.error("unknown-class", path, message, some_of(list(classes)), received[:80])
-                    continue
-                drawn.add(name, _shape(feature.get("geometry")), category, number_in(properties.get("name")))
-    return drawn.objects()
+        fill(path, sheet)
+    return object_map(sheet, classes)
+
+
+def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheets:
+    """The objects that the files tell, each of the image of its name."""
+    return Sheets(paired(files, pictures, problems, fill))
+
+
+def fill(path: Path, sheet: Sheet) -> None:
+    """Add the objects of a file. Raises LabelError, DataError for one that is no GeoJSON."""
+    for position, feature in enumerate(_features(read_json(path, DataError, _MOST_BYTES))):
+        properties = feature.get("properties") or {}
+        name = f"feature {position + 1}"
+        if str(properties.get("objectType", "")).lower() in _NO_OBJECTS:
+            continue
+        with sheet.about(name):
+            label, number = _class_name(properties.get("classification")), number_in(properties.get("name"))
+            sheet.add(name, label, _shape(feature.get("geometry")), number=number)
 
 
 def _features(data: Any) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,16 @@ from reunet.errors import LabelError
 from reunet.io.annotations.annotated_image import ObjectMap, Shape
 from reunet.io.annotations.coco_fields import ring_of
 from reunet.io.annotations.crops import object_crops
-from reunet.io.annotations.drawn import DrawnObjects, number_in
+from reunet.io.annotations.drawn import number_in, object_map
+from reunet.io.annotations.pictures import Pictures, paired
 from reunet.io.annotations.polygons import mask_rings
+from reunet.io.annotations.sheet import NAMELESS, Sheet, Sheets
 from reunet.storage import atomic_path
 
 _MOVE, _LINE, _CLOSE = 0.0, 1.0, 4.0  # of java.awt.geom.PathIterator
 _MOST_BYTES, _MOST_ROIS = 1 << 28, 1 << 18
+_ENDING = r"[-_. ]*(?:roi ?set|rois?)"
+"""What names of files have after that of the image, before .zip or .roi."""
 
 
 def write_rois(path: Path, ids: np.ndarray) -> None:
@@ -82,18 +86,29 @@ def read_rois(path: Path, size: tuple[int, int], problems: Findings, pages: int 
     different, as `write_rois` writes them. A ROI without a position lies on the only page. Adds an error for
     a damaged file, for lines and points, and for outlines outside of the image or of its pages.
     """
-    drawn = [DrawnObjects(path, size, problems) for _ in range(pages)]
+    sheets = [Sheet(path, path, size, problems) for _ in range(pages)]
     with problems.noting("annotations-unreadable", path, "the file of ROIs is"):
-        for name, data in _members(path):
-            with drawn[0].about(f"ROI {name}"):
-                roi = _parsed(data)
-                page = max(roi.position, roi.z_position, roi.t_position) - 1
-                if (page < 0 and pages > 1) or page >= pages:
-                    expected = f"a position from 1 to {pages}"
-                    raise LabelError("its page is not told", expected=expected, received=page + 1)
-                number = number_in(re.split(r"[-_ ]", roi.name or name)[-1])
-                drawn[max(page, 0)].add(f"ROI {name}", _outline(roi), 0, number)
-    return [one.objects() for one in drawn]
+        _fill(path, sheets)
+    return [object_map(one, {NAMELESS: 0}) for one in sheets]
+
+
+def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheets:
+    """The objects that the files tell, each of the image of its name; their class is not told."""
+    return Sheets(paired(files, pictures, problems, lambda path, sheet: _fill(path, [sheet]), _ENDING))
+
+
+def _fill(path: Path, sheets: Sequence[Sheet]) -> None:
+    """Add the ROIs of a file to the sheets of their pages."""
+    pages = len(sheets)
+    for name, data in _members(path):
+        with sheets[0].about(f"ROI {name}"):
+            roi = _parsed(data)
+            page = max(roi.position, roi.z_position, roi.t_position) - 1
+            if (page < 0 and pages > 1) or page >= pages:
+                expected = f"a position from 1 to {pages}"
+                raise LabelError("its page is not told", expected=expected, received=page + 1)
+            number = number_in(re.split(r"[-_ ]", roi.name or name)[-1])
+            sheets[max(page, 0)].add(f"ROI {name}", None, _outline(roi), number=number)
 
 
 def _members(path: Path) -> Iterator[tuple[str, bytes]]:

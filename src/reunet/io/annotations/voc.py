@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -16,52 +16,59 @@ from xml.parsers import expat
 
 import numpy as np
 
-from reunet.contracts.findings import Findings, some_of
-from reunet.errors import DataError, LabelError
+from reunet.contracts.findings import Findings
+from reunet.errors import LabelError
 from reunet.io.annotations.agreement import Agreement
-from reunet.io.annotations.annotated_image import AnnotatedImage, Annotations, ImageBuilder, Shape, too_many
+from reunet.io.annotations.annotated_image import Shape
 from reunet.io.annotations.coco_fields import image_size
-from reunet.io.annotations.files import size_of
+from reunet.io.annotations.pictures import Pictures, paired
+from reunet.io.annotations.sheet import Sheet, Sheets
 
 _MOST_BYTES = 64 << 20
 _SIDES = ("ymin", "xmin", "ymax", "xmax")
 
 
-def read_voc(
-    paths: Mapping[str, Path],
-    files: Mapping[str, Path],
-    problems: Findings,
-    classes: Sequence[str] | None = None,
-) -> Annotations:
-    """The objects of the images that VOC files tell; the classes are all names in them unless given.
-
-    paths: the file about each image, by the name that `AnnotatedImage.file` gets; what the XML has for
-    `filename` is often of another copy of the data. files: the images by that name, whose size counts where
-    the XML tells none. Adds errors and warnings as `read_coco` does.
+def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheets:
+    """The objects of the images that VOC files tell. A file is about the image of its name: what it has for
+    `filename` is often of another copy of the data.
     """
-    trees: dict[str, Element] = {}
-    for name, path in paths.items():
-        with problems.noting(
-            "annotations-unreadable", path, "the XML file is", "<annotation>...</annotation>"
-        ):
-            trees[name] = parse_voc(path)
-    if classes is None:
-        told = (one.findtext("name") or "" for tree in trees.values() for one in tree.iter("object"))
-        classes = sorted({name.strip() for name in told} - {""})
-    if trees and too_many(classes, next(iter(paths.values())), problems):
-        return Annotations(tuple(classes), ())
-    index = {name: i for i, name in enumerate(classes)}
-    images = []
-    for name, tree in trees.items():
-        with problems.noting("annotation", paths[name], "the XML file is"):
-            size = _size(tree, paths[name], files.get(name), problems)
-            if size is not None:
-                images.append(_image(tree, ImageBuilder(paths[name], name, size, problems), index, problems))
-    return Annotations(tuple(classes), tuple(images))
+    return Sheets(paired(files, pictures, problems, _fill))
+
+
+def _fill(path: Path, sheet: Sheet) -> None:
+    tree = parse_voc(path)
+    with sheet.problems.noting("image-size", path, "the size of the image is"):
+        told = {side: _side(tree.findtext(f"size/{side}")) for side in ("height", "width")}
+        sheet.size = image_size(told) or sheet.size
+    agreement = Agreement(path, sheet.problems)
+    for position, one in enumerate(tree.iter("object")):
+        told_as = f"object {position + 1}"
+        if (box := box_of(one)) is None:
+            received = ", ".join((one.findtext(f"bndbox/{side}") or "nothing")[:20] for side in _SIDES)
+            message = f"{told_as}: its box has not four finite numbers"
+            sheet.problems.error("annotation", path, message, ", ".join(_SIDES), received)
+            continue
+        sheet.add(told_as, (one.findtext("name") or "").strip(), box, unknown=is_difficult(one))
+        is_point = (box[0], box[1]) == (box[2], box[3])
+        if (outline := _outline(one)) is not None and not is_point:
+            agreement.add(told_as, box, sheet.size, outline)
+    agreement.tell()
+
+
+def _side(text: str | None) -> float | str:
+    """A height or width as `image_size` takes it."""
+    number = _number((text or "").strip())
+    return (text or "").strip() if number is None else number
 
 
 def parse_voc(path: Path) -> Element:
-    """The elements of an XML file. Entities, which can grow without end or read other files, are refused.
+    """The elements of a VOC file. Raises as `parse_xml` does."""
+    return parse_xml(path, "annotation", _MOST_BYTES)
+
+
+def parse_xml(path: Path, root: str, most_bytes: int) -> Element:
+    """The elements of an XML file whose first one is called `root`. Entities, which can grow without end or
+    read other files, are refused.
 
     Raises LabelError, and what the parser does.
     """
@@ -71,52 +78,16 @@ def parse_voc(path: Path) -> Element:
             "the XML file defines entities", expected="plain XML", fix="write it without DOCTYPE"
         )
 
-    if path.stat().st_size > _MOST_BYTES:
-        raise LabelError("the XML file is too large", expected=f"at most {_MOST_BYTES:,} bytes")
+    if path.stat().st_size > most_bytes:
+        raise LabelError("the XML file is too large", expected=f"at most {most_bytes:,} bytes")
     builder, parser = TreeBuilder(), expat.ParserCreate()
     parser.StartElementHandler, parser.EndElementHandler = builder.start, builder.end
     parser.CharacterDataHandler = builder.data
     parser.EntityDeclHandler = parser.ExternalEntityRefHandler = refuse
     parser.Parse(path.read_bytes(), True)
-    if (tree := builder.close()).tag != "annotation":
-        raise LabelError("not a VOC file", expected="<annotation>", received=f"<{tree.tag}>")
+    if (tree := builder.close()).tag != root:
+        raise LabelError("the file is another XML", expected=f"<{root}>", received=f"<{tree.tag}>")
     return tree
-
-
-def _size(tree: Element, path: Path, file: Path | None, problems: Findings) -> tuple[int, int] | None:
-    """Height and width of the image, as the XML states them or, where it does not or says 0, its file."""
-    told = {}
-    for side in ("height", "width"):
-        text = (tree.findtext(f"size/{side}") or "").strip()
-        number = _number(text)
-        told[side] = text if number is None else number
-    try:
-        return image_size(told) or size_of(file)
-    except DataError as cause:
-        problems.caught("image-size", path, cause)
-    return None
-
-
-def _image(tree: Element, image: ImageBuilder, index: dict[str, int], problems: Findings) -> AnnotatedImage:
-    agreement = Agreement(image.path, problems)
-    for position, one in enumerate(tree.iter("object")):
-        told = f"object {position + 1}"
-        name = (one.findtext("name") or "").strip()
-        box = box_of(one)
-        if name not in index:
-            expected = some_of(list(index))
-            problems.error("unknown-class", image.path, f"{told}: its name is no class", expected, name[:80])
-        elif box is None:
-            received = ", ".join((one.findtext(f"bndbox/{side}") or "nothing")[:20] for side in _SIDES)
-            message = f"{told}: its box has not four finite numbers"
-            problems.error("annotation", image.path, message, ", ".join(_SIDES), received)
-        else:
-            image.add(told, box, None if is_difficult(one) else index[name])
-            is_point = (box[0], box[1]) == (box[2], box[3])
-            if (outline := _outline(one)) is not None and not is_point:
-                agreement.add(told, box, image.size, outline)
-    agreement.tell()
-    return image.build()
 
 
 def box_of(element: Element) -> tuple[float, float, float, float] | None:

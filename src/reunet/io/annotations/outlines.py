@@ -1,0 +1,83 @@
+"""Shapes as programs draw them beside polygons: rectangles, ellipses, masks of a part, several as one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+
+from reunet.errors import LabelError
+from reunet.io.annotations.annotated_image import Shape
+from reunet.io.annotations.rle import mask_runs, union_runs
+from reunet.io.header import MAX_PIXELS
+
+_TURN = np.linspace(0, 2 * np.pi, 128, endpoint=False)
+"""Of an ellipse so many corners are taken: off by a thousandth of its radius."""
+
+
+def rectangle(points: np.ndarray) -> Shape:
+    """The area between two corners (2, 2) x, y, in either order."""
+    (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
+    return Shape((np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]),))
+
+
+def ellipse(centre: np.ndarray, radii: np.ndarray, degrees: float = 0.0) -> Shape:
+    """An ellipse around x, y with two radii, turned clockwise as it is seen."""
+    upright = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1) * radii
+    return Shape((turned(upright + centre, centre, degrees),))
+
+
+def turned(points: np.ndarray, centre: np.ndarray, degrees: float) -> np.ndarray:
+    """Points (n, 2) x, y turned around another one, clockwise as they are seen."""
+    sine, cosine = np.sin(np.deg2rad(degrees)), np.cos(np.deg2rad(degrees))
+    return np.asarray((points - centre) @ np.array([[cosine, sine], [-sine, cosine]]) + centre)
+
+
+def mask_shape(mask: np.ndarray, corner: tuple[int, int], size: tuple[int, int]) -> Shape:
+    """A mask (h, w) bool, whose first pixel is `corner` (row, column) of an image of `size` (height, width).
+
+    Raises LabelError for one that does not lie in the image.
+    """
+    (top, left), (height, width) = corner, mask.shape
+    if min(top, left) < 0 or top + height > size[0] or left + width > size[1]:
+        expected = f"{size[0]} x {size[1]} pixels"
+        received = f"{height} x {width} pixels at row {top}, column {left}"
+        fix = "export the labels anew, with the images that they were drawn on"
+        raise LabelError("the mask does not lie in its image", expected=expected, received=received, fix=fix)
+    return Shape(runs=mask_runs(mask, corner, size))
+
+
+def png_mask(text: object) -> np.ndarray:
+    """(h, w) bool of a PNG in base64, where it is not 0, or not transparent. Raises LabelError."""
+    from PIL import Image
+
+    try:
+        data = base64.b64decode(str(text), validate=True)
+        with Image.open(BytesIO(data), formats=["PNG"]) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise LabelError("the mask is too large", received=f"{image.height} x {image.width}")
+            is_clear = image.mode in ("RGBA", "LA") or "transparency" in image.info
+            pixels = np.asarray(image.convert("RGBA") if is_clear else image)
+    except (binascii.Error, OSError, SyntaxError, ValueError) as cause:
+        raise LabelError("the mask is no PNG in base64", received=str(cause)[:80]) from cause
+    if pixels.ndim == 3 and not is_clear:
+        raise LabelError("the mask is a colour image", expected="one value per pixel")
+    return np.asarray(pixels[..., 3] > 0 if is_clear else pixels > 0)
+
+
+def united(shapes: Sequence[Shape], size: tuple[int, int]) -> Shape:
+    """All that lies in one of several shapes."""
+    if len(shapes) == 1:
+        return shapes[0]
+    return Shape(runs=union_runs([_runs(one, size) for one in shapes], size))
+
+
+def _runs(shape: Shape, size: tuple[int, int]) -> np.ndarray:
+    if shape.runs is not None:
+        return shape.runs
+    canvas = np.zeros(size, np.bool_)
+    shape.paint(canvas, True)
+    return mask_runs(canvas, (0, 0), size)

@@ -1,0 +1,132 @@
+"""What a file tells of one image, whichever program wrote it: outlines and boxes with names of classes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from reunet.contracts.findings import Findings, some_of, understood
+from reunet.contracts.labels import BACKGROUND_NAMES
+from reunet.errors import ReunetError
+from reunet.io.annotations.annotated_image import AnnotatedImage, ImageBuilder, Shape, shaped_alike, too_many
+
+NAMELESS = "object"
+"""The class of objects where a program knows none."""
+
+Corners = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An object. name: says which, for messages. label: the name of its class; None where none is told.
+
+    corners: y0, x0, y1, x1. shape: its pixels where they are told. unknown: it is an area where objects are
+    not told. number: the id that it had before, if any.
+    """
+
+    name: str
+    label: str | None
+    corners: Corners
+    shape: Shape | None
+    unknown: bool
+    number: int | None
+
+
+class Sheet:
+    """Collects what the file `source` tells of an image of `size` (height, width).
+
+    image: the file of the image. by: who drew it, where the file says so.
+    """
+
+    def __init__(
+        self, source: Path, image: Path, size: tuple[int, int], problems: Findings, by: str = ""
+    ) -> None:
+        self.source, self.image, self.size, self.problems, self.by = source, image, size, problems, by
+        self.entries: list[Entry] = []
+
+    @contextmanager
+    def about(self, name: str) -> Iterator[None]:
+        """Add an error about the object `name` for whatever is raised."""
+        try:
+            with understood("it is", self.source):
+                yield
+        except ReunetError as cause:
+            details = ("" if one is None else str(one) for one in (cause.expected, cause.received, cause.fix))
+            self.problems.error("annotation", self.source, f"{name}: {cause.what}", *details)
+
+    def add(
+        self,
+        name: str,
+        label: str | None,
+        told: Shape | Corners,
+        *,
+        unknown: bool = False,
+        number: int | None = None,
+    ) -> None:
+        """Add an object, told as its pixels or as a box. A shape without area is left out with a warning."""
+        if not isinstance(told, Shape):
+            self.entries.append(Entry(name, label, told, None, unknown, number))
+        elif told.area(self.size):
+            corners = told.bounds(self.size[0])
+            self.entries.append(Entry(name, label, corners, told, unknown, number))
+        else:
+            message = f"{name}: the outline has no area and is left out"
+            self.problems.warning("shape-empty", self.source, message)
+
+
+@dataclass(frozen=True)
+class Sheets:
+    """All that files tell. classes: their names in order, where the files list them."""
+
+    sheets: Sequence[Sheet]
+    classes: Sequence[str] | None = None
+
+
+def together(
+    told: Sheets, problems: Findings, classes: Sequence[str] | None
+) -> tuple[tuple[str, ...], dict[Path, AnnotatedImage]]:
+    """The names of the classes, and by the file of each image its objects.
+
+    classes: names that class indices stand for; else those that the files list, or all that occur. An object
+    whose class is not told is of the only one. Adds an error for classes that are not listed.
+    """
+    found = {one.label for sheet in told.sheets for one in sheet.entries}
+    names = list(dict.fromkeys(classes or told.classes or sorted(filter(None, found))))
+    names = names or [NAMELESS] * (None in found)
+    if told.sheets and too_many(names, told.sheets[0].source, problems):
+        return tuple(names), {}
+    index: dict[str | None, int] = {name: i for i, name in enumerate(names)}
+    alone = [i for i, name in enumerate(names) if name.lower() not in BACKGROUND_NAMES]
+    if len(alone) == 1:
+        index[None] = alone[0]
+    images: dict[Path, AnnotatedImage] = {}
+    for sheet in told.sheets:
+        where = problems.name(sheet.image)
+        images[sheet.image.absolute()] = _image(sheet, where, index, names, problems)
+    return tuple(names), shaped_alike(images)
+
+
+def _image(
+    sheet: Sheet, where: str, index: dict[str | None, int], names: Sequence[str], problems: Findings
+) -> AnnotatedImage:
+    image = ImageBuilder(sheet.source, where, sheet.size, problems)
+    refused: Counter[str] = Counter()
+    for one in sheet.entries:
+        if one.unknown:
+            image.add(one.name, one.corners, None, one.shape)
+        elif one.label in index:
+            image.add(one.name, one.corners, index[one.label], one.shape)
+        else:
+            refused[one.label or "no class"] += 1
+    for label, count in refused.items():
+        message = f"{count} object(s) are of a class that is not in the class list"
+        problems.error("unknown-class", sheet.source, message, some_of(names), label[:80])
+    return image.build()
+
+
+def sheets_of(sheets: Iterable[Sheet | None], classes: Sequence[str] | None = None) -> Sheets:
+    """Those that can be used."""
+    return Sheets([one for one in sheets if one is not None], classes)

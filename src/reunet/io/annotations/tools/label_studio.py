@@ -1,0 +1,154 @@
+"""Label Studio: one JSON file about all tasks, shares of 100 as coordinates, brushes as packed run lengths.
+
+Format: https://labelstud.io/guide/export. A task has a list of annotations, one for each person who drew on
+its image; they are kept apart. Predictions and what was skipped count for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reunet.contracts.findings import Findings
+from reunet.errors import DataError, LabelError
+from reunet.io.annotations.annotated_image import Shape
+from reunet.io.annotations.coco_fields import image_size, ring_of
+from reunet.io.annotations.outlines import ellipse, rectangle, turned
+from reunet.io.annotations.pictures import Pictures
+from reunet.io.annotations.rle import mask_runs
+from reunet.io.annotations.sheet import Corners, Sheet, Sheets
+from reunet.storage import read_json
+
+_MOST_BYTES = 1 << 30
+_AREAS = ("rectanglelabels", "polygonlabels", "ellipselabels", "brushlabels")
+_CHANNELS = 4
+"""A brush is packed as red, green, blue and opacity of every pixel; the opacity is the mask."""
+
+
+def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheets:
+    """The objects of all images of the tasks, a sheet for each annotation."""
+    sheets: list[Sheet] = []
+    for path in files:
+        with problems.noting("annotations-unreadable", path, "the export of Label Studio is"):
+            data = read_json(path, DataError, _MOST_BYTES)
+            tasks = data if isinstance(data, list) else [data]
+            for position, task in enumerate(tasks):
+                with problems.noting("annotation", path, f"task {position + 1} is"):
+                    sheets += _sheets(path, task, pictures, problems)
+    return Sheets(sheets)
+
+
+def _sheets(path: Path, task: dict[str, Any], pictures: Pictures, problems: Findings) -> Iterator[Sheet]:
+    told = [value for value in task.get("data", {}).values() if isinstance(value, str)]
+    files = [value for value in told if "." in value.rsplit("/", 1)[-1]] or told
+    if "annotations" not in task or not files:
+        fix = "export it as JSON, not as JSON-MIN"
+        raise LabelError("the task has no annotations", expected="data, annotations", fix=fix)
+    for annotation in task["annotations"]:
+        if annotation.get("was_cancelled"):
+            continue
+        results = [one for one in annotation["result"] if one.get("type") in _AREAS]
+        sizes = {(one.get("original_height"), one.get("original_width")) for one in results}
+        size = None
+        for height, width in sizes:
+            size = image_size({"height": height, "width": width})
+        sheet = pictures.sheet(path, files[0], problems, size, _person(annotation))
+        if sheet is not None:
+            _fill(sheet, results)
+            yield sheet
+
+
+def _person(annotation: dict[str, Any]) -> str:
+    """Who drew it: an address, else a number."""
+    told = annotation.get("completed_by")
+    told = (told.get("email") or told.get("id")) if isinstance(told, dict) else told
+    return str(told if told is not None else annotation.get("id", ""))[:80]
+
+
+def _fill(sheet: Sheet, results: Sequence[dict[str, Any]]) -> None:
+    for position, one in enumerate(results):
+        name = f"{sheet.image.name}, region {position + 1}"
+        with sheet.about(name):
+            labels = one["value"].get(one["type"]) or [""]
+            sheet.add(name, str(labels[0]), _told(one, sheet.size))
+
+
+def _told(one: dict[str, Any], size: tuple[int, int]) -> Shape | Corners:
+    """The pixels of a region, or the corners of an upright box. Raises LabelError."""
+    value, (height, width) = one["value"], size
+    if one.get("image_rotation"):
+        fix = "turn the image itself, and label it again"
+        raise LabelError("it was drawn on a turned image", received=one["image_rotation"], fix=fix)
+    scale, angle = np.array([width, height]) / 100, float(value.get("rotation") or 0)
+    if one["type"] == "polygonlabels":
+        return Shape((ring_of([axis for point in value["points"] for axis in point]) * scale,))
+    if one["type"] == "brushlabels":
+        return Shape(runs=mask_runs(_brush(value, size), (0, 0), size))
+    corner = ring_of([value["x"], value["y"]])[0] * scale
+    if one["type"] == "ellipselabels":
+        return ellipse(corner, ring_of([value["radiusX"], value["radiusY"]])[0] * scale, angle)
+    points = np.stack([corner, corner + ring_of([value["width"], value["height"]])[0] * scale])
+    if angle:
+        return Shape((turned(rectangle(points).rings[0], corner, angle),))
+    (x0, y0), (x1, y1) = points.tolist()
+    return y0, x0, y1, x1
+
+
+def _brush(value: dict[str, Any], size: tuple[int, int]) -> np.ndarray:
+    """(H, W) bool of a brush. Raises LabelError."""
+    numbers = value.get("rle")
+    if value.get("format") != "rle" or not isinstance(numbers, list):
+        raise LabelError("the brush is not told as run lengths", expected="format: rle")
+    packed = np.array(numbers)
+    if packed.dtype.kind not in "iu" or packed.size < 8 or packed.min() < 0 or packed.max() > 255:
+        raise LabelError("the run lengths of the brush are damaged", expected="bytes, 0 to 255")
+    values = unpack(packed.astype(np.uint8), size[0] * size[1] * _CHANNELS)
+    return np.asarray(values.reshape(*size, _CHANNELS)[..., -1] > 0)
+
+
+def unpack(packed: np.ndarray, count: int) -> np.ndarray:
+    """(count,) uint8 of values in the packing of thi.ng/rle-pack, which Label Studio uses.
+
+    Bits: 32 for the number of values, 5 for the bits of a value less one, four times 4 for the bits of a
+    length less one; then runs: a bit that says whether one value repeats, 2 for which of the four lengths
+    is meant, the length less one, and the value or the values. Raises LabelError.
+    """
+    bits = np.unpackbits(packed)
+    place = 0
+
+    def number(width: int) -> int:
+        nonlocal place
+        place += width
+        if place > bits.size:
+            raise LabelError("the run lengths of the brush end early")
+        return int("".join(map(str, bits[place - width : place].tolist())), 2)
+
+    told = number(32)
+    if told != count:
+        fix = "export it again with the images that were drawn on, or paint this one anew"
+        expected = f"{count // _CHANNELS} pixels, as the image"
+        received = f"{told // _CHANNELS} pixels"
+        raise LabelError("the brush mask is of another size", expected=expected, received=received, fix=fix)
+    word = number(5) + 1
+    lengths = [number(4) + 1 for _ in range(4)]
+    if word != 8:
+        raise LabelError("the brush is packed otherwise", expected="8 bits a value", received=word)
+    values = np.zeros(count, np.uint8)
+    done = 0
+    while done < count:
+        repeats, kind = number(1), number(2)
+        length = number(lengths[kind]) + 1
+        if repeats:
+            values[done : done + length] = number(word)
+        else:
+            length = min(length, count - done)
+            some = bits[place : place + length * word]
+            place += length * word
+            if some.size < length * word:
+                raise LabelError("the run lengths of the brush end early")
+            values[done : done + length] = np.packbits(some)
+        done += length
+    return values

@@ -1,0 +1,65 @@
+"""Supervisely: a JSON file per image, `ann/a.png.json` beside `img/a.png`, with figures and bitmaps.
+
+Format: https://docs.supervisely.com/data-organization/00_ann_format_navi. A bitmap is a PNG, compressed once
+more, from `origin`; meta.json lists the classes.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reunet.contracts.findings import Findings
+from reunet.errors import DataError, LabelError
+from reunet.io.annotations.annotated_image import Shape
+from reunet.io.annotations.coco_fields import image_size, ring_of
+from reunet.io.annotations.outlines import mask_shape, png_mask
+from reunet.io.annotations.pictures import Pictures, paired
+from reunet.io.annotations.sheet import Corners, Sheet, Sheets
+from reunet.storage import read_json
+
+_MOST_BYTES = 1 << 30
+
+
+def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheets:
+    """The objects that the files tell, each of the image of its name."""
+    sheets = paired(files, pictures, problems, _fill)
+    names: list[str] = []
+    if (meta := problems.root / "meta.json").is_file():
+        with problems.noting("class-list", meta, "the list of classes is"):
+            names = [str(one["title"]) for one in read_json(meta, DataError, _MOST_BYTES)["classes"]]
+    return Sheets(sheets, names or None)
+
+
+def _fill(path: Path, sheet: Sheet) -> None:
+    """Add the objects of a file. Raises LabelError, DataError."""
+    data = read_json(path, DataError, _MOST_BYTES)
+    if not isinstance(data, dict) or not isinstance(data.get("objects"), list):
+        raise LabelError("the file is none of Supervisely", expected='{"size": {...}, "objects": [...]}')
+    sheet.size = image_size(data.get("size") or {}) or sheet.size
+    for position, one in enumerate(data["objects"]):
+        name = f"object {position + 1}"
+        with sheet.about(name):
+            sheet.add(name, str(one["classTitle"]), _told(one, sheet.size))
+
+
+def _told(one: dict[str, Any], size: tuple[int, int]) -> Shape | Corners:
+    """The pixels of an object, or the corners of a box. Raises LabelError."""
+    kind = one.get("geometryType")
+    if kind == "bitmap":
+        (left, top), packed = one["bitmap"]["origin"], base64.b64decode(one["bitmap"]["data"])
+        unpacked = zlib.decompressobj().decompress(packed, _MOST_BYTES)
+        return mask_shape(png_mask(base64.b64encode(unpacked).decode()), (int(top), int(left)), size)
+    points = one.get("points") or {}
+    outer = ring_of([axis for point in points.get("exterior", ()) for axis in point])
+    if kind == "rectangle" and len(outer) == 2:
+        (x0, y0), (x1, y1) = outer.min(axis=0).tolist(), outer.max(axis=0).tolist()
+        return y0, x0, y1, x1
+    if kind == "polygon" and len(outer) >= 3:
+        holes = [ring_of([axis for point in ring for axis in point]) for ring in points.get("interior") or ()]
+        return Shape((outer, *holes))
+    expected, fix = "polygon, rectangle or bitmap", "draw its outline, or delete it"
+    raise LabelError("it is no area", expected=expected, received=str(kind)[:40], fix=fix)

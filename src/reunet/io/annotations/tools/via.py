@@ -1,0 +1,88 @@
+"""VGG Image Annotator: a JSON file about all images, with regions of points.
+
+Format: https://www.robots.ox.ac.uk/~vgg/software/via/. A project has the images below `_via_img_metadata`, an
+export has nothing else. The class of a region is its attribute, where regions have one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reunet.contracts.findings import Findings
+from reunet.errors import DataError, LabelError
+from reunet.io.annotations.annotated_image import Shape
+from reunet.io.annotations.coco_fields import ring_of
+from reunet.io.annotations.outlines import ellipse
+from reunet.io.annotations.pictures import Pictures
+from reunet.io.annotations.sheet import Corners, Sheet, Sheets
+from reunet.storage import read_json
+
+_MOST_BYTES = 1 << 30
+_CLASSES = ("class", "label", "name", "type", "category")
+"""Attributes that go before others where regions have several."""
+
+
+def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheets:
+    """The objects of all images that the file lists."""
+    sheets: list[Sheet] = []
+    for path in files:
+        with problems.noting("annotations-unreadable", path, "the project of VIA is"):
+            data = read_json(path, DataError, _MOST_BYTES)
+            images = list(data.get("_via_img_metadata", data).values())
+            attribute = _attribute(images)
+            for one in images:
+                sheet = pictures.sheet(path, str(one["filename"]), problems)
+                if sheet is not None:
+                    _fill(sheet, _regions(one), attribute)
+                    sheets.append(sheet)
+    return Sheets(sheets)
+
+
+def _regions(image: dict[str, Any]) -> list[dict[str, Any]]:
+    told = image.get("regions") or []
+    return list(told.values()) if isinstance(told, dict) else list(told)
+
+
+def _attribute(images: Sequence[dict[str, Any]]) -> str | None:
+    """The attribute that is the class of a region; None where there are none. Raises LabelError."""
+    regions = [one.get("region_attributes") or {} for image in images for one in _regions(image)]
+    told = (item for one in regions for item in one.items())
+    names = dict.fromkeys(name for name, value in told if isinstance(value, str) and value)
+    found = [name for name in names if name.lower() in _CLASSES] or list(names)
+    if len(found) > 1:
+        fix = "keep one attribute, or call the one that is the class `class`"
+        received = ", ".join(found)[:80]
+        raise LabelError("regions have several attributes, and one is the class", received=received, fix=fix)
+    return found[0] if found else None
+
+
+def _fill(sheet: Sheet, regions: Sequence[dict[str, Any]], attribute: str | None) -> None:
+    for position, one in enumerate(regions):
+        name = f"{sheet.image.name}, region {position + 1}"
+        with sheet.about(name):
+            told = (one.get("region_attributes") or {}).get(attribute) or ""
+            sheet.add(name, None if attribute is None else str(told), _told(one["shape_attributes"]))
+
+
+def _told(shape: dict[str, Any]) -> Shape | Corners:
+    """The pixels of a region, or the corners of a box. Raises LabelError."""
+    kind = shape.get("name")
+    if kind in ("polygon", "polyline"):
+        x, y = shape["all_points_x"], shape["all_points_y"]
+        ring = ring_of([axis for point in zip(x, y, strict=True) for axis in point])
+        is_closed = kind == "polygon" or bool((ring[0] == ring[-1]).all())
+        if len(ring) >= 3 and is_closed:
+            return Shape((ring,))
+    if kind == "rect":
+        (x, y), (w, h) = ring_of([shape[side] for side in ("x", "y", "width", "height")]).tolist()
+        return y, x, y + h, x + w
+    if kind in ("circle", "ellipse"):
+        sides = ("rx", "ry") if kind == "ellipse" else ("r", "r")
+        centre, radii = ring_of([shape["cx"], shape["cy"], *(shape[side] for side in sides)])
+        return ellipse(centre, radii, float(np.rad2deg(float(shape.get("theta") or 0))))
+    expected, fix = "polygon, rect, circle or ellipse", "draw its outline, or delete it"
+    raise LabelError("it is no area", expected=expected, received=str(kind)[:40], fix=fix)

@@ -1,0 +1,106 @@
+"""YOLO: a text file per image, a line per object, shares of the image's width and height as coordinates.
+
+Format: https://docs.ultralytics.com/datasets/segment/. A line is the index of the class, then x and y of the
+centre, width and height of a box, or x and y of the corners of a polygon. The names of classes are in
+data.yaml, or in classes.txt or obj.names, a line each. An image without a file shows no object.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reunet.contracts.findings import Findings, some_of
+from reunet.errors import DataError, LabelError
+from reunet.io.annotations.annotated_image import Shape
+from reunet.io.annotations.pictures import Pictures, blank, paired
+from reunet.io.annotations.settings import class_names, read_settings
+from reunet.io.annotations.sheet import Sheet, Sheets
+from reunet.storage import read_text
+
+LISTS = ("classes.txt", "obj.names", "labels.txt")
+"""Files with a name of a class in each line."""
+
+_MOST_BYTES, _MOST_LISTED = 64 << 20, 1 << 20
+_MOST_CLASSES = 1 << 12
+
+
+def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheets:
+    """The objects of all images; a class is called by its number where nothing names it."""
+    names: tuple[str, ...] = ()
+    settings: dict[str, Any] = {}
+    with problems.noting("class-list", problems.root, "the list of classes is"):
+        settings = read_settings(problems.root)
+        names = class_names(settings) or _listed(problems.root, files)
+    is_pose = "kpt_shape" in settings
+    sheets = paired(files, pictures, problems, partial(_fill, names=names, is_pose=is_pose))
+    told = {sheet.image for sheet in sheets}
+    empty = [path for path in pictures.paths if path not in told]
+    if empty:
+        message = f"{len(empty)} image(s) have no label file: they show no object, as YOLO takes it"
+        received = some_of([problems.name(path) for path in empty], 5)
+        problems.warning("image-not-listed", files[0].parent, message, "", received)
+    blanks = [blank(files[0].parent, path, problems) for path in empty]
+    sheets += [one for one in blanks if one is not None]
+    numbers = {int(one.label) for sheet in sheets for one in sheet.entries if one.label} if not names else ()
+    unnamed = [str(number) for number in range(max(numbers, default=-1) + 1)]
+    return Sheets(sheets, names or unnamed)
+
+
+def _listed(root: Path, files: Sequence[Path]) -> tuple[str, ...]:
+    """The classes of a file that lists them, in the dataset's folder or beside the labels."""
+    near = [folder for path in files[:1] for folder in (path.parent, path.parent.parent)]
+    for folder in dict.fromkeys((root, *near)):
+        for name in LISTS:
+            if (path := folder / name).is_file():
+                lines = read_text(path, DataError, "the list of classes", _MOST_LISTED).splitlines()
+                return tuple(line.strip() for line in lines if line.strip())
+    return ()
+
+
+def _fill(path: Path, sheet: Sheet, *, names: Sequence[str], is_pose: bool) -> None:
+    """Add the objects of a file. Raises DataError for one that is no text."""
+    text = read_text(path, DataError, "the labels of an image", _MOST_BYTES)
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            with sheet.about(f"line {number}"):
+                _add(sheet, f"line {number}", line.split(), names, is_pose=is_pose)
+
+
+def _add(sheet: Sheet, name: str, words: list[str], names: Sequence[str], *, is_pose: bool) -> None:
+    """Add the object of a line. Raises LabelError."""
+    most = len(names) or _MOST_CLASSES
+    if not (words[0].isascii() and words[0].isdecimal() and int(words[0]) < most):
+        expected = f"0 to {most - 1}" + f": {some_of(names)}" * bool(names)
+        fix = "correct the number, or add the class to `names` in data.yaml"
+        raise LabelError("its class is out of range", expected=expected, received=words[0][:40], fix=fix)
+    label = names[int(words[0])] if names else str(int(words[0]))
+    numbers = list(_shares(words[1:]))
+    height, width = sheet.size
+    if len(numbers) in (4, 5) or is_pose:  # a fifth is the confidence of a prediction
+        x, y, w, h = (a * b for a, b in zip(numbers[:4], (width, height, width, height), strict=True))
+        sheet.add(name, label, (y - h / 2, x - w / 2, y + h / 2, x + w / 2))
+    elif len(numbers) < 6 or len(numbers) % 2:
+        expected = "x y width height, or x and y of at least 3 points"
+        raise LabelError("it is no box and no polygon", expected=expected, received=f"{len(numbers)} numbers")
+    else:
+        ring = np.array(numbers, np.float64).reshape(-1, 2) * (width, height)
+        sheet.add(name, label, Shape((ring,)))
+
+
+def _shares(words: Sequence[str]) -> Iterator[float]:
+    """Raises LabelError for what is no share of an image."""
+    for word in words:
+        try:
+            value = float(word)
+        except ValueError:
+            value = math.nan
+        if not -1 <= value <= 2:  # false for NaN, too; programs round, and draw over the edge
+            fix = "divide x by the width of the image and y by its height"
+            raise LabelError("its coordinates are no shares", expected="0 to 1", received=word[:40], fix=fix)
+        yield value
