@@ -277,3 +277,49 @@ def test_labels_of_programs_are_not_written_back(tmp_path: Path) -> None:
         if one.severity == "error"
     ]
     assert "files of CVAT" in found.message
+
+
+def test_labels_of_several_people_are_kept_apart(tmp_path: Path) -> None:
+    """Those of whoever labelled most count, or of whom dataset.json names; the agreement is told."""
+    label_studio(tmp_path)
+    path = tmp_path / "project-7-at-2026.json"
+    tasks = json.loads(path.read_text())
+    other = np.where(objects(0) == 2, 0, objects(0))
+    other[14:26, 5:7] = 0
+    tasks[0]["annotations"].append({"id": 9, "completed_by": {"email": "ben@x"}, "result": brushes(other)})
+    path.write_text(json.dumps(tasks))
+    scan, _, problems = examine_dataset(tmp_path, DataOptions())
+    (warning,) = problems
+    assert (warning.code, warning.severity) == ("several-people", "warning")
+    assert "those of 1 count" in warning.message
+    counts = [int(np.count_nonzero(one == 2)) for one in (objects(0), other)]
+    assert counts == [91, 0]
+    first = [np.isin(objects(0), (1, 3)), np.isin(other, (1, 3))]
+    cells = 2 * np.count_nonzero(first[0] & first[1]) / (first[0].sum() + first[1].sum())
+    dice = (cells + 2 * 1 / (91 + 2)) / 2
+    assert (
+        warning.received
+        == f"ben@x: F1 {6 / 7:.3f} of objects at IoU 0.5, Dice {dice:.3f} of pixels, 1 image(s)"
+    )
+    arrays = load_case(scan.cases[0], scan.dataset().labels, keep=False)
+    np.testing.assert_array_equal(arrays.objects, objects(0))
+    write(tmp_path / "dataset.json", {"labels_of": "ben@x"})
+    scan = scan_dataset(tmp_path, DataOptions())
+    assert len(np.unique(load_case(scan.cases[0], scan.dataset().labels, keep=False).objects)) == 4
+    write(tmp_path / "dataset.json", {"labels_of": "eve"})
+    (problem,) = [one for one in scan_dataset(tmp_path, DataOptions()).problems if one.severity == "error"]
+    assert (problem.code, problem.expected) == ("labels-of", "1, ben@x")
+
+
+def test_masks_of_several_people_are_held_against_each_other(tmp_path: Path) -> None:
+    for name, ids in pictures(tmp_path / "images").items():
+        mask = (ids > 0).astype(np.uint8)
+        save(tmp_path / "1st_manual" / f"{name}.png", mask)
+        save(tmp_path / "2nd_manual" / f"{name}.png", np.where(ids == 2, 0, mask).astype(np.uint8))
+    images, masks = Path("images"), Path("1st_manual")
+    scan, _, (warning,) = examine_dataset(tmp_path, DataOptions(images=images, masks=masks))
+    whole = sum(int((objects(i) > 0).sum()) for i in range(2))
+    dice = 2 * (whole - 2 * 91) / (2 * whole - 2 * 91)
+    assert scan.counts == {"train": 2}
+    assert (warning.code, warning.severity) == ("several-people", "warning")
+    assert warning.received == f"2nd_manual: Dice {dice:.3f} of pixels, 2 image(s)"

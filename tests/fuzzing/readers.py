@@ -47,7 +47,7 @@ from reunet.io.masks import read_fov, read_layer_files, read_mask, read_raw_mask
 from reunet.tasks.classification import given
 from reunet.training.checkpoint import load_checkpoint
 
-from . import seeds
+from . import seeds, tool_seeds
 from .mutations import pack
 from .trial import Reader, refused
 
@@ -363,6 +363,17 @@ READERS = {
                "io.annotations.polygons", "io.annotations.annotated_image", "io.annotations.files"),
                _images),
         Reader("voc", "a.xml", told_by("voc"), seeds.vocs, ("io.annotations.voc",), _images),
+        *(
+            Reader(room, file, told_by(f"tools.{room}"), seed, (f"io.annotations.tools.{room}",), _images)
+            for room, file, seed in (
+                ("yolo", "a.txt", tool_seeds.yolo),
+                ("labelme", "a.json", tool_seeds.labelme),
+                ("cvat", "all.xml", tool_seeds.cvat),
+                ("label_studio", "all.json", tool_seeds.label_studio),
+                ("via", "all.json", tool_seeds.via),
+                ("supervisely", "a.json", tool_seeds.supervisely),
+            )
+        ),
         Reader("labels", "labels.csv", label_table, seeds.label_tables, ("io.annotations.image_labels",)),
         Reader("class_folders", "classes", class_folder, _class_folders, ("io.annotations.image_labels",)),
         Reader("items", "items.csv", item_table, seeds.item_tables, ("datasets.tables",)),

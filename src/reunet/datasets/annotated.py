@@ -12,6 +12,7 @@ from reunet.contracts.findings import Findings
 from reunet.contracts.labels import BACKGROUND_NAMES, LabelMap, default_classes
 from reunet.datasets.cases import Case
 from reunet.datasets.folders import SplitFolders
+from reunet.datasets.people import one_of_each
 from reunet.datasets.tables import described
 from reunet.datasets.tools import COCO, Listing
 from reunet.io.annotations.annotated_image import AnnotatedImage
@@ -61,8 +62,9 @@ def read_objects(
         pictures = Pictures((case.id, case.image) for case in cases if case.split in splits)
         found = listing.tool.read(_files(listing, entries, pictures), pictures, problems)
         tell_unlisted(pictures, found.sheets, problems)
-        names, some = together(found, problems, classes)
-        images |= some
+        names, drawn = together(found, problems, classes)
+        wanted = described(problems.root).get("labels_of")
+        images |= one_of_each(drawn, wanted, listing.place, problems)
         classes = classes or names or None
     if all(entry.listing is None for entry in folders):
         return None

@@ -30,6 +30,7 @@ class SplitFolders:
     listing: what tells the objects of the images. table: labels.csv, a class per image.
     layers: folders in `masks`, each with the masks of one region; empty where the masks are there themselves.
     mixed: images and masks lie in one folder, and words in their names tell which is which.
+    others: folders with masks of other people, which are held against `masks`.
     channel_files: each channel of an image has a file of its own, numbered `_0000`, `_0001` ...
     names: only the images of these names belong to the split; None for all.
     """
@@ -48,6 +49,7 @@ class SplitFolders:
     parts: Parts = "images"
     layers: tuple[str, ...] = ()
     mixed: bool = False
+    others: tuple[Path, ...] = ()
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -168,9 +170,15 @@ def _named(root: Path, split: str, base: Path, options: DataOptions) -> SplitFol
             received=census(images) or nearest(images),
             fix=ways(unread(list_files(images)[1])) or None,
         )
-    if masks is not None and options.masks is None and masks.name != "masks":
-        _refuse_rivals(base, images, masks)
-    found = _annotated(split, base, images, masks)
+    rivals = [] if masks is None or masks.name == "masks" else _rivals(base, images, masks)
+    if rivals and masks is not None and options.masks is None:
+        raise DataError(
+            "several folders could hold the masks",
+            where=base,
+            received=", ".join(one.name for one in (masks, *rivals)),
+            fix="name the folder with --masks DIR, or call it masks",
+        )
+    found = replace(_annotated(split, base, images, masks), others=tuple(rivals))
     if found.mixed or split == "test" or found.listed or len(found.places) > 1 + (found.fov is not None):
         return found
     raise DataError(
@@ -279,18 +287,12 @@ def _may_be_masks(folder: Path) -> bool:
     return bool(images) or not others
 
 
-def _refuse_rivals(base: Path, images: Path, masks: Path) -> None:
-    """Raise DataError where a folder of another name could hold the masks as well: DRIVE's 1st_manual."""
+def _rivals(base: Path, images: Path, masks: Path) -> list[Path]:
+    """The folders of other names that could hold the masks as well: DRIVE's 1st_manual, 2nd_manual."""
     count = len(image_files(images))
     others = [one for one in visible(base) if one.is_dir() and one not in (images, masks)]
     others = [one for one in others if one.name.lower() not in {"fov", "instances", *SPLIT_NAMES}]
-    if rivals := [one for one in others if 2 * len(image_files(one)) >= count]:
-        raise DataError(
-            "several folders could hold the masks",
-            where=base,
-            received=", ".join(one.name for one in (masks, *rivals)),
-            fix="name the folder with --masks DIR, or call it masks",
-        )
+    return [one for one in others if 2 * len(image_files(one)) >= count]
 
 
 def nearest(folder: Path) -> str:

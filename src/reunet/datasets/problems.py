@@ -17,6 +17,7 @@ from reunet.datasets.cases import SPLITS, Case
 from reunet.datasets.examine import Examined
 from reunet.datasets.fixes import with_fixes
 from reunet.datasets.palettes import compare_palettes
+from reunet.datasets.people import compare_folders
 from reunet.datasets.scan import Scan, scan_dataset
 from reunet.datasets.splits import shared_notes
 from reunet.io.annotations.ctc import check_tracks, read_tracks
@@ -57,6 +58,9 @@ class _Comparison(Findings):
         if scan.labels is None or scan.labels.encoding != "rgb":
             compare_palettes([one.colors for one in found if one.colors is not None], self)
         self._tracks()
+        if scan.labels is not None:
+            for folders in scan.folders:
+                compare_folders(folders, [one.case for one in found], scan.labels, scan.reader, self)
         self._classes()
         self._objects()
         self._whole_set()

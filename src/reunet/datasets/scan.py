@@ -162,7 +162,7 @@ def _tell_left_out(scan: Scan) -> None:
 
 def _tell_unused(scan: Scan) -> None:
     """Warn of folders beside those that are read whose images nobody asked for: a split of another name."""
-    places = [place for one in scan.folders for place in one.places]
+    places = [place for one in scan.folders for place in (*one.places, *one.others)]
     for base in dict.fromkeys((scan.root, *(one.base for one in scan.folders))):
         for folder in (one for one in visible(base) if one.is_dir()):
             is_used = any(one.is_relative_to(folder) or folder.is_relative_to(one) for one in places)

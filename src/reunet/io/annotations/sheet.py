@@ -87,8 +87,8 @@ class Sheets:
 
 def together(
     told: Sheets, problems: Findings, classes: Sequence[str] | None
-) -> tuple[tuple[str, ...], dict[Path, AnnotatedImage]]:
-    """The names of the classes, and by the file of each image its objects.
+) -> tuple[tuple[str, ...], dict[tuple[Path, str], AnnotatedImage]]:
+    """The names of the classes, and by the file of each image, and by who drew them, its objects.
 
     classes: names that class indices stand for; else those that the files list, or all that occur. An object
     whose class is not told is of the only one. Adds an error for classes that are not listed.
@@ -102,10 +102,10 @@ def together(
     alone = [i for i, name in enumerate(names) if name.lower() not in BACKGROUND_NAMES]
     if len(alone) == 1:
         index[None] = alone[0]
-    images: dict[Path, AnnotatedImage] = {}
+    images: dict[tuple[Path, str], AnnotatedImage] = {}
     for sheet in told.sheets:
         where = problems.name(sheet.image)
-        images[sheet.image.absolute()] = _image(sheet, where, index, names, problems)
+        images[sheet.image.absolute(), sheet.by] = _image(sheet, where, index, names, problems)
     return tuple(names), shaped_alike(images)
 
 

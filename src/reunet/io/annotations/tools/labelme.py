@@ -46,11 +46,16 @@ def _fill(path: Path, sheet: Sheet) -> None:
             if isinstance(found := _told(told, sheet.size), Shape):
                 groups.setdefault(key, []).append((name, found))
             else:
-                sheet.add(name, label, found, unknown=label == IGNORED)
+                _put(sheet, name, label, found)
     for (label, _), parts in groups.items():
         name, shape = parts[0][0], united([one for _, one in parts], sheet.size)
         with sheet.about(name):
-            sheet.add(name, label, shape, unknown=label == IGNORED)
+            _put(sheet, name, label, shape)
+
+
+def _put(sheet: Sheet, name: str, label: str, told: Shape | Corners) -> None:
+    is_unknown = label == IGNORED
+    sheet.add(name, None if is_unknown else label, told, unknown=is_unknown)
 
 
 def _told(told: dict[str, Any], size: tuple[int, int]) -> Shape | Corners:
