@@ -54,10 +54,10 @@ def one_of_each(
     shared = {image: some for image, some in people.items() if len(some) > 1}
     if shared:
         others = {by for some in shared.values() for by in some} - {ranked[0]}
-        told = [_agreement(by, ranked[0], shared) for by in sorted(others, key=ranked.index)]
+        agreement = [_agreement(by, ranked[0], shared) for by in sorted(others, key=ranked.index)]
         message = f"{len(shared)} image(s) are labelled by several people: those of {ranked[0]} count"
         fix = _FIX.format(sorted(others, key=ranked.index)[0])
-        problems.warning(CODE, source, message, "", some_of([one for one in told if one], 8), fix)
+        problems.warning(CODE, source, message, "", some_of([one for one in agreement if one], 8), fix)
     return {image: people[image][by] for image, by in chosen.items()}
 
 
