@@ -40,7 +40,8 @@ class Fingerprint(Contract):
     channels: channel count the network will read (3 when grey and RGB are mixed).
     mixed_channels: grey and RGB files occur together, in train and val taken as one.
     dtype: widest sample type, such as uint8, uint16, float32.
-    channel_names: what the channels are where dataset.json says it, such as CT.
+    channel_names: what the channels are where dataset.json says it, such as CT. read_channels: those of the
+    files that were chosen, by name or number; empty for all.
     median_size, min_size, max_size: (height, width) in pixels, for volumes (depth, height, width).
     mean, std: per channel, in raw pixel values.
     between_image_std: per channel, the standard deviation of the image means over `std`: how
@@ -71,6 +72,7 @@ class Fingerprint(Contract):
     mixed_channels: bool
     dtype: str
     channel_names: tuple[str, ...] = ()
+    read_channels: tuple[str, ...] = ()
     median_size: tuple[Length, ...]
     min_size: tuple[Length, ...]
     max_size: tuple[Length, ...]

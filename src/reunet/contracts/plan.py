@@ -51,9 +51,12 @@ class InputSpec(Contract):
 
     grey_to_rgb: one-channel files are repeated to three channels. size: what every image is brought to before
     the network sees it, for classes of whole images; None for any size.
+    channel_names: which channels of a file are read, in this order, by the file's names or by number from 1;
+    empty for all that it has.
     """
 
     channels: Width
+    channel_names: tuple[str, ...] = ()
     grey_to_rgb: bool = False
     intensity: Intensity
     size: Size | None = None
@@ -63,6 +66,8 @@ class InputSpec(Contract):
         offset, scale = self.intensity.offset, self.intensity.scale
         if self.intensity.method == "fixed" and not len(offset) == len(scale) == self.channels:
             raise ValueError(f"fixed intensity needs {self.channels} values each in offset and scale")
+        if self.channel_names and len(self.channel_names) != self.channels:
+            raise ValueError(f"channel_names must name {self.channels} channels, or none")
         return self
 
 

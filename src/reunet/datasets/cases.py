@@ -69,7 +69,8 @@ class Case:
     group: cases of one group (a patient, an experiment) stay together when cases are held out.
     sequence: that it is a frame of.
     objects: as a file of many images tells them. boxed: classes of its mask whose connected components are to
-    be boxes. category: index of the class of the image. classes: indices of those it is annotated with; None
+    be boxes. channels: which of the image's are read, by name or number from 1; empty for all.
+    category: index of the class of the image. classes: indices of those it is annotated with; None
     for all. corrected: whether a person mended its labels, or gave them later.
     """
 
@@ -84,6 +85,7 @@ class Case:
     category: int | None = None
     classes: tuple[int, ...] | None = None
     corrected: bool = False
+    channels: tuple[str, ...] = ()
 
     @property
     def image(self) -> Path:

@@ -86,7 +86,7 @@ class CaseReader:
 
     def __call__(self, case: Case) -> Reading:
         """As `read_case` gives it."""
-        place = case.files, case.page
+        place = case.files, case.page, case.channels
         found = self._known.get(place)
         if found is not None and all(name in found.arrays for name in found.headers):
             return found
@@ -129,7 +129,8 @@ def read_case(
     except ImageReadError:  # what it is is said when the file is decoded
         return decode(case, root, axes, check=check)
     roles = [(one.name, getattr(case.files, one.name)) for one in fields(case.files)]
-    told = (f"{name} {_told(value, hashes)}" for name, value in roles)
+    told = [f"{name} {_told(value, hashes)}" for name, value in roles]
+    told += [f"channel {name}" for name in case.channels]
     key = key_of(*(one.name for one in fields(ImageHeader)), case.page, axes, *told)
     places = [*case.files.all, *(path.parent for path in case.files.all)]
     names = [relative(path, root, case.page) for path in places]
@@ -171,6 +172,7 @@ class _Decoder:
     """Reads the files of one case, each once, and collects what is wrong with them."""
 
     def __init__(self, case: Case, root: Path, axes: str | None, *, check: bool) -> None:
+        self._channels = case.channels
         self._files, self._page, self._axes, self._check = case.files, case.page, axes, check
         self._arrays: dict[str, Array] = {}
         self._found = Reading(Findings(root, case.page), self._arrays)
@@ -197,7 +199,9 @@ class _Decoder:
     def _image(self) -> None:
         path, files = self._files.image, (self._files.image, *self._files.channels)
         with self._noted(path, "image-unreadable", (TooLargeError, "image-too-large")):
-            header, image = read_channel_files(files, page=self._page, axes=self._axes)
+            header, image = read_channel_files(
+                files, page=self._page, axes=self._axes, channels=self._channels
+            )
             self._found.headers["image"], self._found.dtype = header, str(image.dtype)
             self._pixels(path, image)
 
@@ -304,6 +308,7 @@ def content_hash(case: Case, hashes: Mapping[Path, str] | None = None) -> str:
     if case.category is not None:
         parts.append(f"category {case.category}")
     parts += [known[path] for path in (*files.channels, *files.layers)]
+    parts += [f"channel {name}" for name in case.channels]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

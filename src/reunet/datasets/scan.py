@@ -34,6 +34,7 @@ from reunet.datasets.sequences import FILE, with_sequences
 from reunet.datasets.tables import DESCRIPTION, TABLES, class_names, described, with_groups
 from reunet.errors import DataError, UsageError
 from reunet.io.annotations.annotated_image import AnnotatedImage
+from reunet.io.channels import listed_channels
 from reunet.io.listing import image_files, list_files, visible
 from reunet.io.tiff import check_axes
 from reunet.progress import Progress
@@ -141,6 +142,9 @@ def scan_dataset(
         _derive_boxes(scan, options.boxes_from_masks)
     if scan.labels is not None:
         scan.cases, scan.labels = with_partial(scan.cases, scan.labels, scan.root, scan.problems)
+    if options.channels is not None:
+        chosen = _in_files(listed_channels(options.channels), _channel_names(described(scan.root)))
+        scan.cases = [replace(case, channels=chosen) for case in scan.cases]
     _leave_out(scan)
     scan.cases = with_corrected(scan.cases, scan.root)
     return scan
@@ -270,6 +274,12 @@ def _leave_out(scan: Scan) -> None:
             scan.problems.warning("split-without-masks", folders.split, message)
     left_out = {folders.split for folders in scan.folders if folders.listed}
     scan.cases = [case for case in scan.cases if case.kinds or case.split not in left_out]
+
+
+def _in_files(wanted: Sequence[str], told: Sequence[str]) -> tuple[str, ...]:
+    """Channels by their number where dataset.json names them."""
+    places = {name.casefold(): str(number) for number, name in enumerate(told, 1)}
+    return tuple(places.get(name.casefold(), name) for name in wanted)
 
 
 def _channel_names(facts: dict[str, Any]) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def dataset(
     from reunet.flows.prepare import as_planned, prepare
     from reunet.flows.train.checks import check_plan_fits
 
-    prepared = prepare(Path(data), DataOptions(**options), NullProgress(), seed=made.seed)
+    prepared = prepare(Path(data), DataOptions(**options), NullProgress(), seed=made.seed, plan=made)
     check_plan_fits(made, prepared)
     cases = prepared.train if split == "train" else prepared.val
     draw = partial(PatchSampler, targets=Work.of(made).targets, margin=margin(made.network))

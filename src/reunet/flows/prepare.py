@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reunet.contracts.fingerprint import Fingerprint
@@ -44,13 +44,17 @@ def prepare(
     *,
     seed: int = 0,
     before: Splits | None = None,
+    plan: Plan | None = None,
 ) -> Prepared:
     """Open, check, split, load and measure; the test images are not looked at.
 
     data: the dataset folder, or None when `options` name images and masks. before: splits of an earlier
-    training, whose held-out cases stay held out. Raises DataError or LabelError
+    training, whose held-out cases stay held out. plan: one that is there already, whose channels are read
+    unless others are asked for. Raises DataError or LabelError
     listing every error of the dataset.
     """
+    if plan is not None and plan.input.channel_names and options.channels is None:
+        options = replace(options, channels=",".join(plan.input.channel_names))
     progress.start("checking the dataset", None)
     scan, examined, problems = examine_dataset(data, options, splits=("train", "val"), progress=progress)
     raise_errors(problems, scan.root)

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from reunet.errors import ImageReadError
+from reunet.io.channels import chosen_channels
 from reunet.io.formats import table
 from reunet.io.formats.stored import StoredImage
 from reunet.io.formats.table import HEAD, stored_image
@@ -73,11 +74,15 @@ def _read_image(path: Path, page: int | None, axes: str | None) -> tuple[ImageHe
 
 
 def read_channel_files(
-    paths: Sequence[Path], *, page: int | None = None, axes: str | None = None
+    paths: Sequence[Path],
+    *,
+    page: int | None = None,
+    axes: str | None = None,
+    channels: Sequence[str] = (),
 ) -> tuple[ImageHeader, np.ndarray]:
     """The header of all files, and one image whose channels lie in several files, one after the other.
 
-    Each file is opened once. Raises as `read_image` does.
+    channels: those to read, see `chosen_channels`. Each file is opened once. Raises as `read_image` does.
     """
     headers, images = zip(*(_read_image(path, page, axes) for path in paths), strict=True)
     for path, image in zip(paths, images, strict=True):
@@ -88,32 +93,53 @@ def read_channel_files(
                 expected=f"{' x '.join(map(str, images[0].shape[:-1]))} as in {paths[0].name}",
                 received=" x ".join(map(str, image.shape[:-1])),
             )
-    return _together(headers), images[0] if len(images) == 1 else np.concatenate(images, axis=-1)
+    image = images[0] if len(images) == 1 else np.concatenate(images, axis=-1)
+    header = _together(headers)
+    if channels:
+        header, places = chosen_channels(header, channels, paths[0])
+        image = np.ascontiguousarray(image[..., places])
+    return header, image
 
 
-def read_channel_headers(paths: Sequence[Path], axes: str | None = None) -> ImageHeader:
+def read_channel_headers(
+    paths: Sequence[Path], axes: str | None = None, channels: Sequence[str] = ()
+) -> ImageHeader:
     """The header that `read_channel_files` gives. Raises as `read_header` does."""
-    return _together([read_header(path, axes) for path in paths])
+    header = _together([read_header(path, axes) for path in paths])
+    return chosen_channels(header, channels, paths[0])[0] if channels else header
 
 
 def _together(headers: Sequence[ImageHeader]) -> ImageHeader:
-    """The first header, with the doubts of all, and whether they disagree about size or place."""
+    """The first header, with all channels and doubts, and whether the files disagree about size or place."""
     first, doubts = headers[0], dict.fromkeys(doubt for header in headers for doubt in header.doubts)
     for header in headers[1:]:
         if (found := apart(first, header)) is not None:
             kind, used, other = found
             what = "the files of its channels state different " + ("sizes" if kind == "spacing" else "places")
             doubts[Doubt(what, used, other, grave=True)] = None
-    return replace(first, doubts=tuple(doubts))
+    if len(headers) == 1:
+        return first
+    names = tuple(name for header in headers for name in header.channel_names)
+    count = sum(header.channels for header in headers)
+    return replace(
+        first,
+        doubts=tuple(doubts),
+        channels=count,
+        channel_names=names if len(names) == count else (),
+    )
 
 
-def read_pages(path: Path, count: int, axes: str | None = None) -> Iterator[np.ndarray]:
-    """The `count` pages of a stack or frames of a video, one after the other, each as `read_image` gives it.
+def read_pages(
+    path: Path, count: int, axes: str | None = None, channels: Sequence[str] = ()
+) -> Iterator[np.ndarray]:
+    """The `count` pages of a stack or frames of a video, one after the other, each as `read_image` gives it,
+    or as `read_channel_files` does.
 
     Raises ImageReadError, also for a video that ends early.
     """
     if not is_video(path):
-        yield from (read_image(path, page=page, axes=axes) for page in range(count))
+        read_page = partial(read_channel_files, (path,), axes=axes, channels=channels)
+        yield from (read_page(page=page)[1] for page in range(count))
         return
     read = 0
     for frame in islice(video_frames(path, path), count):

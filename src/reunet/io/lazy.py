@@ -7,7 +7,7 @@ truncated or damaged raises ImageReadError, when the file is opened or when the 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +19,7 @@ import numpy as np
 
 from reunet.backend import import_extra
 from reunet.errors import ImageReadError, TooLargeError
+from reunet.io.channels import chosen_channels
 from reunet.io.formats.table import stored_image
 from reunet.io.header import MAX_PIXELS, ImageHeader, explained
 from reunet.io.images import image_suffix
@@ -59,9 +60,12 @@ def _is_in_zarr(path: Path) -> bool:
 
 
 @contextmanager
-def open_lazily(path: Path, *, rank: int, page: int = 0, axes: str | None = None) -> Iterator[LazyImage]:
+def open_lazily(
+    path: Path, *, rank: int, page: int = 0, axes: str | None = None, channels: Sequence[str] = ()
+) -> Iterator[LazyImage]:
     """An image or volume to be read in parts.
 
+    channels: those to read, see `chosen_channels`.
     rank: axes of space, 2 or 3. axes: names those of a file that does not name them, of Z, C, Y and X, such
     as "ZYX"; in .npy and HDF5 the last axis counts as channels where there is one more than those of space.
     Missing chunks of Zarr and HDF5 are the array's fill value, as the formats say; without one (null) they
@@ -94,16 +98,20 @@ def open_lazily(path: Path, *, rank: int, page: int = 0, axes: str | None = None
                 fix="save it in smaller chunks or tiles",
             )
 
+        header, places = chosen_channels(image.header, channels, path)
+
         def read(part: Slices) -> np.ndarray:
             with explained(path):
-                return image.read(part)
+                return image.read(part)[..., places]
 
-        yield replace(image, read=read)
+        yield replace(image, header=header, read=read)
 
 
-def lazy_header(path: Path, *, rank: int, axes: str | None = None) -> ImageHeader:
+def lazy_header(
+    path: Path, *, rank: int, axes: str | None = None, channels: Sequence[str] = ()
+) -> ImageHeader:
     """Header of a file that can be read in parts. Raises as `open_lazily` does."""
-    with open_lazily(path, rank=rank, axes=axes) as image:
+    with open_lazily(path, rank=rank, axes=axes, channels=channels) as image:
         return image.header
 
 

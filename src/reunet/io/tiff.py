@@ -18,7 +18,14 @@ import numpy as np
 from reunet.errors import ImageReadError, UsageError
 from reunet.io.header import ImageHeader, check_packing, check_size
 from reunet.io.samples import MAX_CHANNELS, Samples, stored_part, upright_sides
-from reunet.io.tiff_tags import check_directories, is_lossy, is_tight, samples_of, spacing_of
+from reunet.io.tiff_tags import (
+    channel_names_of,
+    check_directories,
+    is_lossy,
+    is_tight,
+    samples_of,
+    spacing_of,
+)
 from reunet.slices import Slices, all_of, overlap, size_of, touched, within
 
 Size = tuple[int, ...]
@@ -243,6 +250,7 @@ def described(path: Path, source: BinaryIO, given: str | None) -> TiffImage:
             lossy=is_lossy(keyframe),
             white_is_zero=samples.space == "inverted" and samples.dtype == bool,
             orientation=samples.orientation,
+            channel_names=channel_names_of(file, samples.channels),
         )
         if min(header.size) < 1:
             check_size(path, *header.size)

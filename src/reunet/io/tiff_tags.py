@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -255,3 +256,15 @@ def _ome_spacing(xml: str) -> tuple[float, float] | None:
             return None
         sizes.append(float(found.group(1)) * scale)
     return sizes[0], sizes[1]
+
+
+def channel_names_of(file: Any, count: int) -> tuple[str, ...]:
+    """What the OME metadata of a TIFF call its channels; empty where they do not name them all."""
+    if not file.is_ome:
+        return ()
+    try:
+        root = ElementTree.fromstring(file.ome_metadata)  # noqa: S314  (expat bounds entities)
+    except ElementTree.ParseError:
+        return ()
+    names = tuple(one.get("Name", "") for one in root.findall("./{*}Image[1]/{*}Pixels/{*}Channel"))
+    return names if len(names) == count and all(names) else ()

@@ -68,6 +68,7 @@ def take_fingerprint(dataset: Dataset, train: Sequence[CaseArrays], val: Sequenc
         mixed_channels=len(counts) > 1,
         dtype=str(np.result_type(*{case.image.dtype for case in train})),
         channel_names=dataset.channel_names,
+        read_channels=dataset.cases[0].channels,
         median_size=tuple(map(int, np.median(sizes, axis=0))),
         min_size=tuple(map(int, sizes.min(0))),
         max_size=tuple(map(int, sizes.max(0))),

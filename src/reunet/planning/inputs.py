@@ -17,12 +17,21 @@ def choose_input(fingerprint: Fingerprint, size: tuple[int, ...] | None) -> Deci
     else:
         intensity, why = _of_images(fingerprint, whole=size is not None)
     reasons, mixed = {"input.intensity": why}, fingerprint.rank == 2 and fingerprint.mixed_channels
+    if names := fingerprint.read_channels:
+        reasons["input.channel_names"] = f"of all channels those that were asked for: {', '.join(names)}"
     if mixed:
         reasons["input.grey_to_rgb"] = (
             "grey images are repeated to three channels, as some images are coloured"
         )
     return Decision(
-        InputSpec(channels=fingerprint.channels, grey_to_rgb=mixed, intensity=intensity, size=size), reasons
+        InputSpec(
+            channels=fingerprint.channels,
+            channel_names=names,
+            grey_to_rgb=mixed,
+            intensity=intensity,
+            size=size,
+        ),
+        reasons,
     )
 
 

@@ -45,7 +45,8 @@ def predict_file(model: Model, path: Path, name: str, *, sharing: int = 1, axes:
     TooLargeError before anything is decoded, and what the predictor raises.
     """
     began = time.monotonic()
-    job = Job(Source(path, without_suffix(Path(name))), path.parent, None, axes, Kinds(model.plan.tasks))
+    plan, source = model.plan, Source(path, without_suffix(Path(name)))
+    job = Job(source, path.parent, None, axes, Kinds(plan.tasks), channels=plan.input.channel_names)
     header = header_of(job, model.predictor.rank)
     check_axes(job, header, model.predictor.rank)
     _check_memory(model, path, header, sharing)

@@ -58,13 +58,17 @@ class DataOptions(Options):
     """What the user says about a dataset that does not explain itself.
 
     images, masks: relative to the dataset, to each of its splits, or to the working folder.
-    axes: of TIFF stacks. boxes_from_masks: classes of the masks, separated by commas.
+    axes: of TIFF stacks. channels: separated by commas, in the order in which the network reads them.
+    boxes_from_masks: classes of the masks, separated by commas.
     """
 
     _: KW_ONLY
     images: Annotated[OptionalPath, Says("Folder of the images, in DATA or anywhere.", "DIR")] = UNSET
     masks: Annotated[OptionalPath, Says("Folder of their masks, likewise.", "DIR")] = UNSET
     axes: Axes = None
+    channels: Annotated[
+        str | None, Says("Channels to read, by name or number from 1: DAPI,GFP or 1,3.", "A,B,...")
+    ] = None
     classes: Annotated[OptionalPath, Says("Class list: JSON, or lines `id,name`.", "FILE")] = UNSET
     colors: Annotated[OptionalPath, Says("Colour table of RGB masks: lines `name,r,g,b`.", "FILE")] = UNSET
     group: Annotated[
@@ -308,7 +312,9 @@ class PredictOptions(EngineOptions, VerbOptions):
 
 @record
 class EvaluateOptions(EngineOptions, DataOptions, VerbOptions):
-    """Of `evaluate`. Images may be shown beside the masks of --pred. group: nothing is split here."""
+    """Of `evaluate`. Images may be shown beside the masks of --pred. group: nothing is split here.
+    channels: the plan of the run tells them.
+    """
 
     run: Annotated[
         OptionalPath, Says("Folder that `reunet train` wrote, or a file of `reunet pack`.", "RUN")
@@ -340,6 +346,7 @@ class EvaluateOptions(EngineOptions, DataOptions, VerbOptions):
     lang: Lang = "en"
     overwrite: Overwrite = False
     group: None = field(default=None, init=False)
+    channels: None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -407,7 +414,7 @@ class ModelsOptions(VerbOptions):
 
 @record
 class CorrectOptions(DataOptions, VerbOptions):
-    """Of `correct`. group: nothing is split here."""
+    """Of `correct`. group, channels: nothing is split or trained here."""
 
     data: Annotated[AnyPath, Says("Folder of the dataset.", "DATA")]
     files: Annotated[
@@ -426,6 +433,7 @@ class CorrectOptions(DataOptions, VerbOptions):
         OptionalPath, Says("Folder of images that DATA lacks: added to it with their labels.", "DIR")
     ] = UNSET
     group: None = field(default=None, init=False)
+    channels: None = field(default=None, init=False)
 
 
 @record

@@ -137,7 +137,8 @@ def _open(data: Path | None, options: DataOptions, plan: Plan) -> Dataset:
     dataset = open_dataset(data, options, None if described else plan.labels, plan.categories)
     readings = map(CaseReader(dataset.root, options.axes, keep=False), dataset.cases)
     labels = labels_of_dataset(plan.labels, dataset.labels, readings)
-    return replace(dataset, labels=labels)
+    cases = tuple(replace(case, channels=plan.input.channel_names) for case in dataset.cases)
+    return replace(dataset, labels=labels, cases=cases)
 
 
 def _seen_in_training(run: RunFolder, splits: Splits | None, cases: Sequence[Case], split: str) -> list[str]:

@@ -13,7 +13,7 @@ from reunet.contracts.run import RunFolder
 from reunet.errors import DataError, ImageReadError, PlanError, UsageError, beside
 from reunet.flows.load.found import Found
 from reunet.inference.sequence import AnyPredictor, SequencePredictor, Stream
-from reunet.io.images import read_header, read_image, read_pages
+from reunet.io.images import read_channel_files, read_header, read_pages
 
 if TYPE_CHECKING:
     import keras
@@ -116,17 +116,20 @@ class Model:
                 where=path,
                 fix=f"reunet.predict(RUN, {str(path)!r}) predicts all pages and writes what it finds",
             )
-        return read_image(path), spacing or header.voxel
+        names = self.plan.input.channel_names
+        return read_channel_files((path,), channels=names)[1], spacing or header.voxel
 
     def _frames(self, frames: Any) -> tuple[Any, object]:
+        names = self.plan.input.channel_names
         if isinstance(frames, str | Path):
             path = Path(frames)
             _check_file(path)
-            return list(read_pages(path, read_header(path).pages)), path
+            return list(read_pages(path, read_header(path).pages, channels=names)), path
         if isinstance(frames, list | tuple) and all(isinstance(one, str | Path) for one in frames):
             for one in frames:
                 _check_file(Path(one))
-            return [read_image(Path(one)) for one in frames], [Path(one) for one in frames]
+            files = [Path(one) for one in frames]
+            return [read_channel_files((one,), channels=names)[1] for one in files], files
         return frames, "sequence"
 
     def _check_axes(self, pixels: np.ndarray, where: object) -> None:

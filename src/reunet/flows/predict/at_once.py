@@ -62,12 +62,12 @@ def found_in(
     job, header, plan = jobs[0], headers[0], predictor.plan
     if header.pages > 1:
         pages = range(header.pages)
-        images = read_pages(job.source.path, header.pages, job.axes)
+        images = read_pages(job.source.path, header.pages, job.axes, job.channels)
         where: list[object] = [f"{job.source.path}, page {page + 1} of {header.pages}" for page in pages]
         fields = (field_of_view(job, header, page) for page in pages)
     else:
         files = [(one.source.path, *one.source.channels) for one in jobs]
-        images = (read_channel_files(paths, axes=job.axes)[1] for paths in files)
+        images = (read_channel_files(paths, axes=job.axes, channels=job.channels)[1] for paths in files)
         where = [one.source.path for one in jobs]
         fields = (field_of_view(one, its) for one, its in zip(jobs, headers, strict=True))
     seconds = [] if latencies is None else latencies

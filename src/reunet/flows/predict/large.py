@@ -62,7 +62,7 @@ def predict_large(
     plan, source = predictor.plan, job.source.path
     with (
         scratch_folder(job.output) as scratch,
-        open_lazily(source, rank=len(header.size), axes=job.axes) as image,
+        open_lazily(source, rank=len(header.size), axes=job.axes, channels=job.channels) as image,
     ):
         header = image.header
         a_pixel = np.broadcast_to(np.uint8(0), (1, 1, header.channels))

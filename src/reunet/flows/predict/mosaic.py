@@ -71,7 +71,7 @@ def predict_piece(piece: Piece, predictor: Predictor) -> PredictedPiece:
 @contextmanager
 def _opened(piece: Piece, predictor: Predictor) -> Iterator[Sections]:
     job = piece.job
-    with open_lazily(job.source.path, rank=len(piece.part), axes=job.axes) as image:
+    with open_lazily(job.source.path, rank=len(piece.part), axes=job.axes, channels=job.channels) as image:
         yield Sections(
             predictor,
             image,

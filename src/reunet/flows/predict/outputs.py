@@ -57,7 +57,7 @@ class Kinds:
 @dataclass(frozen=True)
 class Job:
     """One image file and where its results go. moment: of a frame whose objects have identities, or of the
-    first page of such a stack.
+    first page of such a stack. channels: as of the plan's input.
     """
 
     source: Source
@@ -66,6 +66,7 @@ class Job:
     axes: str | None
     kinds: Kinds
     moment: Moment | None = None
+    channels: tuple[str, ...] = ()
 
     def absolute(self) -> Job:
         """The same for a process in another folder."""

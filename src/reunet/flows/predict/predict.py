@@ -110,9 +110,12 @@ def _jobs(
     """What there is to do, in groups that are predicted together."""
     fields = {} if options.fov is None else _find_fields(options.fov, sources)
     plan = run.plan()
-    kinds = _kinds(options, plan)
+    kinds, names = _kinds(options, plan), plan.input.channel_names
     return [
-        [Job(source, folder, fields.get(source), options.axes, kinds, moment) for source, moment in group]
+        [
+            Job(source, folder, fields.get(source), options.axes, kinds, moment, names)
+            for source, moment in group
+        ]
         for group in _together(sources, plan, options.sequence, options.axes)
     ]
 

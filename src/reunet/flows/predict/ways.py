@@ -33,11 +33,11 @@ def header_of(job: Job, rank: int) -> ImageHeader:
     path = job.source.path
     if not is_array(path):
         try:
-            return read_channel_headers((path, *job.source.channels), job.axes)
+            return read_channel_headers((path, *job.source.channels), job.axes, job.channels)
         except TooLargeError:
             if image_suffix(path) not in LAZY:
                 raise
-    return lazy_header(path, rank=rank, axes=job.axes)
+    return lazy_header(path, rank=rank, axes=job.axes, channels=job.channels)
 
 
 def in_sections(

@@ -17,7 +17,7 @@ from reunet.flows.suggest.opinions import Opinions, opinions
 from reunet.flows.suggest.reasons import reason
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
-from reunet.io.images import image_suffix, read_image, volume_spacing
+from reunet.io.images import image_suffix, read_channel_files, read_image, volume_spacing
 from reunet.io.listing import image_files
 from reunet.progress import NullProgress
 from reunet.storage import csv_text, sha256_file, write_text
@@ -47,7 +47,7 @@ def suggest(options: SuggestOptions) -> SuggestResult:
     for path in files:
         try:
             if sha256_file(path) not in labelled:
-                image = read_image(path)
+                _, image = read_channel_files((path,), channels=predictor.plan.input.channel_names)
                 found.append((path, opinions(predictor, image, where=path, spacing=volume_spacing(path))))
                 looks.append(described(image))
         except ReunetError as cause:

@@ -92,6 +92,9 @@ def check_plan_fits(plan: Plan, prepared: Prepared) -> None:
             refuse("sequences of another kind", "clip.axis", seen.axis, clip.axis, also)
     if plan.labels != seen.labels:
         refuse("other classes", "labels", ", ".join(seen.labels.names), ", ".join(plan.labels.names))
+    if plan.input.channel_names != seen.read_channels:
+        names = [", ".join(some) or "all" for some in (seen.read_channels, plan.input.channel_names)]
+        refuse("other channels", "input.channel_names", *names)
     if channels != seen.channels or (seen.mixed_channels and not plan.input.grey_to_rgb):
         refuse("images with other channels", "input.channels", seen.channels, channels)
 

@@ -85,7 +85,9 @@ def train(options: TrainOptions) -> TrainResult:
                 settled = run.plan()
             seed = settled.seed if settled else options.seed
             weights = _encoder_weights(options, settled.network.encoder if settled else options.encoder)
-            prepared = prepare(options.data, options, progress, seed=seed, before=_splits_before(options))
+            prepared = prepare(
+                options.data, options, progress, seed=seed, before=_splits_before(options), plan=settled
+            )
             for line in counted((one.file, one.message) for one in prepared.warnings):
                 progress.message(f"warning: {line}")
             made = settled or _new_plan(prepared, options, chosen)
