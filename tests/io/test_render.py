@@ -102,3 +102,18 @@ def test_channels_fit_only_as_the_plan_says() -> None:
     rgb[0, 0, 1] = 77
     with pytest.raises(PlanError, match=r"3 channel\(s\)"):
         fit_channels(rgb, single, "f")
+
+
+@pytest.mark.parametrize("count", [2, 4, 7, 20])
+def test_channels_that_are_no_colours_are_told_apart(count: int) -> None:
+    """Each channel is bright in a column of its own, in a range of its own."""
+    image = np.zeros((40, count, count), np.uint16)
+    for channel in range(count):
+        image[:, channel, channel] = 10 ** (channel % 4 + 1)
+    shown = to_display(image)
+    assert shown.shape == (40, count, 3)
+    assert (shown.max(axis=2) >= 150).all()
+    first = {tuple(map(int, shown[0, column])) for column in range(min(count, 6))}
+    assert len(first) == min(count, 6)
+    labels = LabelMap(classes=default_classes([0, 1]))
+    assert overlay(image, np.ones(image.shape[:2], np.uint8), labels).shape == shown.shape

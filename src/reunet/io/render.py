@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import count, cycle
 
 import numpy as np
 
@@ -14,24 +14,36 @@ _DARK = 100  # an 8-bit image whose bright end lies below this is stretched
 # nearly all contour, must not hide it.
 _FILL, _CONTOUR = 0.35, 0.7
 _BAND = 64  # rows drawn at a time
+# Of channels that are no colours, told apart by people who do not see red or green, too.
+_CHANNELS = ((255, 0, 255), (0, 255, 0), (0, 160, 255), (255, 255, 0), (255, 80, 0), (160, 160, 160))
 
 
 def to_display(image: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
     """(H, W, C) or (H, W) of any real dtype to (H, W, 3) uint8.
 
     An ordinary 8-bit photo is left alone. Everything else, and an 8-bit image that is nearly black, is
-    stretched so that its percentiles 0.5 and 99.5 become black and white, all channels alike. like: what
-    they are taken of, where the image is a part of another.
+    stretched so that its percentiles 0.5 and 99.5 become black and white, all channels alike. Channels that
+    are no colours, 2 or more than 3, are stretched one by one and get a colour each, of which the brightest
+    shows. like: what percentiles are taken of, where the image is a part of another.
     """
     image = image if image.ndim == 3 else image[..., None]
     whole = image if like is None else like
     step = max(1, int(np.sqrt(whole.shape[0] * whole.shape[1] / _SAMPLE)))
     sample = whole[::step, ::step]
+    if image.shape[2] not in (1, 3):
+        return _false_colours(image, sample)
     if image.dtype != np.uint8 or np.percentile(sample, 99.5) < _DARK:
         image = _stretch(image, sample)
-    return np.ascontiguousarray(
-        np.broadcast_to(image, (*image.shape[:2], 3)) if image.shape[2] == 1 else image[..., :3]
-    )
+    return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
+
+
+def _false_colours(image: np.ndarray, sample: np.ndarray) -> np.ndarray:
+    """(H, W, C) to (H, W, 3) uint8."""
+    picture = np.zeros((*image.shape[:2], 3), np.uint8)
+    for channel, color in zip(range(image.shape[2]), cycle(_CHANNELS), strict=False):
+        bright = _stretch(image[..., channel, None], sample[..., channel])
+        np.maximum(picture, (bright * (np.array(color, np.float32) / 255)).astype(np.uint8), out=picture)
+    return picture
 
 
 def overlay(image: np.ndarray, labels: np.ndarray, label_map: LabelMap) -> np.ndarray:
