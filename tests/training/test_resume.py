@@ -38,25 +38,20 @@ def plan_file(data: Path, folder: Path, backend: str) -> Path:
     return file
 
 
-def command(data: Path, run: Path, *options: str | Path) -> list[str]:
-    return [sys.executable, "-m", "reunet", *arguments(data, run, *options)]
-
-
-def arguments(data: Path, run: Path, *options: str | Path) -> list[str]:
-    return ["train", str(data), "-o", str(run), *map(str, options)]
-
-
 def losses(run: Path) -> list[tuple[str, str, str]]:
     with open(run / "history.csv", newline="") as file:
         return [(row["step"], row["loss"], row["val_score"]) for row in csv.DictReader(file)]
 
 
-SELF_INTERRUPTING = """
+PROGRAM = """
 import os, sys
 number, cut, backend = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 from reunet.backend import use_backend
 use_backend(backend)
+from reunet.flows.train import finish
 from reunet.training import loop
+
+finish.finish = lambda *given: None  # export and report: what is resumed is the training
 
 real = loop.Training._save
 def save(self, step):
@@ -69,6 +64,15 @@ from reunet import cli
 sys.argv = ["reunet", *sys.argv[4:]]
 cli.run()
 """
+NEVER = 0
+
+
+def run_training(
+    number: int, cut: int, backend: str, *options: str | Path
+) -> subprocess.CompletedProcess[str]:
+    """`reunet train` in a process of its own, which sends itself a signal when it has saved step `cut`."""
+    words = [sys.executable, "-c", PROGRAM, *map(str, (number, cut, backend, "train", *options))]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
 CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
@@ -93,13 +97,11 @@ def test_resumed_equals_uninterrupted(
     run = tmp_path / "cut"
     given = ["--plan", plan_file(tiny_dataset, tmp_path, backend)]
     for cut, number in zip((10, 20), numbers, strict=False):
-        options = map(str, (int(number), cut, backend, *arguments(tiny_dataset, run, *given)))
-        process = [sys.executable, "-c", SELF_INTERRUPTING, *options]
-        done = subprocess.run(process, capture_output=True, text=True, check=False)
+        done = run_training(int(number), cut, backend, tiny_dataset, "-o", run, *given)
         assert done.returncode == CODES[number], done.stderr
         assert cut <= load_checkpoint(run / "checkpoints")[0] < cut + 10
         given = ["--resume"]
-    subprocess.run(command(tiny_dataset, run, "--resume"), check=True)
+    run_training(NEVER, 0, backend, tiny_dataset, "-o", run, "--resume").check_returncode()
 
     steps, arrays, _, _ = load_checkpoint(whole / "checkpoints")
     resumed_steps, resumed, _, _ = load_checkpoint(run / "checkpoints")
@@ -115,7 +117,7 @@ def whole(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory, backend:
     """The same training, never interrupted, in a process of its own."""
     folder = tmp_path_factory.mktemp("whole")
     plan = plan_file(tiny_dataset, folder, backend)
-    subprocess.run(command(tiny_dataset, folder / "run", "--plan", plan), check=True)
+    run_training(NEVER, 0, backend, tiny_dataset, "-o", folder / "run", "--plan", plan).check_returncode()
     return folder / "run"
 
 
