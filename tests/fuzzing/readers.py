@@ -363,6 +363,9 @@ READERS = {
                "io.annotations.polygons", "io.annotations.annotated_image", "io.annotations.files"),
                _images),
         Reader("voc", "a.xml", told_by("voc"), seeds.vocs, ("io.annotations.voc",), _images),
+        Reader("geojson", "a.geojson", told_by("geojson"), seeds.outlines, ("io.annotations.geojson",),
+               _images),
+        Reader("rois", "a.zip", told_by("imagej"), seeds.rois, ("io.annotations.imagej",), _images),
         *(
             Reader(room, file, told_by(f"tools.{room}"), seed, (f"io.annotations.tools.{room}",), _images)
             for room, file, seed in (

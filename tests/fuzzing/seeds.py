@@ -6,14 +6,20 @@ import gzip
 import io
 import json
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import roifile
 import tifffile
 from PIL import Image
+
+from reunet.contracts.labels import LabelMap, default_classes
+from reunet.io.annotations.geojson import write_geojson
+from reunet.io.annotations.imagej import write_rois
 
 from .mutations import pack
 
@@ -559,3 +565,43 @@ def datasets() -> Iterator[bytes]:
     film = {f"01/t{i:03d}.tif": next(iter(tiffs())) for i in range(2)}
     yield pack(film | {"01_GT/TRA/man_track.txt": b"1 0 1 0\n", "01_GT/SEG/man_seg000.tif": labels[2],
                        "01_GT/TRA/man_track000.tif": labels[2]})  # fmt: skip
+
+
+def outlines() -> Iterator[bytes]:
+    """GeoJSON as `reunet predict` writes it, and what QuPath has beside it."""
+    labels = LabelMap(classes=default_classes([0, 1]))
+    yield on_disk("a.geojson", lambda path: write_geojson(path, IDS, labels))
+    scores = np.linspace(0, 1, 5)
+    whole = json.loads(on_disk("a.geojson", lambda path: write_geojson(path, IDS, labels, None, scores)))
+    features = whole["features"]
+    yield told(features)
+    yield told(features[0])
+    holed = [[[0, 0], [5, 0], [5, 5], [0, 5], [0, 0]], [[1, 1], [3, 1], [3, 3], [1, 1]]]
+    geometries = [
+        {"type": "Polygon", "coordinates": holed},
+        {"type": "MultiPolygon", "coordinates": [holed, holed[:1]]},
+        {"type": "Point", "coordinates": [2, 3]},
+        {"type": "LineString", "coordinates": holed[0]},
+        {"type": "GeometryCollection", "geometries": []},
+    ]
+    for kind, geometry in product(("annotation", "cell", "root", None), geometries):
+        properties = {"objectType": kind, "classification": {"name": "b", "color": [1, 2, 3]}, "name": "7"}
+        feature = {"type": "Feature", "id": "x", "geometry": geometry, "properties": properties}
+        yield told({"type": "FeatureCollection", "features": [feature]})
+
+
+def rois() -> Iterator[bytes]:
+    """Zips of ROIs as `reunet predict` writes them, of an image and of a stack, and single kinds of ROI."""
+    yield on_disk("a.zip", lambda path: write_rois(path, IDS))
+    yield on_disk("a.zip", lambda path: write_rois(path, np.stack([IDS, IDS[::-1]])))
+    holed = IDS.copy()
+    holed[1, 5:7] = 0
+    yield on_disk("a.zip", lambda path: write_rois(path, holed))
+    square = np.array([[1, 1], [6, 1], [6, 5], [1, 5]], np.float32)
+    for kind in (one for one in roifile.ROI_TYPE if one.value >= 0):
+        roi = roifile.ImagejRoi.frompoints(square)
+        roi.roitype = kind
+        with io.BytesIO() as file:
+            with zipfile.ZipFile(file, "w") as archive:
+                archive.writestr("1.roi", roi.tobytes())
+            yield file.getvalue()

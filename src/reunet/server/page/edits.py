@@ -46,11 +46,8 @@ def to_edit(library: Library, entry: Entry, page: int, model: Model | None) -> b
     kinds = _kinds(editable, editing, model)
     found, origin = _begin_with(editable, entry, page, model, labels)
     found = _completed(found, kinds, entry, labels)
-    told, arrays = described(found, entry, page, (0, 0, *entry.size), labels)
-    if editable is not None and editable.object_classes is not None and origin == "labels":
-        known = editable.object_classes
-        for row in told["objects"]:
-            row["class"] = int(known[row["id"]]) if row["id"] < len(known) else row["class"]
+    known = editable.object_classes if editable is not None and origin == "labels" else None
+    told, arrays = described(found, entry, page, (0, 0, *entry.size), labels, known)
     if found.labels is not None and "masks" in kinds:
         arrays["classes"] = found.labels.astype(np.uint8)
     if "ids" in arrays:

@@ -149,9 +149,16 @@ def _sureness(
 
 
 def described(
-    found: Prediction, entry: Entry, page: int, where: Box, labels: LabelMap
+    found: Prediction,
+    entry: Entry,
+    page: int,
+    where: Box,
+    labels: LabelMap,
+    classes: np.ndarray | None = None,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Facts and arrays of what was found, or is labelled, in a part of a page."""
+    """Facts and arrays of what was found, or is labelled, in a part of a page. classes: of the objects by id,
+    where they are labelled.
+    """
     top, left, bottom, right = where
     told: dict[str, Any] = {
         "height": bottom - top, "width": right - left, "top": top, "left": left, "labels": class_list(labels),
@@ -161,7 +168,10 @@ def described(
     arrays: dict[str, np.ndarray] = {}
     if found.instances is not None:
         arrays["ids"] = _ids(found.instances)
-        told["objects"] = _objects(found, entry, page, where, labels)
+        kinds = majority_class(found.instances, found.labels, labels)
+        if classes is not None:
+            kinds[: len(classes)] = classes[: len(kinds)]
+        told["objects"] = _objects(found, entry, where, kinds)
         told["has_threshold"], told["threshold"] = found.instance_scores is not None, 0.0
     elif found.labels is not None:
         arrays["classes"] = found.labels.astype(np.uint8)
@@ -179,14 +189,11 @@ def _ids(instances: np.ndarray) -> np.ndarray:
     return instances.astype(np.uint16 if instances.max(initial=0) < 2**16 else np.int32)
 
 
-def _objects(
-    found: Prediction, entry: Entry, page: int, where: Box, labels: LabelMap
-) -> list[dict[str, Any]]:
-    """A row per object: id, class, area, box and score."""
+def _objects(found: Prediction, entry: Entry, where: Box, classes: np.ndarray) -> list[dict[str, Any]]:
+    """A row per object: id, class, area, box and score. classes: by id."""
     ids = found.instances
     if ids is None or not ids.any():
         return []
-    classes = majority_class(ids, found.labels, labels)
     table = object_table(ids, np.zeros((*ids.shape, 0), np.uint8), classes=classes)
     top, left = where[:2]
     corners = np.column_stack([table[f"box_{side}"] for side in ("y0", "x0", "y1", "x1")])
@@ -230,11 +237,8 @@ def truth(
 ) -> bytes:
     """The labels of a page, packed as `predicted` is."""
     found = labelled(editable, entry, page)
-    told, arrays = described(found, entry, page, (0, 0, *entry.size), labels)
-    classes = editable.object_classes
-    for row in told["objects"]:
-        if classes is not None and row["id"] < len(classes):
-            row["class"] = int(classes[row["id"]])
+    whole: Box = (0, 0, *entry.size)
+    told, arrays = described(found, entry, page, whole, labels, editable.object_classes)
     told["category"] = _category(found, categories)
     return packed(told, arrays)
 
