@@ -309,6 +309,10 @@ def print_predictions(result: PredictResult) -> None:
         shown = ", ".join(path.name for path in result.left_out[:SHOWN_PER_CODE])
         more = f" and {left_out - SHOWN_PER_CODE} more" if left_out > SHOWN_PER_CODE else ""
         print(f"warning: {left_out} file(s) were left out: their format is not read: {shown}{more}")
+    if result.review is not None and result.review[0] < result.review[1]:
+        unsure, count = result.review
+        others = "of the others 99 of 100 are expected to be right"
+        print(f"to review: {unsure} of {count} objects (objects.csv, column review); {others}")
     print(f"output: {result.output}")
 
 

@@ -7,6 +7,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from reunet.console import print_predictions
 from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.plan import Plan
@@ -316,3 +318,28 @@ def test_more_ids_than_a_png_holds_are_a_tiff(make_bright_run: MakeRun, tmp_path
     assert job.is_done()
     job.remove_results()
     assert not files(tmp_path / "out")
+
+
+@pytest.mark.parametrize(("sure", "marked"), [(1.0, "00001"), (0.9, "11111"), (None, None)])
+def test_objects_to_review_are_marked(
+    sure: float | None,
+    marked: str | None,
+    run: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made, scores = run("instances"), np.array([np.nan, *[sure or 0.5] * 4, 0.6], np.float32)
+    decode = Work.decode
+    known = {"instance_scores": scores, "calibrated": None if sure is None else True}
+    monkeypatch.setattr(Work, "decode", lambda *given: replace(decode(*given), **known))
+    save(tmp_path / "in" / "a.png", squares(5))
+    result = predict(made, tmp_path / "in", output=tmp_path / "out")
+    rows = table(tmp_path / "out" / "objects.csv")
+    name = "score" if marked is None else "confidence"
+    assert [float(row[name]) for row in rows] == pytest.approx(scores[1:].tolist())
+    assert [one["score"] for one in predictions(tmp_path / "out")["annotations"]] == pytest.approx(scores[1:])
+    assert "".join(row.get("review", "") for row in rows) == (marked or "")
+    assert result.review == (None if marked is None else (marked.count("1"), 5))
+    print_predictions(result)
+    assert ("to review: 1 of 5 objects" in capsys.readouterr().out) == (sure == 1.0)

@@ -89,8 +89,8 @@ class Prediction:
     labels: (H, W) uint8 class indices, (D, H, W) of a volume, (T, H, W) of a sequence. probabilities:
     (*space, classes) float32 in 0..1, summing to 1; with T in front of a sequence.
     instances: int32 like `labels`, 0 outside of objects and 1 .. n for single objects. instance_scores:
-    (n + 1,) float32 by id, how sure these are: where the run has fitted it, the probability that an object is
-    right (an IoU of 0.5 or more with a true one), else the mean probability of its pixels.
+    (n + 1,) float32 by id, how sure these are: the mean probability of their pixels, or, where the run has
+    fitted it (`calibrated`), the probability that each is right, an IoU of 0.5 or more with a true one.
     parents: (max id + 1,) the id that each instance came from, 0 for none, where ids are identities from
     frame to frame; else None.
     boxes: of objects, with classes and scores; candidates: these and those of scores below the thresholds.
@@ -102,6 +102,7 @@ class Prediction:
     probabilities: np.ndarray | None = None
     instances: np.ndarray | None = None
     instance_scores: np.ndarray | None = None
+    calibrated: bool | None = None
     parents: np.ndarray | None = None
     boxes: Boxes | None = None
     candidates: Boxes | None = None
@@ -140,7 +141,8 @@ class TrainResult(Shown):
 class PredictResult(Shown):
     """Where the outputs are; `failures` maps each input that could not be predicted to the reason.
 
-    left_out: files in the folders that were given whose format is not read.
+    left_out: files in the folders that were given whose format is not read. review: how many objects a person
+    should look at, and of how many, where their confidence is known.
     """
 
     output: Path
@@ -148,6 +150,7 @@ class PredictResult(Shown):
     skipped: tuple[Path, ...] = ()
     failures: dict[str, str] = field(default_factory=dict)
     left_out: tuple[Path, ...] = ()
+    review: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -89,13 +89,14 @@ def predict_with(options: PredictOptions, loaded: Callable[[PredictOptions], Any
     for one in predictor.work.tasks if options.fov is not None else ():
         one.check_outside(predictor.plan.labels)
     _tell_engine(options, run, predictor, progress)
-    failures = _predict(groups, predictor, options, folder, progress)
+    failures, review = _predict(groups, predictor, options, folder, progress)
     return PredictResult(
         output=folder,
         predicted=tuple(job.source.path for job in todo if str(job.source.path) not in failures),
         skipped=tuple(job.source.path for job in skipped),
         failures=failures,
         left_out=others,
+        review=review,
     )
 
 
@@ -145,8 +146,8 @@ def _predict(
     options: PredictOptions,
     folder: Path,
     progress: Progress,
-) -> dict[str, str]:
-    """Predict here or on a cluster; why which file could not be."""
+) -> tuple[dict[str, str], tuple[int, int] | None]:
+    """Predict here or on a cluster; why which file could not be, and how many objects are to be reviewed."""
     run, todo, predict_groups = options.run, [job for group in groups for job in group], predict_all
     with ExitStack() as stack:
         if options.cluster is not None:
@@ -164,9 +165,7 @@ def _predict(
             remove_tables(folder)
         progress.start("predicting", len(todo))
         failures = predict_groups(groups, predictor, options.max_memory, progress)
-    if has_tables:
-        write_tables(folder)
-    return failures
+    return failures, write_tables(folder) if has_tables else None
 
 
 def _tell_engine(

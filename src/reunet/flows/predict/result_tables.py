@@ -20,6 +20,7 @@ from reunet.io.annotations.coco_write import write_coco
 from reunet.io.annotations.table import write_table
 from reunet.storage import read_json, remove_old, write_text
 from reunet.tasks import every_task
+from reunet.tasks.confidence import PROMISED, review
 from reunet.tasks.outputs import Columns, Page
 from reunet.tasks.scorer import as_json
 
@@ -63,18 +64,29 @@ def remove_tables(folder: Path) -> None:
     remove_old(folder / name for name in TABLES)
 
 
-def write_tables(folder: Path) -> None:
-    """Make the tables from all parts in the folder, images by name. Raises StorageError."""
+def write_tables(folder: Path) -> tuple[int, int] | None:
+    """Make the tables from all parts in the folder, images by name. Raises StorageError.
+
+    Where all objects have a confidence, the column `review` of objects.csv is 1 for those that a person
+    should look at (`reunet.tasks.confidence.review`). Returns how many these are, and how many there are.
+    """
+    to_review = None
     paths = [path for path in (folder / PARTS).rglob("*.json") if not path.name.startswith(".tmp-")]
     images = [found for path in paths for found in _read_part(path)["images"]]
     images.sort(key=lambda found: found["image"])
     if objects := [(found["image"], table) for found in images for table in found["tables"]]:
-        write_table(folder / "objects.csv", _joined(objects))
+        columns = _joined(objects)
+        sure = columns.get("confidence", np.array([None]))
+        if all(one is not None for one in sure):
+            unsure = review(sure.astype(np.float64), PROMISED)
+            columns["review"], to_review = unsure.astype(int), (int(unsure.sum()), len(unsure))
+        write_table(folder / "objects.csv", columns)
     if classes := [(found["image"], _class_row(found)) for found in images if "class" in found]:
         write_table(folder / "classes.csv", _joined(classes))
     if numbers := [(found["image"], _numbers_row(found)) for found in images if "numbers" in found]:
         write_table(folder / "numbers.csv", _joined(numbers))
     write_predictions(folder / "predictions.json", images)
+    return to_review
 
 
 def write_predictions(path: Path, images: Sequence[Found]) -> None:

@@ -53,7 +53,9 @@ class Objects:
 
 @dataclass(frozen=True)
 class ImageScore:
-    """One image. counts: (thresholds, 4) as of `match_counts`. true, predicted: its objects."""
+    """One image. counts: (thresholds, 4) as of `match_counts`. true, predicted: its objects. calibrated:
+    whether the scores of these are probabilities.
+    """
 
     id: str
     counts: NDArray[np.float64]
@@ -62,6 +64,7 @@ class ImageScore:
     aji: float
     object_dice: float
     gland_counts: NDArray[np.int64]
+    calibrated: bool
 
 
 class Scorer(Skeleton[ImageScore]):
@@ -82,7 +85,7 @@ class Scorer(Skeleton[ImageScore]):
             return
         check_size(case, truth.objects, prediction.instances)
         overlap = known_overlap(truth.objects, prediction.instances, truth.told)
-        self.images.append(_image_score(case, overlap, prediction.instance_scores))
+        self.images.append(_image_score(case, overlap, prediction))
         self.tracks.add(case, truth, prediction, overlap)
 
     def merge(self, other: Scorer) -> None:
@@ -123,10 +126,11 @@ class Scorer(Skeleton[ImageScore]):
         }
 
     def sureness(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """How sure each predicted object is, nan where unknown, and whether it is right at an IoU of 0.5."""
-        found = [image.predicted for image in self.images]
-        scores = np.concatenate([np.zeros(0), *(one.scores for one in found)])
-        return scores, np.concatenate([np.zeros(0, np.bool_), *(one.paired for one in found)])
+        """The confidence of each predicted object, nan where unknown, and whether it is right (IoU 0.5)."""
+        found = [(image.predicted, image.calibrated) for image in self.images]
+        told_of = [one.scores if is_told else np.full(len(one), np.nan) for one, is_told in found]
+        right = [one.paired for one, _ in found]
+        return np.concatenate([np.zeros(0), *told_of]), np.concatenate([np.zeros(0, np.bool_), *right])
 
     def image_rows(self) -> Iterator[dict[str, Any]]:
         """Numbers of objects and scores of each image."""
@@ -163,7 +167,8 @@ class Scorer(Skeleton[ImageScore]):
         }
 
 
-def _image_score(case: str, overlap: ObjectOverlap, sure: np.ndarray | None) -> ImageScore:
+def _image_score(case: str, overlap: ObjectOverlap, prediction: Prediction) -> ImageScore:
+    sure = prediction.instance_scores
     pairs = overlap.pairs[assign(overlap, 0.5)]
     unknown = np.full(len(overlap.true_ids), np.nan)
     scores = np.full(len(overlap.predicted_ids), np.nan) if sure is None else sure[overlap.predicted_ids]
@@ -175,6 +180,7 @@ def _image_score(case: str, overlap: ObjectOverlap, sure: np.ndarray | None) -> 
         aggregated_jaccard(overlap),
         object_dice(overlap),
         detection_counts(overlap),
+        bool(prediction.calibrated),
     )
 
 

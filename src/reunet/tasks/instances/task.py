@@ -141,7 +141,8 @@ class Instances(Task):
         sure = confidence(facts, weights) if weights else facts["foreground"]
         scores = np.append(np.float32(np.nan), sure.astype(np.float32))
         labels = CLASSES.decode(maps, classes, calibration).labels if _has_classes(classes) else None
-        return Prediction(labels, instances=found, instance_scores=scores)
+        told = bool(weights) or None
+        return Prediction(labels, instances=found, instance_scores=scores, calibrated=told)
 
     def decided(self, maps: Maps, classes: Classes, calibration: Calibration) -> np.ndarray:
         """Where an object is at least as likely as not."""
@@ -174,7 +175,7 @@ class Instances(Task):
         table["class"] = names[table["class"]]
         sure = None if result.instance_scores is None else result.instance_scores[table["id"]]
         if sure is not None:
-            table["confidence"] = sure
+            table["confidence" if result.calibrated else "score"] = sure
         if page.sequence is not None and result.parents is not None:
             count, track = len(table["id"]), table["id"]
             table["sequence"], table["frame"] = np.full(count, page.sequence), np.full(count, page.frame)
