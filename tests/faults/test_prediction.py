@@ -149,7 +149,7 @@ def test_a_failed_image_keeps_no_old_result(run: Path, images: Path, tmp_path: P
 def test_results_are_whole_or_absent(
     run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise StorageError("could not write a file: no space left on device")
 
     monkeypatch.setattr(f"reunet.{fails}", full)

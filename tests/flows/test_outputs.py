@@ -266,6 +266,29 @@ def test_nothing_is_found_outside_the_field_of_view(run: Callable[..., Path], tm
     assert rows == [("1", "18", "3"), ("2", "6", "14"), ("", "", "3")]
 
 
+@pytest.mark.parametrize("pages", [1, 2])
+def test_sizes_in_micrometres_go_through(run: Callable[..., Path], tmp_path: Path, pages: int) -> None:
+    image, out = squares(3, (100, 120)), tmp_path / "out"
+    stack = image if pages == 1 else np.stack([image] * pages)
+    tifffile.imwrite(
+        tmp_path / "a.tif", stack, resolution=(2e4, 1e4), resolutionunit="CENTIMETER", metadata=None
+    )
+    axes = None if pages == 1 else "ZYX"
+    result = predict(run("instances", "detection"), tmp_path / "a.tif", output=out, axes=axes)
+    assert not result.failures
+    rows = table(out / "objects.csv")
+    objects, boxes = ([row for row in rows if bool(row["id"]) is told] for told in (True, False))
+    assert [(row["area"], row["area_um2"]) for row in objects] == [("24", "12")] * 3 * pages
+    assert float(boxes[1]["box_x0_um"]) == float(boxes[1]["box_x0"]) * 0.5 == 7
+    assert "perimeter_um" not in rows[0]  # pixels are not square
+    if pages == 2:
+        assert read_header(out / "instances/a.tif").spacing == pytest.approx((1, 0.5))
+    picture = Image.open(out / "overlays" / ("a.png" if pages == 1 else "a.pages/0002.png"))
+    assert 2.54e4 / np.array(picture.info["dpi"]) == pytest.approx([0.5, 1])
+    rows, columns = np.nonzero((np.asarray(picture) == 255).all(axis=-1))
+    assert len(columns[rows == rows.max()]) == 20  # 10 of 60 micrometres
+
+
 def test_volumes(make_bright_run: MakeRun, make_volumes: Callable[..., Path], tmp_path: Path) -> None:
     data = make_volumes(tmp_path / "data", train=1, test=1)
     plan: Plan = RunFolder(make_bright_run(tmp_path / "run")).plan()

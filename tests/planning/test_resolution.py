@@ -47,6 +47,24 @@ def test_large_objects_are_looked_at_from_further_away(diameter: int, factor: in
     assert ("spacing" in plan.reasons) is (factor is not None)
 
 
+def test_sizes_are_told_in_micrometres_where_files_state_them() -> None:
+    plain, shown = discs(95), make_plan(discs(95), PlanRequest())
+    assert shown.micrometres is None
+    assert "µm" not in " ".join(shown.reasons.values())
+    cases = [case.model_copy(update={"spacing": (0.5, 0.25)}) for case in plain.cases]
+    plan = make_plan(plain.model_copy(update={"cases": tuple(cases)}), PlanRequest())
+    assert plan.micrometres == (0.5, 0.25)
+    assert plan.spacing == shown.spacing  # pixels of the file, whatever these measure
+    assert "all images" in plan.reasons["micrometres"]
+    assert "(200 x 150 µm)" in plan.reasons["patch"]  # of images of 400 x 600 pixels
+    assert "µm) across" in plan.reasons["spacing"]
+    cases[0] = cases[0].model_copy(update={"spacing": (1.0, 1.0)})
+    cases[1] = cases[1].model_copy(update={"spacing": None})
+    plan = make_plan(plain.model_copy(update={"cases": tuple(cases)}), PlanRequest())
+    assert plan.micrometres == (0.5, 0.25)
+    assert "between 0.5 x 0.25 µm and 1 x 1 µm" in plan.reasons["micrometres"]
+
+
 def test_the_thinnest_class_decides() -> None:
     assert make_plan(discs(120, line=6), PlanRequest()).spacing is None
 

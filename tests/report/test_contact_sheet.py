@@ -17,8 +17,8 @@ from reunet.datasets.facts import facts_of
 from reunet.datasets.problems import examine_dataset
 from reunet.errors import UsageError
 from reunet.flows.check import check
+from reunet.io.lettering import lettering
 from reunet.report.contact_sheet import COLUMNS, GAP, MARGIN, WIDTH, contact_sheet, pick
-from reunet.report.lettering import lettering
 from reunet.report.understood import percent, understood
 
 from ..datasets.layout_folders import save, write_classes, write_coco_layout, write_stage1, write_voc

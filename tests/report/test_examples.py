@@ -49,18 +49,18 @@ def test_pictures_have_a_sensible_size_whatever_the_image(size: tuple[int, int])
     image = rng.integers(0, 4000, (*size, 1)).astype(np.uint16)
     truth = rng.integers(0, 2, size).astype(np.uint8)
     shown = panels(Scored(image, Truth(truth), Prediction(1 - truth)), TWO)
-    assert [caption for caption, _ in shown] == ["image", "truth", "prediction", "errors"]
-    sizes = {opened(data_uri(picture)).size for _, picture in shown}
+    assert [panel.caption for panel in shown] == ["image", "truth", "prediction", "errors"]
+    sizes = {opened(data_uri(panel.picture)).size for panel in shown}
     assert len(sizes) == 1
     assert max(sizes.pop()) <= 480
-    assert sum(len(data_uri(picture)) for _, picture in shown) < 2_000_000
+    assert sum(len(data_uri(panel.picture)) for panel in shown) < 2_000_000
 
 
 def test_without_the_image_masks_are_still_shown() -> None:
     truth = np.zeros((30, 20), np.uint8)
     truth[:10] = 1
     shown = panels(Scored(None, Truth(truth), Prediction(truth)), TWO)
-    assert [caption for caption, _ in shown] == ["truth", "prediction", "errors"]
+    assert [panel.caption for panel in shown] == ["truth", "prediction", "errors"]
     picture = np.asarray(opened(data_uri(shown[0][1])))
     assert np.ptp(picture.reshape(-1, 3).astype(int), axis=0).max() > 30
 

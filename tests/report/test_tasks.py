@@ -95,7 +95,7 @@ def mistakes(task: str) -> dict[str, list[Exhibit]]:
 
 
 def colors(exhibit: Exhibit, task: str) -> set[tuple[int, ...]]:
-    ((_, picture),) = exhibit.draw(CASES[task][exhibit.id])
+    ((_, picture, _),) = exhibit.draw(CASES[task][exhibit.id])
     assert picture.dtype == np.uint8
     assert max(picture.shape[:2]) == SIDE
     return {tuple(pixel) for pixel in picture.reshape(-1, 3).tolist()}
@@ -201,6 +201,6 @@ def test_of_a_volume_the_slice_is_shown_where_the_object_is_largest(pixels: np.n
     for gallery in galleries:
         for exhibit in gallery.exhibits:
             assert exhibit.draw(scored)
-    ((_, picture),) = galleries[-1].exhibits[0].draw(scored)
+    ((_, picture, _),) = galleries[-1].exhibits[0].draw(scored)
     width = np.ptp(np.nonzero((picture == MISSED).all(axis=-1))[1])
     assert width > SIDE / 3  # 30 of 60 pixels, not 4

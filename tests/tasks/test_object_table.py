@@ -6,6 +6,7 @@ from skimage.measure import regionprops_table
 
 from reunet.tasks.instances import properties as module
 from reunet.tasks.instances.properties import bounding_boxes, object_table, sureness_facts
+from reunet.tasks.outputs import with_units
 
 
 def random_objects(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -39,13 +40,31 @@ def test_agrees_with_scikit_image(pixels: int, monkeypatch: pytest.MonkeyPatch) 
 def test_volumes_in_voxels_and_millimetres() -> None:
     objects = random_objects((12, 30, 40))
     image = np.random.default_rng(1).random((12, 30, 40, 1)).astype(np.float32)
-    table = object_table(objects, image, spacing=(2.0, 0.5, 0.5))
+    table = object_table(objects, image)
     expected = regionprops_table(objects, image[..., 0], properties=("label", "area", "centroid", "bbox"))
-    np.testing.assert_array_equal(table["volume_mm3"], table["area"] * 0.5)
-    shared = [v for k, v in table.items() if k != "volume_mm3" and not k.startswith("mean")]
+    shared = [v for k, v in table.items() if not k.startswith("mean")]
     for ours, theirs in zip(shared, expected.values(), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9)
     assert "perimeter" not in table
+    both = with_units(table, (2.0, 0.5, 0.25))
+    np.testing.assert_array_equal(both["volume_mm3"], table["area"] * 0.25)
+    np.testing.assert_array_equal(both["centroid_z_mm"], table["centroid_z"] * 2)
+    np.testing.assert_array_equal(both["box_x1_mm"], table["box_x1"] * 0.25)
+
+
+def test_images_in_pixels_and_micrometres() -> None:
+    table = object_table(random_objects((30, 40)), np.zeros((30, 40, 1), np.uint8))
+    both = with_units(table, (0.5, 0.5))
+    names = list(both)
+    assert names[names.index("area") + 1] == "area_um2"
+    np.testing.assert_array_equal(both["area_um2"], table["area"] * 0.25)
+    np.testing.assert_array_equal(both["perimeter_um"], table["perimeter"] * 0.5)
+    assert {"eccentricity_um", "id_um", "mean_0_um"}.isdisjoint(both)
+    oblong = with_units(table, (0.5, 0.25))
+    np.testing.assert_array_equal(oblong["box_y0_um"], table["box_y0"] * 0.5)
+    np.testing.assert_array_equal(oblong["centroid_x_um"], table["centroid_x"] * 0.25)
+    assert "perimeter_um" not in oblong  # its steps along the axes and across them are not told apart
+    assert with_units(table, None) == table
 
 
 def test_scores_and_classes_by_id() -> None:

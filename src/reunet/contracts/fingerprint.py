@@ -13,7 +13,8 @@ from reunet.contracts.labels import LabelMap
 
 class ImageFacts(Contract):
     """One case. `kind` is the channel count of the file, `size` is (height, width) in pixels, for volumes
-    (depth, height, width); `spacing` is that of a volume in mm per axis, None where it is not stated.
+    (depth, height, width); `spacing` is that of a volume in mm per axis, that of an image in
+    micrometres, None where it is not stated.
     """
 
     id: str

@@ -28,6 +28,7 @@ Range = tuple[Real, Real]
 
 
 Spacing = Annotated[float, Field(ge=1e-6, le=1e6)]
+PixelSide = Annotated[float, Field(ge=1e-6, le=1e12)]
 """Size of a pixel along an axis."""
 
 
@@ -216,6 +217,8 @@ class Plan(Contract):
     spacing: size of the pixels that the network sees, per axis: of volumes in mm (depth, height, width), of
     images in pixels of the file, so that (2, 2) is an image half as large. Images are resampled to it and
     predictions back from it. None takes them as they are.
+    micrometres: size (y, x) of the pixels in the files of the images that were trained on, None of volumes
+    and where no file states it.
     foreground_sampling: share of the patches that are centred on foreground. class_sampling: how often each
     class is chosen for that among those that an image shows, relative to each other; evenly when empty.
     corrected_sampling: how often images that a person corrected are shown where others are shown once.
@@ -230,6 +233,7 @@ class Plan(Contract):
     input: InputSpec
     network: NetworkConfig
     spacing: tuple[Spacing, ...] | None = None
+    micrometres: tuple[PixelSide, PixelSide] | None = None
     patch: Size
     clip: ClipSpec | None = None
     batch: int = Field(ge=1, le=2**16)

@@ -115,13 +115,15 @@ class Prediction:
 class Scored:
     """One image with what is compared on it.
 
-    image: (*space, C) as read, or None. spacing: of a volume, in mm per axis.
+    image: (*space, C) as read, or None. spacing: of a volume, in mm per axis. stated: what the file states,
+    as the spacing of an `ImageHeader`.
     """
 
     image: np.ndarray | None
     truth: Truth
     prediction: Prediction
     spacing: tuple[float, ...] | None = None
+    stated: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

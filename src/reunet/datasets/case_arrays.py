@@ -23,7 +23,8 @@ class CaseArrays:
     """The arrays of one case; each access maps the file anew, so that thousands of cases hold no open file.
 
     content: SHA-256 of the content of its files and of its annotations.
-    spacing: of a volume, mm per axis of space; None for images.
+    spacing: of a volume, mm per axis of space; None for images. stated: the spacing of the header, None where
+    the file states none.
     beside: what is known of it beside its arrays: boxes, category, classes.
     told: (*space) bool, where boxes are; None for wherever `labels` says so. corrected: as of the case.
     """
@@ -38,6 +39,7 @@ class CaseArrays:
     beside: Truth = field(default_factory=Truth)
     told: Array | None = None
     corrected: bool = False
+    stated: tuple[float, ...] | None = None
 
     @property
     def image(self) -> np.ndarray:
@@ -86,7 +88,8 @@ def case_arrays(case: Case, reading: Reading, labels: LabelMap) -> CaseArrays:
     beside = Truth(boxes=_boxes(case, labels, encoded), category=case.category, classes=case.classes)
     content = content_hash(case, reading.hashes)
     spacing, told = None if header is None else header.voxel, encoded.get("known")
-    rest = (spacing, case.sequence, ids, beside, told, case.corrected)
+    stated = None if header is None else header.spacing
+    rest = (spacing, case.sequence, ids, beside, told, case.corrected, stated)
     return CaseArrays(case.id, image, indices, content, *rest)
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reunet.errors import ImageReadError, ReunetError, TooLargeError
+from reunet.io.units import in_micrometres
 
 MAX_PIXELS = 400_000_000
 """Most pixels a page or volume may have (20,000 x 20,000); more is refused before decoding."""
@@ -107,6 +108,15 @@ class ImageHeader:
     def voxel(self) -> tuple[float, ...] | None:
         """Size of a volume's voxels in mm per axis, UNSTATED where the file does not say; None of images."""
         return self.spacing or UNSTATED if self.is_volume else None
+
+    def width(self, pixels: float) -> float | None:
+        """Micrometres of so many pixels of the last axis; None where the file does not state their size."""
+        return pixels * in_micrometres(self.spacing)[-1] if self.spacing else None
+
+    @property
+    def micrometres(self) -> tuple[float, ...] | None:
+        """Size (y, x) of an image's pixels where the file states it; None of volumes."""
+        return None if self.is_volume else self.spacing
 
 
 def apart(one: ImageHeader, other: ImageHeader) -> tuple[str, str, str] | None:

@@ -14,6 +14,7 @@ import numpy as np
 from reunet.backend import import_extra
 from reunet.contracts.labels import LabelMap
 from reunet.io.masks import tiff_colors
+from reunet.io.units import tiff_resolution
 from reunet.slices import Slices, all_of, grid, size_of
 from reunet.storage import atomic_path, publish_folder
 
@@ -69,6 +70,7 @@ def write_tiled_tiff(path: Path, mask: LargeMask) -> None:
             maxworkers=1,
             metadata=None,
             **tiff_colors(mask.labels, mask.dtype),
+            **tiff_resolution(mask.spacing if len(mask.size) == 2 else None),
         )
 
 

@@ -19,6 +19,7 @@ from reunet.io.nifti import write_nifti
 from reunet.io.numbers import whole_numbers
 from reunet.io.pages import write_pages
 from reunet.io.raster import write_png
+from reunet.io.units import tiff_resolution
 
 _UNKNOWN = 254  # marks values that stand for no class; a LabelMap has at most 254 classes, 0..253
 
@@ -203,15 +204,22 @@ def pack_colours(colours: np.ndarray) -> np.ndarray:
     return np.asarray((wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2])
 
 
-def write_mask(path: Path, indices: np.ndarray, labels: LabelMap, like: Path | None = None) -> None:
+def write_mask(
+    path: Path,
+    indices: np.ndarray,
+    labels: LabelMap,
+    like: Path | None = None,
+    spacing: Sequence[float] | None = None,
+) -> None:
     """Write class indices atomically; pixel VALUES in the file are class ids, the palette their colours.
 
     indices: (H, W) uint8 class indices, or (N, H, W) for a stack (TIFF only). `.png` needs ids below 256.
     like: the NIfTI volume that (D, H, W) indices belong to; the mask gets its geometry, and no colours.
+    spacing: size (y, x) of a pixel in micrometres, which PNG and TIFF then state.
     IGNORE pixels become the ignore value of the class list. Raises LabelError, StorageError.
     """
     dtype = labels.to_ids(np.zeros(1, np.uint8)).dtype
-    write_values(path, indices, lambda page: to_values(page, labels, path), dtype, like, labels)
+    write_values(path, indices, lambda page: to_values(page, labels, path), dtype, like, labels, spacing)
 
 
 def write_values(
@@ -221,11 +229,13 @@ def write_values(
     dtype: np.dtype,
     like: Path | None,
     labels: LabelMap | None = None,
+    spacing: Sequence[float] | None = None,
 ) -> None:
     """Write what `values` makes of `pages`, ids of `dtype`, atomically as PNG, TIFF or NIfTI.
 
-    pages: (H, W), or (N, H, W), which no PNG holds. like: as for `write_mask`. labels: the classes whose ids
-    they are, for the palette of 8 bits; None of objects, in 16 bits or more. Raises LabelError, StorageError.
+    pages: (H, W), or (N, H, W), which no PNG holds. like, spacing: as for `write_mask`. labels: the classes
+    whose ids they are, for the palette of 8 bits; None of objects, in 16 bits or more. Raises LabelError,
+    StorageError.
     """
     if like is not None:
         write_nifti(path, values(pages), like)
@@ -239,9 +249,9 @@ def write_values(
                 received=f"{dtype}, shape {pages.shape}",
                 fix="write .tif instead",
             )
-        write_png(path, values(pages), None if labels is None else palette(labels))
+        write_png(path, values(pages), None if labels is None else palette(labels), spacing)
     else:
-        write_pages(path, pages, values, dtype, **tiff_colors(labels, dtype))
+        write_pages(path, pages, values, dtype, **tiff_colors(labels, dtype), **tiff_resolution(spacing))
 
 
 def _look_up(values: np.ndarray, table: dict[int, int]) -> np.ndarray:

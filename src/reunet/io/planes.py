@@ -34,11 +34,20 @@ def telling_planes(shown: np.ndarray, spacing: Sequence[float] | None) -> Planes
     for axis, length in enumerate(shown.shape):
         profile = shown.sum(axis=tuple(other for other in range(3) if other != axis))
         at.append(int(profile.argmax()) if profile.any() else length // 2)
+    return Planes(tuple(at), _repeats(shown.shape, spacing))
+
+
+def voxels_across(picture: np.ndarray, size: Sequence[int], spacing: Sequence[float] | None) -> float:
+    """How many voxels of the last axis a picture (h, w, ...) of such slices of a volume is wide."""
+    return picture.shape[1] / _repeats(size, spacing)[2]
+
+
+def _repeats(size: Sequence[int], spacing: Sequence[float] | None) -> tuple[int, ...]:
     sides = spacing or (1.0, 1.0, 1.0)
     repeat = [min(MOST_REPEATS, max(1, round(side / min(sides)))) for side in sides]
-    _, height, width = (n * length for n, length in zip(repeat, shown.shape, strict=True))
+    _, height, width = (n * length for n, length in zip(repeat, size, strict=True))
     factor = max(1, LARGEST_WIDTH // (2 * width + height))
-    return Planes(tuple(at), tuple(factor * n for n in repeat))
+    return tuple(factor * n for n in repeat)
 
 
 def sheet(volume: np.ndarray, planes: Planes, fill: float | None = None) -> np.ndarray:

@@ -20,6 +20,7 @@ from reunet.errors import ImageReadError
 from reunet.io.header import ImageHeader, check_packing, check_size
 from reunet.io.jxl import decode_jxl, jxl_size
 from reunet.io.samples import Samples, upright_sides, without_alpha
+from reunet.io.units import png_resolution
 from reunet.storage import atomic_path
 
 START = 64
@@ -92,16 +93,21 @@ def read_raster(path: Path, opened: RasterImage, *, numbers: bool) -> np.ndarray
     return opened.samples.meant(pixels, path, numbers=numbers)
 
 
-def write_png(path: Path, pixels: np.ndarray, palette: np.ndarray | None = None) -> None:
+def write_png(
+    path: Path,
+    pixels: np.ndarray,
+    palette: np.ndarray | None = None,
+    spacing: Sequence[float] | None = None,
+) -> None:
     """Write (H, W) or (H, W, 3) uint8, or (H, W) uint16, atomically as PNG. Raises StorageError.
 
-    palette: (256, 3) uint8, the colours of the values.
+    palette: (256, 3) uint8, the colours of the values. spacing: size (y, x) of a pixel in micrometres.
     """
     image = Image.fromarray(np.ascontiguousarray(pixels))
     if palette is not None:
         image.putpalette(palette.tobytes(), "RGB")
     with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG", compress_level=4)
+        image.save(temporary, format="PNG", compress_level=4, **png_resolution(spacing))
 
 
 def raster_image(path: Path, file: BinaryIO) -> RasterImage:

@@ -13,6 +13,7 @@ import numpy as np
 
 from reunet.errors import ImageReadError
 from reunet.io.samples import COLOUR_SAMPLES, Samples
+from reunet.io.units import micrometres
 
 MAX_PAGES = 30_000
 """Most pages of a stack."""
@@ -37,17 +38,6 @@ _FULL_RANGE = (0, 255, 128, 255, 128, 255)
 _BT601 = (0.299, 0.587, 0.114)
 _SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes of a value by the type of its tag, where they are more than one."""
-
-_MICROMETRES = {
-    "micron": 1.0,
-    "microns": 1.0,
-    "um": 1.0,
-    "µm": 1.0,
-    "\\u00b5m": 1.0,
-    "nm": 1e-3,
-    "mm": 1e3,
-    "cm": 1e4,
-}
 
 _KIND = (256, 257, 258, 259, 277)
 """Tags that are equal in all pages of a stack."""
@@ -235,10 +225,10 @@ def spacing_of(file: Any, keyframe: Any) -> tuple[float, float] | None:
     if file.ome_metadata:
         return _ome_spacing(file.ome_metadata)
     unit = (file.imagej_metadata or {}).get("unit") if file.is_imagej else None
-    scale = _MICROMETRES.get(str(unit)) if unit else None
+    scale = micrometres(unit) if unit else None
     told = keyframe.tags.get("ResolutionUnit")
     if scale is None and not file.is_imagej and told is not None and int(told.value) == 3:
-        scale = _MICROMETRES["cm"]
+        scale = micrometres("cm")
     tags = [keyframe.tags.get(name) for name in ("YResolution", "XResolution")]
     if scale is None or any(tag is None for tag in tags):
         return None
@@ -251,7 +241,7 @@ def _ome_spacing(xml: str) -> tuple[float, float] | None:
     for axis in "YX":
         found = re.search(rf'PhysicalSize{axis}="([0-9.eE+-]+)"', xml)
         unit = re.search(rf'PhysicalSize{axis}Unit="([^"]+)"', xml)
-        scale = _MICROMETRES.get(unit.group(1)) if unit else 1.0
+        scale = micrometres(unit.group(1)) if unit else 1.0
         if found is None or scale is None:
             return None
         sizes.append(float(found.group(1)) * scale)

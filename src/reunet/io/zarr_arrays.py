@@ -12,23 +12,8 @@ from typing import Any
 from reunet.backend import import_extra
 from reunet.errors import ImageReadError, TooLargeError
 from reunet.io.header import MAX_PIXELS, Doubt
+from reunet.io.units import micrometres
 from reunet.slices import Slices, touched
-
-_MICROMETRES = {
-    name: 10.0 ** (power + 6)
-    for power, names in {
-        -12: ("picometer", "pm"),
-        -10: ("angstrom", "Å"),
-        -9: ("nanometer", "nm"),
-        -6: ("micrometer", "micron", "um", "µm", "μm"),
-        -3: ("millimeter", "mm"),
-        -2: ("centimeter", "cm"),
-        -1: ("decimeter", "dm"),
-        0: ("meter", "m"),
-    }.items()
-    for name in (*names, *(name.replace("meter", "metre") for name in names if "meter" in name))
-}
-"""Of the units of OME-Zarr, and of their symbols, which some programs write."""
 
 SPARSE = 100_000
 """Bytes that a stored byte may stand for in an array too large to be decoded in one piece."""
@@ -131,14 +116,15 @@ def _spacing(scales: Any, axes: str, rank: int) -> tuple[tuple[float, ...] | Non
     sizes = [float(told[0][at]) * (float(told[1][at]) if len(told) > 1 else 1.0) for at in space]
     if min(sizes) <= 0:
         return None, ()
-    if any(str(units[at]) not in _MICROMETRES for at in space):
+    known = [one for at in space if (one := micrometres(units[at])) is not None]
+    if len(known) < rank:
         stated = (
             f"{' x '.join(f'{side:g}' for side in sizes)} of unit {', '.join(str(units[at]) for at in space)}"
         )
         doubt = Doubt("the unit of the pixel size is missing or unknown", "no size", stated, grave=False)
         return None, () if set(sizes) == {1.0} else (doubt,)
     per = 1000 if rank == 3 else 1
-    return tuple(side * _MICROMETRES[str(units[at])] / per for side, at in zip(sizes, space, strict=True)), ()
+    return tuple(side * one / per for side, one in zip(sizes, known, strict=True)), ()
 
 
 def check_stored(path: Path, array: Any, folder: Path) -> None:

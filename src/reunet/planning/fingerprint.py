@@ -103,7 +103,7 @@ def _image_facts(cases: Sequence[CaseArrays], split: Literal["train", "val"]) ->
             size=case.image.shape[:-1],
             kind=case.image.shape[-1],
             content=case.content,
-            spacing=case.spacing,
+            spacing=case.spacing or case.stated,
         )
         for case in cases
     ]

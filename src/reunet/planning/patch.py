@@ -8,8 +8,9 @@ import numpy as np
 
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.plan import ClipSpec
+from reunet.io.units import in_micrometres
 from reunet.planning.decision import Decision
-from reunet.planning.resolution import times
+from reunet.planning.resolution import choose_micrometres, in_units, times
 from reunet.planning.topology import MAX_POOLINGS
 from reunet.sampling.resize import size_at
 
@@ -38,10 +39,11 @@ def choose_patch(
     step, size = 2**MAX_POOLINGS, fingerprint.median_size
     largest = CLIP_SIDE if clip else PATCH_SIDE
     seen = size_at(size, None, spacing)
+    across = in_units(size, choose_micrometres(fingerprint).value)
     purpose = "a window of frames stays affordable" if clip else "a batch mixes many images"
     why = (
-        f"the median image is {seen[0]} x {seen[1]} pixels as the network sees it; patches are at most "
-        f"{largest} a side, so that {purpose}, and multiples of {step}"
+        f"the median image is {seen[0]} x {seen[1]} pixels as the network sees it{across}; patches are at "
+        f"most {largest} a side, so that {purpose}, and multiples of {step}"
     )
     return Decision(tuple(min(largest, -(-side // step) * step) for side in seen), {"patch": why})
 
@@ -54,8 +56,9 @@ def _of_volumes(fingerprint: Fingerprint, spacing: tuple[float, ...]) -> Decisio
     patch = list(median)
     while prod(patch) > MOST_VOXELS:
         patch[int(np.argmax(np.array(patch) * spacing))] -= 1
+    across = in_units(median, in_micrometres(spacing))
     why = (
-        f"the median volume is {times(median)} voxels of {times(spacing)} mm; patches have at most "
+        f"the median volume is {times(median)} voxels of {times(spacing)} mm{across}; patches have at most "
         f"{MOST_VOXELS} voxels, so that there is time for many steps, and fit the poolings"
     )
     return Decision(tuple(patch), {"patch": why})

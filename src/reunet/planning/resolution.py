@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from reunet.contracts.fingerprint import Fingerprint
+from reunet.io.header import SAME_SIZE
+from reunet.io.units import lengths
 from reunet.planning.decision import Decision
 from reunet.tasks import task
 
@@ -38,9 +40,10 @@ def _of_images(fingerprint: Fingerprint, tasks: tuple[str, ...]) -> Decision[tup
     factor = int(min(MOST_SHRUNK, thinnest // enough, min(fingerprint.median_size) // SMALLEST_SIDE))
     if factor < 2:
         return Decision(None)
+    across = in_units((thinnest,), choose_micrometres(fingerprint).value)
     why = (
         f"images are made {factor} times smaller, and predictions as large as before: the thinnest class is "
-        f"about {thinnest:.0f} pixels across, of which {enough} show enough, and in the same "
+        f"about {thinnest:.0f} pixels{across} across, of which {enough} show enough, and in the same "
         "minutes the network sees more images and more of each"
     )
     return Decision((float(factor),) * fingerprint.rank, {"spacing": why})
@@ -69,6 +72,31 @@ def _of_volumes(fingerprint: Fingerprint) -> Decision[tuple[float, ...]]:
         "to it, and its prediction back"
     )
     return Decision(spacing, {"spacing": why})
+
+
+def choose_micrometres(fingerprint: Fingerprint) -> Decision[tuple[float, ...] | None]:
+    """The `micrometres` of the plan: the median of the training images that state the size of a pixel."""
+    cases = [case for case in fingerprint.cases if case.split == "train"]
+    known = np.array([case.spacing for case in cases if case.spacing and len(case.size) == 2])
+    if not len(known):
+        return Decision(None)
+    usual = tuple(float(f"{side:.6g}") for side in np.median(known, axis=0))
+    why = f"{lengths(*usual)} is what a pixel measures in "
+    if np.allclose(known, known[0], rtol=SAME_SIZE, atol=0):
+        some = f"the {len(known)} of {len(cases)} images that say it"
+        why += "all images" if len(known) == len(cases) else some
+    else:
+        ends = f"{lengths(*known.min(0))} and {lengths(*known.max(0))}"
+        why += f"the median image, between {ends}: sizes of objects in pixels differ accordingly"
+    return Decision(usual, {"micrometres": why})
+
+
+def in_units(pixels: Sequence[float], micrometres: Sequence[float] | None) -> str:
+    """` (12 x 20 µm)` of a size in pixels, nothing where these have no size."""
+    if micrometres is None:
+        return ""
+    sides = (float(f"{n * side:.3g}") for n, side in zip(pixels, micrometres[-len(pixels) :], strict=True))
+    return f" ({lengths(*sides)})"
 
 
 def times(sides: Iterable[float]) -> str:

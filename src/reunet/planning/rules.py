@@ -16,7 +16,7 @@ from reunet.planning.encoder import choose_encoder
 from reunet.planning.inputs import choose_input
 from reunet.planning.patch import choose_patch, choose_whole
 from reunet.planning.request import PlanRequest
-from reunet.planning.resolution import choose_spacing
+from reunet.planning.resolution import choose_micrometres, choose_spacing
 from reunet.planning.sequences import choose_clip
 from reunet.planning.topology import choose_strides
 from reunet.planning.width import choose_networks, choose_width, pretrained
@@ -50,6 +50,7 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
     decisions: dict[str, Decision[Any]] = {
         "tasks": tasks,
         "spacing": spacing,
+        "micrometres": choose_micrometres(fingerprint),
         "patch": Decision(size, patch.reasons),
         "clip": Decision(window, clip.reasons),
         "network": Decision(network, {**strides.reasons, **networks.reasons, **encoder.reasons}),

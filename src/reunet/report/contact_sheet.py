@@ -17,10 +17,10 @@ from reunet.datasets.cases import Case
 from reunet.datasets.examine import Examined
 from reunet.datasets.scan import Scan
 from reunet.errors import ReunetError
+from reunet.io.lettering import lettering
 from reunet.io.planes import in_planes
 from reunet.io.render import overlay_colors
 from reunet.report.examples import Picture, display
-from reunet.report.lettering import lettering
 from reunet.report.understood import amount, percent, understood
 from reunet.sampling.boxes import resized
 from reunet.tasks.work import draw_results

@@ -11,7 +11,7 @@ import numpy as np
 
 from reunet.contracts.labels import Color
 from reunet.contracts.results import Scored
-from reunet.report.examples import Picture, choose_examples
+from reunet.report.examples import Panel, choose_examples
 from reunet.tasks.headline import Headline
 from reunet.tasks.scorer import Scorer
 
@@ -77,8 +77,8 @@ class Matrix:
         return None if self.open and i == j == len(self.counts) - 1 else i == j
 
 
-Pictures = Callable[[Scored], list[tuple[str, Picture]]]
-"""Draws pictures of an image, with their captions."""
+Pictures = Callable[[Scored], list[Panel]]
+"""Draws pictures of an image."""
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reunet.contracts.labels import Color
+from reunet.contracts.results import Scored
 from reunet.io.render import to_display
+from reunet.io.scale_bar import with_scale_bar
+from reunet.io.units import in_micrometres
 
 Picture = NDArray[np.uint8]
+
+
+class Panel(NamedTuple):
+    """A picture (h, w, 3) with its caption. across: how many pixels of the image it is wide."""
+
+    caption: str
+    picture: Picture
+    across: float
+
+    def scaled(self, example: Scored) -> Panel:
+        """With a scale bar, where the file of the image states the size of its pixels."""
+        width = in_micrometres(example.stated)[-1:]
+        return self._replace(picture=with_scale_bar(self.picture, self.across * sum(width)))
+
 
 LARGEST_SIDE, SMALLEST_SIDE = 480, 240
 
@@ -96,3 +115,12 @@ def display(
     shown = cv2.resize(shown, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST)
     small = [cv2.resize(x, size, interpolation=cv2.INTER_NEAREST) for x in maps]
     return np.asarray(shown, np.uint8), small
+
+
+def panels_of(example: Scored, image: Picture, shown: Mapping[str, Picture], across: float) -> list[Panel]:
+    """An image as it is shown, unless there is none, and what is drawn over it, by caption.
+
+    across: see `Panel`.
+    """
+    own = {} if example.image is None else {"image": image}
+    return [Panel(caption, picture, across) for caption, picture in (own | dict(shown)).items()]

@@ -28,7 +28,7 @@ from reunet.tasks import task
 from reunet.tasks.scorer import Scorer
 from reunet.texts import Language, Translate, translator
 
-SIZES = ("patch", "tile", "spacing")
+SIZES = ("patch", "tile", "spacing", "micrometres")
 """Fields of the plan with one number per axis."""
 
 View = dict[str, Any]
@@ -130,7 +130,9 @@ def _galleries(images: Mapping[str, Callable[[], Scored]], contents: Sequence[Co
     for name, some in waiting.items():
         scored = images[name]()
         for exhibit, view in some:
-            view["panels"] = [(caption, data_uri(picture)) for caption, picture in exhibit.draw(scored)]
+            shown = exhibit.draw(scored)
+            shown[:1] = [panel.scaled(scored) for panel in shown[:1]]
+            view["panels"] = [(panel.caption, data_uri(panel.picture)) for panel in shown]
     return found
 
 

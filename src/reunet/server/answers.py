@@ -143,8 +143,7 @@ _WRITERS: Mapping[str, Callable[[Found, Path], bytes | None]] = {
 
 def _described(found: Found) -> list[dict[str, Any]]:
     """What the tables of `predict` tell, page by page."""
-    plan, header = found.model.plan, found.header
-    spacing = header.spacing if header.is_volume else None
+    plan, spacing = found.model.plan, found.header.spacing
     entries = []
     for number, (image, result) in enumerate(found.pages, 1):
         name = found.name if len(found.pages) == 1 else f"{found.name}.pages/{number:04d}"

@@ -11,6 +11,7 @@ import numpy as np
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.results import Prediction
+from reunet.io.header import SAME_SIZE
 
 MASK_SUFFIXES = (".png", ".tif", ".nii.gz", ".ome.zarr")
 """Of label images; an image leaves one of them."""
@@ -24,12 +25,14 @@ class Destination:
     """Where the results of an image go. path: the file of a kind, with a suffix.
 
     like: the file of a volume, whose geometry its label images get. pages: of a stack or video.
+    spacing: size (y, x) of an image's pixels in micrometres, where that is known.
     """
 
     path: Callable[[str, str], Path]
     labels: LabelMap
     like: Path | None = None
     pages: bool = False
+    spacing: tuple[float, ...] | None = None
 
     def mask(self, kind: str, flat: str) -> Path:
         """The file of a label image. flat: suffix of one with two axes."""
@@ -58,8 +61,8 @@ class Page:
     """An image, or a page of a stack, whose results the tables tell. size: (*space).
 
     image: (*space, C), None of one predicted section by section. objects: what is known of its objects
-    already, a column each. spacing: of a volume's voxels in mm. sequence, frame: of a frame whose objects
-    have identities, from frame 0.
+    already, a column each. spacing: of a volume's voxels in mm, of an image's pixels in micrometres, where
+    that is known. sequence, frame: of a frame whose objects have identities, from frame 0.
     """
 
     size: tuple[int, ...]
@@ -81,6 +84,28 @@ class PageRows:
     tables: tuple[Columns, ...] = ()
     annotations: list[dict[str, Any]] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def with_units(columns: Mapping[str, np.ndarray], spacing: tuple[float, ...] | None) -> dict[str, np.ndarray]:
+    """The columns, and behind each that counts pixels the same in micrometres, of voxels in millimetres.
+
+    Such are `area`, whose twin is `area_um2` or `volume_mm3`; places along an axis, such as `centroid_y` and
+    `box_x0`; and `perimeter` where pixels are square. spacing: as of a `Page`; None adds nothing.
+    """
+    if spacing is None:
+        return dict(columns)
+    unit, axes = ("um", "yx") if len(spacing) == 2 else ("mm", "zyx")
+    square = np.allclose(spacing, spacing[0], rtol=SAME_SIZE, atol=0)
+    found: dict[str, np.ndarray] = {}
+    for name, values in columns.items():
+        found[name] = values
+        if name == "area":
+            found["area_um2" if unit == "um" else "volume_mm3"] = values * float(np.prod(spacing))
+        elif name.startswith(("centroid_", "box_")):
+            found[f"{name}_{unit}"] = values * spacing[axes.index(name.split("_")[1][0])]
+        elif name == "perimeter" and square:
+            found[f"{name}_{unit}"] = values * spacing[0]
+    return found
 
 
 def listed(columns: Mapping[str, np.ndarray]) -> Columns:

@@ -12,7 +12,7 @@ from reunet.contracts.results import EvaluateResult
 from reunet.contracts.run import RunFolder
 from reunet.contracts.truth import Truth
 from reunet.datasets.case_arrays import CaseArrays
-from reunet.flows.evaluate.labelled import Labelled, loaders_of
+from reunet.flows.evaluate.labelled import Labelled, Sizes, loaders_of
 from reunet.flows.evaluate.scoring import Loaders, score_images, write_evaluation
 from reunet.inference.load import load
 from reunet.inference.sequence import AnyPredictor
@@ -59,7 +59,10 @@ def _labelled(case: CaseArrays) -> Labelled:
     def read() -> tuple[np.ndarray, Truth]:
         return np.asarray(case.image), case.truth
 
-    return Labelled(case.id, case.sequence, read, case.id, lambda: case.spacing, bool(case.truth))
+    def sizes() -> Sizes:
+        return Sizes(case.spacing, case.stated)
+
+    return Labelled(case.id, case.sequence, read, case.id, sizes, bool(case.truth))
 
 
 def report_of(

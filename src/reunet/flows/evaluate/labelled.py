@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,9 +21,21 @@ from reunet.flows.evaluate.scoring import Loaders
 from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.io.annotations.ctc import read_tracks
-from reunet.io.images import volume_spacing
+from reunet.io.images import read_header
 from reunet.sampling.windows import sequences
 from reunet.tasks.instances.tracks import linked
+
+
+class Sizes(NamedTuple):
+    """Of the pixels of an image. voxel: as of an `ImageHeader`. stated: its spacing."""
+
+    voxel: tuple[float, ...] | None
+    stated: tuple[float, ...] | None
+
+
+def _sizes(case: Case, axes: str | None) -> Sizes:
+    header = read_header(case.image, axes)
+    return Sizes(header.voxel, header.spacing)
 
 
 @dataclass(frozen=True)
@@ -30,7 +43,7 @@ class Labelled:
     """An image with its truth, still to be read.
 
     read: gives the image (*space, C) and what is known of it. where: the file, for errors.
-    sequence: as of the `Case`. spacing: of a volume, to be read too.
+    sequence: as of the `Case`. sizes: of its pixels, to be read too.
     scored: False of a frame that nobody annotated.
     """
 
@@ -38,7 +51,7 @@ class Labelled:
     sequence: FrameSequence | None
     read: Callable[[], tuple[np.ndarray, Truth]]
     where: object
-    spacing: Callable[[], tuple[float, ...] | None]
+    sizes: Callable[[], Sizes]
     scored: bool
 
     def annotated(self) -> tuple[np.ndarray, Truth]:
@@ -57,8 +70,8 @@ def labelled_cases(cases: Sequence[Case], labels: LabelMap, axes: str | None) ->
         return np.asarray(arrays.image), arrays.truth
 
     def labelled(case: Case) -> Labelled:
-        spacing = partial(volume_spacing, case.image)
-        return Labelled(case.id, case.sequence, partial(read, case), case.image, spacing, bool(case.kinds))
+        sizes = partial(_sizes, case, axes)
+        return Labelled(case.id, case.sequence, partial(read, case), case.image, sizes, bool(case.kinds))
 
     return [labelled(case) for case in cases]
 
@@ -104,8 +117,8 @@ def _placed(frames: Sequence[Labelled], sequence: FrameSequence) -> list[Labelle
 
 def _load(predictor: Predictor, image: Labelled) -> Scored:
     pixels, truth = image.annotated()
-    spacing = image.spacing()
-    return Scored(pixels, truth, predictor(pixels, where=image.where, spacing=spacing), spacing)
+    sizes = image.sizes()
+    return Scored(pixels, truth, predictor(pixels, where=image.where, spacing=sizes.voxel), *sizes)
 
 
 def _packed(result: Prediction) -> Callable[[], Prediction]:
@@ -131,7 +144,7 @@ class _SequenceRun:
         self._results = self._predict(predictor)
         if has_identities:
             found = ((None, result) for result in self._predict(predictor))
-            self._results = (result for _, result in linked(found, frames[0].spacing()))
+            self._results = (result for _, result in linked(found, frames[0].sizes().voxel))
 
     def load(self, number: int) -> Scored:
         """Frame `number`; its probabilities only the first time."""
@@ -143,7 +156,8 @@ class _SequenceRun:
                 raise DataError("an earlier frame of its sequence failed", where=self._frames[number].where)
             self._found.append(_packed(result))
             probabilities = result.probabilities
-        return Scored(pixels, truth, replace(self._found[number](), probabilities=probabilities))
+        found = replace(self._found[number](), probabilities=probabilities)
+        return Scored(pixels, truth, found, stated=self._frames[number].sizes().stated)
 
     def _predict(self, predictor: AnyPredictor) -> Iterator[Prediction]:
         if isinstance(predictor, SequencePredictor):
@@ -151,4 +165,4 @@ class _SequenceRun:
             yield from predictor.predictions(pixels, len(self._frames), where=self._frames[0].where)
         else:
             for frame in self._frames:
-                yield predictor(frame.read()[0], where=frame.where, spacing=frame.spacing())
+                yield predictor(frame.read()[0], where=frame.where, spacing=frame.sizes().voxel)

@@ -42,7 +42,7 @@ def predict_at_once(
     if job.moment is not None:
         found = _tracked(job, found, header.voxel)
     if header.pages > 1:
-        write_stack(job, plan, found)
+        write_stack(job, plan, header, found)
         return
     for one, its, (image, result) in zip(jobs, headers, found, strict=True):
         write_image(one, plan, its, image, result)

@@ -87,7 +87,7 @@ def predict_large(
         if job.part is not None:
             names = job.source.name.as_posix(), job.source.name.with_name(source.name).as_posix()
             objects = sections.objects if job.kinds.tells("instances") else None
-            page = Page(header.size, plan.labels, plan.categories, objects=objects)
+            page = Page(header.size, plan.labels, plan.categories, objects=objects, spacing=header.spacing)
             write_part(job.part, job.kinds.tasks, [described(names, found, page)])
 
 

@@ -18,8 +18,9 @@ from reunet.flows.predict.result_tables import PARTS, described, has_part, write
 from reunet.flows.predict.track_files import Moment, track_files
 from reunet.io.header import ImageHeader
 from reunet.io.pages import Spool
-from reunet.io.planes import in_planes
+from reunet.io.planes import in_planes, voxels_across
 from reunet.io.raster import write_png
+from reunet.io.scale_bar import with_scale_bar
 from reunet.io.video import is_video, video_rate, write_video
 from reunet.storage import atomic_path, publish_folder, remove_old, scratch_folder
 from reunet.tasks import every_task, task
@@ -126,23 +127,26 @@ class Job:
 
 def write_image(job: Job, plan: Plan, header: ImageHeader, image: np.ndarray, result: Prediction) -> None:
     """Write all results of one image (H, W, C), or of a volume (D, H, W, C)."""
-    shown, drawn = image, result
+    shown, drawn, across = image, result, float(image.shape[1])
     if header.voxel is not None:
         shown, drawn = in_planes(image, result, plan.labels, header.voxel)
+        across = voxels_across(shown, header.size, header.voxel)
     picture = draw_results(shown, drawn, plan.labels)
     if picture is not None:
-        write_png(job.path("overlays", ".png"), picture)
-    _write_files(
-        job, result, Destination(job.path, plan.labels, job.source.path if header.is_volume else None)
-    )
+        picture = with_scale_bar(picture, header.width(across))
+        write_png(job.path("overlays", ".png"), picture, spacing=header.micrometres)
+    like, size = job.source.path if header.is_volume else None, header.micrometres
+    _write_files(job, result, Destination(job.path, plan.labels, like, spacing=size))
     if job.part is not None:
         name = job.source.name
         names = name.as_posix(), name.with_name(job.source.path.name).as_posix()
-        page = _page(plan, image, job.moment, header.spacing if header.is_volume else None)
+        page = _page(plan, image, job.moment, header.spacing)
         write_part(job.part, job.kinds.tasks, [described(names, result, page)])
 
 
-def write_stack(job: Job, plan: Plan, pages: Iterable[tuple[np.ndarray, Prediction]]) -> None:
+def write_stack(
+    job: Job, plan: Plan, header: ImageHeader, pages: Iterable[tuple[np.ndarray, Prediction]]
+) -> None:
     """Write all results of a stack or video, page after page: masks and instances as stacks, a picture per
     page, of a video a video. What is found waits on disk, so memory does not grow with the number of pages.
     """
@@ -159,22 +163,21 @@ def write_stack(job: Job, plan: Plan, pages: Iterable[tuple[np.ndarray, Predicti
                 if job.part is not None:
                     name = f"{job.source.name.as_posix()}.pages/{number:04d}"
                     moment = job.moment and replace(job.moment, frame=number - 1)
-                    described_pages.append(described((name, name), result, _page(plan, image, moment)))
+                    page = _page(plan, image, moment, header.spacing)
+                    described_pages.append(described((name, name), result, page))
                 picture = draw_results(image, result, plan.labels)
                 if picture is not None:
-                    yield picture
+                    yield with_scale_bar(picture, header.width(image.shape[1]))
 
-        _write_pictures(job, drawn())
+        _write_pictures(job, drawn(), header.spacing)
         whole_pages: dict[str, Any] = {field: spool.pages() for field, spool in spools.items()}
         whole = Prediction(**whole_pages)
-        _write_files(job, whole, Destination(job.path, plan.labels, pages=True))
+        _write_files(job, whole, Destination(job.path, plan.labels, pages=True, spacing=header.spacing))
     if job.part is not None:
         write_part(job.part, job.kinds.tasks, described_pages)
 
 
-def _page(
-    plan: Plan, image: np.ndarray, moment: Moment | None, spacing: tuple[float, ...] | None = None
-) -> Page:
+def _page(plan: Plan, image: np.ndarray, moment: Moment | None, spacing: tuple[float, ...] | None) -> Page:
     page = Page(image.shape[:-1], plan.labels, plan.categories, image, spacing=spacing)
     return page if moment is None else replace(page, sequence=moment.sequence, frame=moment.frame)
 
@@ -186,7 +189,7 @@ def _write_files(job: Job, result: Prediction, to: Destination) -> None:
             output.write(values, result, to)
 
 
-def _write_pictures(job: Job, pictures: Iterator[np.ndarray]) -> None:
+def _write_pictures(job: Job, pictures: Iterator[np.ndarray], spacing: tuple[float, ...] | None) -> None:
     first = next(pictures, None)
     if first is None:  # nothing to draw, and all pages are read
         return
@@ -198,6 +201,6 @@ def _write_pictures(job: Job, pictures: Iterator[np.ndarray]) -> None:
 
     def fill(folder: Path) -> None:
         for number, picture in enumerate(shown, 1):
-            write_png(folder / f"{number:04d}.png", picture)
+            write_png(folder / f"{number:04d}.png", picture, spacing=spacing)
 
     publish_folder(job.path("overlays", ".pages"), fill)

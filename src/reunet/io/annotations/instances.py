@@ -77,8 +77,10 @@ def read_object_masks(paths: Sequence[Path], problems: Findings) -> NDArray[np.i
     return ids
 
 
-def write_instances(path: Path, ids: np.ndarray, like: Path | None = None) -> None:
-    """Write ids atomically: 16-bit PNG or TIFF, above 65,535 ids 32-bit TIFF; `like` as for `write_mask`.
+def write_instances(
+    path: Path, ids: np.ndarray, like: Path | None = None, spacing: Sequence[float] | None = None
+) -> None:
+    """Write ids atomically: 16-bit PNG or TIFF, above 65,535 ids 32-bit TIFF; the rest as for `write_mask`.
 
     ids: (H, W), or (D, H, W) for TIFF and NIfTI, whole numbers from 0. Raises LabelError for a PNG that
     cannot hold them, StorageError.
@@ -87,7 +89,7 @@ def write_instances(path: Path, ids: np.ndarray, like: Path | None = None) -> No
     if int(ids.min(initial=0)) < 0 or highest > np.iinfo(np.uint32).max or ids.dtype.kind not in "iu":
         raise LabelError("ids are whole numbers from 0", where=path, received=f"{ids.dtype}, {ids.min()}")
     dtype = np.dtype(np.uint16 if highest <= np.iinfo(np.uint16).max else np.uint32)
-    write_values(path, ids, lambda page: page.astype(dtype), dtype, like)
+    write_values(path, ids, lambda page: page.astype(dtype), dtype, like, spacing=spacing)
 
 
 def read_instances_file(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reunet.contracts.results import Scored
-from reunet.io.planes import sheet, telling_planes
+from reunet.io.planes import sheet, telling_planes, voxels_across
 from reunet.report import plots
 from reunet.report.content import (
     Content,
@@ -18,7 +18,7 @@ from reunet.report.content import (
     Table,
     cells,
 )
-from reunet.report.examples import Picture, display
+from reunet.report.examples import Panel, display
 from reunet.tasks.classification.scorer import ImageScore, Scorer
 
 MOST_SHOWN = 25
@@ -93,11 +93,14 @@ def _images(scorer: Scorer) -> Table:
     return Table("All images", "", columns, rows)
 
 
-def panels(example: Scored) -> list[tuple[str, Picture]]:
+def panels(example: Scored) -> list[Panel]:
     """The image; of a volume its three middle slices."""
     image = example.image
     if image is None:
         return []
+    across = float(image.shape[1])
     if image.ndim == 4:
-        image = sheet(image[..., :1], telling_planes(np.zeros(image.shape[:3], np.bool_), example.spacing))
-    return [("image", display(image)[0])]
+        size = image.shape[:3]
+        image = sheet(image[..., :1], telling_planes(np.zeros(size, np.bool_), example.spacing))
+        across = voxels_across(image, size, example.spacing)
+    return [Panel("image", display(image)[0], across)]

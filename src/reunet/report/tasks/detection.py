@@ -33,11 +33,13 @@ from reunet.report.examples import (
     FALSE_ALARM,
     FOUND,
     MISSED,
+    Panel,
     Picture,
     display,
     display_factor,
     ground,
     pale,
+    panels_of,
 )
 from reunet.report.tasks.sureness import TERMS as SURE_TERMS
 from reunet.report.tasks.sureness import sure_plots, sure_tables
@@ -143,7 +145,7 @@ def _images(scorer: Scorer) -> Table:
     return image_table(rows, "f1", COLUMNS)
 
 
-def panels(example: Scored, labels: LabelMap) -> list[tuple[str, Picture]]:
+def panels(example: Scored, labels: LabelMap) -> list[Panel]:
     """Image, true boxes, predicted boxes, and errors, with the boxes at the size that is shown."""
     truth, predicted = example.truth.boxes, example.prediction.boxes
     if truth is None or predicted is None:
@@ -151,12 +153,12 @@ def panels(example: Scored, labels: LabelMap) -> list[tuple[str, Picture]]:
     size = _size_of(example.image, (truth, predicted))
     image, _ = display(example.image, np.full(size, IGNORE, np.uint8))
     factor = display_factor(size)
-    shown = [
-        ("truth", _by_class(image, truth, labels, factor)),
-        ("prediction", _by_class(image, predicted, labels, factor)),
-        ("errors", error_picture(image, truth, counted(predicted, example.truth), factor)),
-    ]
-    return shown if example.image is None else [("image", image), *shown]
+    shown = {
+        "truth": _by_class(image, truth, labels, factor),
+        "prediction": _by_class(image, predicted, labels, factor),
+        "errors": error_picture(image, truth, counted(predicted, example.truth), factor),
+    }
+    return panels_of(example, image, shown, float(size[1]))
 
 
 def _by_class(image: Picture, boxes: Boxes, labels: LabelMap, factor: float) -> Picture:
@@ -208,7 +210,7 @@ def _told(labels: LabelMap, image: ImageScore, side: int, i: int) -> tuple[str, 
     return f"{_named(own, i, labels)}: {against}", partial(_cut, sides=sides, side=side, i=i)
 
 
-def _cut(scored: Scored, sides: tuple[Boxes, Boxes], side: int, i: int) -> list[tuple[str, Picture]]:
+def _cut(scored: Scored, sides: tuple[Boxes, Boxes], side: int, i: int) -> list[Panel]:
     """The surroundings of box `i` of one side, with the boxes of both."""
     size = _size_of(scored.image, sides)
     rows, columns = window(sides[side].corners[i].tolist(), size)
@@ -219,7 +221,7 @@ def _cut(scored: Scored, sides: tuple[Boxes, Boxes], side: int, i: int) -> list[
     _draw_frames(picture, moved[TRUE], MISSED, 1)
     _draw_frames(picture, moved[PREDICTED], FALSE_ALARM, 1)
     _draw_frames(picture, moved[side][i : i + 1], (MISSED, FALSE_ALARM)[side], 3)
-    return [("cutout", picture)]
+    return [Panel("cutout", picture, float(columns.stop - columns.start))]
 
 
 def _draw_frames(picture: Picture, corners: np.ndarray, color: Color, width: int) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from reunet.contracts.labels import class_color
 from reunet.contracts.results import Scored
-from reunet.io.planes import sheet, telling_planes
+from reunet.io.planes import sheet, telling_planes, voxels_across
 from reunet.io.render import contour
 from reunet.metrics.matching import assign
 from reunet.metrics.object_overlap import known_overlap
@@ -28,7 +28,19 @@ from reunet.report.content import (
     typical,
 )
 from reunet.report.cutouts import MOST_PER_IMAGE, enlarge, mistakes, window
-from reunet.report.examples import ERRORS, FALSE_ALARM, FOUND, MISSED, UNKNOWN, Picture, display, ground, pale
+from reunet.report.examples import (
+    ERRORS,
+    FALSE_ALARM,
+    FOUND,
+    MISSED,
+    UNKNOWN,
+    Panel,
+    Picture,
+    display,
+    ground,
+    pale,
+    panels_of,
+)
 from reunet.report.tasks.sureness import TERMS as SURE_TERMS
 from reunet.report.tasks.sureness import sure_plots, sure_tables
 from reunet.report.tasks.tracks import TERMS as TRACK_TERMS
@@ -123,25 +135,23 @@ def _curve(predicted: list[Objects], true: int) -> list[str]:
     return plots.precision_recall({"objects at IoU 0.5": (hits / true, precision)})
 
 
-def panels(example: Scored) -> list[tuple[str, Picture]]:
+def panels(example: Scored) -> list[Panel]:
     """Image, outlines of the true and of the predicted objects, and errors; of a volume three slices."""
     truth, prediction, known = example.truth.objects, example.prediction.instances, example.truth.told
     if truth is None or prediction is None:
         return []
     known = np.ones(truth.shape, np.bool_) if known is None else known
     maps = [truth, prediction, *states(truth, prediction, known), known.astype(np.uint8)]
-    picture = example.image
+    picture, across = example.image, float(truth.shape[1])
     if truth.ndim == 3:
         planes = telling_planes((truth > 0) | (prediction > 0), example.spacing)
         picture = None if picture is None else sheet(picture[..., :1], planes)
         maps = [sheet(part, planes, 0) for part in maps]
+        across = voxels_across(maps[0], known.shape, example.spacing)
     image, (truth, prediction, *rest) = display(picture, *maps)
-    shown = [
-        ("truth", _tinted(image, truth)),
-        ("prediction", _tinted(image, prediction)),
-        ("errors", error_picture(image, (truth, prediction), (rest[0], rest[1]), rest[2] > 0)),
-    ]
-    return shown if example.image is None else [("image", image), *shown]
+    errors = error_picture(image, (truth, prediction), (rest[0], rest[1]), rest[2] > 0)
+    shown = {"truth": _tinted(image, truth), "prediction": _tinted(image, prediction), "errors": errors}
+    return panels_of(example, image, shown, across)
 
 
 def _tinted(image: Picture, ids: np.ndarray) -> Picture:
@@ -216,7 +226,7 @@ def _told(image: ImageScore, side: int, i: int) -> tuple[str, Pictures]:
     return f"{format_count(objects.areas[i])} pixels, {best}", draw
 
 
-def _cut(scored: Scored, side: int, number: int) -> list[tuple[str, Picture]]:
+def _cut(scored: Scored, side: int, number: int) -> list[Panel]:
     """The surroundings of one object with the outlines of both sides; the slice where it is largest."""
     maps, image = [scored.truth.objects, scored.prediction.instances], scored.image
     if maps[0] is None or maps[1] is None:
@@ -234,4 +244,4 @@ def _cut(scored: Scored, side: int, number: int) -> list[tuple[str, Picture]]:
     for ids, color in zip(sides, (MISSED, FALSE_ALARM), strict=True):
         picture[contour(ids, 1) & (ids > 0)] = color
     picture[contour(sides[side] == number, 2)] = (MISSED, FALSE_ALARM)[side]
-    return [("cutout", picture)]
+    return [Panel("cutout", picture, float(part[1].stop - part[1].start))]

@@ -10,7 +10,7 @@ import numpy as np
 
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.results import Scored
-from reunet.io.planes import sheet, telling_planes
+from reunet.io.planes import sheet, telling_planes, voxels_across
 from reunet.io.render import overlay, overlay_colors
 from reunet.metrics.overlap import precision, recall
 from reunet.report import plots
@@ -25,7 +25,18 @@ from reunet.report.content import (
     image_table,
     typical,
 )
-from reunet.report.examples import ERRORS, FALSE_ALARM, FOUND, MISSED, UNKNOWN, Picture, display, pale
+from reunet.report.examples import (
+    ERRORS,
+    FALSE_ALARM,
+    FOUND,
+    MISSED,
+    UNKNOWN,
+    Panel,
+    Picture,
+    display,
+    pale,
+    panels_of,
+)
 from reunet.tasks.semantic.scorer import Scorer
 
 COLUMNS = {
@@ -164,7 +175,7 @@ def _plots(scorer: Scorer) -> list[str]:
     ]
 
 
-def panels(example: Scored, labels: LabelMap) -> list[tuple[str, Picture]]:
+def panels(example: Scored, labels: LabelMap) -> list[Panel]:
     """Captions and pictures of one example, side by side in this order.
 
     Of a volume, three slices through most of its foreground are shown.
@@ -172,21 +183,22 @@ def panels(example: Scored, labels: LabelMap) -> list[tuple[str, Picture]]:
     truth, prediction = example.truth.labels, example.prediction.labels
     if truth is None or prediction is None:
         return []
-    picture = example.image
+    picture, across = example.image, float(truth.shape[1])
     if truth.ndim == 3:
         foreground = np.isin(truth, labels.foreground) | np.isin(prediction, labels.foreground)
         planes = telling_planes(foreground, example.spacing)
         picture = None if picture is None else sheet(picture[..., :1], planes)
         truth, prediction = sheet(truth, planes, IGNORE), sheet(prediction, planes, 0)
+        across = voxels_across(truth, foreground.shape, example.spacing)
     image, (truth, prediction) = display(picture, truth, prediction)
     seen = prediction.copy()
     seen[truth == IGNORE] = IGNORE  # where nothing is known there is nothing to compare
-    shown = [
-        ("truth", overlay(image, truth, labels)),
-        ("prediction", overlay(image, seen, labels)),
-        ("errors", error_picture(image, truth, prediction, labels)),
-    ]
-    return shown if example.image is None else [("image", image), *shown]
+    shown = {
+        "truth": overlay(image, truth, labels),
+        "prediction": overlay(image, seen, labels),
+        "errors": error_picture(image, truth, prediction, labels),
+    }
+    return panels_of(example, image, shown, across)
 
 
 def error_picture(image: Picture, truth: np.ndarray, prediction: np.ndarray, labels: LabelMap) -> Picture:

@@ -33,7 +33,7 @@ from reunet.tasks.detection.targets import BOX, CENTRE, UNIT, targets
 from reunet.tasks.exports import Exports
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
-from reunet.tasks.outputs import Page, PageRows, listed
+from reunet.tasks.outputs import Page, PageRows, listed, with_units
 
 RARE = -4.6
 """Logit of 0.01: before training, centres are expected nowhere. Adam moves a bias by its rate per step, so
@@ -122,7 +122,8 @@ class Detection(Task):
         if boxes.confidence is not None:
             table["confidence"] = boxes.confidence
         corners = zip(("box_y0", "box_x0", "box_y1", "box_x1"), boxes.corners.T, strict=True)
-        return PageRows((listed({**table, **dict(corners)}),), list(box_entries(boxes)))
+        rows = with_units({**table, **dict(corners)}, page.spacing)
+        return PageRows((listed(rows),), list(box_entries(boxes)))
 
     def drawn(self, image: np.ndarray, result: Prediction, labels: LabelMap) -> np.ndarray | None:
         return None if result.boxes is None else draw_boxes(image, result.boxes, labels)

@@ -19,15 +19,14 @@ def object_table(
     instances: np.ndarray,
     image: np.ndarray,
     *,
-    spacing: tuple[float, ...] | None = None,
     classes: np.ndarray | None = None,
 ) -> Columns:
     """Measures of all objects, one array entry per object, in ascending order of id.
 
-    instances: (*space) int32, ids >= 1, gaps allowed. image: (*space, C). spacing: of a volume's voxels
-    in millimetres. classes: (max id + 1,) uint8 by id.
+    instances: (*space) int32, ids >= 1, gaps allowed. image: (*space, C). classes: (max id + 1,) uint8
+    by id.
 
-    Columns: id; class (where given); area in pixels (volumes: voxels, and volume_mm3 with spacing);
+    Columns: id; class (where given); area in pixels or voxels;
     centroid_y, centroid_x (and centroid_z): means of the array indices; box_y0 ... box_x1: edges, so that
     pixel 0 alone is 0, 1; images only: perimeter in pixels (Benkrid and Crookes 2000) and eccentricity, 0..1,
     of the ellipse of equal second moments; mean_0, mean_1, ... of the image's channels.
@@ -54,8 +53,6 @@ def object_table(
     if classes is not None:
         table["class"] = classes[present]
     table["area"] = area.astype(np.int64)
-    if rank == 3 and spacing is not None:
-        table["volume_mm3"] = area * float(np.prod(spacing))
     table |= {f"centroid_{axis}": values for axis, values in zip(axes, centroid, strict=True)}
     corners = bounding_boxes(instances)[present]
     table |= {f"box_{axis}{side}": corners[:, side, i] for side in (0, 1) for i, axis in enumerate(axes)}

@@ -33,7 +33,7 @@ from reunet.tasks.instances.given import is_there, read
 from reunet.tasks.instances.properties import majority_class, object_table, sureness_facts
 from reunet.tasks.instances.scorer import Scorer
 from reunet.tasks.instances.sinks import Instances as InstanceMap
-from reunet.tasks.outputs import MASK_SUFFIXES, Destination, Output, Page, PageRows, listed
+from reunet.tasks.outputs import MASK_SUFFIXES, Destination, Output, Page, PageRows, listed, with_units
 from reunet.tasks.semantic import Semantic
 
 CLASSES = Semantic()
@@ -89,13 +89,14 @@ def write_regions(ids: np.ndarray, result: Prediction, to: Destination) -> None:
 def write_colored(ids: np.ndarray, result: Prediction, to: Destination) -> None:
     """Write a picture of the label image, which most programs show all black; of a single image."""
     if to.like is None and not to.pages:
-        write_png(to.path("colored", ".png"), np.where(ids[..., None] > 0, identity_colors(ids), np.uint8(0)))
+        shown = np.where(ids[..., None] > 0, identity_colors(ids), np.uint8(0))
+        write_png(to.path("colored", ".png"), shown, spacing=to.spacing)
 
 
 def write_ids(ids: np.ndarray, result: Prediction, to: Destination) -> None:
     """Write the label image."""
     flat = ".png" if ids.max(initial=0) <= MOST_PNG_IDS else ".tif"
-    write_instances(to.mask("instances", flat), ids, to.like)
+    write_instances(to.mask("instances", flat), ids, to.like, to.spacing)
 
 
 OUTPUTS = (
@@ -167,11 +168,12 @@ class Instances(Task):
         """A row per object. COCO has no volumes; of images predicted in sections no outlines are kept."""
         ids, names = result.instances, np.array(page.labels.names, object)
         if page.objects is not None:
-            return PageRows((listed({**page.objects, "class": names[page.objects["class"]]}),))
+            known = with_units(page.objects, page.spacing)
+            return PageRows((listed(known | {"class": names[known["class"]]}),))
         if ids is None or page.image is None:
             return PageRows()
         classes = majority_class(ids, result.labels, page.labels)
-        table = object_table(ids, page.image, spacing=page.spacing, classes=classes)
+        table = with_units(object_table(ids, page.image, classes=classes), page.spacing)
         table["class"] = names[table["class"]]
         sure = None if result.instance_scores is None else result.instance_scores[table["id"]]
         if sure is not None:

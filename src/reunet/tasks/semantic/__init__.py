@@ -78,7 +78,7 @@ def write_probabilities(values: np.ndarray, result: Prediction, to: Destination)
 def write_labels(values: np.ndarray, result: Prediction, to: Destination) -> None:
     """Write class indices as the values of a mask file."""
     wide = to.labels.to_ids(np.zeros(1, np.uint8)).dtype != np.uint8
-    write_mask(to.mask("masks", ".tif" if wide else ".png"), values, to.labels, to.like)
+    write_mask(to.mask("masks", ".tif" if wide else ".png"), values, to.labels, to.like, to.spacing)
 
 
 OUTPUTS = (

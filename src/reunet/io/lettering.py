@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from PIL import ImageFont
@@ -21,7 +22,7 @@ def lettering(
 
     Letters that no font here has are told by their numbers.
     """
-    font, lacks = _font(size, bold), set(text) - _letters(bold)
+    font, lacks = plain_font(size, bold), set(text) - _letters(bold)
     if lacks:
         other = _other(size)
         font = other or font
@@ -37,15 +38,16 @@ def _number(letter: str) -> str:
     return letter.encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _file(bold: bool) -> Path:
-    from matplotlib import get_data_path
-
-    return Path(get_data_path()) / "fonts" / "ttf" / f"DejaVuSans{'-Bold' * bold}.ttf"
-
-
 @cache
-def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
+def plain_font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which Matplotlib brings; it is not imported for that."""
     return ImageFont.truetype(_file(bold), size)
+
+
+def _file(bold: bool) -> Path:
+    found = find_spec("matplotlib")
+    data = Path(found.origin or "").parent if found is not None else Path()
+    return data / "mpl-data" / "fonts" / "ttf" / f"DejaVuSans{'-Bold' * bold}.ttf"
 
 
 @cache
