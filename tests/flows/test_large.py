@@ -93,10 +93,24 @@ def test_an_ome_zarr_becomes_one(run: Path, tmp_path: Path, version: int) -> Non
     np.testing.assert_array_equal(mask["1"][:], (IMAGE >= 128)[::2, ::2])
     np.testing.assert_array_equal(mask["2"][:], (IMAGE >= 128)[::4, ::4])
     assert max(mask["2"].shape) <= 512
-    facts = mask.attrs["multiscales"][0]
+    told = mask.attrs["ome"] if version == 3 else mask.attrs
+    facts = told["multiscales"][0]
     assert facts["datasets"][1]["coordinateTransformations"][0]["scale"] == [1.0, 1.0]
-    assert mask.attrs["image-label"]["properties"][1] == {"label-value": 1, "class": "bright"}
+    assert told["image-label"]["properties"][1] == {"label-value": 1, "class": "bright"}
     assert leftovers(tmp_path) == []
+
+
+def test_time_of_an_ome_zarr_becomes_pages(run: Path, tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    frames = np.stack([IMAGE[:96, :128], IMAGE[96:192, :128]])
+    group = zarr.create_group(str(tmp_path / "film.ome.zarr"), zarr_format=3)
+    group.create_array("0", data=frames, chunks=(1, 64, 64))
+    axes = [{"name": "t", "type": "time"}, *({"name": name, "type": "space"} for name in "yx")]
+    group.attrs.update({"ome": {"multiscales": [{"axes": axes, "datasets": [{"path": "0"}]}]}})
+    result = predict(run, tmp_path / "film.ome.zarr", output=tmp_path / "out", precision="f32")
+    assert not result.failures
+    masks = tifffile.imread(tmp_path / "out" / "masks" / "film.tif")
+    np.testing.assert_array_equal(masks > 0, frames >= 128)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".h5"])

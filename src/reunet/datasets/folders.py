@@ -15,6 +15,7 @@ from reunet.datasets.tools import Listing, find_listing
 from reunet.datasets.vocabulary import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_NAMES, Role, role_of
 from reunet.errors import DataError, beside
 from reunet.io.annotations.image_labels import has_labels
+from reunet.io.formats.table import is_store
 from reunet.io.images import image_suffix, without_suffix
 from reunet.io.listing import image_files, list_files, visible
 
@@ -243,7 +244,7 @@ def _holds_all(folder: Path) -> bool:
 
 def has_images(folder: Path) -> bool:
     """Whether there are images in a folder itself."""
-    return any(image_suffix(path) and path.is_file() for path in visible(folder))
+    return any((image_suffix(path) and path.is_file()) or is_store(path) for path in visible(folder))
 
 
 def _stems(folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ from reunet.datasets.folders import SplitFolders, stem_of
 from reunet.datasets.recognise import channel_of
 from reunet.datasets.told_apart import by_rest, masks_among
 from reunet.errors import ReunetError
-from reunet.io.formats.table import SUFFIXES, place_of
+from reunet.io.formats.table import SUFFIXES
 from reunet.io.images import image_suffix, read_header
 from reunet.io.listing import image_files, visible
 
@@ -66,7 +66,7 @@ class Found(Findings):
         self.cases.extend(self._pages(case))
 
     def _pages(self, case: Case) -> list[Case]:
-        if image_suffix(case.image) not in MANY_PAGES and place_of(case.image)[0] == case.image:
+        if image_suffix(case.image) not in MANY_PAGES and case.image.is_file():
             return [case]
         files = case.files
         beside = {"mask": files.mask, "field of view": files.fov, "instances": files.instances}

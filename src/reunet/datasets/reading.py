@@ -21,7 +21,7 @@ from reunet.datasets.cases import Case, raise_errors
 from reunet.errors import DataError, ImageReadError, LabelError, SizeError, TooLargeError
 from reunet.io.annotations.ctc import with_identities
 from reunet.io.annotations.instances import check_instances, read_instances_file, read_object_masks
-from reunet.io.formats.table import place_of, sha256_image
+from reunet.io.formats.table import place_of, sha256_image, state_of
 from reunet.io.header import ImageHeader
 from reunet.io.images import read_channel_files, read_header, read_palette
 from reunet.io.masks import check_shape, read_fov, read_layer_files, read_mask_file
@@ -324,13 +324,12 @@ def _told(value: Path | tuple[Path, ...] | None, hashes: Mapping[Path, str]) -> 
 def _file_hash(path: Path, *, many: bool) -> str:
     try:
         if many:  # the pages of one stack share one file: read it once
-            facts = place_of(path)[0].stat()
-            return _remembered_hash(path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+            return _remembered_hash(path, state_of(place_of(path)[0]))
         return sha256_image(path)
     except OSError as cause:
         raise ImageReadError("the file cannot be read", where=path, received=cause.strerror) from cause
 
 
 @functools.lru_cache(maxsize=256)
-def _remembered_hash(path: Path, *_facts: int) -> str:
+def _remembered_hash(path: Path, _state: object) -> str:
     return sha256_image(path)

@@ -87,16 +87,16 @@ def one_by_one(fill: Fill, parts: Sequence[Slices]) -> None:
         fill(part)
 
 
-def write_ome_zarr(path: Path, mask: LargeMask, each: Each = one_by_one) -> None:
-    """An OME-Zarr label image (version 0.4), published in one step: a pyramid whose levels have every second
-    pixel of the one before, and the colours of the classes.
+def write_ome_zarr(path: Path, mask: LargeMask, each: Each = one_by_one, like: Path | None = None) -> None:
+    """An OME-Zarr label image, published in one step: a pyramid whose levels have every second pixel of the
+    one before, and the colours of the classes. Its version is that of the image it is of, `like`; else 0.4.
     """
     zarr = import_extra("zarr", "zarr")
-    rank = len(mask.size)
+    rank, is_newer = len(mask.size), like is not None and (like / "zarr.json").is_file()
 
     def fill(folder: Path) -> None:
         entries: dict[str, Any] = {}
-        group = zarr.open_group(zarr.storage.MemoryStore(entries), mode="a", zarr_format=2)
+        group = zarr.open_group(zarr.storage.MemoryStore(entries), mode="a", zarr_format=3 if is_newer else 2)
         read, size, level, factors = mask.read, mask.size, 0, (1,) * rank
         levels = []
         while True:
@@ -106,7 +106,7 @@ def write_ome_zarr(path: Path, mask: LargeMask, each: Each = one_by_one) -> None
                 shape=size,
                 chunks=chunk,
                 dtype=mask.dtype,
-                chunk_key_encoding={"name": "v2", "separator": "/"},
+                chunk_key_encoding={"name": "default" if is_newer else "v2", "separator": "/"},
                 fill_value=0,
             )
             _write_metadata_files(folder, entries)
@@ -120,7 +120,8 @@ def write_ome_zarr(path: Path, mask: LargeMask, each: Each = one_by_one) -> None
             size = tuple(ceil(side / step) for side, step in zip(size, steps, strict=True))
             factors = tuple(a * b for a, b in zip(factors, steps, strict=True))
             level += 1
-        group.attrs.update(_metadata(path.name, mask, levels))
+        told = _metadata(path.name, mask, levels, "0.5" if is_newer else "0.4")
+        group.attrs.update({"ome": told} if is_newer else told)
         _write_metadata_files(folder, entries)
 
     publish_folder(path, fill)
@@ -153,7 +154,9 @@ def _thinned(level: Path, size: tuple[int, ...], steps: tuple[int, ...], part: S
     return np.asarray(array[finer])[tuple(slice(None, None, step) for step in steps)]
 
 
-def _metadata(name: str, mask: LargeMask, levels: list[tuple[str, tuple[int, ...]]]) -> dict[str, Any]:
+def _metadata(
+    name: str, mask: LargeMask, levels: list[tuple[str, tuple[int, ...]]], version: str
+) -> dict[str, Any]:
     rank = len(mask.size)
     unit = {} if mask.spacing is None else {"unit": "millimeter" if rank == 3 else "micrometer"}
     spacing = mask.spacing or (1.0,) * rank
@@ -162,10 +165,11 @@ def _metadata(name: str, mask: LargeMask, levels: list[tuple[str, tuple[int, ...
         scale = [float(a * b) for a, b in zip(spacing, factors, strict=True)]
         datasets.append({"path": level, "coordinateTransformations": [{"type": "scale", "scale": scale}]})
     axes = [{"name": axis, "type": "space", **unit} for axis in "zyx"[-rank:]]
-    image = {"version": "0.4", "name": name, "axes": axes, "datasets": datasets, "type": "nearest"}
-    label: dict[str, Any] = {"version": "0.4"}
+    own = {"version": version} if version == "0.4" else {}  # later versions tell it once
+    image = {**own, "name": name, "axes": axes, "datasets": datasets, "type": "nearest"}
+    label: dict[str, Any] = dict(own)
     if mask.labels is not None:
         entries = mask.labels.classes
         label["colors"] = [{"label-value": entry.id, "rgba": [*entry.color, 255]} for entry in entries]
         label["properties"] = [{"label-value": entry.id, "class": entry.name} for entry in entries]
-    return {"multiscales": [image], "image-label": label}
+    return ({} if own else {"version": version}) | {"multiscales": [image], "image-label": label}

@@ -25,7 +25,7 @@ from reunet.io.header import MAX_PIXELS, ImageHeader, explained
 from reunet.io.images import image_suffix
 from reunet.io.nifti import lazy_nifti
 from reunet.io.tiff import open_tiff_page
-from reunet.io.zarr_arrays import check_filled, open_zarr, whole_chunks
+from reunet.io.zarr_arrays import check_filled, open_zarr, reader_of
 from reunet.slices import Slices
 
 MOST_LEVELS, MOST_ENTRIES = 32, 20_000
@@ -237,18 +237,9 @@ def _zarr(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImag
     image = open_zarr(path, rank)
     array = image.array
     names = axes.upper() if axes else image.axes or _axes_of(array.shape, rank, None)
-    if array.fill_value is None and array.nchunks_initialized < array.nchunks:
-        raise ImageReadError(
-            "chunks of the array are missing, and it does not say what they stand for",
-            where=path,
-            expected=f"{array.nchunks} chunks, or a fill_value",
-            received=f"{array.nchunks_initialized} chunks, fill_value null",
-            fix="copy or export it again",
-        )
-    blosc = "Blosc" in str(array.compressors) and array.shards is None
-    get = partial(whole_chunks, array, path) if blosc else array.__getitem__
-    lazy = _of_array(array, path, rank, names, get, image.spacing)
-    return replace(lazy, header=replace(lazy.header, doubts=image.doubts))
+    lazy = _of_array(array, path, rank, names, reader_of(array, path), image.spacing)
+    named = image.channel_names if len(image.channel_names) == lazy.header.channels else ()
+    return replace(lazy, header=replace(lazy.header, doubts=image.doubts, channel_names=named))
 
 
 def _nifti(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage:

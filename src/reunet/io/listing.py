@@ -21,18 +21,18 @@ DOCUMENTS = ("readme", "license", "licence", "copying", "citation", "changelog")
 
 
 def list_files(
-    folder: Path, is_read: Callable[[Path], object] = image_suffix, stores: str | None = None
+    folder: Path, is_read: Callable[[Path], object] = image_suffix
 ) -> tuple[list[Path], list[Path]]:
     """The files below a folder that are read, and all others, both sorted.
 
-    stores: suffix of folders that are one image. Not looked at are hidden files and folders and what nobody
-    means. A link to a folder is not followed, and is one of the others. Raises DataError.
+    A folder that is an image, or several, is read as one. Not looked at are hidden files and folders and
+    what nobody means. A link to a folder is not followed, and is one of the others. Raises DataError.
     """
     read: list[Path] = []
     others: list[Path] = []
     for parent, folders, files in os.walk(folder, onerror=_refuse):
         entries = [Path(parent, name) for name in folders if not _is_junk(Path(parent), name)]
-        single = [one for one in entries if one.suffix.lower() == stores or is_store(one)]
+        single = [one for one in entries if is_store(one)]
         links = [one for one in entries if one not in single and one.is_symlink()]
         folders[:] = [one.name for one in entries if one not in single and one not in links]
         here = [Path(parent, name) for name in files if not _is_junk(Path(parent), name)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,14 @@ class ZarrImage:
     """An array of a Zarr folder.
 
     axes: as it names them, in capitals, empty where it does not. spacing: per axis of space, micrometres, in
-    volumes millimetres. doubts: as those of a header.
+    volumes millimetres. doubts: as those of a header. channel_names: as its `omero` part labels them.
     """
 
     array: Any
     axes: str
     spacing: tuple[float, ...] | None
     doubts: tuple[Doubt, ...]
+    channel_names: tuple[str, ...] = ()
 
 
 def open_zarr(path: Path, rank: int) -> ZarrImage:
@@ -43,10 +45,10 @@ def open_zarr(path: Path, rank: int) -> ZarrImage:
     if not isinstance(found, zarr.Group):
         check_stored(path, found, path)
         return ZarrImage(found, _own_axes(found), None, ())
-    facts = _facts(found)
+    facts = facts_of(found)
     if "multiscales" not in facts:
         found = _only_series(path, found, facts)
-        facts = _facts(found)
+        facts = facts_of(found)
     scales = facts["multiscales"][0]
     name = scales["datasets"][0]["path"]
     if name not in found:
@@ -63,10 +65,13 @@ def open_zarr(path: Path, rank: int) -> ZarrImage:
             fix="name them with --axes, or correct the metadata",
         )
     check_stored(path, array, Path(array.store.root) / array.store_path.path)
-    return ZarrImage(array, axes or own, *_spacing(scales, axes, rank))
+    told = tuple(str(one.get("label", "")) for one in facts.get("omero", {}).get("channels", ()))
+    usual = "TCZYX" if array.ndim == 5 else ""  # before version 0.3 nothing else could be
+    return ZarrImage(array, axes or own or usual, *_spacing(scales, axes, rank), told)
 
 
-def _facts(group: Any) -> dict[str, Any]:
+def facts_of(group: Any) -> dict[str, Any]:
+    """The metadata of OME-Zarr 0.4 or 0.5."""
     told = group.attrs.asdict()
     facts: dict[str, Any] = told.get("ome", told)
     return facts
@@ -74,9 +79,7 @@ def _facts(group: Any) -> dict[str, Any]:
 
 def _only_series(path: Path, group: Any, facts: dict[str, Any]) -> Any:
     """The group of the only image that bioformats2raw has written into a folder."""
-    series = [
-        name for name in sorted(group.group_keys()) if name.isdigit() and "multiscales" in _facts(group[name])
-    ]
+    series = numbered_series(group)
     if len(series) == 1:
         return group[series[0]]
     kind = next((kind for kind in ("plate", "well") if kind in facts), None)
@@ -89,6 +92,12 @@ def _only_series(path: Path, group: Any, facts: dict[str, Any]) -> Any:
         received=f"images {', '.join(series)}" if series else f"attributes {', '.join(facts) or 'none'}",
         fix=one_of,
     )
+
+
+def numbered_series(group: Any) -> list[str]:
+    """The images that bioformats2raw has written into a group."""
+    numbers = sorted((name for name in group.group_keys() if name.isdigit()), key=int)
+    return [name for name in numbers if "multiscales" in facts_of(group[name])]
 
 
 def _own_axes(array: Any) -> str:
@@ -172,7 +181,21 @@ def _stored_bytes(folder: Path, needed: int) -> int:
     return total
 
 
-def whole_chunks(array: Any, path: Path, index: tuple[slice | int, ...]) -> Any:
+def reader_of(array: Any, path: Path) -> Callable[[tuple[slice | int, ...]], Any]:
+    """What reads an index of an array. Raises ImageReadError where missing chunks have no fill value."""
+    if array.fill_value is None and array.nchunks_initialized < array.nchunks:
+        raise ImageReadError(
+            "chunks of the array are missing, and it does not say what they stand for",
+            where=path,
+            expected=f"{array.nchunks} chunks, or a fill_value",
+            received=f"{array.nchunks_initialized} chunks, fill_value null",
+            fix="copy or export it again",
+        )
+    blosc = "Blosc" in str(array.compressors) and array.shards is None
+    return partial(_whole_chunks, array, path) if blosc else array.__getitem__
+
+
+def _whole_chunks(array: Any, path: Path, index: tuple[slice | int, ...]) -> Any:
     """Values of a Zarr array whose chunks are compared with the length that Blosc wrote into them before they
     are read: the library itself decodes a truncated one to whatever memory holds.
     """

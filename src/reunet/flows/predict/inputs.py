@@ -86,7 +86,7 @@ def _sources_of(given: Path, exclude: Path) -> tuple[list[Source], list[Path]]:
         )
     images, others = (
         [path for path in some if not path.resolve().is_relative_to(exclude)]
-        for some in list_files(given, lambda path: image_suffix(path) or is_video(path), stores=".zarr")
+        for some in list_files(given, lambda path: image_suffix(path) or is_video(path))
     )
     if not images:
         found = unread(others)
@@ -103,10 +103,9 @@ def _sources_of(given: Path, exclude: Path) -> tuple[list[Source], list[Path]]:
 
 
 def _result_name(path: Path) -> Path:
-    """The path without the suffix of its format; that of .ome.zarr too."""
-    if image_suffix(path):
-        return without_suffix(path)
-    return path.with_name(path.stem.removesuffix(".ome") if is_array(path) else path.stem)
+    """The path without the suffix of its format."""
+    bare = without_suffix(path)
+    return bare if bare != path else path.with_name(path.stem)
 
 
 def _join_channels(sources: list[Source]) -> list[Source]:

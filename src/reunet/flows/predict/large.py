@@ -143,7 +143,7 @@ def _publish(
 
 def _write(path: Path, mask: LargeMask, job: Job, each: Each) -> None:
     if path.name.endswith(".ome.zarr"):
-        write_ome_zarr(path, mask, each)
+        write_ome_zarr(path, mask, each, job.source.path)
     elif path.suffix == ".tif":
         write_tiled_tiff(path, mask)
     else:

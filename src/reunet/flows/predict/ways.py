@@ -31,11 +31,11 @@ def header_of(job: Job, rank: int) -> ImageHeader:
     Raises ImageReadError, TooLargeError.
     """
     path = job.source.path
-    if not is_array(path):
+    if not is_array(path) or (path.is_dir() and rank == 2 and job.axes is None):
         try:
             return read_channel_headers((path, *job.source.channels), job.axes, job.channels)
         except TooLargeError:
-            if image_suffix(path) not in LAZY:
+            if image_suffix(path) not in LAZY and not is_array(path):
                 raise
     return lazy_header(path, rank=rank, axes=job.axes, channels=job.channels)
 
@@ -45,7 +45,7 @@ def in_sections(
 ) -> bool:
     """Whether a file is predicted section by section: for its format, its size or the memory allowed."""
     job, path = jobs[0], jobs[0].source.path
-    if is_array(path):
+    if is_array(path) and header.pages == 1:
         return True
     if len(jobs) > 1 or header.pages > 1 or job.source.channels or image_suffix(path) not in LAZY:
         return False

@@ -53,11 +53,17 @@ class Format:
         return cast(Room, import_module(f"reunet.io.formats.{self.room}"))
 
 
+def _is_zarr(folder: Path) -> bool:
+    """Whether a folder is named like a Zarr folder, or lies in one: an image of a plate."""
+    return any(one.suffix.lower() == ".zarr" for one in (folder, *folder.parents))
+
+
 FORMATS: tuple[Format, ...] = (
     Format("Zeiss CZI", (".czi",), "czi", sign=rb"ZISRAWFILE", many=True),
     Format("Leica LIF", (".lif",), "lif", sign=rb"\x70\0\0\0.{4}\x2a", many=True),
     Format("Nikon ND2", (".nd2",), "nd2", sign=rb"\xda\xce\xbe\x0a", many=True),
     Format("Olympus OIB", (".oib",), "oib", sign=rb"\xd0\xcf\x11\xe0", named=True),
+    Format("OME-Zarr", (".ome.zarr", ".zarr"), "ome_zarr", many=True, folder=_is_zarr),
 )
 
 SUFFIXES = frozenset(suffix for one in FORMATS for suffix in one.suffixes)
@@ -112,7 +118,7 @@ def images_in(path: Path) -> list[Path]:
         if found is None or not found.many:
             return [path]
         with explained(path):
-            names = _names(found, path, *_state(path))
+            names = _names(found, path, *state_of(path))
     except (OSError, ReunetError):
         return [path]
     return [path / name for name in names] if len(names) > 1 else [path]
@@ -129,13 +135,13 @@ def stored_image(path: Path, head: bytes | None = None) -> StoredImage | None:
         return None
     with explained(path):
         if (found := format_of(file, head)) is not None:
-            return _described(found, file, name, *_state(file))
+            return _described(found, file, name, *state_of(file))
         if name:
             raise ImageReadError("the file does not hold several images", where=file, received=name)
         return None
 
 
-def _state(path: Path) -> tuple[object, ...]:
+def state_of(path: Path) -> tuple[object, ...]:
     """What changes when a file, or what lies in a folder itself, is written again."""
     with ExitStack() as stack:
         inside = [*stack.enter_context(os.scandir(path))] if path.is_dir() else []

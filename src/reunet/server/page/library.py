@@ -79,7 +79,7 @@ class Library:
             self.editing = Editing.open(data)
         except DataError as cause:
             self.why = cause.what
-            files = list_files(data, lambda path: image_suffix(path) or is_video(path), stores=".zarr")[0]
+            files = list_files(data, lambda path: image_suffix(path) or is_video(path))[0]
             if not files:
                 raise
             for path in sorted(files, key=lambda one: natural_order(one.as_posix())):
