@@ -22,7 +22,6 @@ EXPORTS: dict[str, tuple[dict[str, Any], str]] = {
     "VIA": ({"via.csv": "filename,region_shape_attributes\n"}, "JSON"),
     "Datumaro": ({"default.json": {"dm_format_version": "1.0"}}, "COCO"),
     "Labelbox": ({"export.ndjson": {"data_row": {}}}, "COCO"),
-    "Cellpose": ({"images/0_seg.npy": "\x93NUMPY"}, "Save masks as PNG"),
     "table of boxes": ({"boxes.csv": "filename,xmin,ymin,xmax,ymax\n"}, "COCO"),
     "table of run lengths": ({"train.csv": "ImageId,EncodedPixels\n"}, "mask"),
 }

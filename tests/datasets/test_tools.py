@@ -181,6 +181,27 @@ def via(root: Path) -> None:
     write(root / "via_project.json", {"_via_settings": {}, "_via_img_metadata": told})
 
 
+def cellpose(root: Path) -> None:
+    for name, ids in pictures(root).items():
+        flows = [np.zeros((3, *SIZE), np.float32), None]
+        told = {
+            "outlines": ids % 2,
+            "masks": ids.astype(np.uint16),
+            "filename": f"{name}.png",
+            "flows": flows,
+        }
+        extra = {"est_diam": np.float64(30), "ismanual": np.zeros(4, bool), "diameter": None, "chan": [0, 0]}
+        np.save(root / f"{name}_seg.npy", told | extra, allow_pickle=True)
+
+
+def napari(root: Path) -> None:
+    for name, ids in pictures(root).items():
+        lines = ["index,shape-type,vertex-index,axis-0,axis-1"]
+        for index, (_, points) in enumerate(polygons(ids)):
+            lines += [f"{index},polygon,{i},{y - 0.5},{x - 0.5}" for i, (x, y) in enumerate(points)]
+        write(root / f"{name}.csv", "\n".join(lines))
+
+
 def supervisely(root: Path) -> None:
     for name, ids in pictures(root / "ds0" / "img").items():
         found = []
@@ -196,10 +217,12 @@ def supervisely(root: Path) -> None:
 
 TOOLS: dict[Callable[[Path], None], str] = {
     yolo: "YOLO", labelme: "LabelMe", cvat: "CVAT", label_studio: "Label Studio", qupath: "QuPath",
-    imagej: "ImageJ", via: "VIA", supervisely: "Supervisely",
+    imagej: "ImageJ", via: "VIA", supervisely: "Supervisely", cellpose: "Cellpose", napari: "napari",
 }  # fmt: skip
-FILLED = (yolo, via)
+FILLED = (yolo, via, napari)
 """These tell one ring of an object: its hole is filled."""
+NAMELESS = (imagej, cellpose, napari)
+"""These tell no classes."""
 
 
 @pytest.mark.parametrize("leave", TOOLS, ids=TOOLS.get)
@@ -209,13 +232,13 @@ def test_a_folder_dropped_as_it_is(tmp_path: Path, leave: Callable[[Path], None]
     assert [one for one in problems if one.code != "class-absent"] == []
     assert TOOLS[leave] in scan.layout
     labels = scan.dataset().labels
-    names = ("object",) if leave is imagej else NAMES
+    names = ("object",) if leave in NAMELESS else NAMES
     assert labels.names == ("background", *names)
     assert scan.counts == ({"train": 2, "val": 2} if leave is yolo else {"train": 2})
     for number, case in enumerate(scan.cases):
         arrays, ids = load_case(case, labels, keep=False), objects(number % 2)
         expected = without_holes(ids) if leave in FILLED else ids
-        classes = np.array([0, 1, 2, 1, 2]) if leave is not imagej else np.array([0, 1, 1, 1, 1])
+        classes = np.array([0, 1, 1, 1, 1] if leave in NAMELESS else [0, 1, 2, 1, 2])
         np.testing.assert_array_equal(arrays.objects, expected)
         np.testing.assert_array_equal(arrays.labels, classes[expected])
 
@@ -323,3 +346,38 @@ def test_masks_of_several_people_are_held_against_each_other(tmp_path: Path) -> 
     assert scan.counts == {"train": 2}
     assert (warning.code, warning.severity) == ("several-people", "warning")
     assert warning.received == f"2nd_manual: Dice {dice:.3f} of pixels, 2 image(s)"
+
+
+def voc_colours(count: int) -> np.ndarray:
+    """The first colours of Pascal VOC's map, as its development kit computes them."""
+    found = np.zeros((count, 3), np.uint8)
+    for number in range(count):
+        rest = number
+        for place in range(8):
+            for channel in range(3):
+                found[number, channel] |= (rest >> channel & 1) << (7 - place)
+            rest >>= 3
+    return found
+
+
+def test_masks_that_cvat_exports(tmp_path: Path) -> None:
+    """Segmentation mask 1.1: classes and objects in colours, listed images only."""
+    labels = ["background", *NAMES]
+    colours = voc_colours(600)
+    for name, ids in pictures(tmp_path / "JPEGImages", ("a", "b", "c")).items():
+        if name != "c":
+            classes = np.array([0, 1, 2, 1, 2])[ids]
+            save(tmp_path / "SegmentationClass" / f"{name}.png", colours[classes])
+            save(tmp_path / "SegmentationObject" / f"{name}.png", colours[ids * 130])
+    write(tmp_path / "ImageSets" / "Segmentation" / "default.txt", "a\nb\n")
+    told = [f"{name}:{','.join(map(str, colours[i]))}::" for i, name in enumerate(labels)]
+    write(tmp_path / "labelmap.txt", "\n".join(["# label:color_rgb:parts:actions", *told[1:], told[0]]))
+    scan, _, problems = examine_dataset(tmp_path, DataOptions())
+    assert not problems
+    assert (scan.counts, "SegmentationClass" in scan.layout) == ({"train": 2}, True)
+    found = scan.dataset().labels
+    assert found.names == tuple(labels)
+    for number, case in enumerate(scan.cases):
+        arrays = load_case(case, found, keep=False)
+        np.testing.assert_array_equal(arrays.objects, objects(number) * 130)
+        np.testing.assert_array_equal(arrays.labels, np.array([0, 1, 2, 1, 2])[objects(number)])

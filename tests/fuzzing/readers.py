@@ -375,6 +375,8 @@ READERS = {
                 ("label_studio", "all.json", tool_seeds.label_studio),
                 ("via", "all.json", tool_seeds.via),
                 ("supervisely", "a.json", tool_seeds.supervisely),
+                ("cellpose", "a_seg.npy", tool_seeds.cellpose),
+                ("napari", "a.csv", tool_seeds.napari),
             )
         ),
         Reader("labels", "labels.csv", label_table, seeds.label_tables, ("io.annotations.image_labels",)),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
+
+import numpy as np
 
 RING = [[1, 1], [6, 1], [6, 5], [1, 5]]
 SIDES = {"height": 7, "width": 9}
@@ -72,3 +75,15 @@ def supervisely() -> Iterator[bytes]:
         {"classTitle": "dot", "geometryType": "bitmap", "bitmap": {"origin": [1, 2], "data": "eJw="}},
     ]
     yield json.dumps({"size": SIDES, "objects": figures}).encode()
+
+
+def cellpose() -> Iterator[bytes]:
+    for masks in (np.arange(63).reshape(7, 9).astype(np.uint16), np.zeros((7, 9), np.uint8)):
+        file = io.BytesIO()
+        np.save(file, {"masks": masks, "filename": "a.png", "flows": [masks, None]}, allow_pickle=True)
+        yield file.getvalue()
+
+
+def napari() -> Iterator[bytes]:
+    rows = [f"{number},polygon,{i},{y},{x}" for number in (0, 1) for i, (x, y) in enumerate(RING)]
+    yield "\n".join(["index,shape-type,vertex-index,axis-0,axis-1", *rows]).encode()

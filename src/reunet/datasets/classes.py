@@ -38,7 +38,7 @@ _CLASSES_FIX = "name the classes with --classes FILE (lines: id,name; the name '
 
 def class_list(root: Path, options: DataOptions, cases: Sequence[Case], reader: CaseReader) -> LabelMap:
     """The class list, from the first of: --colors, --classes, dataset.json,
-    data.yaml of masks, the masks of `cases`.
+    what other programs tell, the masks of `cases`.
 
     Raises LabelError when the masks do not say clearly what the classes are, DataError or UsageError for
     a file that is not understood.
@@ -54,7 +54,7 @@ def class_list(root: Path, options: DataOptions, cases: Sequence[Case], reader: 
     if data.get("classes") is None and isinstance(data.get("labels"), dict):
         data = nnunet_facts(data, file)
     if data.get("classes") is None and (facts := mask_facts(root)):
-        data, file = facts, root / "data.yaml"
+        data, file = facts, root
     if data.get("classes") is not None:
         return with_encoding(from_facts(data, file), readings)
     return guess_classes(cases, reader)

@@ -58,8 +58,6 @@ FORMATS = (
            labels=True),
     Format("a table of run lengths", ".csv", "write a mask of its own for each image",
            r"(?i)\A[^\n]*(EncodedPixels|\brle\b|rle_mask)", labels=True),
-    Format("masks of Cellpose's interface", "_seg.npy", "save them there as PNG or TIFF (File > Save "
-           "masks as PNG/tif), or run cellpose with --save_tif; put them into instances/", labels=True),
     Format("an ilastik project", ".ilp", "export segmentation or labels from ilastik as TIFF", labels=True),
     Format("an ITK-SNAP workspace", ".itksnap", "save the segmentation as .nii.gz", labels=True),
     Format("TFRecord", ".tfrecord .tfrecords .record", _FILES),
@@ -107,7 +105,7 @@ def unread(files: Iterable[Path]) -> list[Unread]:
     known: dict[str, list[Format | None]] = defaultdict(list)
     for path in files:
         suffix = path.suffix.lower()
-        if "_seg.npy" in path.name.lower() or len(known[suffix]) < _MOST_OPENED:
+        if len(known[suffix]) < _MOST_OPENED:
             found = format_of(path)
             known[suffix].append(found)
         else:

@@ -103,7 +103,7 @@ class PairedFiles(Found):
 
     def __init__(self, folders: SplitFolders, root: Path, axes: str | None) -> None:
         super().__init__(root, axes)
-        self._mixed = folders.images if folders.mixed else None
+        self._mixed, self._names = folders.images if folders.mixed else None, folders.names
         files = self._listed(self._by_stem(folders.images, images=True), folders)
         self._images = join_channels(files) if folders.channel_files else {s: (files[s],) for s in files}
         self._missing_channels()
@@ -166,7 +166,7 @@ class PairedFiles(Found):
                 received = ", ".join(files[one].name for one in names)
                 self.error("several-partners", found[stem], message, "one file", received)
         verb, its = ("have", "their") if name == "object ids" else ("has", "its")
-        for path in unused.values():
+        for path in unused.values() if self._names is None else ():
             self.error(f"{code}-without-image", path, f"the {name} {verb} no image of {its} name")
         return found
 

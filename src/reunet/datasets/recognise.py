@@ -21,13 +21,13 @@ from reunet.datasets.folders import (
 from reunet.datasets.foreign import refuse_export, unread, ways
 from reunet.datasets.tables import class_names
 from reunet.datasets.told_apart import masks_among, share_of_masks, why_no_classes
-from reunet.datasets.tools import COCO, VOC, Listing, listings
+from reunet.datasets.tools import COCO, Listing
+from reunet.datasets.voc_folders import voc_boxes, voc_masks
 from reunet.datasets.vocabulary import MAYBE_CLASSES, SPLIT_NAMES, role_of, split_of, understand
 from reunet.errors import DataError, beside
 from reunet.io.annotations.image_labels import has_labels
 from reunet.io.images import without_suffix
 from reunet.io.listing import image_files, list_files, visible
-from reunet.storage import read_text
 
 CONVENTION = "images/ with masks/, instances/, boxes.json, annotations/*.xml or labels.csv"
 
@@ -146,34 +146,6 @@ def channel_of(stem: str) -> tuple[str, int] | None:
     return (found[1], int(found[2])) if found else None
 
 
-# -- Pascal VOC -------------------------------------------------------------------------------------
-
-
-def _voc(root: Path) -> list[SplitFolders]:
-    """JPEGImages and Annotations; ImageSets/Main lists the images of each split, where it is there."""
-    images, annotations = root / "JPEGImages", root / "Annotations"
-    if not images.is_dir() or not annotations.is_dir():
-        return []
-    found = listings(annotations, list_files(annotations)[1])
-    if [one.tool for one in found] != [VOC]:
-        return []
-    lists = {split: root / "ImageSets" / "Main" / f"{split}.txt" for split in SPLITS}
-    if not lists["train"].is_file():
-        lists["train"] = lists["train"].with_name("trainval.txt")
-    named = {split: _listed(path) for split, path in lists.items() if path.is_file()}
-    if not named:
-        return [SplitFolders("train", root, images, listing=found[0])]
-    return [
-        SplitFolders(split, root, images, listing=found[0], names=names) for split, names in named.items()
-    ]
-
-
-def _listed(path: Path) -> frozenset[str]:
-    """The first word of each line. Raises DataError."""
-    lines = read_text(path, DataError, "the list of a split").splitlines()
-    return frozenset(line.split()[0] for line in lines if line.strip())
-
-
 # -- COCO -------------------------------------------------------------------------------------------
 
 
@@ -287,7 +259,8 @@ def _folder_pairs(root: Path) -> list[SplitFolders]:
 
 LAYOUTS = (
     Layout("nnU-Net", "imagesTr/ with labelsTr/", _nnunet),
-    Layout("Pascal VOC", "JPEGImages/ with Annotations/*.xml", _voc),
+    Layout("Pascal VOC", "JPEGImages/ with Annotations/*.xml", voc_boxes),
+    Layout("masks of Pascal VOC", "JPEGImages/ with SegmentationClass/", voc_masks),
     Layout("COCO", "annotations/instances_train.json with images/train/ or train/", _coco),
     Layout("folders in pairs", "train/ with train_masks/, or train_images/ with train_masks/", _folder_pairs),
     Layout("Cell Tracking Challenge", "01/t000.tif with 01_GT/ or 01_ST/", _tracking),

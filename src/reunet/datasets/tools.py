@@ -36,6 +36,11 @@ class Tool(Format):
     each: bool = False
     aside: frozenset[str] = frozenset()
 
+    def may_have_written(self, path: Path) -> bool:
+        """Whether a file that lies among others of the program is called as its files are."""
+        name = path.name.lower()
+        return name.endswith(tuple(self.suffixes.split())) and name not in self.aside
+
     def read(self, files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheets:
         """What the files tell; adds whatever is wrong with them to `problems`."""
         room = import_module(f"reunet.io.annotations.{self.room}")
@@ -78,6 +83,13 @@ TOOLS = (
     Tool(
         name="ImageJ", suffixes=".zip .roi", room="imagej", tree="a.zip of ROIs beside a.png", each=True,
         sign=r"\A(PK\x03\x04(?s:.{0,300})\.roi|Iout)",
+    ),
+    Tool(
+        name="Cellpose", suffixes="_seg.npy", room="tools.cellpose", tree="a_seg.npy beside a.png", each=True
+    ),
+    Tool(
+        name="napari", suffixes=".csv", room="tools.napari", tree="a.csv beside a.png", each=True,
+        sign=r"\Aindex,shape-type,vertex-index,axis-0,axis-1\b", aside=frozenset({"labels.csv", "items.csv"}),
     ),
     VOC,
 )  # fmt: skip
@@ -151,7 +163,7 @@ def listings(folder: Path, files: Iterable[Path]) -> list[Listing]:
         told = [(path, tool_of(path)) for path in sorted(some, key=_emptiness)[:_MOST_OPENED]]
         for tool in dict.fromkeys(tool for _, tool in told if tool is not None):
             written = some if tool.each else [path for path, its in told if its is tool]
-            own.setdefault(tool, []).extend(path for path in written if path.name.lower() not in tool.aside)
+            own.setdefault(tool, []).extend(filter(tool.may_have_written, written))
     found = [Listing(tool, folder, tuple(sorted(some))) for tool, some in own.items() if tool.each]
     return found + [
         Listing(tool, path, (path,)) for tool, some in own.items() if not tool.each for path in some

@@ -18,6 +18,7 @@ from reunet.contracts.results import Problem
 from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.annotations.pictures import Pictures
 from reunet.io.annotations.sheet import together
+from reunet.io.annotations.tools import cellpose, napari
 from reunet.io.annotations.tools.label_studio import unpack
 
 SQUARE = [[2, 2], [8, 2], [8, 8], [2, 8]]
@@ -162,3 +163,72 @@ def test_brushes_unpack_to_what_was_packed() -> None:
 
     values = np.repeat(np.random.default_rng(0).integers(0, 256, 60), np.arange(60) % 9 + 1).astype(np.uint8)
     np.testing.assert_array_equal(unpack(np.array(pack(values), np.uint8), values.size), values)
+
+
+class Calls:
+    """Calls a function where it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("called"),)
+
+
+def seg(tmp_path: Path, told: Any) -> Problem:
+    """What is wrong with a file that Cellpose might have saved."""
+    Image.new("L", (20, 10)).save(tmp_path / "a.png")
+    np.save(path := tmp_path / "a_seg.npy", told, allow_pickle=True)
+    problems = Findings(tmp_path)
+    cellpose.read([path], Pictures([("a", tmp_path / "a.png")]), problems)
+    (problem,) = problems
+    return problem
+
+
+@pytest.mark.fault("a pickle in place of labels", "is read as data: nothing in it is called")
+def test_a_pickle_calls_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "none of Cellpose" in seg(tmp_path, {"masks": Calls()}).message
+    assert not (tmp_path / "called").exists()
+
+
+@pytest.mark.parametrize(
+    ("masks", "message"),
+    [
+        (np.zeros((9, 20), np.uint16), "another size"),
+        (np.zeros((3, 10, 20), np.uint16), "no numbers of objects"),
+        (np.zeros((10, 20), np.float32), "no numbers of objects"),
+        (np.full((10, 20), None), "none of Cellpose"),
+        ([1, 2], "none of Cellpose"),
+    ],
+)
+def test_masks_of_cellpose_that_cannot_be_used(tmp_path: Path, masks: Any, message: str) -> None:
+    problem = seg(tmp_path, {"masks": masks})
+    assert message in problem.message
+    assert "Save masks" in problem.fix
+
+
+def test_masks_of_cellpose_in_any_order_of_bytes(tmp_path: Path) -> None:
+    masks = np.arange(200).reshape(10, 20) % 7
+    for kind in (">u2", "<i8", "u1"):
+        for turned in (masks, masks[None], np.asfortranarray(masks)):
+            np.save(
+                path := tmp_path / "a_seg.npy", {"masks": turned.astype(kind, order="K")}, allow_pickle=True
+            )
+            np.testing.assert_array_equal(cellpose.read_masks(path), masks)
+
+
+def test_shapes_of_napari(tmp_path: Path) -> None:
+    """Coordinates count the centres of pixels."""
+    Image.new("L", (20, 10)).save(tmp_path / "a.png")
+    corners = [(1.5, 3.5), (1.5, 11.5), (7.5, 11.5), (7.5, 3.5)]
+    y, x = np.mgrid[:10, :20] + 0.5
+    inside = ((y - 5) / 3) ** 2 + ((x - 8) / 4) ** 2 < 1
+    heading = "index,shape-type,vertex-index,axis-0,axis-1"
+    for kind, area in (("rectangle", 48), ("ellipse", int(inside.sum())), ("path", 0)):
+        rows = [f"0,{kind},{i},{y},{x}" for i, (y, x) in enumerate(corners)]
+        (path := tmp_path / "a.csv").write_text("\n".join([heading, *rows]))
+        problems = Findings(tmp_path)
+        told = napari.read([path], Pictures([("a", tmp_path / "a.png")]), problems)
+        (found,) = together(told, problems, None)[1].values()
+        assert [one.message for one in problems] == ([] if area else ["shape 0: it is no area"])
+        if area:
+            assert found.boxes.corners.round(2).tolist() == [[2, 4, 8, 12]]
+            assert int((found.objects().ids == 1).sum()) == area

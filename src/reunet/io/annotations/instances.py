@@ -103,6 +103,8 @@ def read_instances_file(
     if header.lossy:
         raise lossy_mask(path)
     if is_coloured(raw):
+        if raw.dtype == np.uint8 and (numbers := _numbers_of_colours(raw)) is not None:
+            return header, numbers
         fix = "save one number per pixel, the id of its object"
         raise LabelError("the label image is a colour image", where=path, expected="one channel", fix=fix)
     low, high = int(raw.min()), int(raw.max())
@@ -115,3 +117,18 @@ def read_instances_file(
         )
         raise LabelError(what, where=path, expected=expected, received=f"{low} to {high}")
     return header, raw.astype(np.int32)
+
+
+def _numbers_of_colours(raw: np.ndarray) -> NDArray[np.int32] | None:
+    """The numbers that the colours (H, W, 3) uint8 have in the colour map of Pascal VOC, in which CVAT
+    writes objects; None for other colours.
+
+    Bit k of a number is the highest free bit of red, green and blue in turn.
+    """
+    if (raw & 15).any():
+        return None  # more than 4095 objects, or a photo
+    numbers = np.zeros(raw.shape[:2], np.int32)
+    for place in range(4):
+        for channel in range(3):
+            numbers |= (raw[..., channel].astype(np.int32) >> (7 - place) & 1) << (3 * place + channel)
+    return numbers

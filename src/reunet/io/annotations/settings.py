@@ -1,4 +1,4 @@
-"""What data.yaml of YOLO says of a dataset: the names of its classes, and what its labels are."""
+"""What other programs say of the classes of a dataset: YOLO in data.yaml, CVAT in labelmap.txt."""
 
 from __future__ import annotations
 
@@ -44,11 +44,30 @@ def class_names(settings: dict[str, Any]) -> tuple[str, ...]:
 
 
 def mask_facts(root: Path) -> dict[str, Any]:
-    """The class list of masks of YOLO (`masks_dir`) in the words of dataset.json; nothing for other labels.
+    """The class list of masks of CVAT (labelmap.txt) or YOLO (`masks_dir`) in the words of dataset.json;
+    nothing without these.
 
-    A mask holds the index of the class of each pixel, 255 where it is unlabelled. Raises DataError.
+    Masks of YOLO hold the index of the class of each pixel, 255 where it is unlabelled. Raises DataError.
     """
+    if (path := root / "labelmap.txt").is_file():
+        return {"classes": label_map(path)}
     settings = read_settings(root)
     names = class_names(settings) if "masks_dir" in settings else ()
     entries = [{"id": i, "name": name} for i, name in enumerate(names)]
     return {"classes": entries, "ignore_index": 255} if len(names) > 1 else {}
+
+
+def label_map(path: Path) -> list[dict[str, Any]]:
+    """The classes of CVAT's labelmap.txt, lines `name:red,green,blue:parts:actions`, background first.
+
+    Raises DataError.
+    """
+    text = read_text(path, DataError, "the list of classes", _MOST_BYTES)
+    found = []
+    with understood("the list of classes is", path, "lines name:red,green,blue:parts:actions"):
+        for line in text.splitlines():
+            if line.strip() and not line.startswith("#"):
+                name, color, *_ = line.strip().split(":")
+                found.append((name, [int(value) for value in color.split(",")]))
+    found.sort(key=lambda one: one[0] != "background")
+    return [{"id": i, "name": name, "color": color} for i, (name, color) in enumerate(found)]
