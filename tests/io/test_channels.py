@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from reunet import check
 from reunet.contracts.options.records import DataOptions
 from reunet.datasets.case_arrays import load_case
 from reunet.errors import DataError, ImageReadError, UsageError
@@ -109,6 +110,9 @@ def test_from_the_option_to_the_plan(tmp_path: Path) -> None:
     spec = choose_input(ready.fingerprint, None).value
     assert (spec.channels, spec.channel_names) == (2, ("gfp", "DAPI"))
     assert prepare(tmp_path, DataOptions(), NullProgress()).fingerprint.channels == 3
+    assert "channel-names" in {problem.code for problem in check(tmp_path).problems}
+    told = check(tmp_path, channels="gfp,DAPI").problems
+    assert "channel-names" not in {problem.code for problem in told}
     with pytest.raises(DataError, match="no channel Cy5"):
         prepare(tmp_path, DataOptions(channels="Cy5"), NullProgress())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reunet.contracts.findings import Findings, relative
+from reunet.contracts.findings import Findings, relative, some_of
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Problem
@@ -176,6 +176,12 @@ class _Comparison(Findings):
             message = "images have different numbers of channels"
             fix = "export all with the same channels"
             self.error("channel-count", name, message, "one number, or grey and RGB", received, fix)
+        orders = Counter(header.channel_names for header in headers if header.channel_names)
+        if len(orders) > 1:
+            received = some_of([f"{n} with {', '.join(names)}" for names, n in orders.most_common()], 3)
+            message = "the channels of the images have different names, or another order"
+            fix = f"choose them by name: --channels {','.join(orders.most_common(1)[0][0])}"
+            self.warning("channel-names", name, message, "the same channels", received, fix)
 
     def _axes_and_spacing(self, name: str) -> None:
         """Images and volumes in one dataset, and volumes that do not say how large their voxels are."""
