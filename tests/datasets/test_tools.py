@@ -291,6 +291,13 @@ def test_labels_of_two_programs_are_refused(tmp_path: Path) -> None:
     assert "CVAT" in str(caught.value.received)
 
 
+def test_a_folder_that_fits_nothing_is_told_all_programs(tmp_path: Path) -> None:
+    write(tmp_path / "notes.md", "nothing")
+    with pytest.raises(DataError) as caught:
+        scan_dataset(tmp_path, DataOptions())
+    assert all(f"- {name}: " in str(caught.value.expected) for name in TOOLS.values())
+
+
 def test_labels_of_programs_are_not_written_back(tmp_path: Path) -> None:
     cvat(tmp_path)
     scan = scan_dataset(tmp_path, DataOptions())

@@ -21,7 +21,7 @@ from reunet.datasets.folders import (
 from reunet.datasets.foreign import refuse_export, unread, ways
 from reunet.datasets.tables import class_names
 from reunet.datasets.told_apart import masks_among, share_of_masks, why_no_classes
-from reunet.datasets.tools import COCO, Listing
+from reunet.datasets.tools import COCO, TOOLS, Listing
 from reunet.datasets.voc_folders import voc_boxes, voc_masks
 from reunet.datasets.vocabulary import MAYBE_CLASSES, SPLIT_NAMES, role_of, split_of, understand
 from reunet.errors import DataError, beside
@@ -82,7 +82,7 @@ def locate(root: Path | None, options: DataOptions) -> tuple[Path, Located, str]
         if cause.what not in ("no images folder found", "no masks folder found"):
             raise
         refuse_export(root)
-        listed = "".join(f"\n            - {layout.name}: {layout.tree}" for layout in LAYOUTS)
+        listed = "".join(f"\n            - {one.name}: {one.tree}" for one in (*LAYOUTS, *TOOLS))
         layouts = f"one of these layouts:\n            - {CONVENTION}{listed}"
         others = ways(unread(list_files(root)[1]))
         fix = "; ".join(
