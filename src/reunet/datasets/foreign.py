@@ -72,7 +72,8 @@ FORMATS = (
     Format("microscopy", ".ics .ids .dv .stk .sld .dm3 .dm4 .mrc .map", _BIOFORMATS),
     Format("a whole slide", ".svs .ndpi .mrxs .scn .bif .vms .vmu .tmap",
            "export its regions as TIFF (QuPath: File > Export images), or use vips tiffsave --tile"),
-    Format("DICOM", ".dcm .dicom .ima", "make NIfTI of each series with dcm2niix"),
+    Format("DICOM by another name", "",
+           "call it .dcm; slices of a series may have any name in a folder of their own"),
     Format("a volume", ".mha .mhd .nrrd .nhdr .hdr .img .mgz .mgh .mnc",
            "save it as .nii.gz (SimpleITK, ITK-SNAP and 3D Slicer do)"),
     Format("a JPEG by another name", ".jpe .jif .pjpeg", "call it .jpg"),
@@ -119,7 +120,7 @@ def format_of(path: Path) -> Format | None:
     """Which of the formats a file has that is not read; None for others."""
     start, head = start_of(path)
     if start[128:132] == b"DICM":
-        return next(one for one in FORMATS if one.name == "DICOM")
+        return next(one for one in FORMATS if one.name == "DICOM by another name")
     return next((one for one in FORMATS if one.fits(path, head)), None)
 
 

@@ -26,6 +26,7 @@ from reunet.io.header import ImageHeader
 from reunet.io.images import read_channel_files, read_header, read_palette
 from reunet.io.masks import check_shape, read_fov, read_layer_files, read_mask_file
 from reunet.io.numbers import LARGEST, unusable
+from reunet.io.placing import placed
 from reunet.progress import NullProgress, Progress
 
 T = TypeVar("T")
@@ -229,7 +230,8 @@ class _Decoder:
             if layers:
                 header, raw = read_layer_files((path, *layers), self._page, self._axes)
             else:
-                header, raw = read_mask_file(path, self._page, self._axes)
+                mask = read_mask_file(path, self._page, self._axes)
+                header, raw = placed(*mask, self._found.header)
             self._found.headers["mask"], self._arrays["mask"] = header, raw
             if header.palette and (table := read_palette(path, self._axes)) is not None:
                 self._arrays["palette"] = table
@@ -270,7 +272,8 @@ class _Decoder:
             self._found.ids["tracks"] = _present(markers)
         if path is None:
             return None
-        header, ids = read_instances_file(path, self._page, self._axes)
+        found = read_instances_file(path, self._page, self._axes)
+        header, ids = placed(*found, self._found.header)
         check_shape(path, ids.shape, size, "instances")
         if markers is not None:
             ids, missing = with_identities(ids, markers)

@@ -68,7 +68,8 @@ class ImageHeader:
     orientation: in which a photo is stored, 1 to 8 as in TIFF and EXIF.
     step: difference of the closest values that the file can tell apart, of whole numbers stored with a scale;
     0 of others. doubts: what the file states twice, differently. channel_names: one for each channel, where
-    the file names them.
+    the file names them. fills: what lies around the values of a mask is 0, as in DICOM-SEG, which leaves
+    empty slices out.
     """
 
     size: tuple[int, ...]
@@ -84,6 +85,7 @@ class ImageHeader:
     step: float = 0.0
     orientation: int = 1
     doubts: tuple[Doubt, ...] = ()
+    fills: bool = False
     channel_names: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:

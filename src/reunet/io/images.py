@@ -157,7 +157,7 @@ def read_pages(
 
 def volume_spacing(path: Path) -> tuple[float, ...] | None:
     """`ImageHeader.voxel` of a file."""
-    return read_header(path).voxel if image_suffix(path) in VOLUME_SUFFIXES else None
+    return read_header(path).voxel
 
 
 def read_palette(path: Path, axes: str | None = None) -> np.ndarray | None:

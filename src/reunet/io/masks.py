@@ -13,9 +13,10 @@ from reunet.contracts.findings import some_of
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.errors import LabelError, SizeError
 from reunet.io.channels import is_grey
+from reunet.io.formats.table import stored_image
 from reunet.io.header import Doubt, ImageHeader
 from reunet.io.images import read_header, read_pixels
-from reunet.io.nifti import write_nifti
+from reunet.io.nifti import write_nifti, write_nifti_at
 from reunet.io.numbers import whole_numbers
 from reunet.io.pages import write_pages
 from reunet.io.raster import write_png
@@ -214,7 +215,7 @@ def write_mask(
     """Write class indices atomically; pixel VALUES in the file are class ids, the palette their colours.
 
     indices: (H, W) uint8 class indices, or (N, H, W) for a stack (TIFF only). `.png` needs ids below 256.
-    like: the NIfTI volume that (D, H, W) indices belong to; the mask gets its geometry, and no colours.
+    like: the volume that (D, H, W) indices belong to; the mask gets its geometry, and no colours.
     spacing: size (y, x) of a pixel in micrometres, which PNG and TIFF then state.
     IGNORE pixels become the ignore value of the class list. Raises LabelError, StorageError.
     """
@@ -238,7 +239,7 @@ def write_values(
     StorageError.
     """
     if like is not None:
-        write_nifti(path, values(pages), like)
+        write_volume(path, values(pages), like)
     elif path.suffix.lower() == ".png":
         widest, most = (np.uint16, 65_535) if labels is None else (np.uint8, 255)
         if dtype != widest or pages.ndim != 2:
@@ -252,6 +253,15 @@ def write_values(
         write_png(path, values(pages), None if labels is None else palette(labels), spacing)
     else:
         write_pages(path, pages, values, dtype, **tiff_colors(labels, dtype), **tiff_resolution(spacing))
+
+
+def write_volume(path: Path, values: np.ndarray, like: Path) -> None:
+    """Write `values` (depth, height, width) atomically as NIfTI, in the place of a volume of any format."""
+    stored = stored_image(like)
+    if stored is None or stored.header.affine is None:
+        write_nifti(path, values, like)
+    else:
+        write_nifti_at(path, values, stored.header.affine)
 
 
 def _look_up(values: np.ndarray, table: dict[int, int]) -> np.ndarray:

@@ -88,6 +88,15 @@ def lazy_nifti(path: Path, scratch: Callable[[], Path]) -> tuple[ImageHeader, Ca
     return _told(volume), read
 
 
+def write_nifti_at(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
+    """Write `values` (depth, height, width) atomically, `affine` as of a header. Raises StorageError."""
+    nibabel = with_nibabel()
+    image = nibabel.Nifti1Image(values.transpose(2, 1, 0), affine[:, [2, 1, 0, 3]])
+    image.header.set_xyzt_units("mm")
+    with atomic_path(path) as temporary:
+        nibabel.save(image, temporary)
+
+
 def write_nifti(path: Path, values: np.ndarray, like: Path) -> None:
     """Write `values` (depth, height, width), such as class ids, atomically where the volume `like` lies.
 

@@ -103,9 +103,11 @@ def _sources_of(given: Path, exclude: Path) -> tuple[list[Source], list[Path]]:
 
 
 def _result_name(path: Path) -> Path:
-    """The path without the suffix of its format."""
+    """The path without the suffix of its format. A number is no suffix but part of a name, as of a series."""
     bare = without_suffix(path)
-    return bare if bare != path else path.with_name(path.stem)
+    if bare != path or path.suffix.strip(".").isdigit():
+        return bare
+    return path.with_name(path.stem)
 
 
 def _join_channels(sources: list[Source]) -> list[Source]:

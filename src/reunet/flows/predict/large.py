@@ -33,8 +33,7 @@ from reunet.io.channels import fit_channels
 from reunet.io.header import ImageHeader
 from reunet.io.large_masks import Each, Fill, LargeMask, one_by_one, write_ome_zarr, write_tiled_tiff
 from reunet.io.lazy import open_lazily
-from reunet.io.masks import to_values
-from reunet.io.nifti import write_nifti
+from reunet.io.masks import to_values, write_volume
 from reunet.slices import Slices, all_of
 from reunet.storage import publish_file, scratch_folder, take_room
 from reunet.tasks.outputs import Page
@@ -147,4 +146,4 @@ def _write(path: Path, mask: LargeMask, job: Job, each: Each) -> None:
     elif path.suffix == ".tif":
         write_tiled_tiff(path, mask)
     else:
-        write_nifti(path, mask.read(all_of(mask.size)), job.source.path)
+        write_volume(path, mask.read(all_of(mask.size)), job.source.path)

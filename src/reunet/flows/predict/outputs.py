@@ -16,6 +16,7 @@ from reunet.contracts.results import Prediction
 from reunet.flows.predict.inputs import Source
 from reunet.flows.predict.result_tables import PARTS, described, has_part, write_part
 from reunet.flows.predict.track_files import Moment, track_files
+from reunet.io.formats.table import is_dicom
 from reunet.io.header import ImageHeader
 from reunet.io.pages import Spool
 from reunet.io.planes import in_planes, voxels_across
@@ -26,6 +27,9 @@ from reunet.storage import atomic_path, publish_folder, remove_old, scratch_fold
 from reunet.tasks import every_task, task
 from reunet.tasks.outputs import Destination, Output, Page
 from reunet.tasks.work import draw_results
+
+SEGMENTATIONS = "segmentations"
+"""Folder of masks as DICOM-SEG, which volumes in DICOM get beside the others."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class Job:
             self.path("overlays", ".png"),
             self.path("overlays", ".pages"),
             self.path("overlays", ".mp4"),
+            self.path(SEGMENTATIONS, ".dcm"),
             self.path(PARTS, ".json"),
             *self.tracks,
         )
@@ -137,6 +142,10 @@ def write_image(job: Job, plan: Plan, header: ImageHeader, image: np.ndarray, re
         write_png(job.path("overlays", ".png"), picture, spacing=header.micrometres)
     like, size = job.source.path if header.is_volume else None, header.micrometres
     _write_files(job, result, Destination(job.path, plan.labels, like, spacing=size))
+    if result.labels is not None and like is not None and is_dicom(like):
+        from reunet.io.formats.dicom_write import write_segmentation
+
+        write_segmentation(job.path(SEGMENTATIONS, ".dcm"), result.labels, plan.labels, like)
     if job.part is not None:
         name = job.source.name
         names = name.as_posix(), name.with_name(job.source.path.name).as_posix()

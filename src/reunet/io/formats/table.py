@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from reunet.errors import ImageReadError, ReunetError
+from reunet.io.formats import dicom_folder
 from reunet.io.formats.stored import Room, StoredImage
 from reunet.io.header import explained
 from reunet.storage import sha256_file
@@ -64,6 +65,7 @@ FORMATS: tuple[Format, ...] = (
     Format("Nikon ND2", (".nd2",), "nd2", sign=rb"\xda\xce\xbe\x0a", many=True),
     Format("Olympus OIB", (".oib",), "oib", sign=rb"\xd0\xcf\x11\xe0", named=True),
     Format("OME-Zarr", (".ome.zarr", ".zarr"), "ome_zarr", many=True, folder=_is_zarr),
+    Format("DICOM", dicom_folder.SUFFIXES, "dicom", sign=rb".{128}DICM", folder=dicom_folder.is_series),
 )
 
 SUFFIXES = frozenset(suffix for one in FORMATS for suffix in one.suffixes)
@@ -88,6 +90,12 @@ def format_of(path: Path, head: bytes | None = None) -> Format | None:
         with open(path, "rb") as file:
             head = file.read(HEAD)
     return next((one for one in FORMATS if one.fits(path, head)), None)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file or folder is a DICOM image."""
+    found = format_of(path)
+    return found is not None and found.room == "dicom"
 
 
 def is_store(folder: Path) -> bool:
