@@ -199,15 +199,24 @@ def _opened(path: Path, axes: str | None) -> Iterator[_Opened]:
                 video_header(path), lambda page, _: next(islice(video_frames(path, path), page, None))
             )
         elif not path.is_file() and (stored := stored_image(path)) is not None:
-            yield _of_stored(path, stored)
+            yield _of_stored(path, stored, axes)
         else:
             with open(path, "rb") as file:
                 yield _of_file(path, file, axes)
 
 
-def _of_stored(path: Path, image: StoredImage) -> _Opened:
-    size = image.header.size
+def _of_stored(path: Path, image: StoredImage, axes: str | None) -> _Opened:
+    size, own = image.header.size, image.header.axes
     check_size(path, *size)
+    if axes is not None and image.header.pages > 1 and not set(own) & {"T", "Z"} <= set(axes.upper()):
+        fix = "leave --axes out for this file, or give a folder of TIFF stacks of its own to reunet"
+        raise ImageReadError(
+            "--axes does not fit the file",
+            where=path,
+            expected=f"{own}, as the file says",
+            received=axes,
+            fix=fix,
+        )
     return _Opened(image.header, lambda page, _: image.read(page, all_of(size)))
 
 
@@ -216,7 +225,7 @@ def _of_file(path: Path, file: BinaryIO, axes: str | None) -> _Opened:
     start = file.read(HEAD)
     file.seek(0)
     if (stored := stored_image(path, start)) is not None:
-        return _of_stored(path, stored)
+        return _of_stored(path, stored, axes)
     if is_nifti(start):
         header = nifti_header(path, file)
         return _Opened(

@@ -120,6 +120,9 @@ def test_oib_planes(tmp_path: Path) -> None:
     assert (header.pages, header.axes, header.channel_names) == (3, "ZCYX", ("Alexa 488", "CH2"))
     assert header.spacing == (0.5, 0.5)
     np.testing.assert_array_equal(pages_of(path), pixels.transpose(0, 2, 3, 1))
+    assert read_header(path, "ZYX") == header
+    with pytest.raises(ImageReadError, match="--axes does not fit"):
+        read_header(path, "TYX")
     del planes["s_C002Z003.tif"]
     write_oib(path, planes, "XYCZ", ["Alexa 488", "None"])
     with pytest.raises(ImageReadError, match="1 planes are missing"):
