@@ -56,7 +56,7 @@ TABLE: list[tuple[type[Options], dict[str, Any], set[str]]] = [
     (ServeOptions, {"runs": "run"}, set()),
     (PredictOptions, PREDICT, set()),
     (PredictOptions, PREDICT | {"overwrite": True}, {"skip_existing"}),
-    (PredictOptions, STREAM, {"skip_existing", "fov", "sequence", "axes", "max_memory", "cluster"}),
+    (PredictOptions, STREAM, {"skip_existing", "fov", "sequence", "axes", "level", "max_memory", "cluster"}),
     (EvaluateOptions, EVALUATE, {"pred", "truth", "task"}),
     (
         EvaluateOptions,

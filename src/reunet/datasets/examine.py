@@ -19,6 +19,10 @@ from reunet.errors import LabelError
 from reunet.io.header import ImageHeader, apart
 from reunet.io.masks import is_coloured
 
+_MICROMETRES = (
+    "write the resolution into it; else `reunet predict` has to be told a level of each slide (--level 0)"
+)
+
 
 class Examined(Findings):
     """What is wrong with one case, and what looking at it gave.
@@ -64,6 +68,10 @@ class Examined(Findings):
                 if doubt.grave and not allowed:
                     fix += f", or use --allow-geometry-mismatch if that is {doubt.used}"
                 add("header-contradiction", file, doubt.what, doubt.used, doubt.other, fix)
+            if role == "image" and headers[role].slide and headers[role].spacing is None:
+                message = "the slide does not say how many micrometres its pixels have"
+                expected, fix = "MPP in its description, or a resolution per centimetre", _MICROMETRES
+                self.warning("slide-without-micrometres", file, message, expected, "", fix)
             if compare and role != "image" and self.header is not None:
                 name = {"ids": "instances", "fov": "field of view"}.get(role, role)
                 self._geometry(name, file, self.header, headers[role], allowed)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, partial, reduce
 from itertools import chain, product
-from math import prod
 
 import numpy as np
 
@@ -81,18 +80,25 @@ class Tiling:
         return [cut_axis(n, tile, self.overlap, halo, stride) for n, tile, halo, stride in sides]
 
 
+def everywhere(part: Slices) -> bool:
+    """That something is to be found in any part of an image."""
+    return True
+
+
 @dataclass(frozen=True)
 class Pixels:
     """An image that tiles are cut from.
 
     read: a part to its pixels (*part, C). rows: it is best read in so many rows of the first axis at a time.
-    prepare: pixels (*any, C) as read to float32 as the network sees them.
+    prepare: pixels (*any, C) as read to float32 as the network sees them. counts: whether something is to be
+    found in a part; tiles without are not shown to the network, and nothing (0) is said of their pixels.
     """
 
     size: Size
     read: Callable[[Slices], np.ndarray]
     rows: int = 1
     prepare: Callable[[np.ndarray], np.ndarray] = np.asarray
+    counts: Callable[[Slices], bool] = everywhere
 
 
 @dataclass(frozen=True)
@@ -194,13 +200,23 @@ def predict_slabs(
     ModelFileError, naming the tile, when the network gives NaN or infinity.
     """
     axes = tiling.cut(image.size)
-    grid = list(product(*(axis.touching(side) for axis, side in zip(axes, part, strict=True))))
+    wanted = partial(_counts, image, axes, tiling.outputs)
+    first, *others = product(*(axis.touching(side) for axis, side in zip(axes, part, strict=True)))
+    grid = [first, *filter(wanted, others)]  # from one tile it is known what the network says at all
     groups = _groups(image, axes, grid, tiling)
     if len(grid) <= tiling.batch:  # nothing to overlap
         outputs: Iterator[list[tuple[Size, Outputs]]] = _outputs(network, groups)
     else:
         outputs = ahead(_outputs(network, ahead(groups)))
-    return _Blend(axes, tiling.outputs, part, core or part, image.size).slabs(outputs)
+    return _Blend(axes, tiling.outputs, part, core or part, image.size, wanted).slabs(outputs)
+
+
+def _counts(image: Pixels, axes: Sequence[Axis], side: Size, place: Size) -> bool:
+    """Whether something is to be found in the tile at a place of the grid."""
+    if image.counts is everywhere:
+        return True
+    start = tuple(axis.starts[i] for axis, i in zip(axes, place, strict=True))
+    return image.counts(overlap(placed(start, side), all_of(image.size)))
 
 
 def _groups(
@@ -284,17 +300,32 @@ def mirrored(first: int, stop: int, size: int) -> np.ndarray:
 class _Blend:
     """Adds up tiles, weighted, as they come; holds the rows of the part that further tiles may touch.
 
-    side: size of what the network says of a tile. core: see `predict_slabs`. size: of the image.
+    side: size of what the network says of a tile. core: see `predict_slabs`. size: of the image. wanted:
+    whether the tile at a place of the grid counts.
     """
 
-    def __init__(self, axes: Sequence[Axis], side: Size, part: Slices, core: Slices, size: Size) -> None:
-        self._axes, self._side, self._core, self._size = axes, side, core, size
+    def __init__(
+        self,
+        axes: Sequence[Axis],
+        side: Size,
+        part: Slices,
+        core: Slices,
+        size: Size,
+        wanted: Callable[[Size], bool],
+    ) -> None:
+        self._axes, self._side, self._core, self._size, self._wanted = axes, side, core, size, wanted
         self._left = part  # what has not been given yet
         self._sums: Outputs = {}
         self._whole: Outputs = {}
         rows, *others = size_of(part)
         self._shape = (min(side[0], rows), *others)
-        self._tiles = np.float32(prod(len(axis.starts) for axis in axes))
+
+    @cached_property
+    def _tiles(self) -> np.float32:
+        """How many of the image's tiles count."""
+        return np.float32(
+            max(1, sum(map(self._wanted, product(*(range(len(one.starts)) for one in self._axes)))))
+        )
 
     def slabs(self, outputs: Iterator[list[tuple[Size, Outputs]]]) -> Iterator[Slab]:
         """The whole part, from what the network says of the tiles by their places in the grid."""
@@ -316,7 +347,7 @@ class _Blend:
         weights = [axis.weights[i][part] for axis, i, part in zip(self._axes, place, local, strict=True)]
         for head, output in heads.items():
             if output.ndim == 1:
-                if _begins_in(start, self._core, self._size):
+                if _begins_in(start, self._core, self._size) and self._wanted(place):
                     add_up(self._whole, {head: output / self._tiles})
                 continue
             _check_finite(output, start, self._side)
@@ -327,16 +358,15 @@ class _Blend:
     def _done(self, up_to: int) -> Iterator[Slab]:
         """The rows before that one, if there are new ones: no further tile touches them."""
         rows, *others = self._left
-        count = min(up_to, rows.stop) - rows.start
-        if count <= 0:
-            return
-        yield Slab(rows.start, {head: x[:count] for head, x in self._sums.items()}, dict(self._whole))
-        self._whole.clear()
-        self._left = (slice(rows.start + count, rows.stop), *others)
-        for x in self._sums.values():
-            for i in range(len(x) - count):  # one by one, since NumPy copies what overlaps
-                x[i] = x[i + count]
-            x[len(x) - count :] = 0
+        while (count := min(up_to, rows.stop, rows.start + self._shape[0]) - rows.start) > 0:
+            yield Slab(rows.start, {head: x[:count] for head, x in self._sums.items()}, dict(self._whole))
+            self._whole.clear()
+            rows = slice(rows.start + count, rows.stop)
+            self._left = (rows, *others)
+            for x in self._sums.values():
+                for i in range(len(x) - count):  # one by one, since NumPy copies what overlaps
+                    x[i] = x[i + count]
+                x[len(x) - count :] = 0
 
 
 def _weighted(output: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarray:

@@ -70,6 +70,8 @@ class ImageHeader:
     0 of others. doubts: what the file states twice, differently. channel_names: one for each channel, where
     the file names them. fills: what lies around the values of a mask is 0, as in DICOM-SEG, which leaves
     empty slices out.
+    levels: sizes of all levels of a pyramid, the finest first; of other images, their size or nothing.
+    slide: a scanner of whole slides wrote it.
     """
 
     size: tuple[int, ...]
@@ -87,6 +89,8 @@ class ImageHeader:
     doubts: tuple[Doubt, ...] = ()
     fills: bool = False
     channel_names: tuple[str, ...] = ()
+    levels: tuple[tuple[int, ...], ...] = ()
+    slide: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Its fields, as JSON holds them."""
@@ -98,8 +102,9 @@ class ImageHeader:
         sizes = {name: tuple(told[name]) for name in ("size", "spacing") if told[name] is not None}
         affine = None if told["affine"] is None else np.array(told["affine"])
         doubts = tuple(Doubt(*one) for one in told["doubts"])
-        names = tuple(told["channel_names"])
-        return cls(**(told | sizes | {"affine": affine, "doubts": doubts, "channel_names": names}))
+        names, levels = tuple(told["channel_names"]), tuple(tuple(size) for size in told["levels"])
+        made = {"affine": affine, "doubts": doubts, "channel_names": names, "levels": levels}
+        return cls(**(told | sizes | made))
 
     @property
     def is_volume(self) -> bool:

@@ -27,7 +27,10 @@ from reunet.slices import all_of
 
 VOLUME_SUFFIXES = frozenset({".nii", ".nii.gz"})
 _PICTURES = ".png .jpg .jpeg .jfif .bmp .gif .webp .jp2 .j2k .jxl .avif .tif .tiff"
-IMAGE_SUFFIXES = frozenset(_PICTURES.split()) | VOLUME_SUFFIXES | table.SUFFIXES
+SLIDE_SUFFIXES = frozenset({".svs", ".ndpi", ".scn", ".bif", ".qptiff"})
+"""Of whole slides, which are TIFF files."""
+
+IMAGE_SUFFIXES = frozenset(_PICTURES.split()) | VOLUME_SUFFIXES | SLIDE_SUFFIXES | table.SUFFIXES
 """Suffixes of files that are taken for images when a folder is searched (compared in lower case)."""
 
 

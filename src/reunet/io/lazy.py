@@ -25,6 +25,7 @@ from reunet.io.header import MAX_PIXELS, ImageHeader, explained
 from reunet.io.images import image_suffix
 from reunet.io.nifti import lazy_nifti
 from reunet.io.tiff import open_tiff_page
+from reunet.io.tissue import Tissue
 from reunet.io.zarr_arrays import check_filled, open_zarr, reader_of
 from reunet.slices import Slices
 
@@ -40,12 +41,16 @@ class LazyImage:
     """An image file that is open.
 
     header: as of other images. chunk: pixels per axis that the file stores in one piece. read: a part
-    to its pixels (*part, C), in the sample type of the file.
+    to its pixels (*part, C), in the sample type of the file. scale: of a slide, the size of its pixels per
+    axis in those of the images that a run was trained on; None where one stands for one. tissue: where a
+    slide shows some; None for everywhere.
     """
 
     header: ImageHeader
     chunk: tuple[int, ...]
     read: Callable[[Slices], np.ndarray]
+    scale: tuple[float, ...] | None = None
+    tissue: Tissue | None = None
 
 
 def is_array(path: Path) -> bool:
@@ -61,11 +66,17 @@ def _is_in_zarr(path: Path) -> bool:
 
 @contextmanager
 def open_lazily(
-    path: Path, *, rank: int, page: int = 0, axes: str | None = None, channels: Sequence[str] = ()
+    path: Path,
+    *,
+    rank: int,
+    page: int = 0,
+    axes: str | None = None,
+    channels: Sequence[str] = (),
+    level: int = 0,
 ) -> Iterator[LazyImage]:
     """An image or volume to be read in parts.
 
-    channels: those to read, see `chosen_channels`.
+    channels: those to read, see `chosen_channels`. level: of the pyramid of a TIFF, 0 for the finest.
     rank: axes of space, 2 or 3. axes: names those of a file that does not name them, of Z, C, Y and X, such
     as "ZYX"; in .npy and HDF5 the last axis counts as channels where there is one more than those of space.
     Missing chunks of Zarr and HDF5 are the array's fill value, as the formats say; without one (null) they
@@ -88,7 +99,7 @@ def open_lazily(
             elif (stored := stored_image(path)) is not None:
                 image = LazyImage(stored.header, stored.chunk, partial(stored.read, page))
             else:
-                image = LazyImage(*open_tiff_page(path, page, axes))
+                image = LazyImage(*open_tiff_page(path, page, axes, level))
         if prod(image.chunk) * image.header.channels > MAX_PIXELS:
             raise TooLargeError(
                 "the image is stored in pieces that are too large to be decoded",

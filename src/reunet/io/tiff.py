@@ -18,14 +18,8 @@ import numpy as np
 from reunet.errors import ImageReadError, UsageError
 from reunet.io.header import ImageHeader, check_packing, check_size
 from reunet.io.samples import MAX_CHANNELS, Samples, stored_part, upright_sides
-from reunet.io.tiff_tags import (
-    channel_names_of,
-    check_directories,
-    is_lossy,
-    is_tight,
-    samples_of,
-    spacing_of,
-)
+from reunet.io.tiff_series import is_slide, meant_series, pixel_size
+from reunet.io.tiff_tags import channel_names_of, check_directories, is_lossy, is_tight, samples_of
 from reunet.slices import Slices, all_of, overlap, size_of, touched, within
 
 Size = tuple[int, ...]
@@ -131,7 +125,8 @@ class TiffImage:
                 data, number = self._stored(page, file, (plane * down + i) * across + j)
                 if data is None:
                     continue
-                tables = {"jpegtables": page.jpegtables} if page.jpegtables is not None else {}
+                told = {"jpegtables": page.jpegtables, "jpegheader": keyframe.jpegheader}
+                tables = {name: value for name, value in told.items() if value is not None}
                 decoded = keyframe.decode(data, number, **tables)[0][0]
                 if decoded.dtype != dtype:
                     said = f"{dtype} in the header, {decoded.dtype} in the pixels"
@@ -166,12 +161,15 @@ def read_tiff(path: Path, file: BinaryIO, image: TiffImage, page: int, *, number
     return image.read(file, page, all_of(image.header.size), numbers=numbers)
 
 
-def open_tiff_page(path: Path, page: int, axes: str | None) -> tuple[ImageHeader, Size, ReadPart]:
+def open_tiff_page(
+    path: Path, page: int, axes: str | None, level: int = 0
+) -> tuple[ImageHeader, Size, ReadPart]:
     """A page to be read in parts: its header, the size of the pieces that it is stored in, and a function
-    from (rows, columns) to (h, w, C) in the file's sample type, for any thread. Raises as `tiff_image` does.
+    from (rows, columns) to (h, w, C) in the file's sample type, for any thread. level: of a pyramid, 0 for
+    the finest. Raises as `tiff_image` does.
     """
     with open(path, "rb") as opened:
-        image = tiff_image(path, opened, axes)
+        image = tiff_image(path, opened, axes, level)
 
     def read(part: Slices) -> np.ndarray:
         with open(path, "rb") as file:
@@ -200,47 +198,49 @@ def _opened(file: BinaryIO) -> Iterator[Any]:
     yield tifffile.TiffFile(file, _multifile=False, is_mmstack=False, is_ndtiff=False)
 
 
-def tiff_image(path: Path, file: BinaryIO, axes: str | None) -> TiffImage:
+def tiff_image(path: Path, file: BinaryIO, axes: str | None, level: int = 0) -> TiffImage:
     """The one image of an open TIFF, its axes from the file, or from the user where it does not name them.
 
-    A stack is described once for all of its pages. axes: those of a stack, such as "ZYX". Raises as
-    `read_header` does.
+    A stack is described once for all of its pages. axes: those of a stack, such as "ZYX". level: as for
+    `open_tiff_page`. Raises as `read_header` does.
     """
     facts = path.stat()
     if time.time() - facts.st_mtime < _SETTLED_S:
-        return described(path, file, axes)
-    return _remembered(path, axes, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+        return described(path, file, axes, level)
+    return _remembered(path, axes, level, facts.st_mtime_ns, facts.st_size, facts.st_ino)
 
 
 @functools.lru_cache(maxsize=8)
-def _remembered(path: Path, given: str | None, *_facts: int) -> TiffImage:
+def _remembered(path: Path, given: str | None, level: int, *_facts: int) -> TiffImage:
     with open(path, "rb") as file:
-        return described(path, file, given)
+        return described(path, file, given, level)
 
 
-def described(path: Path, source: BinaryIO, given: str | None) -> TiffImage:
+def described(path: Path, source: BinaryIO, given: str | None, level: int = 0) -> TiffImage:
     """As `tiff_image`, of any stream, and not remembered."""
     check_directories(path, source)
     with _opened(source) as file:
-        if not file.series:
-            raise ImageReadError("the TIFF contains no image", where=path)
-        if any(not one.keyframe.is_reduced for one in file.series[1:]):
+        finest = meant_series(path, file)
+        if level >= len(finest.levels):
             raise ImageReadError(
-                "the TIFF contains several images of different size or type",
+                "the pyramid has no such level",
                 where=path,
-                expected="one image, or a stack of equal pages",
-                received=", ".join(str(one.shape) for one in file.series[:5]),
-                fix="save each image as a file of its own",
+                expected=f"a level from 0, the finest, to {len(finest.levels) - 1}",
+                received=level,
             )
-        series = file.series[0]
+        series = finest.levels[level]
         keyframe, shape = series.keyframe, tuple(int(n) for n in series.shape)
         axes = _axes(path, str(series.axes), shape, given)
         samples = _with_planes(path, samples_of(path, keyframe, imagej=file.is_imagej), axes, shape)
         sizes = dict(zip(axes, shape, strict=True))
         turned = functools.partial(upright_sides, orientation=samples.orientation)
-        spacing = spacing_of(file, keyframe)
+        sides = [_sides(one, axes) for one in finest.levels]
+        spacing = pixel_size(file, finest)
+        if spacing is not None and level:
+            down, across = (n / m for n, m in zip(sides[0], sides[level], strict=True))
+            spacing = spacing[0] * down, spacing[1] * across
         header = ImageHeader(
-            size=turned((sizes["Y"], sizes["X"])),
+            size=turned(sides[level]),
             channels=samples.channels,
             dtype=str(samples.stored),
             pages=math.prod(length for axis, length in sizes.items() if axis not in _PAGE),
@@ -251,11 +251,18 @@ def described(path: Path, source: BinaryIO, given: str | None) -> TiffImage:
             white_is_zero=samples.space == "inverted" and samples.dtype == bool,
             orientation=samples.orientation,
             channel_names=channel_names_of(file, samples.channels),
+            levels=tuple(map(turned, sides)),
+            slide=is_slide(finest),
         )
         if min(header.size) < 1:
             check_size(path, *header.size)
         keyframe.init_decode()
         return TiffImage(path, series, file.byteorder, axes, shape, samples, header)
+
+
+def _sides(level: Any, axes: str) -> Size:
+    """Rows and columns of a level of a pyramid; all have the axes of the finest."""
+    return int(level.shape[axes.index("Y")]), int(level.shape[axes.index("X")])
 
 
 def _axes(path: Path, own: str, shape: tuple[int, ...], given: str | None) -> str:

@@ -87,16 +87,17 @@ class Statistics:
         self._sampled: list[np.ndarray] = []
         self._moments: _Moments | None = None
 
-    def add(self, part: Slices, pixels: np.ndarray) -> None:
-        """Count a part: its pixels (*part, C)."""
+    def add(self, part: Slices, pixels: np.ndarray, counted: np.ndarray | None = None) -> None:
+        """Count a part: its pixels (*part, C). counted: (*part) bool, those that count; None for all."""
         if self._intensity.method == "image_percentile":
             step = max(1, prod(self._size) // MAX_SAMPLES)
             strides = [prod(self._size[axis + 1 :]) for axis in range(len(self._size))]
             places = np.ogrid[part]
             numbers = sum(axis * stride for axis, stride in zip(places, strides, strict=True))
-            self._sampled.append(pixels[numbers % step == 0])
-        else:
-            found = _moments(pixels)
+            chosen = numbers % step == 0
+            self._sampled.append(pixels[chosen if counted is None else chosen & counted])
+        elif counted is None or counted.any():
+            found = _moments(pixels if counted is None else pixels[counted])
             self._moments = found if self._moments is None else self._moments + found
 
     def absorb(self, other: Statistics) -> None:

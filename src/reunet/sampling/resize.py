@@ -22,13 +22,14 @@ def size_at(
 ) -> tuple[int, ...]:
     """The size at which an image of `size` has the spacing `target`, as in a plan, at least 1 per axis.
 
-    spacing: its own, 1 where an image states none. `size` itself without a `target`, and for a volume that
-    states no spacing.
+    spacing: its own, 1 where an image states none. `size` itself for a volume without a `target` or that
+    states no spacing; the target of an image is 1 then.
     """
-    own = (1.0, 1.0) if len(size) == 2 and spacing is None else spacing
-    if own is None or target is None:
+    if len(size) == 2:
+        spacing, target = spacing or (1.0, 1.0), target or (1.0, 1.0)
+    if spacing is None or target is None:
         return size
-    return tuple(max(1, round(n * a / b)) for n, a, b in zip(size, own, target, strict=True))
+    return tuple(max(1, round(n * a / b)) for n, a, b in zip(size, spacing, target, strict=True))
 
 
 def resize(array: np.ndarray, size: tuple[int, ...], interpolation: int = LINEAR) -> np.ndarray:

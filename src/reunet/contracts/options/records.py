@@ -286,12 +286,16 @@ class PredictOptions(EngineOptions, VerbOptions):
     overwrite: Overwrite = False
     skip_existing: Annotated[bool, Says("Skip inputs whose results exist.", not_with=("overwrite",))] = False
     axes: Axes = None
+    level: Annotated[
+        int | None,
+        Says("Level of slides to predict, 0 the finest; else by the run's micrometres.", "N", least=0),
+    ] = None
     sequence: Pattern = None
 
     MODES = {
         "is_stream": (
             "standard input (-)",
-            ("skip_existing", "fov", "sequence", "axes", "max_memory", "cluster"),
+            ("skip_existing", "fov", "sequence", "axes", "level", "max_memory", "cluster"),
         )
     }
 

@@ -13,6 +13,7 @@ from reunet.flows.predict.at_once import predict_at_once
 from reunet.flows.predict.attempts import Attempt, failures_of
 from reunet.flows.predict.fields_of_view import field_of_view
 from reunet.flows.predict.outputs import Job
+from reunet.flows.predict.slides import check_level, told_of
 from reunet.flows.predict.ways import check_axes, check_memory, header_of, in_sections
 from reunet.inference.large import memory
 from reunet.inference.sequence import AnyPredictor, SequencePredictor
@@ -83,6 +84,7 @@ class Worker:
             headers = [header_of(job, predictor.rank) for job in jobs]
             for job, header in zip(jobs, headers, strict=True):
                 check_axes(job, header, predictor.rank)
+                check_level(job, header)
             if in_sections(jobs, headers[0], predictor, max_memory):
                 self._predict_large(jobs[0], headers[0])
             else:
@@ -97,6 +99,7 @@ class Worker:
             attempt.unstated.append(jobs[0].source.path)
         told = zip(jobs, headers, strict=True)
         attempt.doubts += [f"{job.source.path.name}: {one}" for job, header in told for one in header.doubts]
+        attempt.doubts += told_of(jobs[0], headers[0], predictor.plan)
 
     def _predict_large(self, job: Job, header: ImageHeader) -> None:
         predictor, allowed = self._predictor, self._max_memory

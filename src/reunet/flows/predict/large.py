@@ -25,14 +25,15 @@ from reunet.flows.predict.mosaic import (
     predict_piece,
     suffix_of,
 )
+from reunet.flows.predict.outlines import write_outlines
 from reunet.flows.predict.outputs import Job
 from reunet.flows.predict.result_tables import described, write_part
+from reunet.flows.predict.slides import opened
 from reunet.inference.large.sections import Sections
 from reunet.inference.predictor import Predictor
 from reunet.io.channels import fit_channels
 from reunet.io.header import ImageHeader
 from reunet.io.large_masks import Each, Fill, LargeMask, one_by_one, write_ome_zarr, write_tiled_tiff
-from reunet.io.lazy import open_lazily
 from reunet.io.masks import to_values, write_volume
 from reunet.slices import Slices, all_of
 from reunet.storage import publish_file, scratch_folder, take_room
@@ -61,9 +62,9 @@ def predict_large(
     plan, source = predictor.plan, job.source.path
     with (
         scratch_folder(job.output) as scratch,
-        open_lazily(source, rank=len(header.size), axes=job.axes, channels=job.channels) as image,
+        opened(job, header, plan) as image,
     ):
-        header = image.header
+        finest, header = header, image.header
         a_pixel = np.broadcast_to(np.uint8(0), (1, 1, header.channels))
         fit_channels(a_pixel, plan.input, source)  # refused before any pixel is read
         sections = Sections(
@@ -82,10 +83,12 @@ def predict_large(
             first_ids = [sections.summary.absorb(piece.summary) for piece in pieces]
             each = partial(_write_elsewhere, spread, scratch)
         found = in_view(replace(sections.category, boxes=sections.boxes), inside, plan.labels)
-        _publish(job, scratch, header, plan.labels, Mosaic(pieces, first_ids, sections.ids), each)
+        mosaic = Mosaic(pieces, first_ids, sections.ids)
+        objects = sections.objects if job.kinds.tells("instances") else None
+        write_outlines(job, finest, header, mosaic, objects, plan.labels)
+        _publish(job, scratch, header, plan.labels, mosaic, each)
         if job.part is not None:
             names = job.source.name.as_posix(), job.source.name.with_name(source.name).as_posix()
-            objects = sections.objects if job.kinds.tells("instances") else None
             page = Page(header.size, plan.labels, plan.categories, objects=objects, spacing=header.spacing)
             write_part(job.part, job.kinds.tasks, [described(names, found, page)])
 

@@ -16,13 +16,14 @@ from numpy.lib.format import open_memmap
 
 from reunet.flows.predict.fields_of_view import field_of_view, in_view
 from reunet.flows.predict.outputs import Job
+from reunet.flows.predict.slides import is_pyramid, opened
 from reunet.inference.ahead import ahead
 from reunet.inference.large.sections import Sections, Summary
 from reunet.inference.predictor import Predictor
 from reunet.io.chunk_store import ChunkStore
 from reunet.io.header import ImageHeader
 from reunet.io.large_masks import CHUNKS, TILE
-from reunet.io.lazy import open_lazily
+from reunet.io.lazy import lazy_header
 from reunet.sampling.intensity import Statistics
 from reunet.slices import Slices, corner_of, overlap, size_of, within
 
@@ -71,7 +72,8 @@ def predict_piece(piece: Piece, predictor: Predictor) -> PredictedPiece:
 @contextmanager
 def _opened(piece: Piece, predictor: Predictor) -> Iterator[Sections]:
     job = piece.job
-    with open_lazily(job.source.path, rank=len(piece.part), axes=job.axes, channels=job.channels) as image:
+    header = lazy_header(job.source.path, rank=len(piece.part), axes=job.axes, channels=job.channels)
+    with opened(job, header, predictor.plan) as image:
         yield Sections(
             predictor,
             image,
@@ -91,6 +93,8 @@ def predict_into(piece: Piece, sections: Sections, inside: np.ndarray | None) ->
     pixels: dict[str, ChunkStore] = {}
     for section in ahead(iter(sections)):
         here = None if inside is None else inside[section.part]
+        if (tissue := sections.image.tissue) is not None:
+            here = tissue.at(section.part, sections.size)
         found = in_view(section, here, sections.predictor.plan.labels)
         for kind, values in (("masks", found.labels), ("instances", found.instances)):
             if values is None:
@@ -108,7 +112,7 @@ def predict_into(piece: Piece, sections: Sections, inside: np.ndarray | None) ->
 
 def suffix_of(source: Path, header: ImageHeader) -> str:
     """The format of the masks of a large image: that of the image, if it is one for such sizes, else TIFF."""
-    if source.suffix.lower() == ".zarr":
+    if source.suffix.lower() == ".zarr" or is_pyramid(header):
         return ".ome.zarr"
     return ".nii.gz" if header.affine is not None else ".tif"
 

@@ -62,7 +62,7 @@ class Kinds:
 @dataclass(frozen=True)
 class Job:
     """One image file and where its results go. moment: of a frame whose objects have identities, or of the
-    first page of such a stack. channels: as of the plan's input.
+    first page of such a stack. channels: as of the plan's input. level: of a pyramid, where it is asked for.
     """
 
     source: Source
@@ -72,6 +72,7 @@ class Job:
     kinds: Kinds
     moment: Moment | None = None
     channels: tuple[str, ...] = ()
+    level: int | None = None
 
     def absolute(self) -> Job:
         """The same for a process in another folder."""

@@ -114,7 +114,7 @@ def _jobs(
     kinds, names = _kinds(options, plan), plan.input.channel_names
     return [
         [
-            Job(source, folder, fields.get(source), options.axes, kinds, moment, names)
+            Job(source, folder, fields.get(source), options.axes, kinds, moment, names, options.level)
             for source, moment in group
         ]
         for group in _together(sources, plan, options.sequence, options.axes)

@@ -7,11 +7,12 @@ from math import inf, prod
 
 from reunet.errors import PlanError, TooLargeError
 from reunet.flows.predict.outputs import Job
+from reunet.flows.predict.slides import is_pyramid
 from reunet.inference.large import memory
 from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.io.formats import table
 from reunet.io.header import ImageHeader
-from reunet.io.images import image_suffix, read_channel_headers
+from reunet.io.images import SLIDE_SUFFIXES, image_suffix, read_channel_headers
 from reunet.io.lazy import is_array, lazy_header
 from reunet.machine import memory_bytes
 
@@ -21,7 +22,7 @@ SHARE = 0.25
 MOST_AT_ONCE = 2**26
 """Pixels up to which an image is predicted in one piece, if memory allows: 8192 x 8192."""
 
-LAZY = frozenset({".tif", ".tiff", ".nii", ".nii.gz"}) | table.SUFFIXES
+LAZY = frozenset({".tif", ".tiff", ".nii", ".nii.gz"}) | SLIDE_SUFFIXES | table.SUFFIXES
 """Image files of which parts can be read."""
 
 
@@ -51,6 +52,8 @@ def in_sections(
         return False
     if isinstance(predictor, SequencePredictor) or predictor.plan.input.size is not None:
         return False
+    if is_pyramid(header):
+        return True
     allowed = SHARE * (memory_bytes() or inf) if max_memory is None else max_memory
     return prod(header.size) > MOST_AT_ONCE or _needed(job, header, predictor) > allowed
 

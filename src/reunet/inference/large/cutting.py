@@ -55,7 +55,7 @@ class Cutting:
                 received=f"{' x '.join(map(str, self.size))} pixels",
                 fix="save it as TIFF or PNG, which are read as a whole, or at a smaller size",
             )
-        self.seen = seen_size(self.size, plan, image.header.voxel)
+        self.seen = seen_size(self.size, plan, image.scale or image.header.voxel)
         self.axes = predictor.tiling.cut(self.seen)
         self.inwards = sides_of(self.size, self.seen, way_of(self.size, self.seen))
         self.outwards = sides_of(self.seen, self.size)

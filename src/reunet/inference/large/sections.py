@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import ceil
 
 import numpy as np
@@ -74,7 +75,8 @@ class Sections:
     piece: predict only this one of the `pieces` of the image, with the `intensity` of the whole image:
         offset and scale.
 
-    Where the network sees the image at another size, its pixels are resized part by part, and so is what the
+    The network does not see what is no tissue, and what is said of that is to be left out. Where it sees the
+    image at another size, its pixels are resized part by part, and so is what the
     network says of them. Raises what calling the predictor does, PlanError for a network that sees all images
     at one size (`plan.input.size`), and TooLargeError when not even a strip of single tiles fits.
     """
@@ -142,7 +144,8 @@ class Sections:
         found = Statistics(self.cut.seen, self.predictor.plan.input.intensity)
         if self.has_own_intensity:
             for part, pixels in ahead(self._parts(piece)):
-                found.add(part, pixels)
+                tissue = self.image.tissue
+                found.add(part, pixels, None if tissue is None else tissue.at(part, self.cut.seen))
         return found
 
     @property
@@ -180,7 +183,10 @@ class Sections:
         def prepare(pixels: np.ndarray) -> np.ndarray:
             return scaled(pixels.astype(np.float32), given, offset, scale)
 
-        return Pixels(self.cut.seen, self._read, self.cut.chunk_rows, prepare)
+        pixels = Pixels(self.cut.seen, self._read, self.cut.chunk_rows, prepare)
+        if self.image.tissue is None:
+            return pixels
+        return replace(pixels, counts=partial(self.image.tissue.touches, size=self.cut.seen))
 
     def _read(self, part: Slices) -> np.ndarray:
         """Pixels as the network sees them, but for their intensities."""
@@ -196,7 +202,8 @@ class Sections:
         """A piece as the network sees it, in parts as large as what is read at a time while predicting."""
         step = self.cut.chunk_rows * ceil(self.predictor.tiling.tile[0] / self.cut.chunk_rows)
         for part in grid(self.cut.as_seen(piece), (step, *self.cut.seen[1:])):
-            yield part, self._read(part)
+            if self.image.tissue is None or self.image.tissue.touches(part, self.cut.seen):
+                yield part, self._read(part)
 
     def _windows(
         self, slabs: Iterator[Slab], wide: Slices, needed: Slices

@@ -6,7 +6,7 @@ Format: https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotati
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,22 @@ from reunet.io.annotations.drawn import number_in, object_map
 from reunet.io.annotations.pictures import Pictures, paired
 from reunet.io.annotations.polygons import mask_rings
 from reunet.io.annotations.sheet import Sheet, Sheets
-from reunet.storage import read_json, write_text
+from reunet.storage import atomic_path, read_json
 
 _MOST_BYTES = 1 << 30
 _NO_OBJECTS = frozenset({"root", "tile", "tma_core"})
 """What QuPath has beside annotations, detections and cells."""
 
 Feature = dict[str, Any]
+
+
+Place = Callable[[np.ndarray], np.ndarray]
+"""From points (n, 2), x and y in pixels, to where they lie in what the file is for."""
+
+
+def as_pixels(points: np.ndarray) -> np.ndarray:
+    """Points where they are."""
+    return points
 
 
 def write_geojson(
@@ -39,13 +48,23 @@ def write_geojson(
     classes: np.ndarray | None = None,
     scores: np.ndarray | None = None,
 ) -> None:
-    """Write the objects of `ids` (H, W) atomically, each with its class' name and colour, by id.
+    """Write the objects of `ids` (H, W) atomically, as `object_features` tells them."""
+    write_features(path, object_features(ids, labels, classes, scores))
 
-    classes: (max id + 1,) class indices; None where there is one kind of object, the last class of `labels`.
-    scores: by id, how sure each is; a measurement, `score`.
-    """
-    text = json.dumps(collection(object_features(ids, labels, classes, scores)), ensure_ascii=False)
-    write_text(path, text + "\n")
+
+def write_features(path: Path, features: Iterable[Feature], crs: str | None = None) -> None:
+    """Write features atomically, one after the other. crs: URN of the map that their coordinates are of."""
+    head = f'{{"type": "FeatureCollection", {_crs(crs)}"features": [\n'
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        file.write(head)
+        for number, feature in enumerate(features):
+            file.write((",\n" if number else "") + json.dumps(feature, ensure_ascii=False))
+        file.write("\n]}\n")
+
+
+def _crs(name: str | None) -> str:
+    told = {"type": "name", "properties": {"name": name}}  # as in the GeoJSON of 2008, which GDAL reads
+    return "" if name is None else f'"crs": {json.dumps(told)}, '
 
 
 def collection(features: Iterable[Feature]) -> Feature:
@@ -54,16 +73,44 @@ def collection(features: Iterable[Feature]) -> Feature:
 
 
 def object_features(
-    ids: np.ndarray, labels: LabelMap, classes: np.ndarray | None = None, scores: np.ndarray | None = None
+    ids: np.ndarray,
+    labels: LabelMap,
+    classes: np.ndarray | None = None,
+    scores: np.ndarray | None = None,
+    place: Place = as_pixels,
 ) -> Iterator[Feature]:
-    """A feature for each object, as `write_geojson` writes them."""
+    """A feature for each object of `ids` (H, W), by id, with its class' name and colour.
+
+    classes: (max id + 1,) class indices; None where there is one kind of object, the last class of `labels`.
+    scores: by id, how sure each is; a measurement, `score`.
+    """
     for number, corner, mask in object_crops(ids):
-        parts = [[_closed(ring) for ring in part] for part in mask_rings(mask, corner)]
         entry = labels.classes[-1 if classes is None else int(classes[number])]
-        geometry: dict[str, Any] = {"type": "Polygon", "coordinates": parts[0]}
-        if len(parts) > 1:
-            geometry = {"type": "MultiPolygon", "coordinates": parts}
-        yield _scored(_feature(geometry, str(number), entry), scores, number)
+        feature = outline_feature(str(number), mask, corner, entry, place)
+        yield _scored(feature, scores, number)
+
+
+def outline_feature(
+    name: str, mask: np.ndarray, corner: tuple[int, int], entry: ClassInfo, place: Place = as_pixels
+) -> Feature:
+    """The outline of a mask (h, w) bool whose first pixel lies at `corner` (row, column)."""
+    parts = [[_closed(place(ring)) for ring in part] for part in mask_rings(mask, corner)]
+    geometry: dict[str, Any] = {"type": "Polygon", "coordinates": parts[0]}
+    if len(parts) > 1:
+        geometry = {"type": "MultiPolygon", "coordinates": parts}
+    return _feature(geometry, name, entry)
+
+
+def region_features(classes: np.ndarray, labels: LabelMap, place: Place = as_pixels) -> Iterator[Feature]:
+    """A feature for each connected region of a foreground class in `classes` (H, W), numbered from 1."""
+    import cv2
+
+    number = 0
+    for index in labels.foreground:
+        _, ids = cv2.connectedComponents((classes == index).astype(np.uint8), connectivity=4)
+        for _, corner, mask in object_crops(ids):
+            number += 1
+            yield outline_feature(str(number), mask, corner, labels.classes[index], place)
 
 
 def box_features(boxes: Boxes, labels: LabelMap) -> Iterator[Feature]:
@@ -93,9 +140,9 @@ def _feature(geometry: Feature, name: str, entry: ClassInfo) -> Feature:
     return {"type": "Feature", "geometry": geometry, "properties": properties}
 
 
-def _closed(ring: np.ndarray) -> list[list[int]]:
+def _closed(ring: np.ndarray) -> list[list[float]]:
     """The ring with its first point again at the end, as GeoJSON wants it."""
-    points: list[list[int]] = ring.tolist()
+    points: list[list[float]] = ring.tolist()
     return [*points, points[0]]
 
 
