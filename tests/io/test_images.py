@@ -154,3 +154,15 @@ def test_damaged_files_raise_only_our_errors(tmp_path: Path, data: st.DataObject
         return
     assert image.ndim == 3
     assert image.shape[2] in (1, 3)
+
+
+def test_a_chunk_that_announces_more_than_the_file_is_refused(tmp_path: Path) -> None:
+    """Pillow asks for the memory that it announces, here 2 GB."""
+    path = tmp_path / "a.png"
+    Image.fromarray(np.arange(72, dtype=np.uint8).reshape(6, 12)).save(path)
+    data = path.read_bytes()
+    at = data.index(b"IDAT") - 4
+    path.write_bytes(data[:at] + (2**31).to_bytes(4, "big") + data[at + 4 :])
+    for read in (read_header, read_image):
+        with pytest.raises(ImageReadError, match="ends within its pixels"):
+            read(path)

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
 import re
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,6 +112,23 @@ def write_png(
         image.save(temporary, format="PNG", compress_level=4, **png_resolution(spacing))
 
 
+def _check_chunks(path: Path, file: BinaryIO) -> None:
+    """Raise ImageReadError where pixels of a PNG go on beyond its end: Pillow asks for that much memory."""
+    size, place = file.seek(0, os.SEEK_END), 8
+    while place + 8 <= size:
+        file.seek(place)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if kind in (b"IDAT", b"fdAT") and place + 8 + length > size:
+            raise ImageReadError(
+                "the file ends within its pixels",
+                where=path,
+                expected=f"{place + 8 + length:,} bytes or more",
+                received=f"{size:,} bytes",
+                fix="it is truncated or damaged: copy or export it again",
+            )
+        place += 12 + length
+
+
 def raster_image(path: Path, file: BinaryIO) -> RasterImage:
     """An open file, of which only JPEG XL is decoded yet. Raises ImageReadError, TooLargeError."""
     file.seek(0)
@@ -123,6 +142,10 @@ def raster_image(path: Path, file: BinaryIO) -> RasterImage:
     image: ImageFile = getattr(plugin, f"{name}ImageFile")(file, str(path))
     size = image.size[::-1]
     check_size(path, *size)
+    if name == "Png":
+        place = file.tell()
+        _check_chunks(path, file)
+        file.seek(place)
     frames = int(getattr(image, "n_frames", 1))
     if frames > 1:
         raise _animated(path, image.format or "image", frames)
