@@ -50,7 +50,7 @@ def test_an_export_is_named_with_the_one_that_works(tmp_path: Path, tool: str) -
     ("name", "kind", "way"),
     [
         ("a.zvi", "Zeiss", "OME-TIFF"), ("a.oir", "Olympus", "OME-TIFF"), ("a.lof", "Leica", "OME-TIFF"),
-        ("a.svs", "whole slide", "TIFF"), ("IM001", "DICOM", ".dcm"),
+        ("a.mrxs", "whole slide", "vips"), ("IM001", "DICOM", ".dcm"),
         ("a.tfrecord", "TFRecord", "PNG"), ("a.parquet", "packed", "PNG"), ("a.mat", "MATLAB", "imwrite"),
         ("a.nrrd", "volume", ".nii.gz"), ("a.heic", "phone", "JPEG"), ("a.zip", "archive", "unpack"),
         ("a.jpe", "JPEG", ".jpg"), ("a.mp4", "video", "frames"), ("a.npy", "arrays", "tifffile"),

@@ -91,7 +91,7 @@ def test_what_is_no_image(ask: Asked, bright: np.ndarray) -> None:
     cut = png(np.random.default_rng(0).integers(0, 255, (40, 50), np.uint8))[:300]
     for sent, status, says in (
         (b"hello", 422, "not an image file"),
-        (cut, 422, "cannot be read"),
+        (cut, 422, "ends within its pixels"),
         (bomb(40_000), 413, "too large"),
         (bomb(15_000), 422, "too small for the pixels"),
         (b"", 422, "brings no file"),

@@ -19,7 +19,7 @@ from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.annotations.coco import read_coco
 from reunet.io.annotations.image_labels import class_folders, read_labels
 from reunet.io.annotations.pictures import Pictures, tell_unlisted
-from reunet.io.annotations.sheet import together
+from reunet.io.annotations.sheet import labels_of, together
 
 T = TypeVar("T")
 
@@ -62,7 +62,9 @@ def read_objects(
         pictures = Pictures((case.id, case.image) for case in cases if case.split in splits)
         found = listing.tool.read(_files(listing, entries, pictures), pictures, problems)
         tell_unlisted(pictures, found.sheets, problems)
-        names, drawn = together(found, problems, classes)
+        first_split = {case.image for case in cases if case.split == entries[0].split}
+        known = classes or found.classes or labels_of(one for one in found.sheets if one.image in first_split)
+        names, drawn = together(found, problems, known or None)
         wanted = described(problems.root).get("labels_of")
         images |= one_of_each(drawn, wanted, listing.place, problems)
         classes = classes or names or None

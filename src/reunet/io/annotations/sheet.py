@@ -85,6 +85,11 @@ class Sheets:
     classes: Sequence[str] | None = None
 
 
+def labels_of(sheets: Iterable[Sheet]) -> list[str]:
+    """The classes that occur, sorted."""
+    return sorted({one.label for sheet in sheets for one in sheet.entries if one.label})
+
+
 def together(
     told: Sheets, problems: Findings, classes: Sequence[str] | None
 ) -> tuple[tuple[str, ...], dict[tuple[Path, str], AnnotatedImage]]:
@@ -93,9 +98,9 @@ def together(
     classes: names that class indices stand for; else those that the files list, or all that occur. An object
     whose class is not told is of the only one. Adds an error for classes that are not listed.
     """
-    found = {one.label for sheet in told.sheets for one in sheet.entries}
-    names = list(dict.fromkeys(classes or told.classes or sorted(filter(None, found))))
-    names = names or [NAMELESS] * (None in found)
+    names = list(dict.fromkeys(classes or told.classes or labels_of(told.sheets)))
+    if not names and any(sheet.entries for sheet in told.sheets):
+        names = [NAMELESS]
     if told.sheets and too_many(names, told.sheets[0].source, problems):
         return tuple(names), {}
     index: dict[str | None, int] = {name: i for i, name in enumerate(names)}
