@@ -30,6 +30,7 @@ import records
 from PIL import Image
 
 import reunet
+from reunet.datasets.synthetic import make_scene
 
 
 def main() -> None:
@@ -67,9 +68,9 @@ def one_round(run: Path, options: argparse.Namespace) -> dict[str, float]:
 
 
 def picture(size: int) -> bytes:
-    """A PNG of noise."""
-    pixels, file = np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8), io.BytesIO()
-    Image.fromarray(pixels).save(file, "png")
+    """A PNG of synthetic microscopy."""
+    scene, file = make_scene(np.random.default_rng(0), (size, size)), io.BytesIO()
+    Image.fromarray(scene.image).save(file, "png")
     return file.getvalue()
 
 

@@ -66,8 +66,23 @@ def _is_full(path: Path, cause: Exception) -> bool:
     return shutil.disk_usage(there).free < 1 << 16
 
 
+_passing: set[Path] = set()
+"""Folders of which nothing need survive a power cut."""
+
+
+def never_sync(folder: Path) -> None:
+    """Let what is written below a folder be lost in a power cut: whoever sends it waits for no disk."""
+    _passing.add(folder.absolute())
+
+
+def _is_passing(path: Path) -> bool:
+    return bool(_passing) and not _passing.isdisjoint((path.absolute(), *path.absolute().parents))
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename inside `folder` survive a power cut (a no-op where folders cannot be opened)."""
+    if _is_passing(folder):
+        return
     try:
         handle = os.open(folder, os.O_RDONLY)
     except (OSError, AttributeError):  # Windows cannot open a folder
@@ -159,6 +174,8 @@ def remove_old(paths: Iterable[Path]) -> None:
 
 
 def _sync_file(path: Path) -> None:
+    if _is_passing(path):
+        return
     with open(path, "rb+") as file:
         os.fsync(file.fileno())
 

@@ -17,6 +17,7 @@ from reunet.server.jobs import Jobs
 from reunet.server.models import Model, Models
 from reunet.server.predictions import Found, predict_file
 from reunet.server.problems import RefusedError
+from reunet.storage import never_sync
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,6 +40,7 @@ class Service:
         self, models: Models, scratch: Path, *, data: Path | None = None, waiting: int = MOST_WAITING
     ) -> None:
         self.models, self.scratch, self.data = models, scratch, data
+        never_sync(scratch)  # it is emptied when a server starts
         self.threads = cores() + BESIDE
         self._pool = ThreadPoolExecutor(self.threads, "reunet")
         self._most = self.threads + waiting
