@@ -149,3 +149,18 @@ def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
 
     with pytest.raises(BackendError, match="operation"):
         storage.publish_folder(tmp_path / "a", fail)
+
+
+def test_where_nothing_need_survive_nothing_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    monkeypatch.setattr(storage, "_passing", set())
+    storage.never_sync(tmp_path / "passing")
+    for folder, is_synced in (("passing", False), ("kept", True)):
+        synced.clear()
+        storage.write_text(tmp_path / folder / "new" / "a.txt", "text")
+        storage.publish_folder(tmp_path / folder / "b", fill(1))
+        assert bool(synced) == is_synced
+        assert (tmp_path / folder / "new" / "a.txt").read_text() == "text"
