@@ -188,7 +188,7 @@ def test_the_whole_loop(
     eye.wait_said("Saved")
     page.click("#tab-continue")
     assert "1 here" in page.text_content("#train-plan")
-    page.fill("#minutes", "1")
+    page.fill("#minutes", "2")
     page.click("#train")
     page.wait_for_selector("#curves:not([hidden])")
     page.click("#stop")
