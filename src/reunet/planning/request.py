@@ -23,8 +23,6 @@ class PlanRequest(Wishes):
         asked = {name: getattr(wishes, name) for name in Wishes.OPTIONS}
         if not isinstance(asked["loss"], str):  # a function of the caller, which no plan can hold
             asked["loss"] = "auto"
-        if not isinstance(asked["loss"], str):
-            asked["loss"] = "auto"
         return cls(**asked | {"backend": backend, "network": network})
 
     @property

@@ -20,10 +20,8 @@ from reunet.errors import ReunetError
 from reunet.io.lettering import lettering
 from reunet.io.planes import in_planes
 from reunet.io.render import overlay_colors
-from reunet.report.examples import Picture, display
+from reunet.report.examples import Picture, display, drawn_over
 from reunet.report.understood import amount, percent, understood
-from reunet.sampling.boxes import resized
-from reunet.tasks.work import draw_results
 
 WIDTH, MARGIN, GAP = 1800, 40, 20
 """Of the sheet, in pixels."""
@@ -219,20 +217,12 @@ def _seen(scan: Scan, case: Case, side: int) -> list[Picture]:
 def _pictures(arrays: CaseArrays, labels: LabelMap, side: int) -> list[Picture]:
     """The image, and the same with what annotates its pixels; its boxes are drawn over the image itself."""
     image, truth = arrays.image, arrays.truth
-    shown = Prediction(labels=truth.labels, instances=truth.objects)
+    has_maps = truth.labels is not None or truth.objects is not None
+    known = Prediction(truth.labels, instances=truth.objects, boxes=None if has_maps else truth.boxes)
     if arrays.spacing is not None:
-        image, shown = in_planes(image, shown, labels, arrays.spacing)
-    factor = min(side / image.shape[1], side / image.shape[0])
-    maps = [one for one in (shown.labels, shown.instances) if one is not None]
-    ground, small = display(image, *maps, factor=factor)
-    named = iter(small)
-    shown = Prediction(
-        labels=None if shown.labels is None else next(named),
-        instances=None if shown.instances is None else next(named),
-        boxes=None if truth.boxes is None or maps else resized(truth.boxes, (factor, factor)),
-    )
-    over = draw_results(ground, shown, labels)
-    return [ground] if over is None else [over] if shown.boxes is not None else [ground, over]
+        image, known = in_planes(image, known, labels, arrays.spacing)
+    ground, over = drawn_over(image, known, labels, min(side / image.shape[1], side / image.shape[0]))
+    return [ground] if over is None else [over] if known.boxes is not None else [ground, over]
 
 
 def _write(

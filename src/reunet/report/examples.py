@@ -10,11 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.contracts.labels import Color
-from reunet.contracts.results import Scored
+from reunet.contracts.labels import Color, LabelMap
+from reunet.contracts.results import Prediction, Scored
 from reunet.io.render import to_display
 from reunet.io.scale_bar import with_scale_bar
 from reunet.io.units import in_micrometres
+from reunet.sampling.boxes import resized
+from reunet.tasks.work import draw_results
 
 Picture = NDArray[np.uint8]
 
@@ -115,6 +117,22 @@ def display(
     shown = cv2.resize(shown, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST)
     small = [cv2.resize(x, size, interpolation=cv2.INTER_NEAREST) for x in maps]
     return np.asarray(shown, np.uint8), small
+
+
+def drawn_over(
+    image: np.ndarray, known: Prediction, labels: LabelMap, factor: float
+) -> tuple[Picture, Picture | None]:
+    """The image (H, W, C) `factor` times as large, and the same with what is known of it drawn over it; None
+    where that is nothing.
+    """
+    maps = [one for one in (known.labels, known.instances) if one is not None]
+    plain, large = display(image, *maps, factor=factor)
+    named = iter(large)
+    labelled = None if known.labels is None else next(named)
+    ids = None if known.instances is None else next(named)
+    boxes = None if known.boxes is None else resized(known.boxes, (factor, factor))
+    shown = Prediction(labelled, instances=ids, boxes=boxes)
+    return plain, draw_results(plain, shown, labels)
 
 
 def panels_of(example: Scored, image: Picture, shown: Mapping[str, Picture], across: float) -> list[Panel]:

@@ -65,6 +65,7 @@ def write_report(path: Path, report: Report) -> None:
         report.language,
         sentence=sentence(metrics, translator(report.language)),
         report=report,
+        facts=report.facts,
         metrics=metrics,
         contents=list(zip(contents, _galleries(report.images, contents), strict=True)),
         films={c.name: _films(report.images, c) for c in contents},

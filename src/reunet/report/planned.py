@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,12 @@ from reunet.io.planes import in_planes
 from reunet.planning.cost import training_bytes
 from reunet.report import plots
 from reunet.report.contact_sheet import contact_sheet
-from reunet.report.examples import Picture, data_uri, display, display_factor
+from reunet.report.examples import Picture, data_uri, display_factor, drawn_over
 from reunet.report.page import choices_of, render
 from reunet.report.understood import percent, understood
 from reunet.sampling.patches import PatchSampler
 from reunet.storage import write_text
 from reunet.tasks import task
-from reunet.tasks.work import draw_results
 
 CROPS, SAMPLED, PIXELS = 10, 40, 20_000
 """Patches that are shown; images whose brightness is drawn, and pixels of each."""
@@ -106,16 +104,7 @@ def _drawn(image: np.ndarray, truth: Truth, plan: Plan) -> Picture:
     known = Prediction(labels=truth.labels, instances=truth.objects, boxes=truth.boxes)
     if image.ndim == 4:
         image, known = in_planes(image, known, plan.labels, plan.spacing or (1.0, 1.0, 1.0))
-    factor = ceil(display_factor(image.shape)) if max(image.shape[:2]) < 240 and known.boxes is None else 1
-    maps = [one for one in (known.labels, known.instances) if one is not None]
-    ground, large = display(image, *maps, factor=factor)
-    named = iter(large)
-    known = Prediction(
-        labels=None if known.labels is None else next(named),
-        instances=None if known.instances is None else next(named),
-        boxes=known.boxes,
-    )
-    over = draw_results(ground, known, plan.labels)
+    ground, over = drawn_over(image, known, plan.labels, max(1.0, display_factor(image.shape)))
     return ground if over is None else over
 
 
