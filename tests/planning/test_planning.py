@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from reunet.contracts.labels import IGNORE, LabelMap, default_classes
 from reunet.contracts.plan import Plan
 from reunet.contracts.sizes import valid_size
 from reunet.datasets.case_arrays import CaseArrays
+from reunet.datasets.cases import FrameSequence
 from reunet.errors import DataError, PlanError, UsageError
 from reunet.planning import PlanRequest, make_plan, take_fingerprint
 
@@ -101,6 +104,33 @@ def test_scenes_with_an_up_are_not_turned_over() -> None:
     free = make_plan(fingerprint_of(grey_cases(12)), PlanRequest()).augmentation
     assert free.flip_vertical
     assert free.rotation == 180
+
+
+@pytest.mark.parametrize(
+    ("preset", "axis", "length", "expected"),
+    [
+        ("unet", "T", 12, "none"),
+        ("conv_gru_unet", "T", 12, "skipped, passing"),
+        ("unet_2d_t", "T", 12, "skipped, passing"),
+        ("conv_gru_unet", "T", 6, "passing"),
+        ("conv_gru_unet", "T", 1, "none"),
+        ("conv_gru_unet", "Z", 12, "slices"),
+    ],
+)
+def test_frames_are_spoilt_where_others_tell_what_they_showed(
+    preset: str, axis: Literal["T", "Z"], length: int, expected: str
+) -> None:
+    cases = [replace(case, sequence=FrameSequence("film", axis)) for case in grey_cases(length)]
+    plan = make_plan(fingerprint_of(cases), PlanRequest(preset=preset))
+    bad, why = plan.augmentation.frames, plan.reasons.get("augmentation.frames", "")
+    assert bool(why) == (preset != "unet")
+    if expected == "none":
+        assert bad is None
+        return
+    assert bad is not None
+    assert bad.lost > 0
+    assert [bad.skipped > 0, bad.occluded > 0] == ["skipped" in expected, "passing" in expected]
+    assert ("slices are lost" in why, "are skipped" in why) == (axis == "Z", bad.skipped > 0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 300), (33, 40), (600, 500), (5000, 4000)])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reunet.contracts.augmentation import Augmentation
 from reunet.contracts.boxes import Boxes
-from reunet.contracts.plan import Augmentation
 from reunet.sampling.boxes import boxes_in_patch, resized, shown
 from reunet.sampling.warp import coordinate_map, resample
 

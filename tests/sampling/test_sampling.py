@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reunet.contracts.augmentation import Augmentation
 from reunet.contracts.boxes import Boxes, no_boxes
 from reunet.contracts.labels import IGNORE, Classes, LabelMap, default_classes
 from reunet.contracts.network import HeadSpec
-from reunet.contracts.plan import Augmentation, Inference, InputSpec, Intensity, Plan, Schedule
+from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.contracts.truth import Truth
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.networks.presets import configure

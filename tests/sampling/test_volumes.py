@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from reunet.contracts.augmentation import Augmentation
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.network import HeadSpec, NetworkConfig
-from reunet.contracts.plan import Augmentation, Inference, InputSpec, Intensity, Plan, Schedule
+from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.sampling.appearance import blur
 from reunet.sampling.patches import Batch, PatchSampler

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reunet.contracts.augmentation import Augmentation
 from reunet.contracts.labels import IGNORE, LabelMap, default_classes
 from reunet.contracts.network import HeadSpec
-from reunet.contracts.plan import Augmentation, ClipSpec, Inference, InputSpec, Intensity, Plan, Schedule
+from reunet.contracts.plan import ClipSpec, Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.datasets.cases import FrameSequence
 from reunet.networks.presets import configure

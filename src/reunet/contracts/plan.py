@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from reunet.backend import Backend
+from reunet.contracts.augmentation import Augmentation
 from reunet.contracts.base import Contract
 from reunet.contracts.bounds import MOST_PIXELS, Positive, Real, Share, Side, Weight, Width
 from reunet.contracts.labels import LabelMap
@@ -22,10 +23,6 @@ Size = Annotated[tuple[Side, ...], Field(max_length=3)]
 """Pixels per axis of space."""
 
 Step = Annotated[int, Field(ge=1, le=10**9)]
-
-Range = tuple[Real, Real]
-"""The smallest and the largest value."""
-
 
 Spacing = Annotated[float, Field(ge=1e-6, le=1e6)]
 PixelSide = Annotated[float, Field(ge=1e-6, le=1e12)]
@@ -70,46 +67,6 @@ class InputSpec(Contract):
         if self.channel_names and len(self.channel_names) != self.channels:
             raise ValueError(f"channel_names must name {self.channels} channels, or none")
         return self
-
-
-class Augmentation(Contract):
-    """Random changes of a training patch; probabilities are per patch, ranges are inclusive.
-
-    rotation in degrees, scale and gamma as factors, shear as a tangent, elastic as the displacement
-    in pixels of a smooth random field, brightness and noise in units of the normalised intensity,
-    contrast as a factor, blur as a Gaussian sigma in pixels ((0, 0): none).
-    flip_depth and tilt are for volumes: they may be mirrored along their first axis, and turned by up to
-    `tilt` degrees in the planes that contain the axis of the coarsest spacing.
-    """
-
-    flip_depth: bool = True
-    flip_vertical: bool = True
-    flip_horizontal: bool = True
-    rotation: float = Field(default=180.0, ge=0, le=180)
-    tilt: float = Field(default=0.0, ge=0, le=180)
-    geometry_probability: float = Field(default=0.5, ge=0, le=1)
-    scale: Range = (0.75, 1.35)
-    shear: float = Field(default=0.1, ge=0, le=100)
-    elastic: float = Field(default=0.0, ge=0, le=1000)
-    brightness: Weight = 0.2
-    contrast: Range = (0.75, 1.3)
-    gamma: Range = (0.75, 1.4)
-    noise: Weight = 0.1
-    blur: Range = (0.4, 1.0)
-    invert: float = Field(default=0.0, ge=0, le=1)
-    intensity_probability: float = Field(default=0.25, ge=0, le=1)
-
-    @model_validator(mode="after")
-    def _ranges_are_ordered(self) -> Augmentation:
-        for name in ("scale", "contrast", "gamma", "blur"):
-            low, high = getattr(self, name)
-            if not 1e-3 <= low <= high <= 1e3 and not (name == "blur" and low == high == 0):
-                raise ValueError(f"{name} must be two numbers from 0.001 to 1000, the smaller one first")
-        return self
-
-    def flips(self, rank: int) -> tuple[bool, ...]:
-        """Which of the last `rank` of (depth, height, width) may be mirrored."""
-        return (self.flip_depth, self.flip_vertical, self.flip_horizontal)[-rank:]
 
 
 class LossSpec(Contract):
@@ -267,6 +224,8 @@ class Plan(Contract):
             raise ValueError(f"loss.class_weights needs {len(self.labels.classes)} numbers, or none")
         if (self.clip is None) != (self.network.time == "none"):
             raise ValueError("clip belongs to networks with time, and only to them")
+        if self.clip is None and self.augmentation.frames is not None:
+            raise ValueError("augmentation.frames belongs to networks with time, and only to them")
         if self.clip is not None:
             fits = valid_frames(self.network, self.clip.frames)
             if fits != self.clip.frames:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from reunet.contracts.augmentation import Augmentation, BadFrames
 from reunet.contracts.fingerprint import Fingerprint
-from reunet.contracts.plan import Augmentation
+from reunet.contracts.plan import ClipSpec
 from reunet.planning.decision import Decision
 from reunet.planning.resolution import ANISOTROPIC
 
@@ -16,12 +17,42 @@ ANGLE = 30.0
 
 
 def choose_augmentation(
+    fingerprint: Fingerprint, spacing: tuple[float, ...] | None, clip: ClipSpec | None, *, whole: bool
+) -> Decision[Augmentation]:
+    """Changes for volumes, for images, or for images of which only the class is told, which are seen `whole`;
+    and of single frames where the network sees time.
+
+    spacing, clip: of the plan.
+    """
+    changes, frames = _choose_changes(fingerprint, spacing, whole=whole), _choose_frames(fingerprint, clip)
+    augmentation = changes.value.model_copy(update={"frames": frames.value})
+    return Decision(augmentation, {**changes.reasons, **frames.reasons})
+
+
+def _choose_frames(fingerprint: Fingerprint, clip: ClipSpec | None) -> Decision[BadFrames | None]:
+    """Bad frames where a window has others to look at; frames are skipped where sequences are long enough."""
+    if clip is None:
+        return Decision(None)
+    if clip.frames < 2:
+        why = "no frame is spoilt: a window has one only, so there is nothing to remember"
+        return Decision(None, {"augmentation.frames": why})
+    why = "some frames are lost, replaced by noise, blurred, dimmed or grainy, and keep their truth"
+    usual = sorted(fingerprint.sequences)[len(fingerprint.sequences) // 2]
+    if clip.axis == "Z":
+        bad = BadFrames(occluded=0.0, skipped=0.0)
+        why = f"{why.replace('frames', 'slices')}: sections get lost, the ones around remain"
+    elif usual < 2 * clip.frames:
+        bad = BadFrames(skipped=0.0)
+        why += f", things pass in front: frames before are needed; none skipped, of only {usual}"
+    else:
+        bad = BadFrames()
+        why += f", things pass in front, up to {bad.longest_gap} are skipped: the frames before are needed"
+    return Decision(bad, {"augmentation.frames": why})
+
+
+def _choose_changes(
     fingerprint: Fingerprint, spacing: tuple[float, ...] | None, *, whole: bool
 ) -> Decision[Augmentation]:
-    """Changes for volumes, for images, or for images of which only the class is told, which are seen `whole`.
-
-    spacing: of the plan.
-    """
     if whole:
         why = "mirrored left to right, turned and scaled a little: what is up may tell the class"
         augmentation = Augmentation(

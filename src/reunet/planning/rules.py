@@ -59,7 +59,7 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
         "input": choose_input(fingerprint, size if whole else None),
         "class_sampling": Decision(()) if whole else choose_sampling(fingerprint),
         "corrected_sampling": choose_corrected(fingerprint),
-        "augmentation": choose_augmentation(fingerprint, spacing.value, whole=whole),
+        "augmentation": choose_augmentation(fingerprint, spacing.value, window, whole=whole),
         "schedule": choose_schedule(request),
         "inference": Decision(Inference(tile=size), {"inference.tile": WHY_TILE}),
         "precision": choose_precision(request),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from reunet.contracts.plan import Augmentation
+from reunet.contracts.augmentation import Augmentation
 
 
 def change_appearance(

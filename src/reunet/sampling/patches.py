@@ -14,10 +14,11 @@ from reunet.contracts.plan import Plan
 from reunet.contracts.truth import Truth
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.sampling.appearance import change_appearance
+from reunet.sampling.bad_frames import Faults
 from reunet.sampling.boxes import boxes_in_patch, shown
 from reunet.sampling.intensity import affine, scaled
 from reunet.sampling.warp import coordinate_map, resample
-from reunet.sampling.windows import Window, all_windows
+from reunet.sampling.windows import Window, all_windows, sequences
 
 REMEMBERED = 500
 """Foreground positions remembered per case and class."""
@@ -37,7 +38,7 @@ class PatchSampler:
     an order of its own; a share of the patches is centred on foreground, its class drawn among those the case
     has, by `plan.class_sampling` or evenly. With `plan.clip` a patch is a window of frames, see `windows.py`;
     all frames of it, and of the windows that carry on from it in the next batches, are read along the same
-    coordinates and change their appearance in the same way.
+    coordinates and change their appearance in the same way. Some are then spoilt, see `bad_frames.py`.
 
     targets: of the run's tasks; the labels for a head `semantic` by default.
     margin: pixels per side that the network's output lacks, per axis; its targets lack them too.
@@ -59,9 +60,11 @@ class PatchSampler:
         self.cases, self.plan, self.targets = tuple(cases), plan, targets or _labels
         self.margin = margin or (0,) * len(plan.patch)
         self.augmentation = plan.augmentation if augment else None
-        annotated = [bool(case.truth) for case in self.cases]
+        self._bad = self.augmentation.frames if self.augmentation is not None and plan.clip else None
+        self._sequences = {frame: sequence for sequence in sequences(self.cases) for frame in sequence}
         windows = all_windows(self.cases, plan.clip)
-        shown = [one for one in windows if any(annotated[frame] for frame in one.anchors)]
+        self._annotated = [bool(case.truth) for case in self.cases]
+        shown = [one for one in windows if self._is_annotated(one)]
         self.windows = tuple(one for one in shown for _ in range(self._times(one)))
         self.carry = plan.clip.carry if plan.clip else 1
         self._affine = cache(lambda number: affine(self.cases[number].image, plan.input.intensity))
@@ -83,6 +86,10 @@ class PatchSampler:
         epoch, position = divmod(index, len(self.windows))
         window = self.windows[int(self._order(epoch)[position])]
         rng = np.random.default_rng((self.plan.seed, 1, index))
+        faults = self._faults(index, len(window.frames))
+        if faults is not None:
+            skipping = window.skipping(faults.skipped, self._sequences[window.frames[0]])
+            window = skipping if self._is_annotated(skipping) else window
         anchors = window.anchors
         center = self._center(anchors[int(rng.integers(len(anchors))) if len(anchors) > 1 else 0], rng)
         coordinates = coordinate_map(self.plan.patch, center, self.augmentation, rng, self.plan.spacing)
@@ -92,6 +99,9 @@ class PatchSampler:
             noise = np.random.default_rng((self.plan.seed, 3, index, part)) if part else rng
             changed = change_appearance(np.concatenate(images, axis=-1), self.augmentation, rng, noise)
             images = np.split(changed, np.cumsum([image.shape[-1] for image in images])[:-1], axis=-1)
+        if faults is not None:
+            broken = np.random.default_rng((self.plan.seed, 5, index, part))
+            images = faults.spoil(images, part * len(images), broken)
         channels = self.plan.input.channels  # more than the image's own where grey and RGB are mixed
         images = [np.broadcast_to(image, (*image.shape[:-1], channels)) for image in images]
         return (np.stack(images), _stacked(targets)) if self.plan.clip else (images[0], targets[0])
@@ -112,6 +122,16 @@ class PatchSampler:
                 told = self.targets(_unknown(inner.shape[:-1])) | told
             targets.append(told)
         return images, targets
+
+    def _faults(self, index: int, frames: int) -> Faults | None:
+        """What befalls the frames of a chain of windows, drawn apart so that all else stays as it is."""
+        if self._bad is None:
+            return None
+        rng = np.random.default_rng((self.plan.seed, 4, index))
+        return Faults.draw(self._bad, frames, self.plan.patch, rng)
+
+    def _is_annotated(self, window: Window) -> bool:
+        return any(self._annotated[frame] for frame in window.anchors)
 
     def _times(self, window: Window) -> int:
         """How often a window is shown in an epoch."""

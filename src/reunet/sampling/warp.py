@@ -11,7 +11,7 @@ from itertools import combinations
 import cv2
 import numpy as np
 
-from reunet.contracts.plan import Augmentation
+from reunet.contracts.augmentation import Augmentation
 from reunet.sampling.resize import CUBIC, resize
 
 ELASTIC_SPACING = 48

@@ -34,6 +34,16 @@ class Window:
         here = slice(number * length, (number + 1) * length)
         return Window(self.frames[here], self.counted[here])
 
+    def skipping(self, skipped: Sequence[int], sequence: Sequence[int]) -> Window:
+        """The same with so many frames of its sequence left out before each, as far as there is room."""
+        room = max(0, len(sequence) - len(self.frames))
+        if not room or not any(skipped):
+            return self
+        places = sequence.index(self.frames[0]) + np.arange(len(self.frames))
+        places += np.minimum(np.cumsum(skipped), room)
+        places -= max(0, int(places[-1]) - (len(sequence) - 1))
+        return Window(tuple(sequence[int(place)] for place in places), self.counted)
+
 
 def all_windows(cases: Sequence[Frame], clip: ClipSpec | None) -> tuple[Window, ...]:
     """Every case alone; or, with `clip`, every window of each sequence, `clip.carry` windows in one piece.
