@@ -11,6 +11,7 @@ from reunet.losses.named import losses_of
 from reunet.networks import build_network, own_network
 from reunet.networks.pretrained import APPLICATIONS, encoder_name
 from reunet.training.carry import CarryingModel, network_of
+from reunet.training.folding import fold_fixed
 from reunet.training.functions import NO_FUNCTIONS, Functions
 from reunet.training.rates import AdamWOfTwoRates
 
@@ -69,6 +70,7 @@ def fix_encoder(network: keras.Model, plan: Plan) -> list[keras.Variable]:
         kept = [layer for layer in encoder if isinstance(layer, keras.layers.BatchNormalization)]
     for layer in kept:
         layer.trainable = False
+    fold_fixed(network)
     return [weight for layer in encoder for weight in layer.trainable_weights]
 
 

@@ -1,4 +1,4 @@
-"""The one room that knows TensorFlow: its bfloat16 graph rewrite and its threads.
+"""The one room that knows TensorFlow: its bfloat16 graph rewrite, its fused normalisation and its threads.
 
 The rewrite turns convolutions inside compiled functions into bfloat16 without touching the model; it is
 about 1.3 times as fast on processors that multiply bfloat16 natively. It also rounds what must not be
@@ -7,29 +7,71 @@ rounded, such as moving averages, so it is on for training steps and off for eve
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 
 from reunet.contracts.plan import Precision
+from reunet.networks.normalisation import SampleNormalization
 
 REWRITE = "auto_mixed_precision_onednn_bfloat16"
+
+KEPT_FLOAT32 = (
+    "TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_ALLOWLIST_REMOVE",
+    (
+        "DepthwiseConv2dNativeBackpropFilter",
+        "DepthwiseConv2dNativeBackpropInput",
+    ),
+)
+"""The variable in which the rewrite looks for operations to leave alone, and those that are three times as
+fast in float32: a step that trains EfficientNet-Lite0 takes 0.61 instead of 0.86 CPU-seconds."""
+
+MOST_IMAGES = 64
+"""In a batch, up to which each is normalised by an operation of its own."""
 
 
 @contextmanager
 def training_precision(precision: Precision) -> Iterator[None]:
     """Training steps inside run in `precision` where the backend can; outside everything is float32."""
-    if precision == "float32" or keras.backend.backend() != "tensorflow":
+    if keras.backend.backend() != "tensorflow":
         yield
         return
     import tensorflow
 
-    tensorflow.config.optimizer.set_experimental_options({REWRITE: True})
+    variable, operations = KEPT_FLOAT32
+    os.environ[variable] = ",".join(operations)
+    tensorflow.config.optimizer.set_experimental_options({REWRITE: precision == "bfloat16"})
+    SampleNormalization.fused = _normalise_each
     try:
         yield
     finally:
+        SampleNormalization.fused = None
         tensorflow.config.optimizer.set_experimental_options({REWRITE: False})
+
+
+def _normalise_each(images: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
+    """Instance Normalisation as Batch Normalisation of one image after another, which is one operation each
+    and another for its gradients: a quarter of the time of means, squares and products of their own.
+
+    images: (B, *space, C) float. gamma, beta: (C,). None where the shape is not known, or the batch large.
+    """
+    import tensorflow
+
+    shape = images.shape
+    if None in shape or shape[0] > MOST_IMAGES:
+        return None
+    scale, offset = tensorflow.convert_to_tensor(gamma), tensorflow.convert_to_tensor(beta)
+    flat = tensorflow.reshape(images, (shape[0], 1, -1, shape[-1]))
+    each = [
+        tensorflow.raw_ops.FusedBatchNormV3(
+            x=image, scale=scale, offset=offset, mean=[], variance=[], epsilon=epsilon, is_training=True
+        ).y
+        for image in tensorflow.split(flat, shape[0])
+    ]
+    return tensorflow.reshape(tensorflow.concat(each, 0), shape)
 
 
 def fix_threads(count: int) -> bool:
