@@ -385,7 +385,8 @@ def print_comparison(result: CompareResult) -> None:
     print_failures(result.failures)
     width = max(len(run.entry) for run in result.runs)
     for run in result.runs:
-        print(f"{run.entry:<{width}}  seed {run.seed}  Dice {_number(run.dice)}  {run.steps} steps")
+        flicker = "" if run.flicker is None else f"  flicker {_number(run.flicker)}"
+        print(f"{run.entry:<{width}}  seed {run.seed}  Dice {_number(run.dice)}{flicker}  {run.steps} steps")
     for pair in result.pairs:
         ends = "too little to say how sure"
         if pair.interval is not None:

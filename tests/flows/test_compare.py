@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +256,9 @@ def test_a_difference_is_paired_and_frames_are_drawn_in_blocks() -> None:
     rows = table(runs)
     assert rows[1]["lowest"] == 0.0
     assert rows[0]["deviation"] == pytest.approx(np.std([0.8, 0.45], ddof=1))
+    assert rows[0]["flicker"] is None
+    films = [replace(run, flicker=0.1 * (1 + run.seed)) for run in runs]
+    assert [row["flicker"] for row in table(films)] == pytest.approx([0.15, 0.2])
 
 
 @pytest.mark.parametrize(

@@ -356,6 +356,20 @@ def squares(folder: Path, ids: tuple[int, ...], count: int = 3) -> Path:
     return folder
 
 
+def test_masks_of_a_film_from_any_program_have_j_f_and_flicker(tmp_path: Path) -> None:
+    truth = np.zeros((4, 20, 24), np.uint8)
+    truth[:, 5:15, 5:15] = 1
+    found = truth.copy()
+    found[1::2, :, 20:] = 1  # 80 pixels of 480 come and go
+    for name, frames in (("truth", truth), ("pred", found)):
+        (tmp_path / name).mkdir()
+        tifffile.imwrite(tmp_path / name / "film.tif", frames, photometric="minisblack")
+    result = evaluate(pred=tmp_path / "pred", truth=tmp_path / "truth", axes="TYX", output=tmp_path / "out")
+    assert result.metrics["flicker"] == pytest.approx(80 / 480)
+    assert result.metrics["j"] == pytest.approx((100 / 180 + 1) / 2)
+    assert "Flicker" in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_the_task_of_given_results_is_the_one_that_is_asked_for(tmp_path: Path) -> None:
     """The numbers of objects mean nothing: the same three under other ones are found."""
     truth, pred = squares(tmp_path / "truth", (1, 2, 3)), squares(tmp_path / "pred", (2, 3, 1))

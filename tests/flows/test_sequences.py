@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from reunet.inference.load import load as load_predictor
 from reunet.inference.sequence import SequencePredictor
 from reunet.io.annotations.ctc import check_tracks
 from reunet.io.annotations.instances import read_instances
+from reunet.metrics.flicker import flicker
 from reunet.metrics.overlap import confusion, dice, iou
 
 from ..datasets.synthetic_cells import Culture, make_movie, read_result, write_movies
@@ -173,7 +175,8 @@ def test_evaluation_predicts_sequences(run: Path, films: Path, tmp_path: Path) -
 
 
 def test_evaluation_gives_j_and_f_of_each_sequence(run: Path, films: Path, tmp_path: Path) -> None:
-    video, model = evaluate(run, films, output=tmp_path / "out").metrics["video"], reunet.load(run)
+    metrics, model = evaluate(run, films, output=tmp_path / "out").metrics, reunet.load(run)
+    video = metrics["video"]
     assert list(video["sequences"]) == ["walk0", "walk1"]
     for name, scores in video["sequences"].items():
         files = sorted((films / "test/masks").glob(f"{name}_*"))
@@ -182,6 +185,12 @@ def test_evaluation_gives_j_and_f_of_each_sequence(run: Path, films: Path, tmp_p
         each = [confusion(*pair, 2) for pair in zip(truth, found, strict=True)]
         assert scores["j"] == pytest.approx(np.mean([iou(counts)[1] for counts in each]))
     assert video["j_and_f"] == pytest.approx((video["j"] + video["f"]) / 2)
+    told = model(stack(films, "walk0"))
+    masks = [np.array(Image.open(path)) for path in sorted((films / "test/masks").glob("walk0_*"))]
+    pairs = zip(pairwise(masks), pairwise(told.probabilities), strict=True)
+    expected = np.mean([flicker(truth, found) for truth, found in pairs])
+    assert video["sequences"]["walk0"]["flicker"] == pytest.approx(expected, abs=1e-6)
+    assert all(metrics[name] == video[name] for name in ("j", "f", "flicker"))
 
 
 @pytest.mark.parametrize("preset", ["conv_gru_unet", pytest.param("unet", marks=pytest.mark.slow)])

@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from reunet.contracts.labels import IGNORE
 from reunet.metrics.davis import boundary, boundary_measure, region_similarity
+from reunet.metrics.flicker import flicker
 
 
 def mask_of(seed: int, shape: tuple[int, int] = (60, 90)) -> np.ndarray:
@@ -63,3 +65,29 @@ def test_identity_undefined_and_zero() -> None:
     assert region_similarity(nothing, mask) == boundary_measure(nothing, mask) == 0
     with pytest.raises(ValueError, match="shape"):
         boundary_measure(mask, mask.T)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_flicker_of_all_pixels_one_by_one(classes: int) -> None:
+    rng = np.random.default_rng(classes)
+    truth = rng.integers(0, classes, (2, 15, 17)).astype(np.uint8)
+    truth[1, :9] = truth[0, :9]
+    truth[:, 2:4] = IGNORE
+    told = rng.dirichlet(np.ones(classes), (2, 15, 17)).astype(np.float32)
+    labels = told.argmax(-1)
+    at = [(y, x) for y, x in np.ndindex(15, 17) if truth[0, y, x] == truth[1, y, x] != IGNORE]
+    changes = [sum(abs(float(a) - float(b)) for a, b in zip(*told[:, y, x], strict=True)) / 2 for y, x in at]
+    assert flicker((truth[0], truth[1]), (told[0], told[1])) == pytest.approx(np.mean(changes))
+    switched = [labels[0, y, x] != labels[1, y, x] for y, x in at]
+    assert flicker((truth[0], truth[1]), (labels[0], labels[1])) == pytest.approx(np.mean(switched))
+    hard = np.eye(classes, dtype=np.float32)[labels]
+    assert flicker((truth[0], truth[1]), (hard[0], hard[1])) == pytest.approx(np.mean(switched))
+
+
+def test_flicker_of_stills_of_overlapping_regions_and_where_nothing_stands_still() -> None:
+    rng = np.random.default_rng(0)
+    truth, told = np.zeros((9, 9), np.uint8), rng.random((2, 9, 9, 3)).astype(np.float32)
+    assert flicker((truth, truth), (told[0], told[0])) == 0
+    apart = np.abs(told[1] - told[0]).mean()
+    assert flicker((truth, truth), (told[0], told[1]), overlapping=True) == pytest.approx(apart)
+    assert np.isnan(flicker((truth, truth + 1), (told[0], told[1])))

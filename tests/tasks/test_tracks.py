@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -146,4 +147,24 @@ def test_j_and_f_are_undefined_without_inner_frames_and_do_not_see_what_is_unkno
     assert scores.metrics()["sequences"]["partly"]["j"] == 1
     three = VideoScores(LabelMap(classes=default_classes([0, 1, 2], ["sky", "road", "car"])))
     three.add(Truth(labels=labels, sequence="a"), found)
-    assert three.metrics()["sequences"] == {}
+    assert math.isnan(three.metrics()["j_and_f"])
+
+
+def test_flicker_is_the_change_between_neighbouring_frames_and_its_mean_over_sequences() -> None:
+    rng = np.random.default_rng(0)
+    truth = (rng.random((4, 12, 14)) < 0.3).astype(np.uint8)
+    foreground = rng.random(truth.shape).astype(np.float32)
+    probabilities = np.stack([1 - foreground, foreground], axis=-1)
+    scores, other = VideoScores(BINARY), VideoScores(BINARY)
+    for t in (0, 1, 3):  # frame 2 was not scored: 3 follows nothing
+        seen = Truth(labels=truth[t], sequence="a", frame=t)
+        scores.add(seen, (foreground[t] >= 0.5).astype(np.uint8), probabilities[t])
+    still = truth[0] == truth[1]
+    expected = np.abs(foreground[1] - foreground[0])[still].mean()
+    assert scores.metrics()["flicker"] == pytest.approx(expected)
+    for t in range(4):
+        other.add(Truth(labels=truth[t], sequence="b", frame=t), truth[0])  # labels alone, and still
+    other.add(Truth(labels=truth[0]), truth[1])  # an image of no sequence
+    scores.merge(pickle.loads(pickle.dumps(other)))
+    assert scores.metrics()["sequences"]["b"]["flicker"] == 0
+    assert scores.metrics()["flicker"] == pytest.approx(expected / 2)

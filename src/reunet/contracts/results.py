@@ -275,7 +275,7 @@ class ComparedRun(Shown):
     entry: a preset, or `<preset>:control`. dice: mean foreground Dice, of each image and then the mean, and
     pooled over all pixels; iou: mean over the classes, pooled. images: Dice of each image by its id, None
     where undefined. parameters: what training changed; multiplications: of a forward pass over one patch.
-    race: (seconds, score on the held-out images) at each validation.
+    race: (seconds, score on the held-out images) at each validation. j, f, flicker: of sequences in time.
     """
 
     entry: str
@@ -290,6 +290,9 @@ class ComparedRun(Shown):
     multiplications: int
     images: dict[str, float | None]
     race: tuple[tuple[float, float], ...]
+    j: float | None = None
+    f: float | None = None
+    flicker: float | None = None
 
 
 @dataclass(frozen=True)

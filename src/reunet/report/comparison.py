@@ -34,6 +34,7 @@ def write_comparison(
         result=result,
         networks=networks,
         drawn=drawn,
+        video=any(network["flicker"] is not None for network in networks),
         swatches={network["entry"]: color for network, color in zip(networks, _colors(), strict=False)},
         single=max(pair.seeds for pair in result.pairs) == 1 if result.pairs else False,
         blocks=any(pair.units < pair.images for pair in result.pairs),

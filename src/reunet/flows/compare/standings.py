@@ -22,7 +22,13 @@ BLOCK = 10
 DICE = "dice.mean_foreground"
 """The column of metrics.csv that differences are taken of."""
 
-COLUMNS = ("entry", "seed", "dice", "dice_pooled", "iou", "steps", "seconds", "parameters", "multiplications")
+VIDEO = ("j", "f", "flicker")
+"""Scores that only sequences in time have."""
+
+COLUMNS = (
+    "entry", "seed", "dice", "dice_pooled", "iou", "steps", "seconds", "parameters", "multiplications",
+    *VIDEO,
+)  # fmt: skip
 
 
 def read_run(contest: Contest, contender: Contender, seed: int) -> ComparedRun:
@@ -52,6 +58,7 @@ def read_run(contest: Contest, contender: Contender, seed: int) -> ComparedRun:
             race=tuple(
                 (float(row["time_s"]), float(row["val_score"])) for row in history if row["val_score"]
             ),
+            **{name: metrics.get(name) for name in VIDEO},
         )
     except (KeyError, TypeError, ValueError) as cause:
         raise ModelFileError("the results of a training are not whole", where=folder) from cause
@@ -159,6 +166,7 @@ def table(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
             "highest": max(scores, default=None),
             "dice_pooled": _mean([run.dice_pooled for run in own]),
             "iou": _mean([run.iou for run in own]),
+            **{name: _mean([getattr(run, name) for run in own]) for name in VIDEO},
             "parameters": own[0].parameters,
             "multiplications": own[0].multiplications,
             "steps": round(float(np.mean([run.steps for run in own]))),

@@ -66,6 +66,10 @@ HEADLINES = {
     "video/j": ("J", "region similarity of the object of a video, mean over sequences"),
     "video/f": ("F", "agreement of its boundaries, mean over sequences"),
     "video/j_and_f": ("J&F", "the mean of the two"),
+    "video/flicker": (
+        "Flicker",
+        "mean change from frame to frame where the truth stands still; lower is better",
+    ),
 }
 
 

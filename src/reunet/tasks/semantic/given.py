@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -46,6 +47,8 @@ def _load(case: Case, labels: LabelMap, options: DataOptions) -> Scored:
     prediction = read_any_mask(case.image, labels, case.page, options.axes)
     truth = read_mask(mask, labels, case.page, options.axes)
     told = Truth(labels=truth)
+    if case.sequence is not None and case.sequence.axis == "T":
+        told = replace(told, sequence=case.sequence.name, frame=case.page or 0)
     if files.fov is not None:
         told = told.within(read_fov(files.fov, case.page, options.axes, truth.shape))
     return Scored(None, told, Prediction(prediction), volume_spacing(mask))

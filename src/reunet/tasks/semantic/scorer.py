@@ -83,7 +83,7 @@ class Scorer(Skeleton[ImageScore]):
         separation = self._regions(true, labels, probabilities)
         shapes = shape_scores(true, labels, truth.spacing, self.labels)
         self.images.append(ImageScore(case, counts, shapes, *ranking, *separation))
-        self.video.add(truth, labels)
+        self.video.add(truth, labels, probabilities)
 
     def merge(self, other: Scorer) -> None:
         """Add what another one has collected of other images."""
@@ -111,7 +111,7 @@ class Scorer(Skeleton[ImageScore]):
 
     def scores(self) -> dict[str, Any]:
         """What metrics.json tells beside its header; nan where undefined, and counted under `undefined`."""
-        counts = self._stack()
+        counts, video = self._stack(), self.video.metrics()
         columns = self._columns(counts)
         return {
             "regions": [region.name for region in self.labels.regions],
@@ -123,7 +123,8 @@ class Scorer(Skeleton[ImageScore]):
             "v_info": mean_defined([image.v_info for image in self.images]),
             "ece": self.reliability.ece(),
             **self.shapes.metrics(),
-            "video": self.video.metrics(),
+            **{name: video[name] for name in ("flicker", "j", "f")},
+            "video": video,
             "undefined": self._undefined(columns),
             "ci95": self._intervals(counts, columns),
         }

@@ -1,4 +1,4 @@
-"""J and F of the one object of a video, as DAVIS averages them."""
+"""Scores of the frames of a video: J and F of its one object, as DAVIS averages them, and flicker."""
 
 from __future__ import annotations
 
@@ -9,42 +9,67 @@ import numpy as np
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.truth import Truth
 from reunet.metrics.davis import boundary_measure, region_similarity
+from reunet.metrics.flicker import flicker
 from reunet.metrics.overlap import mean_defined
+
+MEANS = ("j", "f", "j_and_f", "flicker")
 
 
 class VideoScores:
-    """Region similarity J and boundary measure F of sequences with a single foreground class."""
+    """Of sequences: region similarity J and boundary measure F, where there is a single foreground class, and
+    flicker between frames that follow each other.
+    """
 
     def __init__(self, labels: LabelMap) -> None:
-        self._foreground = labels.foreground
-        self._sequences: dict[str, dict[int, tuple[float, float]]] = {}
+        self._labels = labels
+        self._sequences: dict[str, dict[int, tuple[float, float, float]]] = {}
+        self._last: tuple[Truth, np.ndarray] | None = None
 
-    def add(self, truth: Truth, prediction: np.ndarray) -> None:
-        """Add one frame; prediction: (H, W) class indices."""
-        if truth.sequence is None or truth.labels is None or truth.labels.ndim != 2:
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_last": None}  # a sequence is scored in one process
+
+    def add(self, truth: Truth, labels: np.ndarray, probabilities: np.ndarray | None = None) -> None:
+        """Add one frame; labels: (H, W) class indices, probabilities: (H, W, K) where there are any."""
+        if truth.sequence is None or truth.labels is None:
             return
-        if len(self._foreground) != 1:
-            return
-        true = truth.labels == self._foreground[0]
-        found = (prediction == self._foreground[0]) & (truth.labels != IGNORE)
-        scores = region_similarity(true, found), boundary_measure(true, found)
+        told = labels if probabilities is None else probabilities
+        scores = *self._overlap(truth.labels, labels), self._change(truth, told)
         self._sequences.setdefault(truth.sequence, {})[truth.frame] = scores
+        self._last = truth, told
+
+    def _overlap(self, truth: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+        if truth.ndim != 2 or len(self._labels.foreground) != 1:
+            return float("nan"), float("nan")
+        true = truth == self._labels.foreground[0]
+        found = (labels == self._labels.foreground[0]) & (truth != IGNORE)
+        return region_similarity(true, found), boundary_measure(true, found)
+
+    def _change(self, truth: Truth, told: np.ndarray) -> float:
+        """Flicker from the frame before; nan where that is not the last one added."""
+        if self._last is None or truth.labels is None:
+            return float("nan")
+        before, earlier = self._last
+        follows = (before.sequence, before.frame + 1) == (truth.sequence, truth.frame)
+        if not follows or before.labels is None or earlier.shape != told.shape:
+            return float("nan")
+        pairs = (before.labels, truth.labels), (earlier, told)
+        return flicker(*pairs, overlapping=bool(self._labels.regions))
 
     def merge(self, other: VideoScores) -> None:
         """Add the sequences of another one."""
         self._sequences |= other._sequences
 
     def metrics(self) -> dict[str, Any]:
-        """Means over sequences, and of each the means over its frames but the first and the last, which DAVIS
-        leaves out; nan where undefined.
+        """Means over sequences, and of each the means over its frames; J and F without the first and the
+        last, which DAVIS leaves out. nan where undefined.
         """
         each = {name: _means(frames) for name, frames in self._sequences.items()}
-        all_scores = np.array([list(scores.values()) for scores in each.values()], np.float64).reshape(-1, 3)
-        means = mean_defined(all_scores, axis=0)
-        return {**dict(zip(("j", "f", "j_and_f"), means.tolist(), strict=True)), "sequences": each}
+        all_scores = np.array([list(scores.values()) for scores in each.values()], np.float64)
+        means = mean_defined(all_scores.reshape(-1, len(MEANS)), axis=0)
+        return {**dict(zip(MEANS, means.tolist(), strict=True)), "sequences": each}
 
 
-def _means(frames: dict[int, tuple[float, float]]) -> dict[str, float]:
-    scores = np.array([frames[t] for t in sorted(frames)[1:-1]], np.float64).reshape(-1, 2)
-    j, f = mean_defined(scores, axis=0).tolist()
-    return {"j": j, "f": f, "j_and_f": (j + f) / 2}
+def _means(frames: dict[int, tuple[float, float, float]]) -> dict[str, float]:
+    scores = np.array([frames[t] for t in sorted(frames)], np.float64)
+    j, f = mean_defined(scores[1:-1, :2], axis=0).tolist()
+    return {"j": j, "f": f, "j_and_f": (j + f) / 2, "flicker": float(mean_defined(scores[:, 2]))}
