@@ -134,7 +134,14 @@ class Examined(Findings):
             fix = "correct the file, or use --allow-geometry-mismatch when only the stated size is wrong"
             add("spacing-mismatch", file, message, *told, fix)
             return
-        message = f"{name} and image lie at different places in the body"
+        if kind == "crs":
+            message = f"{name} and image are in different coordinate reference systems"
+            warp = f"gdalwarp -t_srs {told[0]}" if told[0].startswith("EPSG:") else "gdalwarp"
+            fix = f"bring the {name} onto the grid of its image ({warp}), or use --allow-geometry-mismatch"
+            add("crs-mismatch", file, message, *told, f"{fix} when only the stated system is wrong")
+            return
+        where = "in the body" if header.map is None else "on the map"
+        message = f"{name} and image lie at different places {where}"
         fix = f"write the {name} with the geometry of its image"
         if kind == "place" and not allowed:  # else the axes were turned differently: voxels would not match
             fix += ", or use --allow-geometry-mismatch when only the stated place is wrong"

@@ -23,8 +23,8 @@ from reunet.io.annotations.ctc import with_identities
 from reunet.io.annotations.instances import check_instances, read_instances_file, read_object_masks
 from reunet.io.formats.table import place_of, sha256_image, state_of
 from reunet.io.header import ImageHeader
-from reunet.io.images import read_channel_files, read_header, read_palette
-from reunet.io.masks import check_shape, read_fov, read_layer_files, read_mask_file
+from reunet.io.images import read_channel_files, read_header, read_known, read_palette
+from reunet.io.masks import check_shape, read_fov, read_layer_files, read_mask_file, without_nodata
 from reunet.io.numbers import LARGEST, unusable
 from reunet.io.placing import placed
 from reunet.progress import NullProgress, Progress
@@ -205,6 +205,8 @@ class _Decoder:
             )
             self._found.headers["image"], self._found.dtype = header, str(image.dtype)
             self._pixels(path, image)
+            if header.nodata is not None:
+                self._limit(read_known(path, self._page, self._axes))
 
     def _pixels(self, path: Path, image: np.ndarray) -> None:
         if wrong := unusable(image):
@@ -232,7 +234,9 @@ class _Decoder:
             else:
                 mask = read_mask_file(path, self._page, self._axes)
                 header, raw = placed(*mask, self._found.header)
+            raw, known = without_nodata(header, raw)
             self._found.headers["mask"], self._arrays["mask"] = header, raw
+            self._limit(known)
             if header.palette and (table := read_palette(path, self._axes)) is not None:
                 self._arrays["palette"] = table
             if self._found.header is not None:
@@ -241,8 +245,15 @@ class _Decoder:
     def _fov(self, size: tuple[int, ...]) -> None:
         if (fov := self._files.fov) is not None:
             with self._noted(fov, "fov-unreadable", (LabelError, "shape-mismatch")):
-                self._arrays["fov"] = read_fov(fov, self._page, self._axes, size)
+                self._limit(read_fov(fov, self._page, self._axes, size))
                 self._found.headers["fov"] = read_header(fov, self._axes)
+
+    def _limit(self, known: np.ndarray | None) -> None:
+        """Nothing is known elsewhere, as files of their own say, or as what has no data."""
+        before = self._arrays.get("fov")
+        if known is not None:
+            both = isinstance(before, np.ndarray) and before.shape == known.shape
+            self._arrays["fov"] = known & before if both else known
 
     def _objects(self, size: tuple[int, ...]) -> None:
         masks = self._files.object_masks

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reunet.errors import ImageReadError, ReunetError, TooLargeError
+from reunet.io.georeference import Georeference
 from reunet.io.units import in_micrometres
 
 MAX_PIXELS = 400_000_000
@@ -71,7 +72,8 @@ class ImageHeader:
     the file names them. fills: what lies around the values of a mask is 0, as in DICOM-SEG, which leaves
     empty slices out.
     levels: sizes of all levels of a pyramid, the finest first; of other images, their size or nothing.
-    slide: a scanner of whole slides wrote it.
+    slide: a scanner of whole slides wrote it. map: where on the map it lies. nodata: the value of pixels that
+    nothing is known of.
     """
 
     size: tuple[int, ...]
@@ -91,10 +93,15 @@ class ImageHeader:
     channel_names: tuple[str, ...] = ()
     levels: tuple[tuple[int, ...], ...] = ()
     slide: bool = False
+    map: Georeference | None = None
+    nodata: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Its fields, as JSON holds them."""
-        return vars(self) | {"affine": None if self.affine is None else self.affine.tolist()}
+        return vars(self) | {
+            "affine": None if self.affine is None else self.affine.tolist(),
+            "map": self.map and self.map.as_json(),
+        }
 
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> ImageHeader:
@@ -103,7 +110,8 @@ class ImageHeader:
         affine = None if told["affine"] is None else np.array(told["affine"])
         doubts = tuple(Doubt(*one) for one in told["doubts"])
         names, levels = tuple(told["channel_names"]), tuple(tuple(size) for size in told["levels"])
-        made = {"affine": affine, "doubts": doubts, "channel_names": names, "levels": levels}
+        place = None if told["map"] is None else Georeference.from_json(told["map"])
+        made = {"affine": affine, "doubts": doubts, "channel_names": names, "levels": levels, "map": place}
         return cls(**(told | sizes | made))
 
     @property
@@ -128,8 +136,11 @@ class ImageHeader:
 
 def apart(one: ImageHeader, other: ImageHeader) -> tuple[str, str, str] | None:
     """How two files of one image disagree in what they both state: `spacing`, `turned` (axes of volumes that
-    lead elsewhere) or `place`, and what each of them states. None where they agree, or one does not say.
+    lead elsewhere), `place` or `crs`, and what each of them states. None where they agree, or one does not
+    say.
     """
+    if one.map is not None and other.map is not None:
+        return _apart_on_map(one, one.map, other.map)
     if one.spacing and other.spacing and not np.allclose(one.spacing, other.spacing, rtol=SAME_SIZE, atol=0):
         return "spacing", _sizes(one.spacing), _sizes(other.spacing)
     if one.affine is None or other.affine is None:
@@ -142,6 +153,15 @@ def apart(one: ImageHeader, other: ImageHeader) -> tuple[str, str, str] | None:
     kind = "place" if one.axes[:3] == other.axes[:3] else "turned"
     received = f"corners up to {distance:.3g} mm apart (orientation {other.axes[:3]})"
     return kind, f"that of the image (orientation {one.axes[:3]})", received
+
+
+def _apart_on_map(header: ImageHeader, one: Georeference, other: Georeference) -> tuple[str, str, str] | None:
+    if one.crs != other.crs and "unknown" not in (one.crs, other.crs):
+        return "crs", one.crs, other.crs
+    distance = one.distance(other, header.size)
+    if distance <= SAME_PLACE:
+        return None
+    return "place", "that of the image", f"corners up to {distance:.3g} pixels apart"
 
 
 def _sizes(spacing: tuple[float, ...]) -> str:

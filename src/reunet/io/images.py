@@ -163,6 +163,14 @@ def volume_spacing(path: Path) -> tuple[float, ...] | None:
     return read_header(path).voxel
 
 
+def read_known(path: Path, page: int | None = None, axes: str | None = None) -> np.ndarray | None:
+    """Where something is known of an image, (H, W) bool; None for everywhere. Raises ImageReadError."""
+    with explained(path), open(path, "rb") as file:
+        image = tiff_image(path, file, axes)
+        known = image.known(file, page or 0, all_of(image.header.size))
+        return None if known.all() else known
+
+
 def read_palette(path: Path, axes: str | None = None) -> np.ndarray | None:
     """Colour table of a file, (entries, 3) uint8 RGB, None where it has none. Raises ImageReadError."""
     with _opened(path, axes) as image:

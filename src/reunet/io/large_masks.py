@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -40,7 +40,7 @@ class LargeMask:
 
     size: of (H, W) or (D, H, W). read: a part to its values, (*part) of dtype. spacing: size of a pixel per
     axis, in micrometres (volumes: millimetres) or None. labels: the classes whose ids the values are; None of
-    objects.
+    objects. tags: of tifffile, which a TIFF gets.
     """
 
     size: tuple[int, ...]
@@ -48,6 +48,7 @@ class LargeMask:
     read: Callable[[Slices], np.ndarray]
     spacing: tuple[float, ...] | None = None
     labels: LabelMap | None = None
+    tags: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_tiled_tiff(path: Path, mask: LargeMask) -> None:
@@ -71,6 +72,7 @@ def write_tiled_tiff(path: Path, mask: LargeMask) -> None:
             metadata=None,
             **tiff_colors(mask.labels, mask.dtype),
             **tiff_resolution(mask.spacing if len(mask.size) == 2 else None),
+            **mask.tags,
         )
 
 

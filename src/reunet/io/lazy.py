@@ -41,14 +41,16 @@ class LazyImage:
     """An image file that is open.
 
     header: as of other images. chunk: pixels per axis that the file stores in one piece. read: a part
-    to its pixels (*part, C), in the sample type of the file. scale: of a slide, the size of its pixels per
-    axis in those of the images that a run was trained on; None where one stands for one. tissue: where a
-    slide shows some; None for everywhere.
+    to its pixels (*part, C), in the sample type of the file. known: a part to where something is known of it,
+    (*part) bool; None for everywhere. scale: of a slide, the size of its pixels per axis in those of the
+    images that a run was trained on; None where one stands for one. tissue: where a slide shows some; None
+    for everywhere.
     """
 
     header: ImageHeader
     chunk: tuple[int, ...]
     read: Callable[[Slices], np.ndarray]
+    known: Callable[[Slices], np.ndarray] | None = None
     scale: tuple[float, ...] | None = None
     tissue: Tissue | None = None
 

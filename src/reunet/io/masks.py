@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +143,10 @@ def encode_mask(raw: np.ndarray, labels: LabelMap, where: object) -> np.ndarray:
 def read_mask(path: Path, labels: LabelMap, page: int | None = None, axes: str | None = None) -> np.ndarray:
     """A mask file as (*space) uint8 class indices. Raises LabelError, ImageReadError."""
     header, raw = read_mask_file(path, page, axes)
+    raw, known = without_nodata(header, raw)
     try:
-        return encode_mask(raw, labels, path)
+        indices = encode_mask(raw, labels, path)
+        return indices if known is None else np.where(known, indices, np.uint8(IGNORE))
     except LabelError as cause:
         if not header.lossy:
             raise
@@ -211,16 +214,18 @@ def write_mask(
     labels: LabelMap,
     like: Path | None = None,
     spacing: Sequence[float] | None = None,
+    **tags: Any,
 ) -> None:
     """Write class indices atomically; pixel VALUES in the file are class ids, the palette their colours.
 
     indices: (H, W) uint8 class indices, or (N, H, W) for a stack (TIFF only). `.png` needs ids below 256.
     like: the volume that (D, H, W) indices belong to; the mask gets its geometry, and no colours.
-    spacing: size (y, x) of a pixel in micrometres, which PNG and TIFF then state.
-    IGNORE pixels become the ignore value of the class list. Raises LabelError, StorageError.
+    spacing: size (y, x) of a pixel in micrometres, which PNG and TIFF then state. tags: of tifffile, which a
+    TIFF gets. IGNORE pixels become the ignore value of the class list. Raises LabelError, StorageError.
     """
     dtype = labels.to_ids(np.zeros(1, np.uint8)).dtype
-    write_values(path, indices, lambda page: to_values(page, labels, path), dtype, like, labels, spacing)
+    values = partial(to_values, labels=labels, path=path)
+    write_values(path, indices, values, dtype, like, labels, spacing, **tags)
 
 
 def write_values(
@@ -231,12 +236,13 @@ def write_values(
     like: Path | None,
     labels: LabelMap | None = None,
     spacing: Sequence[float] | None = None,
+    **tags: Any,
 ) -> None:
     """Write what `values` makes of `pages`, ids of `dtype`, atomically as PNG, TIFF or NIfTI.
 
-    pages: (H, W), or (N, H, W), which no PNG holds. like, spacing: as for `write_mask`. labels: the classes
-    whose ids they are, for the palette of 8 bits; None of objects, in 16 bits or more. Raises LabelError,
-    StorageError.
+    pages: (H, W), or (N, H, W), which no PNG holds. like, spacing, tags: as for `write_mask`. labels: the
+    classes whose ids they are, for the palette of 8 bits; None of objects, in 16 bits or more. Raises
+    LabelError, StorageError.
     """
     if like is not None:
         write_volume(path, values(pages), like)
@@ -252,7 +258,9 @@ def write_values(
             )
         write_png(path, values(pages), None if labels is None else palette(labels), spacing)
     else:
-        write_pages(path, pages, values, dtype, **tiff_colors(labels, dtype), **tiff_resolution(spacing))
+        write_pages(
+            path, pages, values, dtype, **tiff_colors(labels, dtype), **tiff_resolution(spacing), **tags
+        )
 
 
 def write_volume(path: Path, values: np.ndarray, like: Path) -> None:
@@ -312,16 +320,29 @@ def to_values(indices: np.ndarray, labels: LabelMap, path: Path) -> np.ndarray:
     unlabelled = indices == IGNORE
     if not bool(unlabelled.any()):
         return labels.to_ids(indices)
-    ignore = labels.ignore
-    if ignore is None:
-        ignore = next(
-            (value for value in (255, 254) if value not in {entry.id for entry in labels.classes}), -1
-        )
+    ignore = unlabelled_value(labels)
     values = labels.to_ids(np.where(unlabelled, 0, indices))
     if not 0 <= ignore <= np.iinfo(values.dtype).max:
         raise LabelError("the mask has unlabelled pixels and no value to write them", where=path)
     values[unlabelled] = ignore
     return values
+
+
+def unlabelled_value(labels: LabelMap) -> int:
+    """What mask files have where nothing is known, -1 where the classes leave no value for it."""
+    if labels.ignore is not None:
+        return labels.ignore
+    return next((value for value in (255, 254) if value not in {entry.id for entry in labels.classes}), -1)
+
+
+def without_nodata(header: ImageHeader, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """A raw mask with a value of its own where it has no data, and where it has, (H, W) bool.
+
+    None where it has everywhere, and where 0 is called nodata, which masks have for their background.
+    """
+    if not header.nodata or raw.ndim != 2 or not (lacks := raw == header.nodata).any() or lacks.all():
+        return raw, None
+    return np.where(lacks, raw[~lacks].min(), raw), ~lacks
 
 
 def palette(labels: LabelMap) -> np.ndarray:

@@ -14,6 +14,9 @@ from reunet.slices import Slices
 MAX_CHANNELS = 64
 """Most channels of an image of a file; more are refused before decoding."""
 
+MAX_BANDS = 1024
+"""Of an image that lies on a map: imaging spectrometers have hundreds."""
+
 _TURNS = {
     2: (False, False, True),
     3: (False, True, True),

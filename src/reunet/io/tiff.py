@@ -16,8 +16,10 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 
 from reunet.errors import ImageReadError, UsageError
+from reunet.io.georeference import georeference_of, nodata_of
 from reunet.io.header import ImageHeader, check_packing, check_size
-from reunet.io.samples import MAX_CHANNELS, Samples, stored_part, upright_sides
+from reunet.io.nodata import filled, is_known, sample_parts, usual
+from reunet.io.samples import MAX_BANDS, MAX_CHANNELS, Samples, stored_part, upright_sides
 from reunet.io.tiff_series import is_slide, meant_series, pixel_size
 from reunet.io.tiff_tags import channel_names_of, check_directories, is_lossy, is_tight, samples_of
 from reunet.slices import Slices, all_of, overlap, size_of, touched, within
@@ -68,9 +70,30 @@ class TiffImage:
         return tuple(min(side, most) for side, most in sides)
 
     def read(self, file: BinaryIO, page: int, part: Slices, *, numbers: bool) -> np.ndarray:
-        """A part of the upright image: (h, w, C), see `Samples.meant`. Raises ImageReadError."""
+        """A part of the upright image: (h, w, C), see `Samples.meant`. Raises ImageReadError.
+
+        What nothing is known of is filled by the median of the image, but where values are `numbers`.
+        """
+        pixels = self._meant(file, page, part, numbers=numbers)
+        if numbers or self.header.nodata is None:
+            return pixels
+        return filled(pixels, self.header.nodata, self._usual)
+
+    def known(self, file: BinaryIO, page: int, part: Slices) -> np.ndarray:
+        """Where something is known of a part, (h, w) bool."""
+        return is_known(self._meant(file, page, part, numbers=True), self.header.nodata)
+
+    def _meant(self, file: BinaryIO, page: int, part: Slices, *, numbers: bool) -> np.ndarray:
         stored = stored_part(part, self.header.size, self.samples.orientation)
         return self.samples.meant(self._pixels(file, page, stored), self.path, numbers=numbers)
+
+    @functools.cached_property
+    def _usual(self) -> np.ndarray:
+        """(C,) what pixels are filled with that nothing is known of: it holds for any part of the image."""
+        with open(self.path, "rb") as file:
+            parts = sample_parts(self.header.size, self.piece)
+            read = (self._meant(file, 0, part, numbers=False) for part in parts)
+            return usual(read, self.header.nodata or 0.0)
 
     def _pixels(self, file: BinaryIO, number: int, part: Slices) -> np.ndarray:
         """(h, w, samples) of a page as stored, reading as little of the file as its storage allows."""
@@ -163,10 +186,11 @@ def read_tiff(path: Path, file: BinaryIO, image: TiffImage, page: int, *, number
 
 def open_tiff_page(
     path: Path, page: int, axes: str | None, level: int = 0
-) -> tuple[ImageHeader, Size, ReadPart]:
-    """A page to be read in parts: its header, the size of the pieces that it is stored in, and a function
-    from (rows, columns) to (h, w, C) in the file's sample type, for any thread. level: of a pyramid, 0 for
-    the finest. Raises as `tiff_image` does.
+) -> tuple[ImageHeader, Size, ReadPart, ReadPart | None]:
+    """A page to be read in parts: its header, the size of the pieces that it is stored in, a function from
+    (rows, columns) to (h, w, C) in the file's sample type, for any thread, and one to where something is
+    known, (h, w) bool, None for everywhere. level: of a pyramid, 0 for the finest. Raises as `tiff_image`
+    does.
     """
     with open(path, "rb") as opened:
         image = tiff_image(path, opened, axes, level)
@@ -175,7 +199,11 @@ def open_tiff_page(
         with open(path, "rb") as file:
             return image.read(file, page, part, numbers=False)
 
-    return image.header, image.piece, read
+    def known(part: Slices) -> np.ndarray:
+        with open(path, "rb") as file:
+            return image.known(file, page, part)
+
+    return image.header, image.piece, read, None if image.header.nodata is None else known
 
 
 def _piece(keyframe: Any) -> Size:
@@ -231,7 +259,11 @@ def described(path: Path, source: BinaryIO, given: str | None, level: int = 0) -
         series = finest.levels[level]
         keyframe, shape = series.keyframe, tuple(int(n) for n in series.shape)
         axes = _axes(path, str(series.axes), shape, given)
-        samples = _with_planes(path, samples_of(path, keyframe, imagej=file.is_imagej), axes, shape)
+        georeference = georeference_of(finest.keyframe)
+        samples = samples_of(path, keyframe, imagej=file.is_imagej)
+        samples = _with_planes(
+            path, samples, axes, shape, MAX_CHANNELS if georeference is None else MAX_BANDS
+        )
         sizes = dict(zip(axes, shape, strict=True))
         turned = functools.partial(upright_sides, orientation=samples.orientation)
         sides = [_sides(one, axes) for one in finest.levels]
@@ -253,6 +285,8 @@ def described(path: Path, source: BinaryIO, given: str | None, level: int = 0) -
             channel_names=channel_names_of(file, samples.channels),
             levels=tuple(map(turned, sides)),
             slide=is_slide(finest),
+            map=georeference if level == 0 and samples.orientation == 1 else None,
+            nodata=nodata_of(finest.keyframe),
         )
         if min(header.size) < 1:
             check_size(path, *header.size)
@@ -305,14 +339,14 @@ def check_axes(axes: str) -> str:
     return letters
 
 
-def _with_planes(path: Path, samples: Samples, axes: str, shape: Size) -> Samples:
+def _with_planes(path: Path, samples: Samples, axes: str, shape: Size, most: int) -> Samples:
     """With as many samples per pixel as the image has where each channel is a page of its own."""
     count = shape[axes.index("C")] if "C" in axes else samples.count
-    if max(count, samples.count) > MAX_CHANNELS:
+    if max(count, samples.count) > most:
         raise ImageReadError(
             f"the image has {max(count, samples.count)} channels",
             where=path,
-            expected=f"at most {MAX_CHANNELS}",
+            expected=f"at most {most}",
             fix="if these are pages of a stack, say so with --axes, such as ZYX",
         )
     if count != samples.count and not (samples.count == 1 and samples.space in ("grey", "inverted")):

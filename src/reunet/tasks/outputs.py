@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ import numpy as np
 
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.results import Prediction
+from reunet.io.annotations.geojson import Feature, Place, as_pixels, write_features
+from reunet.io.georeference import Georeference
 from reunet.io.header import SAME_SIZE
 
 MASK_SUFFIXES = (".png", ".tif", ".nii.gz", ".ome.zarr")
@@ -26,6 +28,7 @@ class Destination:
 
     like: the file of a volume, whose geometry its label images get. pages: of a stack or video.
     spacing: size (y, x) of an image's pixels in micrometres, where that is known.
+    map, nodata: of the header of the image; label images of one on a map are TIFF files.
     """
 
     path: Callable[[str, str], Path]
@@ -33,10 +36,22 @@ class Destination:
     like: Path | None = None
     pages: bool = False
     spacing: tuple[float, ...] | None = None
+    map: Georeference | None = None
+    nodata: float | None = None
 
     def mask(self, kind: str, flat: str) -> Path:
         """The file of a label image. flat: suffix of one with two axes."""
-        return self.path(kind, ".nii.gz" if self.like is not None else ".tif" if self.pages else flat)
+        tiff = self.pages or self.map is not None
+        return self.path(kind, ".nii.gz" if self.like is not None else ".tif" if tiff else flat)
+
+    def write_outlines(self, features: Iterable[Feature]) -> None:
+        """Write what was outlined in pixels, or on the map."""
+        write_features(self.path("geojson", ".geojson"), features, None if self.map is None else self.map.urn)
+
+    @property
+    def place(self) -> Place:
+        """From pixels to where outlines lie."""
+        return as_pixels if self.map is None else self.map.place
 
 
 @dataclass(frozen=True)

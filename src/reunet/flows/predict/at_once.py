@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from threading import Lock
 from time import perf_counter
 
 import numpy as np
 
 from reunet.contracts.results import Prediction
-from reunet.flows.predict.fields_of_view import field_of_view, in_view
+from reunet.flows.predict.fields_of_view import field_of_view, in_view, without_data
 from reunet.flows.predict.outputs import Job, write_image, write_stack
 from reunet.flows.predict.track_files import TrackWriter
 from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.io.header import ImageHeader
-from reunet.io.images import read_channel_files, read_pages
+from reunet.io.images import read_channel_files, read_known, read_pages
 from reunet.tasks.instances.tracks import linked
 
 Found = Iterator[tuple[np.ndarray, Prediction]]
@@ -70,11 +71,15 @@ def found_in(
         images = (read_channel_files(paths, axes=job.axes, channels=job.channels)[1] for paths in files)
         where = [one.source.path for one in jobs]
         fields = (field_of_view(one, its) for one, its in zip(jobs, headers, strict=True))
+    places: list[tuple[Path, int | None]] = [(one.source.path, None) for one in jobs]
+    if header.pages > 1:
+        places = [(job.source.path, page) for page in range(header.pages)]
+    told = (None if header.nodata is None else read_known(path, page, job.axes) for path, page in places)
     seconds = [] if latencies is None else latencies
     predicted = _predicted(images, where, header.voxel, predictor, engine, seconds)
     return (
-        (image, in_view(result, inside, plan.labels))
-        for (image, result), inside in zip(predicted, fields, strict=True)
+        (image, without_data(in_view(result, inside, plan.labels), known))
+        for (image, result), inside, known in zip(predicted, fields, told, strict=True)
     )
 
 

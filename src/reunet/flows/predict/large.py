@@ -32,9 +32,10 @@ from reunet.flows.predict.slides import opened
 from reunet.inference.large.sections import Sections
 from reunet.inference.predictor import Predictor
 from reunet.io.channels import fit_channels
+from reunet.io.georeference import map_tags
 from reunet.io.header import ImageHeader
 from reunet.io.large_masks import Each, Fill, LargeMask, one_by_one, write_ome_zarr, write_tiled_tiff
-from reunet.io.masks import to_values, write_volume
+from reunet.io.masks import to_values, unlabelled_value, write_volume
 from reunet.slices import Slices, all_of
 from reunet.storage import publish_file, scratch_folder, take_room
 from reunet.tasks.outputs import Page
@@ -136,10 +137,12 @@ def _publish(
     if "masks" in found.kinds:
         dtype = labels.to_ids(np.zeros(1, np.uint8)).dtype
         where = job.path("masks", suffix)
-        mask = LargeMask(size, dtype, partial(_values, found, labels, where), spacing, labels)
+        tags = map_tags(header.map, None if header.nodata is None else unlabelled_value(labels))
+        mask = LargeMask(size, dtype, partial(_values, found, labels, where), spacing, labels, tags)
         _write(where, mask, job, each)
     if "instances" in found.kinds:
-        mask = LargeMask(size, np.dtype(np.int32), partial(found.read, "instances"), spacing)
+        read, tags = partial(found.read, "instances"), map_tags(header.map)
+        mask = LargeMask(size, np.dtype(np.int32), read, spacing, tags=tags)
         _write(job.path("instances", suffix), mask, job, each)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from reunet.flows.predict.fields_of_view import field_of_view, in_view
+from reunet.flows.predict.fields_of_view import field_of_view, in_view, without_data
 from reunet.flows.predict.outputs import Job
 from reunet.flows.predict.slides import is_pyramid, opened
 from reunet.inference.ahead import ahead
@@ -96,6 +96,8 @@ def predict_into(piece: Piece, sections: Sections, inside: np.ndarray | None) ->
         if (tissue := sections.image.tissue) is not None:
             here = tissue.at(section.part, sections.size)
         found = in_view(section, here, sections.predictor.plan.labels)
+        if sections.image.known is not None:
+            found = without_data(found, sections.image.known(section.part))
         for kind, values in (("masks", found.labels), ("instances", found.instances)):
             if values is None:
                 continue

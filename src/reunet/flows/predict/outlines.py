@@ -28,25 +28,29 @@ def write_outlines(
     objects: Mapping[str, np.ndarray] | None,
     labels: LabelMap,
 ) -> None:
-    """Write the outlines of a slide for QuPath, in pixels of its finest level: of its objects, or else of the
-    regions of its classes.
+    """Write the outlines of a slide for QuPath, in pixels of its finest level, of an image on a map in its
+    coordinates: of its objects, or else of the regions of its classes.
 
     finest, header: of that level, and of the one that was predicted. objects: what is known of them.
     """
-    if not is_pyramid(finest):
+    if not is_pyramid(finest) and header.map is None:
         return
-    scale = np.array(finest.size[::-1]) / np.array(header.size[::-1])
-
-    def place(points: np.ndarray) -> np.ndarray:
-        return np.round(points * scale, 2)
-
+    place, urn = _placement(finest, header)
     if objects is not None:
         features = objects_of(found, objects, labels, place)
     elif "masks" in found.kinds:
         features = regions_of(found, header.size, labels, place)
     else:
         return
-    write_features(job.path("geojson", ".geojson"), features)
+    write_features(job.path("geojson", ".geojson"), features, urn)
+
+
+def _placement(finest: ImageHeader, header: ImageHeader) -> tuple[Place, str | None]:
+    """Where pixels of the level of `header` lie, and the map that this is on."""
+    if header.map is not None and not is_pyramid(finest):
+        return header.map.place, header.map.urn
+    scale = np.array(finest.size[::-1]) / np.array(header.size[::-1])
+    return (lambda points: np.round(points * scale, 2)), None
 
 
 def objects_of(

@@ -142,7 +142,8 @@ def write_image(job: Job, plan: Plan, header: ImageHeader, image: np.ndarray, re
         picture = with_scale_bar(picture, header.width(across))
         write_png(job.path("overlays", ".png"), picture, spacing=header.micrometres)
     like, size = job.source.path if header.is_volume else None, header.micrometres
-    _write_files(job, result, Destination(job.path, plan.labels, like, spacing=size))
+    to = Destination(job.path, plan.labels, like, spacing=size, map=header.map, nodata=header.nodata)
+    _write_files(job, result, to)
     if result.labels is not None and like is not None and is_dicom(like):
         from reunet.io.formats.dicom_write import write_segmentation
 

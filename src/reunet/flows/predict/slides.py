@@ -32,7 +32,8 @@ Sides = tuple[float, ...]
 
 def is_pyramid(header: ImageHeader) -> bool:
     """Whether an image is predicted at a level of its own: a slide, or a pyramid in micrometres."""
-    return header.slide or (len(header.levels) > 1 and header.spacing is not None and header.pages == 1)
+    has_levels = len(header.levels) > 1 and header.pages == 1 and header.map is None
+    return header.slide or (has_levels and header.spacing is not None)
 
 
 def check_level(job: Job, header: ImageHeader) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +79,11 @@ def read_object_masks(paths: Sequence[Path], problems: Findings) -> NDArray[np.i
 
 
 def write_instances(
-    path: Path, ids: np.ndarray, like: Path | None = None, spacing: Sequence[float] | None = None
+    path: Path,
+    ids: np.ndarray,
+    like: Path | None = None,
+    spacing: Sequence[float] | None = None,
+    **tags: Any,
 ) -> None:
     """Write ids atomically: 16-bit PNG or TIFF, above 65,535 ids 32-bit TIFF; the rest as for `write_mask`.
 
@@ -89,7 +94,7 @@ def write_instances(
     if int(ids.min(initial=0)) < 0 or highest > np.iinfo(np.uint32).max or ids.dtype.kind not in "iu":
         raise LabelError("ids are whole numbers from 0", where=path, received=f"{ids.dtype}, {ids.min()}")
     dtype = np.dtype(np.uint16 if highest <= np.iinfo(np.uint16).max else np.uint32)
-    write_values(path, ids, lambda page: page.astype(dtype), dtype, like, spacing=spacing)
+    write_values(path, ids, lambda page: page.astype(dtype), dtype, like, spacing=spacing, **tags)
 
 
 def read_instances_file(

@@ -15,9 +15,10 @@ from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.io.annotations.coco_write import object_entries
-from reunet.io.annotations.geojson import write_geojson
+from reunet.io.annotations.geojson import object_features
 from reunet.io.annotations.imagej import write_rois
 from reunet.io.annotations.instances import write_instances
+from reunet.io.georeference import map_tags
 from reunet.io.raster import write_png
 from reunet.io.render_objects import identity_colors, outlines
 from reunet.metrics.matching import assign, average_precision, match_counts
@@ -77,7 +78,7 @@ def write_outlines(ids: np.ndarray, result: Prediction, to: Destination) -> None
     if to.like is None and not to.pages:
         classes = majority_class(ids, result.labels, to.labels)
         scores = result.instance_scores
-        write_geojson(to.path("geojson", ".geojson"), ids, to.labels, classes, scores)
+        to.write_outlines(object_features(ids, to.labels, classes, scores, to.place))
 
 
 def write_regions(ids: np.ndarray, result: Prediction, to: Destination) -> None:
@@ -96,7 +97,9 @@ def write_colored(ids: np.ndarray, result: Prediction, to: Destination) -> None:
 def write_ids(ids: np.ndarray, result: Prediction, to: Destination) -> None:
     """Write the label image."""
     flat = ".png" if ids.max(initial=0) <= MOST_PNG_IDS else ".tif"
-    write_instances(to.mask("instances", flat), ids, to.like, to.spacing)
+    path = to.mask("instances", flat)
+    tags = map_tags(to.map) if path.suffix == ".tif" else {}
+    write_instances(path, ids, to.like, to.spacing, **tags)
 
 
 OUTPUTS = (

@@ -14,7 +14,9 @@ from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import UsageError
-from reunet.io.masks import write_mask
+from reunet.io.annotations.geojson import region_features
+from reunet.io.georeference import map_tags
+from reunet.io.masks import unlabelled_value, write_mask
 from reunet.io.render import overlay
 from reunet.storage import atomic_path
 from reunet.tasks.base import Maps, Pairs, Task
@@ -82,11 +84,21 @@ def write_probabilities(values: np.ndarray, result: Prediction, to: Destination)
 def write_labels(values: np.ndarray, result: Prediction, to: Destination) -> None:
     """Write class indices as the values of a mask file."""
     wide = to.labels.to_ids(np.zeros(1, np.uint8)).dtype != np.uint8
-    write_mask(to.mask("masks", ".tif" if wide else ".png"), values, to.labels, to.like, to.spacing)
+    path = to.mask("masks", ".tif" if wide else ".png")
+    nodata = None if to.nodata is None else unlabelled_value(to.labels)
+    tags = map_tags(to.map, nodata) if path.suffix == ".tif" else {}
+    write_mask(path, values, to.labels, to.like, to.spacing, **tags)
+
+
+def write_regions(values: np.ndarray, result: Prediction, to: Destination) -> None:
+    """Write the outlines of the regions of an image that lies on a map, unless there are objects."""
+    if to.map is not None and not to.pages and result.instances is None:
+        to.write_outlines(region_features(values, to.labels, to.place))
 
 
 OUTPUTS = (
     Output("probabilities", (".npy",), "probabilities", write_probabilities, is_proof=True, asked=True),
+    Output("geojson", (".geojson",), "labels", write_regions),
     Output("masks", MASK_SUFFIXES, "labels", write_labels, is_proof=True),
 )
 
