@@ -7,7 +7,7 @@ import pytest
 
 from reunet.contracts.labels import IGNORE
 from reunet.metrics.davis import boundary, boundary_measure, region_similarity
-from reunet.metrics.flicker import flicker
+from reunet.metrics.stillness import flicker
 
 
 def mask_of(seed: int, shape: tuple[int, int] = (60, 90)) -> np.ndarray:

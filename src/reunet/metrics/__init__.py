@@ -27,7 +27,7 @@ _HOMES = {
     "normalised_surface_distance": ".surface",
     "region_similarity": ".davis",
     "boundary_measure": ".davis",
-    "flicker": ".flicker",
+    "flicker": ".stillness",
     "box_iou": ".box_matching",
     "interval": ".bootstrap",
 }

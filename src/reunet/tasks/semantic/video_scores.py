@@ -9,8 +9,8 @@ import numpy as np
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.truth import Truth
 from reunet.metrics.davis import boundary_measure, region_similarity
-from reunet.metrics.flicker import flicker
 from reunet.metrics.overlap import mean_defined
+from reunet.metrics.stillness import flicker
 
 MEANS = ("j", "f", "j_and_f", "flicker")
 
