@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.io.test_georeference import UTM, on_map, write
+from tests.io.test_scene import cut
 
 from reunet.contracts.results import Problem
 from reunet.datasets.case_arrays import load_case
 from reunet.datasets.scan import open_dataset
+from reunet.errors import UsageError
 from reunet.flows.check import check
 from reunet.flows.predict import ways
 from reunet.flows.predict.predict import predict
@@ -54,6 +56,28 @@ def test_a_mask_lies_where_its_image_does(
     assert points[:, 0].max() <= 501_400
     assert points[:, 1].max() <= 5_800_000
     assert points[:, 1].min() >= 5_798_800
+
+
+def test_a_scene_in_tiles_is_predicted_as_one(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ways, "MOST_AT_ONCE", 100)
+    image = np.stack([SCENE] * 4, axis=-1)
+    write(tmp_path / "whole" / "a.tif", image, on_map())
+    tiles = cut(tmp_path / "scene", image)
+    predict(run, tmp_path / "whole", output=tmp_path / "whole-out", precision="f32")
+    result = predict(run, tmp_path / "scene", output=tmp_path / "out", precision="f32", scene=True)
+    assert result.predicted == (tmp_path / "scene",)
+    mask, whole = tmp_path / "out" / "masks" / "scene.tif", tmp_path / "whole-out" / "masks" / "a.tif"
+    np.testing.assert_array_equal(read_raw_mask(mask), read_raw_mask(whole))
+    assert read_header(mask).map == on_map()
+    outlines = [
+        (folder / "geojson" / name).read_text(encoding="utf-8")
+        for folder, name in ((tmp_path / "out", "scene.geojson"), (tmp_path / "whole-out", "a.geojson"))
+    ]
+    assert outlines[0] == outlines[1]
+    with pytest.raises(UsageError, match="files of a folder"):
+        predict(run, tiles[0], output=tmp_path / "out", scene=True)
 
 
 def dataset(folder: Path, keys: tuple[int, ...] = UTM, x: float = 500_000.0) -> Path:

@@ -30,6 +30,7 @@ def on_map(keys: tuple[int, ...] = UTM, x: float = 500_000.0, y: float = 5_800_0
 
 
 def write(path: Path, image: np.ndarray, place: Georeference | None, nodata: float | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {"photometric": "minisblack", "tile": (16, 16)}
     image = image[..., 0] if image.shape[2:] == (1,) else image
     options |= {"planarconfig": "contig"} if image.ndim == 3 else {}

@@ -64,6 +64,20 @@ class Georeference:
         a, b, c, d, e, f = self.matrix or _AS_IT_IS
         return np.asarray((points - (c, f)) @ np.linalg.inv(np.array([[a, d], [b, e]])))
 
+    def extended(self, columns: int, rows: int) -> Georeference:
+        """Where an image lies that begins so many pixels to the left and above."""
+        if self.matrix is None:
+            return self
+        a, b, c, d, e, f = self.matrix
+        across, down = -a * columns - b * rows, -d * columns - e * rows
+        tags: dict[int, Any] = dict(self.tags)
+        for code, x, y in ((_TIEPOINT, 3, 4), (_MATRIX, 3, 7)):
+            if code in tags:
+                values = list(tags[code])
+                values[x], values[y] = values[x] + across, values[y] + down
+                tags[code] = tuple(values)
+        return Georeference((a, b, c + across, d, e, f + down), self.crs, tuple(tags.items()))
+
     def distance(self, other: Georeference, size: tuple[int, ...]) -> float:
         """How many pixels apart a corner of an image (height, width) lies on two maps at most; 0 where one
         does not say where.

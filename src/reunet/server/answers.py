@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def _label_image(found: Found, folder: Path, suffix: str) -> bytes | None:
         return None
     to = Destination(lambda kind, ending: folder / f"{kind}{ending}", found.model.plan.labels)
     if suffix == ".tif":
-        to = Destination(to.path, to.labels, pages=True)
+        to = replace(to, pages=True, map=found.header.map, nodata=found.header.nodata)
     for output in (one for name in found.model.plan.tasks for one in task(name).outputs):
         values = [getattr(result, output.of) for _, result in found.pages]
         if output.suffixes != MASK_SUFFIXES or values[0] is None:
@@ -102,16 +103,15 @@ def _tiff(found: Found, folder: Path) -> bytes | None:
 
 
 def _geojson(found: Found, folder: Path) -> bytes | None:
-    """Outlines of the objects of an image, as QuPath reads them."""
+    """Outlines of the objects of an image, or of the regions of its classes, as QuPath reads them."""
     if len(found.pages) > 1 or found.header.is_volume:
         return None
-    result = found.pages[0][1]
-    to = Destination(lambda kind, ending: folder / f"{kind}{ending}", found.model.plan.labels)
+    result, file = found.pages[0][1], folder / "geojson.geojson"
+    to = Destination(lambda *_: file, found.model.plan.labels, map=found.header.map, regions=True)
     for output in (one for name in found.model.plan.tasks for one in task(name).outputs):
         if output.kind == "geojson" and (values := getattr(result, output.of)) is not None:
             output.write(values, result, to)
-            return (folder / "geojson.geojson").read_bytes()
-    return None
+    return file.read_bytes() if file.is_file() else None
 
 
 def _coco(found: Found, folder: Path) -> bytes | None:

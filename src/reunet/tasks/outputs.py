@@ -28,7 +28,8 @@ class Destination:
 
     like: the file of a volume, whose geometry its label images get. pages: of a stack or video.
     spacing: size (y, x) of an image's pixels in micrometres, where that is known.
-    map, nodata: of the header of the image; label images of one on a map are TIFF files.
+    map, nodata: of the header of the image; label images of one on a map are TIFF files. regions: outlines of
+    the regions of classes are wanted, where there are no objects.
     """
 
     path: Callable[[str, str], Path]
@@ -38,6 +39,7 @@ class Destination:
     spacing: tuple[float, ...] | None = None
     map: Georeference | None = None
     nodata: float | None = None
+    regions: bool = False
 
     def mask(self, kind: str, flat: str) -> Path:
         """The file of a label image. flat: suffix of one with two axes."""

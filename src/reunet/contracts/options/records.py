@@ -291,11 +291,18 @@ class PredictOptions(EngineOptions, VerbOptions):
         Says("Level of slides to predict, 0 the finest; else by the run's micrometres.", "N", least=0),
     ] = None
     sequence: Pattern = None
+    scene: Annotated[
+        bool,
+        Says(
+            "The GeoTIFF files of a folder are tiles of one scene: predict it without seams.",
+            not_with=("fov", "sequence", "axes", "level"),
+        ),
+    ] = False
 
     MODES = {
         "is_stream": (
             "standard input (-)",
-            ("skip_existing", "fov", "sequence", "axes", "level", "max_memory", "cluster"),
+            ("skip_existing", "fov", "sequence", "axes", "level", "scene", "max_memory", "cluster"),
         )
     }
 

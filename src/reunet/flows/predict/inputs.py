@@ -31,12 +31,13 @@ NOT_IMAGES = frozenset({*(masks for _, masks in NNUNET.values()), "instances", "
 @dataclass(frozen=True)
 class Source:
     """One image file. `name` is the relative path of its results, without suffix; `channels` are the files
-    of further channels.
+    of further channels, `tiles` those of a scene, of which `path` is the folder.
     """
 
     path: Path
     name: Path
     channels: tuple[Path, ...] = ()
+    tiles: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,20 +52,23 @@ class Film:
     sources: tuple[Source, ...]
 
 
-def find_sources(inputs: Sequence[Path], *, exclude: Path) -> tuple[tuple[Source, ...], tuple[Path, ...]]:
+def find_sources(
+    inputs: Sequence[Path], *, exclude: Path, scene: bool = False
+) -> tuple[tuple[Source, ...], tuple[Path, ...]]:
     """The image files named by `inputs`: files as they are, folders with everything below, sorted; and the
     other files in these folders, which are left out.
 
     Results of a file in a folder keep its path below that folder. Files below `exclude` (the output)
-    and hidden ones are not looked at. Raises DataError for an input that does not exist, holds no image or
-    is a dataset, UsageError when two files would have results of one name.
+    and hidden ones are not looked at. scene: the files of each folder are tiles of one image. Raises
+    DataError for an input that does not exist, holds no image or is a dataset, UsageError when two files
+    would have results of one name, and for a scene that is no folder.
     """
     if not inputs:
         raise UsageError("nothing to predict", expected="at least one image file or folder")
     sources: dict[tuple[Path, Path], Source] = {}  # a file that is named twice is predicted once
     left_out: dict[Path, None] = {}
     for given in inputs:
-        found, others = _sources_of(given, exclude.resolve())
+        found, others = _sources_of(given, exclude.resolve(), scene)
         left_out |= dict.fromkeys(others)
         for source in found:
             sources.setdefault((source.path.resolve(), source.name), source)
@@ -72,8 +76,11 @@ def find_sources(inputs: Sequence[Path], *, exclude: Path) -> tuple[tuple[Source
     return tuple(sources.values()), tuple(left_out)
 
 
-def _sources_of(given: Path, exclude: Path) -> tuple[list[Source], list[Path]]:
+def _sources_of(given: Path, exclude: Path, scene: bool) -> tuple[list[Source], list[Path]]:
     file, name = place_of(given)
+    if scene and file.is_file():
+        fix = f"give {given.parent}" if len(given.parts) > 1 else "give their folder"
+        raise UsageError("the tiles of a scene are the files of a folder", where=given, fix=fix)
     if file.is_file() or (is_array(given) and given.is_dir()) or is_store(given):
         images = [given] if name else images_in(given)
         return _join_channels([Source(one, _result_name(one.relative_to(file.parent))) for one in images]), []
@@ -98,6 +105,8 @@ def _sources_of(given: Path, exclude: Path) -> tuple[list[Source], list[Path]]:
             fix=ways(found) or None,
         )
     _check_no_dataset(given, images)
+    if scene:
+        return [Source(given, Path(given.resolve().name), tiles=tuple(images))], others
     each = (one for path in images for one in images_in(path))
     return _join_channels([Source(path, _result_name(path.relative_to(given))) for path in each]), others
 

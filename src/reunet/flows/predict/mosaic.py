@@ -16,14 +16,13 @@ from numpy.lib.format import open_memmap
 
 from reunet.flows.predict.fields_of_view import field_of_view, in_view, without_data
 from reunet.flows.predict.outputs import Job
-from reunet.flows.predict.slides import is_pyramid, opened
+from reunet.flows.predict.slides import is_pyramid, opened, opened_source
 from reunet.inference.ahead import ahead
 from reunet.inference.large.sections import Sections, Summary
 from reunet.inference.predictor import Predictor
 from reunet.io.chunk_store import ChunkStore
 from reunet.io.header import ImageHeader
 from reunet.io.large_masks import CHUNKS, TILE
-from reunet.io.lazy import lazy_header
 from reunet.sampling.intensity import Statistics
 from reunet.slices import Slices, corner_of, overlap, size_of, within
 
@@ -72,7 +71,8 @@ def predict_piece(piece: Piece, predictor: Predictor) -> PredictedPiece:
 @contextmanager
 def _opened(piece: Piece, predictor: Predictor) -> Iterator[Sections]:
     job = piece.job
-    header = lazy_header(job.source.path, rank=len(piece.part), axes=job.axes, channels=job.channels)
+    with opened_source(job, len(piece.part)) as whole:
+        header = whole.header
     with opened(job, header, predictor.plan) as image:
         yield Sections(
             predictor,

@@ -80,6 +80,7 @@ class Job:
             self.source,
             path=self.source.path.absolute(),
             channels=tuple(path.absolute() for path in self.source.channels),
+            tiles=tuple(path.absolute() for path in self.source.tiles),
         )
         fov = self.fov and self.fov.absolute()
         return replace(self, source=source, output=self.output.absolute(), fov=fov)
@@ -142,7 +143,10 @@ def write_image(job: Job, plan: Plan, header: ImageHeader, image: np.ndarray, re
         picture = with_scale_bar(picture, header.width(across))
         write_png(job.path("overlays", ".png"), picture, spacing=header.micrometres)
     like, size = job.source.path if header.is_volume else None, header.micrometres
-    to = Destination(job.path, plan.labels, like, spacing=size, map=header.map, nodata=header.nodata)
+    place, nodata = header.map, header.nodata
+    to = Destination(
+        job.path, plan.labels, like, spacing=size, map=place, nodata=nodata, regions=place is not None
+    )
     _write_files(job, result, to)
     if result.labels is not None and like is not None and is_dicom(like):
         from reunet.io.formats.dicom_write import write_segmentation

@@ -51,7 +51,8 @@ def predict(options: PredictOptions) -> PredictResult:
     failures; when nothing is said, so are images that need more than a quarter of the machine's memory.
     Probabilities are .npy files, (H, W, classes), (pages, H, W, classes) or (D, H, W, classes) float32.
     `axes` names the axes of TIFF stacks that do not say. All processes of a cluster see the same files
-    under the same paths.
+    under the same paths. With `scene` the GeoTIFF files of each folder are tiles of one image, named as the
+    folder.
 
     Images above 67 million pixels are predicted section by section in any case: their masks are OME-Zarr
     where they are, else tiled TIFF; overlays and outlines are left out.
@@ -77,7 +78,7 @@ def predict_with(options: PredictOptions, loaded: Callable[[PredictOptions], Any
     if options.is_stream:
         kinds, predictor = _kinds(options, run.plan()), loaded(options)
         return predict_live(sys.stdin.buffer, predictor, folder, kinds, progress, overwrite=options.overwrite)
-    sources, others = find_sources(list(options.inputs), exclude=folder)
+    sources, others = find_sources(list(options.inputs), exclude=folder, scene=options.scene)
     groups = _jobs(options, run, folder, sources)
     done = [options.skip_existing and all(job.is_done() for job in group) for group in groups]
     skipped = [job for group, is_done in zip(groups, done, strict=True) if is_done for job in group]
@@ -129,6 +130,7 @@ def _kinds(options: PredictOptions, plan: Plan) -> Kinds:
     for flag, is_idle in (
         ("--probabilities", options.probabilities and not asked),
         ("--fov", options.fov is not None and not sees_places),
+        ("--scene", options.scene and (plan.input.size is not None or plan.clip is not None)),
     ):
         if is_idle:
             raise UsageError(

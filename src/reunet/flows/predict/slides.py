@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from math import prod
 
@@ -15,6 +15,7 @@ from reunet.errors import ImageReadError, UsageError
 from reunet.flows.predict.outputs import Job
 from reunet.io.header import ImageHeader
 from reunet.io.lazy import LazyImage, open_lazily
+from reunet.io.scene import open_scene
 from reunet.io.tissue import find_tissue
 from reunet.slices import all_of, grid
 
@@ -51,6 +52,13 @@ def check_level(job: Job, header: ImageHeader) -> None:
         )
 
 
+def opened_source(job: Job, rank: int, level: int = 0) -> AbstractContextManager[LazyImage]:
+    """The image of a job, to be read in parts: of a file, or of the tiles of a scene."""
+    if job.source.tiles:
+        return open_scene(job.source.tiles, job.channels)
+    return open_lazily(job.source.path, rank=rank, axes=job.axes, channels=job.channels, level=level)
+
+
 @contextmanager
 def opened(job: Job, header: ImageHeader, plan: Plan) -> Iterator[LazyImage]:
     """An image to be predicted section by section.
@@ -67,7 +75,7 @@ def opened(job: Job, header: ImageHeader, plan: Plan) -> Iterator[LazyImage]:
             pixel = None if sides is None else sides[0] * image.header.size[0] / len(view)
             found = find_tissue(view, pixel)
             tissue = None if found.share == 1 else found
-    with open_lazily(path, rank=rank, axes=axes, channels=job.channels, level=level) as image:
+    with opened_source(job, rank, level) as image:
         yield replace(image, scale=scale, tissue=tissue)
 
 

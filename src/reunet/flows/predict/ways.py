@@ -7,7 +7,7 @@ from math import inf, prod
 
 from reunet.errors import PlanError, TooLargeError
 from reunet.flows.predict.outputs import Job
-from reunet.flows.predict.slides import is_pyramid
+from reunet.flows.predict.slides import is_pyramid, opened_source
 from reunet.inference.large import memory
 from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.io.formats import table
@@ -32,6 +32,9 @@ def header_of(job: Job, rank: int) -> ImageHeader:
     Raises ImageReadError, TooLargeError.
     """
     path = job.source.path
+    if job.source.tiles:
+        with opened_source(job, rank) as image:
+            return image.header
     if not is_array(path) or (path.is_dir() and rank == 2 and job.axes is None):
         try:
             return read_channel_headers((path, *job.source.channels), job.axes, job.channels)
@@ -46,7 +49,7 @@ def in_sections(
 ) -> bool:
     """Whether a file is predicted section by section: for its format, its size or the memory allowed."""
     job, path = jobs[0], jobs[0].source.path
-    if is_array(path) and header.pages == 1:
+    if job.source.tiles or (is_array(path) and header.pages == 1):
         return True
     if len(jobs) > 1 or header.pages > 1 or job.source.channels or image_suffix(path) not in LAZY:
         return False

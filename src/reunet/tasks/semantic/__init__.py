@@ -91,8 +91,8 @@ def write_labels(values: np.ndarray, result: Prediction, to: Destination) -> Non
 
 
 def write_regions(values: np.ndarray, result: Prediction, to: Destination) -> None:
-    """Write the outlines of the regions of an image that lies on a map, unless there are objects."""
-    if to.map is not None and not to.pages and result.instances is None:
+    """Write the outlines of the regions of classes, where they are wanted and there are no objects."""
+    if to.regions and not to.pages and result.instances is None:
         to.write_outlines(region_features(values, to.labels, to.place))
 
 
