@@ -92,7 +92,8 @@ class _Scene:
     def _touched(self, part: Slices) -> Iterator[tuple[LazyImage, Slices, Slices]]:
         """The tiles that a part touches, and where they do, in the part and in the tile."""
         low, high = ([getattr(side, end) for side in part] for end in ("start", "stop"))
-        for number in np.flatnonzero((self._begins < high).all(axis=1) & (self._ends > low).all(axis=1)):
+        meets = (self._begins < high).all(axis=1) & (self._ends > low).all(axis=1)
+        for number in np.flatnonzero(meets).tolist():
             tile = tuple(map(slice, self._begins[number].tolist(), self._ends[number].tolist()))
             both = overlap(part, tile)
             yield self._images[number], within(both, part), within(both, tile)
