@@ -39,11 +39,13 @@ class Trial:
 
     samples: (N, [T,] *tile, C) float32 normalised tiles, best of held-out images. crops: the same of training
     images, for int8; None for no int8. score: of an engine on held-out images; None where there are none.
+    calibrate: what the run's thresholds should be, by an engine; None to leave them as they are.
     """
 
     samples: np.ndarray
     crops: np.ndarray | None = None
     score: Callable[[StepRuntime], float | None] | None = None
+    calibrate: Callable[[StepRuntime], Calibration] | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from reunet.contracts.run import RunFolder
 from reunet.exporting import int8
 from reunet.exporting.child import run_child
 from reunet.exporting.measure import SelfTest, Trial, measure
+from reunet.inference.openvino_runtime import OpenVINORuntime
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.sequence import over_windows
 from reunet.sampling.resize import resize
@@ -53,6 +54,8 @@ def export_engine(
             task="the export to OpenVINO",
             fix="predict with --engine keras, and report this with the output of `reunet doctor`",
         )  # fmt: skip
+        if tried.calibrate is not None:
+            run.write_calibration(tried.calibrate(OpenVINORuntime(model, plan.engine_input, "f32")))
         quantised = None
         if tried.crops is not None and int8.is_installed() and not plan.network.causal:
             quantised = folder / run.int8_file.name

@@ -29,6 +29,9 @@ from reunet.training.statistics import measure_statistics
 STATISTICS_BATCHES = 24
 """Batches from which Batch Normalisation's statistics are measured."""
 
+COMPARED = 32
+"""So many held-out cases tell whether an engine in another precision is as good."""
+
 CALIBRATION_FRAMES = 24
 """So many frames of each held-out sequence decide the thresholds; their neighbours look the same."""
 
@@ -91,16 +94,23 @@ class Validator:
             results = predictor.maps(frames, len(numbers), where=cases[numbers[0]].id)
             yield from zip((cases[i] for i in numbers), results, strict=True)
 
-    def score(self, runtime: StepRuntime | None = None) -> float | None:
+    def score(self) -> float | None:
         """The score of the main task over the cases in use; None where they tell nothing."""
-        score = self.work.validation_score(self.pairs(self._used(), runtime))
+        return self._score(self._some(self.use_cases))
+
+    def compare(self, runtime: StepRuntime) -> float | None:
+        """The same by another engine than the model in training, over COMPARED cases at most."""
+        return self._score(self._some(min(self.use_cases, COMPARED)), runtime)
+
+    def _score(self, cases: Sequence[CaseArrays], runtime: StepRuntime | None = None) -> float | None:
+        score = self.work.validation_score(self.pairs(cases, runtime))
         return None if math.isnan(score) else score
 
-    def _used(self) -> list[CaseArrays]:
+    def _some(self, count: int) -> list[CaseArrays]:
         if self.plan.clip is None:
-            spread = np.linspace(0, len(self.cases) - 1, self.use_cases).round().astype(int)
+            spread = np.linspace(0, len(self.cases) - 1, count).round().astype(int)
             return [self.cases[i] for i in spread]
-        share, fewest = self.use_cases / len(self.cases), self.plan.clip.frames
+        share, fewest = count / len(self.cases), self.plan.clip.frames
         return self._middles(lambda length: max(fewest, round(share * length)))
 
     def _middles(self, wanted: Callable[[int], int]) -> list[CaseArrays]:
@@ -112,10 +122,12 @@ class Validator:
             used += [self.cases[i] for i in numbers[first : first + count]]
         return used
 
-    def calibrate(self) -> Calibration:
-        """Thresholds fitted on all held-out cases (the middle of sequences), with the weights as they are."""
+    def calibrate(self, runtime: StepRuntime | None = None) -> Calibration:
+        """Thresholds fitted on all held-out cases (the middle of sequences), with the weights as they are, by
+        the model or another engine.
+        """
         cases = self._middles(lambda _: CALIBRATION_FRAMES) if self.plan.clip else self.cases
-        return self.work.fit(self.pairs(cases))
+        return self.work.fit(self.pairs(cases, runtime))
 
     def estimate_seconds(self) -> float:
         """Seconds one validation of all cases will take, from one case (compiled before it is timed), or

@@ -11,6 +11,7 @@ from reunet.contracts.facts import EngineFacts
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import TrainResult
 from reunet.datasets.case_arrays import CaseArrays
+from reunet.errors import BackendError
 from reunet.exporting import int8
 from reunet.exporting.measure import Trial
 from reunet.exporting.openvino import export_engine
@@ -35,11 +36,10 @@ def finish(
     language: of the report.
     """
     run, plan, progress = setting.run, setting.plan, setting.progress
-    progress.start("fitting thresholds on the held-out images", None)
-    run.write_calibration(validator.calibrate())
     if setting.functions.network is None:
         _export(setting, prepared, validator)
     else:
+        run.write_calibration(validator.calibrate())
         progress.message("a network of your own is not exported: reunet.load(RUN, network=...) predicts")
     progress.start("evaluating the held-out images", None)
     own = setting.functions.network
@@ -48,12 +48,18 @@ def finish(
 
 
 def _export(setting: Setting, prepared: Prepared, validator: Validator) -> None:
-    """The engine, and which of its precisions are harmless."""
+    """The engine, thresholds by what it says of the held-out images, and which of its precisions are
+    harmless.
+    """
     run, plan, progress = setting.run, setting.plan, setting.progress
-    progress.start("exporting the engine", None)
+    progress.start("exporting the engine, fitting thresholds", None)
     crops = tiles_of(prepared.train, plan, int8.CROPS) if int8.is_installed() else None
-    trial = Trial(tiles_of(prepared.val, plan), crops, validator.score)
-    export_engine(run, trial, validator.runtime)
+    trial = Trial(tiles_of(prepared.val, plan), crops, validator.compare, validator.calibrate)
+    try:
+        export_engine(run, trial, validator.runtime)
+    except BackendError:
+        run.write_calibration(validator.calibrate())
+        raise
     for choice in choices(EngineFacts.read(run.engine_facts_file)):
         progress.message(choice.summary)
 

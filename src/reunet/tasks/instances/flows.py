@@ -8,7 +8,7 @@ and with votes for the centre.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -112,7 +112,25 @@ def decode(maps: Mapping[str, np.ndarray], thresholds: Mapping[str, float]) -> I
     maps: `instances` (*space, 2) probabilities, `flows` (*space, rank). thresholds: `foreground`
     probability; `radius` and `votes` of centres, see `gather`. Returns (*space) int32, 1..n.
     """
-    foreground = maps[FOREGROUND][..., 1] >= np.float32(thresholds["foreground"])
+    ends = _ends(maps, thresholds["foreground"])
+    return gather(ends, round(thresholds["radius"]), thresholds["votes"])
+
+
+def decode_each(
+    maps: Mapping[str, np.ndarray], choices: Iterable[Mapping[str, float]]
+) -> Iterator[Instances]:
+    """The same for each of several thresholds; pixels are followed once for those of one foreground."""
+    followed: dict[float, np.ndarray] = {}
+    for some in choices:
+        foreground = some["foreground"]
+        if foreground not in followed:
+            followed[foreground] = _ends(maps, foreground)
+        yield gather(followed[foreground].copy(), round(some["radius"]), some["votes"])
+
+
+def _ends(maps: Mapping[str, np.ndarray], least: float) -> np.ndarray:
+    """Where each pixel of the foreground flows to, as of `follow`."""
+    foreground = maps[FOREGROUND][..., 1] >= np.float32(least)
 
     def step(part: Slices) -> np.ndarray:
         flows = np.where(foreground[part][..., None], maps[FLOWS][part], np.float32(0))
@@ -121,4 +139,4 @@ def decode(maps: Mapping[str, np.ndarray], thresholds: Mapping[str, float]) -> I
     ends = follow(step, foreground, DOUBLINGS)
     for _ in range(JUMPS):
         jump(ends)
-    return gather(ends, round(thresholds["radius"]), thresholds["votes"])
+    return ends

@@ -105,14 +105,18 @@ def gather(ends: np.ndarray, radius: int, votes: float) -> Instances:
 
 
 def _in_pieces(objects: np.ndarray, least: int) -> Instances:
-    """The connected parts of all objects that have at least `least` pixels, 1..n."""
-    result, count = np.zeros(objects.shape, np.int32), 0
-    for number, box in boxes(objects):
-        parts = components(objects[box] == number)
-        for part in np.flatnonzero(np.bincount(parts.ravel())[1:] >= least) + 1:
-            count += 1
-            result[box][parts == part] = count
-    return result
+    """The connected parts of objects that have at least `least` pixels, 1..n in the order of the objects."""
+    parts = connected_parts(objects)
+    sizes = np.bincount(parts.reshape(-1))
+    sizes[0] = 0
+    kept = np.flatnonzero(sizes >= max(least, 1))
+    if not len(kept):
+        return np.zeros(objects.shape, np.int32)
+    owner = np.zeros(len(sizes), objects.dtype)
+    owner[parts] = objects
+    numbers = np.zeros(len(sizes), np.int32)
+    numbers[kept[np.argsort(owner[kept], kind="stable")]] = np.arange(1, len(kept) + 1)
+    return numbers[parts]
 
 
 def _counted(flat: np.ndarray) -> np.ndarray:

@@ -29,7 +29,17 @@ from reunet.tasks.confidence import Facts, confidence, fit_confidence
 from reunet.tasks.exports import Exports
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
-from reunet.tasks.instances.flows import DEFAULTS, FLOWS, FOREGROUND, GRID, decode, heads, targets, turned
+from reunet.tasks.instances.flows import (
+    DEFAULTS,
+    FLOWS,
+    FOREGROUND,
+    GRID,
+    decode,
+    decode_each,
+    heads,
+    targets,
+    turned,
+)
 from reunet.tasks.instances.given import is_there, read
 from reunet.tasks.instances.properties import majority_class, object_table, sureness_facts
 from reunet.tasks.instances.scorer import Scorer
@@ -207,7 +217,8 @@ class Instances(Task):
         for truth, maps in islice(pairs, FITTED_IMAGES):
             if truth.objects is not None:
                 full = _full(maps)
-                images.append([_try(truth.objects, decode(full, some), full, truth.told) for some in choices])
+                found = decode_each(full, choices)
+                images.append([_try(truth.objects, one, full, truth.told) for one in found])
         scores = np.array([[trial.score for trial in image] for image in images], np.float64)
         means = mean_defined(scores.reshape(-1, len(choices)), axis=0)
         best = 0 if np.isnan(means).all() else int(np.nanargmax(means))
