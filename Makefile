@@ -80,7 +80,7 @@ torch:
 	$(PY) -m pip install --quiet --constraint constraints.txt torch
 
 environment:
-	@$(SETUP) dev docs tensorflow jax onnx int8 litert bioimageio zarr microscopy dicom hdf5 video photo cluster serve track
+	@$(SETUP) dev docs tensorflow jax onnx int8 litert bioimageio zarr geff microscopy dicom hdf5 video photo cluster serve track
 
 clean:
 	rm -rf $(VENV) build dist reunet-demo .coverage coverage.xml

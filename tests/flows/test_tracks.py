@@ -110,6 +110,43 @@ def test_frames_listed_as_a_sequence_get_identities(
     assert len(again.skipped) == 2 * CULTURE.frames
 
 
+def test_tracks_are_written_as_a_graph_too(
+    run: Path, data: Path, movie: Movie, tmp_path: Path, make_bright_run: Callable[..., Path]
+) -> None:
+    geff = pytest.importorskip("geff")
+    from geff.validate.data import ValidationConfig
+
+    out = tmp_path / "out"
+    predict(run, data / "test/images", output=out, geff=True)
+    whole = ValidationConfig(tracklet=True, lineage=True, graph=True)
+    graph, told = geff.read(out / "tracks/test0.geff", data_validation=whole)
+    assert [axis.name for axis in told.axes] == ["t", "y", "x"]
+    lineage = np.loadtxt(out / "tracks/test0_RES/res_track.txt", int, ndmin=2)
+    parents = {row[0]: row[3] for row in lineage.tolist()}
+    for t in range(CULTURE.frames):
+        ids = read_instances(out / f"instances/test0_{t:03d}.png")
+        nodes = {node["track"]: node for _, node in graph.nodes(data=True) if node["t"] == t}
+        assert set(nodes) == set(np.unique(ids).tolist()) - {0}
+        for track, node in nodes.items():
+            np.testing.assert_allclose((node["y"], node["x"]), np.argwhere(ids == track).mean(axis=0))
+    told_edges = [
+        [(graph.nodes[node]["track"], graph.nodes[node]["t"]) for node in edge] for edge in graph.edges
+    ]
+    divisions = {(b[0], a[0]) for a, b in told_edges if a[0] != b[0]}
+    assert divisions == {(child, parent) for child, parent in parents.items() if parent}
+    assert all(b[1] == a[1] + 1 for a, b in told_edges)
+    assert len(told_edges) == len(graph.nodes) - sum(not parent for parent in parents.values())
+    assert len(predict(run, data / "test/images", output=out, geff=True, skip_existing=True).skipped) == 16
+    shutil.rmtree(out / "tracks/test0.geff")
+    assert len(predict(run, data / "test/images", output=out, geff=True, skip_existing=True).skipped) == 8
+    predict(run, data / "test/images", output=out, overwrite=True)
+    assert not (out / "tracks/test0.geff").exists()
+    with pytest.raises(UsageError, match="no input is a sequence in time"):
+        predict(run, shutil.copy(data / "test/images/test0_000.png", tmp_path / "a.png"), geff=True)
+    with pytest.raises(UsageError, match="no effect"):
+        predict(make_bright_run(tmp_path / "pixels"), data / "test/images", output=out, geff=True)
+
+
 def test_a_stack_in_time_and_names_by_a_pattern_are_sequences_other_files_are_not(
     run: Path, movie: Movie, tmp_path: Path
 ) -> None:

@@ -291,6 +291,7 @@ class PredictOptions(EngineOptions, VerbOptions):
         Says("Level of slides to predict, 0 the finest; else by the run's micrometres.", "N", least=0),
     ] = None
     sequence: Pattern = None
+    geff: Annotated[bool, Says("Tracks of sequences in time as geff, too.")] = False
     scene: Annotated[
         bool,
         Says(
@@ -302,7 +303,7 @@ class PredictOptions(EngineOptions, VerbOptions):
     MODES = {
         "is_stream": (
             "standard input (-)",
-            ("skip_existing", "fov", "sequence", "axes", "level", "scene", "max_memory", "cluster"),
+            ("skip_existing", "fov", "sequence", "axes", "level", "geff", "scene", "max_memory", "cluster"),
         )
     }
 

@@ -41,7 +41,7 @@ def predict_at_once(
     job, header, plan = jobs[0], headers[0], predictor.plan
     found = found_in(jobs, headers, predictor, engine, latencies)
     if job.moment is not None:
-        found = _tracked(job, found, header.voxel)
+        found = _tracked(job, found, header)
     if header.pages > 1:
         write_stack(job, plan, header, found)
         return
@@ -113,10 +113,10 @@ def _predicted(
         yield waiting.popleft(), result
 
 
-def _tracked(job: Job, found: Found, spacing: tuple[float, ...] | None) -> Found:
+def _tracked(job: Job, found: Found, header: ImageHeader) -> Found:
     """The objects get identities; their tracks are written at the end."""
     tracks = TrackWriter()
-    for image, result in linked(found, spacing):
+    for image, result in linked(found, header.voxel):
         tracks.add(image, result)
         yield image, result
-    tracks.write(job.tracks)
+    tracks.write(job.tracks, geff=job.kinds.geff, spacing=header.spacing)

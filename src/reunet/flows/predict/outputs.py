@@ -34,10 +34,11 @@ SEGMENTATIONS = "segmentations"
 
 @dataclass(frozen=True)
 class Kinds:
-    """What is written. tasks: of the run. probabilities: them, too."""
+    """What is written. tasks: of the run. probabilities, geff: them, too."""
 
     tasks: tuple[str, ...] = ("semantic",)
     probabilities: bool = False
+    geff: bool = False
 
     @property
     def proofs(self) -> tuple[Output, ...]:
@@ -87,7 +88,7 @@ class Job:
 
     @property
     def tracks(self) -> tuple[Path, ...]:
-        """What tells the tracks of its sequence: the folder of results, and their animation."""
+        """What may tell the tracks of its sequence, see `track_files`."""
         return () if self.moment is None else track_files(self.output, self.moment.sequence)
 
     def path(self, kind: str, suffix: str) -> Path:
@@ -121,7 +122,7 @@ class Job:
         return (
             all(any(map(os.path.exists, self._files(output))) for output in self.kinds.proofs)
             and (self.part is None or has_part(self.part, self.kinds.tasks))
-            and (not self.tracks or os.path.isdir(self.tracks[0]))
+            and all(map(os.path.isdir, self.tracks[::2] if self.kinds.geff else self.tracks[:1]))
         )
 
     def _files(self, output: Output) -> list[Path]:

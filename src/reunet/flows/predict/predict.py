@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from reunet.backend import import_extra
 from reunet.contracts.facts import EngineFacts, Measured
 from reunet.contracts.names import file_name
 from reunet.contracts.options.records import PredictOptions
@@ -80,6 +81,8 @@ def predict_with(options: PredictOptions, loaded: Callable[[PredictOptions], Any
         return predict_live(sys.stdin.buffer, predictor, folder, kinds, progress, overwrite=options.overwrite)
     sources, others = find_sources(list(options.inputs), exclude=folder, scene=options.scene)
     groups = _jobs(options, run, folder, sources)
+    if options.geff:
+        _check_geff(groups)
     done = [options.skip_existing and all(job.is_done() for job in group) for group in groups]
     skipped = [job for group, is_done in zip(groups, done, strict=True) if is_done for job in group]
     groups = [group for group, is_done in zip(groups, done, strict=True) if not is_done]
@@ -99,6 +102,14 @@ def predict_with(options: PredictOptions, loaded: Callable[[PredictOptions], Any
         left_out=others,
         review=review,
     )
+
+
+def _check_geff(groups: Sequence[Sequence[Job]]) -> None:
+    """Raise BackendError without the package that writes tracks, UsageError where there are none."""
+    import_extra("geff", "geff", "--geff")
+    if all(job.moment is None for group in groups for job in group):
+        fix = "join the frames with --sequence or sequences.json, or leave --geff out"
+        raise UsageError("no input is a sequence in time, which has tracks", where="--geff", fix=fix)
 
 
 def load_for(options: PredictOptions) -> AnyPredictor:
@@ -124,12 +135,13 @@ def _jobs(
 
 def _kinds(options: PredictOptions, plan: Plan) -> Kinds:
     """What is written. Raises UsageError for an option that none of the tasks has a use for."""
-    kinds = Kinds(plan.tasks, options.probabilities)
+    kinds = Kinds(plan.tasks, options.probabilities, options.geff)
     asked = any(output.asked for output in kinds.proofs)
     sees_places = any(head.of == "pixels" for head in plan.network.heads)
     for flag, is_idle in (
         ("--probabilities", options.probabilities and not asked),
         ("--fov", options.fov is not None and not sees_places),
+        ("--geff", options.geff and not any(task(name).has_identities for name in plan.tasks)),
         ("--scene", options.scene and (plan.input.size is not None or plan.clip is not None)),
     ):
         if is_idle:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +29,10 @@ class Moment:
     frame: int
 
 
-def track_files(output: Path, sequence: str) -> tuple[Path, Path]:
-    """The folder of results, named as the Cell Tracking Challenge does, and the animation."""
+def track_files(output: Path, sequence: str) -> tuple[Path, Path, Path]:
+    """The folder of results, named as the Cell Tracking Challenge does, the animation, and the graph."""
     name = file_name(sequence)
-    return output / FOLDER / f"{name}_RES", output / FOLDER / f"{name}.webp"
+    return output / FOLDER / f"{name}_RES", output / FOLDER / f"{name}.webp", output / FOLDER / f"{name}.geff"
 
 
 class TrackWriter:
@@ -58,11 +59,20 @@ class TrackWriter:
             if len(self._pictures) > MOST_FRAMES:
                 self._pictures, self._every = self._pictures[::2], 2 * self._every
 
-    def write(self, files: tuple[Path, ...]) -> None:
-        """Write the files of `track_files`. Raises StorageError."""
-        folder, shown = files
+    def write(self, files: tuple[Path, ...], *, geff: bool, spacing: tuple[float, ...] | None) -> None:
+        """Write the files of `track_files`, the graph too if `geff`. Raises StorageError.
+
+        spacing: size of a pixel per axis, in micrometres, of a voxel in millimetres.
+        """
+        folder, shown, graph = files
         tracks = [Track(*row) for row in self._lineage.table().tolist()]
-        maps = (np.frombuffer(zlib.decompress(data), np.int32).reshape(shape) for data, shape in self._maps)
         if self._pictures:
             write_bytes(shown, animation(self._pictures))
-        write_result(folder, maps, tracks, digits=max(3, len(str(len(self._maps) - 1))))
+        if geff:
+            from reunet.io.annotations.geff import write_geff  # most calls do not need it
+
+            write_geff(graph, self._frames(), tracks, spacing)
+        write_result(folder, self._frames(), tracks, digits=max(3, len(str(len(self._maps) - 1))))
+
+    def _frames(self) -> Iterator[np.ndarray]:
+        return (np.frombuffer(zlib.decompress(data), np.int32).reshape(shape) for data, shape in self._maps)
