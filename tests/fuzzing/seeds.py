@@ -96,6 +96,12 @@ def tiffs() -> Iterator[bytes]:
         photometric="minisblack",
         metadata={"axes": "CYX", "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 0.5},
     )
+    keys = (1, 1, 0, 3, 1024, 0, 1, 1, 1026, 34737, 5, 0, 3072, 0, 1, 32633)
+    places = [(33550, 12, 3, (1.0, 1.0, 0.0), True), (33922, 12, 6, (0.0, 0.0, 0.0, 5.0, 9.0, 0.0), True)]
+    turned = [(34264, 12, 16, (8.0, 6.0, 0.0, 5.0, 6.0, -8.0, 0.0, 9.0, *(0.0,) * 7, 1.0), True)]
+    for tags, nodata in ((places, "0"), (turned, "nan")):
+        told = (34735, 3, len(keys), keys, True), (34737, 2, 6, "name|", True), (42113, 2, 4, nodata, True)
+        yield tiff(GREY.astype(np.float32), photometric="minisblack", extratags=[*tags, *told])
     yield b"II*\0\x08\0\0\0\0\0\0\0\0\0"
 
     def two_sizes(file: Any) -> None:

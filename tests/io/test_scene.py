@@ -72,6 +72,7 @@ def test_tiles_that_make_no_scene_are_named(tmp_path: Path) -> None:
         (UTM, 500_000, WHOLE[..., :3], "differ in channels"),
         (UTM, 500_000, WHOLE.astype(np.float32), "differ in dtype"),
         (UTM, 1e9, WHOLE, "too far apart"),
+        (UTM, 1e307, WHOLE, "different grids"),
     ):
         write(other, image, on_map(keys, x))
         with pytest.raises(ImageReadError, match=message), open_scene([first, other]):

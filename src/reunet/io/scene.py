@@ -132,7 +132,7 @@ def _begin(path: Path, header: ImageHeader, first: ImageHeader) -> list[int]:
     begin, end = first.map.pixels(header.map.place(np.array([[0.0, 0.0], [width, height]])))
     whole = np.round(begin)
     off = float(np.abs([begin - whole, end - whole - (width, height)]).max())
-    if off > SAME_PLACE:
+    if not off <= SAME_PLACE:  # nor where it is no number
         align = "align them: gdalwarp with one -tr and -tap"
         refuse("the tiles of a scene lie on different grids", "whole pixels apart", f"{off:.2g} off", align)
     return [int(whole[1]), int(whole[0])]
