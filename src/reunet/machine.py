@@ -84,6 +84,11 @@ def has_cpu_bfloat16() -> bool:
     return bool({"avx512_bf16", "amx_bf16"} & set(_of_processor("flags").split()))
 
 
+def has_matrix_unit() -> bool:
+    """Whether the processor multiplies matrices of bfloat16 in one instruction (AMX)."""
+    return "amx_bf16" in _of_processor("flags").split()
+
+
 def versions() -> dict[str, str]:
     """Versions of the packages that results depend on, of those installed."""
     found = {"python": platform.python_version()}

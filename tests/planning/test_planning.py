@@ -17,7 +17,7 @@ from reunet.contracts.sizes import valid_size
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.datasets.cases import FrameSequence
 from reunet.errors import DataError, PlanError, UsageError
-from reunet.planning import PlanRequest, make_plan, take_fingerprint
+from reunet.planning import PlanRequest, make_plan, speed, take_fingerprint, width
 
 from .datasets import masked
 
@@ -155,6 +155,19 @@ def test_more_time_means_a_wider_network_and_every_choice_has_a_reason() -> None
         "precision",
     ):
         assert len(short.reasons[field]) > 20
+
+
+@pytest.mark.parametrize(("unit", "widths"), [(True, (16, 32, 64)), (False, (16, 16, 24))])
+def test_width_follows_what_the_processor_is_fast_with(
+    unit: bool, widths: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a matrix unit 24 filters take as long as 32, so they are never chosen."""
+    monkeypatch.setattr(speed, "has_matrix_unit", lambda: unit)
+    monkeypatch.setattr(speed, "has_cpu_bfloat16", lambda: unit)
+    monkeypatch.setattr(width, "cores", lambda: 2)
+    facts = fingerprint_of(grey_cases(2, (256, 256)))
+    planned = [make_plan(facts, PlanRequest(minutes=minutes, max_memory=2**36)) for minutes in (5, 20, 60)]
+    assert tuple(plan.network.filters[0] for plan in planned) == widths
 
 
 @pytest.mark.parametrize("name", ["minutes", "steps", "epochs", "max_memory"])

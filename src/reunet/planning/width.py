@@ -9,23 +9,22 @@ from typing import Any
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.network import OWN_ENCODERS, HeadSpec, NetworkConfig
 from reunet.errors import UsageError
-from reunet.machine import cores, has_cpu_bfloat16
+from reunet.machine import cores
 from reunet.networks.presets import PRESETS, configure
 from reunet.planning.cost import multiplications, training_bytes
 from reunet.planning.decision import Decision
 from reunet.planning.request import PlanRequest
+from reunet.planning.speed import multiplications_per_second
 from reunet.planning.topology import Topology
 
 WIDTHS = {2: (64, 48, 32, 24, 16), 3: (32, 24, 16, 8)}
-"""Filters at full resolution, doubled per level up to MOST_FILTERS; by the number of axes of the images.
-In three dimensions 8 filters take half the time of 16 on a CPU with vectors of 16 numbers, 12 as much.
-"""
+"""Filters at full resolution, doubled per level up to MOST_FILTERS; by the number of axes of the images."""
 DEFAULT_WIDTH = {2: 24, 3: 16}
 MOST_FILTERS = {2: 1024, 3: 320}
 WANTED_PATCHES = {2: 8000, 3: 4000}
 """Patches a network should see before a wider one pays; of images from trainings of 5 to 20 minutes."""
-MULTIPLICATIONS_PER_CORE_SECOND = 16e9
-"""Forward multiply-adds a core sustains while training with bfloat16 (measured with 16 filters)."""
+NOT_SLOWER = 0.9
+"""Share of the patches of the fastest network from which a wider one is as fast."""
 BATCHES = {2: (4, 2, 1), 3: (2, 1)}
 
 
@@ -124,10 +123,14 @@ def _within_time(
         why = f"{width} at full resolution, doubled per level: no time limit was given"
         index = [network.filters[0] for network in networks].index(width)
         return Decision(networks[index:], {"network.filters": why})
-    power = MULTIPLICATIONS_PER_CORE_SECOND * cores() * (1.0 if has_cpu_bfloat16() else 0.5)
-    patches = [minutes * 60 * power / multiplications(network, patch) for network in networks]
+    seconds = minutes * 60 * cores()
+    patches = [
+        seconds * multiplications_per_second(network) / multiplications(network, patch)
+        for network in networks
+    ]
     wanted = WANTED_PATCHES[len(patch)]
-    index = next((i for i, seen in enumerate(patches) if seen >= wanted), len(networks) - 1)
+    enough = min(wanted, NOT_SLOWER * max(patches))
+    index = next(i for i, seen in enumerate(patches) if seen >= enough)
     why = (
         f"{networks[index].filters[0]} at full resolution, doubled per level: in {minutes:g} minutes on "
         f"{cores()} cores this width sees about {patches[index]:.0f} patches; fewer than {wanted} "
