@@ -16,7 +16,7 @@ import qupath.lib.regions.RegionRequest
 def address = "http://127.0.0.1:8000"  // of the server
 def model = ""                         // name of the run; empty where the server has one
 def token = ""                         // of --token-file; empty without
-def downsample = 1.0                   // pixels of the image per pixel sent, per side: as the run was trained
+double downsample = 1.0                // pixels of the image per pixel sent, per side: as the run was trained
 
 def server = getCurrentServer()
 def selected = getSelectedObject()
@@ -50,7 +50,8 @@ if (answer.statusCode() != 200) {
 }
 
 // From pixels of the region to pixels of the image
-def place = new AffineTransform(downsample, 0, 0, downsample, request.getX(), request.getY())
+def place = AffineTransform.getTranslateInstance(request.getX(), request.getY())
+place.scale(downsample, downsample)
 def found = PathIO.readObjectsFromGeoJSON(new ByteArrayInputStream(answer.body())).collect {
     PathObjectTools.updatePlane(PathObjectTools.transformObject(it, place, true), plane, true, true)
 }
