@@ -2,7 +2,7 @@
 #     make PYTHON=/path/to/python3.12 demo      chooses the interpreter
 #     make CONSTRAINTS=constraints.txt test     installs the versions that continuous integration uses
 .DEFAULT_GOAL := help
-.PHONY: help demo fast test test-all fuzz coverage lint style types format docs book build constraints torch environment clean
+.PHONY: help demo fast test test-all fuzz coverage lint style types format docs book build zoo constraints torch environment clean
 
 VENV := .venv
 BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
@@ -24,6 +24,7 @@ help:
 	@echo "make docs         write the generated pages of docs/"
 	@echo "make book         the book of docs/ as web pages in build/book"
 	@echo "make build        wheel and sdist, and a demo from an environment that holds nothing else"
+	@echo "make zoo DATA=FOLDER  train the checkpoints of the zoo on public sets, and build their wheel"
 	@echo "make constraints  write the installed versions to constraints.txt"
 	@echo "make torch        put PyTorch into .venv, so that it is tested, too"
 	@echo "make environment  only set up .venv"
@@ -70,6 +71,9 @@ book: environment
 
 build: environment
 	$(PY) scripts/build.py
+
+zoo: environment
+	$(PY) zoo/build.py --data "$(DATA)"
 
 constraints: environment
 	$(PY) scripts/write_constraints.py

@@ -18,6 +18,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from reunet.contracts.base import Contract, check_schema_version
 from reunet.contracts.facts import Hash
 from reunet.contracts.run import MOST_BYTES, RunFolder
+from reunet.contracts.zoo import from_zoo
 from reunet.errors import ModelFileError, ReunetError, shortened
 from reunet.storage import atomic_path, publish_folder, sha256_file
 
@@ -46,7 +47,10 @@ class Manifest(Contract):
 
 
 def run_at(path: Path) -> RunFolder:
-    """The run that a folder or a pack is. Raises ModelFileError for a file that is no pack, or is damaged."""
+    """The run that a folder or a pack is, or that a name of the zoo stands for. Raises ModelFileError for a
+    file that is no pack, or is damaged, and for a checkpoint that is not installed.
+    """
+    path = from_zoo(path)
     return RunFolder(_unpacked(path) if path.is_file() else path)
 
 

@@ -18,6 +18,7 @@ from reunet.contracts.pack import run_at
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import PredictResult
 from reunet.contracts.run import RunFolder
+from reunet.contracts.zoo import told_from_zoo
 from reunet.datasets.folders import stem_of
 from reunet.datasets.pairs import FOV_ENDINGS, partners_of
 from reunet.errors import DataError, UsageError, beside
@@ -72,6 +73,8 @@ def predict(options: PredictOptions) -> PredictResult:
 def predict_with(options: PredictOptions, loaded: Callable[[PredictOptions], AnyPredictor]) -> PredictResult:
     """The same, with a predictor that may have been loaded before. loaded: gives it, once it is wanted."""
     run, progress = run_at(options.run), options.on_progress or NullProgress()
+    if (told := told_from_zoo(options.run)) is not None:
+        progress.message(told)
     place = options.run.resolve()
     called = place.stem if place.is_file() else place.name
     folder = options.output or place.with_name(f"{called}-predictions")

@@ -8,9 +8,11 @@ from reunet.contracts.options.records import TrainOptions
 from reunet.contracts.pack import run_at
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
+from reunet.contracts.zoo import told_from_zoo
 from reunet.errors import CheckpointError, DataError, PlanError, UsageError
 from reunet.flows.prepare import Prepared
 from reunet.planning import needs_sequences
+from reunet.progress import Progress
 from reunet.storage import refuse_existing, refuse_foreign
 
 
@@ -52,9 +54,11 @@ def check_team(count: int, number: int | None, coordinator: str | None) -> tuple
     return count, number or 0, coordinator or ""
 
 
-def check_init(options: TrainOptions) -> None:
+def check_init(options: TrainOptions, progress: Progress) -> None:
     """See that the run to start from is whole, before any data is read. Raises ModelFileError, PlanError."""
     if options.init is not None:
+        if (told := told_from_zoo(options.init)) is not None:
+            progress.message(told)
         begun = run_at(options.init)
         begun.verified_weights(begun.plan())
 

@@ -75,7 +75,7 @@ def train(options: TrainOptions) -> TrainResult:
     if settled is not None:
         functions = functions.fitted(settled)
     progress = options.on_progress if options.on_progress and team.is_first else NullProgress()
-    check_init(options)
+    check_init(options, progress)
     if team.is_first:
         refuse_occupied(options, run)
     try:

@@ -1,0 +1,1 @@
+"""Checkpoints of reunet as packed runs, `NAME.reunet`; `index.json` has their hashes. Holds no code."""
