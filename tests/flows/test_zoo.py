@@ -11,8 +11,6 @@ from reunet.contracts import zoo
 from reunet.contracts.pack import run_at, write_pack
 from reunet.errors import ModelFileError
 
-pytestmark = pytest.mark.keras
-
 
 @pytest.fixture
 def installed(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

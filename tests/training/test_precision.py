@@ -10,8 +10,6 @@ from reunet.networks.normalisation import SampleNormalization
 from reunet.training import precision
 from reunet.training.precision import training_precision
 
-pytestmark = pytest.mark.keras
-
 
 @pytest.mark.parametrize("shape", [(3, 6, 5, 4), (2, 3, 4, 5, 2), (1, 7, 1, 3)], ids=str)
 def test_images_are_normalised_one_by_one_with_the_same_gradients(
