@@ -129,14 +129,21 @@ def _within_time(
         for network in networks
     ]
     wanted = WANTED_PATCHES[len(patch)]
-    enough = min(wanted, NOT_SLOWER * max(patches))
-    index = next(i for i, seen in enumerate(patches) if seen >= enough)
+    index, later = (_widest([times * seen for seen in patches], wanted) for times in (1, 2))
     why = (
         f"{networks[index].filters[0]} at full resolution, doubled per level: in {minutes:g} minutes on "
         f"{cores()} cores this width sees about {patches[index]:.0f} patches; fewer than {wanted} "
         "would be too few"
     )
+    if later < index:
+        why += f"; twice the minutes would allow {networks[later].filters[0]}"
     return Decision(networks[index:], {"network.filters": why})
+
+
+def _widest(patches: list[float], wanted: int) -> int:
+    """The first, of the widest network first, that sees enough patches, or nearly as many as any."""
+    enough = min(wanted, NOT_SLOWER * max(patches))
+    return next(i for i, seen in enumerate(patches) if seen >= enough)
 
 
 def _within_memory(
