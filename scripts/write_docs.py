@@ -71,6 +71,7 @@ GOOD_FOR = {
     "nnunet": "comparing with nnU-Net",
     "mobile_unet": "phones, and speed before accuracy",
     "cnn_rnn_unet": "patterns that run across the whole image; the network of the chapter of equations",
+    "thinking_unet": "lines that must be followed, mazes: what needs more steps the larger it is",
     "reseg": "regions without fine detail; it has no skips",
     "r2unet": "comparing with the paper; it costs three times the plain U-Net",
     "attention_r2unet": "comparing with the paper",

@@ -29,12 +29,14 @@ from reunet.contracts.options.words import on_command_line
 from reunet.errors import UsageError
 
 BUDGETS = {"minutes", "epochs", "steps"}
-PLANNED = {"task", "preset", "encoder", "loss", "seed", "max_memory", *BUDGETS}
+PLANNED = {"task", "preset", "encoder", "loss", "prompt", "seed", "max_memory", *BUDGETS}
 TEAM = {"process_id", "coordinator"}
 TRAIN = {"output": "run"}
 COMPARE = {"presets": "unet,resunet", "output": "race"}
 PREDICT = {"run": "run", "inputs": "images"}
 STREAM = {"run": "run", "inputs": "-"}
+WHERE = {"max_memory", "cluster"}
+PLACES = {"points", "fov", "sequence", "axes", "level"}
 EVALUATE = {"run": "run", "data": "data"}
 PAIR = {"pred": "a", "truth": "b"}
 
@@ -56,13 +58,14 @@ TABLE: list[tuple[type[Options], dict[str, Any], set[str]]] = [
     (ServeOptions, {"runs": "run"}, set()),
     (PredictOptions, PREDICT, set()),
     (PredictOptions, PREDICT | {"overwrite": True}, {"skip_existing"}),
-    (PredictOptions, STREAM, {"skip_existing", "fov", "sequence", "axes", "level", "max_memory", "cluster"}),
+    (PredictOptions, STREAM, {"skip_existing", "scene", "geff", *PLACES, *WHERE}),
+    (PredictOptions, PREDICT | {"scene": True}, PLACES),
     (EvaluateOptions, EVALUATE, {"pred", "truth", "task"}),
     (
         EvaluateOptions,
         PAIR,
         {
-            "run", "data", "split", "engine", "precision", "tta", "cluster", "network",
+            "run", "data", "split", "engine", "precision", "tta", "iterations", "cluster", "network",
             "masks", "allow_geometry_mismatch", "sequence", "boxes_from_masks",
         },
     ),

@@ -36,6 +36,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "cnn_rnn_unet raster": {"preset": "cnn_rnn_unet", "bottleneck": "raster"},
     "cnn_rnn_unet 3d": {"preset": "cnn_rnn_unet", "spatial_dims": 3},
     "cnn_rnn_unet control": {"preset": "cnn_rnn_unet", "bottleneck": "conv"},
+    "thinking_unet lstm": {"preset": "thinking_unet", "recurrence": {"cell": "lstm", "steps": 2}},
+    "thinking_unet 3d": {"preset": "thinking_unet", "spatial_dims": 3, "recurrence": {"steps": 2}},
+    "thinking_unet forgets": {"preset": "thinking_unet", "recurrence": {"recall": False, "steps": 2}},
     "r2unet separate": {"preset": "r2unet", "recurrence": {"tied": False}},
     "r2unet step statistics": {"preset": "r2unet", "recurrence": {"step_statistics": True}},
     "bcdu_net d3": {"preset": "bcdu_net", "bottleneck_blocks": 3},
@@ -46,8 +49,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 CASES = {**{name: {"preset": name} for name in PRESETS}, **VARIANTS}
 REPRESENTATIVES = (  # one for each value of a slot
     "unet add", "unet3d", "unet_2d_t", "resunet", "attention_unet", "unet_plus_plus", "unet3_plus",
-    "nnunet residual", "mobile_unet", "cnn_rnn_unet min_gru", "cnn_rnn_unet raster", "reseg", "r2unet",
-    "bcdu_net d3", "conv_lstm_unet", "conv_gru_unet", "conv_gru_unet bottleneck", "slice_unet",
+    "nnunet residual", "mobile_unet", "cnn_rnn_unet min_gru", "cnn_rnn_unet raster", "thinking_unet", "reseg",
+    "r2unet", "bcdu_net d3", "conv_lstm_unet", "conv_gru_unet", "conv_gru_unet bottleneck", "slice_unet",
 )  # fmt: skip
 
 

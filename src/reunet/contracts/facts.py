@@ -50,6 +50,7 @@ class Meaning(Facts):
     network: NetworkConfig
     spacing: tuple[float, ...] | None = None
     clip: ClipSpec | None = None
+    prompt: str | None = None
 
     @classmethod
     def of(cls, plan: Plan) -> Meaning:

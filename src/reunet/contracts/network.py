@@ -37,6 +37,9 @@ ENCODER_WISHES = ("auto", "none")
 POOLING_ENCODERS = ("efficientnet_v2_b0",)
 """Encoders that weigh their channels by means over the whole map."""
 
+THINKING = ("thinking",)
+"""Bottlenecks that are run again and again over one image, as often as the caller likes."""
+
 ACROSS_FRAMES = ("recurrence", "half_recurrence")
 """Bottlenecks that carry context from frame to frame."""
 
@@ -68,7 +71,9 @@ class RecurrenceSpec(Contract):
     units: maps of the state per direction; None for what keeps the width of the features.
     kernel: side of the convolutions in cells that run over frames or skips; sweeps have dense cells.
     layers: how often a sweep over all axes is repeated.
-    steps: recurrent steps of an R2U-Net block, after the feed-forward one.
+    steps: recurrent steps of an R2U-Net block, after the feed-forward one; of a `thinking` bottleneck the
+    updates of its state in one iteration, all with the same weights.
+    recall: a `thinking` bottleneck sees the features of the image at every update, not at the first one only.
     tied: in an R2U-Net block one convolution serves the input and the state, as in its popular port;
     otherwise each has its own, as in the paper. step_statistics: a normalisation of its own per step.
     merge: how the two directions of a recurrent skip are joined; `forward` has only one of them.
@@ -80,6 +85,7 @@ class RecurrenceSpec(Contract):
     layers: Few = 1
     steps: int = Field(default=2, ge=0, le=64)
     tied: bool = True
+    recall: bool = True
     step_statistics: bool = False
     merge: Literal["sum", "concat", "forward"] = "sum"
 
@@ -183,6 +189,10 @@ class NetworkConfig(Contract):
             raise ValueError("time as an axis needs images with two axes: convolutions have at most three")
         if self.time != "frames" and self.recurs_over_frames:
             raise ValueError("a recurrence over frames needs time 'frames'")
+        if self.thinks and self.time != "none":
+            raise ValueError("a thinking bottleneck is for single images: time must be 'none'")
+        if self.thinks and (self.recurrence.cell == "min_gru" or self.recurrence.steps == 0):
+            raise ValueError("a thinking bottleneck needs a step, and a cell whose gates see its state")
         return self
 
     @property
@@ -205,7 +215,8 @@ class NetworkConfig(Contract):
     def depends_on_tile(self) -> bool:
         """Whether an output pixel depends on the whole tile (its statistics, sweeps), not on a window."""
         pools = self.encoder in POOLING_ENCODERS
-        return self.normalisation in ("instance", "group") or self.bottleneck in SWEEPS or pools
+        reaches_far = self.bottleneck in SWEEPS or self.thinks
+        return self.normalisation in ("instance", "group") or reaches_far or pools
 
     @property
     def fixed_when_exported(self) -> bool:
@@ -213,7 +224,7 @@ class NetworkConfig(Contract):
         interpolates must know where.
         """
         interpolates = self.upsampling == "linear" or self.decoder == "full_scale" or self.output_level > 0
-        return self.time != "none" or self.bottleneck in SWEEPS or interpolates
+        return self.time != "none" or self.bottleneck in SWEEPS or self.thinks or interpolates
 
     @property
     def recurs_over_frames(self) -> bool:
@@ -228,3 +239,15 @@ class NetworkConfig(Contract):
     def causal(self) -> bool:
         """Whether a frame's output depends on no later frame, so that frames may come one by one."""
         return self.time == "frames" and self.decoder != "slices"
+
+    @property
+    def thinks(self) -> bool:
+        """Whether it may look at an image for as many iterations as the caller likes."""
+        return self.bottleneck in THINKING
+
+    @property
+    def has_states(self) -> bool:
+        """Whether its engine takes states and gives them back: from frame to frame, or from iteration to
+        iteration.
+        """
+        return self.causal or self.thinks

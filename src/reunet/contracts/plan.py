@@ -155,6 +155,26 @@ class ClipSpec(Contract):
     carry: int = Field(default=1, ge=1, le=10**6)
 
 
+class ThinkingSpec(Contract):
+    """How a network that thinks is trained and asked (Bansal et al. 2022, arXiv 2202.05826, section 3.2).
+
+    iterations: over a training patch at most, and in exported files, whose number of iterations is fixed.
+    window: of them the last so many are learned from. Before them as many are run without gradients as chance
+    says, none to all that are left: no iteration may rely on being the first or the last (progressive loss).
+    alpha: weight of that loss; the rest is that of all `iterations` from the beginning, learned from whole.
+    """
+
+    iterations: int = Field(default=4, ge=1, le=4096)
+    window: int = Field(default=1, ge=1, le=64)
+    alpha: float = Field(default=1.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _window_fits(self) -> ThinkingSpec:
+        if self.window > self.iterations:
+            raise ValueError(f"window is {self.window}, of {self.iterations} iterations")
+        return self
+
+
 class Custom(Contract):
     """What Python's `train` was given as functions, by their names: a plan cannot hold them.
 
@@ -179,6 +199,8 @@ class Plan(Contract):
     foreground_sampling: share of the patches that are centred on foreground. class_sampling: how often each
     class is chosen for that among those that an image shows, relative to each other; evenly when empty.
     corrected_sampling: how often images that a person corrected are shown where others are shown once.
+    prompt: `points` where dots ask the network, which sees them in one more channel, for what they belong to:
+    one object, or connected part of a class. None where it finds all.
     custom: what is not data; None where the plan is all there is.
     """
 
@@ -193,6 +215,8 @@ class Plan(Contract):
     micrometres: tuple[PixelSide, PixelSide] | None = None
     patch: Size
     clip: ClipSpec | None = None
+    thinking: ThinkingSpec | None = None
+    prompt: Literal["points"] | None = None
     batch: int = Field(ge=1, le=2**16)
     foreground_sampling: Share = 0.33
     class_sampling: tuple[Positive, ...] = ()
@@ -210,10 +234,13 @@ class Plan(Contract):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Plan:
-        if self.network.in_channels != self.input.channels:
-            raise ValueError(
-                f"network.in_channels is {self.network.in_channels}, input.channels {self.input.channels}"
-            )
+        seen = self.input.channels + (self.prompt is not None)
+        if self.network.in_channels != seen:
+            raise ValueError(f"network.in_channels is {self.network.in_channels}, of the input {seen}")
+        if self.prompt is not None and (self.tasks != ("semantic",) or self.labels.regions or self.clip):
+            raise ValueError("a prompt is for the task semantic alone, without regions, and single images")
+        if self.prompt is not None and self.labels.background is None:
+            raise ValueError("a prompt needs a background class, for all that is not asked for")
         semantic = [head for head in self.network.heads if head.name == "semantic"]
         if "semantic" in self.tasks and [head.channels for head in semantic] != [len(self.labels.outputs)]:
             raise ValueError(f"the semantic head needs {len(self.labels.outputs)} channels, one per class")
@@ -226,6 +253,8 @@ class Plan(Contract):
             raise ValueError("clip belongs to networks with time, and only to them")
         if self.clip is None and self.augmentation.frames is not None:
             raise ValueError("augmentation.frames belongs to networks with time, and only to them")
+        if (self.thinking is None) == self.network.thinks:
+            raise ValueError("thinking belongs to networks with a thinking bottleneck, and only to them")
         if self.clip is not None:
             fits = valid_frames(self.network, self.clip.frames)
             if fits != self.clip.frames:

@@ -14,7 +14,8 @@ from reunet.exporting.formats import Arrays, Example, Format
 from reunet.exporting.openvino import synthetic_image
 from reunet.inference.openvino_runtime import AFTER
 from reunet.inference.predictor import Predictor
-from reunet.inference.sequence import AnyPredictor, SequencePredictor, first_states
+from reunet.inference.runtime import first_states
+from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.sampling.intensity import normalise
 from reunet.tasks.base import Maps
 

@@ -56,6 +56,8 @@ def _inside(plan: Plan) -> list[str]:
         steps.insert(0, f"normalisation ({plan.input.intensity.method})")
     if plan.network.spatial_dims == 2 and (plan.spacing or plan.input.size):
         steps.insert(0, "resampling to the size that the network sees, and back")
+    if plan.thinking is not None:
+        steps.append(f"{plan.thinking.iterations} iterations, a number that is fixed in the file")
     return [*steps, "activations and decisions"]
 
 

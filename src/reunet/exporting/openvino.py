@@ -57,7 +57,7 @@ def export_engine(
         if tried.calibrate is not None:
             run.write_calibration(tried.calibrate(OpenVINORuntime(model, plan.engine_input, "f32")))
         quantised = None
-        if tried.crops is not None and int8.is_installed() and not plan.network.causal:
+        if tried.crops is not None and int8.is_installed() and not plan.network.has_states:
             quantised = folder / run.int8_file.name
             int8.quantise(model, quantised, tried.crops)
         facts.update(_facts(run, plan, folder))
@@ -71,7 +71,7 @@ def export_engine(
 
 def synthetic_tile(plan: Plan) -> np.ndarray:
     """A fixed input with structure at every scale: (1, [T,] *tile, C) float32, mean 0, deviation 1."""
-    image = synthetic_image(plan.inference.tile, plan.input.channels)
+    image = synthetic_image(plan.inference.tile, plan.network.in_channels)
     if plan.clip is None:
         return image[None]
     moved = [np.roll(image, 3 * t, axis=(0, 1)) for t in range(plan.clip.frames)]  # the same scene, in motion

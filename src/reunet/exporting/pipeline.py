@@ -175,13 +175,32 @@ def whole_prediction(plan: Plan, weights: Path, calibration: Calibration) -> Who
     model = probability_model(load_network(plan, weights), plan.network)
     carries = isinstance(model.input, dict)
     states = {name: x.shape for name, x in model.input.items() if name != "image"} if carries else {}
+    count = plan.thinking.iterations if plan.thinking is not None else None
     time = () if plan.clip is None or plan.network.causal else (plan.clip.frames,)
     image = (None, *time, *(None,) * plan.network.spatial_dims, plan.input.channels)
 
     def network(inputs: dict[str, Tensor]) -> Mapping[str, Tensor]:
+        if count is not None:  # as often as while training: a file of one graph has one number of iterations
+            return iterated(model, inputs["image"], states, count)
         return model(inputs if carries else inputs["image"], training=False)
 
-    return Whole(model, partial(pipeline, network, plan, calibration), {"image": image, **states})
+    inputs = {"image": image} if count is not None else {"image": image, **states}
+    return Whole(model, partial(pipeline, network, plan, calibration), inputs)
+
+
+def iterated(
+    model: keras.Model, image: Tensor, shapes: Mapping[str, tuple[int | None, ...]], count: int
+) -> Mapping[str, Tensor]:
+    """What a network that thinks says of tiles after `count` iterations. shapes: of its states."""
+    alike = ops.zeros_like(ops.reshape(image, (ops.shape(image)[0], -1))[:, 0])
+    states = {
+        name: ops.reshape(alike, (-1,) + (1,) * (len(shape) - 1)) + ops.zeros((1, *shape[1:]), "float32")
+        for name, shape in shapes.items()
+    }
+    for _ in range(count):
+        outputs = model({"image": image, **states}, training=False)
+        states = {name: outputs[name] for name in states}
+    return outputs
 
 
 def _count(pixels: Tensor) -> Any:

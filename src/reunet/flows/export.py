@@ -39,13 +39,21 @@ def export(options: ExportOptions) -> ExportResult:
     plan = folder.plan()
     folder.require_finished()
     folder.verified_weights(plan)
+    if plan.prompt is not None:
+        raise UsageError(
+            "a run that is asked by points is not exported: no format here has a place for them",
+            where=options.run,
+            received=f"prompt {plan.prompt}",
+            fix="reunet predict RUN IMAGE --points ROW,COLUMN",
+        )
     refuse_existing(target.parent, [target], overwrite=options.overwrite)
     if chosen.is_folder:
         refuse_foreign(target, target / MARK, "model that was exported")
     elif target.is_dir():
         raise StorageError("this is a folder, not a file", where=target, fix="name a file with -o")
     progress = options.on_progress or NullProgress()
-    predictor = load(folder.path, precision="f32")
+    count = plan.thinking.iterations if plan.thinking else None
+    predictor = load(folder.path, precision="f32", iterations=count)
     states = tuple(predictor.runtime.states) if isinstance(predictor, SequencePredictor) else ()
     with scratch_folder(target.parent) as place:
         model = place / "model"

@@ -80,6 +80,7 @@ def recurrence_of(config: NetworkConfig) -> dict[str, Any]:
     spec = config.recurrence
     if config.block == "recurrent":
         return {"recurrence": {"steps": spec.steps, "tied": spec.tied}}
-    if config.recurs_over_frames or config.bottleneck in SWEEPS or config.skip == "recurrent":
+    recurs = config.recurs_over_frames or config.thinks or config.bottleneck in SWEEPS
+    if recurs or config.skip == "recurrent":
         return {"recurrence": {"cell": spec.cell, **spec.model_dump(exclude_defaults=True)}}
     return {}

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any, TypeVar, cast
 
 from reunet.contracts.labels import LabelMap
+from reunet.contracts.options.records import EngineOptions
 from reunet.contracts.run import RunFolder
 from reunet.datasets.cases import Case
 from reunet.errors import ClusterError, ReunetError
@@ -41,10 +42,11 @@ class Engine:
     engine: str
     precision: str
     tta: bool
+    iterations: str | None
     stamp: tuple[int, ...]
 
     @classmethod
-    def of(cls, run: Path, engine: str, precision: str, tta: bool) -> Engine:
+    def of(cls, run: Path, options: EngineOptions) -> Engine:
         """That of a run as it is now."""
         folder = RunFolder(run.absolute())
         files = (
@@ -54,7 +56,7 @@ class Engine:
             folder.weights_facts_file,
         )
         stamp = tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
-        return cls(folder.path, engine, precision, tta, stamp)
+        return cls(folder.path, options.engine, options.precision, options.tta, options.iterations, stamp)
 
 
 _loading = Lock()
@@ -65,7 +67,8 @@ def _loaded(wanted: Engine) -> tuple[AnyPredictor, Lock]:
     from distributed import get_worker
 
     threads = int(get_worker().state.nthreads)
-    return load(wanted.run, wanted.engine, wanted.precision, wanted.tta, threads), Lock()
+    engine = (wanted.engine, wanted.precision, wanted.tta)
+    return load(wanted.run, *engine, threads, iterations=wanted.iterations), Lock()
 
 
 def loaded(wanted: Engine) -> tuple[AnyPredictor, Lock]:

@@ -7,7 +7,7 @@ import numpy as np
 from reunet.contracts.facts import EngineFacts, differing
 from reunet.contracts.run import RunFolder
 from reunet.inference.predictor import Predictor, tiling_of
-from reunet.inference.runtime import Runtime
+from reunet.inference.runtime import StepRuntime
 from reunet.inference.tiling import predict_tiled
 from reunet.tasks.base import Maps
 
@@ -37,7 +37,7 @@ def changed_tile(run: RunFolder, predictor: Predictor) -> str | None:
     )
 
 
-def _at(run: RunFolder, predictor: Predictor, tile: tuple[int, ...]) -> Runtime:
+def _at(run: RunFolder, predictor: Predictor, tile: tuple[int, ...]) -> StepRuntime:
     if predictor.runtime.name != "openvino":
         return predictor.runtime
     from reunet.inference.openvino_runtime import OpenVINORuntime

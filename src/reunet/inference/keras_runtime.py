@@ -94,7 +94,7 @@ def load_network(plan: Plan, weights: Path) -> keras.Model:
 
 def as_predicting(network: keras.Model, plan: Plan) -> keras.Model:
     """A network as it predicts: causal ones frame by frame, on tiles of the plan's size."""
-    if not plan.network.causal:
+    if not plan.network.has_states:
         return network
     from reunet.networks import build_step_network
 

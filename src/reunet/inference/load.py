@@ -16,6 +16,7 @@ from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.inference.signature import check_signature
+from reunet.inference.thinking import iterations_of
 
 if TYPE_CHECKING:
     from reunet.inference.keras_runtime import OwnNetwork
@@ -28,16 +29,20 @@ def load(
     tta: bool = False,
     threads: int | None = None,
     network: OwnNetwork | None = None,
+    iterations: int | str | None = None,
 ) -> AnyPredictor:
     """The predictor of a run, with its engine; see `reunet.load`, which raises what this does."""
     for option, value, names in (("engine", engine, EngineName), ("precision", precision, PrecisionName)):
         known_name(value, get_args(names), where=f"--{option}", error=UsageError)
     folder = run_at(Path(run))
     plan = folder.plan()
+    count = iterations_of(iterations, plan)
     is_own = network is not None or (plan.custom is not None and plan.custom.network is not None)
     runtime = _runtime(folder, plan, "keras" if is_own else engine, precision, threads, network)
-    kind = Predictor if plan.clip is None else SequencePredictor
-    return kind(plan, runtime, folder.calibration(plan), tta=tta)
+    calibration = folder.calibration(plan)
+    if plan.clip is not None:
+        return SequencePredictor(plan, runtime, calibration, tta=tta)
+    return Predictor(plan, runtime, calibration, tta=tta, iterations=count)
 
 
 def _runtime(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from itertools import combinations
 from math import prod
 from typing import Any
@@ -13,11 +14,14 @@ from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
 from reunet.contracts.sizes import margin
 from reunet.errors import DataError
-from reunet.inference.runtime import Runtime
+from reunet.inference.following import followed
+from reunet.inference.runtime import StepRuntime
+from reunet.inference.thinking import thinking
 from reunet.inference.tiling import Tiling, predict_tiled
 from reunet.io.channels import fit_channels
 from reunet.io.numbers import LARGEST, unusable
 from reunet.sampling.intensity import normalise
+from reunet.sampling.prompt import Points, check_points
 from reunet.sampling.resize import resampled, size_at
 from reunet.tasks.base import Maps
 from reunet.tasks.work import Work
@@ -42,36 +46,66 @@ class Predictor:
     plan: of the run. runtime: the engine. calibration: thresholds of the run.
     tta: average over the mirrorings of the image (test-time augmentation): four times slower, eight times
         for volumes.
+    iterations: of a network that thinks; None for as many as it takes, see `thinking.Thinking`.
     """
 
     def __init__(
         self,
         plan: Plan,
-        runtime: Runtime,
+        runtime: StepRuntime,
         calibration: Calibration | None = None,
         *,
         tta: bool = False,
+        iterations: int | None = None,
     ) -> None:
-        self.plan, self.runtime = plan, runtime
+        self.plan, self.runtime = plan, thinking(runtime, plan, iterations)
         self.calibration = calibration or Calibration()
         self.tta, self.rank = tta, plan.network.spatial_dims
         self.tiling, self.work = tiling_of(plan), Work.of(plan)
+        self._points: Points | None = None
 
-    def __call__(self, image: Any, *, where: object = "image", spacing: Spacing | None = None) -> Prediction:
+    def asked(self, points: Points | None) -> Predictor:
+        """The same predictor with points that each image is asked by."""
+        other = copy(self)
+        other._points = points
+        return other
+
+    def __call__(
+        self,
+        image: Any,
+        *,
+        where: object = "image",
+        spacing: Spacing | None = None,
+        points: Points | None = None,
+    ) -> Prediction:
         """Predict one image, of any size and real dtype, as it was read.
 
         image: (H, W) or (H, W, C); (D, H, W) or (D, H, W, C) when the plan is for volumes.
         where: names the image in errors. spacing: size of the voxels in mm per axis; a volume without it
-        is taken to have that of the plan.
-        Raises DataError when it is not an image, PlanError when its channels do not fit the plan,
-        ModelFileError when the network's output is not finite.
+        is taken to have that of the plan. points: of a run with a prompt, places (row, column) on what is
+        asked for.
+        Raises UsageError for points that do not fit, DataError when it is not an image, PlanError when its
+        channels do not fit the plan, ModelFileError when the network's output is not finite.
         """
-        return self.work.decode(self.maps(image, where=where, spacing=spacing), self.calibration)
+        maps = self.maps(image, where=where, spacing=spacing, points=points)
+        return self.work.decode(maps, self.calibration)
 
-    def maps(self, image: Any, *, where: object = "image", spacing: Spacing | None = None) -> Maps:
+    def maps(
+        self,
+        image: Any,
+        *,
+        where: object = "image",
+        spacing: Spacing | None = None,
+        points: Points | None = None,
+    ) -> Maps:
         """What the network says, before it is decoded. Raises as calling does."""
         pixels, size = network_input(image, self.plan, where, spacing)
-        return Maps(predict_tiled(self.network, pixels, self.tiling), size)
+        given = check_points(self._points if points is None else points, self.plan, size, where)
+        if not given:
+            return Maps(predict_tiled(self.network, pixels, self.tiling), size)
+        factors = np.divide(pixels.shape[:-1], size)
+        placed = [tuple((np.array(point) + 0.5) * factors - 0.5) for point in given]
+        return Maps(followed(self.network, pixels, placed, self.tiling, self.plan.labels), size)
 
     def network(self, tiles: np.ndarray) -> Heads:
         """What the engine says of tiles (B, *tile, C): {head: (B, *output, K)}, the mean over their views."""

@@ -42,3 +42,8 @@ class StepRuntime(Runtime, Protocol):
         """Tiles of one frame (B, h, w, C) and what was carried to it, (B, ...) by name, to the probabilities
         of the heads and, under the names of the states, what is carried on.
         """
+
+
+def first_states(runtime: StepRuntime, count: int) -> dict[str, np.ndarray]:
+    """The states of `count` tiles before the first frame or iteration: zeros."""
+    return {name: np.zeros((count, *shape), np.float32) for name, shape in runtime.states.items()}

@@ -14,7 +14,8 @@ from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
 from reunet.errors import DataError, PlanError, UsageError
 from reunet.inference.predictor import Heads, Predictor, mean_of, network_input, tiling_of, views_of
-from reunet.inference.runtime import StepRuntime
+from reunet.inference.runtime import StepRuntime, first_states
+from reunet.inference.thinking import thinking
 from reunet.inference.tiling import Network, cut_axis, predict_tiled
 from reunet.tasks.base import Maps
 from reunet.tasks.work import Work
@@ -233,17 +234,12 @@ class Stream:
             self._turn.release()
 
 
-def first_states(runtime: StepRuntime, count: int) -> dict[str, np.ndarray]:
-    """The states of `count` tiles before the first frame: zeros."""
-    return {name: np.zeros((count, *shape), np.float32) for name, shape in runtime.states.items()}
-
-
 def over_windows(runtime: StepRuntime, plan: Plan) -> Network:
     """The engine as a function of whole tiles (B, h, w, C), or of windows (B, T, h, w, C) of any T for a
     network with time: a causal one is stepped through the frames.
     """
     if not plan.network.causal:
-        return runtime
+        return thinking(runtime, plan)
 
     def network(windows: np.ndarray) -> dict[str, np.ndarray]:
         states, found = first_states(runtime, len(windows)), []

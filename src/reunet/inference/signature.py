@@ -73,7 +73,7 @@ def check_signature(
     heads = {
         head.name: (*(inner if head.of == "pixels" else frames), head.channels) for head in plan.network.heads
     }
-    wanted = {"image": (*size, plan.input.channels), **states}, {**heads, **states}
+    wanted = {"image": (*size, plan.network.in_channels), **states}, {**heads, **states}
     for what, expected, found in zip(("takes", "gives"), wanted, (inputs, outputs), strict=True):
         if not _agree(expected, found):
             raise ModelFileError(

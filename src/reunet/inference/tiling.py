@@ -165,13 +165,19 @@ def cut_axis(size: int, tile: int, overlap: float, halo: int = 0, stride: int = 
     return Axis(tuple(start - before for start in starts), weights.astype(np.float32))
 
 
-def predict_tiled(network: Network, image: np.ndarray, tiling: Tiling) -> Outputs:
+def predict_tiled(
+    network: Network,
+    image: np.ndarray,
+    tiling: Tiling,
+    counts: Callable[[Slices], bool] = everywhere,
+) -> Outputs:
     """Predict an image or a volume of any size that is in memory.
 
-    image: (*space, C) float32, every axis at least 1. Returns {head: (*space, K) float32}, and of a head that
-    speaks of whole images the mean over the tiles, {head: (K,)}. Raises as `predict_slabs` does.
+    image: (*space, C) float32, every axis at least 1. counts: see `Pixels`. Returns {head: (*space, K)
+    float32}, and of a head that speaks of whole images the mean over the tiles, {head: (K,)}. Raises as
+    `predict_slabs` does.
     """
-    pixels = Pixels(image.shape[:-1], lambda part: image[part])
+    pixels = Pixels(image.shape[:-1], lambda part: image[part], counts=counts)
     heads: Outputs = {}
     whole: Outputs = {}
     for slab in predict_slabs(network, pixels, tiling, all_of(pixels.size)):

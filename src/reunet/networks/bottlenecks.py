@@ -11,6 +11,7 @@ from reunet.networks.blocks import BLOCKS, conv_norm_act
 from reunet.networks.passes import both_directions, half_over_frames, over_frames
 from reunet.networks.reshaping import Ravel, Unravel
 from reunet.networks.scope import Scope, by_name
+from reunet.networks.thinking import Thinking
 
 Bottleneck = Callable[[Any, int, Scope], Any]
 
@@ -66,6 +67,25 @@ def half_recurrence(x: Any, filters: int, scope: Scope) -> Any:
     return half_over_frames(x, scope)
 
 
+def thinking(x: Any, filters: int, scope: Scope) -> Any:
+    """A state that is updated again and again, with the features of the image before its eyes.
+
+    Weight-tied and with recall (Bansal et al. 2022, arXiv 2202.05826): what is learned in few iterations on
+    small images goes on for as many as a large one needs. A call is `recurrence.steps` updates.
+    """
+    spec = scope.config.recurrence
+    layer = Thinking(
+        spec.cell,
+        spec.units or filters,
+        kernel=spec.kernel,
+        steps=spec.steps,
+        recall=spec.recall,
+        seed=scope.layer_seed(spec.cell),
+        name=scope.name(spec.cell),
+    )
+    return scope.carried.run(x, layer, x.shape[1:-1])
+
+
 BOTTLENECKS: dict[str, Bottleneck] = by_name(
-    identity, conv, dense, sweep, raster, recurrence, half_recurrence
+    identity, conv, dense, sweep, raster, recurrence, half_recurrence, thinking
 )

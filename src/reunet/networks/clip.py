@@ -17,17 +17,34 @@ from reunet.networks.reshaping import FoldFrames, UnfoldFrames
 
 
 @dataclass
-class Clip:
-    """The sequence a network is built for.
+class Carried:
+    """The states of a network.
 
-    image: symbolic input (B, T, *space, C). carried: whether states come in and go out.
-    states_in, states_out: the carried states by name, (B, *space at their level, channels).
+    carried: whether they come in and go out.
+    states_in, states_out: those that do, by name, (B, *space at their level, channels).
     """
 
-    image: Any
     carried: bool = False
     states_in: dict[str, Any] = field(default_factory=dict)
     states_out: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, x: Any, layer: Recurrence, space: tuple[int | None, ...]) -> Any:
+        """What `layer` makes of x, going on from the states that come in. space: sides of its states."""
+        states = [
+            keras.Input((*space, layer.units), name=f"{layer.name}_state{index}")
+            for index in range(CELLS[layer.cell].states if self.carried else 0)
+        ]
+        outputs, *after = layer(x, *states)
+        for before, state in zip(states, after, strict=False):
+            self.states_in[before.name], self.states_out[before.name] = before, state
+        return outputs
+
+
+@dataclass
+class Clip(Carried):
+    """The sequence a network is built for. image: symbolic input (B, T, *space, C)."""
+
+    image: Any = None
 
     def fold(self, x: Any, name: str) -> Any:
         """(B, T, *space, C) -> (B * T, *space, C)."""
@@ -40,11 +57,4 @@ class Clip:
     def recur(self, x: Any, layer: Recurrence) -> Any:
         """Run `layer` over the frames of x (B * T, *space, C), carrying its states where this clip does."""
         frames = self.unfold(x, layer.name)
-        states = [
-            keras.Input((*frames.shape[2:-1], layer.units), name=f"{layer.name}_state{index}")
-            for index in range(CELLS[layer.cell].states if self.carried else 0)
-        ]
-        outputs, *after = layer(frames, *states)
-        for before, state in zip(states, after, strict=False):
-            self.states_in[before.name], self.states_out[before.name] = before, state
-        return self.fold(outputs, layer.name)
+        return self.fold(self.run(frames, layer, frames.shape[2:-1]), layer.name)

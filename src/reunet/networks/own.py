@@ -24,7 +24,7 @@ def own_network(config: NetworkConfig, make: Callable[[NetworkConfig], Any], *, 
 
     Raises UsageError with what does not fit, PlanError for a network that goes frame by frame.
     """
-    if config.causal:
+    if config.has_states:
         raise PlanError(
             "a network of your own sees single images, or windows of frames at once",
             where=f"network {config.preset}",

@@ -95,6 +95,18 @@ PRESETS: dict[str, Preset] = {
         "ReNet sweeps (Visin et al. 2015, arXiv 1505.00393) in a U-Net",
         control={"bottleneck": "conv"},
     ),
+    "thinking_unet": Preset(
+        "for what must be followed: features at half resolution, thought over for as long as it takes",
+        {
+            "filters": (24, 48),
+            "bottleneck": "thinking",
+            "recurrence": {"cell": "gru", "steps": 8},
+            "normalisation": "none",
+        },
+        "the weight-tied recurrence with recall of Bansal et al., NeurIPS 2022, arXiv 2202.05826, in a U-Net",
+        control={"bottleneck": "conv"},
+        differs="a GRU for the residual blocks, at half resolution, between an encoder and a decoder",
+    ),
     "reseg": Preset(
         "convolutions, two sweeps of GRUs, upsampling, softmax; no skips",
         {

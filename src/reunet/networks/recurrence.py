@@ -79,14 +79,18 @@ class Recurrence(keras.layers.Layer):
     def _over_steps(self, x: Any, kernel: Any) -> Any:
         """The linear map of all steps at once: (B, T, *space, C) -> (B, T, *space, gates * units)."""
         if self.kernel == 1:
-            return ops.matmul(x, ops.cast(kernel, x.dtype))
+            return self._linear(x, kernel)
         shape = sides(x)
-        maps = ops.conv(ops.reshape(x, (-1, *shape[2:])), ops.cast(kernel, x.dtype), padding="same")
+        maps = self._linear(ops.reshape(x, (-1, *shape[2:])), kernel)
         return ops.reshape(maps, (-1, *shape[1:-1], kernel.shape[-1]))
 
+    def _linear(self, x: Any, kernel: Any) -> Any:
+        """The linear map of maps (B, *space, C)."""
+        kernel = ops.cast(kernel, x.dtype)
+        return ops.matmul(x, kernel) if self.kernel == 1 else ops.conv(x, kernel, padding="same")
+
     def _recur(self, h: Any, first: int, last: int) -> Any:
-        kernel = ops.cast(self.state_kernel[..., first * self.units : last * self.units], h.dtype)
-        return ops.matmul(h, kernel) if self.kernel == 1 else ops.conv(h, kernel, padding="same")
+        return self._linear(h, self.state_kernel[..., first * self.units : last * self.units])
 
     def _loop(self, p: list[Any], states: States) -> tuple[Any, ...]:
         step, length = CELLS[self.cell].step, p[0].shape[1]

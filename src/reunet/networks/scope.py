@@ -19,12 +19,14 @@ class Scope:
     level: 0 at full resolution, one more after each downsampling.
     stride: of the first convolution of a block that also goes down a level; None elsewhere.
     clip: the sequence (a `Clip`) that the feature maps are frames of; None for single images.
+    carried: the states (a `Carried`) that come in and go out.
     own: functions of the caller that fill slots, by the slot's name.
     """
 
     config: NetworkConfig
     seed: int
     clip: Any = None
+    carried: Any = None
     path: str = ""
     level: int = 0
     stride: tuple[int, ...] | None = None

@@ -23,7 +23,7 @@ from reunet.errors import PlanError, UsageError, known_name
 from reunet.networks.blocks import BLOCKS
 from reunet.networks.bottlenecks import BOTTLENECKS
 from reunet.networks.cells import CELLS
-from reunet.networks.clip import Clip
+from reunet.networks.clip import Carried, Clip
 from reunet.networks.decoders import DECODERS
 from reunet.networks.encoders import ENCODERS
 from reunet.networks.layers import CONV, MEAN, enlarge
@@ -58,23 +58,26 @@ def build_network(
     deep supervision, `{name}_1`, `{name}_2`, ... for the coarser levels; `{name: (B, [T,] channels)}` for a
     head of whole images. The same seed gives the same weights.
 
-    carry: the states that recurrences carry from frame to frame come in and go out: inputs and outputs
-    are dicts with an entry `{layer}_state{i}` (B, *space at its level, channels) for each of them. All
-    zeros begin a sequence. own: functions that fill slots instead of those that `config` names.
+    carry: the states that recurrences carry from frame to frame, or from iteration to iteration, come in and
+    go out: inputs and outputs are dicts with an entry `{layer}_state{i}` (B, *space at its level, channels)
+    for each of them. All zeros begin. own: functions that fill slots instead of those that `config` names.
 
     Raises PlanError for an unknown name in a slot, and for a carry that the network does not have.
     """
     check_names(config)
     if carry:
-        check_causal(config)
+        check_steps(config)
     space = size or (None,) * config.spatial_dims
     time = () if config.time == "none" else (frames,)
     image = keras.Input((*time, *space, config.in_channels), name="image")
-    clip = Clip(image, carry) if config.time == "frames" else None
-    outputs = assemble(image, Scope(config, seed, clip, own=own))
-    if clip is None or not carry:
+    clip = Clip(carry, image=image) if config.time == "frames" else None
+    carried = clip or Carried(carry)
+    outputs = assemble(image, Scope(config, seed, clip, carried, own=own))
+    if not carry:
         return keras.Model(image, outputs, name=config.preset)
-    return keras.Model({"image": image, **clip.states_in}, outputs | clip.states_out, name=config.preset)
+    return keras.Model(
+        {"image": image, **carried.states_in}, outputs | carried.states_out, name=config.preset
+    )
 
 
 def build(
@@ -115,17 +118,20 @@ def build(
 def build_step_network(
     config: NetworkConfig, *, seed: int = 0, size: tuple[int, ...] | None = None
 ) -> keras.Model:
-    """The network of a causal `config` for one frame at a time, with the weights of the sequence network.
+    """The network of a causal `config` for one frame at a time, with the weights of the sequence network; of
+    one that thinks, for one iteration.
 
     Inputs: `image` (B, *space, in_channels) and every state, as `build_network(carry=True)` has them.
     Outputs: logits {name: (B, *space, channels)} and the states for the next frame. Raises PlanError.
     """
     check_names(config)
-    check_causal(config)
+    check_steps(config)
+    if config.thinks:
+        return build_network(config, seed=seed, size=size, carry=True)
     space = size or (None,) * config.spatial_dims
     frame = keras.Input((*space, config.in_channels), name="image")
-    clip = Clip(keras.ops.expand_dims(frame, 1), carried=True)
-    outputs = assemble(clip.image, Scope(config, seed, clip))
+    clip = Clip(carried=True, image=keras.ops.expand_dims(frame, 1))
+    outputs = assemble(clip.image, Scope(config, seed, clip, clip))
     step = {name: keras.ops.squeeze(x, 1) for name, x in outputs.items()}
     return keras.Model({"image": frame, **clip.states_in}, step | clip.states_out, name=config.preset)
 
@@ -154,9 +160,11 @@ def assemble(image: Any, scope: Scope) -> dict[str, Any]:
     return outputs if clip is None else {name: clip.unfold(x, name) for name, x in outputs.items()}
 
 
-def check_causal(config: NetworkConfig) -> None:
-    """Raise PlanError for a network that needs later frames to know an earlier one's labels."""
-    if not config.causal:
+def check_steps(config: NetworkConfig) -> None:
+    """Raise PlanError for a network that cannot be run step by step: it has nothing to carry on, or needs
+    later frames to know an earlier one's labels.
+    """
+    if not config.has_states:
         raise PlanError(
             "this network cannot go through a sequence frame by frame",
             where=f"network {config.preset}",

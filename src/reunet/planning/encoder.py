@@ -28,7 +28,7 @@ def choose_encoder(
     settled = replace(request, encoder=None)
     minutes = request.minutes
     fits = fingerprint.rank == 2 and fingerprint.channels == COLOURS
-    free = request.preset == "auto" and request.network is None
+    free = request.preset == "auto" and request.network is None and request.prompt is None
     if not (fits and free and tasks == ("semantic",) and minutes is not None and minutes <= LONG):
         return Decision(settled)
     if photo_weights() is None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.labels import Classes
-from reunet.contracts.plan import Inference, Plan, Precision, Schedule
+from reunet.contracts.network import NetworkConfig
+from reunet.contracts.plan import Inference, Plan, Precision, Schedule, ThinkingSpec
 from reunet.contracts.sizes import valid_frames, valid_size
 from reunet.machine import has_cpu_bfloat16
 from reunet.planning.augmentation import choose_augmentation
@@ -54,6 +55,8 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
         "patch": Decision(size, patch.reasons),
         "clip": Decision(window, clip.reasons),
         "network": Decision(network, {**strides.reasons, **networks.reasons, **encoder.reasons}),
+        "thinking": choose_thinking(network),
+        **choose_prompt(request),
         "batch": Decision(batch, width.reasons),
         "loss": choose_loss(fingerprint, request.loss, spacing.value),
         "input": choose_input(fingerprint, size if whole else None),
@@ -77,6 +80,9 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
 
 def _choose_tasks(fingerprint: Fingerprint, request: PlanRequest) -> Decision[tuple[str, ...]]:
     """What is learned, the main task first."""
+    if request.prompt is not None and request.task == ("auto",):
+        why = "dots ask for one thing, whose pixels are the answer"
+        return Decision(choose_tasks(("semantic",), fingerprint.kinds), {"tasks": why})
     tasks = choose_tasks(request.task, fingerprint.kinds)
     if request.task != ("auto",) or len(fingerprint.kinds) < 2:
         return Decision(tasks)
@@ -98,6 +104,25 @@ def choose_schedule(request: PlanRequest) -> Decision[Schedule]:
         if not few:
             settings["encoder_from"], reasons["schedule.encoder_from"] = ENCODER_FROM, WHY_LATE
     return Decision(Schedule.parse(settings, where="schedule"), reasons)
+
+
+def choose_thinking(network: NetworkConfig) -> Decision[ThinkingSpec | None]:
+    """How a network that thinks is trained."""
+    if not network.thinks:
+        return Decision(None)
+    why = "learned from the last of up to four iterations: cheap, and any beginning is carried on"
+    return Decision(ThinkingSpec(), {"thinking": why})
+
+
+def choose_prompt(request: PlanRequest) -> dict[str, Decision[Any]]:
+    """What is planned otherwise where the network is asked by points."""
+    if request.prompt is None:
+        return {}
+    why = "patches show things to be asked for: the dots are drawn on one of them, and the mask is that one's"
+    return {
+        "prompt": Decision(request.prompt, {"prompt": "as asked: the network finds what dots belong to"}),
+        "foreground_sampling": Decision(0.9, {"foreground_sampling": why}),
+    }
 
 
 def choose_precision(request: PlanRequest) -> Decision[Precision]:

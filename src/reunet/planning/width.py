@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any
 
 from reunet.contracts.fingerprint import Fingerprint
-from reunet.contracts.network import OWN_ENCODERS, HeadSpec, NetworkConfig
+from reunet.contracts.network import OWN_ENCODERS, THINKING, HeadSpec, NetworkConfig
 from reunet.errors import UsageError
 from reunet.machine import cores
 from reunet.networks.presets import PRESETS, configure
@@ -46,10 +46,10 @@ def choose_networks(
 
     Raises UsageError for a network that is not for such images, PlanError for an unknown one.
     """
-    rank = fingerprint.rank
+    rank, channels = fingerprint.rank, fingerprint.channels + (request.prompt is not None)
     if request.network is not None:
         _check_axes("--init", request.network.spatial_dims, rank)
-        adapted = request.network.model_dump() | {"in_channels": fingerprint.channels, "heads": heads}
+        adapted = request.network.model_dump() | {"in_channels": channels, "heads": heads}
         return Decision(
             [NetworkConfig.parse(adapted, where="network")],
             {"network": "the network of the run whose weights this training starts from"},
@@ -57,7 +57,7 @@ def choose_networks(
     preset = {2: "unet", 3: "unet3d"}[rank] if request.preset == "auto" else request.preset
     if preset in PRESETS:
         _check_axes("--preset", PRESETS[preset].fields.get("spatial_dims", rank), rank)
-    fields: dict[str, Any] = {"spatial_dims": rank, "in_channels": fingerprint.channels, "heads": heads}
+    fields: dict[str, Any] = {"spatial_dims": rank, "in_channels": channels, "heads": heads}
     reasons = {}
     if rank == 3:
         plain = all(side == 3 for kernel in topology.kernels for side in kernel)
@@ -79,6 +79,10 @@ def choose_networks(
         "statistics of the image itself: right for mixed kinds of images, the same in training and "
         "prediction, without averages that low precision could spoil; compared in docs/benchmarks.md"
     )
+    if preset in PRESETS and PRESETS[preset].fields.get("bottleneck") in THINKING:
+        reasons["network.filters"] = "the preset's: lines are followed where they are fine, with few levels"
+        del reasons["network.normalisation"]
+        return Decision([configure(preset, **fields)], reasons)
     if "filters" in fields:
         return Decision([configure(preset, **fields, normalisation="instance")], reasons)
     levels, most = range(len(topology.strides) + 1), MOST_FILTERS[rank]

@@ -17,6 +17,7 @@ from reunet.sampling.appearance import change_appearance
 from reunet.sampling.bad_frames import Faults
 from reunet.sampling.boxes import boxes_in_patch, shown
 from reunet.sampling.intensity import affine, scaled
+from reunet.sampling.prompt import Points, dots, draw
 from reunet.sampling.warp import coordinate_map, resample
 from reunet.sampling.windows import Window, all_windows, sequences
 
@@ -93,7 +94,7 @@ class PatchSampler:
         anchors = window.anchors
         center = self._center(anchors[int(rng.integers(len(anchors))) if len(anchors) > 1 else 0], rng)
         coordinates = coordinate_map(self.plan.patch, center, self.augmentation, rng, self.plan.spacing)
-        images, targets = self._frames(window.part(part, self.carry), coordinates)
+        images, targets, points = self._frames(window.part(part, self.carry), coordinates, index)
         if self.augmentation is not None:
             # Frames as channels: a change is drawn once and is the same for all of them; only noise differs.
             noise = np.random.default_rng((self.plan.seed, 3, index, part)) if part else rng
@@ -104,24 +105,34 @@ class PatchSampler:
             images = faults.spoil(images, part * len(images), broken)
         channels = self.plan.input.channels  # more than the image's own where grey and RGB are mixed
         images = [np.broadcast_to(image, (*image.shape[:-1], channels)) for image in images]
+        if self.plan.prompt is not None:
+            images = [np.concatenate([images[0], dots(points, self.plan.patch)], axis=-1)]
         return (np.stack(images), _stacked(targets)) if self.plan.clip else (images[0], targets[0])
 
     def _frames(
-        self, window: Window, coordinates: np.ndarray
-    ) -> tuple[list[np.ndarray], list[dict[str, np.ndarray]]]:
-        """Images (*space, C) and targets of the frames, read along the same coordinates."""
+        self, window: Window, coordinates: np.ndarray, index: int
+    ) -> tuple[list[np.ndarray], list[dict[str, np.ndarray]], Points]:
+        """Images (*space, C) and targets of the frames, read along the same coordinates; with a prompt the
+        points that patch number `index` is asked by.
+        """
         images, targets, intensity = [], [], self.plan.input.intensity
+        points: Points = ()
         inside = tuple(slice(m, side - m) for m, side in zip(self.margin, self.plan.patch, strict=True))
         inner = coordinates[inside]
         for number, counts in zip(window.frames, window.counted, strict=True):
             case = self.cases[number]
             images.append(scaled(resample(case.image, coordinates), intensity, *self._affine(number)))
             truth = case.truth if counts else Truth()
-            told = self.targets(_in_patch(truth, inner, case.image.shape[:-1]))
+            known = _in_patch(truth, inner, case.image.shape[:-1])
+            if self.plan.prompt is not None:
+                rng = np.random.default_rng((self.plan.seed, 7, index))
+                known, found = draw(known, self.plan.labels, rng)
+                points = [tuple(np.add(point, self.margin)) for point in found]
+            told = self.targets(known)
             if len(told) < len(self.plan.network.heads):  # what is not told of this frame is not learned
                 told = self.targets(_unknown(inner.shape[:-1])) | told
             targets.append(told)
-        return images, targets
+        return images, targets, points
 
     def _faults(self, index: int, frames: int) -> Faults | None:
         """What befalls the frames of a chain of windows, drawn apart so that all else stays as it is."""

@@ -13,6 +13,7 @@ from keras import ops
 
 from reunet.contracts.plan import Plan
 from reunet.networks import build_network
+from reunet.training.thinking import ThinkingModel
 
 
 class CarryingModel(keras.Model):
@@ -52,11 +53,15 @@ class CarryingModel(keras.Model):
 
 
 def begin_batch(model: keras.Model, plan: Plan, k: int) -> None:
-    """Call before the step on batch `k`: with the first window of a chain nothing is remembered."""
+    """Call before the step on batch `k`: with the first window of a chain nothing is remembered; of a network
+    that thinks, how many iterations come first.
+    """
+    if isinstance(model, ThinkingModel):
+        model.draw(k)
     if isinstance(model, CarryingModel) and plan.clip is not None and k % plan.clip.carry == 0:
         model.forget()
 
 
 def network_of(model: keras.Model) -> keras.Model:
     """The network inside a model in training, as `build_network` made it."""
-    return model.network if isinstance(model, CarryingModel) else model
+    return model.network if isinstance(model, CarryingModel | ThinkingModel) else model

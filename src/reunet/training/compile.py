@@ -14,6 +14,7 @@ from reunet.training.carry import CarryingModel, network_of
 from reunet.training.folding import fold_fixed
 from reunet.training.functions import NO_FUNCTIONS, Functions
 from reunet.training.rates import AdamWOfTwoRates
+from reunet.training.thinking import ThinkingModel, check_memory
 
 NOT_DECAYED = ("bias", "gamma", "beta")
 """Parameters that weight decay would only push off: shifts and scales."""
@@ -24,6 +25,9 @@ def compiled_network(plan: Plan, functions: Functions = NO_FUNCTIONS) -> keras.M
     carries = plan.clip is not None and plan.clip.carry > 1
     if functions.network is not None:
         model = own_network(plan.network, functions.network, seed=plan.seed)
+    elif plan.network.thinks:
+        check_memory(plan)
+        model = ThinkingModel(plan)
     else:
         model = CarryingModel(plan) if carries else build_network(plan.network, seed=plan.seed)
     slow = fix_encoder(network_of(model), plan)

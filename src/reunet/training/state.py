@@ -19,7 +19,7 @@ from reunet.errors import CheckpointError
 from reunet.inference.keras_runtime import copy_weights
 from reunet.inference.weights_file import read_weights
 from reunet.networks import build_network
-from reunet.training.carry import CarryingModel
+from reunet.training.carry import network_of
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:
@@ -84,18 +84,18 @@ def load_weights(model: keras.Model, plan: Plan, file: Path) -> None:
     """Read a file of `weights_content` into a model in training."""
     plain = _plain(model, plan)
     read_weights(plain, file)
-    if isinstance(model, CarryingModel):
-        copy_weights(plain, model.network)
+    if network_of(model) is not model:
+        copy_weights(plain, network_of(model))
 
 
 def _plain(model: keras.Model, plan: Plan) -> keras.Model:
     """The network as it is saved and loaded: of a compiled model Keras writes the optimiser too, and the
     order of a file depends on the inputs that states have.
     """
-    if not isinstance(model, CarryingModel):
+    if network_of(model) is model:
         return keras.Model(model.inputs[0], model.output, name=model.name)
     plain = build_network(plan.network)
-    copy_weights(model.network, plain)
+    copy_weights(network_of(model), plain)
     return plain
 
 

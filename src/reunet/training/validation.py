@@ -19,6 +19,7 @@ from reunet.inference.runtime import StepRuntime
 from reunet.inference.sequence import SequencePredictor
 from reunet.networks import build_step_network, probability_model
 from reunet.sampling.patches import PatchSampler
+from reunet.sampling.prompt import asked
 from reunet.sampling.windows import sequences
 from reunet.tasks.base import Maps
 from reunet.tasks.work import Work
@@ -48,7 +49,7 @@ class Validator:
     ) -> None:
         self.model, self.plan, self.cases, self.train = model, plan, tuple(cases), train
         self._step = (
-            build_step_network(plan.network, size=plan.inference.tile) if plan.network.causal else None
+            build_step_network(plan.network, size=plan.inference.tile) if plan.network.has_states else None
         )
         self.runtime = KerasRuntime(probability_model(self._step or network_of(model), plan.network))
         self.use_cases, self.work = len(self.cases), Work.of(plan)
@@ -75,7 +76,7 @@ class Validator:
         """
         for case, maps in self.maps(cases, runtime):
             if case.truth:
-                yield case.truth, maps
+                yield asked(case.truth, self.plan, case.id)[0], maps
 
     def maps(
         self, cases: Sequence[CaseArrays], runtime: StepRuntime | None = None
@@ -86,7 +87,9 @@ class Validator:
         runtime = runtime or self.runtime
         if self.plan.clip is None:
             single, told = Predictor(self.plan, runtime), (case for case in cases if case.truth)
-            yield from ((case, single.maps(np.asarray(case.image), spacing=case.spacing)) for case in told)
+            for case in told:
+                points = asked(case.truth, self.plan, case.id)[1]
+                yield case, single.maps(np.asarray(case.image), spacing=case.spacing, points=points)
             return
         predictor = SequencePredictor(self.plan, runtime)
         for numbers in sequences(cases):

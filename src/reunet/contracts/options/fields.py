@@ -40,10 +40,12 @@ if TYPE_CHECKING:
     AnyPath: TypeAlias = Converted[str | Path, Path]
     OptionalPath: TypeAlias = Converted[str | Path | None, Path | None]
     AnyPaths: TypeAlias = Converted[str | Path | Sequence[str | Path], tuple[Path, ...]]
+    AnyPoints: TypeAlias = Converted[Sequence[str | Sequence[float]], tuple[str | Sequence[float], ...]]
     AnyNames: TypeAlias = Converted[str | Sequence[str], str]
     AnyLoss: TypeAlias = Converted[str | Callable[..., Any] | Mapping[str, Callable[..., Any]], Any]
 else:
     AnyPath, OptionalPath, AnyPaths = Path, Path | None, tuple[Path, ...]
+    AnyPoints = tuple[str, ...]
     AnyNames, AnyLoss = str, Literal["auto", "cl_dice"]
 
 UNSET: Any = None

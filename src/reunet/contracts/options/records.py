@@ -12,6 +12,7 @@ from reunet.contracts.options.fields import (
     AnyNames,
     AnyPath,
     AnyPaths,
+    AnyPoints,
     OptionalPath,
     Options,
     Says,
@@ -21,11 +22,12 @@ from reunet.errors import UsageError
 from reunet.progress import Progress
 
 AUTO: Any = "auto"
+NO_POINTS: Any = ()
 DEFAULT_BUDGET = {"minutes": 10.0}
 STANDARD_INPUT = Path("-")
 
 BUDGETS = ("minutes", "steps", "epochs")
-WISHES = ("task", "preset", "encoder", "loss", *BUDGETS, "seed", "max_memory")
+WISHES = ("task", "preset", "encoder", "loss", "prompt", *BUDGETS, "seed", "max_memory")
 """What a plan decides, hence has no effect beside one that is given; `backend` is compared with it."""
 
 Data = Annotated[OptionalPath, Says("Folder of the dataset.", "DATA")]
@@ -131,6 +133,9 @@ class Wishes(Budget):
     loss: Annotated[
         Literal["auto", "cl_dice"], Says("auto, or cl_dice for vessels and other thin structures.", "NAME")
     ] = "auto"
+    prompt: Annotated[
+        Literal["points"] | None, Says("points: learn to find what dots belong to, not all there is.", "NAME")
+    ] = None
     epochs: Annotated[float | None, Says("Budget: passes over the training cases.", "N", above=0)] = None
     seed: Seed = 0
     backend: BackendName = None
@@ -147,6 +152,9 @@ class EngineChoice(Options):
         PrecisionName, Says("Numbers of the engine; auto: the fastest that kept the score at export.")
     ] = "auto"
     tta: Annotated[bool, Says("Average over flips of the image: slower, a little better.")] = False
+    iterations: Annotated[
+        str | None, Says("Of a network that thinks: a number, or auto: until the mask stands still.", "N")
+    ] = None
 
 
 @record
@@ -280,6 +288,14 @@ class PredictOptions(EngineOptions, VerbOptions):
     inputs: Annotated[AnyPaths, Says("Images, videos, folders of them; - for a stream.", "INPUT...")]
     _: KW_ONLY
     output: Annotated[OptionalPath, Says("Folder of the results; else RUN-predictions.", "OUT", "-o")] = UNSET
+    points: Annotated[
+        AnyPoints,
+        Says(
+            "Of a run with a prompt: a dot on what is asked for. Repeatable.",
+            "ROW,COLUMN",
+            not_with=("cluster", "scene"),
+        ),
+    ] = NO_POINTS
     fov: Annotated[OptionalPath, Says("Fields of view: predict nothing outside of them.", "DIR")] = UNSET
     max_memory: MaxMemory = None
     probabilities: Annotated[bool, Says("Write the class probabilities too.")] = False
@@ -303,7 +319,10 @@ class PredictOptions(EngineOptions, VerbOptions):
     MODES = {
         "is_stream": (
             "standard input (-)",
-            ("skip_existing", "fov", "sequence", "axes", "level", "geff", "scene", "max_memory", "cluster"),
+            (
+                *("skip_existing", "points", "fov", "sequence", "axes", "level"),
+                *("geff", "scene", "max_memory", "cluster"),
+            ),
         )
     }
 
@@ -345,7 +364,7 @@ class EvaluateOptions(EngineOptions, DataOptions, VerbOptions):
             "DIR",
             only_with=("truth",),
             not_with=(
-                "run", "data", "split", "engine", "precision", "tta", "cluster", "network",
+                "run", "data", "split", "engine", "precision", "tta", "iterations", "cluster", "network",
                 "masks", "allow_geometry_mismatch", "sequence", "boxes_from_masks",
             ),
         ),

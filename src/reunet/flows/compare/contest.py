@@ -147,7 +147,7 @@ def contender_plan(contender: Contender, prepared: Prepared, request: PlanReques
         "network": f"the control of {contender.preset}: the same network without the recurrence, its filters "
         "scaled so that it has as many parameters"
     }
-    changes = {"network": control_of(plan.network).model_dump(), "reasons": reasons}
+    changes = {"network": control_of(plan.network).model_dump(), "thinking": None, "reasons": reasons}
     return Plan.parse(plan.model_dump() | changes, where=f"plan of {contender.name}")
 
 

@@ -68,12 +68,13 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
     refuse_existing(target, FILES, overwrite=options.overwrite)
     run.history()  # the report, which is made at the end, would refuse it
     cases = cases_of_split(dataset, split, splits)
-    predictor = load(run.path, options.engine, options.precision, options.tta, network=options.network)
+    engine = (options.engine, options.precision, options.tta)
+    predictor = load(run.path, *engine, network=options.network, iterations=options.iterations)
     loaders = loaders_of(predictor, labelled_cases(cases, dataset.labels, options.axes))
     if options.cluster is None:
         evaluation = score_images(loaders, predictor.work, predictor.calibration, split, progress)
     else:
-        wanted = Engine.of(run.path, options.engine, options.precision, options.tta)
+        wanted = Engine.of(run.path, options)
         with Cluster(options.cluster, progress) as workers:
             workers.check(run.path, target)
             scores = score_on(workers, wanted, cases, (dataset.labels, options.axes, split), progress)

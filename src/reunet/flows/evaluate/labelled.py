@@ -22,6 +22,7 @@ from reunet.inference.predictor import Predictor
 from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.io.annotations.ctc import read_tracks
 from reunet.io.images import read_header
+from reunet.sampling.prompt import asked
 from reunet.sampling.windows import sequences
 from reunet.tasks.instances.tracks import linked
 
@@ -117,8 +118,10 @@ def _placed(frames: Sequence[Labelled], sequence: FrameSequence) -> list[Labelle
 
 def _load(predictor: Predictor, image: Labelled) -> Scored:
     pixels, truth = image.annotated()
+    truth, points = asked(truth, predictor.plan, image.id)
     sizes = image.sizes()
-    return Scored(pixels, truth, predictor(pixels, where=image.where, spacing=sizes.voxel), *sizes)
+    found = predictor(pixels, where=image.where, spacing=sizes.voxel, points=points)
+    return Scored(pixels, truth, found, *sizes)
 
 
 def _packed(result: Prediction) -> Callable[[], Prediction]:

@@ -24,6 +24,7 @@ def load(
     tta: bool = False,
     threads: int | None = None,
     network: Callable[..., keras.Model] | None = None,
+    iterations: int | str | None = None,
 ) -> Model:
     """A run as a model: `load(RUN)(image)` gives a Prediction.
 
@@ -38,6 +39,7 @@ def load(
     tta: average over the mirrorings of each image.
     threads: of the processor that openvino and onnx may use; None for all.
     network: the function that made the network, of a run that was trained with one of its own.
+    iterations: of a network that thinks; `auto`, as when nothing is said: until the mask stands still.
 
     Raises UsageError for an unknown name, ModelFileError for an incomplete or damaged run, PlanError
     for an invalid plan, BackendError for a missing package or instruction set.
@@ -52,7 +54,7 @@ def load(
         )
     try:
         folder = run_at(Path(run))
-        predictor = load_predictor(folder.path, engine, precision, tta, threads, network)
+        predictor = load_predictor(folder.path, engine, precision, tta, threads, network, iterations)
     except ReunetError as error:
         in_python(error, EngineOptions.OPTIONS)
         raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from reunet.errors import DataError, ImageReadError, PlanError, UsageError, besi
 from reunet.flows.load.found import Found
 from reunet.inference.sequence import AnyPredictor, SequencePredictor, Stream
 from reunet.io.images import read_channel_files, read_header, read_pages
+from reunet.sampling.prompt import check_points
 
 if TYPE_CHECKING:
     import keras
@@ -48,17 +49,21 @@ class Model:
             f"{engine.name} {engine.precision}>"
         )
 
-    def __call__(self, image: Any, *, spacing: Spacing | None = None) -> Found:
+    def __call__(
+        self, image: Any, *, spacing: Spacing | None = None, points: Sequence[Sequence[float]] | None = None
+    ) -> Found:
         """Predict one image.
 
         image: an image file; or an array as read from one, of any size and real dtype: (H, W) or (H, W, C),
         of volumes (D, H, W) or (D, H, W, C). Of a run for sequences a stack of frames (T, H, W) or
         (T, H, W, C), a list of such frames or of files, or the file of a stack or video.
         spacing: size of the voxels of a volume in mm per axis; of a file, what it states.
+        points: places (row, column) on what is asked for, of a run that was trained with a prompt.
         Raises DataError, ImageReadError, PlanError, ModelFileError.
         """
         plan, predictor = self.plan, self.predictor
         if isinstance(predictor, SequencePredictor):
+            check_points(points, plan, (0, 0), "the sequence")
             frames, where = self._frames(image)
             found = predictor(frames, where=where)
             return Found.of(found, np.asarray(frames), plan)
@@ -67,7 +72,8 @@ class Model:
             image, spacing = self._read(Path(image), spacing)
         pixels = np.asarray(image)
         self._check_axes(pixels, where)
-        return Found.of(predictor(pixels, where=where, spacing=spacing), pixels, plan, spacing)
+        found = predictor(pixels, where=where, spacing=spacing, points=points)
+        return Found.of(found, pixels, plan, spacing)
 
     def batch(self, images: Iterable[Any]) -> list[Found]:
         """Predict several images, one after the other: a list of arrays or files, or an array with one more

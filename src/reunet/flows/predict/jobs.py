@@ -85,7 +85,15 @@ class Worker:
             for job, header in zip(jobs, headers, strict=True):
                 check_axes(job, header, predictor.rank)
                 check_level(job, header)
-            if in_sections(jobs, headers[0], predictor, max_memory):
+            large = in_sections(jobs, headers[0], predictor, max_memory)
+            if predictor.plan.prompt is not None and (large or headers[0].pages > 1):
+                raise PlanError(
+                    "points ask for something in one image that is predicted at once",
+                    where=jobs[0].source.path,
+                    received="an image that is read in parts" if large else f"{headers[0].pages} pages",
+                    fix="cut out the part around the points",
+                )
+            if large:
                 self._predict_large(jobs[0], headers[0])
             else:
                 for job, header in zip(jobs, headers, strict=True):

@@ -37,6 +37,7 @@ from reunet.inference.sequence import AnyPredictor
 from reunet.io.listing import image_files
 from reunet.locks import sweep
 from reunet.progress import NullProgress, Progress
+from reunet.sampling.prompt import check_points
 from reunet.storage import refuse_existing
 from reunet.tasks import task
 
@@ -93,6 +94,8 @@ def predict_with(options: PredictOptions, loaded: Callable[[PredictOptions], Any
     if not options.overwrite and not options.skip_existing:
         _check_no_results(todo, folder)
     predictor = loaded(options)
+    if options.points and isinstance(predictor, Predictor):
+        predictor = predictor.asked(_points(options))
     for one in predictor.work.tasks if options.fov is not None else ():
         one.check_outside(predictor.plan.labels)
     _tell_engine(options, run, predictor, progress)
@@ -117,7 +120,8 @@ def _check_geff(groups: Sequence[Sequence[Job]]) -> None:
 
 def load_for(options: PredictOptions) -> AnyPredictor:
     """The predictor that was asked for."""
-    return load(options.run, options.engine, options.precision, options.tta, network=options.network)
+    engine = (options.engine, options.precision, options.tta)
+    return load(options.run, *engine, network=options.network, iterations=options.iterations)
 
 
 def _jobs(
@@ -127,6 +131,7 @@ def _jobs(
     fields = {} if options.fov is None else _find_fields(options.fov, sources)
     plan = run.plan()
     kinds, names = _kinds(options, plan), plan.input.channel_names
+    _check_prompt(options, plan, sources)
     return [
         [
             Job(source, folder, fields.get(source), options.axes, kinds, moment, names, options.level)
@@ -157,6 +162,36 @@ def _kinds(options: PredictOptions, plan: Plan) -> Kinds:
     return kinds
 
 
+def _check_prompt(options: PredictOptions, plan: Plan, sources: Sequence[Source]) -> None:
+    """Raise UsageError for points on several images, or for a run without a prompt, and for none with it."""
+    if options.points and plan.prompt is not None and len(sources) != 1:
+        raise UsageError(
+            "points ask for something in one image",
+            where="--points",
+            expected="one image",
+            received=f"{len(sources)} images",
+            fix="predict each image with its own points",
+        )
+    if bool(options.points) != (plan.prompt is not None):
+        check_points(options.points, plan, (0, 0), "the image")
+
+
+def _points(options: PredictOptions) -> list[tuple[float, ...]]:
+    """The points as numbers. Raises UsageError for what is no place."""
+    found = []
+    for one in options.points:
+        try:
+            found.append(tuple(float(part) for part in (one.split(",") if isinstance(one, str) else one)))
+        except (TypeError, ValueError):
+            raise UsageError(
+                "this is no place in an image",
+                where="--points",
+                expected="ROW,COLUMN such as 120,34, counted in pixels from 0",
+                received=one,
+            ) from None
+    return found
+
+
 def _predict(
     groups: Sequence[Sequence[Job]],
     predictor: AnyPredictor,
@@ -173,7 +208,7 @@ def _predict(
 
             workers = stack.enter_context(Cluster(options.cluster, progress))
             workers.check(run, folder)
-            engine = Engine.of(run, options.engine, options.precision, options.tta)
+            engine = Engine.of(run, options)
             predict_groups = partial(predict_on, workers, engine)
         for job in todo:  # whatever happens from here on, no old result can be taken for a new one
             job.remove_results()

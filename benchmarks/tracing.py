@@ -1,0 +1,273 @@
+"""Thinking longer: which of several crossing filaments does the dot belong to?
+
+Networks learn it on 30 x 30 pixels, filaments of 3 to 10 nodes, and are asked on 60 x 60, 20 to 40 nodes. All
+have the same minutes of the processor, one number of parameters, and learning rates of which the validation
+set chooses. One training is one line of results/tracing.jsonl; the same command goes on where it was stopped.
+
+    python benchmarks/tracing.py [--minutes 20] [--seeds 5] [--rates 1e-3,2e-3,4e-3] [--only ARM]
+    python benchmarks/tracing.py --summary
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+import records
+
+from reunet.backend import use_backend
+from reunet.contracts.labels import LabelMap
+from reunet.contracts.plan import Plan
+from reunet.metrics.bootstrap import crossed_interval
+from reunet.sampling.prompt import dots
+
+Size = tuple[int, tuple[int, int]]
+
+STEP = 4
+"""Pixels from node to node, at every size of image."""
+TRAINED, TESTED = (30, (3, 10)), (60, (20, 40))
+"""Side of the images, and how many nodes a filament has."""
+FILAMENTS = (2, 4)
+LEAST_AREA = 1.2
+"""Pixels of a filament per pixel of its length; one that runs along itself has fewer."""
+BATCH, POOL, IMAGES, TRIES = 32, 8000, 200, 300
+ITERATIONS, FIXED = 8, 4
+"""Of the bottleneck in training at most, and of the arm that always has as many."""
+CONTROLS = ("no_recall", "fixed_steps", "unet", "deep")
+ARMS = ("thinking", *CONTROLS)
+RATES = (1e-3, 2e-3, 4e-3)
+
+
+def filament(side: int, nodes: int, rng: np.random.Generator) -> np.ndarray | None:
+    """A smooth curve that turns off before the border: (points, 2) float64 x, y, a pixel from point to point;
+    None where it ran into it.
+    """
+    (x, y), heading, points = rng.uniform(5, side - 5, 2), rng.uniform(0, 2 * math.pi), []
+    for bend in np.repeat(rng.normal(0, 0.1, nodes), STEP):
+        near = max(0.0, 9 - min(x, y, side - 1 - x, side - 1 - y)) / 9
+        inwards = math.atan2(side / 2 - y, side / 2 - x) - heading
+        heading += bend + 0.6 * near**2 * math.sin(inwards)
+        x, y = x + math.cos(heading), y + math.sin(heading)
+        points.append((x, y))
+    curve = np.array(points)
+    return curve if curve.min() > 1.5 and curve.max() < side - 2.5 else None
+
+
+def drawn(curve: np.ndarray, side: int) -> np.ndarray:
+    """(side, side) uint8."""
+    mask = np.zeros((side, side), np.uint8)
+    cv2.polylines(mask, [np.round(curve * 16).astype(np.int32)], False, 255, 1, cv2.LINE_AA, 4)
+    return mask
+
+
+def example(size: Size, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """An image with its dot, (side, side, 2) float32, the filament of the dot, (side, side) int32; the dot.
+
+    Filaments cross each other and themselves, but none runs along another.
+    """
+    side, (least, most) = size
+    wanted, masks, curves = int(rng.integers(FILAMENTS[0], FILAMENTS[1] + 1)), [], []
+    for _ in range(TRIES):
+        if len(masks) == wanted:
+            break
+        curve = filament(side, int(rng.integers(least, most + 1)), rng)
+        if curve is None:
+            continue
+        mask = drawn(curve, side)
+        covered = np.sum([cv2.dilate(other, np.ones((3, 3))) > 100 for other in masks], axis=0) > 0
+        is_new = (covered & (mask > 100)).sum() < 0.25 * (mask > 100).sum()
+        if is_new and (mask > 100).sum() > LEAST_AREA * len(curve):
+            masks.append(mask)
+            curves.append(curve)
+    image = np.max(masks, axis=0).astype(np.float32) / 255 + rng.normal(0, 0.1, (side, side))
+    x, y = curves[0][rng.integers(len(curves[0]))]
+    point = np.round([y, x])
+    seen = np.concatenate([image[..., None], dots([tuple(point)], image.shape)], axis=-1)
+    return seen.astype(np.float32), (masks[0] > 100).astype(np.int32), point
+
+
+@cache
+def examples(size: Size, count: int, seed: int) -> tuple[np.ndarray, ...]:
+    """Images (count, side, side, 2), labels (count, side, side) and dots (count, 2), always the same."""
+    rng = np.random.default_rng(seed)
+    return tuple(map(np.stack, zip(*(example(size, rng) for _ in range(count)), strict=True)))
+
+
+def batch(seed: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Batch number k of the training: examples turned and mirrored."""
+    rng, (images, labels, _) = np.random.default_rng((seed, k)), examples(TRAINED, POOL, 10_000)
+    chosen, turns, flip = rng.integers(0, POOL, BATCH), int(rng.integers(4)), int(rng.integers(2)) * 2 - 1
+    turned = [np.rot90(x[chosen], turns, (1, 2))[:, :, ::flip] for x in (images, labels)]
+    return np.ascontiguousarray(turned[0]), np.ascontiguousarray(turned[1])
+
+
+@cache
+def network_of(arm: str) -> Any:
+    """The network of an arm, at the parameters of the first one."""
+    from reunet.networks import configure
+    from reunet.networks.controls import count_parameters, with_parameters
+
+    told: dict[str, Any] = {"in_channels": 2, "heads": ({"channels": 2},), "normalisation": "none"}
+    thinking = configure("thinking_unet", **told)
+    if arm in ("thinking", "fixed_steps"):
+        return thinking
+    if arm == "no_recall":
+        return configure("thinking_unet", **told, recurrence={"recall": False})
+    if arm == "unet":
+        config = configure("unet", **told | {"filters": (16, 32, 64, 128), "normalisation": "instance"})
+    else:  # as many convolutions in a row as the longest training has updates, each with its own weights
+        deep = {"block": "residual", "repeats": (1, thinking.recurrence.steps * ITERATIONS // 2)}
+        config = configure("unet", **told | {"filters": (24, 24), "normalisation": "instance", **deep})
+    return with_parameters(config, count_parameters(thinking))
+
+
+def plan_of(arm: str, rate: float, seed: int, side: int) -> Plan:
+    network = network_of(arm)
+    spec = {"iterations": FIXED, "window": FIXED} if arm == "fixed_steps" else {"iterations": ITERATIONS}
+    side += -side % network.total_stride[0]
+    told = ((0, "background", (0, 0, 0), False), (1, "filament", (255, 255, 255), True))
+    classes = [dict(zip(("id", "name", "color", "foreground"), one, strict=True)) for one in told]
+    return Plan.parse(
+        {
+            "dataset": "filaments",
+            "labels": LabelMap.parse({"classes": classes}, where="labels"),
+            "input": {
+                "channels": 1,
+                "intensity": {"method": "fixed", "offset": (0.0,), "scale": (1.0,)},
+            },
+            "network": network,
+            "prompt": "points",
+            "thinking": spec if network.thinks else None,
+            "patch": (TRAINED[0] + -TRAINED[0] % network.total_stride[0],) * 2,
+            "batch": BATCH,
+            "inference": {"tile": (side, side)},
+            "schedule": {"steps": 1, "learning_rate": rate, "clip_norm": 1.0},
+            "seed": seed,
+        },
+        where=arm,
+    )
+
+
+def train(plan: Plan, minutes: float) -> tuple[Any, int]:
+    """A model trained for so many minutes of two cores, compilation not counted, and its steps."""
+    from reunet.training.budget import WARM_UP_STEPS
+    from reunet.training.carry import begin_batch
+    from reunet.training.compile import compiled_network
+    from reunet.training.schedule import learning_rate
+
+    model, step, began, pad = compiled_network(plan), 0, 0.0, plan.patch[0] - TRAINED[0]
+    while (progress := (time.process_time() - began) / (minutes * 120) if began else 0.0) < 1:
+        images, labels = batch(plan.seed, step)
+        if pad:
+            images = np.pad(images, ((0, 0), (0, pad), (0, pad), (0, 0)), mode="reflect")
+            labels = np.pad(labels, ((0, 0), (0, pad), (0, pad)), constant_values=255)
+        begin_batch(model, plan, step)
+        model.optimizer.learning_rate = learning_rate(plan.schedule, progress)
+        model.reset_metrics()
+        loss = float(model.train_on_batch(images, {"semantic": labels}, return_dict=True)["loss"])
+        if not math.isfinite(loss):
+            break
+        step += 1
+        if step == WARM_UP_STEPS:
+            began = time.process_time()
+        if step % 200 == 0:
+            print(f"  step {step}: loss {loss:.3f}", flush=True)
+    return model, step
+
+
+def dice(model: Any, plan: Plan, size: Size, seed: int) -> dict[str, Any]:
+    """Dice of each image, by the predictor that users call."""
+    from reunet.inference.keras_runtime import KerasRuntime, as_predicting, copy_weights
+    from reunet.inference.predictor import Predictor
+    from reunet.networks import build_network, probability_model
+    from reunet.training.carry import network_of as inner
+
+    plain = build_network(plan.network)
+    copy_weights(inner(model), plain)
+    runtime = KerasRuntime(probability_model(as_predicting(plain, plan), plan.network))
+    fixed = FIXED if plan.thinking and plan.thinking.window == FIXED else None
+    predictor, found, taken = Predictor(plan, runtime, iterations=fixed), [], []
+    for image, truth, point in zip(*examples(size, IMAGES, seed), strict=True):
+        mask = predictor(image[..., :1], points=[tuple(point)]).labels == 1
+        found.append(2 * float((mask & (truth == 1)).sum()) / max(1, int(mask.sum() + truth.sum())))
+        taken.append(getattr(predictor.runtime, "taken", 0))
+    return {"dice": [round(x, 4) for x in found], "iterations": float(np.mean(taken))}
+
+
+def run(arm: str, rate: float, seed: int, minutes: float) -> dict[str, Any]:
+    """A line: train, score on val at the size of the training and on test at the larger one."""
+    key = {"arm": arm, "rate": rate, "seed": seed, "minutes": minutes}
+    for line in records.read("tracing"):
+        if line["key"] == key:
+            return line["result"]
+    from reunet.networks.controls import count_parameters
+
+    print(json.dumps(key), flush=True)
+    model, steps = train(plan_of(arm, rate, seed, TRAINED[0]), minutes)
+    val = dice(model, plan_of(arm, rate, seed, TRAINED[0]), TRAINED, 10_001)
+    test = dice(model, plan_of(arm, rate, seed, TESTED[0]), TESTED, 10_002)
+    result = {"steps": steps, "parameters": count_parameters(network_of(arm)), "val": val, "test": test}
+    records.append("tracing", key, result)
+    print(
+        json.dumps(
+            key | {"steps": steps} | {n: float(np.mean(r["dice"])) for n, r in (("val", val), ("test", test))}
+        ),
+        flush=True,
+    )
+    return result
+
+
+def summary() -> None:
+    """Of each arm the rate that val chose and Dice on test; differences with paired 95 % intervals."""
+    lines = records.read("tracing")
+    scores: dict[str, np.ndarray] = {}
+    for arm in ARMS:
+        own = [line for line in lines if line["key"]["arm"] == arm]
+        first = [line for line in own if line["key"]["seed"] == 0]
+        if not first:
+            continue
+        best = max(first, key=lambda line: np.mean(line["result"]["val"]["dice"]))["key"]
+        chosen = [one for one in own if one["key"] == best | {"seed": one["key"]["seed"]}]
+        chosen.sort(key=lambda line: line["key"]["seed"])
+        scores[arm] = np.array([line["result"]["test"]["dice"] for line in chosen])
+        val = np.mean([line["result"]["val"]["dice"] for line in chosen])
+        facts = {name: chosen[0]["result"][name] for name in ("parameters", "steps")}
+        told = {"rate": best["rate"], "minutes": best["minutes"], "seeds": len(chosen), **facts}
+        taken = np.mean([line["result"]["test"]["iterations"] for line in chosen])
+        told["iterations"] = round(float(taken), 1)
+        print(f"{arm}: val {val:.3f}, test {scores[arm].mean():.3f}; {json.dumps(told)}")
+    for arm in CONTROLS:
+        if "thinking" in scores and arm in scores:
+            seeds = min(len(scores["thinking"]), len(scores[arm]))
+            gain = scores["thinking"][:seeds] - scores[arm][:seeds]
+            low, high = crossed_interval(gain, np.ones_like(gain)) or (np.nan, np.nan)
+            print(f"thinking - {arm}: {gain.mean():+.3f} ({low:+.3f} to {high:+.3f}), {seeds} seeds")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--rates", default=",".join(map(str, RATES)))
+    parser.add_argument("--only", choices=ARMS)
+    parser.add_argument("--summary", action="store_true", help="print what the lines say")
+    arguments = parser.parse_args()
+    if arguments.summary:
+        summary()
+        return
+    use_backend("tensorflow")
+    rates = [float(rate) for rate in arguments.rates.split(",")]
+    for arm in [arguments.only] if arguments.only else ARMS:
+        tried = {rate: float(np.mean(run(arm, rate, 0, arguments.minutes)["val"]["dice"])) for rate in rates}
+        for seed in range(1, arguments.seeds):
+            run(arm, max(tried, key=lambda rate: tried[rate]), seed, arguments.minutes)
+
+
+if __name__ == "__main__":
+    main()
