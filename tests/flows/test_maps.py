@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from tests.io.test_georeference import UTM, on_map, write
 from tests.io.test_scene import cut
 
@@ -18,6 +19,7 @@ from reunet.errors import UsageError
 from reunet.flows.check import check
 from reunet.flows.predict import ways
 from reunet.flows.predict.predict import predict
+from reunet.io.georeference import map_tags
 from reunet.io.images import read_header
 from reunet.io.masks import read_raw_mask
 
@@ -56,6 +58,20 @@ def test_a_mask_lies_where_its_image_does(
     assert points[:, 0].max() <= 501_400
     assert points[:, 1].max() <= 5_800_000
     assert points[:, 1].min() >= 5_798_800
+
+
+def test_the_pages_of_a_stack_stay_on_the_map(run: Path, tmp_path: Path) -> None:
+    pages = np.stack([np.stack([SCENE] * 4, axis=-1)] * 2)
+    pages[1, :9] = 0
+    tags = map_tags(on_map(), 0)
+    tifffile.imwrite(tmp_path / "a.tif", pages, photometric="minisblack", planarconfig="contig",
+                     metadata={"axes": "TYXC"}, **tags)  # fmt: skip
+    predict(run, tmp_path / "a.tif", output=tmp_path / "out", precision="f32")
+    mask = tmp_path / "out" / "masks" / "a.tif"
+    expected = np.stack([SCENE > 127] * 2).astype(np.uint8)
+    expected[1, :9] = 255
+    np.testing.assert_array_equal(tifffile.imread(mask), expected)
+    assert (read_header(mask).map, read_header(mask).nodata) == (on_map(), 255)
 
 
 def test_a_scene_in_tiles_is_predicted_as_one(

@@ -143,16 +143,12 @@ def write_image(job: Job, plan: Plan, header: ImageHeader, image: np.ndarray, re
     if picture is not None:
         picture = with_scale_bar(picture, header.width(across))
         write_png(job.path("overlays", ".png"), picture, spacing=header.micrometres)
-    like, size = job.source.path if header.is_volume else None, header.micrometres
-    place, nodata = header.map, header.nodata
-    to = Destination(
-        job.path, plan.labels, like, spacing=size, map=place, nodata=nodata, regions=place is not None
-    )
+    to = _destination(job, plan, header)
     _write_files(job, result, to)
-    if result.labels is not None and like is not None and is_dicom(like):
+    if result.labels is not None and to.like is not None and is_dicom(to.like):
         from reunet.io.formats.dicom_write import write_segmentation
 
-        write_segmentation(job.path(SEGMENTATIONS, ".dcm"), result.labels, plan.labels, like)
+        write_segmentation(job.path(SEGMENTATIONS, ".dcm"), result.labels, plan.labels, to.like)
     if job.part is not None:
         name = job.source.name
         names = name.as_posix(), name.with_name(job.source.path.name).as_posix()
@@ -187,8 +183,7 @@ def write_stack(
 
         _write_pictures(job, drawn(), header.spacing)
         whole_pages: dict[str, Any] = {field: spool.pages() for field, spool in spools.items()}
-        whole = Prediction(**whole_pages)
-        _write_files(job, whole, Destination(job.path, plan.labels, pages=True, spacing=header.spacing))
+        _write_files(job, Prediction(**whole_pages), _destination(job, plan, header))
     if job.part is not None:
         write_part(job.part, job.kinds.tasks, described_pages)
 
@@ -196,6 +191,19 @@ def write_stack(
 def _page(plan: Plan, image: np.ndarray, moment: Moment | None, spacing: tuple[float, ...] | None) -> Page:
     page = Page(image.shape[:-1], plan.labels, plan.categories, image, spacing=spacing)
     return page if moment is None else replace(page, sequence=moment.sequence, frame=moment.frame)
+
+
+def _destination(job: Job, plan: Plan, header: ImageHeader) -> Destination:
+    return Destination(
+        job.path,
+        plan.labels,
+        like=job.source.path if header.is_volume else None,
+        pages=header.pages > 1,
+        spacing=header.micrometres,
+        map=header.map,
+        nodata=header.nodata,
+        regions=header.map is not None,
+    )
 
 
 def _write_files(job: Job, result: Prediction, to: Destination) -> None:
