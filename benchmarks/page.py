@@ -220,8 +220,8 @@ def training_step() -> str:
             rows.append([line["key"]["batch"], arm, *spent, ratio, line["date"]])
     text = (
         "## Training steps\n\nThe plain U-Net with 16 filters at full resolution, 4 poolings and Instance "
-        "Normalisation on 256 x 256 x 3: a whole training step of reunet in its default precision against the "
-        "same network in PyTorch, as it ships (float32) and tuned (bfloat16, channels last; compiled). Each "
+        "Normalisation on 256 x 256 x 3: a whole training step of reunet in its default precision against "
+        "the same network in PyTorch, as it ships (float32) and tuned (bfloat16, channels last; compiled). Each "
         "in a process of its own, in turns; medians and quartiles of the clock, median of the processor's "
         "time.\n\n`python benchmarks/training_step.py`\n\n"
     )
@@ -239,8 +239,8 @@ def training_step() -> str:
         for line in widths
     ]
     text += (
-        "By width (patches of 256 x 256, volumes of 64 x 64 x 64) and by the instructions that oneDNN may use: "
-        "all of this processor's (AMX), those of one with bfloat16 but no matrix unit, and those of a laptop "
+        "By width (patches of 256 x 256, volumes of 64 x 64 x 64) and by the instructions that oneDNN may "
+        "use: all of this processor's (AMX), those of one with bfloat16 but no matrix unit, and those of a laptop "
         "(AVX2, float32). The planner's table is made of these.\n\n`python benchmarks/training_step.py "
         "--widths`\n\n"
     )
