@@ -56,10 +56,10 @@ TABLE: list[tuple[type[Options], dict[str, Any], set[str]]] = [
         {*PLANNED, *TEAM, "plan", "init", "freeze", "encoder_weights", "overwrite"},
     ),
     (ServeOptions, {"runs": "run"}, set()),
-    (PredictOptions, PREDICT, set()),
-    (PredictOptions, PREDICT | {"overwrite": True}, {"skip_existing"}),
+    (PredictOptions, PREDICT, {"state"}),
+    (PredictOptions, PREDICT | {"overwrite": True}, {"skip_existing", "state"}),
     (PredictOptions, STREAM, {"skip_existing", "scene", "geff", *PLACES, *WHERE}),
-    (PredictOptions, PREDICT | {"scene": True}, PLACES),
+    (PredictOptions, PREDICT | {"scene": True}, {"state", *PLACES}),
     (EvaluateOptions, EVALUATE, {"pred", "truth", "task"}),
     (
         EvaluateOptions,

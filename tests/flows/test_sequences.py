@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable
 from itertools import pairwise
@@ -15,9 +16,10 @@ from PIL import Image
 import reunet
 from reunet.contracts.findings import Findings
 from reunet.contracts.plan import Plan
-from reunet.errors import DataError, PlanError, UsageError
+from reunet.errors import DataError, ModelFileError, PlanError, UsageError
 from reunet.flows.evaluate.evaluate import evaluate
 from reunet.flows.plan import plan
+from reunet.flows.predict import live
 from reunet.flows.predict.predict import predict
 from reunet.flows.train.train import train
 from reunet.inference.load import load as load_predictor
@@ -191,6 +193,26 @@ def test_evaluation_gives_j_and_f_of_each_sequence(run: Path, films: Path, tmp_p
     expected = np.mean([flicker(truth, found) for truth, found in pairs])
     assert video["sequences"]["walk0"]["flicker"] == pytest.approx(expected, abs=1e-6)
     assert all(metrics[name] == video[name] for name in ("j", "f", "flicker"))
+
+
+def test_a_live_stream_goes_on_from_the_state_of_another(
+    run: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, frames = reunet.load(run), stack(films, "walk0")
+    if not model.plan.network.causal:
+        return
+    state, whole = tmp_path / "memory.npz", model.stream()
+    expected = [whole(frame).labels for frame in frames]
+    for number, part in enumerate((frames[:2], frames[2:])):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
+        timed = [(t / 10, frame[..., None]) for t, frame in enumerate(part)]
+        monkeypatch.setattr(live, "timed_frames", lambda *_, timed=timed: iter(timed))
+        predict(run, "-", output=tmp_path / str(number), state=state)
+    found = [np.array(Image.open(path)) for path in sorted(tmp_path.glob("[01]/masks/stdin/*.png"))]
+    np.testing.assert_array_equal(found, model.plan.labels.to_ids(np.stack(expected)))
+    state.write_bytes(b"nothing")
+    with pytest.raises(ModelFileError, match="no state of a stream"):
+        predict(run, "-", output=tmp_path / "damaged", state=state)
 
 
 @pytest.mark.parametrize("preset", ["conv_gru_unet", pytest.param("unet", marks=pytest.mark.slow)])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from reunet.errors import ImageReadError, UsageError
+from reunet.errors import ImageReadError, PlanError, UsageError
 from reunet.flows.predict import at_once
+from reunet.flows.predict import live as live_flow
 from reunet.flows.predict.predict import predict
 from reunet.inference.load import load
 from reunet.io.video import video_frames
@@ -25,7 +27,7 @@ from reunet.progress import NullProgress
 
 from ..io.test_video import clip, write_lossless
 
-pytest.importorskip("av")
+av = pytest.importorskip("av")
 
 
 class Messages(NullProgress):
@@ -123,6 +125,71 @@ def test_standard_input_frame_by_frame(tiny_run: Path, film: tuple[Path, np.ndar
     assert cut.returncode == 1
     assert b"standard input" in cut.stderr + cut.stdout
     assert not list((tmp_path / "out" / "masks").glob("stdin/*"))
+
+
+def timed(frames: np.ndarray, times: list[int]) -> bytes:
+    """A NUT stream of grey frames at these tenths of a second."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="nut") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "gray"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 10)
+        for pixels, time in zip(frames, times, strict=True):
+            frame = av.VideoFrame.from_ndarray(pixels[..., 0], format="gray")
+            frame.pts, frame.time_base = time, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return file.getvalue()
+
+
+def piped(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_frames_that_a_stream_lost_have_results_and_are_told(
+    tiny_run: Path, film: tuple[Path, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped(monkeypatch, timed(film[1][:6], [0, 1, 2, 3, 6, 7]))
+    told = Messages()
+    result = predict(tiny_run, "-", output=tmp_path, on_progress=told)
+    assert len(result.predicted) == 8
+    assert not result.failures
+    rows = (tmp_path / "frames.csv").read_text().splitlines()
+    assert rows[0] == "frame,seconds,told"
+    assert [row.split(",")[2] for row in rows[1:]] == ["seen"] * 4 + ["held"] * 2 + ["seen"] * 2
+    assert [float(row.split(",")[1]) for row in rows[1:]] == pytest.approx(np.arange(8) / 10)
+    masks = [np.array(Image.open(path)) for path in sorted((tmp_path / "masks" / "stdin").iterdir())]
+    predictor = load(tiny_run)
+    shown = [predictor.plan.labels.to_ids(predictor(frame).labels) for frame in film[1][:6]]
+    np.testing.assert_array_equal(masks, [*shown[:4], shown[3], shown[3], *shown[4:]])
+    assert any("2 frame(s) were lost" in text for text in told.texts)
+
+
+def test_a_stream_that_ends_in_the_middle_or_changes_its_size_keeps_what_was_found(
+    tiny_run: Path, film: tuple[Path, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changing(*_: object) -> Iterator[tuple[float, np.ndarray]]:
+        yield from ((t / 10, frame) for t, frame in enumerate(film[1][:3]))
+        raise ImageReadError("the size of the frames changes", where="standard input, frame 4")
+
+    whole = timed(film[1], list(range(14)))
+    piped(monkeypatch, whole[: len(whole) // 2])
+    result = predict(tiny_run, "-", output=tmp_path / "cut")
+    assert 0 < len(result.predicted) < 14
+    assert len(list((tmp_path / "cut" / "masks" / "stdin").iterdir())) == len(result.predicted)
+    monkeypatch.setattr(live_flow, "timed_frames", changing)
+    result = predict(tiny_run, "-", output=tmp_path / "changed")
+    assert len(result.predicted) == 3
+    assert "size of the frames changes" in result.failures["-"]
+    assert len((tmp_path / "changed" / "frames.csv").read_text().splitlines()) == 4
+
+
+def test_a_run_without_memory_keeps_none(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped(monkeypatch, b"")
+    with pytest.raises(PlanError, match="no memory to keep"):
+        predict(tiny_run, "-", output=tmp_path, state=tmp_path / "memory.npz")
 
 
 def test_standard_input_is_the_only_input(tiny_run: Path, film: tuple[Path, np.ndarray]) -> None:

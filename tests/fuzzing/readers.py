@@ -47,6 +47,8 @@ from reunet.io.masks import read_fov, read_layer_files, read_mask, read_raw_mask
 from reunet.tasks.classification import given
 from reunet.training.checkpoint import load_checkpoint
 
+from ..inference.test_sequence import film
+from ..inference.test_stream import stream_of
 from . import seeds, tool_seeds
 from .mutations import pack
 from .trial import Reader, refused
@@ -345,6 +347,21 @@ def checkpoint(path: Path) -> None:
     load_checkpoint(path)
 
 
+def stream_state(path: Path) -> None:
+    """What is taken up tells of the frame after it."""
+    stream = stream_of()
+    stream.load_state(path)
+    refused(lambda: stream(film(1)[0]))
+
+
+def stream_states() -> Iterator[bytes]:
+    """What streams have seen of films of two sizes."""
+    for size in ((9, 10), (40, 21)):
+        stream = stream_of()
+        stream(film(1, size)[0])
+        yield seeds.on_disk("a.npz", stream.save_state)
+
+
 IMAGES = ("io.images", "io.header")
 
 READERS = {
@@ -356,6 +373,7 @@ READERS = {
         Reader("npy", "a.npy", array, seeds.arrays, ("io.lazy",)),
         Reader("hdf5", "a.h5", array, seeds.hdf5s, ("io.lazy",)),
         Reader("zarr", "a.zarr", array, seeds.zarrs, ("io.lazy",)),
+        Reader("stream_state", "a.npz", stream_state, stream_states, ("inference.saved_state",)),
         Reader("video", "a.mp4", video, seeds.videos, ("io.video", *IMAGES)),
         Reader("mask", "a.png", mask, seeds.label_images, ("io.masks",)),
         Reader("instances", "a.png", instances, seeds.label_images, ("io.annotations.instances",)),

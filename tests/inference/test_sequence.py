@@ -14,6 +14,7 @@ from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration, ClipSpec, Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.errors import DataError, PlanError, ReunetError
 from reunet.inference.sequence import SequencePredictor, over_windows
+from reunet.inference.stream import Stream
 from reunet.networks.presets import PRESETS, configure
 
 TILE = (16, 16)
@@ -153,7 +154,7 @@ def test_mirrored_views_have_states_of_their_own() -> None:
 def test_a_stream_gives_what_the_whole_sequence_gives() -> None:
     predictor = SequencePredictor(make_plan("conv_gru_unet"), Memory(), Calibration(threshold=0.6))
     stack = film(5)
-    whole, stream = predictor(stack), predictor.stream()
+    whole, stream = predictor(stack), Stream(predictor)
     for _ in range(2):
         for t, frame in enumerate(stack):
             result = stream(frame)
@@ -164,7 +165,7 @@ def test_a_stream_gives_what_the_whole_sequence_gives() -> None:
         stream(np.zeros((3, 3), "U1"))
     np.testing.assert_array_equal(stream(stack[0]).probabilities, whole.probabilities[0])
     with pytest.raises(PlanError, match="cannot stream"):
-        SequencePredictor(make_plan("unet_2d_t"), Windows()).stream()
+        Stream(SequencePredictor(make_plan("unet_2d_t"), Windows()))
 
 
 @pytest.mark.parametrize(

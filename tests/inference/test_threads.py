@@ -17,6 +17,7 @@ from reunet.errors import ModelFileError, UsageError
 from reunet.inference.load import load
 from reunet.inference.openvino_runtime import OpenVINORuntime
 from reunet.inference.sequence import SequencePredictor
+from reunet.inference.stream import Stream
 from reunet.networks.presets import configure
 
 THREADS = 16
@@ -143,7 +144,7 @@ def test_a_stream_belongs_to_one_thread_at_a_time() -> None:
     """Its frames have an order: a second one while the first is predicted is refused, and changes nothing."""
     hold = Event()
     runtime, frames = Sum(hold), np.full((3, 16, 16), 90, np.uint8)
-    stream = SequencePredictor(film_plan(), runtime).stream()
+    stream = Stream(SequencePredictor(film_plan(), runtime))
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(stream, frames[0])
         runtime.began.wait(20)

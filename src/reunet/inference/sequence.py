@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from math import ceil, prod
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
-from reunet.errors import DataError, PlanError, UsageError
+from reunet.errors import DataError, PlanError
 from reunet.inference.predictor import Heads, Predictor, mean_of, network_input, tiling_of, views_of
 from reunet.inference.runtime import StepRuntime, first_states
 from reunet.inference.thinking import thinking
@@ -22,6 +21,10 @@ from reunet.tasks.work import Work
 
 OVERLAP = 0.5
 """Share of its frames that a window has in common with the one before it: no frame is only at a border."""
+
+
+States = dict[str, np.ndarray]
+"""What is carried from frame to frame, (tiles, ...) float32 by name."""
 
 
 class SequencePredictor:
@@ -93,24 +96,10 @@ class SequencePredictor:
         sizes: list[tuple[int, ...]] = []
         inputs = self._inputs(frames, where, sizes)
         if self.plan.network.causal:
-            views = [self._steps(axes) for axes in views_of(self.rank, self.tta)]
-            results: Iterator[Heads] = (mean_of([view(pixels) for view in views]) for pixels in inputs)
+            results: Iterator[Heads] = map(Steps(self), inputs)
         else:
             results = self._in_windows(inputs, count, where)
         return (Maps(result, sizes[0]) for result in results)
-
-    def stream(self) -> Stream:
-        """A function from frame to Prediction that remembers the frames before. Raises PlanError for a
-        network that needs later frames too.
-        """
-        if not self.plan.network.causal:
-            raise PlanError(
-                "this network needs later frames to predict a frame, so it cannot stream",
-                where=f"network {self.plan.network.preset}",
-                expected="a causal network, such as conv_gru_unet",
-                fix="call the model with the whole sequence",
-            )
-        return Stream(self)
 
     def _inputs(
         self, frames: Iterable[Any], where: object, sizes: list[tuple[int, ...]]
@@ -120,13 +109,7 @@ class SequencePredictor:
             here = where[number] if isinstance(where, list) else f"{where}, frame {number + 1}"
             pixels, size = network_input(frame, self.plan, here)
             sizes += [] if sizes else [size]
-            if size != sizes[0]:
-                raise DataError(
-                    "the frames of a sequence have different sizes",
-                    where=here,
-                    expected=" x ".join(map(str, sizes[0])),
-                    received=" x ".join(map(str, size)),
-                )
+            check_same_size(size, sizes[0], here)
             yield pixels
 
     def _in_windows(self, inputs: Iterator[np.ndarray], count: int, where: object) -> Iterator[Heads]:
@@ -171,67 +154,42 @@ class SequencePredictor:
         frames = [{head: values[number] for head, values in split.items()} for number in range(count)]
         return [self.work.flipped(frame, axes) for frame in frames]
 
-    def _steps(self, axes: tuple[int, ...]) -> Callable[[np.ndarray], Heads]:
-        """A function from one frame (H, W, C) after the other to what the network says of it, mirrored along
-        `axes` before and after; it carries the states of each tile along.
-        """
-        carried: list[dict[str, np.ndarray]] = []  # per group of tiles, which come in the same order
 
-        def step(pixels: np.ndarray) -> Heads:
-            before = iter(carried[:])
-            carried.clear()
+class Steps:
+    """A causal network from one frame (H, W, C), as it sees it, to the next: each gives what it says of the
+    frame, and is remembered.
 
-            def network(tiles: np.ndarray) -> Heads:
-                states = next(before, None) or first_states(self.runtime, len(tiles))
-                outputs = dict(self.runtime.step(tiles, states))
-                carried.append({name: outputs.pop(name) for name in self.runtime.states})
-                return outputs
+    carried: for each mirrored view the states of its tiles, in groups that come in the same order.
+    """
 
-            heads = predict_tiled(network, np.flip(pixels, axes), tiling_of(self.plan, self.batch))
-            return self.work.flipped(heads, axes)
+    def __init__(self, predictor: SequencePredictor) -> None:
+        self._predictor = predictor
+        self.carried: dict[tuple[int, ...], list[States]] = {
+            axes: [] for axes in views_of(predictor.rank, predictor.tta)
+        }
 
-        return step
+    def __call__(self, pixels: np.ndarray) -> Heads:
+        """A frame that raises an error is not remembered."""
+        after = {axes: list[States]() for axes in self.carried}
+        heads = mean_of([self._view(pixels, axes, after[axes]) for axes in self.carried])
+        self.carried = after
+        return heads
+
+    def _view(self, pixels: np.ndarray, axes: tuple[int, ...], after: list[States]) -> Heads:
+        runtime, before = self._predictor.runtime, iter(self.carried[axes])
+
+        def network(tiles: np.ndarray) -> Heads:
+            states = next(before, None) or first_states(runtime, len(tiles))
+            outputs = dict(runtime.step(tiles, states))
+            after.append({name: outputs.pop(name) for name in runtime.states})
+            return outputs
+
+        tiling = tiling_of(self._predictor.plan, self._predictor.batch)
+        return self._predictor.work.flipped(predict_tiled(network, np.flip(pixels, axes), tiling), axes)
 
 
 AnyPredictor = Predictor | SequencePredictor
 """What a run is loaded as."""
-
-
-class Stream:
-    """Frames of one sequence as they come: `stream(frame) -> Prediction`; `reset()` begins another one.
-
-    Frames are (H, W) or (H, W, C), all of one size. Raises as the predictor does, and UsageError for a frame
-    that comes while another one is predicted: a sequence has an order, so each thread takes its own stream.
-    """
-
-    def __init__(self, predictor: SequencePredictor) -> None:
-        self._predictor, self._turn = predictor, Lock()
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget what was seen."""
-        self._next: Any = None
-        self._results = self._predictor.predictions(self._frames(), 0, where="stream")
-
-    def _frames(self) -> Iterator[Any]:
-        while True:
-            yield self._next
-
-    def __call__(self, frame: Any) -> Prediction:
-        if not self._turn.acquire(blocking=False):
-            raise UsageError(
-                "this stream is predicting another frame",
-                where="stream",
-                fix="give each thread a stream of its own: `load(RUN).stream()`; they may share the model",
-            )
-        try:
-            self._next = frame
-            return next(self._results)
-        except Exception:
-            self.reset()  # a generator that raised is at its end
-            raise
-        finally:
-            self._turn.release()
 
 
 def over_windows(runtime: StepRuntime, plan: Plan) -> Network:
@@ -250,6 +208,17 @@ def over_windows(runtime: StepRuntime, plan: Plan) -> Network:
         return {head: np.stack([outputs[head] for outputs in found], axis=1) for head in found[0]}
 
     return network
+
+
+def check_same_size(size: tuple[int, ...], first: tuple[int, ...], where: object) -> None:
+    """Raise DataError for a frame of another size than those before it."""
+    if size != first:
+        raise DataError(
+            "the frames of a sequence have different sizes",
+            where=where,
+            expected=" x ".join(map(str, first)),
+            received=" x ".join(map(str, size)),
+        )
 
 
 def as_frames(frames: Any, where: object) -> Sequence[Any]:

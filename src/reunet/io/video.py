@@ -48,7 +48,13 @@ def video_rate(path: Path) -> Fraction:
 
 
 def video_frames(source: Path | BinaryIO, where: object) -> Iterator[np.ndarray]:
-    """The frames of a video, each (H, W, 1) or (H, W, 3) uint8, as they are read.
+    """The frames of a video, as `timed_frames`, which raises the same."""
+    return (pixels for _, pixels in timed_frames(source, where))
+
+
+def timed_frames(source: Path | BinaryIO, where: object) -> Iterator[tuple[float | None, np.ndarray]]:
+    """The frames of a video, each (H, W, 1) or (H, W, 3) uint8, as they are read, with the seconds at which
+    each is shown; None where the video does not say.
 
     source: a file, or a stream of any format that can be read without going back, such as NUT or Matroska.
     Raises ImageReadError where it is damaged or the size of the frames changes, UsageError without PyAV.
@@ -69,7 +75,7 @@ def video_frames(source: Path | BinaryIO, where: object) -> Iterator[np.ndarray]
                     received=" x ".join(map(str, pixels.shape)),
                 )
             size = pixels.shape
-            yield pixels
+            yield frame.time, pixels
 
 
 def write_video(path: Path, frames: Iterable[np.ndarray], rate: Fraction) -> None:

@@ -315,15 +315,20 @@ class PredictOptions(EngineOptions, VerbOptions):
             not_with=("fov", "sequence", "axes", "level"),
         ),
     ] = False
+    state: Annotated[
+        OptionalPath,
+        Says("Memory of a stream: taken up if it exists, written at the end.", "FILE"),
+    ] = UNSET
 
     MODES = {
+        "is_of_files": ("inputs other than standard input (-)", ("state",)),
         "is_stream": (
             "standard input (-)",
             (
                 *("skip_existing", "points", "fov", "sequence", "axes", "level"),
                 *("geff", "scene", "max_memory", "cluster"),
             ),
-        )
+        ),
     }
 
     def __post_init__(self) -> None:
@@ -339,6 +344,10 @@ class PredictOptions(EngineOptions, VerbOptions):
     def is_stream(self) -> bool:
         """Whether a stream is predicted, frame by frame."""
         return STANDARD_INPUT in self.inputs
+
+    @property
+    def is_of_files(self) -> bool:
+        return not self.is_stream
 
 
 @record

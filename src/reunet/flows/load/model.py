@@ -12,7 +12,8 @@ from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
 from reunet.errors import DataError, ImageReadError, PlanError, UsageError, beside
 from reunet.flows.load.found import Found
-from reunet.inference.sequence import AnyPredictor, SequencePredictor, Stream
+from reunet.inference.sequence import AnyPredictor, SequencePredictor
+from reunet.inference.stream import Stream
 from reunet.io.images import read_channel_files, read_header, read_pages
 from reunet.sampling.prompt import check_points
 
@@ -99,11 +100,11 @@ class Model:
         return load_logits(self._run, self.plan, self._own)
 
     def stream(self) -> Stream:
-        """A function from one frame after the other to Prediction. Raises PlanError with the reason where the
-        network cannot go frame by frame.
+        """A function from one frame after the other, None for one that was lost, to Prediction, whose memory
+        can be saved. Raises PlanError with the reason where the network cannot go frame by frame.
         """
         if isinstance(self.predictor, SequencePredictor):
-            return self.predictor.stream()
+            return Stream(self.predictor)
         raise PlanError(
             "this run predicts each image by itself, so there is nothing to stream",
             where=f"network {self.plan.network.preset}",

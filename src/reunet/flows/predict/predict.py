@@ -82,7 +82,8 @@ def predict_with(options: PredictOptions, loaded: Callable[[PredictOptions], Any
     sweep(folder)
     if options.is_stream:
         kinds, predictor = _kinds(options, run.plan()), loaded(options)
-        return predict_live(sys.stdin.buffer, predictor, folder, kinds, progress, overwrite=options.overwrite)
+        live = partial(predict_live, overwrite=options.overwrite, state=options.state)
+        return live(sys.stdin.buffer, predictor, folder, kinds, progress)
     sources, others = find_sources(list(options.inputs), exclude=folder, scene=options.scene)
     groups = _jobs(options, run, folder, sources)
     if options.geff:
