@@ -221,9 +221,9 @@ def training_step() -> str:
     text = (
         "## Training steps\n\nThe plain U-Net with 16 filters at full resolution, 4 poolings and Instance "
         "Normalisation on 256 x 256 x 3: a whole training step of reunet in its default precision against "
-        "the same network in PyTorch, as it ships (float32) and tuned (bfloat16, channels last; compiled). Each "
-        "in a process of its own, in turns; medians and quartiles of the clock, median of the processor's "
-        "time.\n\n`python benchmarks/training_step.py`\n\n"
+        "the same network in PyTorch, as it ships (float32) and tuned (bfloat16, channels last; compiled). "
+        "Each in a process of its own, in turns; medians and quartiles of the clock, median of the "
+        "processor's time.\n\n`python benchmarks/training_step.py`\n\n"
     )
     header = ["batch", "what", "ms", "quartiles", "processor, ms", "times as long", "date"]
     text += table(header, rows) + "\n"
@@ -240,9 +240,9 @@ def training_step() -> str:
     ]
     text += (
         "By width (patches of 256 x 256, volumes of 64 x 64 x 64) and by the instructions that oneDNN may "
-        "use: all of this processor's (AMX), those of one with bfloat16 but no matrix unit, and those of a laptop "
-        "(AVX2, float32). The planner's table is made of these.\n\n`python benchmarks/training_step.py "
-        "--widths`\n\n"
+        "use: all of this processor's (AMX), those of one with bfloat16 but no matrix unit, and those of a "
+        "laptop (AVX2, float32). The planner's table is made of these.\n\n`python "
+        "benchmarks/training_step.py --widths`\n\n"
     )
     header = ["axes", "filters", "instructions", "ms a patch", "processor, ms", "date"]
     return text + table(header, rows)
