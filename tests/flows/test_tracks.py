@@ -117,14 +117,14 @@ def test_tracks_are_written_as_a_graph_too(
     from geff.validate.data import ValidationConfig
 
     out = tmp_path / "out"
-    predict(run, data / "test/images", output=out, geff=True)
+    predict(run, data / "train/images", output=out, geff=True)
     whole = ValidationConfig(tracklet=True, lineage=True, graph=True)
-    graph, told = geff.read(out / "tracks/test0.geff", data_validation=whole)
+    graph, told = geff.read(out / "tracks/train0.geff", data_validation=whole)
     assert [axis.name for axis in told.axes] == ["t", "y", "x"]
-    lineage = np.loadtxt(out / "tracks/test0_RES/res_track.txt", int, ndmin=2)
+    lineage = np.loadtxt(out / "tracks/train0_RES/res_track.txt", int, ndmin=2)
     parents = {row[0]: row[3] for row in lineage.tolist()}
     for t in range(CULTURE.frames):
-        ids = read_instances(out / f"instances/test0_{t:03d}.png")
+        ids = read_instances(out / f"instances/train0_{t:03d}.png")
         nodes = {node["track"]: node for _, node in graph.nodes(data=True) if node["t"] == t}
         assert set(nodes) == set(np.unique(ids).tolist()) - {0}
         for track, node in nodes.items():
@@ -136,15 +136,15 @@ def test_tracks_are_written_as_a_graph_too(
     assert divisions == {(child, parent) for child, parent in parents.items() if parent}
     assert all(b[1] == a[1] + 1 for a, b in told_edges)
     assert len(told_edges) == len(graph.nodes) - sum(not parent for parent in parents.values())
-    assert len(predict(run, data / "test/images", output=out, geff=True, skip_existing=True).skipped) == 16
-    shutil.rmtree(out / "tracks/test0.geff")
-    assert len(predict(run, data / "test/images", output=out, geff=True, skip_existing=True).skipped) == 8
-    predict(run, data / "test/images", output=out, overwrite=True)
-    assert not (out / "tracks/test0.geff").exists()
+    assert len(predict(run, data / "train/images", output=out, geff=True, skip_existing=True).skipped) == 8
+    shutil.rmtree(out / "tracks/train0.geff")
+    assert not predict(run, data / "train/images", output=out, geff=True, skip_existing=True).skipped
+    predict(run, data / "train/images", output=out, overwrite=True)
+    assert not (out / "tracks/train0.geff").exists()
     with pytest.raises(UsageError, match="no input is a sequence in time"):
-        predict(run, shutil.copy(data / "test/images/test0_000.png", tmp_path / "a.png"), geff=True)
+        predict(run, shutil.copy(data / "train/images/train0_000.png", tmp_path / "a.png"), geff=True)
     with pytest.raises(UsageError, match="no effect"):
-        predict(make_bright_run(tmp_path / "pixels"), data / "test/images", output=out, geff=True)
+        predict(make_bright_run(tmp_path / "pixels"), data / "train/images", output=out, geff=True)
 
 
 def test_a_stack_in_time_and_names_by_a_pattern_are_sequences_other_files_are_not(
