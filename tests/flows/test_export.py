@@ -106,6 +106,65 @@ def test_what_the_file_is_lies_in_it(tiny_run: Path, tmp_path: Path) -> None:
     assert str(tiny_run) not in json.dumps(properties), "no absolute paths"
 
 
+JAVA_TYPES = {"int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "float16", "float32", "float64"}
+
+
+def test_the_package_follows_the_rules_of_deepimagej(tiny_run: Path, tmp_path: Path) -> None:
+    """As its source tells them (deepImageJ 3.1 with JDLL 0.6): ONNX Runtime 1.12 or 1.13, axes b, t, z, y, x
+    and c, channels by name, nothing of its own before and after the model, any size of image.
+    """
+    need("bioimageio")
+    onnx = pytest.importorskip("onnx")
+    package = tmp_path / "model.zip"
+    export(tiny_run, format="bioimageio", output=package)
+    with zipfile.ZipFile(package) as archive:
+        told = json.loads(archive.read("rdf.yaml"))
+        model = onnx.load_model_from_string(archive.read("model.onnx"))
+        names = set(archive.namelist())
+        arrays = {name: np.load(archive.open(name)) for name in names if name.endswith(".npy")}
+    assert model.ir_version <= 8
+    assert (
+        [entry.version for entry in model.opset_import] == [told["weights"]["onnx"]["opset_version"]] == [17]
+    )
+    ports = {entry.name for entry in (*model.graph.input, *model.graph.output)}
+    for tensor in (*told["inputs"], *told["outputs"]):
+        assert tensor["id"] in ports, "they are found by their names"
+        assert "preprocessing" not in tensor
+        assert "postprocessing" not in tensor
+        test = arrays[tensor["test_tensor"]["source"]]
+        assert str(test.dtype) == tensor["data"]["type"] in JAVA_TYPES
+        kinds = {axis["type"]: axis for axis in tensor["axes"]}
+        assert tensor["axes"][0] == {"type": "batch"}
+        assert all(axis["id"] in "tzyx" for axis in tensor["axes"] if axis["type"] in ("space", "time"))
+        if "channel" in kinds:
+            assert len(kinds["channel"]["channel_names"]) == test.shape[-1]
+    assert told["inputs"][0]["data"]["type"] == "float32", "to which it converts what it gives"
+    sizes = [axis["size"] for axis in told["inputs"][0]["axes"] if axis["type"] == "space"]
+    assert all(size == {"min": 1, "step": 1} for size in sizes), "an image up to 4096 x 4096 is one piece"
+
+
+def test_states_stand_in_the_description_with_the_size_of_their_level() -> None:
+    from reunet.exporting.bioimageio import description
+
+    facts = {
+        "dataset": "films", "network": "conv_gru_unet", "tasks": ["semantic"], "states": ["gru_state0"],
+        "input": {"axes": "BHWC"}, "outputs": {"semantic": {"axes": "BHWC"}, "mask": {"axes": "BHW"}},
+    }  # fmt: skip
+    frame, state = np.zeros((1, 32, 32, 1), np.float32), np.zeros((1, 16, 16, 6), np.float32)
+    outputs = {"semantic": frame, "mask": frame[..., 0], "gru_state0_after": state}
+    files = [
+        f"{kind}_{name}.npy" for kind in ("input", "output") for name in (*outputs, "image", "gru_state0")
+    ]
+    hashes = dict.fromkeys([*files, "model.onnx"], "0" * 64)
+    told = description(facts, {"image": frame, "gru_state0": state}, outputs, hashes)
+    sizes = {
+        tensor["id"]: [axis["size"] for axis in tensor["axes"] if axis["type"] == "space"]
+        for tensor in (*told["inputs"], *told["outputs"])
+    }
+    assert sizes["image"] == sizes["semantic"] == sizes["mask"] == [32, 32]
+    assert sizes["gru_state0"] == sizes["gru_state0_after"] == [16, 16]
+
+
 @pytest.mark.slow
 def test_bioimageio_core_accepts_the_package(tiny_run: Path, tmp_path: Path) -> None:
     """Asked in a process of its own: it leaves files open."""

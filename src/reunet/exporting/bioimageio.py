@@ -47,14 +47,15 @@ def description(
 ) -> dict[str, Any]:
     """The content of rdf.yaml. hashes: sha256 of the files of the package by name."""
     axes_of = {name: entry["axes"] for name, entry in facts["outputs"].items()}
-    given = {"image": facts["input"]["axes"], **dict.fromkeys(facts["states"], "")}
+    image, states = facts["input"]["axes"], facts["states"]
+    given = {"image": image, **dict.fromkeys(states, image)}  # a state lies on its level of a frame
 
     def tensor(kind: str, name: str, axes: str, values: np.ndarray) -> dict[str, Any]:
         file = f"{kind}_{name}.npy"
         sides = zip(axes, values.shape, strict=True)
         return {
             "id": name,
-            "axes": [_axis(letter, side, kind == "output") for letter, side in sides],
+            "axes": [_axis(letter, side, kind == "output", fixed=bool(states)) for letter, side in sides],
             "test_tensor": {"source": file, "sha256": hashes[file]},
             "data": {"type": str(values.dtype)},
         }
@@ -68,19 +69,22 @@ def description(
         "documentation": "README.md",
         "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
         "inputs": [tensor("input", name, axes, inputs[name]) for name, axes in given.items()],
-        "outputs": [tensor("output", name, axes_of.get(name, ""), x) for name, x in outputs.items()],
+        "outputs": [tensor("output", name, axes_of.get(name, image), x) for name, x in outputs.items()],
         "weights": {"onnx": {"source": "model.onnx", "sha256": hashes["model.onnx"], "opset_version": OPSET}},
         "attachments": [],
     }
 
 
-def _axis(letter: str, side: int, is_output: bool) -> dict[str, Any]:
+def _axis(letter: str, side: int, is_output: bool, *, fixed: bool) -> dict[str, Any]:
+    """fixed: the model is for one size, as that of its states is."""
     if letter == "B":
         return {"type": "batch"}
     if letter == "C":
         return {"type": "channel", "channel_names": [f"channel{i}" for i in range(side)]}
     if letter == "T":
-        return {"type": "time", "id": "time", "size": side, "unit": None, "scale": 1.0}
+        return {"type": "time", "id": "t", "size": side, "unit": None, "scale": 1.0}
     axis = SPACE[letter]
-    size = {"tensor_id": "image", "axis_id": axis, "offset": 0} if is_output else {"min": 1, "step": 1}
+    size: Any = {"tensor_id": "image", "axis_id": axis, "offset": 0} if is_output else {"min": 1, "step": 1}
+    if fixed:
+        size = side
     return {"type": "space", "id": axis, "size": size}

@@ -14,7 +14,8 @@ import numpy as np
 from reunet.backend import import_extra
 from reunet.errors import BackendError
 
-OPSET, IR_VERSION = 18, 9
+OPSET, IR_VERSION = 17, 8
+"""What ONNX Runtime 1.12 of 2022 reads already, and with it deepImageJ."""
 
 SAME = {
     **{name: name for name in ("Abs", "Concat", "Elu", "Equal", "Exp", "Greater", "Less", "Log")},
@@ -207,8 +208,13 @@ class _Translation:
         self._emit(operation, "Gather", data, indices, axis=int(_constant(operation, 2)))
 
     def on_reducemean(self, operation: Any, data: str, axes: str) -> None:
-        keep = int(operation.get_attributes()["keep_dims"])
-        self._emit(operation, operation.get_type_name(), data, self._int64(axes), keepdims=keep)
+        """Up to version 17 sums take their axes as an input, the others as an attribute."""
+        kind, keep = operation.get_type_name(), int(operation.get_attributes()["keep_dims"])
+        if kind == "ReduceSum":
+            self._emit(operation, kind, data, self._int64(axes), keepdims=keep)
+            return
+        numbers = [int(axis) for axis in np.ravel(_constant(operation, 1))]
+        self._emit(operation, kind, data, axes=numbers, keepdims=keep)
 
     on_reducesum = on_reducemax = on_reducemin = on_reducemean
 
@@ -230,8 +236,7 @@ class _Translation:
         self._emit(operation, "Slice", data, *names)
 
     def on_split(self, operation: Any, data: str, axis: str) -> None:
-        parts = operation.get_attributes()["num_splits"]
-        self._emit(operation, "Split", data, axis=int(_constant(operation, 1)), num_outputs=parts)
+        self._emit(operation, "Split", data, axis=int(_constant(operation, 1)))
 
     def on_clamp(self, operation: Any, data: str) -> None:
         facts = operation.get_attributes()
