@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP end this process, whatever it is doing, with exit code 128 + number.
+"""Ctrl-C, SIGTERM, SIGHUP and Ctrl-Break end this process, whatever it is doing, with exit code 128 + number.
 
 The first one raises `Interruption` in the main thread, so that locks and temporary files go; a training takes
 it as a wish for the end of a step (`deferred`). Libraries lose exceptions: under a bare `except:`, in a
@@ -11,18 +11,19 @@ from __future__ import annotations
 import _thread
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import subprocess
-
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
+STOPPED = tuple(128 + number for number in SIGNALS)
+"""Exit codes of a process of ours that a signal has ended."""
 
 INSIST_S = 1.0
 """Seconds after which the interruption is raised again, if it was lost."""
@@ -68,7 +69,8 @@ def watch() -> None:
     _watching = True
     _handle(_interrupt)
     reading, writing = os.pipe()
-    os.set_blocking(writing, False)
+    if hasattr(os, "set_blocking"):  # on Windows since Python 3.12
+        os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)  # told at once, also while C++ is running
     threading.Thread(target=_listen, args=(reading,), name="signals", daemon=True).start()
     for name in ("excepthook", "unraisablehook"):  # what a library loses it also prints
@@ -117,6 +119,18 @@ def deferred() -> Iterator[StopWish]:
             handler(wish.signal_number, None)
         else:
             signal.raise_signal(wish.signal_number)
+
+
+def apart() -> dict[str, Any]:
+    """How `Popen` starts a process that this terminal's Ctrl-C does not reach, but `ask_to_end` does."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
+def ask_to_end(process: subprocess.Popen[Any]) -> None:
+    """Ask a process that was started `apart` to end as Ctrl-C asks, which Windows knows of terminals only."""
+    process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGINT))
 
 
 @contextmanager

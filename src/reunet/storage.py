@@ -33,6 +33,9 @@ _FIXES = {
 """What helps where the system refuses to write."""
 
 
+WINDOWS_LENGTH = 248
+"""Characters of a path from which Windows refuses folders in it, files a little later, unless told not to."""
+
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 """Half of a character, as JSON writes those that are not in the first 65,536."""
 
@@ -53,8 +56,15 @@ def _writing(path: Path) -> Iterator[None]:
         raise StorageError(
             f"could not write a file: {reason}",
             where=path,
-            fix=_FIXES.get(number, "see that the disk has room and that you may write there"),
+            fix=_fix(number, path),
         ) from cause
+
+
+def _fix(number: int, path: Path) -> str:
+    """What helps; of a long path on Windows, which knows it by many numbers, what allows it."""
+    if sys.platform == "win32" and len(os.path.abspath(path)) >= WINDOWS_LENGTH:
+        return "choose a shorter folder, or allow long paths in Windows (LongPathsEnabled in its registry)"
+    return _FIXES.get(number, "see that the disk has room and that you may write there")
 
 
 def _is_full(path: Path, cause: Exception) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from reunet.errors import TrainingError
-from reunet.signals import ends_with_us, handled
+from reunet.signals import apart, ends_with_us, handled
 
 GRACE_S = 20.0
 """Seconds that processes have to end by themselves when one of them has failed."""
@@ -54,9 +54,7 @@ def launch(words: Sequence[str], count: int) -> int:
 def _start(words: Sequence[str], log: Path | None) -> subprocess.Popen[bytes]:
     """A process of ours that writes to the file `log`, or where this one does."""
     with nullcontext() if log is None else log.open("wb") as file:
-        return subprocess.Popen(
-            [sys.executable, "-m", "reunet", *words], stderr=file, stdout=file, start_new_session=True
-        )
+        return subprocess.Popen([sys.executable, "-m", "reunet", *words], stderr=file, stdout=file, **apart())
 
 
 def _watch(members: Sequence[subprocess.Popen[bytes]], logs: Sequence[Path]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from reunet import signals
 from reunet.contracts.run import RunFolder
 from reunet.errors import ModelFileError, UsageError
 from reunet.server.models import Model
@@ -23,7 +23,6 @@ from reunet.texts import Language
 GRACE_S = 15.0
 """Seconds that a training has to save its state when the server ends."""
 
-STOPPED = 128 + signal.SIGINT
 
 SHOWN = ("step", "time_s", "loss", "val_score")
 """Columns of the history that the curves are made of."""
@@ -83,7 +82,7 @@ class Training:
         with self._lock:
             if self._process is not None and self._process.poll() is None:
                 self._stopping, self._left = True, max(0.0, self._ends - time.monotonic())
-                self._process.send_signal(signal.SIGINT)
+                signals.ask_to_end(self._process)
         return self.now()
 
     def close(self) -> None:
@@ -141,14 +140,16 @@ class Training:
         command = [sys.executable, "-m", "reunet.server.page.train_child", json.dumps(told)]
         with (self._folder / "log.txt").open("wb") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **signals.apart()
             )
 
     def _state(self) -> str:
         if self._process is None:
             return "none"
         code = self._process.poll()
-        return "running" if code is None else {0: "finished", STOPPED: "stopped"}.get(code, "failed")
+        if code is None:
+            return "running"
+        return "stopped" if code in signals.STOPPED else "failed" if code else "finished"
 
     def _report(self) -> dict[str, Any]:
         try:
