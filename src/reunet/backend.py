@@ -178,6 +178,17 @@ def use_backend(name: str) -> None:
         os.environ["KERAS_BACKEND"] = name
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a framework, or Python, raised this for want of memory, of a GPU or of the machine."""
+    if isinstance(error, MemoryError) or type(error).__name__ in (
+        "ResourceExhaustedError",
+        "OutOfMemoryError",
+    ):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and ("RESOURCE_EXHAUSTED" in text or "out of memory" in text)
+
+
 def use_any_backend(preferred: Backend) -> None:
     """Make Keras run on `preferred` where it is installed, else on another one.
 

@@ -49,7 +49,7 @@ TABLE: list[tuple[type[Options], dict[str, Any], set[str]]] = [
     (TrainOptions, TRAIN | {"init": "a"}, {"plan", "preset", "encoder", "encoder_weights", "resume", *TEAM}),
     (TrainOptions, TRAIN | {"encoder": "vgg16"}, {"plan", "init", "resume", *TEAM}),
     (TrainOptions, TRAIN | {"steps": 3}, {*BUDGETS, "plan", "resume", "freeze", "encoder_weights", *TEAM}),
-    (TrainOptions, TRAIN | {"processes": 2}, {"freeze", "encoder_weights"}),
+    (TrainOptions, TRAIN | {"processes": 2}, {"freeze", "encoder_weights", "device"}),
     (
         TrainOptions,
         TRAIN | {"resume": True},
@@ -60,6 +60,7 @@ TABLE: list[tuple[type[Options], dict[str, Any], set[str]]] = [
     (PredictOptions, PREDICT | {"overwrite": True}, {"skip_existing", "state"}),
     (PredictOptions, STREAM, {"skip_existing", "scene", "geff", *PLACES, *WHERE}),
     (PredictOptions, PREDICT | {"scene": True}, {"state", *PLACES}),
+    (PredictOptions, PREDICT | {"device": "gpu"}, {"cluster"}),
     (EvaluateOptions, EVALUATE, {"pred", "truth", "task"}),
     (
         EvaluateOptions,
@@ -238,4 +239,4 @@ def test_a_loss_that_is_a_function_leaves_the_plan_its_own() -> None:
     from reunet.planning import PlanRequest
 
     options = TrainOptions("data", output="run", loss=lambda truth, logits: 0.0)
-    assert PlanRequest.of(options, "tensorflow").loss == "auto"
+    assert PlanRequest.of(options, "tensorflow", "cpu").loss == "auto"

@@ -164,4 +164,4 @@ def test_a_plan_is_made_as_if_nobody_had_a_loss_of_their_own() -> None:
     from reunet.planning.request import PlanRequest
 
     options = TrainOptions(data="cells", loss=wrong_class)
-    assert PlanRequest.of(options, "tensorflow").loss == "auto"
+    assert PlanRequest.of(options, "tensorflow", "cpu").loss == "auto"

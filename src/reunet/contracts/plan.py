@@ -103,6 +103,8 @@ class Schedule(Contract):
     encoder_from: share of the steps for which it stays as it is before it learns.
     relaid: with `steps`, at which step they were laid out anew and how many there were from then on: what a
     training by minutes did, so that it can be repeated.
+    halved: with `steps`, from which batch on (from 0) they held how many patches instead of `batch`: what a
+    training did whose steps needed more memory than there was.
     ema: decay of an exponential moving average of the weights; 0 switches it off.
     """
 
@@ -119,13 +121,14 @@ class Schedule(Contract):
     encoder_rate: float = Field(default=1.0, ge=0, le=1)
     encoder_from: float = Field(default=0.0, ge=0, lt=1)
     relaid: tuple[tuple[Step, Step], ...] = Field(default=(), max_length=1000)
+    halved: tuple[tuple[Annotated[int, Field(ge=0, le=10**9)], Step], ...] = Field(default=(), max_length=16)
 
     @model_validator(mode="after")
     def _one_budget(self) -> Schedule:
         if sum(value is not None for value in (self.minutes, self.steps, self.epochs)) != 1:
             raise ValueError("give exactly one of minutes, steps and epochs")
-        if self.relaid and self.steps is None:
-            raise ValueError("relaid belongs to a training by steps")
+        if (self.relaid or self.halved) and self.steps is None:
+            raise ValueError("relaid and halved belong to a training by steps")
         return self
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -19,6 +18,7 @@ from reunet.backend import BACKENDS, import_openvino
 from reunet.contracts.options.records import DoctorOptions
 from reunet.contracts.options.verb import verb
 from reunet.contracts.pack import packs_folder
+from reunet.devices import use_of
 from reunet.errors import installing
 
 NEEDED_FOR_TRAINING = ("keras", "grain")
@@ -61,20 +61,8 @@ def _machine() -> list[str]:
         f"processor: {machine.processor()}, {machine.cores()} core(s) usable",
         f"native bfloat16: {_yes(machine.has_cpu_bfloat16())}",
         f"memory: {'unknown' if memory is None else f'{memory / 2**30:.1f} GiB'}",
-        f"gpu: {_gpu()}",
+        f"gpu: {machine.gpu() or 'no NVIDIA driver answers (nvidia-smi)'}",
     ]
-
-
-def _gpu() -> str:
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return "no NVIDIA driver found"
-    query = [tool, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return "nvidia-smi is there but gives no answer"
-    return "; ".join(answer.strip().splitlines()) or "none"
 
 
 def _engines() -> list[str]:
@@ -91,7 +79,7 @@ def _backends() -> list[str]:
     facts = []
     for name in BACKENDS:
         missing = [package for package in (name, *NEEDED_FOR_TRAINING) if not find_spec(package)]
-        hint = f"missing {', '.join(missing)}: {installing(name)}" if missing else "installed"
+        hint = f"missing {', '.join(missing)}: {installing(name)}" if missing else use_of(name)
         facts.append(f"{name}: {hint}")
     chosen = os.environ.get("KERAS_BACKEND")
     if chosen is not None:
@@ -115,16 +103,23 @@ def _extra(name: str, told: Sequence[Requirement]) -> str:
         if one.name != "reunet" and one.marker and not one.marker.evaluate({"extra": ""})
         and one.marker.evaluate({"extra": name})
     ]  # fmt: skip
-    missing = [one.name for one in wanted if not _is_installed(one.name)]
+    if not wanted:
+        return f"{name}: not for this system"
+    missing = [one for wish in wanted for one in _missing(wish)]
     return f"{name}: " + (f"missing {', '.join(missing)}: {installing(name)}" if missing else "installed")
 
 
-def _is_installed(package: str) -> bool:
+def _missing(wish: Requirement) -> list[str]:
+    """The package that is wished for, where it is not installed, or what its own extras lack."""
     try:
-        metadata.version(package)
+        told = [Requirement(line) for line in metadata.requires(wish.name) or ()]
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return [wish.name]
+    brought = (
+        one for extra in wish.extras for one in told
+        if one.marker and not one.marker.evaluate({"extra": ""}) and one.marker.evaluate({"extra": extra})
+    )  # fmt: skip
+    return [name for one in brought for name in _missing(one)]
 
 
 def _cache(*, clear: bool) -> list[str]:

@@ -9,6 +9,7 @@ from reunet.contracts.network import ENCODER_WISHES
 from reunet.contracts.options.records import PlanOptions, Wishes
 from reunet.contracts.options.verb import verb
 from reunet.contracts.plan import Plan
+from reunet.devices import able_backend, choose_device
 from reunet.errors import UsageError, known_name
 from reunet.flows.check import understanding
 from reunet.flows.prepare import Prepared, as_planned, prepare
@@ -33,11 +34,12 @@ def plan(options: PlanOptions) -> Plan:
     """
     if options.page is not None and options.page.suffix.lower() not in HTML:
         raise UsageError("the page is HTML", where="--page", expected=".html", received=options.page.name)
-    chosen = choose_backend(options.backend)
+    chosen = choose_backend(options.backend or (None if options.device == "cpu" else able_backend()))
+    device = choose_device(options.device, chosen)
     use_backend(chosen)
     check_wishes(options)
     prepared = prepare(options.data, options, options.on_progress or NullProgress(), seed=options.seed)
-    made = make_plan(prepared.fingerprint, PlanRequest.of(options, chosen))
+    made = make_plan(prepared.fingerprint, PlanRequest.of(options, chosen, device))
     if options.output is not None:
         made.write(options.output)
     if options.page is not None:

@@ -91,5 +91,5 @@ def check_exact(engine: str, precision: str) -> None:
             f"the {engine} engine predicts in f32",
             where="--precision",
             received=precision,
-            fix="use --engine openvino, or --precision f32",
+            fix="use --engine openvino on the CPU, or --precision f32",
         )

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reunet.backend import use_any_backend
+from reunet.backend import is_out_of_memory, use_any_backend
 from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
-from reunet.errors import UsageError
+from reunet.errors import BackendError, UsageError
 from reunet.inference.runtime import StateShapes, StepRuntime
 from reunet.inference.weights_file import check_size, read_weights
 
@@ -45,6 +45,26 @@ class KerasRuntime(StepRuntime):
         self.states: StateShapes = {name: tuple(x.shape[1:]) for name, x in inputs.items() if name != "image"}
 
     def step(self, batch: np.ndarray, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Where a batch needs more memory than a device has, its halves one after the other."""
+        try:
+            return self._at_once(batch, states)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(batch) == 1:
+                raise BackendError(
+                    "predicting one tile needs more memory than there is",
+                    where=f"a tile of {' x '.join(map(str, batch.shape[1:]))}",
+                    fix="predict with --device cpu, or make inference.tile in plan.json smaller",
+                ) from error
+        half = len(batch) // 2
+        parts = [
+            self.step(batch[cut], {name: values[cut] for name, values in states.items()})
+            for cut in (slice(half), slice(half, None))
+        ]
+        return {head: np.concatenate([part[head] for part in parts]) for head in parts[0]}
+
+    def _at_once(self, batch: np.ndarray, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         # Every new batch size is compiled once, so batches are filled up to a power of two.
         full = 1 << (len(batch) - 1).bit_length()
         filled = {

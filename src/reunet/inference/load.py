@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from reunet.contracts.names import EngineName, PrecisionName
+from reunet.contracts.names import DeviceName, EngineName, PrecisionName
 from reunet.contracts.pack import run_at
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
 from reunet.errors import UsageError, known_name
 from reunet.inference.choice import check_exact, choose
+from reunet.inference.place import Place, engine_on
 from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.sequence import AnyPredictor, SequencePredictor
@@ -30,15 +31,19 @@ def load(
     threads: int | None = None,
     network: OwnNetwork | None = None,
     iterations: int | str | None = None,
+    device: str = "auto",
 ) -> AnyPredictor:
     """The predictor of a run, with its engine; see `reunet.load`, which raises what this does."""
-    for option, value, names in (("engine", engine, EngineName), ("precision", precision, PrecisionName)):
+    asked = {"engine": (engine, EngineName), "precision": (precision, PrecisionName)}
+    for option, (value, names) in (asked | {"device": (device, DeviceName)}).items():
         known_name(value, get_args(names), where=f"--{option}", error=UsageError)
     folder = run_at(Path(run))
     plan = folder.plan()
     count = iterations_of(iterations, plan)
     is_own = network is not None or (plan.custom is not None and plan.custom.network is not None)
-    runtime = _runtime(folder, plan, "keras" if is_own else engine, precision, threads, network)
+    engine = "keras" if is_own or (engine == "auto" and not _has_engine(folder)) else engine
+    place = engine_on(device, engine, plan)
+    runtime = _runtime(folder, plan, place, precision, threads, network)
     calibration = folder.calibration(plan)
     if plan.clip is not None:
         return SequencePredictor(plan, runtime, calibration, tta=tta)
@@ -48,12 +53,12 @@ def load(
 def _runtime(
     run: RunFolder,
     plan: Plan,
-    engine: str,
+    place: Place,
     precision: str,
     threads: int | None,
     network: OwnNetwork | None,
 ) -> StepRuntime:
-    if engine == "keras" or (engine == "auto" and not _has_engine(run)):
+    if place.engine == "keras":
         check_exact("keras", precision)
         from reunet.inference.keras_runtime import load_keras
 
@@ -61,12 +66,15 @@ def _runtime(
     from reunet.inference.onnx_runtime import ONNXRuntime
     from reunet.inference.openvino_runtime import OpenVINORuntime
 
-    chosen = choose(run.verified_engine(plan), engine, precision)
+    if place.device == "GPU":
+        check_exact("openvino on a GPU", precision)
+        precision = "f32"
+    chosen = choose(run.verified_engine(plan), place.engine, precision)
     file = run.int8_file if chosen.precision == "int8" else run.engine_file
     runtime = (
         ONNXRuntime(file, threads)
         if chosen.engine == "onnx"
-        else OpenVINORuntime(file, plan.engine_input, chosen.precision, threads)
+        else OpenVINORuntime(file, plan.engine_input, chosen.precision, threads, place.device)
     )
     check_signature(plan, runtime.inputs, runtime.outputs, file)
     return runtime

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: the engine of a finished run, without any training framework."""
+"""OpenVINO: the engine of a finished run, without any training framework."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ class OpenVINORuntime(StepRuntime):
     precision: `f32`, `bf16`, or `int8` for a model that was quantised, what is left in it of real numbers
         being bf16 where the CPU has it. It is always set: OpenVINO's own default depends on the machine.
     threads: where other processes predict on this machine too; None for all cores.
+    device: `CPU`, or `GPU` where OpenVINO sees one.
 
     Raises ModelFileError when the file cannot be used, BackendError for bf16 on a CPU without it.
     """
@@ -49,7 +50,12 @@ class OpenVINORuntime(StepRuntime):
     name = "openvino"
 
     def __init__(
-        self, model: Path, tile: tuple[int, ...], precision: str = "f32", threads: int | None = None
+        self,
+        model: Path,
+        tile: tuple[int, ...],
+        precision: str = "f32",
+        threads: int | None = None,
+        device: str = "CPU",
     ) -> None:
         ov = import_openvino()
         if precision == "bf16" and not native_bf16():
@@ -67,9 +73,11 @@ class OpenVINORuntime(StepRuntime):
             check_work(graph, tile, model)
             hint = precision if precision != "int8" else "bf16" if native_bf16() else "f32"
             options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "THROUGHPUT"}
-            if threads is not None:  # others are at work here: all of them would be pinned to the first cores
+            if (
+                threads is not None and device == "CPU"
+            ):  # others are at work here: all of them would be pinned to the first cores
                 options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
-            self._compiled = core.compile_model(graph, "CPU", options)
+            self._compiled = core.compile_model(graph, device, options)
             self.inputs = {port.get_any_name(): _sides(port) for port in self._compiled.inputs}
             self.outputs = {
                 port.get_any_name().removesuffix(AFTER): _sides(port) for port in self._compiled.outputs

@@ -24,7 +24,7 @@ class SampleNormalization(layers.Layer):
     Statistics are taken per channel first and then pooled over the group, so the large map is read
     twice and scaled once, without the reshape to groups that makes the textbook form slow on a CPU.
 
-    Input and output: (B, *space, C) floating point.
+    Input and output: (B, *space, C) floating point; statistics are float32, whatever other layers compute in.
 
     fused: does the same with one group per channel, from images, gamma, beta and epsilon, where a backend has
     an operation for it; gives None for shapes that it cannot.
@@ -44,6 +44,11 @@ class SampleNormalization(layers.Layer):
         self.beta = self.add_weight(shape=(channels,), initializer="zeros", name="beta")
 
     def call(self, inputs: Any) -> Any:
+        if self.compute_dtype == "float32":
+            return self._normalised(inputs)
+        return ops.cast(self._normalised(ops.cast(inputs, "float32")), self.compute_dtype)
+
+    def _normalised(self, inputs: Any) -> Any:
         fused = type(self).fused
         if fused is not None and self.groups is None:
             normalised = fused(inputs, self.gamma, self.beta, self.epsilon)

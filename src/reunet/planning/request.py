@@ -6,26 +6,32 @@ from reunet.backend import Backend
 from reunet.contracts.network import NetworkConfig
 from reunet.contracts.options.fields import record
 from reunet.contracts.options.records import Wishes
-from reunet.machine import memory_bytes
+from reunet.devices import Device, memory_of
+
+SHARE = {"cpu": 0.5, "gpu": 0.7}
+"""Of the memory of a device, what a training may need when nobody says; JAX takes 0.75 of a GPU's at once."""
 
 
 @record
 class PlanRequest(Wishes):
-    """What the user asked for, on a backend. network: that of the run to start from."""
+    """What the user asked for, on a backend and a device. network: that of the run to start from."""
 
     _: KW_ONLY
     backend: Backend = "tensorflow"
+    device: Device = "cpu"
     network: NetworkConfig | None = None
 
     @classmethod
-    def of(cls, wishes: Wishes, backend: Backend, network: NetworkConfig | None = None) -> "PlanRequest":
-        """Wishes, with the backend that was chosen for them; of a loss of one's own a plan knows nothing."""
+    def of(
+        cls, wishes: Wishes, backend: Backend, device: Device, network: NetworkConfig | None = None
+    ) -> "PlanRequest":
+        """Wishes, with what was chosen for them; of a loss of one's own a plan knows nothing."""
         asked = {name: getattr(wishes, name) for name in Wishes.OPTIONS}
         if not isinstance(asked["loss"], str):  # a function of the caller, which no plan can hold
             asked["loss"] = "auto"
-        return cls(**asked | {"backend": backend, "network": network})
+        return cls(**asked | {"backend": backend, "device": device, "network": network})
 
     @property
     def memory(self) -> int:
-        """Bytes a training may need: half of what there is when nobody says."""
-        return self.max_memory or (memory_bytes() or 8 * 2**30) // 2
+        """Bytes a training may need: a share of what the device has when nobody says."""
+        return self.max_memory or int((memory_of(self.device) or 8 * 2**30) * SHARE[self.device])

@@ -9,7 +9,7 @@ from reunet.contracts.labels import Classes
 from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import Inference, Plan, Precision, Schedule, ThinkingSpec
 from reunet.contracts.sizes import valid_frames, valid_size
-from reunet.machine import has_cpu_bfloat16
+from reunet.machine import gpu, has_cpu_bfloat16
 from reunet.planning.augmentation import choose_augmentation
 from reunet.planning.balance import choose_corrected, choose_loss, choose_sampling
 from reunet.planning.decision import Decision
@@ -24,6 +24,8 @@ from reunet.planning.width import choose_networks, choose_width, pretrained
 from reunet.tasks.work import Work, choose_tasks
 
 ENCODER_RATE, ENCODER_FROM = 0.3, 0.45
+BFLOAT16_FROM = 8.0
+"""Capability of NVIDIA GPUs from which they multiply bfloat16."""
 WHY_RATE = "what the encoder learned from photographs is changed slowly, and its statistics are kept"
 WHY_LATE = "at rest the encoder makes a step less than half as costly; the way up learns first, and fast"
 FEW_MINUTES = 3.0
@@ -126,9 +128,15 @@ def choose_prompt(request: PlanRequest) -> dict[str, Decision[Any]]:
 
 
 def choose_precision(request: PlanRequest) -> Decision[Precision]:
-    """bfloat16 where the processor computes it natively and the backend can use it well."""
+    """bfloat16 where the device computes it natively and the backend can use it well."""
     precision: Precision = "float32"
-    if request.backend != "tensorflow":
+    if request.device == "gpu":
+        found = gpu()
+        if request.backend == "jax" and found is not None and found.capability >= BFLOAT16_FROM:
+            precision, why = "bfloat16", f"{found.name} multiplies it natively; weights and sums stay float32"
+        else:
+            why = "this GPU, or this backend on it, is left with it"
+    elif request.backend != "tensorflow":
         why = "with this backend bfloat16 is not faster on a CPU"
     elif has_cpu_bfloat16():
         precision, why = "bfloat16", "this processor multiplies it natively, about 1.3 times as fast"

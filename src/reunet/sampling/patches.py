@@ -45,6 +45,8 @@ class PatchSampler:
     margin: pixels per side that the network's output lacks, per axis; its targets lack them too.
     augment: False for plain crops, as used to re-estimate statistics.
     share: the places of a batch that are drawn; all by default. Together, shares are the whole batch.
+
+    halved: from which batch on they hold how many patches, where that is not the plan's number.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class PatchSampler:
         augment: bool = True,
         share: range | None = None,
     ) -> None:
-        self.share = range(plan.batch) if share is None else share
+        self.share, self.halved = range(plan.batch) if share is None else share, plan.schedule.halved
         self.cases, self.plan, self.targets = tuple(cases), plan, targets or _labels
         self.margin = margin or (0,) * len(plan.patch)
         self.augmentation = plan.augmentation if augment else None
@@ -79,9 +81,23 @@ class PatchSampler:
     def batch(self, k: int) -> Batch:
         """Batch number k. The same for the same plan, seed and cases, in any process."""
         chain, part = divmod(k, self.carry)
-        patches = [self._patch(chain * self.plan.batch + slot, part) for slot in self.share]
+        size, shown = self.size(chain), self.shown(chain)
+        slots = self.share if size == self.plan.batch else range(size)
+        patches = [self._patch(shown + slot, part) for slot in slots]
         images, targets = zip(*patches, strict=True)
         return np.stack(images), _stacked(targets)
+
+    def shown(self, k: int) -> int:
+        """How many patches the batches before batch k hold; of windows that carry on, the chains before k."""
+        total, since, size = 0, 0, self.plan.batch
+        for first, smaller in self.halved:
+            if first < k:
+                total, since, size = total + (first - since) * size, first, smaller
+        return total + (k - since) * size
+
+    def size(self, k: int) -> int:
+        """How many patches batch k holds."""
+        return self.shown(k + 1) - self.shown(k)
 
     def _patch(self, index: int, part: int) -> Batch:
         epoch, position = divmod(index, len(self.windows))

@@ -13,7 +13,9 @@ from reunet.networks.pretrained import APPLICATIONS, encoder_name
 from reunet.training.carry import CarryingModel, network_of
 from reunet.training.folding import fold_fixed
 from reunet.training.functions import NO_FUNCTIONS, Functions
+from reunet.training.precision import layers_in, needs_layers
 from reunet.training.rates import AdamWOfTwoRates
+from reunet.training.state import capture, restore
 from reunet.training.thinking import ThinkingModel, check_memory
 
 NOT_DECAYED = ("bias", "gamma", "beta")
@@ -55,6 +57,18 @@ def compiled_network(plan: Plan, functions: Functions = NO_FUNCTIONS) -> keras.M
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
     return model
+
+
+def as_trained(model: keras.Model, plan: Plan, functions: Functions = NO_FUNCTIONS) -> keras.Model:
+    """The compiled `model` of a plan as it makes steps: another one with the same values where the precision
+    of the plan needs layers of its own; validation and export keep the float32 of `model`.
+    """
+    if not needs_layers(plan.precision):
+        return model
+    with layers_in(plan.precision):
+        trained = compiled_network(plan, functions)
+    restore(trained, capture(model))
+    return trained
 
 
 def fix_encoder(network: keras.Model, plan: Plan) -> list[keras.Variable]:

@@ -27,10 +27,12 @@ from reunet.training.budget import Pace
 from reunet.training.carry import begin_batch, network_of
 from reunet.training.checkpoint import load_checkpoint, save_checkpoint
 from reunet.training.history import History
+from reunet.training.memory import TooLargeStep, halve, watched_memory
 from reunet.training.phases import Phases
 from reunet.training.precision import training_precision
 from reunet.training.schedule import Timeline, due, learning_rate
 from reunet.training.setting import Setting
+from reunet.training.team import ALONE
 from reunet.training.validation import Validator
 from reunet.training.watchers import Watchers
 
@@ -46,7 +48,7 @@ class LoopState:
     """What the loop itself remembers from step to step, beside the variables of the model.
 
     planned: the steps that were laid out at first. relaid: at which step that was done anew, and
-    the total then.
+    the total then. halved: from which step on batches held how many patches.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -56,6 +58,7 @@ class LoopState:
     cases_used: Count
     planned: Count
     relaid: list[tuple[Count, Count]] = field(default_factory=list)
+    halved: list[tuple[Annotated[int, Field(ge=0)], Count]] = field(default_factory=list)
     elapsed_s: float = 0.0
     loss_sum: float = 0.0
     loss_steps: int = 0
@@ -107,7 +110,13 @@ class Training:
 
     def fresh(self) -> TrainResult:
         """Train from the first step."""
-        self._loop = self._lay_out()
+        while True:
+            try:
+                self._loop = self._lay_out()
+                break
+            except TooLargeStep as error:
+                halve(self.sampler, 0, error, alone=self.team is ALONE, progress=self.progress)
+        self._loop.halved = list(self.sampler.halved)
         self._save(0)
         return self._train(0, History(self.run.history_file))
 
@@ -116,6 +125,14 @@ class Training:
 
         Raises CheckpointError when there is none, or when the plan was changed since.
         """
+        step = self._restore()
+        self.started = time.monotonic() - self._loop.elapsed_s
+        self.validator.use_cases = self._loop.cases_used
+        self.progress.message(f"resuming at step {step} of {self._loop.timeline.total}")
+        return self._train(step, History.resumed(self.run.history_file, step))
+
+    def _restore(self) -> int:
+        """Be as at the latest intact checkpoint, whose step is returned. Raises CheckpointError."""
         step, arrays, saved, notes = load_checkpoint(self.run.checkpoints)
         for note in notes:
             self.progress.message(note)
@@ -127,10 +144,8 @@ class Training:
             )
         state.restore(self.model, arrays)
         self._loop = LoopState.from_json(saved.get("loop"))
-        self.started = time.monotonic() - self._loop.elapsed_s
-        self.validator.use_cases = self._loop.cases_used
-        self.progress.message(f"resuming at step {step} of {self._loop.timeline.total}")
-        return self._train(step, History.resumed(self.run.history_file, step))
+        self.sampler.halved = tuple(self._loop.halved)
+        return step
 
     # -- laying out the steps ------------------------------------------------------------------
 
@@ -153,10 +168,10 @@ class Training:
         left = schedule.minutes * 60 - ago
         spent = budget.spend(left, step_s, validation_s, schedule.validations)
         self.validator.use_cases = max(1, min(cases, round(cases * spent.share_of_cases)))
-        patches = self.plan.batch / step_s
+        size = self.sampler.size(0)
         self.progress.message(
-            f"{spent.steps} steps of {self.plan.batch} patches fit into the time left "
-            f"({patches:.1f} patches/s, {spent.validations} validations of {self.validator.use_cases} images)"
+            f"{spent.steps} steps of {size} patches fit into the time left ({size / step_s:.1f} patches/s, "
+            f"{spent.validations} validations of {self.validator.use_cases} images)"
         )
         return LoopState(Timeline(spent.steps), spent.validations, self.validator.use_cases, spent.steps)
 
@@ -188,11 +203,40 @@ class Training:
 
     # -- the loop ------------------------------------------------------------------------------
 
-    def _train(self, first: int, history: History) -> TrainResult:
+    def _train(self, step: int, history: History) -> TrainResult:
+        self.watchers.begin()
+        while True:
+            try:
+                step = self._steps_from(step, history)
+                break
+            except TooLargeStep as error:
+                step, history = self._with_smaller_batches(error)
+        self.watchers.end()
+        loop, unscored = self._loop, self._loop.validated_at != step or not self.run.weights_file.is_file()
+        if self.team.agree([unscored])[0]:
+            self._validate(step)  # the time was up between two validations
+        if self.team.is_first:
+            self._note_steps()
+        return TrainResult(self.run.path, step, loop.best_score, self._elapsed(), loop.best_step)
+
+    def _with_smaller_batches(self, error: TooLargeStep) -> tuple[int, History]:
+        """Go back to the latest checkpoint, from where on batches are half as large."""
+        step = self._restore()
+        halve(self.sampler, step, error, alone=self.team is ALONE, progress=self.progress)
+        loop, total = self._loop, self._loop.timeline.total
+        loop.halved = list(self.sampler.halved)
+        if self.plan.schedule.epochs is not None:  # as many patches in all
+            total = step + 2 * (total - step)
+            loop.timeline = loop.timeline.relaid(step, total)
+            loop.planned, loop.relaid = (loop.planned, [*loop.relaid, (step, total)]) if step else (total, [])
+        self._save(step)
+        return step, History.resumed(self.run.history_file, step)
+
+    def _steps_from(self, first: int, history: History) -> int:
+        """Train from a step to the end, and return where that was."""
         self._announce(first)
         step, saved_at = first, time.monotonic()
         feed = batches(self.sampler, first, 2**31, threads=self.threads)  # open: there may be more
-        self.watchers.begin()
         with deferred() as wish:
             elapsed, wished = self._elapsed_and_wished(wish)
             while step < self._loop.timeline.total and not self._is_over(elapsed):
@@ -218,20 +262,15 @@ class Training:
                     saved_at = time.monotonic()
                 if wished:
                     self._interrupt(step, wished)
-        self.watchers.end()
-        unscored = self._loop.validated_at != step or not self.run.weights_file.is_file()
-        if self.team.agree([unscored])[0]:
-            self._validate(step)  # the time was up between two validations
-        loop = self._loop
-        if self.team.is_first:
-            self._note_steps()
-        return TrainResult(self.run.path, step, loop.best_score, self._elapsed(), loop.best_step)
+        return step
 
     def _note_steps(self) -> None:
         """Write the plan that repeats this training step by step."""
-        if self.plan.schedule.minutes is not None:
-            told = {"minutes": None, "steps": self._loop.planned, "relaid": tuple(self._loop.relaid)}
-            schedule = self.plan.schedule.model_copy(update=told | {"validations": self._loop.validations})
+        loop = self._loop
+        if self.plan.schedule.minutes is not None or loop.halved:
+            told = {"minutes": None, "epochs": None, "steps": loop.planned, "relaid": tuple(loop.relaid)}
+            told |= {"halved": tuple(loop.halved), "validations": loop.validations}
+            schedule = self.plan.schedule.model_copy(update=told)
             self.plan.model_copy(update={"schedule": schedule}).write(self.run.replay_file)
 
     def _elapsed_and_wished(self, wish: StopWish) -> tuple[float, int]:
@@ -266,7 +305,8 @@ class Training:
         begin_batch(self.model, self.plan, k)
         targets = {name: targets[head] for name, head in self.outputs.items()}
         self.model.reset_metrics()  # else Keras reports the mean over all steps so far
-        return float(self.model.train_on_batch(images, targets, return_dict=True)["loss"])
+        with watched_memory():
+            return float(self.model.train_on_batch(images, targets, return_dict=True)["loss"])
 
     def _validate(self, step: int) -> float | None:
         """Score the held-out cases; keep the weights when they are the best so far."""
@@ -309,7 +349,7 @@ class Training:
 
     def _log(self, history: History, step: int, rate: float, score: float | None) -> None:
         """A row with the mean loss since the last one."""
-        loop, epoch = self._loop, step * self.plan.batch / self.sampler.patches_per_epoch
+        loop, epoch = self._loop, self.sampler.shown(step) / self.sampler.patches_per_epoch
         if self.team.is_first:
             history.add(step, epoch, self._elapsed(), loop.loss_sum / loop.loss_steps, rate, score)
         loop.loss_sum, loop.loss_steps = 0.0, 0

@@ -74,6 +74,27 @@ def _normalise_each(images: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
     return tensorflow.reshape(tensorflow.concat(each, 0), shape)
 
 
+@contextmanager
+def layers_in(precision: Precision) -> Iterator[None]:
+    """Layers that are made inside compute in `precision`, where the backend has no rewrite for it; their
+    weights, normalisations and logits stay float32.
+    """
+    if not needs_layers(precision):
+        yield
+        return
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def needs_layers(precision: Precision) -> bool:
+    """Whether a network has to be built for a precision, rather than compiled for it."""
+    return precision == "bfloat16" and keras.backend.backend() != "tensorflow"
+
+
 def fix_threads(count: int) -> bool:
     """Compute with `count` threads within an operation, on which bit-exact repetition depends.
 

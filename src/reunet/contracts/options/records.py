@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from reunet.backend import Backend
-from reunet.contracts.names import EngineName, PrecisionName
+from reunet.contracts.names import DeviceName, EngineName, PrecisionName
 from reunet.contracts.options.fields import (
     UNSET,
     AnyLoss,
@@ -139,6 +139,9 @@ class Wishes(Budget):
     epochs: Annotated[float | None, Says("Budget: passes over the training cases.", "N", above=0)] = None
     seed: Seed = 0
     backend: BackendName = None
+    device: Annotated[
+        DeviceName, Says("Where the framework computes; auto: on a GPU that it can use, else the CPU.")
+    ] = "auto"
     max_memory: MaxMemory = None
 
 
@@ -213,7 +216,8 @@ class TrainOptions(Wishes, DataOptions, VerbOptions):
         Says("Train this plan.json instead of planning.", "FILE", not_with=(*WISHES, "init", "freeze")),
     ] = UNSET
     processes: Annotated[
-        int, Says("Train on N processes (JAX), started here or one by one.", "N", least=1)
+        int,
+        Says("Train on N processes (JAX), started here or one by one.", "N", least=1, not_with=("device",)),
     ] = 1
     process_id: Annotated[
         int | None,
@@ -296,6 +300,10 @@ class PredictOptions(EngineOptions, VerbOptions):
             not_with=("cluster", "scene"),
         ),
     ] = NO_POINTS
+    device: Annotated[
+        DeviceName,
+        Says("gpu: Keras, or else OpenVINO, on a GPU; auto: the CPU for engines.", not_with=("cluster",)),
+    ] = "auto"
     fov: Annotated[OptionalPath, Says("Fields of view: predict nothing outside of them.", "DIR")] = UNSET
     max_memory: MaxMemory = None
     probabilities: Annotated[bool, Says("Write the class probabilities too.")] = False

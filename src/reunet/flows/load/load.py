@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reunet.contracts.options.records import EngineOptions
+from reunet.contracts.options.records import PredictOptions
 from reunet.contracts.options.words import in_python
 from reunet.contracts.pack import run_at
 from reunet.errors import ReunetError, UsageError
@@ -25,6 +25,7 @@ def load(
     threads: int | None = None,
     network: Callable[..., keras.Model] | None = None,
     iterations: int | str | None = None,
+    device: str = "auto",
 ) -> Model:
     """A run as a model: `load(RUN)(image)` gives a Prediction.
 
@@ -40,6 +41,8 @@ def load(
     threads: of the processor that openvino and onnx may use; None for all.
     network: the function that made the network, of a run that was trained with one of its own.
     iterations: of a network that thinks; `auto`, as when nothing is said: until the mask stands still.
+    device: `gpu` for the network in Keras, or else OpenVINO, on a GPU; `cpu`; or `auto`: engines on the CPU,
+        Keras where its framework computes.
 
     Raises UsageError for an unknown name, ModelFileError for an incomplete or damaged run, PlanError
     for an invalid plan, BackendError for a missing package or instruction set.
@@ -54,9 +57,10 @@ def load(
         )
     try:
         folder = run_at(Path(run))
-        predictor = load_predictor(folder.path, engine, precision, tta, threads, network, iterations)
+        how = (engine, precision, tta, threads, network, iterations)
+        predictor = load_predictor(folder.path, *how, device=device)
     except ReunetError as error:
-        in_python(error, EngineOptions.OPTIONS)
+        in_python(error, PredictOptions.OPTIONS)
         raise
     return Model(folder, predictor, network)
 

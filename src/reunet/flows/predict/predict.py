@@ -21,6 +21,7 @@ from reunet.contracts.run import RunFolder
 from reunet.contracts.zoo import told_from_zoo
 from reunet.datasets.folders import stem_of
 from reunet.datasets.pairs import FOV_ENDINGS, partners_of
+from reunet.devices import able_backend
 from reunet.errors import DataError, UsageError, beside
 from reunet.flows.predict.inputs import Source, find_sources, in_sequences
 from reunet.flows.predict.jobs import predict_all
@@ -121,8 +122,8 @@ def _check_geff(groups: Sequence[Sequence[Job]]) -> None:
 
 def load_for(options: PredictOptions) -> AnyPredictor:
     """The predictor that was asked for."""
-    engine = (options.engine, options.precision, options.tta)
-    return load(options.run, *engine, network=options.network, iterations=options.iterations)
+    how = (options.engine, options.precision, options.tta, None, options.network, options.iterations)
+    return load(options.run, *how, device=options.device)
 
 
 def _jobs(
@@ -228,6 +229,8 @@ def _tell_engine(
     if options.engine == "auto" and predictor.runtime.name == "keras":
         progress.message("this run has no exported engine: predicting with Keras, which is slower")
     progress.message(measured_of(run, predictor.runtime))
+    if options.device == "auto" and predictor.runtime.name != "keras" and able_backend() is not None:
+        progress.message("a GPU is here: --device gpu starts more slowly and may predict many images faster")
     if isinstance(predictor, Predictor) and (warning := changed_tile(run, predictor)):
         progress.message(warning)
 

@@ -20,6 +20,7 @@ from reunet.contracts.results import TrainResult
 from reunet.contracts.run import RunFolder
 from reunet.contracts.sizes import margin
 from reunet.datasets.splits import Splits
+from reunet.devices import Device, able_backend, check_seen, choose_device, use_of
 from reunet.errors import UsageError, counted
 from reunet.flows.plan import check_wishes
 from reunet.flows.prepare import Prepared, as_planned, prepare
@@ -31,7 +32,7 @@ from reunet.flows.train.checks import (
     check_team,
     refuse_occupied,
 )
-from reunet.machine import cores, describe, versions
+from reunet.machine import cores, describe, gpu, versions
 from reunet.planning import PlanRequest, make_plan
 from reunet.progress import NullProgress, Progress
 from reunet.storage import folder_lock, write_json
@@ -70,11 +71,13 @@ def train(options: TrainOptions) -> TrainResult:
     """
     started = time.monotonic() if options.started is None else options.started
     run, settled = RunFolder(options.run), _settled_plan(options)
-    team, chosen = _team(options, settled)
+    team, chosen, device = _team(options, settled)
     functions = Functions.of(options.network, options.loss, options.callbacks)
     if settled is not None:
         functions = functions.fitted(settled)
     progress = options.on_progress if options.on_progress and team.is_first else NullProgress()
+    if device == "cpu" and options.device == "auto" and gpu() is not None:
+        progress.message(f"{chosen}: {use_of(chosen)}")
     check_init(options, progress)
     if team.is_first:
         refuse_occupied(options, run)
@@ -90,7 +93,7 @@ def train(options: TrainOptions) -> TrainResult:
             )
             for line in counted((one.file, one.message) for one in prepared.warnings):
                 progress.message(f"warning: {line}")
-            made = settled or _new_plan(prepared, options, chosen)
+            made = settled or _new_plan(prepared, options, chosen, device)
             plan, functions = _with_functions(made, functions, options)
             check_plan_fits(plan, prepared)
             weights = weights or _encoder_weights(options, plan.network.encoder)
@@ -99,7 +102,7 @@ def train(options: TrainOptions) -> TrainResult:
             if options.resume:
                 check_same_data(run, prepared)
             elif team.is_first:
-                _begin_folder(run, plan, prepared)
+                _begin_folder(run, plan, prepared, device)
             if team.is_first:
                 team.agree([0])
             threads = cores() if options.workers is None else options.workers
@@ -111,17 +114,20 @@ def train(options: TrainOptions) -> TrainResult:
                 run.path.rmdir()  # which only takes an empty one
 
 
-def _team(options: TrainOptions, settled: Plan | None) -> tuple[Team, Backend]:
-    """The processes that train together, and their backend, on which Keras runs from here on.
+def _team(options: TrainOptions, settled: Plan | None) -> tuple[Team, Backend, Device]:
+    """The processes that train together, their backend, on which Keras runs from here on, and the device.
 
     Raises UsageError for wishes that cannot be fulfilled, before any data is read.
     """
     address = check_team(options.processes, options.process_id, options.coordinator)
-    chosen = choose_backend(_agreed_backend(options.backend or ("jax" if address else None), settled))
+    wanted = _agreed_backend(options.backend or ("jax" if address else None), settled)
+    chosen = choose_backend(wanted or (None if options.device == "cpu" else able_backend()))
+    device: Device = "cpu" if address else choose_device(options.device, chosen)
     use_backend(chosen)
     check_wishes(options)
     if address is None:
-        return ALONE, chosen
+        check_seen(device)
+        return ALONE, chosen, device
     if chosen != "jax":
         raise UsageError(
             "several processes train together on JAX only",
@@ -131,10 +137,10 @@ def _team(options: TrainOptions, settled: Plan | None) -> tuple[Team, Backend]:
         )
     from reunet.training.processes import join
 
-    return join(*address), chosen
+    return join(*address), chosen, device
 
 
-def _begin_folder(run: RunFolder, plan: Plan, prepared: Prepared) -> None:
+def _begin_folder(run: RunFolder, plan: Plan, prepared: Prepared, device: Device) -> None:
     """Clear what --overwrite replaces, and write what the run begins with."""
     for entry in run.path.iterdir():
         if entry.is_dir():
@@ -144,7 +150,8 @@ def _begin_folder(run: RunFolder, plan: Plan, prepared: Prepared) -> None:
     plan.write(run.plan_file)
     prepared.fingerprint.write(run.fingerprint_file)
     prepared.splits.write(run.splits_file)
-    write_json(run.environment_file, {"machine": describe(), "versions": versions(), "threads": cores()})
+    facts = {"machine": describe(), "device": device, "versions": versions(), "threads": cores()}
+    write_json(run.environment_file, facts)
 
 
 def _splits_before(options: TrainOptions) -> Splits | None:
@@ -184,9 +191,9 @@ def _settled_plan(options: TrainOptions) -> Plan | None:
     return plan
 
 
-def _new_plan(prepared: Prepared, options: TrainOptions, backend: Backend) -> Plan:
+def _new_plan(prepared: Prepared, options: TrainOptions, backend: Backend, device: Device) -> Plan:
     network = run_at(options.init).plan().network if options.init else None
-    request = PlanRequest.of(options, backend, network)
+    request = PlanRequest.of(options, backend, device, network)
     if options.network is not None and options.encoder == "auto":  # the caller's network has its own
         request = replace(request, encoder="none")
     made = make_plan(prepared.fingerprint, request)
@@ -252,6 +259,7 @@ def _train_and_finish(
     """Train from the first step, or on from the latest checkpoint; the first process finishes the folder."""
     from reunet.flows.train.finish import finish
     from reunet.sampling.patches import PatchSampler
+    from reunet.training.compile import as_trained
     from reunet.training.loop import Training
     from reunet.training.state import load_weights
     from reunet.training.validation import Validator
@@ -270,7 +278,9 @@ def _train_and_finish(
         from reunet.flows.train.tensorboard import TensorBoard
 
         setting = setting.with_callback(TensorBoard(run, plan, validator))
-    training = Training(setting, team.spread(model, plan), sampler, validator)
+    training = Training(
+        setting, team.spread(as_trained(model, plan, setting.functions), plan), sampler, validator
+    )
     trained = training.resumed() if options.resume else training.fresh()
     team.leave()
     if team.is_first:
