@@ -60,7 +60,7 @@ TABLE: list[tuple[type[Options], dict[str, Any], set[str]]] = [
     (PredictOptions, PREDICT | {"overwrite": True}, {"skip_existing", "state"}),
     (PredictOptions, STREAM, {"skip_existing", "scene", "geff", *PLACES, *WHERE}),
     (PredictOptions, PREDICT | {"scene": True}, {"state", *PLACES}),
-    (PredictOptions, PREDICT | {"device": "gpu"}, {"cluster"}),
+    (PredictOptions, PREDICT | {"device": "gpu"}, {"cluster", "state"}),
     (EvaluateOptions, EVALUATE, {"pred", "truth", "task"}),
     (
         EvaluateOptions,
