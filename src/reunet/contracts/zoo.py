@@ -44,7 +44,7 @@ CHECKPOINTS = {
         source="2018 Data Science Bowl, image set BBBC038v1 of the Broad Bioimage Benchmark Collection "
         "(Caicedo et al., Nature Methods 16:1247, 2019)",
         licence="CC0",
-        filters=(32, 64, 96, 128),
+        filters=(32, 64, 96, 96),
     ),
 }
 
