@@ -1,9 +1,10 @@
-"""What lies beside the images: dataset.json, and the group column of items.csv or labels.csv."""
+"""What lies beside the images: dataset.json, and the groups that a table or the images' names tell."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from reunet.storage import read_json
 _KEY_COLUMNS = ("stem", *FILE_COLUMNS)
 
 DESCRIPTION = "dataset.json"
+GROUP = "{group}"
+"""What stands for the group in a pattern of names."""
+
 TABLES = ("items.csv", "labels.csv")
 CLASSES = '[{"id": 0, "name": "background", "color": [0, 0, 0]}, ...]'
 
@@ -53,8 +57,14 @@ def with_groups(
     """Cases with the group that the table's column states; adds an error for each case it does not name, and
     for images that have two. Tables of a split go before those of the dataset.
 
+    column: or a pattern of names with `{group}`, or a table with a column `group`.
     Raises UsageError when no table has the column, DataError for tables that cannot be read.
     """
+    if GROUP in column:
+        return _by_name(cases, column, problems)
+    if (file := Path(column)).suffix.lower() in (".csv", ".tsv"):
+        groups = _column(read_table(file, problems), "group", file, problems)
+        return _told(cases, lambda case: groups.get(_stem_of(case)), f"{file.name} states no group", problems)
     bases = {entry.split: dict.fromkeys((entry.base, problems.root)) for entry in folders}
     places = dict.fromkeys(base for some in bases.values() for base in some)
     files = [base / name for base in places for name in TABLES]
@@ -70,15 +80,47 @@ def with_groups(
             else "a table items.csv or labels.csv with that column",
             fix=closest(column, seen),
         )
-    grouped = []
-    for case in cases:
-        stem = case.id.split("#")[0] if case.page is not None else case.id
+
+    def group_of(case: Case) -> str | None:
         own = [one for base in bases.get(case.split, ()) for file, one in told.items() if file.parent == base]
-        group = next(filter(None, (one.get(stem) for one in own)), None)
+        return next(filter(None, (one.get(_stem_of(case)) for one in own)), None)
+
+    return _told(cases, group_of, f"the table states no {column}", problems)
+
+
+def _by_name(cases: Sequence[Case], pattern: str, problems: Findings) -> list[Case]:
+    """Cases with the group that is in their names: `{group}` is any text, `*` any but "/"."""
+    pieces = {GROUP: "(?P<group>.+?)", "*": "[^/]*"}
+    parts = re.split(r"({group}|\*)", pattern)
+    if pattern.count(GROUP) > 1 or "{" in pattern.replace(GROUP, ""):
+        raise UsageError(
+            "this pattern does not say which part of a name is the group",
+            where="--group",
+            expected='a pattern with one {group}, such as "{group}_*"',
+            received=pattern,
+        )
+    form = re.compile("".join(pieces.get(part, re.escape(part)) for part in parts))
+
+    def group_of(case: Case) -> str | None:
+        found = form.fullmatch(_stem_of(case))
+        return None if found is None else found["group"]
+
+    return _told(cases, group_of, f"the name does not fit the pattern {pattern}: there is no group", problems)
+
+
+def _told(
+    cases: Sequence[Case], group_of: Callable[[Case], str | None], message: str, problems: Findings
+) -> list[Case]:
+    """The cases with their groups; an error, which begins with `message`, for each that has none."""
+    groups = [group_of(case) for case in cases]
+    for case, group in zip(cases, groups, strict=True):
         if group is None:
-            problems.error("no-group", case.image, f"the table states no {column} for this image")
-        grouped.append(replace(case, group=group))
-    return grouped
+            problems.error("no-group", case.image, f"{message} for this image")
+    return [replace(case, group=group) for case, group in zip(cases, groups, strict=True)]
+
+
+def _stem_of(case: Case) -> str:
+    return case.id.split("#")[0] if case.page is not None else case.id
 
 
 def _column(table: Table, column: str, file: Path, problems: Findings) -> dict[str, str]:

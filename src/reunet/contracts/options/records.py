@@ -75,7 +75,11 @@ class DataOptions(Options):
     colors: Annotated[OptionalPath, Says("Colour table of RGB masks: lines `name,r,g,b`.", "FILE")] = UNSET
     group: Annotated[
         str | None,
-        Says("Column of items.csv or labels.csv; images of one value stay in one split.", "COLUMN"),
+        Says(
+            "Keeps images of one group together: a column of items.csv or labels.csv, a CSV file with a "
+            'column group, or a pattern of names: "{group}_*".',
+            "COLUMN",
+        ),
     ] = None
     allow_geometry_mismatch: Annotated[
         bool,
