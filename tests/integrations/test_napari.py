@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -51,7 +52,9 @@ def test_the_manifest_names_what_is_there() -> None:
     for python_name in commands.values():
         module, _, name = python_name.partition(":")
         assert module == "reunet_napari"
-        assert callable(getattr(reunet_napari, name))
+        told = getattr(reunet_napari, name).__annotations__
+        strings = {text for text in told.values() if isinstance(text, str)}
+        assert all(re.fullmatch(r"[a-z.]+\.[A-Za-z]+", text) for text in strings), "else there is no panel"
 
 
 def test_npe2_takes_the_manifest() -> None:

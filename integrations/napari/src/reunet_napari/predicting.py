@@ -1,10 +1,11 @@
-"""The panel that predicts: a layer in, layers out."""
+"""The panel that predicts: a layer in, layers out.
 
-from __future__ import annotations
+Annotations are no strings, but for the types of napari: its panels are made of them as they are.
+"""
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -23,8 +24,8 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 
 def predict_layer(
-    image: napari.layers.Image, run: Path, mirrored: bool = False
-) -> list[napari.types.LayerDataTuple]:
+    image: "napari.layers.Image", run: Annotated[Path, {"mode": "d"}], mirrored: bool = False
+) -> list["napari.types.LayerDataTuple"]:
     """What a run finds in an image layer, as layers that lie on it.
 
     run: a folder that `reunet train` wrote, or a file of `reunet pack`. mirrored: average over mirrorings.
@@ -43,11 +44,11 @@ def predict_layer(
 
 
 @lru_cache(maxsize=2)
-def _model(run: str, mirrored: bool) -> Model:
+def _model(run: str, mirrored: bool) -> "Model":
     return reunet.load(run, tta=mirrored)
 
 
-def pixels_of(image: napari.layers.Image, model: Model) -> np.ndarray:
+def pixels_of(image: "napari.layers.Image", model: "Model") -> np.ndarray:
     """The pixels of a layer as the model reads them: channels last; of several resolutions the finest."""
     data = np.asarray(image.data[0] if getattr(image, "multiscale", False) else image.data)
     channels, rank = model.plan.input.channels, model.plan.network.spatial_dims
@@ -59,12 +60,12 @@ def pixels_of(image: napari.layers.Image, model: Model) -> np.ndarray:
     return data
 
 
-def placed(image: napari.layers.Image) -> dict[str, Any]:
+def placed(image: "napari.layers.Image") -> dict[str, Any]:
     """Where a layer lies, for layers that are to lie on it; of a picture in colours without these."""
     return {"scale": tuple(image.scale), "translate": tuple(image.translate)}
 
 
-def found_layers(found: Found, model: Model, name: str, place: dict[str, Any]) -> list[LayerData]:
+def found_layers(found: "Found", model: "Model", name: str, place: dict[str, Any]) -> list[LayerData]:
     """Objects, classes of pixels and boxes as layers; classes by their ids in the dataset."""
     layers: list[LayerData] = []
     ids = np.array([entry.id for entry in model.plan.labels.classes], np.int32)

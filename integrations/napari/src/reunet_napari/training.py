@@ -1,9 +1,7 @@
 """The panel that trains: an image and labels painted over it become a dataset, and the dataset a run."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import tifffile
@@ -23,12 +21,12 @@ SMALLEST = 64
 
 
 def train_on_labels(
-    image: napari.layers.Image,
-    labels: napari.layers.Labels,
-    output: Path,
+    image: "napari.layers.Image",
+    labels: "napari.layers.Labels",
+    output: Annotated[Path, {"mode": "d"}],
     labels_are: Literal["objects", "classes"] = "objects",
     minutes: float = 5.0,
-) -> napari.qt.threading.FunctionWorker[Path]:
+) -> "napari.qt.threading.FunctionWorker":
     """Train for some minutes, while napari goes on; the run is `output`/run, for the other panel.
 
     The dataset is written to `output`/data: planes of a stack, or quarters of a plane, that hold labels.
@@ -47,7 +45,7 @@ def train(data: Path, run: Path, labels_are: str, minutes: float) -> Path:
 
 
 def write_dataset(
-    image: napari.layers.Image, labels: napari.layers.Labels, folder: Path, labels_are: str
+    image: "napari.layers.Image", labels: "napari.layers.Labels", folder: Path, labels_are: str
 ) -> Path:
     """Image and labels as a dataset of reunet, with a part of them as an image each. Raises UsageError."""
     planes, painted = np.asarray(image.data), np.asarray(labels.data)
