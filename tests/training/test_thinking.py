@@ -119,6 +119,25 @@ def test_alpha_weighs_the_loss_of_all_iterations_against_the_progressive_one(
     assert found[1] == pytest.approx(0.75 * found[0] + 0.25 * found[2], rel=1e-4)
 
 
+def test_the_engine_of_a_training_has_its_weights_of_now(discs: Path, backend: str) -> None:
+    """A network that goes step by step is another model, also when nothing was validated since."""
+    from reunet.inference.runtime import first_states
+    from reunet.training.compile import compiled_network
+    from reunet.training.validation import Validator
+
+    plan = plan_of(discs, backend)
+    model = compiled_network(plan)
+    validator: Any = Validator(model, plan, None, ())  # type: ignore[arg-type]
+    image = np.ones((1, 16, 16, 1), np.float32)
+    found = []
+    for _ in range(2):
+        runtime = validator.runtime
+        found.append(runtime.step(image, first_states(runtime, 1))["semantic"])
+        for weight in model.trainable_variables:
+            weight.assign(numbers(weight.value) + 0.1)
+    assert np.abs(found[0] - found[1]).max() > 1e-3
+
+
 class CutError(Exception):
     """The training ends here, as if killed."""
 

@@ -188,16 +188,21 @@ class Steps:
         return self._predictor.work.flipped(predict_tiled(network, np.flip(pixels, axes), tiling), axes)
 
 
+COMPARED = 2
+"""Iterations by which engines are compared: the first has no state yet, and in many a difference of rounding
+may grow, or decide when the mask stands still.
+"""
+
 AnyPredictor = Predictor | SequencePredictor
 """What a run is loaded as."""
 
 
 def over_windows(runtime: StepRuntime, plan: Plan) -> Network:
     """The engine as a function of whole tiles (B, h, w, C), or of windows (B, T, h, w, C) of any T for a
-    network with time: a causal one is stepped through the frames.
+    network with time: a causal one is stepped through the frames, one that thinks through some iterations.
     """
     if not plan.network.causal:
-        return thinking(runtime, plan)
+        return thinking(runtime, plan, COMPARED)
 
     def network(windows: np.ndarray) -> dict[str, np.ndarray]:
         states, found = first_states(runtime, len(windows)), []

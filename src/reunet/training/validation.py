@@ -51,8 +51,15 @@ class Validator:
         self._step = (
             build_step_network(plan.network, size=plan.inference.tile) if plan.network.has_states else None
         )
-        self.runtime = KerasRuntime(probability_model(self._step or network_of(model), plan.network))
+        self._runtime = KerasRuntime(probability_model(self._step or network_of(model), plan.network))
         self.use_cases, self.work = len(self.cases), Work.of(plan)
+
+    @property
+    def runtime(self) -> KerasRuntime:
+        """The network in training with the weights it has now, step by step where it has states."""
+        if self._step is not None:
+            copy_weights(network_of(self.model), self._step)
+        return self._runtime
 
     @contextmanager
     def ready(self) -> Iterator[None]:
@@ -82,8 +89,6 @@ class Validator:
         self, cases: Sequence[CaseArrays], runtime: StepRuntime | None = None
     ) -> Iterator[tuple[CaseArrays, Maps]]:
         """Each case with what the network says of it; as for `pairs`."""
-        if self._step is not None:
-            copy_weights(network_of(self.model), self._step)
         runtime = runtime or self.runtime
         if self.plan.clip is None:
             single, told = Predictor(self.plan, runtime), (case for case in cases if case.truth)
