@@ -31,6 +31,7 @@ from reunet.errors import UsageError
 BUDGETS = {"minutes", "epochs", "steps"}
 PLANNED = {"task", "preset", "encoder", "loss", "prompt", "seed", "max_memory", *BUDGETS}
 TEAM = {"process_id", "coordinator"}
+SINGLE = {"init", "freeze", "network", "processes", "log"}
 TRAIN = {"output": "run"}
 COMPARE = {"presets": "unet,resunet", "output": "race"}
 PREDICT = {"run": "run", "inputs": "images"}
@@ -46,19 +47,25 @@ TABLE: list[tuple[type[Options], dict[str, Any], set[str]]] = [
     (PlanOptions, {"minutes": 1}, BUDGETS),
     (TrainOptions, TRAIN, {"freeze", "encoder_weights", *TEAM}),
     (TrainOptions, TRAIN | {"plan": "plan.json"}, {*PLANNED, *TEAM, "init", "freeze", "resume"}),
-    (TrainOptions, TRAIN | {"init": "a"}, {"plan", "preset", "encoder", "encoder_weights", "resume", *TEAM}),
+    (
+        TrainOptions,
+        TRAIN | {"init": "a"},
+        {"plan", "preset", "encoder", "encoder_weights", "resume", "folds", *TEAM},
+    ),
     (TrainOptions, TRAIN | {"encoder": "vgg16"}, {"plan", "init", "resume", *TEAM}),
     (TrainOptions, TRAIN | {"steps": 3}, {*BUDGETS, "plan", "resume", "freeze", "encoder_weights", *TEAM}),
-    (TrainOptions, TRAIN | {"processes": 2}, {"freeze", "encoder_weights", "device"}),
+    (TrainOptions, TRAIN | {"processes": 2}, {"freeze", "encoder_weights", "device", "folds"}),
+    (TrainOptions, TRAIN | {"folds": 2}, {"encoder_weights", "resume", *SINGLE, *TEAM}),
+    (TrainOptions, TRAIN | {"preset": "race"}, {"encoder_weights", "resume", "plan", *SINGLE, *TEAM}),
     (
         TrainOptions,
         TRAIN | {"resume": True},
-        {*PLANNED, *TEAM, "plan", "init", "freeze", "encoder_weights", "overwrite"},
+        {*PLANNED, *TEAM, "plan", "init", "freeze", "encoder_weights", "overwrite", "folds"},
     ),
     (ServeOptions, {"runs": "run"}, set()),
     (PredictOptions, PREDICT, {"state"}),
     (PredictOptions, PREDICT | {"overwrite": True}, {"skip_existing", "state"}),
-    (PredictOptions, STREAM, {"skip_existing", "scene", "geff", *PLACES, *WHERE}),
+    (PredictOptions, STREAM, {"skip_existing", "scene", "geff", "uncertainty", *PLACES, *WHERE}),
     (PredictOptions, PREDICT | {"scene": True}, {"state", *PLACES}),
     (PredictOptions, PREDICT | {"device": "gpu"}, {"cluster", "state"}),
     (EvaluateOptions, EVALUATE, {"pred", "truth", "task"}),

@@ -13,8 +13,8 @@ from .blocks import BLOCK, ROOT
 README = {"README.zh-CN.md": "README.md"}
 PAGES = [ROOT / name for name in README] + sorted((ROOT / "docs" / "zh").rglob("*.md"))
 EXPECTED = (
-    "command_line", "correcting", "data", "equations", "faq", "fine_tuning", "index", "install", "page",
-    "quickstart", "sweep", "twenty_lines",
+    "command_line", "correcting", "data", "equations", "faq", "fine_tuning", "folds", "index", "install",
+    "page", "quickstart", "sweep", "twenty_lines",
 )  # fmt: skip
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\)")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)#]+)(?:#[^)]*)?\)")

@@ -25,6 +25,12 @@ MOST_STRIDE = 2**12
 MOST_MAPS = 2**22
 """Pairs of maps that a convolution joins: with 3 x 3 kernels 150 MB of weights, ten times what is usual."""
 
+MOST_MEMBERS = 64
+"""Networks of an ensemble."""
+
+ENTROPY = "_entropy"
+"""Ending of the name of what an ensemble tells beside a head: the mean of its members' entropies."""
+
 SWEEPS = ("sweep", "raster")
 """Bottlenecks that carry context across the whole map."""
 
@@ -58,6 +64,11 @@ class HeadSpec(Contract):
     loss: str = "segmentation"
     weight: float = Field(default=1.0, gt=0, le=1e9)
     bias: Real = 0.0
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether it gives probabilities of classes of pixels, or of their regions."""
+        return self.of == "pixels" and (self.activation == "softmax" or self.loss == "regions")
 
     def output(self, level: int) -> str:
         """Name of the network's output at a level of deep supervision, 0 being the finest."""
@@ -105,6 +116,8 @@ class NetworkConfig(Contract):
     output_level: level at which a plain decoder ends; logits from there are interpolated to full resolution,
     which spares its finest and costliest convolutions.
     deep_supervision: logits at every decoder level while training; the finest is the output.
+    members: networks for the same input and heads, whose probabilities are averaged: then this is nothing but
+    their mean, and its other fields are those of the first.
     time: `none` for single images; `frames` for sequences whose frames go through the network one by
     one, joined by recurrences; `axis` for sequences with time as one more axis of every convolution,
     the first one in `strides` and `kernels`.
@@ -136,6 +149,7 @@ class NetworkConfig(Contract):
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     deep_supervision: bool = False
     time: Literal["none", "frames", "axis"] = "none"
+    members: tuple[NetworkConfig, ...] = Field(default=(), max_length=MOST_MEMBERS)
 
     @model_validator(mode="after")
     def _levels_fit(self) -> NetworkConfig:
@@ -195,6 +209,26 @@ class NetworkConfig(Contract):
             raise ValueError("a thinking bottleneck needs a step, and a cell whose gates see its state")
         return self
 
+    @model_validator(mode="after")
+    def _members_fit(self) -> NetworkConfig:
+        for one in self.members:
+            if one.members:
+                raise ValueError("a member of an ensemble is no ensemble itself")
+            for name in ("spatial_dims", "in_channels", "heads", "time", "padding"):
+                if getattr(one, name) != getattr(self, name):
+                    raise ValueError(f"the members of an ensemble need the same {name}")
+            pairs = zip(self.total_stride, one.total_stride, strict=True)
+            if any(own % theirs for own, theirs in pairs):
+                raise ValueError("the first member of an ensemble needs the largest strides")
+        return self
+
+    @property
+    def undecided(self) -> tuple[HeadSpec, ...]:
+        """The heads of whose probabilities an ensemble tells the mean entropy too, as `<head>_entropy`."""
+        if not self.members or self.time != "none":
+            return ()
+        return tuple(head for head in self.heads if head.has_classes)
+
     @property
     def rank(self) -> int:
         """Axes of the convolutions: those of space, and time where it is one of them."""
@@ -215,6 +249,8 @@ class NetworkConfig(Contract):
     def depends_on_tile(self) -> bool:
         """Whether an output pixel depends on the whole tile (its statistics, sweeps), not on a window."""
         pools = self.encoder in POOLING_ENCODERS
+        if any(one.depends_on_tile for one in self.members):
+            return True
         reaches_far = self.bottleneck in SWEEPS or self.thinks
         return self.normalisation in ("instance", "group") or reaches_far or pools
 
@@ -223,6 +259,8 @@ class NetworkConfig(Contract):
         """Whether an exported graph has one size: each step of a recurrence is a part of it, and what
         interpolates must know where.
         """
+        if any(one.fixed_when_exported for one in self.members):
+            return True
         interpolates = self.upsampling == "linear" or self.decoder == "full_scale" or self.output_level > 0
         return self.time != "none" or self.bottleneck in SWEEPS or self.thinks or interpolates
 

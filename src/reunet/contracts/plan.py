@@ -299,6 +299,17 @@ class Plan(Contract):
         return (self.clip.frames, *self.inference.tile) if self.clip and windows else self.inference.tile
 
 
+class Cleaning(Contract):
+    """What is mended of a class in a mask. largest_only: of its components the largest stays, whatever lies
+    apart of it goes. smallest: components of fewer pixels go. fill_holes: background that it encloses becomes
+    part of it.
+    """
+
+    largest_only: bool = False
+    smallest: int = Field(default=0, ge=0, le=2**40)
+    fill_holes: bool = False
+
+
 class Calibration(Contract):
     """Numbers fitted on the held-out cases after training.
 
@@ -311,6 +322,8 @@ class Calibration(Contract):
     instance_confidence, box_confidence: weights of the facts from which the probability that an object or a
     box is right is computed, by name, see `reunet.tasks.confidence`.
     temperature: class probabilities of whole images are those of logits divided by it.
+    cleaning: what made the out-of-fold masks of a class better, by its name.
+    tta: whether the mean over mirrorings was so much better out of fold that it is always taken.
     weights: SHA-256 of the weights that all this was fitted for.
     """
 
@@ -322,4 +335,22 @@ class Calibration(Contract):
     instance_confidence: dict[str, Real] = {}
     box_confidence: dict[str, Real] = {}
     temperature: float | None = Field(default=None, ge=1e-3, le=1e3)
+    cleaning: dict[str, Cleaning] = {}
+    tta: bool = False
     weights: str | None = Field(default=None, max_length=64)
+
+    @property
+    def plain(self) -> Calibration:
+        """The same without what comes before and after a single prediction of the network."""
+        return self.model_copy(update={"tta": False, "cleaning": {}})
+
+    @property
+    def refinements(self) -> list[str]:
+        """In words, what `plain` leaves out."""
+        told = ["average what it says of the image and of its mirrorings"] if self.tta else []
+        for name, step in self.cleaning.items():
+            parts = ["keep its largest component"] if step.largest_only else []
+            parts += [f"remove components below {step.smallest} pixels"] if step.smallest > 1 else []
+            parts += ["fill its holes"] if step.fill_holes else []
+            told.append(f"in the mask of {name}: {', '.join(parts)}")
+        return told

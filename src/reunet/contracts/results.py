@@ -94,6 +94,8 @@ class Prediction:
     parents: (max id + 1,) the id that each instance came from, 0 for none, where ids are identities from
     frame to frame; else None.
     boxes: of objects, with classes and scores; candidates: these and those of scores below the thresholds.
+    uncertainty: (*space, 2) float32 in 0..1 where it was asked for: predictive entropy and mutual
+    information, see `reunet.tasks.uncertainty`.
     category: index of the class of the image. category_probabilities: (classes,) float32.
     numbers: of the whole image, by name.
     """
@@ -106,6 +108,7 @@ class Prediction:
     parents: np.ndarray | None = None
     boxes: Boxes | None = None
     candidates: Boxes | None = None
+    uncertainty: np.ndarray | None = None
     category: int | None = None
     category_probabilities: np.ndarray | None = None
     numbers: Mapping[str, float] | None = None

@@ -49,6 +49,7 @@ class RunFolder:
     calibration_file = _Within("calibration.json")
     environment_file = _Within("environment.json")
     history_file = _Within("history.csv")
+    trainings_file = _Within("trainings.json")
     replay_file = _Within("replay.json")
     report_file = _Within("report.html")
     checkpoints = _Within("checkpoints")
@@ -76,7 +77,8 @@ class RunFolder:
     @property
     def has_checkpoint(self) -> bool:
         """Whether there may be something to resume from."""
-        return os.path.isfile(self.plan_file) and any(self.checkpoints.glob("[0-9]*"))
+        begun = os.path.isfile(self.trainings_file) or any(self.checkpoints.glob("[0-9]*"))
+        return os.path.isfile(self.plan_file) and begun
 
     def require(self, *files: Path, what: str, otherwise: str = "") -> None:
         """Raise ModelFileError unless there are these files, which a training writes last.

@@ -103,7 +103,7 @@ def _hold_out(
             received=f"{len(train)} image",
         )
     target = min(max(2, round(HELD_OUT * len(train))), len(train) - 1)
-    units = _units(train)
+    units = units_of(train)
     if len(units) == 1:
         if train[0].sequence is None or train[0].group is not None:
             raise DataError(
@@ -136,7 +136,7 @@ def _links(case: Case) -> list[tuple[str, str]]:
     return [(kind, name) for kind, name in told if name is not None]
 
 
-def _units(train: Sequence[Case]) -> list[list[Case]]:
+def units_of(train: Sequence[Case]) -> list[list[Case]]:
     """Cases that must stay together: those linked by a group or a sequence. In a stable order."""
     parent: dict[tuple[str, str], tuple[str, str]] = {}
 

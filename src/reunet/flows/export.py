@@ -54,6 +54,8 @@ def export(options: ExportOptions) -> ExportResult:
     progress = options.on_progress or NullProgress()
     count = plan.thinking.iterations if plan.thinking else None
     predictor = load(folder.path, precision="f32", iterations=count)
+    refinements = predictor.calibration.refinements
+    predictor.tta, predictor.calibration = False, predictor.calibration.plain
     states = tuple(predictor.runtime.states) if isinstance(predictor, SequencePredictor) else ()
     with scratch_folder(target.parent) as place:
         model = place / "model"
@@ -62,6 +64,7 @@ def export(options: ExportOptions) -> ExportResult:
         progress.start("comparing it with reunet predict", None)
         agreement, example = compare(chosen, model, plan, predictor)
         facts = describe(plan, agreement, states)
+        facts["caller_must"] += refinements
         sealed = chosen.seal(model, facts, chosen.runs_with, example)
         if chosen.is_folder:
             publish_folder(target, partial(_move, sealed), replace=options.overwrite)

@@ -157,6 +157,12 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
     By the names of layers and variables, which do not depend on what a network was built for; the order in
     a weights file does.
     """
+    from reunet.networks.ensemble import members_of
+
+    for one, other in zip(members_of(source), members_of(target), strict=True):
+        copy_weights(one, other)  # two members may have the same names
+    if members_of(target):
+        return
     values = {variable.path: variable for variable in source.weights}
     for variable in target.weights:
         variable.assign(values[variable.path].numpy())  # a copy: JAX gives the memory of a model to its steps

@@ -32,6 +32,7 @@ def load(
     network: OwnNetwork | None = None,
     iterations: int | str | None = None,
     device: str = "auto",
+    uncertainty: bool = False,
 ) -> AnyPredictor:
     """The predictor of a run, with its engine; see `reunet.load`, which raises what this does."""
     asked = {"engine": (engine, EngineName), "precision": (precision, PrecisionName)}
@@ -45,9 +46,17 @@ def load(
     place = engine_on(device, engine, plan)
     runtime = _runtime(folder, plan, place, precision, threads, network)
     calibration = folder.calibration(plan)
-    if plan.clip is not None:
-        return SequencePredictor(plan, runtime, calibration, tta=tta)
-    return Predictor(plan, runtime, calibration, tta=tta, iterations=count)
+    tta = tta or calibration.tta
+    if plan.clip is None:
+        return Predictor(plan, runtime, calibration, tta=tta, iterations=count, uncertainty=uncertainty)
+    if uncertainty:
+        raise UsageError(
+            "the uncertainty of sequences is not told",
+            where="--uncertainty",
+            received=f"a run of {plan.network.preset} on sequences",
+            fix="leave --uncertainty out; --probabilities tells how sure the mean is",
+        )
+    return SequencePredictor(plan, runtime, calibration, tta=tta)
 
 
 def _runtime(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from reunet.contracts.network import ENTROPY
 from reunet.contracts.plan import Calibration, Plan
 from reunet.contracts.results import Prediction
 from reunet.contracts.sizes import margin
@@ -24,6 +25,7 @@ from reunet.sampling.intensity import normalise
 from reunet.sampling.prompt import Points, check_points
 from reunet.sampling.resize import resampled, size_at
 from reunet.tasks.base import Maps
+from reunet.tasks.uncertainty import entropy
 from reunet.tasks.work import Work
 
 TILES = 8
@@ -47,6 +49,8 @@ class Predictor:
     tta: average over the mirrorings of the image (test-time augmentation): four times slower, eight times
         for volumes.
     iterations: of a network that thinks; None for as many as it takes, see `thinking.Thinking`.
+    uncertainty: tell it too (`reunet.tasks.uncertainty`), from the networks of an ensemble and from the
+        mirrorings where there are any; a single network is asked with all mirrorings.
     """
 
     def __init__(
@@ -57,10 +61,12 @@ class Predictor:
         *,
         tta: bool = False,
         iterations: int | None = None,
+        uncertainty: bool = False,
     ) -> None:
         self.plan, self.runtime = plan, thinking(runtime, plan, iterations)
         self.calibration = calibration or Calibration()
-        self.tta, self.rank = tta, plan.network.spatial_dims
+        self.rank, self.uncertainty = plan.network.spatial_dims, uncertainty
+        self.tta = tta or (uncertainty and not plan.network.members)
         self.tiling, self.work = tiling_of(plan), Work.of(plan)
         self._points: Points | None = None
 
@@ -111,11 +117,19 @@ class Predictor:
         """What the engine says of tiles (B, *tile, C): {head: (B, *output, K)}, the mean over their views."""
         return mean_of(self._view(tiles, axes) for axes in views_of(self.rank, self.tta))
 
+    def _said(self, tiles: np.ndarray) -> Heads:
+        """What the engine says, with the entropies of its members, or its own, only where they count."""
+        heads = self.runtime(tiles)
+        if not self.uncertainty:
+            return {head: x for head, x in heads.items() if not head.endswith(ENTROPY)}
+        own = (head for head in self.plan.network.heads if head.has_classes)
+        return {one.name + ENTROPY: entropy(heads[one.name], one.activation) for one in own} | heads
+
     def _view(self, tiles: np.ndarray, axes: tuple[int, ...]) -> Heads:
         if not axes:
-            return self.runtime(tiles)
+            return self._said(tiles)
         shifted = tuple(axis + 1 for axis in axes)  # after the axis of the batch
-        heads = self.runtime(np.flip(tiles, shifted))
+        heads = self._said(np.flip(tiles, shifted))
         return self.work.turned({h: np.flip(x, shifted) if x.ndim > 2 else x for h, x in heads.items()}, axes)
 
 

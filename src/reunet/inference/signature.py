@@ -8,6 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from reunet.contracts.network import ENTROPY
 from reunet.contracts.plan import Plan
 from reunet.contracts.sizes import margin
 from reunet.errors import ModelFileError, ReunetError
@@ -73,6 +74,7 @@ def check_signature(
     heads = {
         head.name: (*(inner if head.of == "pixels" else frames), head.channels) for head in plan.network.heads
     }
+    heads |= {head.name + ENTROPY: (*inner, 1) for head in plan.network.undecided}
     wanted = {"image": (*size, plan.network.in_channels), **states}, {**heads, **states}
     for what, expected, found in zip(("takes", "gives"), wanted, (inputs, outputs), strict=True):
         if not _agree(expected, found):

@@ -24,6 +24,10 @@ def check_size(config: NetworkConfig, file: Path) -> None:
 
     A level has at least one weight for each map before it and each of its own, and for each repetition again.
     """
+    if config.members:
+        for one in config.members:
+            check_size(one, file)
+        return
     if config.encoder not in ("plain", "recurrent"):
         return
     repeats = config.repeats or (1,) * len(config.filters)

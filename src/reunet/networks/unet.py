@@ -26,6 +26,7 @@ from reunet.networks.cells import CELLS
 from reunet.networks.clip import Carried, Clip
 from reunet.networks.decoders import DECODERS
 from reunet.networks.encoders import ENCODERS
+from reunet.networks.ensemble import ensemble
 from reunet.networks.layers import CONV, MEAN, enlarge
 from reunet.networks.outputs import probability_model
 from reunet.networks.presets import PRESETS, configure
@@ -64,6 +65,11 @@ def build_network(
 
     Raises PlanError for an unknown name in a slot, and for a carry that the network does not have.
     """
+    if config.members:
+        made = (
+            build_network(one, seed=seed, size=size, frames=frames, carry=carry) for one in config.members
+        )
+        return ensemble(config, list(made))
     check_names(config)
     if carry:
         check_steps(config)
@@ -124,6 +130,8 @@ def build_step_network(
     Inputs: `image` (B, *space, in_channels) and every state, as `build_network(carry=True)` has them.
     Outputs: logits {name: (B, *space, channels)} and the states for the next frame. Raises PlanError.
     """
+    if config.members:
+        return ensemble(config, [build_step_network(one, seed=seed, size=size) for one in config.members])
     check_names(config)
     check_steps(config)
     if config.thinks:
@@ -264,7 +272,7 @@ def check_fields(options: Mapping[str, Any]) -> None:
         "encoder_name": "encoder",
         "channels": "input_shape",
     }
-    told = ("preset", "in_channels", "heads")  # by other arguments
+    told = ("preset", "in_channels", "heads", "members")  # by other arguments
     known = (
         *("input_shape", "num_classes", "preset", "seed", "output"),
         *(name for name in NetworkConfig.model_fields if name not in told),

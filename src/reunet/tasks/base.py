@@ -35,6 +35,11 @@ class Maps:
     heads: Mapping[str, np.ndarray]
     size: tuple[int, ...]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether this is all of an image, so that what is connected can be seen."""
+        return True
+
     def full(self, head: str) -> np.ndarray:
         """A head at the size of the image, (*space, channels) float32."""
         return resize(self.heads[head], self.size)

@@ -16,6 +16,7 @@ from reunet.contracts.truth import Truth
 from reunet.errors import UsageError, known_name
 from reunet.tasks import ROOMS, every_task, task
 from reunet.tasks.base import Maps, Pairs, Task
+from reunet.tasks.uncertainty import uncertainty
 
 MOST_SPECIFIC = ("instances", "boxes", "masks", "categories")
 """Kinds of annotation, in the order in which `auto` looks for them."""
@@ -80,7 +81,7 @@ class Work:
         for one in self.tasks:
             found = one.decode(maps, self.classes, calibration)
             result = replace(result, **_known(found))
-        return result
+        return replace(result, uncertainty=uncertainty(maps, self.heads(len(maps.size))))
 
     def validation_score(self, pairs: Pairs) -> float:
         """The score of the main task."""

@@ -16,7 +16,7 @@ from reunet.datasets.case_arrays import CaseArrays
 from reunet.inference.keras_runtime import KerasRuntime, copy_weights
 from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import StepRuntime
-from reunet.inference.sequence import SequencePredictor
+from reunet.inference.sequence import AnyPredictor, SequencePredictor
 from reunet.networks import build_step_network, probability_model
 from reunet.sampling.patches import PatchSampler
 from reunet.sampling.prompt import asked
@@ -35,6 +35,19 @@ COMPARED = 32
 
 CALIBRATION_FRAMES = 24
 """So many frames of each held-out sequence decide the thresholds; their neighbours look the same."""
+
+
+def maps_of(predictor: AnyPredictor, cases: Sequence[CaseArrays]) -> Iterator[tuple[CaseArrays, Maps]]:
+    """Each case with what the network says of it; single images only where something is known of them."""
+    if isinstance(predictor, Predictor):
+        for case in (case for case in cases if case.truth):
+            points = asked(case.truth, predictor.plan, case.id)[1]
+            yield case, predictor.maps(np.asarray(case.image), spacing=case.spacing, points=points)
+        return
+    for numbers in sequences(cases):
+        frames = (np.asarray(cases[i].image) for i in numbers)
+        results = predictor.maps(frames, len(numbers), where=cases[numbers[0]].id)
+        yield from zip((cases[i] for i in numbers), results, strict=True)
 
 
 class Validator:
@@ -89,18 +102,8 @@ class Validator:
         self, cases: Sequence[CaseArrays], runtime: StepRuntime | None = None
     ) -> Iterator[tuple[CaseArrays, Maps]]:
         """Each case with what the network says of it; as for `pairs`."""
-        runtime = runtime or self.runtime
-        if self.plan.clip is None:
-            single, told = Predictor(self.plan, runtime), (case for case in cases if case.truth)
-            for case in told:
-                points = asked(case.truth, self.plan, case.id)[1]
-                yield case, single.maps(np.asarray(case.image), spacing=case.spacing, points=points)
-            return
-        predictor = SequencePredictor(self.plan, runtime)
-        for numbers in sequences(cases):
-            frames = (np.asarray(cases[i].image) for i in numbers)
-            results = predictor.maps(frames, len(numbers), where=cases[numbers[0]].id)
-            yield from zip((cases[i] for i in numbers), results, strict=True)
+        kind = Predictor if self.plan.clip is None else SequencePredictor
+        yield from maps_of(kind(self.plan, runtime or self.runtime), cases)
 
     def score(self) -> float | None:
         """The score of the main task over the cases in use; None where they tell nothing."""

@@ -30,6 +30,12 @@ BUDGETS = ("minutes", "steps", "epochs")
 WISHES = ("task", "preset", "encoder", "loss", "prompt", *BUDGETS, "seed", "max_memory")
 """What a plan decides, hence has no effect beside one that is given; `backend` is compared with it."""
 
+RACE = "race"
+"""In place of a preset: several networks race."""
+
+ALONE = ("init", "freeze", "network", "processes", "log")
+"""What only a single training has."""
+
 Data = Annotated[OptionalPath, Says("Folder of the dataset.", "DATA")]
 Run = Annotated[AnyPath, Says("Folder that `reunet train` wrote, or a file of `reunet pack`.", "RUN")]
 Axes = Annotated[str | None, Says("Axes of the image files, such as ZYX.", "AXES")]
@@ -210,6 +216,9 @@ class TrainOptions(Wishes, DataOptions, VerbOptions):
 
     data: Data = UNSET
     _: KW_ONLY
+    preset: Annotated[
+        str, Says("Network: auto, a preset by name, or race: several compete for the minutes.", "NAME")
+    ] = "auto"
     loss: Annotated[
         AnyLoss,
         Says("auto, or cl_dice for vessels and other thin structures.", "NAME", or_functions=True),
@@ -219,6 +228,15 @@ class TrainOptions(Wishes, DataOptions, VerbOptions):
         OptionalPath,
         Says("Train this plan.json instead of planning.", "FILE", not_with=(*WISHES, "init", "freeze")),
     ] = UNSET
+    folds: Annotated[
+        int | None,
+        Says(
+            "Train K networks, each with another part of the images held out, and use their mean.",
+            "K",
+            least=2,
+            not_with=ALONE,
+        ),
+    ] = None
     processes: Annotated[
         int,
         Says("Train on N processes (JAX), started here or one by one.", "N", least=1, not_with=("device",)),
@@ -247,7 +265,7 @@ class TrainOptions(Wishes, DataOptions, VerbOptions):
         bool,
         Says(
             "Continue an interrupted run.",
-            not_with=(*WISHES, "plan", "init", "freeze", "encoder_weights", "overwrite"),
+            not_with=(*WISHES, "plan", "folds", "init", "freeze", "encoder_weights", "overwrite"),
         ),
     ] = False
     workers: Annotated[int | None, Says("Threads that prepare patches; 0 uses none.", "N", least=0)] = None
@@ -264,6 +282,8 @@ class TrainOptions(Wishes, DataOptions, VerbOptions):
         Any, Says("A function from the configuration of the network to a Keras model.", in_python=True)
     ] = None
     started: float | None = None
+
+    MODES = {"races": ("--preset race", ALONE)}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -282,6 +302,16 @@ class TrainOptions(Wishes, DataOptions, VerbOptions):
     def run(self) -> Path:
         """The folder of the run."""
         return self.output or Path()
+
+    @property
+    def races(self) -> bool:
+        """Whether networks race for the choice of one."""
+        return self.preset == RACE
+
+    @property
+    def several(self) -> bool:
+        """Whether this takes several trainings."""
+        return self.races or self.folds is not None
 
     def gives(self, name: str) -> bool:
         """A loss that is a function is no wish of a plan, which cannot hold it."""
@@ -311,6 +341,10 @@ class PredictOptions(EngineOptions, VerbOptions):
     fov: Annotated[OptionalPath, Says("Fields of view: predict nothing outside of them.", "DIR")] = UNSET
     max_memory: MaxMemory = None
     probabilities: Annotated[bool, Says("Write the class probabilities too.")] = False
+    uncertainty: Annotated[
+        bool,
+        Says("Write maps of how unsure each pixel is, from folds or flips.", not_with=("cluster",)),
+    ] = False
     overwrite: Overwrite = False
     skip_existing: Annotated[bool, Says("Skip inputs whose results exist.", not_with=("overwrite",))] = False
     axes: Axes = None
@@ -338,7 +372,7 @@ class PredictOptions(EngineOptions, VerbOptions):
             "standard input (-)",
             (
                 *("skip_existing", "points", "fov", "sequence", "axes", "level"),
-                *("geff", "scene", "max_memory", "cluster"),
+                *("geff", "scene", "max_memory", "cluster", "uncertainty"),
             ),
         ),
     }

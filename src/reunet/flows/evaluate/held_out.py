@@ -14,6 +14,7 @@ from reunet.contracts.truth import Truth
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.flows.evaluate.labelled import Labelled, Sizes, loaders_of
 from reunet.flows.evaluate.scoring import Loaders, score_images, write_evaluation
+from reunet.flows.folds.ledger import State
 from reunet.inference.load import load
 from reunet.inference.sequence import AnyPredictor
 from reunet.progress import Progress
@@ -81,4 +82,6 @@ def report_of(
     }
     if predictor.tta:
         facts["Test-time augmentation"] = f"mirrored {2**predictor.rank} ways"
+    if run.trainings_file.is_file():
+        facts |= State.read(run.trainings_file).told()
     return Report(title, facts=facts, images=images, warnings=warnings, plan=plan, history=run.history())

@@ -26,6 +26,7 @@ def load(
     network: Callable[..., keras.Model] | None = None,
     iterations: int | str | None = None,
     device: str = "auto",
+    uncertainty: bool = False,
 ) -> Model:
     """A run as a model: `load(RUN)(image)` gives a Prediction.
 
@@ -43,6 +44,7 @@ def load(
     iterations: of a network that thinks; `auto`, as when nothing is said: until the mask stands still.
     device: `gpu` for the network in Keras, or else OpenVINO, on a GPU; `cpu`; or `auto`: engines on the CPU,
         Keras where its framework computes.
+    uncertainty: predictions tell it too, (*space, 2): predictive entropy and mutual information, 0..1.
 
     Raises UsageError for an unknown name, ModelFileError for an incomplete or damaged run, PlanError
     for an invalid plan, BackendError for a missing package or instruction set.
@@ -58,7 +60,7 @@ def load(
     try:
         folder = run_at(Path(run))
         how = (engine, precision, tta, threads, network, iterations)
-        predictor = load_predictor(folder.path, *how, device=device)
+        predictor = load_predictor(folder.path, *how, device=device, uncertainty=uncertainty)
     except ReunetError as error:
         in_python(error, PredictOptions.OPTIONS)
         raise

@@ -17,6 +17,7 @@ from reunet.contracts.labels import LabelMap
 from reunet.flows.predict.fields_of_view import in_view
 from reunet.flows.predict.mosaic import (
     PROBABILITIES,
+    UNSURE,
     Mosaic,
     Piece,
     PredictedPiece,
@@ -32,6 +33,7 @@ from reunet.flows.predict.slides import opened
 from reunet.inference.large.sections import Sections
 from reunet.inference.predictor import Predictor
 from reunet.io.channels import fit_channels
+from reunet.io.float_maps import create_maps
 from reunet.io.georeference import map_tags
 from reunet.io.header import ImageHeader
 from reunet.io.large_masks import Each, Fill, LargeMask, one_by_one, write_ome_zarr, write_tiled_tiff
@@ -75,6 +77,9 @@ def predict_large(
             shape = (*header.size, len(plan.labels.outputs))
             open_memmap(scratch / PROBABILITIES, "w+", np.float32, shape)
             take_room(scratch / PROBABILITIES)
+        if job.kinds.tells("uncertainty"):
+            create_maps(scratch / UNSURE, header.size, 2)
+            take_room(scratch / UNSURE)
         if spread is None:
             whole = Piece(job, all_of(header.size), scratch)
             pieces: Sequence[PredictedPiece] = [predict_into(whole, sections, inside)]
@@ -134,6 +139,8 @@ def _publish(
     size, spacing, suffix = header.size, header.spacing, suffix_of(job.source.path, header)
     if (file := scratch / PROBABILITIES).exists():
         publish_file(file, job.path("probabilities", ".npy"))
+    if (file := scratch / UNSURE).exists():
+        publish_file(file, job.path("uncertainty", ".tif"))
     if "masks" in found.kinds:
         dtype = labels.to_ids(np.zeros(1, np.uint8)).dtype
         where = job.path("masks", suffix)

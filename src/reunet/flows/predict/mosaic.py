@@ -21,13 +21,14 @@ from reunet.inference.ahead import ahead
 from reunet.inference.large.sections import Sections, Summary
 from reunet.inference.predictor import Predictor
 from reunet.io.chunk_store import ChunkStore
+from reunet.io.float_maps import write_part
 from reunet.io.header import ImageHeader
 from reunet.io.large_masks import CHUNKS, TILE
 from reunet.sampling.intensity import Statistics
 from reunet.slices import Slices, corner_of, overlap, size_of, within
 
-PROBABILITIES = "probabilities.npy"
-"""File that all pieces of an image write into."""
+PROBABILITIES, UNSURE = "probabilities.npy", "uncertainty.tif"
+"""Files that all pieces of an image write into."""
 
 HELD = 8
 """Pieces of an image that are read at a time."""
@@ -107,6 +108,8 @@ def predict_into(piece: Piece, sections: Sections, inside: np.ndarray | None) ->
         if section.probabilities is not None:
             # Opened anew for each section: pages of a file that stays mapped would count as ours.
             open_memmap(piece.scratch / PROBABILITIES, "r+")[section.part] = section.probabilities
+        if section.uncertainty is not None:
+            write_part(piece.scratch / UNSURE, section.part, section.uncertainty)
     for store in pixels.values():
         store.flush()
     return PredictedPiece(piece.part, pixels, sections.summary)

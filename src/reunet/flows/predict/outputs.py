@@ -34,11 +34,12 @@ SEGMENTATIONS = "segmentations"
 
 @dataclass(frozen=True)
 class Kinds:
-    """What is written. tasks: of the run. probabilities, geff: them, too."""
+    """What is written. tasks: of the run. probabilities, geff, uncertainty: them, too."""
 
     tasks: tuple[str, ...] = ("semantic",)
     probabilities: bool = False
     geff: bool = False
+    uncertainty: bool = False
 
     @property
     def proofs(self) -> tuple[Output, ...]:
@@ -52,7 +53,7 @@ class Kinds:
 
     def wants(self, output: Output) -> bool:
         """Whether such files are written at all."""
-        return self.probabilities or not output.asked
+        return not output.asked or bool(getattr(self, output.of))
 
     @property
     def has_tables(self) -> bool:
@@ -207,7 +208,7 @@ def _destination(job: Job, plan: Plan, header: ImageHeader) -> Destination:
 
 
 def _write_files(job: Job, result: Prediction, to: Destination) -> None:
-    for output in (output for one in every_task() for output in one.outputs):
+    for output in dict.fromkeys(output for one in every_task() for output in one.outputs):
         values = getattr(result, output.of)
         if values is not None and job.kinds.wants(output):
             output.write(values, result, to)

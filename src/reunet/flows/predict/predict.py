@@ -123,7 +123,7 @@ def _check_geff(groups: Sequence[Sequence[Job]]) -> None:
 def load_for(options: PredictOptions) -> AnyPredictor:
     """The predictor that was asked for."""
     how = (options.engine, options.precision, options.tta, None, options.network, options.iterations)
-    return load(options.run, *how, device=options.device)
+    return load(options.run, *how, device=options.device, uncertainty=options.uncertainty)
 
 
 def _jobs(
@@ -145,11 +145,11 @@ def _jobs(
 
 def _kinds(options: PredictOptions, plan: Plan) -> Kinds:
     """What is written. Raises UsageError for an option that none of the tasks has a use for."""
-    kinds = Kinds(plan.tasks, options.probabilities, options.geff)
-    asked = any(output.asked for output in kinds.proofs)
+    kinds = Kinds(plan.tasks, options.probabilities, options.geff, options.uncertainty)
     sees_places = any(head.of == "pixels" for head in plan.network.heads)
     for flag, is_idle in (
-        ("--probabilities", options.probabilities and not asked),
+        ("--probabilities", options.probabilities and not kinds.tells("probabilities")),
+        ("--uncertainty", options.uncertainty and not kinds.tells("uncertainty")),
         ("--fov", options.fov is not None and not sees_places),
         ("--geff", options.geff and not any(task(name).has_identities for name in plan.tasks)),
         ("--scene", options.scene and (plan.input.size is not None or plan.clip is not None)),

@@ -87,4 +87,5 @@ def check_memory(job: Job, header: ImageHeader, predictor: AnyPredictor, max_mem
 
 
 def _needed(job: Job, header: ImageHeader, predictor: AnyPredictor) -> int:
-    return memory.at_once(header, predictor, keep_probabilities=job.kinds.probabilities)
+    kinds = job.kinds
+    return memory.at_once(header, predictor, keep_probabilities=kinds.probabilities or kinds.uncertainty)

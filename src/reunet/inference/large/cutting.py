@@ -7,10 +7,10 @@ from math import ceil
 
 import numpy as np
 
-from reunet.contracts.plan import Plan
 from reunet.errors import PlanError
 from reunet.inference.large.resized_parts import sides_of
 from reunet.inference.predictor import Predictor, seen_size
+from reunet.inference.sequence import AnyPredictor
 from reunet.io.lazy import LazyImage
 from reunet.sampling.resize import way_of
 from reunet.slices import Slices, all_of, area_of, grid, grown
@@ -59,7 +59,7 @@ class Cutting:
         self.axes = predictor.tiling.cut(self.seen)
         self.inwards = sides_of(self.size, self.seen, way_of(self.size, self.seen))
         self.outwards = sides_of(self.seen, self.size)
-        self.maps = pixel_channels(plan)
+        self.maps = pixel_channels(predictor)
 
     @property
     def is_resized(self) -> bool:
@@ -106,6 +106,8 @@ class Cutting:
         return int(np.clip(RESIZED // (area_of(wide[1:]) * self.maps * 4), 1, most))
 
 
-def pixel_channels(plan: Plan) -> int:
-    """Channels of all heads that say something of each pixel."""
-    return sum(head.channels for head in plan.network.heads if head.of == "pixels")
+def pixel_channels(predictor: AnyPredictor) -> int:
+    """Channels of all heads that say something of each pixel, and of the uncertainty that is told of them."""
+    heads = [head for head in predictor.plan.network.heads if head.of == "pixels"]
+    unsure = isinstance(predictor, Predictor) and predictor.uncertainty
+    return sum(head.channels + 3 * (unsure and head.has_classes) for head in heads)

@@ -54,7 +54,7 @@ def at_once(header: ImageHeader, predictor: AnyPredictor, *, keep_probabilities:
     are to be written. Of a sequence all frames of a window are in memory, or the states of all tiles.
     """
     channels = max(header.channels, predictor.plan.input.channels)
-    maps = 4 * pixel_channels(predictor.plan)
+    maps = 4 * pixel_channels(predictor)
     one_page = channels * (4 + 3 * 4) + maps * (3 if predictor.tta else 2) + 16
     if isinstance(predictor, SequencePredictor):
         one_page = one_page * predictor.window + predictor.state_bytes_per_pixel

@@ -34,8 +34,8 @@ from reunet.tasks.work import Work
 
 @dataclass(frozen=True, kw_only=True)
 class Section(Prediction):
-    """The result for a part of an image: labels, probabilities and instances, of which the ids are to be
-    looked up in `Sections.ids` afterwards.
+    """The result for a part of an image: labels, probabilities, uncertainty and instances, of which the ids
+    are to be looked up in `Sections.ids` afterwards.
     """
 
     part: Slices
@@ -259,6 +259,7 @@ class Sections:
             part=part,
             labels=None if found.labels is None else found.labels[inside],
             probabilities=None if probabilities is None else probabilities[inside].copy(),
+            uncertainty=None if found.uncertainty is None else found.uncertainty[inside].copy(),
             instances=None
             if found.instances is None
             else self.summary.stitcher.add(found.instances, window, part, found.labels),
@@ -276,6 +277,10 @@ class PartOfMaps(Maps):
     corner: tuple[int, ...]
     window: Slices
     sides: tuple[Side, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        return False
 
     def full(self, head: str) -> np.ndarray:
         """A head at the size of the part, (*window, channels) float32."""

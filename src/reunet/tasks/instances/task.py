@@ -46,6 +46,7 @@ from reunet.tasks.instances.scorer import Scorer
 from reunet.tasks.instances.sinks import Instances as InstanceMap
 from reunet.tasks.outputs import MASK_SUFFIXES, Destination, Output, Page, PageRows, listed, with_units
 from reunet.tasks.semantic import Semantic
+from reunet.tasks.uncertainty import UNCERTAINTY
 
 CLASSES = Semantic()
 """Tells the class at each pixel of an object, where there are several."""
@@ -116,6 +117,7 @@ OUTPUTS = (
     Output("geojson", (".geojson",), "instances", write_outlines),
     Output("rois", (".zip",), "instances", write_regions),
     Output("colored", (".png",), "instances", write_colored),
+    UNCERTAINTY,
     Output("instances", MASK_SUFFIXES, "instances", write_ids, is_proof=True),
 )
 

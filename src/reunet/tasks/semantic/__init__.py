@@ -23,12 +23,14 @@ from reunet.tasks.base import Maps, Pairs, Task
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.outputs import MASK_SUFFIXES, Destination, Output
+from reunet.tasks.semantic.cleaning import cleaned
 from reunet.tasks.semantic.decode import EXPORTS, decode
 from reunet.tasks.semantic.fit import fit_calibration, validation_score
 from reunet.tasks.semantic.given import is_there, read
 from reunet.tasks.semantic.partial import merged_probabilities, target
 from reunet.tasks.semantic.scorer import Scorer
 from reunet.tasks.tempering import tempered
+from reunet.tasks.uncertainty import UNCERTAINTY
 
 MISSES = "hd95/penalised/mean_foreground"
 
@@ -99,6 +101,7 @@ def write_regions(values: np.ndarray, result: Prediction, to: Destination) -> No
 OUTPUTS = (
     Output("probabilities", (".npy",), "probabilities", write_probabilities, is_proof=True, asked=True),
     Output("geojson", (".geojson",), "labels", write_regions),
+    UNCERTAINTY,
     Output("masks", MASK_SUFFIXES, "labels", write_labels, is_proof=True),
 )
 
@@ -153,6 +156,8 @@ class Semantic(Task):
     def decode(self, maps: Maps, classes: Classes, calibration: Calibration) -> Prediction:
         probabilities = maps.full(self.name)
         found = decode(probabilities, classes.labels, calibration)
+        if maps.is_whole:
+            found = cleaned(found, classes.labels, calibration.cleaning)
         return Prediction(found, tempered(probabilities, calibration.pixel_temperature))
 
     def decided(self, maps: Maps, classes: Classes, calibration: Calibration) -> np.ndarray:
