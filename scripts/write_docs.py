@@ -79,6 +79,7 @@ GOOD_FOR = {
     "conv_lstm_unet": "time-lapse of cells, where what was seen before helps",
     "conv_gru_unet": "video and cameras: it answers each frame as it comes",
     "slice_unet": "stacks whose slices are thick",
+    "slice_gru_unet": "the same, at little more than the cost of single slices",
 }
 """What each preset is worth trying for."""
 

@@ -50,7 +50,7 @@ TABLE: list[tuple[type[Options], dict[str, Any], set[str]]] = [
     (
         TrainOptions,
         TRAIN | {"init": "a"},
-        {"plan", "preset", "encoder", "encoder_weights", "resume", "folds", *TEAM},
+        {"plan", "encoder", "encoder_weights", "resume", "folds", *TEAM},
     ),
     (TrainOptions, TRAIN | {"encoder": "vgg16"}, {"plan", "init", "resume", *TEAM}),
     (TrainOptions, TRAIN | {"steps": 3}, {*BUDGETS, "plan", "resume", "freeze", "encoder_weights", *TEAM}),

@@ -192,7 +192,7 @@ def test_options_that_contradict_each_other(tiny_dataset: Path, tiny_run: Path, 
         {"resume": True, "steps": 3},
         {"minutes": 1, "steps": 3},
         {"freeze": "encoder"},
-        {"init": tiny_run, "preset": "unet"},
+        {"init": tiny_run, "encoder": "vgg16"},
         {"minutes": -1},
         {"workers": -2},
     ):

@@ -22,7 +22,9 @@ TILE = (16, 16)
 
 def make_plan(preset: str, *, frames: int = 4, overlap: float = 0.25) -> Plan:
     name, _, control = preset.partition(":")
-    fields = PRESETS[name].control if control else {}
+    fields = dict(PRESETS[name].control) if control else {}
+    if name == "conv_gru_unet":
+        fields["recurrence"] = {"gain": 0.5}  # with gains of zero it would show no memory
     heads = (HeadSpec(channels=2),)
     network = configure(name, in_channels=1, filters=(4, 8), heads=heads, normalisation="none", **fields)
     return Plan(

@@ -13,6 +13,9 @@ from reunet.networks.presets import PRESETS, configure
 FILTERS = (4, 8, 16)
 FRAMES = 4
 
+PUBLISHED: dict[str, Any] = {"gain": None}
+"""Features go through the recurrence, as in the papers and in the runs of earlier versions."""
+
 # Beside every preset as it is: the values of the slots that no preset has by default.
 VARIANTS: dict[str, dict[str, Any]] = {
     "unet valid": {"preset": "unet", "padding": "valid"},
@@ -30,11 +33,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "repeats": (1, 2, 1),
     },
     "nnunet 3d": {"preset": "nnunet", "spatial_dims": 3},
-    "cnn_rnn_unet simple_rnn": {"preset": "cnn_rnn_unet", "recurrence": {"cell": "simple_rnn"}},
-    "cnn_rnn_unet lstm": {"preset": "cnn_rnn_unet", "recurrence": {"cell": "lstm"}},
-    "cnn_rnn_unet min_gru": {"preset": "cnn_rnn_unet", "recurrence": {"cell": "min_gru"}},
-    "cnn_rnn_unet raster": {"preset": "cnn_rnn_unet", "bottleneck": "raster"},
-    "cnn_rnn_unet 3d": {"preset": "cnn_rnn_unet", "spatial_dims": 3},
+    "cnn_rnn_unet published": {"preset": "cnn_rnn_unet", "recurrence": PUBLISHED},
+    "cnn_rnn_unet simple_rnn": {"preset": "cnn_rnn_unet", "recurrence": PUBLISHED | {"cell": "simple_rnn"}},
+    "cnn_rnn_unet lstm": {"preset": "cnn_rnn_unet", "recurrence": PUBLISHED | {"cell": "lstm"}},
+    "cnn_rnn_unet min_gru": {"preset": "cnn_rnn_unet", "recurrence": PUBLISHED | {"cell": "min_gru"}},
+    "cnn_rnn_unet raster": {"preset": "cnn_rnn_unet", "bottleneck": "raster", "recurrence": PUBLISHED},
+    "cnn_rnn_unet 3d": {"preset": "cnn_rnn_unet", "spatial_dims": 3, "recurrence": PUBLISHED},
     "cnn_rnn_unet control": {"preset": "cnn_rnn_unet", "bottleneck": "conv"},
     "thinking_unet lstm": {"preset": "thinking_unet", "recurrence": {"cell": "lstm", "steps": 2}},
     "thinking_unet 3d": {"preset": "thinking_unet", "spatial_dims": 3, "recurrence": {"steps": 2}},
@@ -43,14 +47,23 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "r2unet step statistics": {"preset": "r2unet", "recurrence": {"step_statistics": True}},
     "bcdu_net d3": {"preset": "bcdu_net", "bottleneck_blocks": 3},
     "bcdu_net concat": {"preset": "bcdu_net", "recurrence": {"merge": "concat"}},
-    "conv_gru_unet bottleneck": {"preset": "conv_gru_unet", "bottleneck": "recurrence", "decoder": "plain"},
-    "conv_gru_unet 3d": {"preset": "conv_gru_unet", "spatial_dims": 3},
+    "bcdu_net residual": {"preset": "bcdu_net", "recurrence": {"gain": 0.1, "levels": 2}},
+    "conv_lstm_unet residual": {"preset": "conv_lstm_unet", "recurrence": {"gain": 0.1, "levels": 2}},
+    "conv_gru_unet published": {"preset": "conv_gru_unet", "recurrence": PUBLISHED},
+    "conv_gru_unet bottleneck": {
+        "preset": "conv_gru_unet",
+        "bottleneck": "recurrence",
+        "decoder": "plain",
+        "recurrence": PUBLISHED,
+    },
+    "conv_gru_unet 3d": {"preset": "conv_gru_unet", "spatial_dims": 3, "recurrence": {"share": 1.0}},
 }
 CASES = {**{name: {"preset": name} for name in PRESETS}, **VARIANTS}
 REPRESENTATIVES = (  # one for each value of a slot
     "unet add", "unet3d", "unet_2d_t", "resunet", "attention_unet", "unet_plus_plus", "unet3_plus",
     "nnunet residual", "mobile_unet", "cnn_rnn_unet min_gru", "cnn_rnn_unet raster", "thinking_unet", "reseg",
     "r2unet", "bcdu_net d3", "conv_lstm_unet", "conv_gru_unet", "conv_gru_unet bottleneck", "slice_unet",
+    "cnn_rnn_unet", "bcdu_net residual", "conv_lstm_unet residual", "slice_gru_unet",
 )  # fmt: skip
 
 
@@ -78,7 +91,7 @@ def give_weights(model: Any) -> None:
     for variable in model.weights:
         rng, shape = np.random.default_rng(zlib.crc32(variable.path.encode())), variable.shape
         kind = variable.path.rsplit("/", 1)[-1]
-        if kind in ("gamma", "moving_variance"):
+        if kind in ("gamma", "moving_variance", "gain"):
             values = rng.uniform(0.8, 1.2, shape)
         elif len(shape) == 1:
             values = rng.normal(0, 0.1, shape)

@@ -60,7 +60,8 @@ CASES = {
     "recurrent skips, gru": ("bcdu_net", {"filters": (4, 8), "dropout": 0.0, "recurrence": {"cell": "gru"}}),
     "recurrent skips, scanned": ("bcdu_net", {"dropout": 0.0, "recurrence": {"cell": "min_gru"}}),
     "memory in the encoder": ("conv_lstm_unet", {"recurrence": {"kernel": 3}}),
-    "sweeps": ("cnn_rnn_unet", {}),
+    "memory beside the encoder": ("conv_lstm_unet", {"recurrence": {"kernel": 3, "gain": 1.0}}),
+    "sweeps": ("cnn_rnn_unet", {"recurrence": {"gain": 1.0}}),
 }
 
 

@@ -26,9 +26,16 @@ def some_now(now: Collection[str]) -> list[Any]:
     return [case if case in now else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
 
 
-def on_every_backend(chosen: Collection[str]) -> list[Any]:
-    """All cases; those in `chosen` run again on the other backends."""
-    return [pytest.param(case, marks=pytest.mark.keras) if case in chosen else case for case in CASES]
+def on_every_backend(chosen: Collection[str], cases: Collection[str] = tuple(CASES)) -> list[Any]:
+    """The cases, all by default; those in `chosen` run again on the other backends."""
+    return [pytest.param(case, marks=pytest.mark.keras) if case in chosen else case for case in cases]
+
+
+def with_gain(config: NetworkConfig, gain: float) -> NetworkConfig:
+    """The same, with gains that begin at this number where the recurrences are in residual form."""
+    if config.recurrence.gain is None:
+        return config
+    return config.model_copy(update={"recurrence": config.recurrence.model_copy(update={"gain": gain})})
 
 
 @pytest.mark.parametrize("case", some_now(PRESETS))
@@ -96,7 +103,7 @@ def test_one_step_of_training_moves_every_weight(case: str) -> None:
     from reunet.losses import SegmentationLoss
     from reunet.networks import build_network
 
-    config = config_of(case)
+    config = with_gain(config_of(case), 0.1)  # at zero only the gains would move
     model = build_network(config)
     image = image_for(config)
     strides = dict(zip(model.output, output_strides(config), strict=True))
@@ -114,6 +121,44 @@ def test_one_step_of_training_moves_every_weight(case: str) -> None:
     # A constant added before a normalisation per image is subtracted by it.
     assert not [path for path in still if not path.endswith(("conv/bias", "up/bias", "recurrent_kernel"))]
     assert not [path for path in still if path.endswith("recurrent_kernel") and "slices" not in path]
+
+
+RESIDUAL = ("cnn_rnn_unet", "bcdu_net residual", "conv_lstm_unet residual", "conv_gru_unet", "slice_gru_unet")
+
+
+@pytest.mark.parametrize("case", on_every_backend(RESIDUAL[-1:], RESIDUAL))
+def test_with_gains_of_zero_a_network_is_its_control(case: str) -> None:
+    """Bit for bit, with the same weights; and with other gains it is not."""
+    from reunet.networks import build_network
+
+    config = with_gain(config_of(case), 0.0)
+    without = {**config.model_dump(), **(PRESETS[config.preset].control or {})}
+    network, control = build_network(config), build_network(NetworkConfig.parse(without, where="test"))
+    for model in (network, control):
+        give_weights(model)
+    gains = [variable for variable in network.weights if variable.path.endswith("/gain")]
+    image = image_for(config)
+    expected, recurring = numpy_of(control(image)["semantic"]), numpy_of(network(image)["semantic"])
+    assert np.abs(recurring - expected).max() > 1e-3
+    for gain in gains:
+        gain.assign(np.zeros(gain.shape))
+    np.testing.assert_array_equal(numpy_of(network(image)["semantic"]), expected)
+
+
+def test_recurrences_stand_at_the_coarsest_levels() -> None:
+    from reunet.networks import build_network
+
+    for preset, levels, places in (
+        ("conv_gru_unet", 1, {"bottleneck"}),
+        ("conv_gru_unet", 2, {"bottleneck", "dec1"}),
+        ("conv_gru_unet", None, {"bottleneck", "dec1", "dec0"}),
+        ("conv_lstm_unet", 2, {"enc2", "enc1"}),
+        ("bcdu_net", 2, {"dec1"}),
+    ):
+        config = config_of(preset)
+        chosen = config.recurrence.model_copy(update={"levels": levels, "gain": 0.0})
+        network = build_network(config.model_copy(update={"recurrence": chosen}))
+        assert {layer.name.split("_")[0] for layer in network.layers if "_memory_" in layer.name} == places
 
 
 @pytest.mark.parametrize(
@@ -164,7 +209,7 @@ def test_streaming_gives_what_the_sequence_gives(case: str) -> None:
 def test_a_causal_network_does_not_see_the_future_and_remembers_the_past(case: str) -> None:
     from reunet.networks import build_network
 
-    config = config_of(case)
+    config = with_gain(config_of(case), 0.5)
     model = build_network(config)
     clip = image_for(config, batch=1)
     other = clip.copy()
@@ -179,7 +224,7 @@ def test_a_sweep_carries_context_across_the_whole_map() -> None:
     from reunet.networks import build_network
 
     for bottleneck, reaches in (("sweep", True), ("conv", False)):
-        config = config_of("cnn_rnn_unet").model_copy(update={"bottleneck": bottleneck})
+        config = config_of("cnn_rnn_unet published").model_copy(update={"bottleneck": bottleneck})
         model = build_network(config)
         image = np.random.default_rng(0).normal(size=(1, 96, 96, 2)).astype("float32")
         other = image.copy()

@@ -53,7 +53,7 @@ def test_validation_stays_within_its_share() -> None:
 
 def test_the_pace_leaves_out_the_slow_start_of_each_phase() -> None:
     """The first steps of a phase compile for seconds; taken for the pace they would end a training."""
-    pace = Pace(begins_at=0.5)
+    pace = Pace([0.0, 0.5])
     for progress, seconds in ((0.0, 0.2), (0.5, 1.0)):
         pace.expect(progress, seconds)
     assert pace.mean_seconds() == pytest.approx(0.6)

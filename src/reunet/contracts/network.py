@@ -88,6 +88,10 @@ class RecurrenceSpec(Contract):
     tied: in an R2U-Net block one convolution serves the input and the state, as in its popular port;
     otherwise each has its own, as in the paper. step_statistics: a normalisation of its own per step.
     merge: how the two directions of a recurrent skip are joined; `forward` has only one of them.
+    gain: None for what the papers publish: the features go through the recurrence R. A number for the
+    residual form, x + g R(norm(x)) with gains g per channel that begin at it (see `networks/residual.py`).
+    levels: at so many levels, the coarsest first, recurrences over frames or skips are; None for all.
+    share: of the channels that recur in a `half_recurrence`.
     """
 
     cell: str = "gru"
@@ -99,6 +103,9 @@ class RecurrenceSpec(Contract):
     recall: bool = True
     step_statistics: bool = False
     merge: Literal["sum", "concat", "forward"] = "sum"
+    gain: Annotated[float, Field(ge=0, le=10)] | None = None
+    levels: Few | None = None
+    share: float = Field(default=0.5, ge=0.01, le=1)
 
 
 class NetworkConfig(Contract):
@@ -272,6 +279,17 @@ class NetworkConfig(Contract):
             or self.bottleneck in ACROSS_FRAMES
             or self.decoder in ("half_recurrence", "slices")
         )
+
+    def recurs_at(self, level: int) -> bool:
+        """Whether recurrences over frames or skips are at a level too, 0 being the finest."""
+        count = self.recurrence.levels
+        return count is None or level >= len(self.filters) - count
+
+    @property
+    def recurs_beside(self) -> bool:
+        """Whether its recurrences are in residual form: without them it is a network still, its control."""
+        inside = self.bottleneck in SWEEPS or self.skip == "recurrent"
+        return self.recurrence.gain is not None and (inside or self.recurs_over_frames)
 
     @property
     def causal(self) -> bool:

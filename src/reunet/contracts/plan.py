@@ -101,6 +101,10 @@ class Schedule(Contract):
     encoder_rate: of a pretrained encoder, its learning rate as a share of that of the rest. Below 1 its
     normalisation keeps the statistics of the photographs it has seen; at 0 it stays as it is.
     encoder_from: share of the steps for which it stays as it is before it learns.
+    memory_from: share of the steps in which recurrences beside the path (`network.recurrence.gain`) are
+    skipped: each frame is an image of its own then, and a batch is as many frames. The windows that follow
+    are in chains that grow up to `clip.carry`.
+    gain_rate: learning rate of the gains of such recurrences, as a multiple of that of the rest.
     relaid: with `steps`, at which step they were laid out anew and how many there were from then on: what a
     training by minutes did, so that it can be repeated.
     halved: with `steps`, from which batch on (from 0) they held how many patches instead of `batch`: what a
@@ -120,6 +124,8 @@ class Schedule(Contract):
     ema: float = Field(default=0.0, ge=0, lt=1)
     encoder_rate: float = Field(default=1.0, ge=0, le=1)
     encoder_from: float = Field(default=0.0, ge=0, lt=1)
+    memory_from: float = Field(default=0.0, ge=0, lt=1)
+    gain_rate: float = Field(default=10.0, gt=0, le=1000)
     relaid: tuple[tuple[Step, Step], ...] = Field(default=(), max_length=1000)
     halved: tuple[tuple[Annotated[int, Field(ge=0, le=10**9)], Step], ...] = Field(default=(), max_length=16)
 
@@ -264,6 +270,8 @@ class Plan(Contract):
                 raise ValueError(f"clip.frames {self.clip.frames} does not fit the network; {fits} would")
         if self.clip is not None and self.clip.carry > 1 and not self.network.causal:
             raise ValueError("clip.carry needs a network whose frames depend on no later ones")
+        if self.schedule.memory_from and not self.network.recurs_beside:
+            raise ValueError("schedule.memory_from needs network.recurrence.gain, and what recurs with it")
         axes = self.network.spatial_dims
         if self.spacing is not None and len(self.spacing) != axes:
             raise ValueError(f"spacing needs {axes} positive numbers, one per axis of space")

@@ -79,6 +79,7 @@ def block_text(config: NetworkConfig, name: str) -> str:
 def equations(config: NetworkConfig) -> tuple[str, list[str]]:
     """Name and equations of what recurs in a network."""
     if config.block != "recurrent":
-        return CELLS[config.recurrence.cell]
+        name, lines = CELLS[config.recurrence.cell]
+        return name, lines if config.recurrence.gain is None else [*lines, f"x\u209c + g \u2299 {STATE}"]
     again = f"W (x + {BEFORE})" if config.recurrence.tied else f"W x + U {BEFORE}"
     return "recurrent convolution", ["h\u2080 = \u03c3(W x + b)", f"{STATE} = \u03c3({again} + b)"]

@@ -48,7 +48,7 @@ def encoder(pen: Pen) -> list[Rect]:
             pen.canvas.explain("down", "maximum pooling")
             rect = pooled
         start = rect
-        if config.encoder == "recurrent":
+        if config.encoder == "recurrent" and config.recurs_at(level):
             rect = pen.memory(rect, level, filters)
         repeats = config.repeats[level] if config.repeats else 1
         rect = pen.block(config.block, rect, level, filters, strided=strided, repeats=repeats)
@@ -127,7 +127,7 @@ def _climb(pen: Pen, below: Rect, skip: Rect, level: int) -> Rect:
     pen.up(below, up)
     pen.canvas.explain("up", UPSAMPLINGS[config.upsampling])
     rect = pen.block(config.decoder_block or config.block, rect, level, filters)
-    if config.decoder == "half_recurrence":
+    if config.decoder == "half_recurrence" and config.recurs_at(level):
         rect = pen.memory(rect, level, filters, half=True)
     if config.deep_supervision and level:
         pen.head(rect, level, supervised=True)

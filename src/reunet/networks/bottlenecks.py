@@ -10,6 +10,7 @@ from keras import layers, ops
 from reunet.networks.blocks import BLOCKS, conv_norm_act
 from reunet.networks.passes import both_directions, half_over_frames, over_frames
 from reunet.networks.reshaping import Ravel, Unravel
+from reunet.networks.residual import recurring
 from reunet.networks.scope import Scope, by_name
 from reunet.networks.thinking import Thinking
 
@@ -42,19 +43,27 @@ def sweep(x: Any, filters: int, scope: Scope) -> Any:
     The ReNet layer of ReSeg (Visin et al. 2016, arXiv 1511.07053): first along the columns, then, over
     what those gave, along the rows. After both, each position has seen the whole map, of whatever size.
     """
-    for layer in range(scope.config.recurrence.layers):
+
+    def once(x: Any, scope: Scope) -> Any:
         for axis in range(1, scope.rank + 1):
-            here = scope.child(f"sweep{layer}_axis{axis}")
             lines = x if axis == 1 else ops.moveaxis(x, axis, 1)
-            read = both_directions(lines, filters, here)
+            read = both_directions(lines, filters, scope.child(f"axis{axis}"))
             x = read if axis == 1 else ops.moveaxis(read, 1, axis)
+        return x
+
+    for layer in range(scope.config.recurrence.layers):
+        x = recurring(x, once, scope.child(f"sweep{layer}"))
     return x
 
 
 def raster(x: Any, filters: int, scope: Scope) -> Any:
     """All positions of the map, row after row, as one sequence that is read in both directions."""
-    read = both_directions(Ravel(name=scope.name("ravel"))(x), filters, scope)
-    return Unravel(name=scope.name("unravel"))(read, x)
+
+    def once(x: Any, scope: Scope) -> Any:
+        read = both_directions(Ravel(name=scope.name("ravel"))(x), filters, scope)
+        return Unravel(name=scope.name("unravel"))(read, x)
+
+    return recurring(x, once, scope)
 
 
 def recurrence(x: Any, filters: int, scope: Scope) -> Any:

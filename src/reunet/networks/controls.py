@@ -31,6 +31,27 @@ def control_of(config: NetworkConfig) -> NetworkConfig:
     return with_parameters(NetworkConfig.parse(fields, where="control"), count_parameters(config))
 
 
+def with_memory(network: NetworkConfig, preset: str) -> NetworkConfig:
+    """The recurrent network of a preset around `network`, which is its control: all weights of this fit that.
+
+    Raises PlanError when `network` is no such control, or the preset's recurrences are no addition to one.
+    """
+    chosen = PRESETS[preset]
+    control = {**(chosen.control or {}), "time": "none"}
+    added = {name: chosen.fields[name] for name in (*control, "recurrence") if name in chosen.fields}
+    found = {name: getattr(network, name) for name in control}
+    if added.get("recurrence", {}).get("gain") is None or found != control:
+        wanted = ", ".join(f"{name} {value}" for name, value in control.items())
+        raise PlanError(
+            "the network of --init cannot be given the memory of this preset",
+            where=f"--preset {preset}",
+            expected=f"a preset with recurrences beside the path, and a network with {wanted}",
+            received=", ".join(f"{name} {value}" for name, value in found.items()),
+            fix="leave --preset out, so that the network of --init is used",
+        )
+    return NetworkConfig.parse({**network.model_dump(), **added, "preset": preset}, where=f"preset {preset}")
+
+
 def count_parameters(config: NetworkConfig) -> int:
     """Trainable parameters of a network, its heads included."""
     return measure(config, valid_size(config, (1,) * config.spatial_dims)).parameters

@@ -15,6 +15,7 @@ from reunet.contracts.sizes import skip_crop
 from reunet.networks.blocks import BLOCKS, conv_norm_act
 from reunet.networks.layers import CROP, MAX_POOL, enlarge
 from reunet.networks.passes import both_directions, half_over_frames
+from reunet.networks.residual import recurring
 from reunet.networks.scope import Scope, by_name
 from reunet.networks.skips import SKIPS
 from reunet.networks.upsampling import UPSAMPLINGS
@@ -45,8 +46,8 @@ def plain(features: list[Any], scope: Scope) -> list[Any]:
 
 
 def half_recurrence(features: list[Any], scope: Scope) -> list[Any]:
-    """The plain decoder with memory at every level: half of the channels recur from frame to frame."""
-    return _climb(features, scope, half_over_frames)
+    """The plain decoder with memory at its levels: half of the channels recur from frame to frame."""
+    return _climb(features, scope, lambda x, here: half_over_frames(x, here) if here.recurs else x)
 
 
 def _climb(features: list[Any], scope: Scope, after: Callable[[Any, Scope], Any]) -> list[Any]:
@@ -65,10 +66,14 @@ def slices(features: list[Any], scope: Scope) -> list[Any]:
 
     Chen et al. 2016 (arXiv 1609.01006): for stacks whose slices lie too far apart for 3D convolutions.
     """
-    outputs, here = plain(features, scope), scope.child("slices")
-    frames = scope.clip.unfold(outputs[0], here.path)
-    read = both_directions(frames, scope.config.filters[0], here, kernel=scope.config.recurrence.kernel)
-    return [scope.clip.fold(read, here.path), *outputs[1:]]
+
+    def read(x: Any, here: Scope) -> Any:
+        frames, kernel = here.clip.unfold(x, here.path), here.config.recurrence.kernel
+        read = both_directions(frames, here.config.filters[0], here, kernel=kernel)
+        return here.clip.fold(read, here.path)
+
+    outputs = plain(features, scope)
+    return [recurring(outputs[0], read, scope.child("slices")), *outputs[1:]]
 
 
 def nested(features: list[Any], scope: Scope) -> list[Any]:

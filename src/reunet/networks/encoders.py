@@ -26,9 +26,17 @@ def plain(x: Any, scope: Scope) -> list[Any]:
 def recurrent(x: Any, scope: Scope) -> list[Any]:
     """The contracting path with memory: a recurrence over frames before the blocks of each level.
 
-    Arbelle and Raviv 2019 (arXiv 1805.11247, figure 1).
+    Arbelle and Raviv 2019 (arXiv 1805.11247, figure 1). In residual form the finest level has none: there are
+    no features yet that it could add to.
     """
-    return _descend(x, scope, over_frames)
+    beside = scope.config.recurrence.gain is not None
+
+    def remember(x: Any, filters: int, here: Scope) -> Any:
+        if not here.recurs or (beside and here.level == 0):
+            return x
+        return over_frames(x, x.shape[-1] if beside else filters, here)
+
+    return _descend(x, scope, remember)
 
 
 def _descend(x: Any, scope: Scope, before: Callable[[Any, int, Scope], Any]) -> list[Any]:

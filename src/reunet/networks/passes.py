@@ -7,6 +7,7 @@ from typing import Any
 from keras import layers
 
 from reunet.networks.recurrence import Recurrence
+from reunet.networks.residual import recurring
 from reunet.networks.scope import Scope
 
 BOTH = ("forward", "backward")
@@ -31,18 +32,24 @@ def both_directions(x: Any, filters: int, scope: Scope, *, kernel: int = 1) -> A
 
 def over_frames(x: Any, units: int, scope: Scope) -> Any:
     """A convolutional recurrence from frame to frame: x (B * T, *space, C) -> (B * T, *space, units)."""
-    return scope.clip.recur(x, recurrence(units, scope, kernel=scope.config.recurrence.kernel))
+
+    def recur(x: Any, here: Scope) -> Any:
+        return here.clip.recur(x, recurrence(units, here, kernel=here.config.recurrence.kernel))
+
+    return recurring(x, recur, scope)
 
 
 def half_over_frames(x: Any, scope: Scope) -> Any:
-    """Half of the channels recur from frame to frame, the other half passes (Lin et al. 2022).
+    """Half of the channels, or another share, recur from frame to frame, the others pass (Lin et al. 2022).
 
     Robust Video Matting, arXiv 2108.11515, section 3.2: cheaper than all channels, and what a frame shows
     by itself needs no memory.
     """
-    passing, recurring = x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :]
-    remembered = over_frames(recurring, recurring.shape[-1], scope)
-    return layers.Concatenate(name=scope.name("halves"))([passing, remembered])
+    passing = int(x.shape[-1] * (1 - scope.config.recurrence.share))
+    if passing == 0:
+        return over_frames(x, x.shape[-1], scope)
+    remembered = over_frames(x[..., passing:], x.shape[-1] - passing, scope)
+    return layers.Concatenate(name=scope.name("halves"))([x[..., :passing], remembered])
 
 
 def recurrence(units: int, scope: Scope, *, kernel: int, reverse: bool = False) -> Recurrence:

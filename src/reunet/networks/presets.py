@@ -90,10 +90,11 @@ PRESETS: dict[str, Preset] = {
         "blocks of Howard et al. 2017, arXiv 1704.04861",
     ),
     "cnn_rnn_unet": Preset(
-        "the hybrid: recurrences sweep over the rows and columns of the deepest features",
-        {"filters": WIDE, "bottleneck": "sweep", "recurrence": {"cell": "gru"}},
-        "ReNet sweeps (Visin et al. 2015, arXiv 1505.00393) in a U-Net",
-        control={"bottleneck": "conv"},
+        "the hybrid: recurrences that sweep over rows and columns add to the deepest features",
+        {"filters": WIDE, "bottleneck": "sweep", "recurrence": {"cell": "gru", "gain": 0.0}},
+        "ReNet sweeps (Visin et al. 2015, arXiv 1505.00393) in a U-Net, with the gains of ReZero",
+        control={"bottleneck": "identity"},
+        differs="the sweeps are beside the path; with recurrence.gain null they are the path, as published",
     ),
     "thinking_unet": Preset(
         "for what must be followed: features at half resolution, thought over for as long as it takes",
@@ -169,11 +170,12 @@ PRESETS: dict[str, Preset] = {
             "filters": LIGHT,
             "bottleneck": "half_recurrence",
             "decoder": "half_recurrence",
-            "recurrence": {"cell": "gru"},
+            "recurrence": {"cell": "gru", "gain": 0.0},
             "time": "frames",
         },
-        "the recurrent decoder of Lin et al., WACV 2022, arXiv 2108.11515, in a U-Net",
+        "the recurrent decoder of Lin et al., WACV 2022, arXiv 2108.11515, in a U-Net; the gains of ReZero",
         control={"bottleneck": "identity", "decoder": "plain"},
+        differs="the memory is beside the path; with recurrence.gain null it is the path, as published",
     ),
     "slice_unet": Preset(
         "for stacks of thick slices: a U-Net per slice, then a ConvLSTM through the slices, both ways",
@@ -181,6 +183,17 @@ PRESETS: dict[str, Preset] = {
         "Chen et al., NeurIPS 2016, arXiv 1609.01006",
         control={"decoder": "plain"},
         differs="one U-Net where the paper has one per scale",
+    ),
+    "slice_gru_unet": Preset(
+        "for stacks of thick slices: a U-Net per slice; minGRUs through the slices, both ways, add to it",
+        {
+            "filters": LIGHT,
+            "decoder": "slices",
+            "recurrence": {"cell": "min_gru", "gain": 0.0},
+            "time": "frames",
+        },
+        "slice_unet with the cell of Feng et al. 2024, arXiv 2410.01201, and the gains of ReZero",
+        control={"decoder": "plain"},
     ),
 }
 

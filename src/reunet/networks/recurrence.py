@@ -24,6 +24,7 @@ class Recurrence(keras.layers.Layer):
     cell: a name of `CELLS`. units: channels of the state.
     kernel: side of the convolutions over space; 1 for dense maps, W x as a product of matrices.
     reverse: from the last step to the first; the output keeps the order of the input.
+    resting: (an attribute) zeros are given, and nothing is computed, in what is traced while it is set.
 
     Input: (B, T, *space, C), and the states before the first step, each (B, *space, units); zeros when
     left out. Output: (all outputs (B, T, *space, units), the states after the last step). Trained by
@@ -42,7 +43,7 @@ class Recurrence(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.cell, self.units, self.kernel = cell, units, kernel
-        self.reverse, self.seed = reverse, seed
+        self.reverse, self.seed, self.resting = reverse, seed, False
 
     def build(self, input_shape: tuple[int | None, ...], *states_shape: Any) -> None:
         cell, space = CELLS[self.cell], (self.kernel,) * (len(input_shape) - 3) if self.kernel > 1 else ()
@@ -67,6 +68,9 @@ class Recurrence(keras.layers.Layer):
 
     def call(self, x: Any, *states: Any) -> tuple[Any, ...]:
         cell = CELLS[self.cell]
+        if self.resting:
+            nothing = ops.zeros((*sides(x)[:-1], self.units), x.dtype)
+            return nothing, *(nothing[:, 0],) * cell.states
         projected = self._over_steps(x, self.input_kernel) + ops.cast(self.bias, x.dtype)
         p = ops.split(projected, cell.gates, axis=-1)
         if not states:

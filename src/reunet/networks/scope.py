@@ -54,6 +54,11 @@ class Scope:
         return (self.seed * 1_000_003 + zlib.crc32(self.name(part).encode())) % 2**31
 
     @property
+    def recurs(self) -> bool:
+        """Whether there are recurrences at this level."""
+        return self.config.recurs_at(self.level)
+
+    @property
     def rank(self) -> int:
         """Number of axes of the convolutions, 2 or 3."""
         return self.config.rank

@@ -13,6 +13,7 @@ from keras import layers, ops
 from reunet.networks.layers import pointwise
 from reunet.networks.normalisation import normalise
 from reunet.networks.passes import BOTH, directions
+from reunet.networks.residual import recurring
 from reunet.networks.scope import Scope, by_name
 
 Skip = Callable[[list[Any], Any, int, Scope], Any]
@@ -66,17 +67,29 @@ def recurrent(skips: list[Any], up: Any, filters: int, scope: Scope) -> Any:
 
     Each direction has `units` (by default half the filters) and ends with a state that has seen both:
     forward after (skip, up), backward after (up, skip). They are summed or concatenated; with merge
-    `forward` there is one direction only, as in the published code.
+    `forward` there is one direction only, as in the published code. In residual form that adds to the
+    concatenated maps.
     """
-    spec = scope.config.recurrence
-    sequence = ops.stack([*skips, up], axis=1)
-    ways = BOTH[:1] if spec.merge == "forward" else BOTH
-    found = directions(sequence, filters, scope, kernel=spec.kernel, ways=ways)
-    last = [states[1] for states in found]
-    if len(last) == 1:
-        return last[0]
-    merge = layers.Add if spec.merge == "sum" else layers.Concatenate
-    return merge(name=scope.name(spec.merge))(last)
+    if not scope.recurs:
+        return concat(skips, up, filters, scope)
+    spec, maps = scope.config.recurrence, [*skips, up]
+
+    def last_of(sequence: Any, scope: Scope) -> Any:
+        ways = BOTH[:1] if spec.merge == "forward" else BOTH
+        found = directions(sequence, filters, scope, kernel=spec.kernel, ways=ways)
+        last = [states[1] for states in found]
+        if len(last) == 1:
+            return last[0]
+        merge = layers.Add if spec.merge == "sum" else layers.Concatenate
+        return merge(name=scope.name(spec.merge))(last)
+
+    if spec.gain is None:
+        return last_of(ops.stack(maps, axis=1), scope)
+
+    def read(joined: Any, scope: Scope) -> Any:
+        return last_of(ops.stack(ops.split(joined, len(maps), axis=-1), axis=1), scope)
+
+    return recurring(concat(skips, up, filters, scope), read, scope)
 
 
 SKIPS: dict[str, Skip] = by_name(none, concat, add, attention, recurrent)

@@ -18,7 +18,7 @@ from reunet.planning.inputs import choose_input
 from reunet.planning.patch import choose_patch, choose_whole
 from reunet.planning.request import PlanRequest
 from reunet.planning.resolution import choose_micrometres, choose_spacing
-from reunet.planning.sequences import choose_clip
+from reunet.planning.sequences import choose_chain, choose_clip
 from reunet.planning.topology import choose_strides
 from reunet.planning.width import choose_networks, choose_width, pretrained
 from reunet.tasks.work import Work, choose_tasks
@@ -29,6 +29,11 @@ BFLOAT16_FROM = 8.0
 WHY_RATE = "what the encoder learned from photographs is changed slowly, and its statistics are kept"
 WHY_LATE = "at rest the encoder makes a step less than half as costly; the way up learns first, and fast"
 FEW_MINUTES = 3.0
+MEMORY_FROM = 0.65
+WHY_MEMORY = (
+    "memory joins late: single frames teach in fewer minutes what frames show, and with gains of zero "
+    "nothing of that is lost when windows follow"
+)
 WHY_FIXED = "the encoder stays as it is: in so few minutes the way up learns more from twice as many steps"
 WHY_TILE = "the training patch: what the network knows, and what its statistics expect"
 
@@ -50,12 +55,15 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
         window = window.model_copy(update={"frames": valid_frames(networks.value[0], window.frames)})
     width = choose_width(networks.value, (window.frames, *size) if window else size, request)
     network, batch = width.value
+    schedule, chain = choose_schedule(request, network), Decision(window)
+    if window is not None and schedule.value.memory_from:
+        chain = choose_chain(fingerprint, network, window)
     decisions: dict[str, Decision[Any]] = {
         "tasks": tasks,
         "spacing": spacing,
         "micrometres": choose_micrometres(fingerprint),
         "patch": Decision(size, patch.reasons),
-        "clip": Decision(window, clip.reasons),
+        "clip": Decision(chain.value, {**clip.reasons, **chain.reasons}),
         "network": Decision(network, {**strides.reasons, **networks.reasons, **encoder.reasons}),
         "thinking": choose_thinking(network),
         **choose_prompt(request),
@@ -65,7 +73,7 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
         "class_sampling": Decision(()) if whole else choose_sampling(fingerprint),
         "corrected_sampling": choose_corrected(fingerprint),
         "augmentation": choose_augmentation(fingerprint, spacing.value, window, whole=whole),
-        "schedule": choose_schedule(request),
+        "schedule": schedule,
         "inference": Decision(Inference(tile=size), {"inference.tile": WHY_TILE}),
         "precision": choose_precision(request),
     }
@@ -92,8 +100,8 @@ def _choose_tasks(fingerprint: Fingerprint, request: PlanRequest) -> Decision[tu
     return Decision(tasks, {"tasks": why})
 
 
-def choose_schedule(request: PlanRequest) -> Decision[Schedule]:
-    """Budget and learning rate."""
+def choose_schedule(request: PlanRequest, network: NetworkConfig) -> Decision[Schedule]:
+    """Budget and learning rate, and what joins late."""
     reasons = {"schedule": "AdamW, warm-up, then decay to zero exactly at the end of the budget"}
     settings = {**request.budget, "early_stop": 0, "validations": 10}
     if request.minutes is not None and request.minutes > 60:
@@ -105,6 +113,9 @@ def choose_schedule(request: PlanRequest) -> Decision[Schedule]:
         reasons["schedule.encoder_rate"] = WHY_FIXED if few else WHY_RATE
         if not few:
             settings["encoder_from"], reasons["schedule.encoder_from"] = ENCODER_FROM, WHY_LATE
+    begins_fresh = request.network is None
+    if begins_fresh and network.recurs_beside and network.recurs_over_frames:
+        settings["memory_from"], reasons["schedule.memory_from"] = MEMORY_FROM, WHY_MEMORY
     return Decision(Schedule.parse(settings, where="schedule"), reasons)
 
 

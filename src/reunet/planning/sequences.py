@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import ClipSpec
 from reunet.errors import PlanError, known_name
 from reunet.networks.presets import PRESETS
@@ -10,6 +11,8 @@ from reunet.planning.decision import Decision
 from reunet.planning.request import PlanRequest
 
 CLIP_FRAMES = 4
+CHAIN = 4
+"""Windows that follow each other, where memory joins late, in sequences of so many frames."""
 
 
 def needs_sequences(fingerprint: Fingerprint, where: str) -> None:
@@ -39,10 +42,19 @@ def choose_clip(fingerprint: Fingerprint, request: PlanRequest) -> Decision[Clip
     what = "slices" if fingerprint.axis == "Z" else "frames"
     why = (
         f"windows of {frames} {what}, from {len(fingerprint.sequences)} sequence(s), usually of {usual}: "
-        "long enough to see what moves, short enough that a batch mixes places and times; `carry` above 1 "
-        "would let a window go on from the one before"
+        "long enough to see what moves, short enough that a batch mixes places and times"
     )
     return Decision(ClipSpec(frames=frames, axis=fingerprint.axis or "T"), {"clip": why})
+
+
+def choose_chain(fingerprint: Fingerprint, network: NetworkConfig, clip: ClipSpec) -> Decision[ClipSpec]:
+    """For memory that joins late, as long chains of windows as CHAIN and most sequences allow."""
+    usual = sorted(fingerprint.sequences)[len(fingerprint.sequences) // 2]
+    carry = max(1, min(CHAIN, usual // clip.frames)) if network.causal else 1
+    if carry == 1:
+        return Decision(clip)
+    why = f"once there is memory, windows follow each other in chains that grow to {carry}, and carry it on"
+    return Decision(clip.model_copy(update={"carry": carry}), {"clip.carry": why})
 
 
 def _asked_time(request: PlanRequest) -> str:

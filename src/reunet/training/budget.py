@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 VALIDATION_SHARE = 0.15
 """Share of the time that validation may take, at most."""
@@ -75,7 +77,7 @@ def spend(seconds: float, step_s: float, validation_s: float, wanted_validations
 class Pace:
     """Seconds that a step takes now, in each phase of a training; without validations.
 
-    begins_at: progress (0..1) at which the second phase begins; 0 when there is one only.
+    begins: the progress (0..1) at which each phase begins, the first at 0.
     """
 
     RECENT = 50
@@ -83,19 +85,19 @@ class Pace:
     """Steps at the beginning of a phase that do not count: compiling makes them slow."""
     FEWEST = 20
 
-    def __init__(self, begins_at: float = 0.0) -> None:
-        self.begins_at = begins_at
-        self._seconds: list[float | None] = [None, None]
+    def __init__(self, begins: Sequence[float] = (0.0,)) -> None:
+        self._begins = tuple(begins)
+        self._seconds: list[float | None] = [None] * len(self._begins)
         self._recent: deque[float] = deque(maxlen=self.RECENT)
         self._phase, self._skip = -1, 0
 
     def expect(self, progress: float, seconds: float) -> None:
         """The seconds of a step of the phase that a progress is in, as timed before."""
-        self._seconds[progress >= self.begins_at] = seconds
+        self._seconds[self._at(progress)] = seconds
 
     def add(self, progress: float, seconds: float) -> None:
         """A step was made."""
-        phase = int(progress >= self.begins_at)
+        phase = self._at(progress)
         if phase != self._phase:
             self._phase, self._skip = phase, self.SKIPPED
             self._recent.clear()
@@ -106,26 +108,30 @@ class Pace:
         if len(self._recent) < self.FEWEST:
             return
         now, before = sum(self._recent) / len(self._recent), self._seconds[phase]
-        other = self._seconds[1 - phase]
-        if before is not None and other is not None:  # a machine that slows does so in both
-            self._seconds[1 - phase] = other * now / before
+        if before is not None:  # a machine that slows does so in all
+            self._seconds = [other and other * now / before for other in self._seconds]
         self._seconds[phase] = now
 
     @property
     def is_known(self) -> bool:
-        """Whether enough steps of this phase were seen, and the other one, if any is to come, was timed."""
+        """Whether enough steps of this phase were seen, and those to come, if any, were timed."""
         if len(self._recent) < self.FEWEST:
             return False
-        return self._phase == 1 or self._seconds[1] is not None
+        return None not in self._seconds[self._phase :]
 
     def mean_seconds(self) -> float:
         """Of a step of the whole training."""
-        first, second = self._seconds
-        return self.begins_at * (first or 0.0) + (1 - self.begins_at) * (second or 0.0)
+        return self._mean(0.0)
 
     def steps_within(self, seconds: float, done: float) -> float:
         """How many steps fit into `seconds` from a progress (0..1) on, at least 1."""
-        resting = max(0.0, self.begins_at - done) / max(1 - done, 1e-9)
-        first, second = self._seconds
-        mean = resting * (first or 0.0) + (1 - resting) * (second or 0.0)
-        return max(1.0, seconds / mean)
+        return max(1.0, seconds / self._mean(done))
+
+    def _at(self, progress: float) -> int:
+        return bisect_right(self._begins, progress) - 1
+
+    def _mean(self, done: float) -> float:
+        """Seconds of a step from a progress on, over the phases that are left."""
+        done = min(done, 1 - 1e-9)
+        spans = [end - begin for begin, end in pairwise(max(done, cut) for cut in (*self._begins, 1.0))]
+        return sum(span / (1 - done) * (each or 0.0) for span, each in zip(spans, self._seconds, strict=True))

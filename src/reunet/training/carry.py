@@ -20,13 +20,15 @@ class CarryingModel(keras.Model):
     """A network for sequences that keeps its states from one batch to the next.
 
     The states are variables that no gradient changes, (B, *space at its level, channels), so checkpoints
-    hold them. They change in calls with `training=True` only.
+    hold them. They change in calls with `training=True` only. While the attribute `resting` is set none is
+    used: frames are independent.
 
     Called with a window of frames (B, T, *space, C) of the plan's batch and patch; gives its logits.
     """
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(name=plan.network.preset)
+        self.resting = False
         self.network = build_network(plan.network, seed=plan.seed, size=plan.patch, carry=True)
         self.carried = {
             name: self.add_weight(
@@ -39,9 +41,12 @@ class CarryingModel(keras.Model):
     def call(self, image: Any, training: bool | None = None) -> dict[str, Any]:
         # A copy: assigning below would change the tensor that torch needs for its gradients.
         states = {name: ops.copy(state) for name, state in self.carried.items()}
+        if self.resting:  # of another batch, and of no use
+            count = ops.shape(image)[0]
+            states = {name: ops.zeros((count, *one.shape[1:]), one.dtype) for name, one in states.items()}
         outputs = dict(self.network({"image": image, **states}, training=training))
         after = {name: outputs.pop(name) for name in states}
-        if training:
+        if training and not self.resting:
             for name, state in self.carried.items():
                 state.assign(ops.stop_gradient(ops.cast(after[name], state.dtype)))
         return outputs

@@ -10,15 +10,16 @@ from reunet.contracts.sizes import output_strides, outputs_of
 from reunet.losses.named import losses_of
 from reunet.networks import build_network, own_network
 from reunet.networks.pretrained import APPLICATIONS, encoder_name
+from reunet.networks.residual import MEMORY
 from reunet.training.carry import CarryingModel, network_of
 from reunet.training.folding import fold_fixed
 from reunet.training.functions import NO_FUNCTIONS, Functions
 from reunet.training.precision import layers_in, needs_layers
-from reunet.training.rates import AdamWOfTwoRates
+from reunet.training.rates import ENCODER, AdamWOfParts, Part
 from reunet.training.state import capture, restore
 from reunet.training.thinking import ThinkingModel, check_memory
 
-NOT_DECAYED = ("bias", "gamma", "beta")
+NOT_DECAYED = ("bias", "gamma", "beta", "gain")
 """Parameters that weight decay would only push off: shifts and scales."""
 
 
@@ -32,12 +33,10 @@ def compiled_network(plan: Plan, functions: Functions = NO_FUNCTIONS) -> keras.M
         model = ThinkingModel(plan)
     else:
         model = CarryingModel(plan) if carries else build_network(plan.network, seed=plan.seed)
-    slow = fix_encoder(network_of(model), plan)
-    schedule = plan.schedule
-    optimizer = AdamWOfTwoRates(
-        slow,
-        schedule.encoder_rate,
-        late=bool(slow) and schedule.encoder_from > 0,
+    schedule, slow = plan.schedule, fix_encoder(network_of(model), plan)
+    late = ENCODER if schedule.encoder_from else ""
+    optimizer = AdamWOfParts(
+        [Part(slow, schedule.encoder_rate, late), *_memory(network_of(model), plan)],
         learning_rate=schedule.learning_rate,
         weight_decay=schedule.weight_decay,
         global_clipnorm=schedule.clip_norm,
@@ -90,6 +89,15 @@ def fix_encoder(network: keras.Model, plan: Plan) -> list[keras.Variable]:
         layer.trainable = False
     fold_fixed(network)
     return [weight for layer in encoder for weight in layer.trainable_weights]
+
+
+def _memory(network: keras.Model, plan: Plan) -> list[Part]:
+    """The weights of recurrences beside the path, and their gains, which have a rate of their own."""
+    schedule, late = plan.schedule, MEMORY if plan.schedule.memory_from else ""
+    added = [weight for weight in network.trainable_weights if f"_{MEMORY}_" in weight.path]
+    gains = [weight for weight in added if weight.name == "gain"]
+    others = [weight for weight in added if weight.name != "gain"]
+    return [Part(gains, schedule.gain_rate, late), Part(others, late=late)]
 
 
 def _weight(head: HeadSpec, level: int, levels: int) -> float:

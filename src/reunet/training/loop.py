@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,7 +48,8 @@ class LoopState:
     """What the loop itself remembers from step to step, beside the variables of the model.
 
     planned: the steps that were laid out at first. relaid: at which step that was done anew, and
-    the total then. halved: from which step on batches held how many patches.
+    the total then. halved: from which step on batches held how many patches. phase: in which the last step was
+    made; None before the first.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -59,6 +60,7 @@ class LoopState:
     planned: Count
     relaid: list[tuple[Count, Count]] = field(default_factory=list)
     halved: list[tuple[Annotated[int, Field(ge=0)], Count]] = field(default_factory=list)
+    phase: Annotated[int, Field(ge=0, le=1000)] | None = None
     elapsed_s: float = 0.0
     loss_sum: float = 0.0
     loss_steps: int = 0
@@ -92,30 +94,41 @@ class LoopState:
 class Training:
     """One run of the loop over a compiled model, which a team of several processes spreads over them; then
     the validator has a model of its own.
+
+    draw: what draws the batches of a plan.
     """
 
     def __init__(
-        self, setting: Setting, model: keras.Model, sampler: PatchSampler, validator: Validator
+        self,
+        setting: Setting,
+        model: keras.Model,
+        draw: Callable[[Plan], PatchSampler],
+        validator: Validator,
     ) -> None:
         plan = setting.plan
         self.plan, self.run, self.progress, self.team = plan, setting.run, setting.progress, setting.team
         self.started, self.threads = setting.started, setting.threads
-        self.model, self.sampler, self.validator = model, sampler, validator
+        self.model, self.validator = model, validator
         heads, given = outputs_of(plan.network), network_of(validator.model).output
         self.outputs = {name: head.name for name, (head, _) in heads.items() if name in given}
         self.watchers = Watchers(setting.functions.callbacks, model)
         self.plan_hash = _hash(plan.model_dump_json(exclude_defaults=True))
         self.phases = Phases(model, plan)
-        self._pace, self._validation_s = Pace(self.phases.begins_at), 0.0
+        cuts = {id(phase.plan): phase.plan for phase in self.phases.all}
+        drawn = {key: draw(cut) for key, cut in cuts.items()}
+        self.samplers = [drawn[id(phase.plan)] for phase in self.phases.all]
+        self._pace = Pace([phase.begins_at for phase in self.phases.all])
+        self._validation_s = 0.0
 
     def fresh(self) -> TrainResult:
         """Train from the first step."""
+        self.phases.begin()
         while True:
             try:
                 self._loop = self._lay_out()
                 break
             except TooLargeStep as error:
-                halve(self.sampler, 0, error, alone=self.team is ALONE, progress=self.progress)
+                self._halve(0, error)
         self._loop.halved = list(self.sampler.halved)
         self._save(0)
         return self._train(0, History(self.run.history_file))
@@ -144,6 +157,7 @@ class Training:
             )
         state.restore(self.model, arrays)
         self._loop = LoopState.from_json(saved.get("loop"))
+        self.phases.now = self._loop.phase
         self.sampler.halved = tuple(self._loop.halved)
         return step
 
@@ -152,14 +166,17 @@ class Training:
     def _lay_out(self) -> LoopState:
         schedule, cases = self.plan.schedule, len(self.validator.cases)
         if schedule.minutes is None:
-            epoch_steps = self.sampler.patches_per_epoch / self.plan.batch
-            steps = schedule.steps or math.ceil((schedule.epochs or 1) * epoch_steps)
+            steps = schedule.steps or math.ceil((schedule.epochs or 1) * self._epoch_steps)
             return LoopState(Timeline(steps), schedule.validations, cases, steps)
         self.progress.start("timing the first steps", None)
         with state.preserved(self.model), training_precision(self.plan.precision):
-            for progress in sorted({0.0, self.phases.begins_at}):
-                self.phases.enter(progress)
-                self._pace.expect(progress, self._time_steps(budget.TIMING_SHARE * schedule.minutes * 60))
+            timed: dict[Any, float] = {}
+            for phase in self.phases.all:
+                self.phases.enter(phase.begins_at)
+                if phase.step not in timed:
+                    timed[phase.step] = self._time_steps(budget.TIMING_SHARE * schedule.minutes * 60)
+                self._pace.expect(phase.begins_at, timed[phase.step])
+            self.phases.now = None
         validation_s = self.validator.estimate_seconds() if self.team.is_first else 0.0
         step_s, validation_s, ago = self.team.agree(
             [self._pace.mean_seconds(), validation_s, time.monotonic() - self.started]
@@ -176,8 +193,25 @@ class Training:
         return LoopState(Timeline(spent.steps), spent.validations, self.validator.use_cases, spent.steps)
 
     def _time_steps(self, allowed_s: float) -> float:
-        feed = batches(self.sampler, 0, budget.WARM_UP_STEPS + budget.TIMED_STEPS, threads=self.threads)
+        feed = self._feed(0, budget.WARM_UP_STEPS + budget.TIMED_STEPS)
         return budget.time_steps(lambda k: self._step(k, next(feed)), allowed_s)
+
+    def _feed(self, first: int, last: int = 2**31) -> Iterator[Batch]:
+        """Batches from the step `first` on as the phase of now cuts them; open, since there may be more."""
+        return batches(self.sampler, first, last, threads=self.threads)
+
+    @property
+    def sampler(self) -> PatchSampler:
+        """What draws the batches of the phase of now."""
+        return self.samplers[self.phases.now or 0]
+
+    def _halve(self, step: int, error: TooLargeStep) -> None:
+        alone = self.team is ALONE and all(one is self.sampler for one in self.samplers)
+        halve(self.sampler, step, error, alone=alone, progress=self.progress)
+
+    @property
+    def _epoch_steps(self) -> float:
+        return self.samplers[-1].patches_per_epoch / self.plan.batch
 
     def _keep_to_minutes(self, step: int) -> None:
         """Lay out the steps that are left anew when the pace has changed, or as the plan says they were."""
@@ -222,7 +256,7 @@ class Training:
     def _with_smaller_batches(self, error: TooLargeStep) -> tuple[int, History]:
         """Go back to the latest checkpoint, from where on batches are half as large."""
         step = self._restore()
-        halve(self.sampler, step, error, alone=self.team is ALONE, progress=self.progress)
+        self._halve(step, error)
         loop, total = self._loop, self._loop.timeline.total
         loop.halved = list(self.sampler.halved)
         if self.plan.schedule.epochs is not None:  # as many patches in all
@@ -235,13 +269,13 @@ class Training:
     def _steps_from(self, first: int, history: History) -> int:
         """Train from a step to the end, and return where that was."""
         self._announce(first)
-        step, saved_at = first, time.monotonic()
-        feed = batches(self.sampler, first, 2**31, threads=self.threads)  # open: there may be more
+        step, saved_at, feed = first, time.monotonic(), None
         with deferred() as wish:
             elapsed, wished = self._elapsed_and_wished(wish)
             while step < self._loop.timeline.total and not self._is_over(elapsed):
                 progress = self._loop.timeline.progress(step)
-                self.phases.enter(progress)
+                if self.phases.enter(progress) or feed is None:
+                    feed, self._loop.phase = self._feed(step), self.phases.now
                 rate = learning_rate(self.plan.schedule, progress)
                 began = time.monotonic()
                 loss = self._one_step(step, feed, rate)
@@ -302,7 +336,7 @@ class Training:
 
     def _step(self, k: int, batch: Batch) -> float:
         images, targets = batch
-        begin_batch(self.model, self.plan, k)
+        begin_batch(self.model, self.phases.phase.plan, k)
         targets = {name: targets[head] for name, head in self.outputs.items()}
         self.model.reset_metrics()  # else Keras reports the mean over all steps so far
         with watched_memory():

@@ -12,6 +12,7 @@ from reunet.contracts.run import RunFolder
 from reunet.errors import PlanError
 from reunet.inference.weights_file import check_size, read_weights
 from reunet.networks import build_network
+from reunet.networks.residual import MEMORY
 from reunet.tasks.work import Work
 
 
@@ -20,8 +21,8 @@ def transfer_weights(model: keras.Model, plan: Plan, source: RunFolder) -> list[
 
     Encoder and bottleneck must agree. In a head that both have, the maps of classes with the same name are
     copied and the others keep their fresh values; so do heads, and a whole decoder, that the other run does
-    not have, and the first convolution for another channel count. Raises PlanError when the networks differ
-    otherwise.
+    not have, memory beside the path, and the first convolution for another channel count. Raises PlanError
+    when the networks differ otherwise.
     """
     begun = source.plan()
     weights = source.verified_weights(begun)
@@ -51,6 +52,8 @@ def _copy(variable: keras.Variable, value: np.ndarray | None, plan: Plan, source
     if value is not None and value.shape == shape:
         variable.assign(value)
         return None
+    if value is None and f"_{MEMORY}_" in variable.path:
+        return "the memory starts fresh: the other run has none"
     if value is None and variable.path.startswith("dec") and source.network.heads[0].of == "image":
         return "the way up starts fresh: the other run tells classes of whole images only"
     if variable.path.startswith("enc0_1_conv/") and plan.network.in_channels != source.network.in_channels:

@@ -251,7 +251,7 @@ class TrainOptions(Wishes, DataOptions, VerbOptions):
     ] = None
     init: Annotated[
         OptionalPath,
-        Says("Start from the weights of another run.", "RUN", not_with=("preset", "encoder")),
+        Says("Start from the weights of another run.", "RUN", not_with=("encoder",)),
     ] = UNSET
     freeze: Annotated[
         Literal["encoder"] | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reunet.backend import Backend
 from reunet.contracts.fingerprint import Fingerprint
-from reunet.contracts.network import ENCODER_WISHES, OWN_ENCODERS
+from reunet.contracts.network import ENCODER_WISHES, OWN_ENCODERS, NetworkConfig
 from reunet.contracts.options.records import TrainOptions
 from reunet.contracts.pack import run_at
 from reunet.contracts.plan import Plan
@@ -55,7 +55,7 @@ def new_plan(
     fingerprint: Fingerprint, options: TrainOptions, backend: Backend, device: Device, **wishes: Any
 ) -> Plan:
     """What the planner decides. wishes: instead of those of the options. Raises UsageError, PlanError."""
-    network = run_at(options.init).plan().network if options.init else None
+    network = _begun_network(options)
     request = replace(PlanRequest.of(options, backend, device, network), **wishes)
     if options.network is not None and options.encoder == "auto":  # the caller's network has its own
         request = replace(request, encoder="none")
@@ -64,6 +64,16 @@ def new_plan(
     if options.encoder_weights == "none":  # what begins fresh learns like the rest
         settings["schedule"] = made.schedule.model_copy(update={"encoder_rate": 1.0, "encoder_from": 0.0})
     return made.model_copy(update=settings)
+
+
+def _begun_network(options: TrainOptions) -> NetworkConfig | None:
+    """The network of --init, with the memory of --preset where that is another one. Raises PlanError."""
+    if options.init is None:
+        return None
+    from reunet.networks.controls import with_memory
+
+    network = run_at(options.init).plan().network
+    return network if options.preset in ("auto", network.preset) else with_memory(network, options.preset)
 
 
 def encoder_weights(options: TrainOptions, encoder: str | None) -> Weights | None:

@@ -49,10 +49,11 @@ def train(options: TrainOptions) -> TrainResult:
     """Train a U-Net on a dataset and write the run folder `output`.
 
     The dataset is a folder, or `images` and `masks`. A `plan` is followed instead of planning. With `init`
-    the network of that run is used and its weights are the start; its class list may differ. `freeze` keeps
-    the encoder of `init`, or a pretrained one, as it is; `encoder_weights` are `imagenet`, from the extra
-    `photo` or downloaded once by Keras, the file of such weights, or `none` for fresh ones. `resume` goes on
-    with the training in `output`, exactly where its last checkpoint was. Minutes count from `started`
+    the network of that run is used and its weights are the start; its class list may differ, and a `preset`
+    with memory beside the path adds that memory. `freeze` keeps the encoder of `init`, or a pretrained one,
+    as it is; `encoder_weights` are `imagenet`, from the extra `photo` or downloaded once by Keras, the file
+    of such weights, or `none` for fresh ones. `resume` goes on with the training in `output`, exactly where
+    its last checkpoint was. Minutes count from `started`
     (`time.monotonic()`), or from now, to the final weights; ten when no budget is given.
 
     `processes` train together, on JAX: this is the one of number `process_id`, from 0, and all meet at

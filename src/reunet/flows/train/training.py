@@ -87,18 +87,16 @@ def trained(
     draw = partial(
         PatchSampler,
         as_planned(prepared.train, plan),
-        plan,
         targets=Work.of(plan).targets,
         margin=margin(plan.network),
     )
-    sampler = draw(share=team.share(plan.batch))
-    validator = Validator(model, plan, draw(augment=False), prepared.val)
+    validator = Validator(model, plan, draw(plan, augment=False), prepared.val)
     if log == "tensorboard" and team.is_first:
         from reunet.flows.train.tensorboard import TensorBoard
 
         setting = setting.with_callback(TensorBoard(setting.run, plan, validator))
     learning = team.spread(as_trained(model, plan, setting.functions), plan)
-    training = Training(setting, learning, sampler, validator)
+    training = Training(setting, learning, lambda cut: draw(cut, share=team.share(cut.batch)), validator)
     result = training.resumed() if resume else training.fresh()
     team.leave()
     return result, validator
