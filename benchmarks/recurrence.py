@@ -3,6 +3,8 @@
 Each training and its score on the test images is one line; the intervals on the page come from the lines.
 
     python benchmarks/recurrence.py [--data DIR] [--only SET]
+    python benchmarks/recurrence.py --camera dsb:low_light [--side 64] [--minutes 5] [--seeds 1]
+    python benchmarks/recurrence.py --summary
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import camera_race
 import records
 
 from reunet import console
@@ -133,8 +136,22 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, default=records.DATA)
     parser.add_argument("--only", choices=RACES)
+    parser.add_argument("--camera", metavar="SOURCE:CONDITION", help="a race of camera_race.py")
+    parser.add_argument("--entries", default=",".join(camera_race.ENTRIES))
+    parser.add_argument("--side", type=int, default=64)
+    parser.add_argument("--minutes", type=float, default=MINUTES)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--summary", action="store_true", help="the races under the camera so far")
     arguments = parser.parse_args()
     use_backend("tensorflow")
+    if arguments.summary:
+        print(camera_race.summary())
+        return
+    if arguments.camera:
+        source, _, condition = arguments.camera.partition(":")
+        budget = {name: getattr(arguments, name) for name in ("side", "minutes", "seeds")}
+        camera_race.race(arguments.data, source, condition, entries=arguments.entries.split(","), **budget)
+        return
     for name in [arguments.only] if arguments.only else RACES:
         run(name, arguments.data)
 

@@ -40,7 +40,7 @@ _HOMES = {
 }
 
 
-_LAYERS = ("normalisation", "recurrence", "reshaping", "thinking")
+_LAYERS = ("normalisation", "recurrence", "reshaping", "residual", "thinking")
 """Where the layers are that Keras does not have."""
 
 after_import("keras", lambda: [import_module(f"{__name__}.{room}") for room in _LAYERS])
