@@ -103,6 +103,22 @@ def test_a_run_of_single_frames_is_a_start_for_memory(films: Path, backend: str)
             with_memory(network, preset)
 
 
+def test_what_the_engine_is_held_against_has_the_weights_of_now(films: Path, backend: str) -> None:
+    """The best weights are read back after the last validation: the network for one frame follows."""
+    from reunet.networks import build_network
+    from reunet.sampling.patches import PatchSampler
+    from reunet.training.validation import Validator
+
+    plan = plan_of(films, backend, "conv_gru_unet")
+    model, better = (build_network(plan.network, seed=seed) for seed in (1, 2))
+    validator = Validator(model, plan, PatchSampler([], plan), [])
+    frame = np.random.default_rng(0).normal(size=(1, 16, 16, 1)).astype(np.float32)
+    states = {name: np.zeros((1, *shape), np.float32) for name, shape in validator.runtime.states.items()}
+    before = validator.runtime.step(frame, states)["semantic"]
+    model.set_weights(better.get_weights())
+    assert np.abs(validator.runtime.step(frame, states)["semantic"] - before).max() > 1e-3
+
+
 def numbers_of(outputs: Any) -> np.ndarray:
     import keras
 
