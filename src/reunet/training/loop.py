@@ -48,8 +48,8 @@ class LoopState:
     """What the loop itself remembers from step to step, beside the variables of the model.
 
     planned: the steps that were laid out at first. relaid: at which step that was done anew, and
-    the total then. halved: from which step on batches held how many patches. phase: in which the last step was
-    made; None before the first.
+    the total then. halved: from which step on batches held how many patches. phase: in which the last step
+    was made; None before the first.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
