@@ -10,7 +10,6 @@ more than 2,000 pixels of a million.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import records
 from PIL import Image
 
 from reunet.contracts.plan import Plan
+from reunet.contracts.run import RunFolder
 from reunet.datasets.synthetic import make_microscopy
 
 MOST_DIFFERING_PPM = 2000
@@ -73,11 +73,10 @@ def main() -> int:
         }
         seconds = {way: reunet("predict", run, images, "-o", folder / way, *how) for way, how in ways.items()}
         differ = {way: differing_ppm(folder / options.device, folder / way) for way in [*ways][1:]}
-        with open(run / "history.csv", newline="", encoding="utf-8") as file:
-            last = list(csv.DictReader(file))[-1]
+        last = (RunFolder(run).history() or [{}])[-1]  # no row where there was no time for a step
         plan = Plan.read(run / "plan.json")
         result = {
-            "steps": int(last["step"]), "epochs": float(last["epoch"]), "val_score": last["val_score"],
+            "steps": int(last.get("step", 0)), "epochs": float(last.get("epoch", 0)), "val_score": last.get("val_score"),
             "backend": plan.backend, "precision": plan.precision, "batch": plan.batch,
             "filters": plan.network.filters[0], "predict_seconds": seconds, "masks_differ_ppm": differ,
         }  # fmt: skip
