@@ -76,7 +76,8 @@ def main() -> int:
         last = (RunFolder(run).history() or [{}])[-1]  # no row where there was no time for a step
         plan = Plan.read(run / "plan.json")
         result = {
-            "steps": int(last.get("step", 0)), "epochs": float(last.get("epoch", 0)), "val_score": last.get("val_score"),
+            "steps": int(last.get("step", 0)), "epochs": float(last.get("epoch", 0)),
+            "val_score": last.get("val_score"),
             "backend": plan.backend, "precision": plan.precision, "batch": plan.batch,
             "filters": plan.network.filters[0], "predict_seconds": seconds, "masks_differ_ppm": differ,
         }  # fmt: skip
