@@ -127,7 +127,7 @@ def test_plain_values_are_those_of_the_paper() -> None:
     assert (config.bottleneck_blocks, config.time, config.kernels, config.repeats) == (1, "none", (), ())
     assert RecurrenceSpec().model_dump() == {
         "cell": "gru", "units": None, "kernel": 3, "layers": 1, "steps": 2, "tied": True,
-        "recall": True, "step_statistics": False, "merge": "sum",
+        "recall": True, "step_statistics": False, "merge": "sum", "gain": None, "levels": None, "share": 0.5,
     }  # fmt: skip
     head = HeadSpec(channels=3)
     assert (head.name, head.activation, head.of, head.weight, head.bias) == (

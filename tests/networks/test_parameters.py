@@ -58,7 +58,10 @@ def test_a_control_has_as_many_parameters_and_no_recurrence(preset: str) -> None
 
     levels = len(PRESETS[preset].fields["filters"])
     config = configure(
-        preset, in_channels=1, heads=({"channels": 2},), filters=tuple(8 * 2**i for i in range(levels))
+        preset,
+        in_channels=1,
+        heads=({"channels": 2},),
+        filters=tuple((24 if levels < 3 else 8) * 2**i for i in range(levels)),
     )
     control = control_of(config)
     assert count_parameters(control) == pytest.approx(count_parameters(config), rel=0.01)

@@ -67,7 +67,7 @@ def from_zoo(path: Path) -> Path:
         f"there is no run of this name here, and the checkpoint {name} is not installed",
         where=name,
         expected=CHECKPOINTS[name].title,
-        fix="in the source tree: make zoo, then pip install dist/reunet_zoo-*.whl; or train it: "
+        fix="in the source tree: make zoo DATA=FOLDER, then pip install ./zoo; or train it: "
         + CHECKPOINTS[name].command(name),
     )
 

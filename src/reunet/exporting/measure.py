@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from reunet.contracts.plan import Calibration, Plan
-from reunet.errors import BackendError
+from reunet.errors import BackendError, ModelFileError
 from reunet.inference import onnx_runtime
 from reunet.inference.onnx_runtime import ONNXRuntime
 from reunet.inference.openvino_runtime import OpenVINORuntime, native_bf16
@@ -59,7 +59,7 @@ class SelfTest:
 def measure(
     model: Path, int8: Path | None, plan: Plan, calibration: Calibration, test: SelfTest, trial: Trial
 ) -> dict[str, Any]:
-    """Facts about every engine that can be used here, None for those that cannot.
+    """Facts about every engine that can be used here, None for those that cannot, or whose numbers overflow.
 
     `precision` has an entry for f32, bf16 and int8 in OpenVINO, `onnx` is f32 in ONNX Runtime. Raises
     BackendError when f32 differs from the Keras network by more than TOLERANCE.
@@ -77,12 +77,17 @@ def measure(
     best = None if trial.score is None else trial.score(exact)
     f32 = {"max_difference": difference, "score": best, "tiles_per_second": _speed(exact, plan, trial)}
 
-    def against(runtime: StepRuntime) -> dict[str, Any]:
+    def against(runtime: StepRuntime) -> dict[str, Any] | None:
         facts = _compare(
             over_windows(runtime, plan), over_windows(exact, plan), trial.samples, plan, calibration
         )
+        if not np.isfinite(facts["max_difference"]):
+            return None
         if trial.score is not None and best is not None:
-            score = trial.score(runtime)
+            try:
+                score = trial.score(runtime)
+            except ModelFileError:  # of an output that is not finite
+                return None
             facts |= {"score": score, "score_drop": None if score is None else round(best - score, 6)}
         return facts | {"tiles_per_second": _speed(runtime, plan, trial)}
 
@@ -123,7 +128,9 @@ def _compare(
     largest = 0.0
     for sample in samples:
         one, other = fast(sample[None]), exact(sample[None])
-        largest = max(largest, largest_difference(one, other, plan))
+        largest = float(
+            np.maximum(largest, largest_difference(one, other, plan))
+        )  # that keeps what is no number
         first, second = decided(one), decided(other)
         differ += int(np.count_nonzero(first != second))
         pixels += first.size
@@ -135,10 +142,11 @@ def _compare(
 
 
 def largest_difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray], plan: Plan) -> float:
-    """Of any value of any head; see `NUMBERS`."""
+    """Of any value of any head, nan where one is; see `NUMBERS`."""
     numbers = {head.name for head in plan.network.heads if head.activation not in ("softmax", "sigmoid")}
-    return max(
-        float(np.abs(one[head] - values).max())
+    differences = [
+        np.abs(one[head] - values).max()
         / (NUMBERS * max(1.0, float(np.abs(values).max())) if head in numbers else 1.0)
         for head, values in other.items()
-    )
+    ]
+    return float(np.max(differences))

@@ -85,6 +85,22 @@ class SampleNormalization(layers.Layer):
         return {**super().get_config(), "groups": self.groups, "epsilon": self.epsilon}
 
 
+@keras.saving.register_keras_serializable(package="reunet.networks")
+class PositionNormalization(layers.LayerNormalization):
+    """Normalise each position over its channels (Layer Normalisation, Ba et al. 2016, arXiv 1607.06450).
+
+    The variance is the mean of squared differences: as a difference of squares, which Keras takes, rounding
+    to bfloat16 makes it negative where all channels are nearly equal, and its root no number.
+
+    Input and output: (B, *space, C) floating point.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        centred = inputs - ops.mean(inputs, axis=-1, keepdims=True)
+        variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
+        return centred * ops.rsqrt(variance + self.epsilon) * self.gamma + self.beta
+
+
 def normalisation_layer(channels: int, scope: Scope) -> keras.layers.Layer | None:
     """The configured normalisation of one place, for maps with that many channels; None for `none`."""
     kind, name = scope.config.normalisation, scope.name("norm")

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras import layers
 
 from reunet.networks.layers import pointwise
+from reunet.networks.normalisation import PositionNormalization
 from reunet.networks.scope import Scope
 
 MEMORY = "memory"
@@ -57,7 +57,7 @@ def recurring(x: Any, recur: Callable[[Any, Scope], Any], scope: Scope) -> Any:
     if start is None:
         return recur(x, scope)
     here = scope.child(MEMORY)
-    y = recur(layers.LayerNormalization(epsilon=1e-5, name=here.name("norm"))(x), here)
+    y = recur(PositionNormalization(epsilon=1e-5, name=here.name("norm"))(x), here)
     if y.shape[-1] != x.shape[-1]:
         y = pointwise(y, x.shape[-1], here.child("map"))
     return GainedSum(start, name=here.name("gained"))(x, y)
