@@ -76,6 +76,8 @@ def able_backend(first: Backend | None = None) -> Backend | None:
     """A backend that computes on a GPU here: the one that is loaded, else `first`, else another that is
     installed; None without.
     """
+    if gpu() is None:
+        return None
     installed = installed_backends()
     if "keras" in sys.modules:
         loaded = sys.modules["keras"].backend.backend()

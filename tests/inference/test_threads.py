@@ -133,7 +133,7 @@ def test_each_sequence_has_states_of_its_own() -> None:
     shared_by_threads(model, films)
 
     def streamed(number: int) -> np.ndarray:
-        stream = model.stream()
+        stream = Stream(model)
         return np.stack([stream(frame).probabilities for frame in films[number]])
 
     for film, found in zip(films, at_once(streamed, len(films)), strict=True):

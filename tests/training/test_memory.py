@@ -62,7 +62,9 @@ def test_memory_that_rests_is_not_there_and_then_joins(films: Path, backend: str
     phases, begun = Phases(model, plan), values_of(model)
     phases.begin()
     assert not phases.enter(0.0)
-    losses = [one.train_on_batch(single, {"semantic": marks}, return_dict=True) for one in (model, control)]
+    with phases.training():
+        networks = (model, control)
+        losses = [one.train_on_batch(single, {"semantic": marks}, return_dict=True) for one in networks]
     assert losses[0]["loss"] == pytest.approx(losses[1]["loss"], rel=1e-5)
     rested = values_of(model)
     for path, value in values_of(control).items():
@@ -74,7 +76,8 @@ def test_memory_that_rests_is_not_there_and_then_joins(films: Path, backend: str
 
     assert phases.enter(0.5)
     begin_batch(model, phases.phase.plan, 1)
-    model.train_on_batch(frames, {"semantic": labels})
+    with phases.training():
+        model.train_on_batch(frames, {"semantic": labels})
     joined, rate = values_of(model), plan.schedule.learning_rate * plan.schedule.gain_rate
     for path in memory:
         moved = np.abs(joined[path] - rested[path]).max()

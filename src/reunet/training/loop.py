@@ -339,7 +339,7 @@ class Training:
         begin_batch(self.model, self.phases.phase.plan, k)
         targets = {name: targets[head] for name, head in self.outputs.items()}
         self.model.reset_metrics()  # else Keras reports the mean over all steps so far
-        with watched_memory():
+        with watched_memory(), self.phases.training():
             return float(self.model.train_on_batch(images, targets, return_dict=True)["loss"])
 
     def _validate(self, step: int) -> float | None:

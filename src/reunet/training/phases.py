@@ -7,7 +7,7 @@ and many independent frames are a batch. Then windows of frames follow each othe
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -117,6 +117,18 @@ class Phases:
             self._model.forget()
         return True
 
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Make the steps of a phase inside: memory that rests is skipped there, and only there."""
+        skipped = self._memory if MEMORY in self.phase.resting else ()
+        for layer in skipped:
+            layer.resting = True
+        try:
+            yield
+        finally:
+            for layer in skipped:
+                layer.resting = False
+
     def _take_step(self) -> None:
         """Train with the compiled step of this phase from here on."""
         model, kind = self._model, self.phase.step
@@ -128,27 +140,9 @@ class Phases:
         model.optimizer.rest(self.phase.resting)
         model.train_function = self._steps.get(kind)
         if model.train_function is None:  # JAX would take the step it has compiled of the same method
-            skipped = self._memory if MEMORY in self.phase.resting else ()
-            model.train_step = partial(_train_step, model, skipped)
+            model.train_step = partial(type(model).train_step, model)
 
     def _set_gains(self, value: float) -> None:
         for layer in self._memory:
             if isinstance(layer, GainedSum):
                 layer.gain.assign(keras.ops.full(layer.gain.shape, value, layer.gain.dtype))
-
-
-def _train_step(model: keras.Model, skipped: Sequence[Any], *given: Any) -> Any:
-    """A step in which the layers of `skipped` are; afterwards, so in prediction, they are not."""
-    with _resting(skipped):
-        return type(model).train_step(model, *given)
-
-
-@contextmanager
-def _resting(layers: Sequence[Any]) -> Iterator[None]:
-    for layer in layers:
-        layer.resting = True
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.resting = False
