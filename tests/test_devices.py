@@ -185,6 +185,7 @@ def test_prediction_on_a_gpu_that_is_not_there_says_why(tiny_run: Path) -> None:
 def test_on_a_gpu_the_network_itself_predicts(
     tiny_run: Path, backend: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("reunet.devices.gpu", lambda: AMPERE)
     monkeypatch.setattr("reunet.devices.obstacle", lambda name: None)
     monkeypatch.setattr("reunet.devices.seen", lambda: ["gpu:0"])
     model = reunet.load(tiny_run, device="gpu")
