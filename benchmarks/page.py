@@ -240,10 +240,9 @@ def training_step() -> str:
         for line in widths
     ]
     text += (
-        "By width (patches of 256 x 256, volumes of 64 x 64 x 64) and by the instructions that oneDNN may "
-        "use: all of this processor's (AMX), those of one with bfloat16 but no matrix unit, and those of a "
-        "laptop (AVX2, float32). The planner's table is made of these.\n\n`python "
-        "benchmarks/training_step.py --widths`\n\n"
+        "By width (patches of 256 x 256, volumes of 64 x 64 x 64), with the instructions that oneDNN may "
+        "use: all those of this processor, AMX among them, or fewer with `--isa`. The planner's table is made "
+        "of these and of a shorter round with fewer.\n\n`python benchmarks/training_step.py --widths`\n\n"
     )
     header = ["axes", "filters", "instructions", "ms a patch", "processor, ms", "date"]
     return text + table(header, rows)
