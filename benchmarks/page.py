@@ -242,7 +242,8 @@ def training_step() -> str:
     text += (
         "By width (patches of 256 x 256, volumes of 64 x 64 x 64), with the instructions that oneDNN may "
         "use: all those of this processor, AMX among them, or fewer with `--isa`. The planner's table is "
-        "made of these and of a shorter round with fewer.\n\n`python benchmarks/training_step.py --widths`\n\n"
+        "made of these and of a shorter round with fewer.\n\n"
+        "`python benchmarks/training_step.py --widths`\n\n"
     )
     header = ["axes", "filters", "instructions", "ms a patch", "processor, ms", "date"]
     return text + table(header, rows)
