@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from reunet.contracts.findings import Findings
 from reunet.contracts.labels import LabelMap
 from reunet.datasets.cases import Case, CaseFiles, Dataset, FrameSequence
 from reunet.datasets.folds import fold_splits
-from reunet.datasets.tables import with_groups
-from reunet.errors import DataError, UsageError
+from reunet.errors import DataError
 
 CLASSES = [
     {"id": 0, "name": "no", "color": [0, 0, 0], "foreground": False},
@@ -72,17 +70,3 @@ def test_what_cannot_be_folded_says_what_would(cases: list[Case], told: str) -> 
     with pytest.raises(DataError, match="folds need as many") as error:
         fold_splits(dataset(*cases), 5)
     assert told in str(error.value)
-
-
-def test_groups_by_name_or_by_a_file_of_ones_own(tmp_path: Path) -> None:
-    cases = [case("p1_left"), case("p1_right"), case("p2_left")]
-    problems = Findings(tmp_path)
-    assert [one.group for one in with_groups(cases, "{group}_*", (), problems)] == ["p1", "p1", "p2"]
-    table = tmp_path / "who.csv"
-    table.write_text("file,group\np1_left.png,x\np1_right.png,y\np2_left.png,x\n", encoding="utf-8")
-    assert [one.group for one in with_groups(cases, str(table), (), problems)] == ["x", "y", "x"]
-    assert not problems
-    with_groups([case("other")], "{group}_*", (), problems)
-    assert [one.code for one in problems] == ["no-group"]
-    with pytest.raises(UsageError, match="which part of a name"):
-        with_groups(cases, "{group}_{frame}", (), problems)

@@ -16,6 +16,9 @@ from reunet.networks.layers import pointwise
 from reunet.networks.normalisation import PositionNormalization
 from reunet.networks.scope import Scope
 
+EPSILON = 1e-3
+"""Added to the variance over channels: where they are nearly equal it enlarges rounding 30 times, not 300."""
+
 MEMORY = "memory"
 """Part of the names of all layers that a residual recurrence adds to its control."""
 
@@ -57,7 +60,7 @@ def recurring(x: Any, recur: Callable[[Any, Scope], Any], scope: Scope) -> Any:
     if start is None:
         return recur(x, scope)
     here = scope.child(MEMORY)
-    y = recur(PositionNormalization(epsilon=1e-5, name=here.name("norm"))(x), here)
+    y = recur(PositionNormalization(epsilon=EPSILON, name=here.name("norm"))(x), here)
     if y.shape[-1] != x.shape[-1]:
         y = pointwise(y, x.shape[-1], here.child("map"))
     return GainedSum(start, name=here.name("gained"))(x, y)
