@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import copy
+from functools import partial
 from itertools import combinations
 from math import prod
 from typing import Any
@@ -21,7 +22,7 @@ from reunet.inference.thinking import thinking
 from reunet.inference.tiling import Tiling, predict_tiled
 from reunet.io.channels import fit_channels
 from reunet.io.numbers import LARGEST, unusable
-from reunet.sampling.intensity import normalise
+from reunet.sampling.intensity import affine, normalise, scaled
 from reunet.sampling.prompt import Points, check_points
 from reunet.sampling.resize import resampled, size_at
 from reunet.tasks.base import Maps
@@ -105,10 +106,13 @@ class Predictor:
         points: Points | None = None,
     ) -> Maps:
         """What the network says, before it is decoded. Raises as calling does."""
-        pixels, size = network_input(image, self.plan, where, spacing)
+        pixels, size = _seen(image, self.plan, where, spacing)
         given = check_points(self._points if points is None else points, self.plan, size, where)
-        if not given:
-            return Maps(predict_tiled(self.network, pixels, self.tiling), size)
+        offset, scale = affine(pixels, self.plan.input.intensity)
+        prepare = partial(scaled, intensity=self.plan.input.intensity, offset=offset, scale=scale)
+        if not given:  # tile by tile while the engine is at work
+            return Maps(predict_tiled(self.network, pixels, self.tiling, prepare=prepare), size)
+        pixels = prepare(pixels)
         factors = np.divide(pixels.shape[:-1], size)
         placed = [tuple((np.array(point) + 0.5) * factors - 0.5) for point in given]
         return Maps(followed(self.network, pixels, placed, self.tiling, self.plan.labels), size)
@@ -153,6 +157,14 @@ def network_input(
 
     Raises DataError when it is not an image, PlanError when its channels do not fit the plan.
     """
+    pixels, size = _seen(image, plan, where, spacing)
+    return normalise(pixels, plan.input.intensity), size
+
+
+def _seen(
+    image: Any, plan: Plan, where: object, spacing: Spacing | None
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """The same before it is normalised, of any real dtype."""
     rank = plan.network.spatial_dims
     pixels = fit_channels(as_image(image, where, rank), plan.input, where)
     size = pixels.shape[:-1]
@@ -165,9 +177,7 @@ def network_input(
             received=" x ".join(map(str, seen)),
             fix=f"look at the spacing of the file, {spacing or 1}, and at that of plan.json, {plan.spacing}",
         )
-    if seen != size:
-        pixels = resampled(pixels, seen)
-    return normalise(pixels, plan.input.intensity), size
+    return pixels if seen == size else resampled(pixels, seen), size
 
 
 def seen_size(size: tuple[int, ...], plan: Plan, spacing: Spacing | None = None) -> tuple[int, ...]:

@@ -170,14 +170,15 @@ def predict_tiled(
     image: np.ndarray,
     tiling: Tiling,
     counts: Callable[[Slices], bool] = everywhere,
+    prepare: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> Outputs:
     """Predict an image or a volume of any size that is in memory.
 
-    image: (*space, C) float32, every axis at least 1. counts: see `Pixels`. Returns {head: (*space, K)
-    float32}, and of a head that speaks of whole images the mean over the tiles, {head: (K,)}. Raises as
-    `predict_slabs` does.
+    image: (*space, C), every axis at least 1, float32 unless `prepare` makes it so. counts, prepare: see
+    `Pixels`. Returns {head: (*space, K) float32}, and of a head that speaks of whole images the mean over the
+    tiles, {head: (K,)}. Raises as `predict_slabs` does.
     """
-    pixels = Pixels(image.shape[:-1], lambda part: image[part], counts=counts)
+    pixels = Pixels(image.shape[:-1], lambda part: image[part], prepare=prepare, counts=counts)
     heads: Outputs = {}
     whole: Outputs = {}
     for slab in predict_slabs(network, pixels, tiling, all_of(pixels.size)):

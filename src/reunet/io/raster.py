@@ -25,6 +25,9 @@ from reunet.io.samples import Samples, upright_sides, without_alpha
 from reunet.io.units import png_resolution
 from reunet.storage import atomic_path
 
+QUICK = 1
+"""Effort for pictures of photographs: half the time of 4 for a tenth more bytes."""
+
 START = 64
 """Bytes of a file that tell its format."""
 
@@ -100,16 +103,18 @@ def write_png(
     pixels: np.ndarray,
     palette: np.ndarray | None = None,
     spacing: Sequence[float] | None = None,
+    effort: int = 4,
 ) -> None:
     """Write (H, W) or (H, W, 3) uint8, or (H, W) uint16, atomically as PNG. Raises StorageError.
 
     palette: (256, 3) uint8, the colours of the values. spacing: size (y, x) of a pixel in micrometres.
+    effort: 1 to 9, with which it is compressed.
     """
     image = Image.fromarray(np.ascontiguousarray(pixels))
     if palette is not None:
         image.putpalette(palette.tobytes(), "RGB")
     with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG", compress_level=4, **png_resolution(spacing))
+        image.save(temporary, format="PNG", compress_level=effort, **png_resolution(spacing))
 
 
 def _check_chunks(path: Path, file: BinaryIO) -> None:

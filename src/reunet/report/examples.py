@@ -15,7 +15,7 @@ from reunet.contracts.results import Prediction, Scored
 from reunet.io.render import to_display
 from reunet.io.scale_bar import with_scale_bar
 from reunet.io.units import in_micrometres
-from reunet.sampling.boxes import resized
+from reunet.sampling.resize import at_scale
 from reunet.tasks.work import draw_results
 
 Picture = NDArray[np.uint8]
@@ -125,13 +125,7 @@ def drawn_over(
     """The image (H, W, C) `factor` times as large, and the same with what is known of it drawn over it; None
     where that is nothing.
     """
-    maps = [one for one in (known.labels, known.instances) if one is not None]
-    plain, large = display(image, *maps, factor=factor)
-    named = iter(large)
-    labelled = None if known.labels is None else next(named)
-    ids = None if known.instances is None else next(named)
-    boxes = None if known.boxes is None else resized(known.boxes, (factor, factor))
-    shown = Prediction(labelled, instances=ids, boxes=boxes)
+    plain, shown = at_scale(to_display(image), known, factor)
     return plain, draw_results(plain, shown, labels)
 
 

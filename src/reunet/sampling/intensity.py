@@ -66,8 +66,21 @@ class _Moments:
 
 def _moments(image: np.ndarray) -> _Moments:
     pixels = image.reshape(-1, image.shape[-1])
-    parts = (pixels[first : first + CHUNK].astype(np.float64) for first in range(0, len(pixels), CHUNK))
-    return reduce(add, map(_moments_at_once, parts))
+    parts = [pixels[first : first + CHUNK] for first in range(0, len(pixels), CHUNK)]
+    if image.dtype == np.uint8:  # four times as fast
+        return _moments_of_counts(sum(map(_counts, parts)))
+    return reduce(add, (_moments_at_once(part.astype(np.float64)) for part in parts))
+
+
+def _counts(pixels: np.ndarray) -> np.ndarray:
+    """How often each value of 8 bits is there, (256, C), of pixels (n, C)."""
+    return np.stack([np.bincount(channel, minlength=256) for channel in pixels.T], axis=1)
+
+
+def _moments_of_counts(counts: np.ndarray) -> _Moments:
+    number, values = int(counts[:, 0].sum()), np.arange(len(counts))[:, None]
+    mean = (values * counts).sum(axis=0) / number
+    return _Moments(number, mean, ((values - mean) ** 2 * counts).sum(axis=0))
 
 
 def _moments_at_once(pixels: np.ndarray) -> _Moments:
@@ -115,13 +128,16 @@ class Statistics:
 
 def normalise(image: np.ndarray, intensity: Intensity) -> np.ndarray:
     """Normalised (*space, C) float32."""
-    return scaled(image.astype(np.float32), intensity, *affine(image, intensity))
+    return scaled(image, intensity, *affine(image, intensity))
 
 
 def scaled(image: np.ndarray, intensity: Intensity, offset: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """(image - offset) / scale within the limits of `intensity`; (*space, C) float32."""
+    """(image - offset) / scale within the limits of `intensity`, in 32 bits; (*space, C) float32.
+
+    image: of any real dtype, the whole or a part.
+    """
     lines = image.reshape(*image.shape[:-2], -1)  # NumPy is slow on a last axis of a few channels
-    normalised = lines - np.tile(offset, image.shape[-2])
+    normalised = np.subtract(lines, np.tile(offset, image.shape[-2]), dtype=np.float32)
     normalised /= np.tile(scale, image.shape[-2])
     normalised = normalised.reshape(image.shape)
     return normalised if intensity.limit is None else np.clip(normalised, *intensity.limit)

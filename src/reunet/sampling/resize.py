@@ -7,11 +7,12 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from reunet.contracts.results import Prediction
 from reunet.datasets.cache import find, key_of, mapped, publish
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.sampling.boxes import resized
 
-LINEAR, CUBIC, AREA = cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA
+LINEAR, CUBIC, AREA, NEAREST = cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_NEAREST
 
 AT_ONCE = 4
 """Channels that OpenCV takes the mean of an area of."""
@@ -117,3 +118,21 @@ def resize_ids(objects: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """Objects (*space) int32, or what is known (bool), at `size`: the value in the middle of each pixel."""
     axes = [(np.arange(new) + 0.5) * old / new for new, old in zip(size, objects.shape, strict=True)]
     return objects[np.ix_(*(axis.astype(np.intp) for axis in axes))]
+
+
+def at_scale(image: np.ndarray, known: Prediction, factor: float) -> tuple[np.ndarray, Prediction]:
+    """An image (H, W, C), and what is known of it, `factor` times as large, to be drawn.
+
+    Resized before anything is drawn, so that contours are crisp whatever the size. Labels, objects and boxes
+    alone are kept.
+    """
+    if factor == 1:
+        return image, known
+    height, width = (max(1, round(side * factor)) for side in image.shape[:2])
+    pixels = image if image.dtype in (np.uint8, np.uint16) else image.astype(np.float32)
+    labels, ids, boxes = known.labels, known.instances, known.boxes
+    return resize(pixels, (height, width), AREA if factor < 1 else NEAREST), Prediction(
+        labels=None if labels is None else resize_ids(labels, (height, width)),
+        instances=None if ids is None else resize_ids(ids, (height, width)),
+        boxes=None if boxes is None else resized(boxes, (factor, factor)),
+    )

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
+from math import prod, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,17 @@ from reunet.io.formats.table import is_dicom
 from reunet.io.header import ImageHeader
 from reunet.io.pages import Spool
 from reunet.io.planes import in_planes, voxels_across
-from reunet.io.raster import write_png
+from reunet.io.raster import QUICK, write_png
 from reunet.io.scale_bar import with_scale_bar
 from reunet.io.video import is_video, video_rate, write_video
+from reunet.sampling.resize import at_scale
 from reunet.storage import atomic_path, publish_folder, remove_old, scratch_folder
 from reunet.tasks import every_task, task
 from reunet.tasks.outputs import Destination, Output, Page
 from reunet.tasks.work import draw_results
+
+MOST_DRAWN = 2048**2
+"""Pixels of an overlay; larger images are drawn smaller."""
 
 SEGMENTATIONS = "segmentations"
 """Folder of masks as DICOM-SEG, which volumes in DICOM get beside the others."""
@@ -136,14 +141,9 @@ class Job:
 
 def write_image(job: Job, plan: Plan, header: ImageHeader, image: np.ndarray, result: Prediction) -> None:
     """Write all results of one image (H, W, C), or of a volume (D, H, W, C)."""
-    shown, drawn, across = image, result, float(image.shape[1])
-    if header.voxel is not None:
-        shown, drawn = in_planes(image, result, plan.labels, header.voxel)
-        across = voxels_across(shown, header.size, header.voxel)
-    picture = draw_results(shown, drawn, plan.labels)
+    picture = _picture(image, result, plan, header)
     if picture is not None:
-        picture = with_scale_bar(picture, header.width(across))
-        write_png(job.path("overlays", ".png"), picture, spacing=header.micrometres)
+        _write_picture(job.path("overlays", ".png"), picture, header)
     to = _destination(job, plan, header)
     _write_files(job, result, to)
     if result.labels is not None and to.like is not None and is_dicom(to.like):
@@ -178,11 +178,11 @@ def write_stack(
                     moment = job.moment and replace(job.moment, frame=number - 1)
                     page = _page(plan, image, moment, header.spacing)
                     described_pages.append(described((name, name), result, page))
-                picture = draw_results(image, result, plan.labels)
+                picture = _picture(image, result, plan, header)
                 if picture is not None:
-                    yield with_scale_bar(picture, header.width(image.shape[1]))
+                    yield picture
 
-        _write_pictures(job, drawn(), header.spacing)
+        _write_pictures(job, drawn(), header)
         whole_pages: dict[str, Any] = {field: spool.pages() for field, spool in spools.items()}
         _write_files(job, Prediction(**whole_pages), _destination(job, plan, header))
     if job.part is not None:
@@ -214,7 +214,31 @@ def _write_files(job: Job, result: Prediction, to: Destination) -> None:
             output.write(values, result, to)
 
 
-def _write_pictures(job: Job, pictures: Iterator[np.ndarray], spacing: tuple[float, ...] | None) -> None:
+def _picture(image: np.ndarray, result: Prediction, plan: Plan, header: ImageHeader) -> np.ndarray | None:
+    """What was found, drawn over an image or slices of a volume, (h, w, 3) uint8; None for nothing."""
+    if header.voxel is not None:
+        image, result = in_planes(image, result, plan.labels, header.voxel)
+        across = voxels_across(image, header.size, header.voxel)
+    else:
+        across = float(image.shape[1])
+        image, result = at_scale(image, result, _shown_share(image.shape[:2]))
+    picture = draw_results(image, result, plan.labels)
+    return None if picture is None else with_scale_bar(picture, header.width(across))
+
+
+def _shown_share(size: tuple[int, ...]) -> float:
+    """How much smaller, per side, an image (H, W) is drawn than it is."""
+    return min(1.0, sqrt(MOST_DRAWN / prod(size)))
+
+
+def _write_picture(path: Path, picture: np.ndarray, header: ImageHeader) -> None:
+    spacing = header.micrometres
+    if spacing is not None:
+        spacing = tuple(side / _shown_share(header.size) for side in spacing)
+    write_png(path, picture, spacing=spacing, effort=QUICK)
+
+
+def _write_pictures(job: Job, pictures: Iterator[np.ndarray], header: ImageHeader) -> None:
     first = next(pictures, None)
     if first is None:  # nothing to draw, and all pages are read
         return
@@ -226,6 +250,6 @@ def _write_pictures(job: Job, pictures: Iterator[np.ndarray], spacing: tuple[flo
 
     def fill(folder: Path) -> None:
         for number, picture in enumerate(shown, 1):
-            write_png(folder / f"{number:04d}.png", picture, spacing=spacing)
+            _write_picture(folder / f"{number:04d}.png", picture, header)
 
     publish_folder(job.path("overlays", ".pages"), fill)

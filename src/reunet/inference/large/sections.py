@@ -178,11 +178,8 @@ class Sections:
         return self._work_of_image.decode(Maps(self.summary.whole, self.size), self.predictor.calibration)
 
     def _pixels(self) -> Pixels:
-        given, (offset, scale) = self.predictor.plan.input.intensity, self.intensity
-
-        def prepare(pixels: np.ndarray) -> np.ndarray:
-            return scaled(pixels.astype(np.float32), given, offset, scale)
-
+        (offset, scale), given = self.intensity, self.predictor.plan.input.intensity
+        prepare = partial(scaled, intensity=given, offset=offset, scale=scale)
         pixels = Pixels(self.cut.seen, self._read, self.cut.chunk_rows, prepare)
         if self.image.tissue is None:
             return pixels
