@@ -289,6 +289,25 @@ def test_sizes_in_micrometres_go_through(run: Callable[..., Path], tmp_path: Pat
     assert len(columns[rows == rows.max()]) == 20  # 10 of 60 micrometres
 
 
+def test_large_images_are_drawn_smaller_and_told_whole(
+    run: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reunet.flows.predict.outputs.MOST_DRAWN", 20 * 25)
+    image, out = squares(3), tmp_path / "out"
+    tifffile.imwrite(tmp_path / "a.tif", image, resolution=(1e4, 1e4), resolutionunit="CENTIMETER")
+    assert not predict(run("instances", "detection", "semantic"), tmp_path / "a.tif", output=out).failures
+    np.testing.assert_array_equal(
+        read_instances(out / "instances/a.png"), np.where(image >= 128, image - 128, 0)
+    )
+    with Image.open(out / "overlays/a.png") as picture:
+        assert picture.size == (25, 20)
+        assert 2.54e4 / np.array(picture.info["dpi"]) == pytest.approx([2, 2], rel=1e-3)
+        drawn = np.asarray(picture)
+    grey = (drawn.max(axis=2) == drawn.min(axis=2)).reshape(20, 25)
+    for left in (3, 14, 25):  # of objects of 6 x 4 pixels
+        assert not grey[1:3, (left + 1) // 2 : (left + 5) // 2].any()
+
+
 def test_volumes(make_bright_run: MakeRun, make_volumes: Callable[..., Path], tmp_path: Path) -> None:
     data = make_volumes(tmp_path / "data", train=1, test=1)
     plan: Plan = RunFolder(make_bright_run(tmp_path / "run")).plan()

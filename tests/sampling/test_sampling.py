@@ -211,6 +211,17 @@ def test_zscore_is_blind_to_brightness_and_gain() -> None:
     np.testing.assert_allclose(one.mean((0, 1)), 0, atol=1e-5)
 
 
+def test_counted_values_have_the_moments_of_all_pixels() -> None:
+    """8 bits are counted value by value; the image is larger than what is added up at a time."""
+    image = np.random.default_rng(0).integers(0, 200, (300, 301, 3), np.uint8)
+    image[..., 2] = 9
+    zscore = Intensity(method="image_zscore")
+    found, wide = normalise(image, zscore), image.astype(np.float64)
+    deviation = np.maximum(wide.std((0, 1)), 1)
+    np.testing.assert_allclose(found, (wide - wide.mean((0, 1))) / deviation, atol=1e-5)
+    np.testing.assert_allclose(found, normalise(image.astype(np.uint16), zscore), atol=1e-6)
+
+
 def test_appearance_leaves_the_original_alone() -> None:
     patch = np.random.default_rng(0).normal(size=(16, 16, 3)).astype(np.float32)
     before = patch.copy()

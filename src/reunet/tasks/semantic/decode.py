@@ -52,7 +52,8 @@ def decode(probabilities: np.ndarray, labels: LabelMap, calibration: Calibration
     cut, positive = network_threshold(labels, calibration), positive_class(labels)
     if cut is None or positive is None:
         return probabilities.argmax(axis=-1).astype(np.uint8)
-    return np.where(probabilities[..., positive] >= np.float32(cut), positive, 1 - positive).astype(np.uint8)
+    is_positive = probabilities[..., positive] >= np.float32(cut)
+    return np.where(is_positive, np.uint8(positive), np.uint8(1 - positive))
 
 
 @lru_cache
