@@ -59,8 +59,9 @@ def predict(options: PredictOptions) -> PredictResult:
     folder.
 
     Images above 67 million pixels are predicted section by section in any case: their masks are OME-Zarr
-    where they are, else tiled TIFF; overlays and outlines are left out.
-    Overlays are drawn on 4 million pixels at most. A stack of pages gives a stack of masks, a volume a mask with its geometry. objects.csv, classes.csv and
+    where they are, else tiled TIFF; overlays and outlines are left out. Other overlays are drawn on 4 million
+    pixels at most.
+    A stack of pages gives a stack of masks, a volume a mask with its geometry. objects.csv, classes.csv and
     predictions.json tell of all images that have results in the folder. For a run on sequences a
     stack is one; of other files those that `sequence` or the dataset's sequences.json joins are, and else
     those of one folder, in the order of the numbers in their names. A sequence is predicted whole: with
