@@ -1,4 +1,4 @@
-"""Races under the simulated camera: memory against single frames, and against what may be done with those.
+"""Races on films, of a simulated camera or real ones: memory against single frames, and what they may do.
 
 A pair has equal parameters and minutes. Single frames are scored as they are, with the last mask held where a
 frame is lost, as a running mean of probabilities, and as one that is shifted by the measured motion; all
@@ -10,22 +10,52 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import records
+from recordings import RECORDINGS, write_recording
 from simulated_camera import CONDITIONS, SOURCES, Film, read_films, write_films
+from training_runs import edit
 
 from reunet.contracts.plan import Plan
 from reunet.metrics.bootstrap import crossed_interval
 
-PATTERN = "{sequence}_{frame}"
 ENTRIES = ("frame", "memory", "memory_first", "window")
 """Single frames; memory late; memory from the first step; convolutions over time and space."""
 DECAYS, THRESHOLDS = (0.3, 0.5, 0.7, 0.8, 0.9), (0.3, 0.4, 0.5, 0.6)
 Scores = dict[str, dict[str, float | None]]
+
+
+@dataclass(frozen=True)
+class Footage:
+    """A folder of films, with the preset whose memory is raced and how names tell film and frame.
+
+    block: so many frames in a row are scored together; 0 for those of a film.
+    """
+
+    folder: Path
+    preset: str = "conv_gru_unet"
+    pattern: str = "{sequence}_{frame}"
+    block: int = 0
+
+
+def footage(data: Path, source: str, condition: str, side: int) -> Footage:
+    """The films of a source under a condition, which are made unless they are there."""
+    folder = records.RUNS / f"camera-{source}-{condition}-{side}"
+    real = RECORDINGS.get(source)
+    if not (folder / "lost.json").is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        if real:
+            write_recording(data, real, condition, side, folder)
+        else:
+            write_films(data, SOURCES[source], CONDITIONS[condition], side, folder)
+    if real is None:
+        return Footage(folder)
+    return Footage(folder, real.preset, "{sequence}_{slice}" if real.slices else Footage.pattern, real.block)
 
 
 def plan_of(entry: str, made: Plan) -> Plan:
@@ -50,18 +80,25 @@ def plan_of(entry: str, made: Plan) -> Plan:
     return Plan.parse(told, where=entry)
 
 
-def train(entry: str, folder: Path, run: Path, minutes: float, seed: int) -> Plan:
-    """Train an entry on the films in `folder`, or go on where it was cut off."""
+def train(
+    entry: str, films: Footage, run: Path, minutes: float, seed: int, changes: dict[str, Any] | None = None
+) -> Plan:
+    """Train an entry on films, or go on where it was cut off.
+
+    changes: plan fields by dotted name that differ from the entry's.
+    """
     import reunet
 
     if (run / "checkpoints" / "LATEST").is_file():
-        records.reunet("train", folder, "-o", run, "--resume", "--sequence", PATTERN)
+        records.reunet("train", films.folder, "-o", run, "--resume", "--sequence", films.pattern)
     else:
         shutil.rmtree(run, ignore_errors=True)
-        made = reunet.plan(folder, preset="conv_gru_unet", minutes=minutes, seed=seed, sequence=PATTERN)
+        wishes = {"preset": films.preset, "sequence": films.pattern}
+        made = reunet.plan(films.folder, minutes=minutes, seed=seed, **wishes)
         file = run.with_suffix(".plan.json")
         plan_of(entry, made).write(file)
-        records.reunet("train", folder, "-o", run, "--plan", file, "--sequence", PATTERN)
+        edit(file, changes or {})
+        records.reunet("train", films.folder, "-o", run, "--plan", file, "--sequence", films.pattern)
     return Plan.read(run / "plan.json")
 
 
@@ -103,7 +140,8 @@ def averaged(film: Film, found: np.ndarray, decay: float, *, shifted: bool = Fal
 
 def moved(values: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Values (H, W) moved by the shift between two images (Kuglin and Hines 1975)."""
-    smooth = [cv2.GaussianBlur(one.astype(np.float32), (0, 0), 2) for one in (before, after)]
+    grey = [one.reshape(*values.shape, -1).mean(-1, dtype=np.float32) for one in (before, after)]
+    smooth = [cv2.GaussianBlur(one, (0, 0), 2) for one in grey]
     window = cv2.createHanningWindow(values.shape[::-1], cv2.CV_32F)
     (x, y), _ = cv2.phaseCorrelate(*smooth, window)
     matrix = np.array([[1, 0, x], [0, 1, y]])
@@ -130,13 +168,25 @@ def dice(masks: np.ndarray, truth: np.ndarray) -> float | None:
     return 2 * int((masks & truth).sum()) / both if both else None
 
 
+def scores_by_block(key: str, film: Film, found: np.ndarray, threshold: float, block: int) -> Scores:
+    """Of a film, or of every `block` frames of it."""
+    if not block:
+        return {key: scores_of(film, found, threshold)}
+    told = {}
+    for first in range(0, len(found), block):
+        at = slice(first, first + block)
+        part = Film(film.frames[at], film.masks[at], film.lost[at])
+        told[f"{key}/{first}"] = scores_of(part, found[at], threshold)
+    return told
+
+
 def scores_of(film: Film, found: np.ndarray, threshold: float) -> dict[str, float | None]:
     """Dice over all frames, over those that arrived and over those that were lost; and flicker."""
     masks, truth, lost = found >= threshold, film.masks.astype(bool), np.array(film.lost)
     parts = {"all": lost | True, "seen": ~lost, "lost": lost}
     told = {name: dice(masks[chosen], truth[chosen]) for name, chosen in parts.items()}
-    still = truth[1:] == truth[:-1]
-    return told | {"flicker": float(np.abs(np.diff(found, axis=0))[still].mean())}
+    changes = np.abs(np.diff(found, axis=0))[truth[1:] == truth[:-1]]
+    return told | {"flicker": float(changes.mean()) if changes.size else None}
 
 
 def chosen(entry: str, val: dict[str, Film], on_val: dict[str, np.ndarray]) -> dict[str, tuple[str, float]]:
@@ -149,15 +199,17 @@ def chosen(entry: str, val: dict[str, Film], on_val: dict[str, np.ndarray]) -> d
     return {kind: (name, threshold) for kind, (_, name, threshold) in best.items()}
 
 
-def score(entry: str, run: Path, folder: Path) -> dict[str, Any]:
-    """By kind of method: what was chosen, and the scores of every film of test."""
-    val, test = read_films(folder, "val"), read_films(folder, "test")
+def score(entry: str, run: Path, films: Footage) -> dict[str, Any]:
+    """By kind of method: what was chosen, and the scores of test."""
+    val, test = read_films(films.folder, "val"), read_films(films.folder, "test")
     on_val, on_test = probabilities(run, val), probabilities(run, test)
     told = {}
     for kind, (name, threshold) in chosen(entry, val, on_val).items():
         method = methods(entry)[name]
-        films = {key: scores_of(film, method(film, on_test[key]), threshold) for key, film in test.items()}
-        told[kind] = {"method": name, "threshold": threshold, "films": films}
+        scores: Scores = {}
+        for key, film in test.items():
+            scores |= scores_by_block(key, film, method(film, on_test[key]), threshold, films.block)
+        told[kind] = {"method": name, "threshold": threshold, "films": scores}
     return told
 
 
@@ -165,10 +217,7 @@ def race(
     data: Path, source: str, condition: str, *, side: int, minutes: float, seeds: int, entries: Sequence[str]
 ) -> None:
     """Train and score what has no line yet; one line per training."""
-    folder = records.RUNS / f"camera-{source}-{condition}-{side}"
-    if not (folder / "lost.json").is_file():
-        shutil.rmtree(folder, ignore_errors=True)
-        write_films(data, SOURCES[source], CONDITIONS[condition], side, folder)
+    films = footage(data, source, condition, side)
     for seed, entry in itertools.product(range(seeds), entries):
         key = {
             "source": source,
@@ -180,9 +229,9 @@ def race(
         }
         if records.is_done("camera", key):
             continue
-        run = records.RUNS / f"{folder.name}-{entry}-{minutes:g}-{seed}"
-        plan = train(entry, folder, run, minutes, seed)
-        records.append("camera", key, facts(run, plan) | {"methods": score(entry, run, folder)})
+        run = records.RUNS / f"{films.folder.name}-{entry}-{minutes:g}-{seed}"
+        plan = train(entry, films, run, minutes, seed)
+        records.append("camera", key, facts(run, plan) | {"methods": score(entry, run, films)})
         shutil.rmtree(run)
 
 

@@ -4,6 +4,7 @@ Each training and its score on the test images is one line; the intervals on the
 
     python benchmarks/recurrence.py [--data DIR] [--only SET]
     python benchmarks/recurrence.py --camera dsb:low_light [--side 64] [--minutes 5] [--seeds 1]
+    python benchmarks/recurrence.py --camera davis:lost,isbi:1,isbi:2 --entries frame,memory --side 128
     python benchmarks/recurrence.py --summary
 """
 
@@ -18,11 +19,11 @@ from typing import Any
 
 import camera_race
 import records
+from training_runs import edit
 
 from reunet import console
 from reunet.backend import use_backend
 from reunet.contracts.options.records import CompareOptions
-from reunet.contracts.plan import Plan
 from reunet.contracts.results import ComparedRun, PairedDifference
 from reunet.flows.compare.compare import train_and_score
 from reunet.flows.compare.contest import Contest, make_plans, parse_contenders
@@ -85,7 +86,8 @@ def run(name: str, data: Path) -> None:
     with console.progress() as progress:
         make_plans(contest, progress)
         for entry, seed in open_turns:
-            count_steps(contest.plan_file(entry, seed), RACES[name].entries[entry.name])
+            steps = RACES[name].entries[entry.name]  # those that MINUTES give
+            edit(contest.plan_file(entry, seed), {"schedule.minutes": None, "schedule.steps": steps})
             train_and_score(contest, entry, seed, progress)
             result = dataclasses.asdict(read_run(contest, entry, seed)) | {"units": image_units(contest)}
             result["units"] = {image: result["units"][image] for image in result["images"]}
@@ -94,13 +96,6 @@ def run(name: str, data: Path) -> None:
             result["video"] = json.loads((folder / "metrics.json").read_text()).get("video")
             records.append("recurrence", key_of(name, entry.name, seed), result)
             print(json.dumps(key_of(name, entry.name, seed) | {"dice": result["dice"]}), flush=True)
-
-
-def count_steps(file: Path, steps: int) -> None:
-    """Let a plan made for MINUTES end after so many steps."""
-    plan = Plan.read(file)
-    schedule = plan.schedule.model_copy(update={"minutes": None, "steps": steps})
-    plan.model_copy(update={"schedule": schedule}).write(file)
 
 
 def lines_of(name: str) -> tuple[list[ComparedRun], dict[str, str]]:
@@ -136,21 +131,23 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, default=records.DATA)
     parser.add_argument("--only", choices=RACES)
-    parser.add_argument("--camera", metavar="SOURCE:CONDITION", help="a race of camera_race.py")
+    parser.add_argument("--camera", metavar="SOURCE:CONDITION,...", help="races on films: camera_race.py")
     parser.add_argument("--entries", default=",".join(camera_race.ENTRIES))
     parser.add_argument("--side", type=int, default=64)
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--summary", action="store_true", help="the races under the camera so far")
+    parser.add_argument("--summary", action="store_true", help="the races on films so far")
     arguments = parser.parse_args()
     use_backend("tensorflow")
     if arguments.summary:
         print(camera_race.summary())
         return
     if arguments.camera:
-        source, _, condition = arguments.camera.partition(":")
         budget = {name: getattr(arguments, name) for name in ("side", "minutes", "seeds")}
-        camera_race.race(arguments.data, source, condition, entries=arguments.entries.split(","), **budget)
+        for one in arguments.camera.split(","):
+            source, _, condition = one.partition(":")
+            entries = arguments.entries.split(",")
+            camera_race.race(arguments.data, source, condition, entries=entries, **budget)
         return
     for name in [arguments.only] if arguments.only else RACES:
         run(name, arguments.data)

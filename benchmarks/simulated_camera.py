@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,8 @@ FRAMES = 12
 FILMS = {"train": 160, "val": 20, "test": 24}
 DRIFT, TURN, ZOOM = 1.5, 2.0, 0.01
 """Pixels per frame; deviations of degrees per frame and of the logarithm of the scale per frame."""
+FARTHEST = 0.5
+"""Of the logarithm of the scale."""
 DARK = 0.05
 """Intensity of a frame that was lost: what is counted behind a closed shutter."""
 BRIGHT = 63.75
@@ -54,7 +57,7 @@ CONDITIONS = {
 
 @dataclass(frozen=True)
 class Film:
-    """frames: (T, side, side) uint8. masks: the same, 0 and 1. lost: of each frame, whether it is."""
+    """frames: (T, H, W) or (T, H, W, 3) uint8. masks: (T, H, W), 0 and 1. lost: whether each frame is."""
 
     frames: np.ndarray
     masks: np.ndarray
@@ -70,7 +73,8 @@ def film(
     rng: np.random.Generator,
 ) -> Film:
     """A film of `side` pixels over an image (H, W) float32 from 0 to 1 and its mask (H, W)."""
-    views = [_view(image, mask, side, matrix) for matrix in _path(image.shape, side, step, rng)]
+    paths = islice(_path(image.shape, side, step, rng), FRAMES)
+    views = [_view(image, mask, side, matrix) for matrix in paths]
     clean, masks = (np.stack(parts) for parts in zip(*views, strict=True))
     for _ in range(condition.passing):
         thing, shade = draw_passing((side, side), rng), np.float32(rng.random())
@@ -79,20 +83,48 @@ def film(
     counted = grainy(clean, condition.photons, rng)
     lost = (False, *(bool(gone) for gone in rng.random(FRAMES - 1) < condition.lost))
     counted[list(lost)] = grainy(np.full((sum(lost), side, side), DARK, np.float32), condition.photons, rng)
-    return Film((counted * BRIGHT).clip(0, 255).round().astype(np.uint8), masks, lost)
+    return Film(_grey(counted), masks, lost)
+
+
+def stream(
+    image: np.ndarray,
+    mask: np.ndarray,
+    side: int,
+    step: float,
+    condition: Condition,
+    rng: np.random.Generator,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The frames of a film that never ends, and their masks, each (side, side) uint8; nothing passes."""
+    for t, matrix in enumerate(_path(image.shape, side, step, rng)):
+        clean, truth = _view(image, mask, side, matrix)
+        if t and rng.random() < condition.lost:
+            clean[:] = DARK
+        yield _grey(grainy(clean, condition.photons, rng)), truth
+
+
+def _grey(counted: np.ndarray) -> np.ndarray:
+    return (counted * BRIGHT).clip(0, 255).round().astype(np.uint8)
 
 
 def _path(shape: tuple[int, ...], side: int, step: float, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """From pixels of each frame to those of the source, (2, 3) float64, x before y."""
+    """From pixels of each frame to those of the source, (2, 3) float64, x before y; without end. The camera
+    turns back where the image ends, and where it has zoomed by FARTHEST.
+    """
     center = rng.uniform(0.25, 0.75, 2) * shape[::-1]
     heading, angle, zoom = rng.uniform(0, 2 * np.pi), rng.uniform(0, 360), 0.0
     turn, pull = rng.normal(0, TURN), rng.normal(0, ZOOM)
-    for _ in range(FRAMES):
+    while True:
+        bend = rng.normal(0, 0.1)
         scale, a = step * np.exp(zoom), np.deg2rad(angle)
         linear = scale * np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
         yield np.column_stack([linear, center - linear @ np.full(2, (side - 1) / 2)])
         center = center + DRIFT * step * np.array([np.cos(heading), np.sin(heading)])
-        heading, angle, zoom = heading + rng.normal(0, 0.1), angle + turn, zoom + pull
+        beyond = (center < 0) | (center > shape[::-1])
+        if beyond.any():
+            center = center.clip(0, shape[::-1])
+            heading = np.pi * beyond[0] - heading if beyond.sum() == 1 else heading + np.pi
+        pull *= -1 if abs(zoom + pull) > FARTHEST else 1
+        heading, angle, zoom = heading + bend, angle + turn, zoom + pull
 
 
 def _view(
@@ -113,17 +145,21 @@ def write_films(data: Path, source: Source, condition: Condition, side: int, fol
         files = sorted((data / source.name / ("test" if split == "test" else "train") / "images").iterdir())
         if split != "test":  # every sixth image is kept for val
             files = [file for k, file in enumerate(files) if (k % 6 == 0) == (split == "val")]
-        for kind in ("images", "masks"):
-            (folder / split / kind).mkdir(parents=True)
         for number in range(count):
             file = files[number * len(files) // count if len(files) >= count else number % len(files)]
             name, rng = f"{split}{number:03d}", np.random.default_rng([number, len(split), side])
-            made = film(*_read(file), side, source.step, condition, rng)
+            made = film(*read_image(file), side, source.step, condition, rng)
             lost[name] = list(made.lost)
-            for t, (frame, mask) in enumerate(zip(made.frames, made.masks, strict=True)):
-                Image.fromarray(frame).save(folder / split / "images" / f"{name}_{t:03d}.png")
-                Image.fromarray(mask).save(folder / split / "masks" / f"{name}_{t:03d}.png")
+            write_film(folder / split, name, made.frames, made.masks)
     (folder / "lost.json").write_text(json.dumps(lost))
+
+
+def write_film(folder: Path, name: str, frames: np.ndarray, masks: np.ndarray) -> None:
+    """Frames and masks as files of their own."""
+    for kind, stack in (("images", frames), ("masks", masks)):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        for t, frame in enumerate(stack):
+            Image.fromarray(frame).save(folder / kind / f"{name}_{t:03d}.png")
 
 
 def read_films(folder: Path, split: str) -> dict[str, Film]:
@@ -141,7 +177,7 @@ def read_films(folder: Path, split: str) -> dict[str, Film]:
     return found
 
 
-def _read(file: Path) -> tuple[np.ndarray, np.ndarray]:
+def read_image(file: Path) -> tuple[np.ndarray, np.ndarray]:
     """A grey image (H, W) float32 from 0 to 1, and its foreground (H, W) uint8."""
     image = np.asarray(Image.open(file).convert("L"), np.float32)
     (mask,) = (file.parent.parent / "masks").glob(f"{file.stem}.*")

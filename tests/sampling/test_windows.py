@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -183,3 +184,17 @@ def test_frames_without_a_mask_are_shown_and_do_not_count() -> None:
     odd = frame_numbers(images) % 2 == 1
     assert odd.any()
     assert (labels[odd] == IGNORE).all()
+
+
+def test_what_is_unlabelled_everywhere_is_context_and_no_batch_is_spent_on_it() -> None:
+    blank = np.full(SIZE, IGNORE, np.uint8)
+    cases = [painted(str(i), i, "film") for i in range(30)]
+    cases = [case if number == 7 else replace(case, indices=blank) for number, case in enumerate(cases)]
+    sampler = PatchSampler(cases, make_plan())
+    assert len(sampler.windows) == 3
+    for k in range(3):
+        _, labels = labelled(sampler.batch(k))
+        assert (labels != IGNORE).any((1, 2, 3)).all()
+    one = configure("unet", in_channels=3, filters=(4, 8), heads=(HeadSpec(channels=2),))
+    alone = PatchSampler(cases, make_plan(network=one, clip=None))
+    assert [window.frames for window in alone.windows] == [(7,)]

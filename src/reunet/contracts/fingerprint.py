@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from reunet.contracts.base import Contract
-from reunet.contracts.bounds import Length, Real
+from reunet.contracts.bounds import Length, Real, Share
 from reunet.contracts.labels import LabelMap
 
 
@@ -34,6 +34,19 @@ class ForegroundIntensity(Contract):
     std: tuple[Real, ...]
 
 
+class FrameFacts(Contract):
+    """How much a frame of a sequence in time shows, from 0 to 1.
+
+    noise: share of the variance of frames, once motion is taken out, that two in a row do not have in common.
+    unseen: pixels whose label changes from a frame to the next where the image does not, per pixel of
+    foreground. lost: share of the frames that are blank, though their labels show something.
+    """
+
+    noise: Share
+    unseen: Share
+    lost: Share
+
+
 class Fingerprint(Contract):
     """Facts of the cases trained on. Of the held-out ones only `channels`, `mixed_channels`, `n_val` and
     `cases` tell something, of test nothing does.
@@ -50,7 +63,7 @@ class Fingerprint(Contract):
     foreground: for volumes only.
     n_corrected: how many of those trained on a person corrected.
     sequences: number of frames of each sequence trained on. axis: what these run through, time (T) or
-    depth (Z); None without any.
+    depth (Z); None without any. frames: of images in time, None without any.
     class_fraction: per class, its share of the labelled pixels.
     thickness: per class, how wide its regions are across, in pixels: three of four images have wider ones.
     None for a class that no image shows; empty for volumes.
@@ -91,6 +104,7 @@ class Fingerprint(Contract):
     has_fov: bool
     sequences: tuple[Length, ...] = ()
     axis: Literal["T", "Z"] | None = None
+    frames: FrameFacts | None = None
     cases: tuple[ImageFacts, ...]
 
     @property

@@ -17,6 +17,7 @@ from reunet.datasets.case_arrays import CaseArrays
 from reunet.datasets.cases import Dataset
 from reunet.errors import DataError
 from reunet.machine import cores
+from reunet.planning.frames import measure_frames
 
 SAMPLES = 20_000
 """Pixels per image that intensity statistics are taken from."""
@@ -82,6 +83,7 @@ def take_fingerprint(dataset: Dataset, train: Sequence[CaseArrays], val: Sequenc
         horizontal_bias=round(float(horizontal), 3),
         has_fov=any(case.files.fov is not None for case in dataset.split("train")),
         sequences=tuple(Counter(case.sequence.name for case in train if case.sequence is not None).values()),
+        frames=measure_frames(train, dataset.labels.foreground),
         axis=next((case.sequence.axis for case in train if case.sequence is not None), None),
         cases=cases,
     )

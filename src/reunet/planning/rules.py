@@ -15,6 +15,7 @@ from reunet.planning.balance import choose_corrected, choose_loss, choose_sampli
 from reunet.planning.decision import Decision
 from reunet.planning.encoder import choose_encoder
 from reunet.planning.inputs import choose_input
+from reunet.planning.memory import choose_memory
 from reunet.planning.patch import choose_patch, choose_whole
 from reunet.planning.request import PlanRequest
 from reunet.planning.resolution import choose_micrometres, choose_spacing
@@ -40,8 +41,10 @@ WHY_TILE = "the training patch: what the network knows, and what its statistics 
 
 def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
     """Decide everything a training needs. Raises UsageError and PlanError for wishes that do not fit."""
-    tasks, clip = _choose_tasks(fingerprint, request), choose_clip(fingerprint, request)
-    encoder = choose_encoder(fingerprint, tasks.value, request)
+    tasks = _choose_tasks(fingerprint, request)
+    memory = choose_memory(fingerprint, tasks.value, request)
+    clip = choose_clip(fingerprint, memory.value)
+    encoder = choose_encoder(fingerprint, tasks.value, memory.value)
     request = encoder.value
     heads = Work(tasks.value, Classes(fingerprint.labels, fingerprint.categories)).heads(fingerprint.rank)
     tells_images = all(head.of == "image" for head in heads)
@@ -55,16 +58,15 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
         window = window.model_copy(update={"frames": valid_frames(networks.value[0], window.frames)})
     width = choose_width(networks.value, (window.frames, *size) if window else size, request)
     network, batch = width.value
-    schedule, chain = choose_schedule(request, network), Decision(window)
-    if window is not None and schedule.value.memory_from:
-        chain = choose_chain(fingerprint, network, window)
+    schedule = choose_schedule(request, network)
+    chain = choose_chain(fingerprint, network, window, schedule.value)
     decisions: dict[str, Decision[Any]] = {
         "tasks": tasks,
         "spacing": spacing,
         "micrometres": choose_micrometres(fingerprint),
         "patch": Decision(size, patch.reasons),
         "clip": Decision(chain.value, {**clip.reasons, **chain.reasons}),
-        "network": Decision(network, {**strides.reasons, **networks.reasons, **encoder.reasons}),
+        "network": Decision(network, strides.reasons | networks.reasons | encoder.reasons | memory.reasons),
         "thinking": choose_thinking(network),
         **choose_prompt(request),
         "batch": Decision(batch, width.reasons),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.network import NetworkConfig
-from reunet.contracts.plan import ClipSpec
+from reunet.contracts.plan import ClipSpec, Schedule
 from reunet.errors import PlanError, known_name
 from reunet.networks.presets import PRESETS
 from reunet.planning.decision import Decision
@@ -47,8 +47,12 @@ def choose_clip(fingerprint: Fingerprint, request: PlanRequest) -> Decision[Clip
     return Decision(ClipSpec(frames=frames, axis=fingerprint.axis or "T"), {"clip": why})
 
 
-def choose_chain(fingerprint: Fingerprint, network: NetworkConfig, clip: ClipSpec) -> Decision[ClipSpec]:
+def choose_chain(
+    fingerprint: Fingerprint, network: NetworkConfig, clip: ClipSpec | None, schedule: Schedule
+) -> Decision[ClipSpec | None]:
     """For memory that joins late, as long chains of windows as CHAIN and most sequences allow."""
+    if clip is None or not schedule.memory_from:
+        return Decision(clip)
     usual = sorted(fingerprint.sequences)[len(fingerprint.sequences) // 2]
     carry = max(1, min(CHAIN, usual // clip.frames)) if network.causal else 1
     if carry == 1:

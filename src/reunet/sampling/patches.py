@@ -66,7 +66,7 @@ class PatchSampler:
         self._bad = self.augmentation.frames if self.augmentation is not None and plan.clip else None
         self._sequences = {frame: sequence for sequence in sequences(self.cases) for frame in sequence}
         windows = all_windows(self.cases, plan.clip)
-        self._annotated = [bool(case.truth) for case in self.cases]
+        self._annotated = [_tells_something(case.truth) for case in self.cases]
         shown = [one for one in windows if self._is_annotated(one)]
         self.windows = tuple(one for one in shown for _ in range(self._times(one)))
         self.carry = plan.clip.carry if plan.clip else 1
@@ -219,6 +219,13 @@ class PatchSampler:
         if known is None or known.all() or not known.any():
             return found, None
         return found, some(known)
+
+
+def _tells_something(truth: Truth) -> bool:
+    """Whether anything can be learned of it: a mask may be unlabelled everywhere."""
+    if truth.labels is None or truth.boxes is not None or truth.category is not None:
+        return bool(truth)
+    return bool((truth.labels != IGNORE).any())
 
 
 def _labels(truth: Truth) -> dict[str, np.ndarray]:
