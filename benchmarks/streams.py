@@ -158,7 +158,7 @@ def summary() -> str:
                 for (way, n), one in mine.items()
                 if way == "memory" and (other, n) in mine
             ]
-            text += f"  {what}, times as costly without memory by clock / processor (bar {bar:g}): {', '.join(times)}\n"
+            text += f"  {what}, times as costly, clock / processor (bar {bar:g}): {', '.join(times)}\n"
         grown = growth(mine)
         if grown is not None:
             text += f"  peak memory from 100 to 10,000 frames (bar 2 %): {grown:+.2%}\n"
