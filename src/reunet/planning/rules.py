@@ -66,7 +66,9 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
         "micrometres": choose_micrometres(fingerprint),
         "patch": Decision(size, patch.reasons),
         "clip": Decision(chain.value, {**clip.reasons, **chain.reasons}),
-        "network": Decision(network, strides.reasons | networks.reasons | encoder.reasons | memory.reasons),
+        "network": Decision(
+            network, {**strides.reasons, **networks.reasons, **encoder.reasons, **memory.reasons}
+        ),
         "thinking": choose_thinking(network),
         **choose_prompt(request),
         "batch": Decision(batch, width.reasons),
