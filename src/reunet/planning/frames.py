@@ -93,9 +93,11 @@ def _motion(before: _Frame, after: _Frame) -> Callable[[np.ndarray], np.ndarray]
     import cv2
 
     low, high = np.percentile(after.smooth, (0.5, 99.5))
-    seen = [((one.smooth - low) / max(high - low, 1e-6)).clip(0, 1) * 255 for one in (after, before)]
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    flow = search.calc(*(one.astype(np.uint8) for one in seen), None)
+    first, second = (
+        (((one.smooth - low) / max(high - low, 1e-6)).clip(0, 1) * 255).astype(np.uint8)
+        for one in (before, after)
+    )
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(second, first, None)
     height, width = after.grey.shape
     rows, columns = np.mgrid[:height, :width]
     rows = (rows + np.rint(flow[..., 1]).astype(int)).clip(0, height - 1)
