@@ -117,11 +117,18 @@ def import_extra(module: str, extra: str, where: object = None) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as cause:
-        raise BackendError(
-            f"the package {module.partition('.')[0]} is not installed",
-            where=where,
-            fix=installing(extra),
-        ) from cause
+        raise _missing(module, extra, where) from cause
+
+
+def require_extra(module: str, extra: str, where: object = None) -> None:
+    """Raise what `import_extra` would for a missing package, without the seconds that some imports take."""
+    if importlib.util.find_spec(module) is None:
+        raise _missing(module, extra, where)
+
+
+def _missing(module: str, extra: str, where: object) -> BackendError:
+    name = module.partition(".")[0]
+    return BackendError(f"the package {name} is not installed", where=where, fix=installing(extra))
 
 
 def import_openvino() -> Any:

@@ -7,6 +7,9 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ import pytest
 from PIL import Image
 
 from reunet.errors import BackendError, ModelFileError, StorageError, UsageError
+from reunet.exporting.formats import FORMATS, Run
 from reunet.flows.export import export
 from reunet.flows.predict.predict import predict
 
@@ -185,19 +189,16 @@ def test_bioimageio_core_accepts_the_package(tiny_run: Path, tmp_path: Path) -> 
 def test_a_wrong_export_leaves_nothing(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reunet.exporting.formats import FORMATS
+    real = FORMATS["openvino"]
 
-    real = FORMATS["openvino"].run
+    @contextmanager
+    def wrong(path: Path) -> Iterator[Run]:
+        with real.opened(path) as run:
+            yield lambda inputs: {name: x + np.float32(0.01) for name, x in run(inputs).items()}
 
-    def wrong(path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {name: values + np.float32(0.01) for name, values in real(path, inputs).items()}
-
-    object.__setattr__(FORMATS["openvino"], "run", wrong)
-    try:
-        with pytest.raises(BackendError, match="does not compute"):
-            export(tiny_run, format="openvino", output=tmp_path / "model")
-    finally:
-        object.__setattr__(FORMATS["openvino"], "run", real)
+    monkeypatch.setitem(FORMATS, "openvino", replace(real, opened=wrong))
+    with pytest.raises(BackendError, match="does not compute"):
+        export(tiny_run, format="openvino", output=tmp_path / "model")
     assert not list(tmp_path.iterdir())
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from reunet.contracts.plan import Plan
 from reunet.errors import BackendError
-from reunet.exporting.formats import Arrays, Example, Format
+from reunet.exporting.formats import Arrays, Example, Format, Run
 from reunet.exporting.openvino import synthetic_image
 from reunet.inference.openvino_runtime import AFTER
 from reunet.inference.predictor import Predictor
@@ -35,17 +35,18 @@ def compare(form: Format, model: Path, plan: Plan, predictor: AnyPredictor) -> t
     """
     differ = decisions = 0
     largest, sizes, example = 0.0, [], None
-    for raw, given, found in _examples(form, model, plan, predictor):
-        example = example or Example(given, found)
-        sizes.append(list(raw.shape))
-        for name, expected in _expected(predictor, raw, plan):
-            own = found[name][0]
-            if expected.dtype.kind == "f":
-                scale = max(1.0, float(np.abs(expected).max()))
-                largest = max(largest, float(np.abs(own - expected).max()) / scale)
-            else:
-                differ += int(np.count_nonzero(own != expected))
-                decisions += np.size(expected)
+    with form.opened(model) as run:
+        for raw, given, found in _examples(run, plan, predictor):
+            example = example or Example(given, found)
+            sizes.append(list(raw.shape))
+            for name, expected in _expected(predictor, raw, plan):
+                own = found[name][0]
+                if expected.dtype.kind == "f":
+                    scale = max(1.0, float(np.abs(expected).max()))
+                    largest = max(largest, float(np.abs(own - expected).max()) / scale)
+                else:
+                    differ += int(np.count_nonzero(own != expected))
+                    decisions += np.size(expected)
     if not largest <= TOLERANCE or example is None:
         raise BackendError(
             "the exported file does not compute what the network computes",
@@ -74,31 +75,27 @@ def test_images(plan: Plan) -> list[np.ndarray]:
     return images
 
 
-def _examples(
-    form: Format, model: Path, plan: Plan, predictor: AnyPredictor
-) -> Iterator[tuple[np.ndarray, Arrays, Arrays]]:
+def _examples(run: Run, plan: Plan, predictor: AnyPredictor) -> Iterator[tuple[np.ndarray, Arrays, Arrays]]:
     """Of each image (or frames of it in motion) its pixels, the inputs of the last run and its outputs."""
     for raw in test_images(plan):
         if plan.clip is not None:
             count = STEPS if plan.network.causal else plan.clip.frames
             raw = np.stack([np.roll(raw, 3 * t, axis=(0, 1)) for t in range(count)])
         if not isinstance(predictor, SequencePredictor) or not plan.network.causal:
-            yield raw, *_run(form, model, raw, plan)
+            yield raw, *_ran(run, raw, plan)
             continue
         states = first_states(predictor.runtime, 1)
         for frame in raw:
-            given, found = _run(form, model, frame, plan, states)
+            given, found = _ran(run, frame, plan, states)
             states = {name: found[name + AFTER if name + AFTER in found else name] for name in states}
         yield raw, given, found
 
 
-def _run(
-    form: Format, model: Path, image: np.ndarray, plan: Plan, states: Arrays | None = None
-) -> tuple[Arrays, Arrays]:
+def _ran(run: Run, image: np.ndarray, plan: Plan, states: Arrays | None = None) -> tuple[Arrays, Arrays]:
     if plan.input.intensity.method == "image_percentile":  # the caller's part
         image = normalise(image, plan.input.intensity)
     given = {"image": image[None], **(states or {})}
-    return given, form.run(model, given)
+    return given, run(given)
 
 
 def _expected(predictor: AnyPredictor, raw: np.ndarray, plan: Plan) -> Iterator[tuple[str, np.ndarray]]:

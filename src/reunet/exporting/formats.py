@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from reunet.backend import import_extra, import_openvino
+from reunet.backend import import_extra, import_openvino, require_extra
 from reunet.contracts.run import RunFolder
 from reunet.exporting.bioimageio import write_package
-from reunet.exporting.child import run_child
+from reunet.exporting.child import open_child, run_child
 from reunet.exporting.describe import readme
 from reunet.inference.onnx_graph import onnx_model
 
 Arrays = Mapping[str, np.ndarray]
+Run = Callable[[Arrays], dict[str, np.ndarray]]
 OTHER = "use another --format, and report this with the output of `reunet doctor`"
 
 
@@ -35,14 +37,14 @@ class Format:
     """One format.
 
     is_folder: whether it is a folder or a file. build: writes the model of a run, whose weights are verified,
-    at a path in an empty folder. run: the outputs of the model there for some inputs. seal: adds metadata and
-    README, and turns the model into what is published, whose path it returns.
+    at a path in an empty folder. opened: loads the model there, and gives what makes outputs of inputs. seal:
+    adds metadata and README, and turns the model into what is published, whose path it returns.
     """
 
     is_folder: bool
     runs_with: str
     build: Callable[[RunFolder, Path], None]
-    run: Callable[[Path, Arrays], dict[str, np.ndarray]]
+    opened: Callable[[Path], AbstractContextManager[Run]]
     seal: Callable[[Path, dict[str, Any], str, Example], Path]
 
 
@@ -55,13 +57,13 @@ def build_openvino(run: RunFolder, folder: Path) -> None:
     )  # fmt: skip
 
 
-def run_openvino(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
-    """What OpenVINO makes of it in float32."""
+@contextmanager
+def open_openvino(folder: Path) -> Iterator[Run]:
+    """What OpenVINO makes of inputs in float32."""
     core = import_openvino().Core()
-    compiled = core.compile_model(
-        core.read_model(folder / "model.xml"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-    )
-    return {port.get_any_name(): values for port, values in compiled(dict(inputs)).items()}
+    model = core.read_model(folder / "model.xml")
+    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    yield lambda inputs: {port.get_any_name(): np.array(x) for port, x in compiled(dict(inputs)).items()}
 
 
 def build_onnx(run: RunFolder, file: Path) -> None:
@@ -73,50 +75,67 @@ def build_onnx(run: RunFolder, file: Path) -> None:
     file.write_bytes(model.SerializeToString())
 
 
-def run_onnx(file: Path, inputs: Arrays) -> dict[str, np.ndarray]:
-    """What ONNX Runtime makes of it on the CPU."""
+@contextmanager
+def open_onnx(file: Path) -> Iterator[Run]:
+    """What ONNX Runtime makes of inputs on the CPU."""
     session = import_extra("onnxruntime", "onnx", "--format").InferenceSession(
         file, providers=["CPUExecutionProvider"]
     )
     names = [port.name for port in session.get_outputs()]
-    return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+    yield lambda inputs: dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
 
 def build_saved_model(run: RunFolder, folder: Path) -> None:
     """A folder as TensorFlow saves it, with one signature."""
-    import_extra("tensorflow", "tensorflow", "--format")
+    _run_tensorflow(run, folder, task="the export to a SavedModel")
+
+
+def _run_tensorflow(run: RunFolder, *paths: Path, task: str) -> None:
+    require_extra("tensorflow", "tensorflow", "--format")
     run_child(
-        "tensorflow", "save", run.plan_file, run.weights_file,
-        run.calibration_file, folder,
-        task="the export to a SavedModel", fix=OTHER,
-    )  # fmt: skip
+        "tensorflow",
+        "save",
+        run.plan_file,
+        run.weights_file,
+        run.calibration_file,
+        *paths,
+        task=task,
+        fix=OTHER,
+    )
 
 
-def run_saved_model(folder: Path, inputs: Arrays) -> dict[str, np.ndarray]:
-    """What TensorFlow makes of it, in a process of its own."""
+@contextmanager
+def open_saved_model(folder: Path) -> Iterator[Run]:
+    """What TensorFlow makes of inputs, in a process of its own."""
     given, found = folder.with_name("inputs.npz"), folder.with_name("outputs.npz")
-    np.savez(given, **cast(Any, inputs))
-    run_child("tensorflow", "run", folder, given, found, task="running it", fix=OTHER)
-    with np.load(found) as arrays:
-        return dict(arrays)
+    with open_child("tensorflow", "run", folder, given, found, task="running it", fix=OTHER) as ask:
+
+        def run(inputs: Arrays) -> dict[str, np.ndarray]:
+            np.savez(given, **cast(Any, inputs))
+            ask("run")
+            with np.load(found) as arrays:
+                return dict(arrays)
+
+        yield run
 
 
 def build_litert(run: RunFolder, file: Path) -> None:
     """One file, converted from the SavedModel."""
-    saved = file.with_name("saved_model")
-    build_saved_model(run, saved)
-    run_child(
-        "tensorflow", "convert", saved, file,
-        task="the export to LiteRT: it may lack an operation of this network;", fix=OTHER,
-    )  # fmt: skip
+    task = "the export to LiteRT: it may lack an operation of this network;"
+    _run_tensorflow(run, file.with_name("saved_model"), file, task=task)
 
 
-def run_litert(file: Path, inputs: Arrays) -> dict[str, np.ndarray]:
-    """What the interpreter of LiteRT makes of it."""
+@contextmanager
+def open_litert(file: Path) -> Iterator[Run]:
+    """What the interpreter of LiteRT makes of inputs."""
     interpreter = import_extra("ai_edge_litert.interpreter", "litert", "--format").Interpreter(str(file))
-    for name, port in interpreter.get_signature_runner().get_input_details().items():
-        interpreter.resize_tensor_input(port["index"], inputs[name].shape)
-    return dict(interpreter.get_signature_runner()(**inputs))
+
+    def run(inputs: Arrays) -> dict[str, np.ndarray]:
+        for name, port in interpreter.get_signature_runner().get_input_details().items():
+            interpreter.resize_tensor_input(port["index"], inputs[name].shape)
+        return dict(interpreter.get_signature_runner()(**inputs))
+
+    yield run
 
 
 def seal_folder(folder: Path, facts: dict[str, Any], runs_with: str, example: Example) -> Path:
@@ -151,9 +170,9 @@ def seal_bioimageio(file: Path, facts: dict[str, Any], runs_with: str, example: 
 
 
 FORMATS = {
-    "onnx": Format(False, "ONNX Runtime", build_onnx, run_onnx, seal_onnx),
-    "openvino": Format(True, "OpenVINO", build_openvino, run_openvino, seal_folder),
-    "saved_model": Format(True, "TensorFlow", build_saved_model, run_saved_model, seal_folder),
-    "litert": Format(False, "LiteRT (the package ai-edge-litert)", build_litert, run_litert, seal_litert),
-    "bioimageio": Format(False, "bioimageio.core", build_onnx, run_onnx, seal_bioimageio),
+    "onnx": Format(False, "ONNX Runtime", build_onnx, open_onnx, seal_onnx),
+    "openvino": Format(True, "OpenVINO", build_openvino, open_openvino, seal_folder),
+    "saved_model": Format(True, "TensorFlow", build_saved_model, open_saved_model, seal_folder),
+    "litert": Format(False, "LiteRT (the package ai-edge-litert)", build_litert, open_litert, seal_litert),
+    "bioimageio": Format(False, "bioimageio.core", build_onnx, open_onnx, seal_bioimageio),
 }

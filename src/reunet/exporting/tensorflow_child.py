@@ -15,8 +15,10 @@ from reunet.contracts.plan import Calibration, Plan
 SIGNATURE = "serving_default"
 
 
-def save_model(plan: Plan, weights: Path, calibration: Calibration, folder: Path) -> None:
-    """Write the whole prediction as a SavedModel. Needs KERAS_BACKEND=tensorflow."""
+def save_model(
+    plan: Plan, weights: Path, calibration: Calibration, folder: Path, lite: Path | None = None
+) -> None:
+    """Write the whole prediction as a SavedModel, and as a LiteRT file. Needs KERAS_BACKEND=tensorflow."""
     from reunet.exporting.pipeline import whole_prediction
 
     whole = whole_prediction(plan, weights, calibration)
@@ -25,33 +27,30 @@ def save_model(plan: Plan, weights: Path, calibration: Calibration, folder: Path
     specs = {name: tf.TensorSpec(shape, tf.float32, name) for name, shape in whole.shapes.items()}
     module.predict = tf.function(lambda **inputs: whole.function(inputs), autograph=False)
     tf.saved_model.save(module, folder, signatures={SIGNATURE: module.predict.get_concrete_function(**specs)})
-
-
-def convert(saved: Path, output: Path) -> None:
-    """Turn a SavedModel into a LiteRT file, with the operations of LiteRT alone."""
-    loaded = tf.saved_model.load(saved)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([loaded.signatures[SIGNATURE]], loaded)
-    output.write_bytes(converter.convert())
+    if lite is not None:
+        loaded = tf.saved_model.load(folder)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([loaded.signatures[SIGNATURE]], loaded)
+        lite.write_bytes(converter.convert())
 
 
 def run(saved: Path, inputs: Path, outputs: Path) -> None:
-    """What a SavedModel makes of the arrays in one .npz file, into another."""
+    """What a SavedModel makes of the arrays in one .npz file, into another, for each line of the input."""
     signature = tf.saved_model.load(saved).signatures[SIGNATURE]
-    with np.load(inputs) as arrays:
-        found = signature(**{name: tf.constant(array) for name, array in arrays.items()})
-    np.savez(outputs, **{name: values.numpy() for name, values in found.items()})
+    for line in sys.stdin:
+        with np.load(inputs) as arrays:
+            found = signature(**{name: tf.constant(array) for name, array in arrays.items()})
+        np.savez(outputs, **{name: values.numpy() for name, values in found.items()})
+        sys.stdout.write(line)
+        sys.stdout.flush()
 
 
 def main(verb: str, *paths: str) -> None:
-    """`save PLAN WEIGHTS CALIBRATION FOLDER`, `convert FOLDER FILE` or `run FOLDER INPUTS OUTPUTS`."""
-    given = [Path(path) for path in paths]
+    """`save PLAN WEIGHTS CALIBRATION FOLDER [LITERT]` or `run FOLDER INPUTS OUTPUTS`."""
     if verb == "save":
-        plan, weights, calibration, folder = given
-        save_model(Plan.read(plan), weights, Calibration.read(calibration), folder)
-    elif verb == "convert":
-        convert(*given)
+        plan, weights, calibration, *places = map(Path, paths)
+        save_model(Plan.read(plan), weights, Calibration.read(calibration), *places)
     else:
-        run(*given)
+        run(*map(Path, paths))
 
 
 if __name__ == "__main__":
