@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reunet.backend import choose_backend, use_backend
 from reunet.contracts.network import ENCODER_WISHES
-from reunet.contracts.options.records import PlanOptions, Wishes
+from reunet.contracts.options.records import RACE, PlanOptions, TrainOptions, Wishes
 from reunet.contracts.options.verb import verb
 from reunet.contracts.plan import Plan
 from reunet.devices import able_backend, choose_device
@@ -60,7 +60,8 @@ def check_wishes(wishes: Wishes) -> None:
     Raises UsageError, and PlanError with a suggestion for an unknown network.
     """
     check_tasks(wishes.task)
-    known_name(wishes.preset, ("auto", *PRESETS), where="--preset")
+    race = (RACE,) if isinstance(wishes, TrainOptions) else ()
+    known_name(wishes.preset, ("auto", *PRESETS, *race), where="--preset")
     if wishes.encoder not in (None, *ENCODER_WISHES):
         from reunet.networks.encoders import ENCODERS
 

@@ -6,18 +6,12 @@ a schedule of its own; the better half goes on and has twice as much in the next
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
-from typing import Any
 
-from reunet.backend import Backend
-from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.network import OWN_ENCODERS
-from reunet.contracts.options.records import TrainOptions
 from reunet.contracts.plan import Plan
-from reunet.devices import Device
 from reunet.errors import ReunetError, UsageError
-from reunet.flows.train.planned import new_plan
 from reunet.networks.photo import PHOTO_ENCODER, photo_weights
 
 SHARE = 0.25
@@ -38,21 +32,18 @@ NARROW = "narrow"
 """The first one with half as many filters: twice as many steps and more."""
 
 
-def entrants(
-    fingerprint: Fingerprint, options: TrainOptions, on: tuple[Backend, Device], minutes: float | None
-) -> dict[str, Plan]:
-    """The plans of the networks that race, by name, each for `minutes` of training; no two alike. on: what
-    they train on.
+def entrants(planned: Callable[..., Plan], rank: int) -> dict[str, Plan]:
+    """The plans of the networks that race, by name; no two alike.
 
-    Raises what planning raises for the first of them, UsageError where there is only one.
+    planned: makes the plan for some wishes. rank: axes of the images. Raises what planning raises for the
+    first of them, UsageError where there is only one.
     """
     found: dict[str, Plan] = {}
     for name, wishes in RACERS.items():
-        if wishes.get("encoder") == PHOTO_ENCODER and (fingerprint.rank == 3 or photo_weights() is None):
+        if wishes.get("encoder") == PHOTO_ENCODER and (rank == 3 or photo_weights() is None):
             continue
-        asked: dict[str, Any] = dict(wishes) | ({} if minutes is None else {"minutes": minutes})
         try:
-            plan = new_plan(fingerprint, options, *on, **asked)
+            plan = planned(**wishes)
         except ReunetError:
             if not found:
                 raise

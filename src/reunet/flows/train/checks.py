@@ -80,6 +80,17 @@ def refuse_occupied(options: TrainOptions, run: RunFolder) -> None:
     refuse_existing(run.path, [run.plan_file.name], overwrite=options.overwrite, ways=ways)
 
 
+def check_own_network(options: TrainOptions, plan: Plan) -> None:
+    """Raise UsageError where a function makes the network, and the plan has an encoder for it."""
+    if options.network is not None and plan.network.encoder not in OWN_ENCODERS:
+        raise UsageError(
+            "a network of your own brings its own encoder",
+            where="network",
+            received=f"encoder {plan.network.encoder}",
+            fix="leave `encoder` out, or `network`",
+        )
+
+
 def check_plan_fits(plan: Plan, prepared: Prepared) -> None:
     """Raise PlanError when a plan was made for other data."""
     seen, clip, channels = prepared.fingerprint, plan.clip, plan.input.channels

@@ -31,11 +31,11 @@ from reunet.training.validation import Validator
 def finish(
     setting: Setting, prepared: Prepared, validator: Validator, trained: TrainResult, language: Language
 ) -> None:
-    """Turn trained weights into a finished run folder. The model of `validator` holds the best weights.
+    """Turn trained weights into a finished run folder. language: of the report."""
+    from reunet.training.state import load_weights
 
-    language: of the report.
-    """
     run, plan, progress = setting.run, setting.plan, setting.progress
+    load_weights(validator.model, plan, run.verified_weights(plan))
     if setting.functions.network is None:
         _export(setting, prepared, validator)
     else:

@@ -1,4 +1,4 @@
-"""What a training follows: a plan that is there or a new one, the caller's functions, a pretrained start."""
+"""What a training follows: a plan that is there or a new one, and a pretrained start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from reunet.devices import Device
 from reunet.errors import UsageError
 from reunet.flows.train.checks import check_plan_used
 from reunet.planning import PlanRequest, make_plan
-from reunet.training.functions import Functions
 
 if TYPE_CHECKING:
     from reunet.networks.pretrained import Weights
@@ -91,16 +90,3 @@ def weights_of(encoder: str | None, source: str) -> Weights | None:
     from reunet.networks.pretrained import pretrained_weights
 
     return pretrained_weights(encoder, source)
-
-
-def with_functions(plan: Plan, functions: Functions, options: TrainOptions) -> tuple[Plan, Functions]:
-    """What Python gave as functions, and the plan that names them. Raises UsageError."""
-    functions = functions.fitted(plan)
-    if options.network is not None and plan.network.encoder not in OWN_ENCODERS:
-        raise UsageError(
-            "a network of your own brings its own encoder",
-            where="network",
-            received=f"encoder {plan.network.encoder}",
-            fix="leave `encoder` out, or `network`",
-        )
-    return plan if options.resume else plan.model_copy(update={"custom": functions.custom}), functions

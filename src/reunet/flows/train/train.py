@@ -3,45 +3,16 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext, suppress
-from typing import TYPE_CHECKING
 
-from reunet.backend import Backend, choose_backend, use_backend
 from reunet.contracts.options.records import TrainOptions
 from reunet.contracts.options.verb import verb
 from reunet.contracts.pack import run_at
-from reunet.contracts.plan import Plan
 from reunet.contracts.results import TrainResult
 from reunet.contracts.run import RunFolder
 from reunet.datasets.splits import Splits
-from reunet.devices import Device, able_backend, check_seen, choose_device, use_of
-from reunet.errors import UsageError, counted
-from reunet.flows.plan import check_wishes
-from reunet.flows.prepare import Prepared, prepare
-from reunet.flows.train.checks import (
-    check_init,
-    check_plan_fits,
-    check_same_data,
-    check_team,
-    refuse_occupied,
-)
-from reunet.flows.train.planned import (
-    agreed_backend,
-    encoder_weights,
-    new_plan,
-    settled_plan,
-    with_functions,
-)
-from reunet.flows.train.training import begin_folder, made_network, trained
-from reunet.machine import cores, gpu
-from reunet.progress import NullProgress
-from reunet.storage import folder_lock
-from reunet.training.functions import Functions
-from reunet.training.setting import Setting
-from reunet.training.team import ALONE, Team
-
-if TYPE_CHECKING:
-    import keras
+from reunet.flows.train.beginning import begun
+from reunet.flows.train.planned import encoder_weights, settled_plan
+from reunet.flows.train.training import made_network, trained
 
 
 @verb(TrainOptions)
@@ -68,78 +39,27 @@ def train(options: TrainOptions) -> TrainResult:
     InterruptedRunError after Ctrl-C or SIGTERM, when the state is saved.
     """
     started = time.monotonic() if options.started is None else options.started
-    run, settled = RunFolder(options.run), settled_plan(options)
+    run = RunFolder(options.run)
     if options.several or (options.resume and run.trainings_file.is_file()):
         from reunet.flows.folds.train import train_several
 
         return train_several(options, started)
-    team, chosen, device = _team(options, settled)
-    functions = Functions.of(options.network, options.loss, options.callbacks)
-    if settled is not None:
-        functions = functions.fitted(settled)
-    progress = options.on_progress if options.on_progress and team.is_first else NullProgress()
-    if device == "cpu" and options.device == "auto" and gpu() is not None:
-        progress.message(f"{chosen}: {use_of(chosen)}")
-    check_init(options, progress)
-    if team.is_first:
-        refuse_occupied(options, run)
-    try:
-        with folder_lock(run.path) if team.is_first else nullcontext():
-            if not team.is_first:
-                team.agree([0])  # until the first one has begun the folder
-                settled = run.plan()
-            seed = settled.seed if settled else options.seed
-            weights = encoder_weights(options, settled.network.encoder if settled else options.encoder)
-            prepared = prepare(
-                options.data, options, progress, seed=seed, before=_splits_before(options), plan=settled
-            )
-            for line in counted((one.file, one.message) for one in prepared.warnings):
-                progress.message(f"warning: {line}")
-            made = settled or new_plan(prepared.fingerprint, options, chosen, device)
-            plan, functions = with_functions(made, functions, options)
-            check_plan_fits(plan, prepared)
-            weights = weights or encoder_weights(options, plan.network.encoder)
-            team.share(plan.batch)
-            threads = cores() if options.workers is None else options.workers
-            setting = Setting(plan, run, progress, started, threads, team, functions)
-            model = made_network(setting, resume=options.resume, init=options.init, weights=weights)
-            if options.resume:
-                check_same_data(run, prepared)
-            elif team.is_first:
-                begin_folder(run, plan, prepared, device)
-            if team.is_first:
-                team.agree([0])
-            return _train_and_finish(setting, model, prepared, options)
-    finally:
-        if team.is_first:
-            with suppress(OSError):  # a training that could not begin leaves no folder behind
-                run.path.rmdir()  # which only takes an empty one
+    with begun(options, settled_plan(options), started) as begin:
+        planned = begin.settled.network.encoder if begin.settled else options.encoder
+        weights = encoder_weights(options, planned)
+        prepared = begin.read(_splits_before(options))
+        plan = begin.fitted(begin.settled or begin.new_plan(prepared.fingerprint), prepared)
+        weights = weights or encoder_weights(options, plan.network.encoder)
+        begin.team.share(plan.batch)
+        setting = begin.setting(plan, run, started)
+        model = made_network(setting, resume=options.resume, init=options.init, weights=weights)
+        begin.open_folder(plan, prepared)
+        result, validator = trained(setting, model, prepared, resume=options.resume, log=options.log)
+        if begin.team.is_first:
+            from reunet.flows.train.finish import finish
 
-
-def _team(options: TrainOptions, settled: Plan | None) -> tuple[Team, Backend, Device]:
-    """The processes that train together, their backend, on which Keras runs from here on, and the device.
-
-    Raises UsageError for wishes that cannot be fulfilled, before any data is read.
-    """
-    address = check_team(options.processes, options.process_id, options.coordinator)
-    wanted = agreed_backend(options.backend or ("jax" if address else None), settled)
-    chosen = choose_backend(wanted or (None if options.device == "cpu" else able_backend()))
-    device: Device = "cpu" if address else choose_device(options.device, chosen)
-    use_backend(chosen)
-    check_wishes(options)
-    if address is None:
-        check_seen(device)
-        return ALONE, chosen, device
-    if chosen != "jax":
-        raise UsageError(
-            "several processes train together on JAX only",
-            where="--processes",
-            received=f"--backend {chosen}",
-            fix="give --backend jax, or a plan that was made for it",
-        )
-    from reunet.training.processes import join
-
-    return join(*address), chosen, device
+            finish(setting, prepared, validator, result, options.lang)
+        return result
 
 
 def _splits_before(options: TrainOptions) -> Splits | None:
@@ -148,17 +68,3 @@ def _splits_before(options: TrainOptions) -> Splits | None:
         return None
     run = RunFolder(options.run) if options.init is None else run_at(options.init)
     return Splits.read(run.splits_file) if run.splits_file.is_file() else None
-
-
-def _train_and_finish(
-    setting: Setting, model: keras.Model, prepared: Prepared, options: TrainOptions
-) -> TrainResult:
-    """Train; the first process finishes the folder."""
-    from reunet.flows.train.finish import finish
-    from reunet.training.state import load_weights
-
-    result, validator = trained(setting, model, prepared, resume=options.resume, log=options.log)
-    if setting.team.is_first:
-        load_weights(model, setting.plan, setting.run.verified_weights(setting.plan))
-        finish(setting, prepared, validator, result, options.lang)
-    return result
