@@ -34,29 +34,22 @@ R = TypeVar("R")
 class Engine:
     """Which predictor a worker loads, once; see `reunet.load`.
 
-    run: absolute. stamp: of its files, so that a worker that outlives a training does not go on with the old
-    weights.
+    run: absolute. how: as of `EngineOptions`. stamp: of its files, so that a worker that outlives a training
+    does not go on with the old weights.
     """
 
     run: Path
-    engine: str
-    precision: str
-    tta: bool
-    iterations: str | None
+    how: tuple[tuple[str, Any], ...]
     stamp: tuple[int, ...]
 
     @classmethod
     def of(cls, run: Path, options: EngineOptions) -> Engine:
         """That of a run as it is now."""
         folder = RunFolder(run.absolute())
-        files = (
-            folder.plan_file,
-            folder.calibration_file,
-            folder.engine_facts_file,
-            folder.weights_facts_file,
-        )
+        facts = folder.engine_facts_file, folder.weights_facts_file
+        files = (folder.plan_file, folder.calibration_file, *facts)
         stamp = tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
-        return cls(folder.path, options.engine, options.precision, options.tta, options.iterations, stamp)
+        return cls(folder.path, tuple(options.how.items()), stamp)
 
 
 _loading = Lock()
@@ -67,8 +60,7 @@ def _loaded(wanted: Engine) -> tuple[AnyPredictor, Lock]:
     from distributed import get_worker
 
     threads = int(get_worker().state.nthreads)
-    engine = (wanted.engine, wanted.precision, wanted.tta)
-    return load(wanted.run, *engine, threads, iterations=wanted.iterations), Lock()
+    return load(wanted.run, threads=threads, **dict(wanted.how)), Lock()
 
 
 def loaded(wanted: Engine) -> tuple[AnyPredictor, Lock]:

@@ -63,15 +63,9 @@ class Model:
 class Models(Mapping[str, Model]):
     """The runs by their names; runs may join while the server is at work."""
 
-    def __init__(
-        self,
-        engine: str = "auto",
-        precision: str = "auto",
-        *,
-        tta: bool = False,
-        iterations: str | None = None,
-    ) -> None:
-        self._engine, self._iterations = (engine, precision, tta), iterations
+    def __init__(self, **how: Any) -> None:
+        """how: the runs predict, as `reunet.load` takes it."""
+        self._how = how
         self._found: dict[str, Model] = {}
         self._lock = Lock()
 
@@ -91,7 +85,7 @@ class Models(Mapping[str, Model]):
         """
         run = run.resolve()
         folder, name = run_at(run), run.stem if run.is_file() else run.name
-        model = Model(name, folder, load(folder.path, *self._engine, iterations=self._iterations))
+        model = Model(name, folder, load(folder.path, **self._how))
         with self._lock:
             other = self._found.get(model.id)
             if other is not None and other.folder.path != folder.path:

@@ -53,7 +53,7 @@ def serve(options: ServeOptions) -> None:
     public = frozenset() if options.public is None else frozenset({_origin(options.public)})
     names = frozenset({options.host, *(urlsplit(origin).hostname or "" for origin in public)})
     rules = Rules(names, public, token, options.max_upload or MOST_BYTES)
-    models = Models(options.engine, options.precision, tta=options.tta, iterations=options.iterations)
+    models = Models(**options.how)
     with listening_at(options.host, options.port) as listening, own_scratch() as scratch:
         for run in options.runs:
             progress.message(f"loaded {models.add(run).id}")

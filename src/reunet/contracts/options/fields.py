@@ -10,7 +10,6 @@ from pathlib import Path
 from types import NoneType
 from typing import (
     TYPE_CHECKING,
-    Annotated,
     Any,
     ClassVar,
     Generic,
@@ -48,9 +47,6 @@ else:
     AnyPoints = tuple[str, ...]
     AnyNames, AnyLoss = str, Literal["auto", "cl_dice"]
 
-UNSET: Any = None
-"""Default of an `OptionalPath`."""
-
 
 @dataclass(frozen=True)
 class Says:
@@ -75,6 +71,20 @@ class Says:
     in_python: bool = False
     only_with: tuple[str, ...] = ()
     not_with: tuple[str, ...] = ()
+
+
+def option(*says: Any, default: Any = None, **more: Any) -> Any:
+    """A field of a record. says, more: what `Says` takes, or one that says all."""
+    return field(default=default, metadata={"says": _says(*says, **more)})
+
+
+def required(*says: Any, **more: Any) -> Any:
+    """The same of a field without a default."""
+    return field(metadata={"says": _says(*says, **more)})
+
+
+def _says(*told: Any, **more: Any) -> Says:
+    return told[0] if isinstance(told[0], Says) else Says(*told, **more)
 
 
 @dataclass(frozen=True)
@@ -181,9 +191,7 @@ def _options_of(kind: type[Options]) -> dict[str, Option]:
 
 
 def _option(one: Field[Any]) -> Option:
-    hint, says = one.type, None
-    if get_origin(hint) is Annotated:
-        hint, says = get_args(hint)
+    hint = one.type
     parts = [part for part in get_args(hint) if part is not NoneType]
     is_optional = NoneType in get_args(hint)
     return Option(
@@ -192,11 +200,11 @@ def _option(one: Field[Any]) -> Option:
         default=one.default,
         is_optional=is_optional,
         is_positional=not one.kw_only,
-        says=says,
+        says=one.metadata.get("says"),
     )
 
 
-@dataclass_transform(eq_default=False, field_specifiers=(field,))
+@dataclass_transform(eq_default=False, field_specifiers=(field, required))
 def record(kind: type[Record]) -> type[Record]:
     """A frozen dataclass, whose annotations are no strings: to evaluate those takes time in every `--help`.
 

@@ -68,8 +68,7 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
     refuse_existing(target, FILES, overwrite=options.overwrite)
     run.history()  # the report, which is made at the end, would refuse it
     cases = cases_of_split(dataset, split, splits)
-    engine = (options.engine, options.precision, options.tta)
-    predictor = load(run.path, *engine, network=options.network, iterations=options.iterations)
+    predictor = load(run.path, **options.how)
     loaders = loaders_of(predictor, labelled_cases(cases, dataset.labels, options.axes))
     if options.cluster is None:
         evaluation = score_images(loaders, predictor.work, predictor.calibration, split, progress)

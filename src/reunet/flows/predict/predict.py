@@ -123,8 +123,7 @@ def _check_geff(groups: Sequence[Sequence[Job]]) -> None:
 
 def load_for(options: PredictOptions) -> AnyPredictor:
     """The predictor that was asked for."""
-    how = (options.engine, options.precision, options.tta, None, options.network, options.iterations)
-    return load(options.run, *how, device=options.device, uncertainty=options.uncertainty)
+    return load(options.run, **options.how)
 
 
 def _jobs(
