@@ -171,15 +171,15 @@ def test_a_network_of_another_shape_is_refused_as_a_start(
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoints(
     tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_plan: MakePlan
 ) -> None:
-    from reunet.training.loop import Training
+    from reunet.training.steps import Steps
 
-    real = Training._step
+    real = Steps.make
 
-    def failing(self: Training, k: int, batch: Any) -> float:
+    def failing(self: Steps, k: int, batch: Any) -> float:
         loss = real(self, k, batch)
         return float("nan") if self.model.optimizer.iterations > 4 else loss
 
-    monkeypatch.setattr(Training, "_step", failing)
+    monkeypatch.setattr(Steps, "make", failing)
     with pytest.raises(TrainingError, match="no longer a finite number"):
         trained(tiny_dataset, tmp_path, make_plan)
     assert (tmp_path / "run" / "checkpoints" / "LATEST").is_file()
