@@ -11,7 +11,7 @@ from pathlib import Path
 from reunet.datasets.vocabulary import SPLIT_NAMES, role_of
 from reunet.errors import DataError
 from reunet.io.annotations.files import is_below
-from reunet.io.listing import visible
+from reunet.io.listing import folders_in, visible
 from reunet.storage import read_json
 
 USUAL = ("boxes.json", "annotations.json", "_annotations.coco.json")
@@ -77,7 +77,7 @@ def images_of(path: Path, root: Path) -> Path:
     Raises DataError where none of them is anywhere near.
     """
     listed, word = _listed(path), split_word(path)
-    inside = [one for one in visible(root) if one.is_dir()]
+    inside = folders_in(root)
     pictures = [one for one in inside if role_of(one.name) == "images"]
     names = [] if word is None else [word, word.rstrip("0123456789")]
     near = [base / name for base in (*pictures, root, path.parent) for name in names]

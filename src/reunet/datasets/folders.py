@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -16,8 +15,8 @@ from reunet.datasets.vocabulary import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_NAMES,
 from reunet.errors import DataError, beside
 from reunet.io.annotations.image_labels import has_labels
 from reunet.io.formats.table import is_store
-from reunet.io.images import image_suffix, without_suffix
-from reunet.io.listing import image_files, list_files, visible
+from reunet.io.images import image_suffix
+from reunet.io.listing import folders_in, image_files, images_by_stem, list_files, visible
 
 Parts = Literal["images", "class folders", "object folders", "tracked frames"]
 """What a split consists of: image files and what lies beside them, or a layout that puts them elsewhere."""
@@ -95,7 +94,7 @@ def by_convention(root: Path, options: DataOptions) -> Located:
 
 def _inner_splits(root: Path, flat: SplitFolders) -> Located:
     """images/train, images/test, masks/train and so on; never one mixed bag of training and test images."""
-    inner = {folder.name: folder for folder in visible(flat.images) if folder.is_dir()}
+    inner = {folder.name: folder for folder in folders_in(flat.images)}
     splits = {SPLIT_NAMES[name.lower()]: name for name in inner if name.lower() in SPLIT_NAMES}
     if not splits:
         return (flat,), frozenset()
@@ -118,17 +117,12 @@ def _inner_splits(root: Path, flat: SplitFolders) -> Located:
     return tuple(found), frozenset(splits)
 
 
-def stem_of(path: Path, folder: Path) -> str:
-    """Path below the folder without suffix; composed Unicode, since macOS stores names decomposed."""
-    return unicodedata.normalize("NFC", without_suffix(path.relative_to(folder)).as_posix())
-
-
 def split_folders(root: Path) -> dict[str, Path]:
     """The folders of a dataset that are named like a split. Raises DataError where two are the same one."""
     found: dict[str, Path] = {}
-    for folder in visible(root):
+    for folder in folders_in(root):
         split = SPLIT_NAMES.get(folder.name.lower())
-        if split is None or not folder.is_dir():
+        if split is None:
             continue
         if split in found:
             raise DataError(
@@ -137,11 +131,7 @@ def split_folders(root: Path) -> dict[str, Path]:
                 received=f"{found[split].name}, {folder.name}",
             )
         found[split] = folder
-    if (
-        found
-        and "train" not in found
-        and any(one.is_dir() and role_of(one.name) == "images" for one in visible(root))
-    ):
+    if found and "train" not in found and any(role_of(one.name) == "images" for one in folders_in(root)):
         found["train"] = root  # images/ and masks/ for training, with test/ or val/ beside them
     return {split: found[split] for split in SPLITS if split in found}
 
@@ -150,10 +140,12 @@ def _named(root: Path, split: str, base: Path, options: DataOptions) -> SplitFol
     """The folders of one split, by the user's names or by the usual ones."""
     images = _named_folder(root, base, options.images, "images")
     masks = _named_folder(root, base, options.masks, "masks")
-    if images is None and (_lies_beside_images(base) or (masks is None and masks_among(_stems(base)))):
+    if images is None and (
+        _lies_beside_images(base) or (masks is None and masks_among(images_by_stem(base)))
+    ):
         images = base
     if images is None:
-        inner = [one for one in visible(base) if one.is_dir() and _holds_all(one)]
+        inner = list(filter(_holds_all, folders_in(base)))
         if len(inner) == 1:
             return _named(root, split, inner[0], options)
         raise DataError(
@@ -207,11 +199,11 @@ def _annotated(split: str, base: Path, images: Path, masks: Path | None) -> Spli
     )
     if masks is None:
         is_told = found.instances is not None or bool(found.listed)
-        if not is_told and masks_among(_stems(images)):
+        if not is_told and masks_among(images_by_stem(images)):
             return replace(found, masks=images, mixed=True)
         return found if is_told else replace(found, table=_file(beside / "labels.csv"))  # or why it is none
     if masks.samefile(images):
-        if not masks_among(_stems(images)):
+        if not masks_among(images_by_stem(images)):
             raise DataError(
                 "images and masks are one folder, and no words in the names tell them apart",
                 where=images,
@@ -237,7 +229,7 @@ def _lies_beside_images(base: Path) -> bool:
 
 def _holds_all(folder: Path) -> bool:
     """Whether images and files about their objects lie in a folder, as some programs put them."""
-    images = [one for one in visible(folder) if one.is_dir() and role_of(one.name) == "images"]
+    images = [one for one in folders_in(folder) if role_of(one.name) == "images"]
     places = [(folder, one) for one in images] if images else [(folder, folder)] * has_images(folder)
     return any(find_listing(*place) is not None for place in places)
 
@@ -247,14 +239,10 @@ def has_images(folder: Path) -> bool:
     return any((image_suffix(path) and path.is_file()) or is_store(path) for path in visible(folder))
 
 
-def _stems(folder: Path) -> list[str]:
-    return [stem_of(path, folder) for path in image_files(folder)]
-
-
 def _has_object_masks(images: Path, masks: Path) -> bool:
     """Whether there is a folder of masks for each image, which is named like it, and no mask of that name."""
-    folders = {entry.name for entry in visible(masks) if entry.is_dir()}
-    return bool(folders & {stem_of(path, images) for path in image_files(images)}) and not has_images(masks)
+    folders = {entry.name for entry in folders_in(masks)}
+    return bool(folders & images_by_stem(images).keys()) and not has_images(masks)
 
 
 def _named_folder(root: Path, base: Path, given: Path | None, role: Role) -> Path | None:
@@ -269,7 +257,7 @@ def _named_folder(root: Path, base: Path, given: Path | None, role: Role) -> Pat
             message = f"the folder given with {option} does not exist"
             raise DataError(message, where=given, fix=beside(given))
         return found[0]
-    inside = [entry for entry in visible(base) if entry.is_dir()]
+    inside = folders_in(base)
     found = [one for one in inside if role_of(one.name) == role and (role == "images" or _may_be_masks(one))]
     exact = [folder for folder in found if folder.name == role]
     if len(found) > 1 and not exact:
@@ -291,7 +279,7 @@ def _may_be_masks(folder: Path) -> bool:
 def _rivals(base: Path, images: Path, masks: Path) -> list[Path]:
     """The folders of other names that could hold the masks as well: DRIVE's 1st_manual, 2nd_manual."""
     count = len(image_files(images))
-    others = [one for one in visible(base) if one.is_dir() and one not in (images, masks)]
+    others = [one for one in folders_in(base) if one not in (images, masks)]
     others = [one for one in others if one.name.lower() not in {"fov", "instances", *SPLIT_NAMES}]
     return [one for one in others if 2 * len(image_files(one)) >= count]
 

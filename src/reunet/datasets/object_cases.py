@@ -9,7 +9,7 @@ from reunet.datasets.cases import Case, CaseFiles, FrameSequence
 from reunet.datasets.folders import SplitFolders
 from reunet.datasets.pairs import Found
 from reunet.io.annotations.ctc import CtcSequence, find_sequences
-from reunet.io.listing import image_files, visible
+from reunet.io.listing import folders_in, image_files
 
 
 def object_folders(folders: SplitFolders, root: Path, axes: str | None) -> Found:
@@ -18,7 +18,7 @@ def object_folders(folders: SplitFolders, root: Path, axes: str | None) -> Found
     Where no image of the split has masks, it is not annotated.
     """
     found = Found(root, axes)
-    entries = [entry for entry in visible(folders.images) if entry.is_dir()]
+    entries = folders_in(folders.images)
     has_masks = any((entry / "masks").is_dir() for entry in entries)
     for entry in entries:
         images = image_files(entry / "images") if (entry / "images").is_dir() else []

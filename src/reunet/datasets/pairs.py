@@ -9,13 +9,13 @@ from pathlib import Path
 
 from reunet.contracts.findings import Findings
 from reunet.datasets.cases import Case, CaseFiles, FrameSequence
-from reunet.datasets.folders import SplitFolders, stem_of
+from reunet.datasets.folders import SplitFolders
 from reunet.datasets.recognise import channel_of
 from reunet.datasets.told_apart import by_rest, masks_among
 from reunet.errors import ReunetError
 from reunet.io.formats.table import SUFFIXES
 from reunet.io.images import image_suffix, read_header
-from reunet.io.listing import image_files, visible
+from reunet.io.listing import folders_in, image_files, stem_of
 
 MANY_PAGES = frozenset({".tif", ".tiff"}) | SUFFIXES
 """Of files that may hold a stack of pages."""
@@ -174,7 +174,7 @@ class PairedFiles(Found):
         """The masks of single objects by the name of their image, in whose folder they lie."""
         if folder is None:
             return {}
-        found = {one.name: tuple(image_files(one)) for one in visible(folder) if one.is_dir()}
+        found = {one.name: tuple(image_files(one)) for one in folders_in(folder)}
         for name in sorted(found.keys() - self._images.keys()):
             where = folder / name
             self.error("instances-without-image", where, "the masks have no image of their name")

@@ -14,12 +14,12 @@ from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.datasets.cache import mapped
 from reunet.datasets.case_arrays import encode_case
 from reunet.datasets.cases import Case
-from reunet.datasets.folders import SplitFolders, stem_of
+from reunet.datasets.folders import SplitFolders
 from reunet.datasets.pairs import partners_of
 from reunet.datasets.reading import CaseReader
 from reunet.errors import ReunetError, closest
 from reunet.io.annotations.annotated_image import AnnotatedImage
-from reunet.io.listing import image_files
+from reunet.io.listing import images_by_stem
 from reunet.io.masks import encode_mask, read_raw_mask
 from reunet.metrics.box_matching import hits
 from reunet.metrics.matching import f1, match_counts
@@ -112,7 +112,7 @@ def compare_folders(
     """Add a warning that tells how far masks in the other folders of a split agree with those that count."""
     own = {case.id: case for case in cases if case.split == folders.split and case.files.mask is not None}
     for folder in folders.others:
-        files = {stem_of(path, folder): path for path in image_files(folder)}
+        files = images_by_stem(folder)
         partners = partners_of(own, files)
         pairs = []
         for name, case in own.items():

@@ -16,7 +16,6 @@ from reunet.datasets.folders import (
     by_convention,
     has_images,
     split_folders,
-    stem_of,
 )
 from reunet.datasets.foreign import refuse_export, unread, ways
 from reunet.datasets.tables import class_names
@@ -26,8 +25,7 @@ from reunet.datasets.voc_folders import voc_boxes, voc_masks
 from reunet.datasets.vocabulary import MAYBE_CLASSES, SPLIT_NAMES, role_of, split_of, understand
 from reunet.errors import DataError, beside
 from reunet.io.annotations.image_labels import has_labels
-from reunet.io.images import without_suffix
-from reunet.io.listing import image_files, list_files, visible
+from reunet.io.listing import folders_in, image_files, images_by_stem, list_files, visible
 
 CONVENTION = "images/ with masks/, instances/, boxes.json, annotations/*.xml or labels.csv"
 
@@ -102,7 +100,7 @@ def _given(root: Path, found: list[SplitFolders]) -> Located:
 
 def _suggested(where: object) -> str | None:
     """The options that name what looks like masks, and what does not."""
-    inside = [one for one in visible(Path(str(where))) if one.is_dir() and has_images(one)]
+    inside = list(filter(has_images, folders_in(Path(str(where)))))
     masks = [one for one in inside if role_of(one.name) == "masks" or share_of_masks(one) == 1]
     images = [one for one in inside if one not in masks]
     if len(masks) != 1 or len(images) != 1:
@@ -131,12 +129,12 @@ def _nnunet(root: Path) -> list[SplitFolders]:
     if not (root / "imagesTr").is_dir():
         return []
     found = []
-    for split, (images, masks) in NNUNET.items():
-        if (root / images).is_dir():
-            told = root / masks if (root / masks).is_dir() else None
-            found.append(SplitFolders(split, root, root / images, told))
-    stems = [{without_suffix(path).name for path in image_files(root / name)} for name in NNUNET["train"]]
-    channel_files = all(map(channel_of, stems[0])) and not stems[0] & stems[1]
+    for split, places in NNUNET.items():
+        images, masks = (root / name for name in places)
+        if images.is_dir():
+            found.append(SplitFolders(split, root, images, masks if masks.is_dir() else None))
+    stems, others = (images_by_stem(root / name).keys() for name in NNUNET["train"])
+    channel_files = all(map(channel_of, stems)) and not stems & others
     return [replace(one, channel_files=channel_files) for one in found]
 
 
@@ -153,7 +151,7 @@ def _coco(root: Path) -> list[SplitFolders]:
     """annotations/instances_train2017.json with images/train2017 or train2017, or files of any other names,
     in a folder of their own or beside the folders of their images; not what the convention reads.
     """
-    inside = [one for one in visible(root) if one.is_dir() and one.name.lower() not in SPLIT_NAMES]
+    inside = [one for one in folders_in(root) if one.name.lower() not in SPLIT_NAMES]
     pictures = [one for one in inside if role_of(one.name) == "images"]
     found = [path for folder in inside if folder not in pictures for path in coco_files(folder)]
     if not found:
@@ -175,7 +173,7 @@ def _tracking(root: Path) -> list[SplitFolders]:
     """01/t000.tif with 01_GT or 01_ST beside it, here or in the folder of a split."""
 
     def has_truth(base: Path) -> bool:
-        numbered = [entry for entry in visible(base) if re.fullmatch(r"[0-9]{2,}", entry.name)]
+        numbered = [entry for entry in folders_in(base) if re.fullmatch(r"[0-9]{2,}", entry.name)]
         return any(any(one.glob("t[0-9]*.tif")) and _has_truth(one) for one in numbered)
 
     bases = _bases(root)
@@ -191,7 +189,7 @@ def _has_truth(folder: Path) -> bool:
 def _object_folders(root: Path) -> list[SplitFolders]:
     """A folder per image with images/ and masks/, where some image has several masks."""
     bases = _bases(root)
-    entries = {split: [one for one in visible(base) if one.is_dir()] for split, base in bases.items()}
+    entries = {split: folders_in(base) for split, base in bases.items()}
     inside = [one for some in entries.values() for one in some]
     if not all((one / "images").is_dir() or (one / "masks").is_dir() for one in inside):
         return []
@@ -217,7 +215,7 @@ def _class_folders(root: Path) -> list[SplitFolders]:
     if "train" not in bases:
         return []
     base = bases["train"]
-    folders = [one for one in visible(base) if one.is_dir()]
+    folders = folders_in(base)
     names = {one.name for one in folders}
     are_listed = names <= set(class_names(root) or ())
     if (any(map(_is_no_class, names)) and not are_listed) or (base == root and has_images(base)):
@@ -225,7 +223,7 @@ def _class_folders(root: Path) -> list[SplitFolders]:
     filled = [one for one in folders if visible(one)]
     if len(filled) < 2 or not all(has_images(one) for one in filled):
         return []
-    if masks_among([stem_of(path, base) for path in image_files(base)]):
+    if masks_among(images_by_stem(base)):
         return []
     if not are_listed and (why := why_no_classes(filled)) is not None:
         raise DataError(
@@ -243,7 +241,7 @@ def _class_folders(root: Path) -> list[SplitFolders]:
 
 def _folder_pairs(root: Path) -> list[SplitFolders]:
     """train/ with train_masks/, or train_images/ with train_labels/; of one pair without split, all."""
-    folders = [one for one in visible(root) if one.is_dir() and has_images(one)]
+    folders = list(filter(has_images, folders_in(root)))
     told = {one: understand(one.name) for one in folders if one.name not in sum(NNUNET.values(), ())}
     masks = {name.rest: one for one, name in told.items() if name.role == "masks" and name.rest}
     images = {name.rest: one for one, name in told.items() if name.role != "masks" and name.rest}

@@ -35,7 +35,7 @@ from reunet.datasets.tables import DESCRIPTION, TABLES, class_names, described, 
 from reunet.errors import DataError, UsageError
 from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.channels import listed_channels
-from reunet.io.listing import image_files, list_files, visible
+from reunet.io.listing import folders_in, image_files, list_files
 from reunet.io.tiff import check_axes
 from reunet.progress import Progress
 
@@ -168,7 +168,7 @@ def _tell_unused(scan: Scan) -> None:
     """Warn of folders beside those that are read whose images nobody asked for: a split of another name."""
     places = [place for one in scan.folders for place in (*one.places, *one.others)]
     for base in dict.fromkeys((scan.root, *(one.base for one in scan.folders))):
-        for folder in (one for one in visible(base) if one.is_dir()):
+        for folder in folders_in(base):
             is_used = any(one.is_relative_to(folder) or folder.is_relative_to(one) for one in places)
             if not is_used and (files := image_files(folder)):
                 message = f"the folder holds {len(files)} image(s) that are not used"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +10,10 @@ from pathlib import Path
 
 from reunet.contracts.findings import Findings, some_of, understood
 from reunet.datasets.cases import Axis, Case, FrameSequence
-from reunet.datasets.folders import SplitFolders, stem_of
+from reunet.datasets.folders import SplitFolders
 from reunet.errors import DataError, UsageError
-from reunet.io.listing import image_files
+from reunet.io.images import composed
+from reunet.io.listing import images_by_stem
 from reunet.storage import read_json
 
 FILE = "sequences.json"
@@ -97,7 +97,7 @@ def read_places(root: Path, problems: Findings) -> dict[tuple[str, str], FrameSe
             if axis not in ("T", "Z"):
                 raise DataError(f"{FILE} names an unknown axis", where=path, expected="T (time) or Z (depth)")
             for frame in entry["frames"]:
-                key = str(entry.get("split", "train")), unicodedata.normalize("NFC", str(frame))
+                key = str(entry.get("split", "train")), composed(str(frame))
                 if key in places:
                     twice.append(f"{key[0]}: {key[1]}")
                 places[key] = FrameSequence(str(entry["sequence"]), "Z" if axis == "Z" else "T")
@@ -141,7 +141,7 @@ def _unknown_frames(
         return
     images = {(case.split, case.id) for case in cases}
     for entry in folders:  # images without a mask are no cases, but their names are right
-        images |= {(entry.split, stem_of(image, entry.images)) for image in image_files(entry.images)}
+        images |= {(entry.split, stem) for stem in images_by_stem(entry.images)}
     unknown = [f"{split}: {name}" for split, name in places if (split, name) not in images]
     if unknown:
         message = "names of frames match no image and are ignored"

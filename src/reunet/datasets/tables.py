@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from reunet.datasets.folders import SplitFolders
 from reunet.errors import DataError, UsageError, closest
 from reunet.io.annotations.image_labels import FILE_COLUMNS
 from reunet.io.annotations.table import Table, read_table
-from reunet.io.images import image_suffix
+from reunet.io.images import composed, image_suffix
 from reunet.storage import read_json
 
 _KEY_COLUMNS = ("stem", *FILE_COLUMNS)
@@ -145,5 +144,5 @@ def _column(table: Table, column: str, file: Path, problems: Findings) -> dict[s
 
 
 def _stem(value: str) -> str:
-    name = unicodedata.normalize("NFC", value.replace("\\", "/").removeprefix("./"))
+    name = composed(value.replace("\\", "/").removeprefix("./"))
     return name[: len(name) - len(image_suffix(Path(name)))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from reunet.datasets.vocabulary import Name, understand
 from reunet.errors import ReunetError
-from reunet.io.images import read_header, read_pixels, without_suffix
-from reunet.io.listing import image_files
+from reunet.io.images import read_header, read_pixels
+from reunet.io.listing import image_files, images_by_stem
 
 _LOOKED_AT, _MOST_LOOKED_AT, _FILES = 8, 32, 64
 """Files of a folder that are opened to see what it holds; so many folders, and files of all of them."""
@@ -56,8 +56,7 @@ def masks_among(stems: Collection[str]) -> frozenset[str]:
 
 def why_no_classes(folders: Sequence[Path]) -> str | None:
     """Why folders may be images and their masks rather than classes; None where nothing says so."""
-    stems = {folder: {without_suffix(p.relative_to(folder)).as_posix() for p in image_files(folder)}
-             for folder in folders}  # fmt: skip
+    files = {folder: images_by_stem(folder) for folder in folders}
     counts = Counter(understand(folder.name).rest for folder in folders)
     named = [one for one in folders if counts[understand(one.name).rest] > 1 and understand(one.name).role]
     if named:
@@ -69,24 +68,22 @@ def why_no_classes(folders: Sequence[Path]) -> str | None:
         return f"what lies in {', '.join(one.name for one in drawn)} looks like masks"
     if all(1 > share >= _SOME for share in shares.values()):
         return "in each folder some files look like masks of others"
-    if len({frozenset(one) for one in stems.values()}) == 1:
+    if len({frozenset(one) for one in files.values()}) == 1:
         return "each folder holds files of the same names"
     for one, other in combinations(folders, 2) if len(folders) <= _MOST_COMPARED else ():
-        if _correspond(one, other, stems[one], stems[other]):
+        if _correspond(files[one], files[other]):
             return f"{one.name} and {other.name} hold files of the same names and sizes"
     return None
 
 
-def _correspond(one: Path, other: Path, here: set[str], there: set[str]) -> bool:
-    """Whether half of the files of a folder have a partner of their name and size in the other."""
+def _correspond(here: Mapping[str, Path], there: Mapping[str, Path]) -> bool:
+    """Whether half of the files of a folder, by their stems, have a partner of name and size in the other."""
     ours, theirs = by_rest(here), by_rest(there)
     common = sorted(ours.keys() & theirs.keys())
     if 2 * len(common) < min(len(ours), len(theirs)) or not common:
         return False
-    files = {folder: {without_suffix(p.relative_to(folder)).as_posix(): p for p in image_files(folder)}
-             for folder in (one, other)}  # fmt: skip
     picked = common[:: max(1, len(common) // _LOOKED_AT)]
-    sizes = [(_size(files[one][ours[key][0]]), _size(files[other][theirs[key][0]])) for key in picked]
+    sizes = [(_size(here[ours[key][0]]), _size(there[theirs[key][0]])) for key in picked]
     return all(a == b for a, b in sizes)
 
 

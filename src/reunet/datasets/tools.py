@@ -15,7 +15,7 @@ from reunet.datasets.vocabulary import SPLIT_NAMES, role_of
 from reunet.errors import DataError
 from reunet.io.annotations.pictures import Pictures
 from reunet.io.annotations.sheet import Sheets
-from reunet.io.listing import list_files, visible
+from reunet.io.listing import folders_in, list_files, visible
 
 _MOST_OPENED = 5
 """Files of one suffix in a folder that are looked into, to see which program wrote them."""
@@ -133,7 +133,7 @@ def find_listing(beside: Path, images: Path) -> Listing | None:
     """
     if (file := coco_file(beside) or coco_file(images)) is not None:
         return Listing(COCO, file, (file,))
-    inside = [one for one in visible(beside) if one.is_dir() and one != images and _may_tell(one)]
+    inside = [one for one in folders_in(beside) if one != images and _may_tell(one)]
     found = [one for folder in inside for one in listings(folder, list_files(folder)[1])]
     found += listings(beside, [path for path in visible(beside) if path.is_file()])
     found += listings(images, list_files(images)[1]) if images != beside else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -39,6 +40,11 @@ def image_suffix(path: Path) -> str:
     name = path.name.lower()
     endings = [suffix for suffix in IMAGE_SUFFIXES if name.endswith(suffix) and name != suffix]
     return max(endings, key=len, default="")
+
+
+def composed(name: str) -> str:
+    """Composed Unicode, since macOS stores names decomposed."""
+    return unicodedata.normalize("NFC", name)
 
 
 def without_suffix(path: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reunet.errors import DataError
 from reunet.io.formats.table import images_in, is_store
-from reunet.io.images import image_suffix
+from reunet.io.images import composed, image_suffix, without_suffix
 
 CORRECTIONS, GIVEN_LABELS = "corrections.csv", "corrections"
 """Who mended which label of a dataset, and beside it the folder of the labels as they were given."""
@@ -47,9 +47,24 @@ def image_files(folder: Path) -> list[Path]:
     return [image for file in list_files(folder)[0] for image in images_in(file)]
 
 
+def stem_of(path: Path, folder: Path) -> str:
+    """Path below the folder without suffix, by which images and what annotates them find each other."""
+    return composed(without_suffix(path.relative_to(folder)).as_posix())
+
+
+def images_by_stem(folder: Path) -> dict[str, Path]:
+    """The images below a folder by `stem_of`; of several of one stem the last."""
+    return {stem_of(path, folder): path for path in image_files(folder)}
+
+
 def visible(folder: Path) -> list[Path]:
     """What is in a folder itself, sorted, without hidden files and folders and what nobody means."""
     return sorted(entry for entry in folder.iterdir() if not _is_junk(folder, entry.name))
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The visible folders in a folder itself, sorted."""
+    return [entry for entry in visible(folder) if entry.is_dir()]
 
 
 def _is_junk(folder: Path, name: str) -> bool:

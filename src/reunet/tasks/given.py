@@ -12,12 +12,12 @@ from reunet.contracts.options.records import DataOptions
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Scored
 from reunet.datasets.cases import Case, raise_errors
-from reunet.datasets.folders import SplitFolders, stem_of
+from reunet.datasets.folders import SplitFolders
 from reunet.datasets.foreign import tell_left_out
 from reunet.datasets.pairs import FOV_ENDINGS, PairedFiles, partners_of
 from reunet.errors import DataError
 from reunet.io.images import image_suffix
-from reunet.io.listing import image_files, list_files
+from reunet.io.listing import image_files, images_by_stem, list_files
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def fields_of_view(folder: Path, names: Collection[str]) -> dict[str, Path]:
     """
     if not (folder / "fov").is_dir():
         return {}
-    files = {stem_of(path, folder / "fov"): path for path in image_files(folder / "fov")}
+    files = images_by_stem(folder / "fov")
     found = partners_of(names, files, FOV_ENDINGS)
     matched(names, [name for name, told in found.items() if told], folder / "fov", "field of view")
     return {name: files[told[0]] for name, told in found.items()}

@@ -10,13 +10,12 @@ from reunet.contracts.options.verb import verb
 from reunet.contracts.results import CorrectResult, Saved
 from reunet.corrections.editing import Editing
 from reunet.datasets.cases import raise_errors
-from reunet.datasets.folders import stem_of
 from reunet.errors import DataError, ReunetError, beside
 from reunet.flows.correct.files import Source, edited_files
 from reunet.flows.correct.places import About, Images
 from reunet.flows.correct.reading import Edit, Reading
 from reunet.io.images import read_header
-from reunet.io.listing import image_files
+from reunet.io.listing import images_by_stem
 from reunet.progress import NullProgress
 
 
@@ -61,7 +60,7 @@ def _new_images(folder: Path | None) -> dict[str, Path]:
         return {}
     if not folder.is_dir():
         raise DataError("this folder of new images does not exist", where=folder, fix=beside(folder))
-    return {stem_of(path, folder): path for path in image_files(folder)}
+    return images_by_stem(folder)
 
 
 def _one_each(edits: list[Edit], problems: Findings) -> None:

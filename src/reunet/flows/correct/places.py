@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from reunet.corrections.editing import Editing
 from reunet.datasets.pairs import MASK_ENDINGS
 from reunet.errors import DataError, UsageError, closest
+from reunet.io.images import composed
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Images:
         """The image of a file: the end of its path without suffix is the image's name, perhaps followed by
         `_mask` and the like. Raises DataError where there is none, UsageError where there are several.
         """
-        parts = PurePosixPath(unicodedata.normalize("NFC", file.replace("\\", "/"))).parts
+        parts = PurePosixPath(composed(file.replace("\\", "/"))).parts
         for begin in range(len(parts)):
             told = "/".join(parts[begin:])
             for name in (told, *(told.removesuffix(end) for end in MASK_ENDINGS if told.endswith(end))):

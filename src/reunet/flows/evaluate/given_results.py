@@ -10,11 +10,10 @@ from pathlib import Path
 
 from reunet.contracts.options.records import EvaluateOptions
 from reunet.contracts.results import EvaluateResult, Scored
-from reunet.datasets.folders import stem_of
 from reunet.errors import DataError, UsageError
 from reunet.flows.evaluate.scoring import FILES, score_images, write_evaluation
 from reunet.io.images import read_image
-from reunet.io.listing import image_files
+from reunet.io.listing import images_by_stem
 from reunet.progress import Progress
 from reunet.report.page import Report
 from reunet.storage import refuse_existing
@@ -83,7 +82,7 @@ def _task_of(pred: Path, truth: Path) -> str:
 
 
 def _pictures(folder: Path | None) -> dict[str, Path]:
-    return {} if folder is None else {stem_of(path, folder): path for path in image_files(folder)}
+    return {} if folder is None else images_by_stem(folder)
 
 
 def _shown(read: Read, key: str, pictures: dict[str, Path], axes: str | None) -> Scored:

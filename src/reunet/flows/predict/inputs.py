@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from reunet.datasets.told_apart import masks_among
 from reunet.datasets.vocabulary import SPLIT_NAMES, role_of
 from reunet.errors import DataError, ReunetError, UsageError, beside
 from reunet.io.formats.table import images_in, is_store, place_of
-from reunet.io.images import IMAGE_SUFFIXES, image_suffix, read_header, without_suffix
+from reunet.io.images import IMAGE_SUFFIXES, composed, image_suffix, read_header, without_suffix
 from reunet.io.lazy import is_array
 from reunet.io.listing import list_files
 from reunet.io.video import VIDEO_SUFFIXES, is_video
@@ -170,7 +169,7 @@ def _check_names(sources: Iterable[Source], output: Path) -> None:
     seen: dict[str, Source] = {}
     clashes = []
     for source in sources:
-        name = unicodedata.normalize("NFC", str(source.name))
+        name = composed(str(source.name))
         other = seen.setdefault(name.casefold() if folded else name, source)
         if other is not source:
             clashes.append(f"{other.path} and {source.path}")
@@ -200,7 +199,7 @@ def in_sequences(sources: Sequence[Source], pattern: str | None, axes: str | Non
     listed: dict[Path, dict[tuple[str, str], FrameSequence]] = {}
     groups: dict[tuple[str, ...], list[tuple[Any, Source]]] = {}
     for source in sources:
-        name = unicodedata.normalize("NFC", source.name.as_posix())
+        name = composed(source.name.as_posix())
         key: tuple[str, ...]  # ends in what the sequence runs through and its name
         order: Any = None
         if (pages := _page_axes(source.path, axes)) is not None:
@@ -240,9 +239,7 @@ def _listed_place(
             listed[root] = read_places(root, Findings(root))
         parts = folder.relative_to(root).parts
         split = next((SPLIT_NAMES[part.lower()] for part in parts if part.lower() in SPLIT_NAMES), "train")
-        names = [
-            "/".join((*parts[i:], unicodedata.normalize("NFC", image.stem))) for i in range(len(parts) + 1)
-        ]
+        names = ["/".join((*parts[i:], composed(image.stem))) for i in range(len(parts) + 1)]
         order = {key: number for number, key in enumerate(listed[root])}
         known = (key for key in ((split, name) for name in names) if key in order)
         return next(((split, listed[root][key], order[key]) for key in known), None)

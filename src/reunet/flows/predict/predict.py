@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -19,7 +18,6 @@ from reunet.contracts.plan import Plan
 from reunet.contracts.results import PredictResult
 from reunet.contracts.run import RunFolder
 from reunet.contracts.zoo import told_from_zoo
-from reunet.datasets.folders import stem_of
 from reunet.datasets.pairs import FOV_ENDINGS, partners_of
 from reunet.devices import able_backend
 from reunet.errors import DataError, UsageError, beside
@@ -35,7 +33,8 @@ from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import Runtime
 from reunet.inference.sequence import AnyPredictor
-from reunet.io.listing import image_files
+from reunet.io.images import composed
+from reunet.io.listing import images_by_stem
 from reunet.locks import sweep
 from reunet.progress import NullProgress, Progress
 from reunet.sampling.prompt import check_points
@@ -296,8 +295,8 @@ def _find_fields(fov: Path, sources: Sequence[Source]) -> dict[Source, Path]:
             expected="a folder (--fov)",
             fix=beside(fov),
         )
-    files = {stem_of(path, fov): path for path in image_files(fov)}
-    stems = {source: unicodedata.normalize("NFC", source.name.as_posix()) for source in sources}
+    files = images_by_stem(fov)
+    stems = {source: composed(source.name.as_posix()) for source in sources}
     partners = partners_of(stems.values(), files, FOV_ENDINGS)
     names = {source: partners[stem] for source, stem in stems.items()}
     wrong = [str(source.path) for source, found in names.items() if len(found) != 1]

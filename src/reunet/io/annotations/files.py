@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from reunet.contracts.findings import Findings
 from reunet.errors import LabelError
-from reunet.io.images import image_suffix, read_header, without_suffix
+from reunet.io.images import composed, image_suffix, read_header, without_suffix
 
 
 def is_below(file: str) -> bool:
@@ -48,7 +47,7 @@ class NamedImages:
         candidates = [folder / one for folder in self._folders for one in dict.fromkeys((file, name))]
         found = next((path for path in candidates if os.path.isfile(path)), None)
         if found is None:
-            others = (self._listed(path.parent).get(_composed(path.name)) for path in candidates)
+            others = (self._listed(path.parent).get(composed(path.name)) for path in candidates)
             found = next(filter(None, others), None)
         if found is None or not found.is_relative_to(self._folders[0]):
             return name, found or (self._folders[0] / name if self._folders else None)
@@ -60,10 +59,10 @@ class NamedImages:
             entries = os.listdir(folder) if os.path.isdir(folder) else []
             paths = [folder / entry for entry in sorted(entries)]
             images = [path for path in paths if image_suffix(path) and path.is_file()]
-            stems = [_composed(without_suffix(path).name) for path in images]
+            stems = [composed(without_suffix(path).name) for path in images]
             counts = Counter(stems)
             single = {stem: path for stem, path in zip(stems, images, strict=True) if counts[stem] == 1}
-            self._known[folder] = single | {_composed(path.name): path for path in images}
+            self._known[folder] = single | {composed(path.name): path for path in images}
         return self._known[folder]
 
     def match(self, source: Path, named: Iterable[tuple[str, Path | None]], problems: Findings) -> None:
@@ -80,7 +79,3 @@ class NamedImages:
             for path in sorted(set(self._listed(parent).values()) - known):
                 message = f"{source.name} does not name this image: it counts as not annotated"
                 problems.warning("image-not-listed", path, message)
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)

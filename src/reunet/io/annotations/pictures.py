@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -14,7 +13,7 @@ from reunet.contracts.findings import Findings
 from reunet.errors import DataError, ImageReadError, LabelError
 from reunet.io.annotations.files import size_of
 from reunet.io.annotations.sheet import Sheet
-from reunet.io.images import without_suffix
+from reunet.io.images import composed, without_suffix
 
 _UPLOAD = re.compile(r"[0-9a-f]{8}-")
 """What Label Studio puts before the names of files that are uploaded."""
@@ -28,7 +27,7 @@ class Pictures:
         self._by_file: dict[str, list[Path]] = defaultdict(list)
         for name, path in files:
             self._by_name[tuple(name.split("/"))].append(path)
-            for key in {_composed(path.name), _composed(without_suffix(path).name)}:
+            for key in {composed(path.name), composed(without_suffix(path).name)}:
                 self._by_file[key].append(path)
 
     @property
@@ -39,7 +38,7 @@ class Pictures:
     def named(self, parts: Sequence[str]) -> Path | None:
         """The image whose name is what `parts`, the path of an annotation file without ending, ends in."""
         for first in range(len(parts)):
-            if found := self._by_name.get(tuple(map(_composed, parts[first:]))):
+            if found := self._by_name.get(tuple(map(composed, parts[first:]))):
                 return found[0] if len(found) == 1 else None
         return None
 
@@ -48,11 +47,11 @@ class Pictures:
         the one in the folders that it names. Raises LabelError for none and for several.
         """
         path, _, query = told.replace("\\", "/").partition("?")
-        *folders, last = map(_composed, unquote(query[2:] if query[:2] == "d=" else path).split("/"))
+        *folders, last = map(composed, unquote(query[2:] if query[:2] == "d=" else path).split("/"))
         names = (last, _UPLOAD.sub("", last, count=1), without_suffix(Path(last)).name)
         found = next((some for name in names if (some := self._by_file.get(name))), [])
         if len(found) > 1:
-            shared = [_shared(folders, [_composed(one) for one in image.parent.parts]) for image in found]
+            shared = [_shared(folders, [composed(one) for one in image.parent.parts]) for image in found]
             found = [image for image, count in zip(found, shared, strict=True) if count == max(shared)]
         if len(found) != 1:
             what = "there is no image of this name" if not found else "several images have this name"
@@ -74,10 +73,6 @@ class Pictures:
         if size is not None:
             return Sheet(source, image, size, problems, by)
         return blank(source, image, problems)
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
 
 
 def _shared(one: Sequence[str], other: Sequence[str]) -> int:
