@@ -11,8 +11,8 @@ from PIL import Image
 
 from reunet.datasets.synthetic import make_scene
 from reunet.io.annotations.coco_write import object_entries
-from reunet.io.annotations.crops import object_crops
 from reunet.io.annotations.instances import write_instances
+from reunet.io.annotations.outlines import object_crops
 from reunet.io.annotations.polygons import mask_rings
 
 SIDE = 64

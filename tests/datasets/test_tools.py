@@ -21,9 +21,9 @@ from reunet.datasets.case_arrays import load_case
 from reunet.datasets.problems import examine_dataset
 from reunet.datasets.scan import scan_dataset
 from reunet.errors import DataError
-from reunet.io.annotations.crops import object_crops
 from reunet.io.annotations.geojson import write_geojson
 from reunet.io.annotations.imagej import write_rois
+from reunet.io.annotations.outlines import object_crops
 from reunet.io.annotations.polygons import mask_rings
 
 from .layout_folders import box, save

@@ -23,8 +23,7 @@ from reunet.datasets.cases import Case, CaseFiles
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import Splits
 from reunet.errors import DataError, PlanError, ReunetError, StorageError, UsageError
-from reunet.flows.evaluate.dataset_classes import labels_of_dataset
-from reunet.flows.evaluate.evaluate import evaluate
+from reunet.flows.evaluate.evaluate import evaluate, labels_of_dataset
 from reunet.flows.evaluate.held_out import evaluate_split
 from reunet.planning import take_fingerprint
 from reunet.progress import NullProgress

@@ -27,7 +27,7 @@ from reunet.inference.sequence import SequencePredictor
 from reunet.io.annotations.ctc import check_tracks
 from reunet.io.annotations.instances import read_instances
 from reunet.metrics.overlap import confusion, dice, iou
-from reunet.metrics.stillness import flicker
+from reunet.metrics.video import flicker
 
 from ..datasets.synthetic_cells import Culture, make_movie, read_result, write_movies
 

@@ -14,7 +14,7 @@ from reunet.contracts.results import Prediction
 from reunet.errors import DataError
 from reunet.flows.suggest import opinions as room
 from reunet.flows.suggest.diversity import described, greedy
-from reunet.flows.suggest.reasons import reason
+from reunet.flows.suggest.suggest import reason
 
 
 def test_the_order_takes_doubtful_images_that_do_not_look_alike() -> None:

@@ -23,16 +23,15 @@ from reunet.metrics import overlap
 from reunet.metrics.average_precision import IOU, coco_precision
 from reunet.metrics.bootstrap import interval
 from reunet.metrics.calibration import ReliabilityHistogram
-from reunet.metrics.davis import boundary_measure, region_similarity
-from reunet.metrics.distance import distance_to_outside
 from reunet.metrics.histology import aggregated_jaccard, detection_counts, object_dice
 from reunet.metrics.matching import average_precision, f1, match_counts, panoptic_quality, precision, recall
 from reunet.metrics.object_overlap import known_overlap, object_overlap
 from reunet.metrics.partitions import components, rand_scores
 from reunet.metrics.ranking import RankingHistogram, dice_by_threshold
 from reunet.metrics.skeleton import cl_dice, elongation, skeleton, skeleton_length
-from reunet.metrics.surface import hd95, normalised_surface_distance, surface_distances
+from reunet.metrics.surface import distance_to_outside, hd95, normalised_surface_distance, surface_distances
 from reunet.metrics.tracking import seg
+from reunet.metrics.video import boundary_measure, region_similarity
 
 from . import referee_definitions as definitions
 from .referee_cases import box_case, label_case, mask_case, object_case, score_case, thin_case

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from reunet.contracts.labels import IGNORE
-from reunet.metrics.davis import boundary, boundary_measure, region_similarity
-from reunet.metrics.stillness import flicker
+from reunet.metrics.video import boundary, boundary_measure, flicker, region_similarity
 
 
 def mask_of(seed: int, shape: tuple[int, int] = (60, 90)) -> np.ndarray:

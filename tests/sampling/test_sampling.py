@@ -17,8 +17,7 @@ from reunet.datasets.case_arrays import CaseArrays
 from reunet.networks.presets import configure
 from reunet.sampling.appearance import change_appearance
 from reunet.sampling.intensity import normalise
-from reunet.sampling.loading import batches
-from reunet.sampling.patches import Batch, PatchSampler
+from reunet.sampling.patches import Batch, PatchSampler, batches
 from reunet.sampling.warp import coordinate_map, resample
 from reunet.tasks.detection import Detection
 

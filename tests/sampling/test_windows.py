@@ -17,8 +17,7 @@ from reunet.contracts.plan import ClipSpec, Inference, InputSpec, Intensity, Pla
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.datasets.cases import FrameSequence
 from reunet.networks.presets import configure
-from reunet.sampling.loading import batches
-from reunet.sampling.patches import Batch, PatchSampler
+from reunet.sampling.patches import Batch, PatchSampler, batches
 from reunet.sampling.windows import all_windows, sequences
 
 SIZE = (48, 56)

@@ -13,8 +13,7 @@ from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import DataError, LabelError
 from reunet.tasks.classification import TASK
-from reunet.tasks.classification.decode import decode
-from reunet.tasks.classification.fit import fit_calibration, validation_score
+from reunet.tasks.classification.decode import decode, fit_calibration, validation_score
 from reunet.tasks.classification.scorer import Scorer
 from reunet.tasks.tempering import tempered
 

@@ -12,8 +12,8 @@ from reunet.contracts.labels import IGNORE, LabelMap, default_classes
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import LabelError
-from reunet.metrics.davis import boundary_measure, region_similarity
 from reunet.metrics.object_overlap import object_overlap
+from reunet.metrics.video import boundary_measure, region_similarity
 from reunet.tasks.instances.tracks import Lineage, TrackScores, linked
 from reunet.tasks.semantic.video_scores import VideoScores
 

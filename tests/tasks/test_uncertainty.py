@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from reunet.contracts.network import HeadSpec
-from reunet.io.float_maps import create_maps, write_maps, write_part
+from reunet.io.pages import create_maps, write_maps, write_part
 from reunet.tasks.base import Maps
 from reunet.tasks.uncertainty import entropy, uncertainty
 

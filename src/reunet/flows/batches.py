@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from reunet.sampling.loading import batches
-from reunet.sampling.patches import PatchSampler
+from reunet.sampling.patches import PatchSampler, batches
 
 Targets = np.ndarray | dict[str, np.ndarray]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 from numpy.typing import NDArray
 
 from reunet.contracts.labels import LabelMap
@@ -14,11 +15,26 @@ from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Plan
 from reunet.contracts.sizes import output_strides, outputs_of
 from reunet.losses.classification import ClassificationLoss
-from reunet.losses.maps import CentreLoss, SmoothL1Loss
-from reunet.losses.own import OwnLoss
+from reunet.losses.maps import CentreLoss, SmoothL1Loss, thinned
 from reunet.losses.segmentation import RegionLoss, SegmentationLoss
 
 Stride = tuple[int, ...]
+
+
+class OwnLoss(keras.losses.Loss):
+    """The mean of what a function says of targets and logits.
+
+    function: gets targets, such as labels (B, *space) int32 with 255 where nothing is known, and float32
+    logits (B, *space, K); gives a number, or one for each pixel or image. stride: per axis, the step between
+    the pixels of the targets that the logits stand for.
+    """
+
+    def __init__(self, function: Callable[[Any, Any], Any], stride: tuple[int, ...] = ()) -> None:
+        super().__init__(name=getattr(function, "__name__", "own_loss"))
+        self.function, self.stride = function, stride
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return ops.mean(self.function(thinned(y_true, self.stride), ops.cast(y_pred, "float32")))
 
 
 def segmentation(plan: Plan, head: HeadSpec, stride: Stride) -> keras.losses.Loss:

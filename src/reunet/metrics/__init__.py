@@ -25,9 +25,9 @@ _HOMES = {
     "surface_distances": ".surface",
     "hd95": ".surface",
     "normalised_surface_distance": ".surface",
-    "region_similarity": ".davis",
-    "boundary_measure": ".davis",
-    "flicker": ".stillness",
+    "region_similarity": ".video",
+    "boundary_measure": ".video",
+    "flicker": ".video",
     "box_iou": ".box_matching",
     "interval": ".bootstrap",
 }

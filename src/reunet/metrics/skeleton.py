@@ -8,8 +8,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from reunet.metrics.distance import distance_to_outside
 from reunet.metrics.overlap import mutual_share
+from reunet.metrics.surface import distance_to_outside
 
 
 def skeleton(mask: np.ndarray) -> NDArray[np.bool_]:

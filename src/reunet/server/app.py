@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from reunet import __version__
-from reunet.server.api import docs, health, jobs, metrics, models, predictions
+from reunet.server.api import about, jobs, predictions
 from reunet.server.measures import Measured, Measures
 from reunet.server.page import routes as page
 from reunet.server.problems import REFUSED, explain
@@ -29,7 +29,7 @@ def create_app(service: Service, rules: Rules | None = None) -> FastAPI:
     app.state.service, app.state.rules = service, rules or Rules()
     app.state.measures = Measures(service)
     explain(app, service.scratch)
-    for room in (predictions, jobs, models, health, metrics, docs):
+    for room in (predictions, jobs, about):
         app.include_router(room.router)
     page.add_to(app)
     app.add_middleware(Guard, rules=app.state.rules)

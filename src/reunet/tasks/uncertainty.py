@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from reunet.contracts.network import ENTROPY, HeadSpec
 from reunet.contracts.results import Prediction
-from reunet.io.float_maps import write_maps
+from reunet.io.pages import write_maps
 from reunet.tasks.base import Maps
 from reunet.tasks.outputs import Destination, Output
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import keras
 
+from reunet.contracts.history import History
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import TrainResult
 from reunet.errors import InterruptedRunError, TrainingError
@@ -15,7 +16,6 @@ from reunet.sampling.patches import Batch, PatchSampler
 from reunet.signals import StopWish, deferred
 from reunet.training import state
 from reunet.training.clock import Clock
-from reunet.training.history import History
 from reunet.training.loop_state import Checkpoints
 from reunet.training.memory import TooLargeStep
 from reunet.training.precision import training_precision

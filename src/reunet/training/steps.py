@@ -8,8 +8,7 @@ import keras
 
 from reunet.contracts.plan import Plan
 from reunet.contracts.sizes import outputs_of
-from reunet.sampling.loading import batches
-from reunet.sampling.patches import Batch, PatchSampler
+from reunet.sampling.patches import Batch, PatchSampler, batches
 from reunet.training import budget, state
 from reunet.training.carry import begin_batch, network_of
 from reunet.training.memory import TooLargeStep, halve, watched_memory

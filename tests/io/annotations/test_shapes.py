@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from reunet.errors import LabelError
-from reunet.io.annotations.crops import object_crops
 from reunet.io.annotations.crossings import ring_groups
+from reunet.io.annotations.outlines import object_crops
 from reunet.io.annotations.polygons import fill_rings, mask_rings
 from reunet.io.annotations.rle import check_runs, compress_runs, decompress_runs, mask_runs, run_pixels
 

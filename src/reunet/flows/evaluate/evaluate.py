@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.labels import LabelMap
 from reunet.contracts.options.records import DataOptions, EvaluateOptions
 from reunet.contracts.options.verb import verb
 from reunet.contracts.pack import run_at
@@ -14,11 +15,11 @@ from reunet.contracts.plan import Plan
 from reunet.contracts.results import EvaluateResult
 from reunet.contracts.run import RunFolder
 from reunet.datasets.cases import Case, Dataset
-from reunet.datasets.reading import CaseReader, content_hash
+from reunet.datasets.classes import with_encoding
+from reunet.datasets.reading import CaseReader, Reading, content_hash
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import Splits
-from reunet.errors import DataError, ReunetError
-from reunet.flows.evaluate.dataset_classes import labels_of_dataset
+from reunet.errors import DataError, PlanError, ReunetError
 from reunet.flows.evaluate.given_results import evaluate_given
 from reunet.flows.evaluate.held_out import SEEN_ALREADY, report_of
 from reunet.flows.evaluate.labelled import labelled_cases, loaders_of
@@ -165,3 +166,34 @@ def _content(case: Case) -> str | None:
         return content_hash(case)
     except ReunetError:
         return None
+
+
+def labels_of_dataset(known: LabelMap, found: LabelMap, readings: Iterable[Reading]) -> LabelMap:
+    """The class list by which the masks of `readings` are read so that indices mean the classes of `known`.
+
+    known: the classes of the run. found: those of the dataset; a class without a name of its own (such as
+    `foreground`) fits any. Raises PlanError when the classes are others.
+    """
+    if not _fits(known.names, found.names):
+        raise PlanError(
+            "the dataset has other classes than the run was trained on",
+            where="class list",
+            expected=", ".join(known.names),
+            received=", ".join(found.names),
+            fix="say what the mask values mean with --classes FILE (lines: id,name), in the order of the run",
+        )
+    return with_encoding(found, readings)
+
+
+def _fits(known: Sequence[str], found: Sequence[str]) -> bool:
+    """Equal names, position by position; a name that nobody chose fits any that it does not contradict."""
+
+    def same(a: str, b: str) -> bool:
+        free = (_generic(a) and a not in found) or (_generic(b) and b not in known)
+        return free or a.casefold() == b.casefold()
+
+    return len(known) == len(found) and all(map(same, known, found))
+
+
+def _generic(name: str) -> bool:
+    return name in ("background", "foreground") or name.startswith("class_")

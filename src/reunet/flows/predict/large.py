@@ -33,11 +33,11 @@ from reunet.flows.predict.slides import opened
 from reunet.inference.large.sections import Sections
 from reunet.inference.predictor import Predictor
 from reunet.io.channels import fit_channels
-from reunet.io.float_maps import create_maps
 from reunet.io.georeference import map_tags
 from reunet.io.header import ImageHeader
 from reunet.io.large_masks import Each, Fill, LargeMask, one_by_one, write_ome_zarr, write_tiled_tiff
 from reunet.io.masks import to_values, unlabelled_value, write_volume
+from reunet.io.pages import create_maps
 from reunet.slices import Slices, all_of
 from reunet.storage import publish_file, scratch_folder, take_room
 from reunet.tasks.outputs import Page

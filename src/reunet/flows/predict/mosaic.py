@@ -21,9 +21,9 @@ from reunet.inference.ahead import ahead
 from reunet.inference.large.sections import Sections, Summary
 from reunet.inference.predictor import Predictor
 from reunet.io.chunk_store import ChunkStore
-from reunet.io.float_maps import write_part
 from reunet.io.header import ImageHeader
 from reunet.io.large_masks import CHUNKS, TILE
+from reunet.io.pages import write_part
 from reunet.sampling.intensity import Statistics
 from reunet.slices import Slices, corner_of, overlap, size_of, within
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,13 @@ from reunet.datasets.scan import open_dataset
 from reunet.errors import DataError, ReunetError, UsageError, beside
 from reunet.flows.suggest.diversity import described, greedy
 from reunet.flows.suggest.opinions import Opinions, opinions
-from reunet.flows.suggest.reasons import reason
 from reunet.inference.load import load
 from reunet.inference.predictor import Predictor
 from reunet.io.images import image_suffix, read_channel_files, read_image, volume_spacing
 from reunet.io.listing import image_files
 from reunet.progress import NullProgress
 from reunet.storage import csv_text, sha256_file, write_text
+from reunet.texts import Language, translator
 
 COLUMNS = ("rank", "image", "score", "distance", "reason", "objects", "changed_objects", "unsure_pixels")
 
@@ -90,3 +90,26 @@ def _labelled(data: Path | None) -> tuple[frozenset[str], np.ndarray]:
     cases = [case for case in open_dataset(data).cases if case.kinds and case.page is None]
     shown = [described(read_image(case.image)) for case in cases if case.split != "test"]
     return frozenset(sha256_file(case.image) for case in cases), np.array(shown)
+
+
+FAR = 0.3
+"""Share of the largest distance from which an image is unlike those before."""
+
+
+def reason(facts: Mapping[str, float], language: Language = "en") -> str:
+    """A sentence of the facts that count most."""
+    say, parts = translator(language), []
+    count, changed = int(facts.get("objects", 0)), int(facts.get("changed_objects", 0))
+    if changed:
+        parts.append(say("{changed} of {count} objects change when the image is mirrored", changed=changed,
+                         count=count))  # fmt: skip
+    if only := int(facts.get("only_mirrored", 0)):
+        parts.append(say("{only} more are seen in the mirror image only", only=only))
+    if "class_probability" in facts:
+        share = f"{facts['class_probability']:.0%}"
+        parts.append(say("the class is told with a probability of {share}", share=share))
+    if (unsure := facts.get("unsure_pixels", 0.0)) >= 0.001 and len(parts) < 2:
+        parts.append(say("{share} of the pixels are unsure", share=f"{unsure:.1%}"))
+    if facts.get("distance", 0.0) >= FAR:
+        parts.append(say("it looks unlike the images before it and those that are labelled"))
+    return say("; ").join(parts) or say("nothing is in doubt here")

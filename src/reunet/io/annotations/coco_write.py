@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from reunet.contracts.boxes import Boxes
-from reunet.io.annotations.crops import object_crops
+from reunet.io.annotations.outlines import object_crops
 from reunet.io.annotations.rle import compress_runs, mask_runs
 from reunet.storage import write_text
 

@@ -14,8 +14,8 @@ from reunet.contracts.findings import Findings
 from reunet.errors import LabelError
 from reunet.io.annotations.annotated_image import ObjectMap, Shape
 from reunet.io.annotations.coco_fields import ring_of
-from reunet.io.annotations.crops import object_crops
 from reunet.io.annotations.drawn import number_in, object_map
+from reunet.io.annotations.outlines import object_crops
 from reunet.io.annotations.pictures import Pictures, paired
 from reunet.io.annotations.polygons import mask_rings
 from reunet.io.annotations.sheet import NAMELESS, Sheet, Sheets

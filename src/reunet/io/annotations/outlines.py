@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 
 import numpy as np
@@ -81,3 +81,19 @@ def _runs(shape: Shape, size: tuple[int, int]) -> np.ndarray:
     canvas = np.zeros(size, np.bool_)
     shape.paint(canvas, True)
     return mask_runs(canvas, (0, 0), size)
+
+
+def object_crops(ids: np.ndarray) -> Iterator[tuple[int, tuple[int, int], np.ndarray]]:
+    """For each object of `ids` (H, W), by id: id, first row and column, and (h, w) bool mask."""
+    from scipy.ndimage import find_objects
+
+    names: np.ndarray | None = None
+    if ids.max(initial=0) > ids.size:  # `find_objects` makes a list of this length
+        names, dense = np.unique(ids, return_inverse=True)
+        ids = dense.reshape(ids.shape) + (0 if names[0] == 0 else 1)
+        names = names if names[0] == 0 else np.append(0, names)
+    for number, where in enumerate(find_objects(ids.astype(np.int32, copy=False)), 1):
+        if where is not None:
+            rows, columns = where
+            name = number if names is None else int(names[number])
+            yield name, (rows.start, columns.start), ids[where] == number

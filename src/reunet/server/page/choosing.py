@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reunet.errors import UsageError
-from reunet.flows.suggest.reasons import reason
-from reunet.flows.suggest.suggest import suggest
+from reunet.flows.suggest.suggest import reason, suggest
 from reunet.server.models import Model
 from reunet.server.page.library import Library, unlabelled
 from reunet.texts import Language

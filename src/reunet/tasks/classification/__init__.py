@@ -14,8 +14,7 @@ from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.errors import PlanError
 from reunet.tasks.base import Maps, Pairs, Task
-from reunet.tasks.classification.decode import EXPORTS, decode
-from reunet.tasks.classification.fit import fit_calibration, validation_score
+from reunet.tasks.classification.decode import EXPORTS, decode, fit_calibration, validation_score
 from reunet.tasks.classification.given import is_there, read
 from reunet.tasks.classification.scorer import Scorer
 from reunet.tasks.given import Reader

@@ -1,8 +1,8 @@
-"""From the class probabilities of an image to its class, here and inside an exported file."""
+"""From the class probabilities of an image to its class, here and inside an exported file; what is fitted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ from reunet.contracts.labels import Classes, LabelMap
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.errors import DataError
+from reunet.metrics.overlap import balanced_accuracy, confusion
 from reunet.tasks.exports import Exports, Tensor, most_probable
-from reunet.tasks.tempering import tempered
+from reunet.tasks.tempering import fit_temperature, tempered
 
 
 def decode(probabilities: np.ndarray, labels: LabelMap, calibration: Calibration) -> tuple[int, float]:
@@ -56,3 +57,24 @@ EXPORTS = Exports(
     decide=decide,
     decided=decided,
 )
+
+
+Pairs = Iterable[tuple[int, np.ndarray]]
+"""The true class index and the probabilities (classes,) float32 of each image."""
+
+
+def validation_score(pairs: Pairs, labels: LabelMap) -> float:
+    """Balanced accuracy, the mean over classes of their recall; nan without images."""
+    images = list(pairs)
+    truth = np.array([true for true, _ in images], np.uint8)
+    predicted = np.array([probabilities.argmax() for _, probabilities in images], np.uint8)
+    return float(balanced_accuracy(confusion(truth, predicted, len(labels.classes))))
+
+
+def fit_calibration(pairs: Pairs, labels: LabelMap) -> Calibration:
+    """The temperature (`fit_temperature`); none with fewer than two images."""
+    images = list(pairs)
+    if len(images) < 2:
+        return Calibration()
+    probabilities = np.stack([p for _, p in images])
+    return Calibration(temperature=fit_temperature(probabilities, [true for true, _ in images]))

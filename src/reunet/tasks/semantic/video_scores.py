@@ -8,9 +8,8 @@ import numpy as np
 
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.truth import Truth
-from reunet.metrics.davis import boundary_measure, region_similarity
 from reunet.metrics.overlap import mean_defined
-from reunet.metrics.stillness import flicker
+from reunet.metrics.video import boundary_measure, flicker, region_similarity
 
 MEANS = ("j", "f", "j_and_f", "flicker")
 

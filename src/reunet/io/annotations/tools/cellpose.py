@@ -17,7 +17,7 @@ import numpy as np
 from reunet.contracts.findings import Findings
 from reunet.errors import LabelError
 from reunet.io.annotations.annotated_image import Shape
-from reunet.io.annotations.crops import object_crops
+from reunet.io.annotations.outlines import object_crops
 from reunet.io.annotations.pictures import Pictures, paired
 from reunet.io.annotations.rle import mask_runs
 from reunet.io.annotations.sheet import Sheet, Sheets
