@@ -5,8 +5,6 @@ The names below are the whole public face (docs/python.md): the verbs of the com
 when first used, so `import reunet` costs nothing and loads no framework.
 """
 
-from __future__ import annotations
-
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,5 @@
 """`python -m reunet` is the same as `reunet`."""
 
-from __future__ import annotations
-
 import sys
 
 from reunet import signals

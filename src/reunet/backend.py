@@ -1,7 +1,5 @@
 """Packages that may be missing, and the framework under Keras, which is chosen before Keras is imported."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import os

@@ -5,8 +5,6 @@ answers at once. Exit codes: 0 done, 1 wrong input or usage, 2 partly done, 3 a 
 interrupted by Ctrl-C, SIGTERM and SIGHUP.
 """
 
-from __future__ import annotations
-
 import inspect
 import sys
 import time

@@ -3,8 +3,6 @@
 All of it is told from the driver and from what is installed; `seen` alone imports the framework.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import sys

@@ -1,7 +1,5 @@
 """Every error a user can meet. A message says what, where, expected, received and how to fix it."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -3,8 +3,6 @@
 The system frees a lock however the process ends. So what is not locked was left by one that was killed.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Facts about the machine that planning, records and bug reports need. Never a host or user name."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import platform

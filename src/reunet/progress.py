@@ -1,7 +1,5 @@
 """How long work reports that it is going on, without knowing whether anybody watches."""
 
-from __future__ import annotations
-
 import sys
 import time
 from html import escape

@@ -6,8 +6,6 @@ callback of C++, in `__del__`. So a thread raises it again while nothing handles
 exit code asks `received`. A second signal ends the process at once; files are whole or absent then too.
 """
 
-from __future__ import annotations
-
 import _thread
 import os
 import signal

@@ -1,7 +1,5 @@
 """Parts of arrays: a slice for each axis of space, with start and stop, and the arithmetic of these."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import product
 from math import ceil, prod

@@ -1,7 +1,5 @@
 """Files that are either whole or absent: atomic writes, folder publication, hashes."""
 
-from __future__ import annotations
-
 import csv
 import ctypes
 import errno

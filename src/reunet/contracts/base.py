@@ -1,7 +1,5 @@
 """The base of all contracts: frozen, strict about unknown keys, read from JSON with helpful errors."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, ClassVar, Self
 

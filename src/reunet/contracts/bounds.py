@@ -1,7 +1,5 @@
 """How large the numbers of files may be: far beyond what anybody trains, and small enough to compute with."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import AfterValidator, Field

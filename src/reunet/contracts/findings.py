@@ -1,7 +1,5 @@
 """The list of what is wrong with a dataset, as it grows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a dataset looks like in numbers: what the plan was made from, and by which images."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Names that a user chooses from, and those that files get; nothing is imported for them."""
 
-from __future__ import annotations
-
 import re
 from typing import Literal
 

@@ -5,8 +5,6 @@ those of a run folder, and no other name is taken. Where a run is named, a pack 
 into the user's cache, under the hash of its content.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """What results look like in a notebook: a table, a picture."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Mapping, Sequence

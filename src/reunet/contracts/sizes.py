@@ -1,7 +1,5 @@
 """Sizes: how much unpadded convolutions take off, and which input sizes a network can take."""
 
-from __future__ import annotations
-
 from reunet.contracts.network import LOST_PER_AXIS, HeadSpec, NetworkConfig
 
 

@@ -4,8 +4,6 @@ Where a run is named, such a name may stand: `reunet predict nuclei IMAGES`. A f
 wins.
 """
 
-from __future__ import annotations
-
 import importlib.util
 from dataclasses import dataclass
 from importlib import metadata

@@ -1,7 +1,5 @@
 """An image that a dataset does not have yet, taken into it with its labels."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

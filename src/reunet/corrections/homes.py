@@ -1,7 +1,5 @@
 """Where the labels of an image are kept, by the convention of its dataset, and how they are written there."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

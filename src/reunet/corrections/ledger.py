@@ -1,7 +1,5 @@
 """Who changed which label and when, in corrections.csv; the labels as they were given, beside it."""
 
-from __future__ import annotations
-
 import getpass
 import hashlib
 import shutil

@@ -1,7 +1,5 @@
 """What of an image's labels cannot be written back to where they came from: said before the first stroke."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

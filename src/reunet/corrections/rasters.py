@@ -1,7 +1,5 @@
 """Label images written back in the format, sample type and colours of the file that they were in."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Identities in time: ids that are free in a whole sequence, and its lineage after an edit."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One writer of a dataset at a time, among threads and processes."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time

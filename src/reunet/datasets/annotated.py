@@ -1,7 +1,5 @@
 """Cases with what single files tell about many images: objects, classes, and what they are annotated with."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase

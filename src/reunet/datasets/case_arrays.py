@@ -1,7 +1,5 @@
 """The arrays of a case as planning and training see them: with class indices instead of stored values."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path

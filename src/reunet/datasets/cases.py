@@ -1,7 +1,5 @@
 """What a dataset is: cases (an image, its mask and what is known of them), classes and splits."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path

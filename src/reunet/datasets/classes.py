@@ -1,7 +1,5 @@
 """The class list of a dataset: from dataset.json, from the user's file, or from what the masks contain."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """COCO files, told by their content: which ones a folder holds, of which split, where their images lie."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

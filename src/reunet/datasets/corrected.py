@@ -1,7 +1,5 @@
 """Which labels of a dataset were mended: what its corrections.csv tells."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath

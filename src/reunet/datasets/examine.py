@@ -1,7 +1,5 @@
 """Say everything that is wrong with one case, from what reading it gave."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What a dataset was understood to be: classes with their shares, objects, sizes, samples, spacing."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from math import prod

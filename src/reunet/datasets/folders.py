@@ -1,7 +1,5 @@
 """The folder convention: which folders hold images, masks and other annotations, split by split."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal

@@ -1,7 +1,5 @@
 """Folds: the training cases in K parts, each of which is held out once of a training on all others."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 

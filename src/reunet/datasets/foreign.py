@@ -1,7 +1,5 @@
 """Formats that are not read, told by name and content: what a file is, and which export of its tool works."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Cases of layouts that give each image, or each sequence, a folder of its own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from reunet.contracts.findings import Findings

@@ -1,7 +1,5 @@
 """Images, masks and fields of view of one split, matched by name."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The palettes of masks held against each other: a value has to mean the same in every file."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Labels that several people gave to one image: those of one of them count, and how far the others agree."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """The one validator: every problem of a dataset in one list, for `check` and before training."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace

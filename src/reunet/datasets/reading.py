@@ -1,7 +1,5 @@
 """A case as its files store it, and what is wrong with them: the one way from files to arrays."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import os

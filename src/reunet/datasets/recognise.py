@@ -1,7 +1,5 @@
 """Which layout a folder has: one of those that others have defined, or the folder convention."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace

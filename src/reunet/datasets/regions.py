@@ -1,7 +1,5 @@
 """Regions: several classes taken as one thing, as other programs and dataset.json tell them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Open a folder as a dataset: its cases with all that annotates them, and its classes."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Which cases are frames of one sequence: told by sequences.json, or by their names."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """Which cases are trained on and which are held out for every decision that is not learned by gradient."""
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Sequence

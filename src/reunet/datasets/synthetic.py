@@ -1,7 +1,5 @@
 """A synthetic microscopy set with exact truth: touching cells, uneven light, noise, debris."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What lies beside the images: dataset.json, and the groups that a table or the images' names tell."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Which files and folders are images and which their masks: by their names, their content, their sizes."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations

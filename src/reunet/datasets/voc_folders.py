@@ -1,7 +1,5 @@
 """The folders of Pascal VOC, in which other programs export too: boxes, and masks of classes and objects."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from reunet.datasets.cases import SPLITS

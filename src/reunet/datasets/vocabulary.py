@@ -1,7 +1,5 @@
 """What names say: the words for images, masks and splits that people use, in eight languages."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable

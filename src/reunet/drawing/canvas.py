@@ -1,7 +1,5 @@
 """Shapes of a drawing as SVG text, in colours that fit a light and a dark page."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape

@@ -1,7 +1,5 @@
 """The words of a drawn network: equations of its cells, sizes, what its arrows stand for."""
 
-from __future__ import annotations
-
 from math import prod
 
 from reunet.contracts.network import NetworkConfig

@@ -1,7 +1,5 @@
 """Where the parts of a network stand whose skips are dense: the grid of UNet++ and the bundle of UNet 3+."""
 
-from __future__ import annotations
-
 from reunet.drawing.captions import block_text, fraction_text
 from reunet.drawing.pen import Pen, Rect, width_of
 from reunet.drawing.u_shape import UPSAMPLINGS, encoder

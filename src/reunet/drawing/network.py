@@ -1,7 +1,5 @@
 """A network as the U that people know from the paper, drawn from its configuration alone."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from reunet.contracts.network import NetworkConfig

@@ -1,7 +1,5 @@
 """The parts of a drawn network: feature maps as rectangles, blocks of convolutions, recurrences, heads."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from math import prod
 

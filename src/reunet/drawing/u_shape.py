@@ -1,7 +1,5 @@
 """Where the parts of a network stand in a U: down the encoder, through the bottleneck, up the decoder."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from reunet.contracts.network import OWN_ENCODERS

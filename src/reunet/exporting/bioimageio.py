@@ -1,7 +1,5 @@
 """A package as bioimage.io defines it: an ONNX file, its description (rdf.yaml, format 0.5), an example."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Whether an exported file gives what `reunet predict` gives: on synthetic images, before it is published."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

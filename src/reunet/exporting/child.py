@@ -1,7 +1,5 @@
 """Run a part of the export in a process of its own: Keras has one backend per process."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

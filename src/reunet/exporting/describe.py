@@ -1,7 +1,5 @@
 """What somebody needs to know who has only the exported file: as JSON for programs, as README for people."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import reunet

@@ -1,7 +1,5 @@
 """The formats that a run is exported to: how each is built, run, and told what it is."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping

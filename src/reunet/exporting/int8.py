@@ -1,7 +1,5 @@
 """Quantise an engine to 8-bit whole numbers after training, with the ranges seen on training crops."""
 
-from __future__ import annotations
-
 import importlib.util
 import io
 import warnings

@@ -1,7 +1,5 @@
 """What each engine and precision of a run costs: against the network, against float32, and in time."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

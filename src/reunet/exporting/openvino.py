@@ -1,7 +1,5 @@
 """Export to OpenVINO: one path for every backend, verified against the Keras network."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

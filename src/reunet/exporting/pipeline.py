@@ -5,8 +5,6 @@ exported file does it too: resampling, normalisation, mirrored borders, tiles, b
 Everything linear along an axis is a product with a matrix that is computed from the length of the axis.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial

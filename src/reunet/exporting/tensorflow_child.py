@@ -2,8 +2,6 @@
 process since the backend of a process is fixed once.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -5,8 +5,6 @@ a transposition before and after every layer. They would take more than half of 
 Each is pushed towards the output, past every operation that does not care, until it meets its inverse.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Batches of a plan as Keras takes them, and any loop in Python."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import keras

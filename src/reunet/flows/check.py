@@ -1,7 +1,5 @@
 """`reunet check`: every problem of a dataset in one list."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import astuple, fields
 

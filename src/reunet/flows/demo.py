@@ -1,7 +1,5 @@
 """`reunet demo`: the whole way on images whose truth is exact, in a few minutes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from reunet.contracts.options.records import DemoOptions

@@ -1,7 +1,5 @@
 """`reunet doctor`: what belongs in a bug report, without host or user names."""
 
-from __future__ import annotations
-
 import os
 import platform
 import shutil

@@ -1,7 +1,5 @@
 """The verb `export`: a run as one file or folder that predicts without reunet."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

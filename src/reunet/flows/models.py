@@ -1,7 +1,5 @@
 """`reunet models`: the networks there are, what they cost, and how they look."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`reunet pack`: a run as one file that predicts anywhere."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

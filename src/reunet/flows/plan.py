@@ -1,7 +1,5 @@
 """`reunet plan`: what would be trained, and why."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from reunet.backend import choose_backend, use_backend

@@ -1,7 +1,5 @@
 """What plan and train do first: open the dataset, check it, split it, load and measure its cases."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """How far predictions change with the size of the tiles, for networks whose outputs depend on it."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from reunet.contracts.facts import EngineFacts, differing

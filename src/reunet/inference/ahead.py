@@ -1,7 +1,5 @@
 """Work done ahead by a thread: while one stage computes, the one before it prepares what comes next."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

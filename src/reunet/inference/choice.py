@@ -1,7 +1,5 @@
 """Which engine and precision a run is predicted with: the fastest that was found harmless at export."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from reunet.contracts.facts import EngineFacts, Measured, differing

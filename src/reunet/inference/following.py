@@ -1,7 +1,5 @@
 """From a dot on, through all tiles that what it belongs to reaches."""
 
-from __future__ import annotations
-
 from itertools import product
 
 import numpy as np

@@ -4,8 +4,6 @@ Both describe the same arithmetic, and what OpenVINO holds was built from the ne
 framework; so ONNX needs none either. Only what networks of this package consist of is known here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

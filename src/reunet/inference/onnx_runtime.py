@@ -1,7 +1,5 @@
 """ONNX Runtime on the CPU: another engine for a finished run, from the same graph as OpenVINO's."""
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path

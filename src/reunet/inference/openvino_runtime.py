@@ -1,7 +1,5 @@
 """OpenVINO: the engine of a finished run, without any training framework."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress

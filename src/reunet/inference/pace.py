@@ -1,7 +1,5 @@
 """A stream whose frames tell when they were taken: which are missing, which come late, where it paused."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Where an engine predicts: on the processor, or on a GPU where one was asked for."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from reunet.backend import import_openvino, use_backend

@@ -1,7 +1,5 @@
 """What the predictor needs of an engine, and nothing more."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Protocol
 

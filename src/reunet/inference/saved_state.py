@@ -1,7 +1,5 @@
 """What a stream remembers, as a file: arrays, and the hash of the network that they belong to."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

@@ -1,7 +1,5 @@
 """From the raw frames of a sequence to their predictions, frame after frame, however long it is."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from math import ceil, prod

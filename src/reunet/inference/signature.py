@@ -1,7 +1,5 @@
 """Whether an engine takes and gives what the plan of its run says, before it sees an image."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod

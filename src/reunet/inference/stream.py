@@ -1,7 +1,5 @@
 """Frames as they come from a camera: each answered at once, lost ones too, with a memory that can be kept."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from threading import Lock
 from typing import Any

@@ -1,7 +1,5 @@
 """An engine that is asked again and again about the same tiles, until what it says stands still."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import ceil, prod
 

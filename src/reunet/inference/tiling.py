@@ -1,7 +1,5 @@
 """A whole image from overlapping tiles, blended so that no seam shows, a few rows in memory at a time."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass

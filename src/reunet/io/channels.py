@@ -1,7 +1,5 @@
 """The channels of an image: those that are chosen by name, and those a network reads."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """An array too large for memory, kept in a folder while it is being made: written and read part by part."""
 
-from __future__ import annotations
-
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator

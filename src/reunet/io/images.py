@@ -1,7 +1,5 @@
 """Images and volumes from files: the header first, then pixels as (*space, C) in their native sample type."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

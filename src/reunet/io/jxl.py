@@ -1,7 +1,5 @@
 """The size that a JPEG XL file announces, and its pixels."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Masks larger than memory: OME-Zarr with a pyramid, and tiled BigTIFF, written part by part."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial

@@ -4,8 +4,6 @@ TIFF, OME-Zarr (versions 2 and 3 of Zarr), NIfTI, NumPy's .npy and HDF5. Whateve
 truncated or damaged raises ImageReadError, when the file is opened or when the part is read.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager

@@ -1,7 +1,5 @@
 """Text in pictures: fonts that every installation has, names in any script, cut to a width."""
 
-from __future__ import annotations
-
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path

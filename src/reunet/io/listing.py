@@ -1,7 +1,5 @@
 """Which files a folder holds: those that are read, and those whose format is not."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Masks: pixel values in files to class indices, and back to a file that carries its own colours."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial

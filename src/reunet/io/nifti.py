@@ -5,8 +5,6 @@ the back, columns from the patient's right to the left, as radiologists look at 
 turned around for that, never resampled.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO

@@ -14,8 +14,6 @@ One thing is read that ITK refuses: an sform whose axes are not at right angles,
 What the statements disagree about is told as doubts.
 """
 
-from __future__ import annotations
-
 from itertools import product
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Pixels of which a file says that nothing is known (GDAL's nodata)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Values of samples: which of them can be computed with, and which are whole numbers."""
 
-from __future__ import annotations
-
 import numpy as np
 
 LARGEST = float(np.finfo(np.float32).max)

@@ -1,7 +1,5 @@
 """Stacks of pages, written without all of them in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

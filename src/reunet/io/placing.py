@@ -1,7 +1,5 @@
 """Masks that leave out what is empty, put onto the voxels of their image."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

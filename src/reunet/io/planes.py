@@ -1,7 +1,5 @@
 """A volume as a picture: one slice along each axis, side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

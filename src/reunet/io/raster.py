@@ -2,8 +2,6 @@
 Pillow does not keep all bits; PNG files, written.
 """
 
-from __future__ import annotations
-
 import importlib
 import math
 import os

@@ -1,7 +1,5 @@
 """Pictures for people: any image as 8-bit RGB, labels drawn over it."""
 
-from __future__ import annotations
-
 from itertools import count, cycle
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Pictures of objects for people: outlines and boxes over the image."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from reunet.contracts.boxes import Boxes

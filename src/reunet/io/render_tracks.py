@@ -1,7 +1,5 @@
 """Pictures of tracks for people: outlines in the colour of the identity, where it came from, divisions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

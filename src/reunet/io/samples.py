@@ -1,7 +1,5 @@
 """How the samples of an image file are meant: one record for header, whole image and part alike."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A scale bar for people: how long a round length is in a picture."""
 
-from __future__ import annotations
-
 from math import floor, log10
 
 import numpy as np

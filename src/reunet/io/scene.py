@@ -1,7 +1,5 @@
 """A scene that lies in several files: tiles on one grid of a map, read as the one image that they are."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """TIFF files, described with tifffile: all sample types, colours, stacks, OME, ImageJ; whole or in parts."""
 
-from __future__ import annotations
-
 import functools
 import logging
 import math

@@ -1,7 +1,5 @@
 """Which of the images in a TIFF is meant: beside it lie previews, labels of the glass, masks of its area."""
 
-from __future__ import annotations
-
 import math
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the tags of a TIFF say: whether its directories can be followed, and how its samples are meant."""
 
-from __future__ import annotations
-
 import re
 import struct
 from collections.abc import Iterator

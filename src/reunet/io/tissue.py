@@ -1,7 +1,5 @@
 """Where a whole slide shows tissue: found at a coarse level first, so that no glass is predicted."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

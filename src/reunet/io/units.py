@@ -1,7 +1,5 @@
 """Units of length: as files name them, as people read them, as PNG and TIFF state the size of a pixel."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

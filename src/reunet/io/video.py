@@ -1,7 +1,5 @@
 """Videos, frame after frame, as FFmpeg reads and writes them (PyAV)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction

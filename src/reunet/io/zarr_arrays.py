@@ -1,7 +1,5 @@
 """Zarr images: the one array that a folder holds, by the metadata of OME-Zarr, and the size of its pixels."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from dataclasses import dataclass

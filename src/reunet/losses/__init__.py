@@ -4,8 +4,6 @@ What their targets leave open, `IGNORE` (255) in labels and nan in maps, does no
 the first of them is asked for, since its backend must be chosen before.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from reunet.backend import use_any_backend

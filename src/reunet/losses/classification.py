@@ -1,7 +1,5 @@
 """Cross-entropy of whole images."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

@@ -1,7 +1,5 @@
 """Losses of maps of numbers: distances, offsets, boxes, and how near the centres of objects are."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

@@ -1,7 +1,5 @@
 """Losses by the name that a head gives (`HeadSpec.loss`), and those of a plan."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Soft Dice of masks and of their centre lines, on probabilities."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from keras import ops

@@ -1,7 +1,5 @@
 """Cross-entropy plus soft Dice for classes of pixels, and for regions that overlap."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

@@ -4,8 +4,6 @@ Arrays in, numbers out: nothing here knows of files, tasks or networks. Undefine
 and what differs from other programs: docs/metrics.md.
 """
 
-from __future__ import annotations
-
 from reunet.on_demand import on_demand
 
 _HOMES = {

@@ -1,7 +1,5 @@
 """Average precision of boxes as COCO computes it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How much a score would vary with another sample of images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Overlap of boxes, and which predicted boxes are right."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

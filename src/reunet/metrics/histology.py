@@ -1,7 +1,5 @@
 """Scores of objects as challenges of histology define them: AJI of nuclei, and those of glands (GlaS)."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

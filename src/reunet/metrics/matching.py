@@ -1,7 +1,5 @@
 """Objects found, invented and missed at thresholds of the IoU, and the scores made of these counts."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Overlap of label images: confusion counts, Dice, IoU and pixel error."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

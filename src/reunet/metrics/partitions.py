@@ -1,7 +1,5 @@
 """Regions that a boundary separates, and how well two partitions of an image agree."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Thin structures such as vessels, scored along their centre lines."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import product
 

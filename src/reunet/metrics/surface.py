@@ -1,7 +1,5 @@
 """Distances between the surfaces of two masks, in an image or a volume, in the units of the spacing."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache

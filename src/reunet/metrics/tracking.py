@@ -1,7 +1,5 @@
 """Scores of the Cell Tracking Challenge: SEG, and TRA from the matching of acyclic oriented graphs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise

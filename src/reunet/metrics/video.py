@@ -1,7 +1,5 @@
 """Scores of videos: of one object in a frame, as DAVIS defines them, and how restless predictions are."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """The page of a comparison: the race over wall time, the scores with their spread, the differences."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A contact sheet of a dataset: some cases of each split with what annotates them, its classes, its facts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a report shows of one task: the same parts for every task, ready to be laid out."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Single objects, cut out of their image: which ones are shown, and where."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 

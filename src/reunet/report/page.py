@@ -1,7 +1,5 @@
 """The evaluation report: one HTML file that needs nothing else."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The page of a plan: the dataset as it was understood, what the network will be shown, each choice."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

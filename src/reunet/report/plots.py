@@ -1,7 +1,5 @@
 """Plots as inline SVG that takes the text colour of the page, so it fits light, dark and print."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Callable, Sequence

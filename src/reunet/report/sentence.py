@@ -1,7 +1,5 @@
 """What a report opens with: the result of a task as one plain sentence."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a dataset was understood to be, in words: on the terminal and on the contact sheet."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from reunet.contracts.results import CheckResult, ClassFacts

@@ -1,7 +1,5 @@
 """Random changes of brightness, contrast, gamma, sharpness and noise on a normalised patch."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

@@ -1,7 +1,5 @@
 """Boxes along with the pixels: where they are in a patch, at another size, or cut."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import cv2

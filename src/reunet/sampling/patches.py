@@ -1,7 +1,5 @@
 """Which patch of which case, or window of frames, is shown when: batch k as a pure function of (seed, k)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache

@@ -1,7 +1,5 @@
 """Dots that ask for one thing in an image: how they are drawn from the truth, and how a network sees them."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace

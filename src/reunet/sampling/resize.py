@@ -1,7 +1,5 @@
 """Bring an image or a volume to another number of pixels, a case to another spacing."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import cv2

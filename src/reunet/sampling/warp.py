@@ -4,8 +4,6 @@ Flip, rotation, scale, shear and elastic deformation are composed into a map fro
 positions; the image is read once along that map. A chain of resamplings would blur at every link.
 """
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import cv2

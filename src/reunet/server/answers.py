@@ -1,7 +1,5 @@
 """What was found in a file, in the format that the client accepts."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace

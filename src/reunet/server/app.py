@@ -1,7 +1,5 @@
 """The application: everything that answers, put together."""
 
-from __future__ import annotations
-
 from fastapi import FastAPI
 
 from reunet import __version__

@@ -1,7 +1,5 @@
 """Predictions of many or large files, one after the other; their clients do not wait for them."""
 
-from __future__ import annotations
-
 import logging
 import os
 import secrets

@@ -1,7 +1,5 @@
 """What is counted while the server works, for Prometheus."""
 
-from __future__ import annotations
-
 import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest

@@ -1,7 +1,5 @@
 """The runs that a server predicts with, each loaded once."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property

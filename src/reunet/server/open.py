@@ -1,7 +1,5 @@
 """The verb `open`: the page for a run or a dataset, in the browser of this machine."""
 
-from __future__ import annotations
-
 import secrets
 import webbrowser
 from pathlib import Path

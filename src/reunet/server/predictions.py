@@ -1,7 +1,5 @@
 """One file as a model sees it: its pages, each with what was found in it."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from math import prod

@@ -1,7 +1,5 @@
 """Errors as answers: a sentence for people, and its parts for programs (RFC 9457)."""
 
-from __future__ import annotations
-
 import http
 import logging
 from collections.abc import Mapping

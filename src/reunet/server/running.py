@@ -1,7 +1,5 @@
 """A server process: its socket, its loop, and its end."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import socket

@@ -5,8 +5,6 @@ origin, and are refused (cross-site requests). A name of its own that it points 
 rebinding) is no name of this server, and refused too.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import secrets
 import time

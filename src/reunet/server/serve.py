@@ -1,7 +1,5 @@
 """The verb `serve`: runs that predict for other programs, and for many people."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from urllib.parse import urlsplit

@@ -1,7 +1,5 @@
 """What the answers of a server are made with: runs, threads, a scratch folder; one per process."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable

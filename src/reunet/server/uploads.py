@@ -4,8 +4,6 @@ A request brings one file as its body, or files as multipart/form-data; a zip ar
 it.
 """
 
-from __future__ import annotations
-
 import secrets
 import shutil
 import stat

@@ -4,8 +4,6 @@ Platt 1999, "Probabilistic outputs for support vector machines"; here with more 
 object of an unusual size is trusted less than its score alone says.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What of a task is inside an exported file, written in the operations that the exporter hands in."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any

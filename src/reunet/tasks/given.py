@@ -1,7 +1,5 @@
 """Results from any program beside their truth: what every task needs to read them back."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath

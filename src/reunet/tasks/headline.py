@@ -1,7 +1,5 @@
 """The numbers of metrics.json that people see first: on the screen, in the report, on the model card."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """What a task leaves of an image that is predicted: files of its own, and what the tables tell."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

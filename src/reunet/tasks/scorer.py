@@ -1,7 +1,5 @@
 """What all scorers share: they collect images and give the content of metrics.json and metrics.csv."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, Protocol, Self, TypeVar

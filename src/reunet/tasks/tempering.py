@@ -1,7 +1,5 @@
 """Probabilities that mean what they say: logits divided by a temperature (Guo et al. 2017, section 4.2)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

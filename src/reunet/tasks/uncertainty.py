@@ -8,8 +8,6 @@ and large where each is sure of something else, as in images unlike those that w
 divided by the largest entropy there is, the logarithm of the number of classes, so that they lie in 0..1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

@@ -3,8 +3,6 @@
 `zh.json` has them by the English text; numbers and names stand in braces, as in "{count} of {total} objects".
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from functools import cache

@@ -1,7 +1,5 @@
 """Fit a training into the time the user gives: time the step, then fix the number of steps."""
 
-from __future__ import annotations
-
 import time
 from bisect import bisect_right
 from collections import deque

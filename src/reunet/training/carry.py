@@ -4,8 +4,6 @@ Gradients end at the beginning of a window, the states do not (Williams and Peng
 gradient-based algorithm for on-line training of recurrent network trajectories").
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

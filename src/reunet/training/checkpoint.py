@@ -5,8 +5,6 @@ under another name, synced, renamed; then the pointer `LATEST` is replaced in on
 At every moment the pointer names a whole checkpoint. A hash of both files tells damage that came later.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """How many steps a training makes: as the plan says, or as many as its minutes hold at the pace of now."""
 
-from __future__ import annotations
-
 import math
 import time
 

@@ -1,7 +1,5 @@
 """A network with its losses and optimiser, ready for training steps."""
 
-from __future__ import annotations
-
 import keras
 
 from reunet.contracts.network import HeadSpec

@@ -5,8 +5,6 @@ maps are passed over once instead of three times, forward and backward: a step t
 takes 0.48 instead of 0.55 CPU-seconds, one in which it rests 0.24 instead of 0.31.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any

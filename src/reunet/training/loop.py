@@ -1,7 +1,5 @@
 """The training loop: step, log, validate, checkpoint; stop when the budget, the user or progress ends."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """A training step that needs more memory than there is: batches become smaller, and training goes on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

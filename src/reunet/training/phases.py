@@ -4,8 +4,6 @@ In the first steps of a network for sequences each frame is an image of its own:
 and many independent frames are a batch. Then windows of frames follow each other in chains that grow.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager

@@ -5,8 +5,6 @@ about 1.3 times as fast on processors that multiply bfloat16 natively. It also r
 rounded, such as moving averages, so it is on for training steps and off for everything else.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """An optimiser for networks of which some parts do not learn as the others do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any

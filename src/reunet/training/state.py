@@ -4,8 +4,6 @@ Keras leaves parts of it out of its own files (the seeds of dropout, the optimis
 resuming is exact only with all of it.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager

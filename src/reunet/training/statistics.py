@@ -5,8 +5,6 @@ stop moving. Before a model is used they are measured again on fresh batches wit
 (as in Wu and Johnson 2021, "Rethinking Batch in BatchNorm", section 3, "PreciseBN").
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import keras

@@ -1,7 +1,5 @@
 """The steps of a training: batches as the phase of now cuts them, and the compiled step that takes them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 import keras

@@ -4,8 +4,6 @@ So no iteration learns to rely on how many came before it, and what is begun is 
 2022, arXiv 2202.05826, section 3.2, "progressive training").
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

@@ -1,7 +1,5 @@
 """Start from the weights of another run, whose classes and tasks may be others."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import keras

@@ -1,7 +1,5 @@
 """Score the network on the held-out cases with the predictor that users call."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Keras callbacks in our loop: an epoch of theirs is what lies between two validations."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import keras

@@ -1,7 +1,5 @@
 """A verb of Python: a flow that takes a record, called with the fields of the record."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from functools import wraps

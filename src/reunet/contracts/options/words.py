@@ -1,7 +1,5 @@
 """What errors call options: `--max-memory 2GB` on the command line, `max_memory=...` in Python."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from contextvars import ContextVar

@@ -1,7 +1,5 @@
 """`reunet compare`: several networks on the same data, splits, seeds and minutes, and how they did."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections import deque

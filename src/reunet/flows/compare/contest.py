@@ -1,7 +1,5 @@
 """What a comparison is: its contenders, settings, folders and the plans its trainings follow."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path

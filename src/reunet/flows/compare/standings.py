@@ -1,7 +1,5 @@
 """How a comparison stands: what each training reached, the differences, and the files that tell of them."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """`reunet correct`: results that were mended in another program become labels of a dataset."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from reunet.contracts.findings import Findings

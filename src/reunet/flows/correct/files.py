@@ -1,7 +1,5 @@
 """Which of the files that a person gives hold edited labels, and of what kind."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which image of a dataset a file of edited labels is about, by its name."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass

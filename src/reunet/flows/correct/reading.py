@@ -1,7 +1,5 @@
 """Edited files as labels of the images that they are about."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial

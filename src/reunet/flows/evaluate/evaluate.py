@@ -1,7 +1,5 @@
 """`reunet evaluate`: how good a run, or anybody's masks, are on labelled images."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`reunet evaluate --pred DIR --truth DIR`: results from any program against the truth."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Images with their truth, predicted when they are scored: each alone, or as frames of their sequence."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace

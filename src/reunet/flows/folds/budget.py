@@ -1,7 +1,5 @@
 """How a budget is divided between the race, the folds and what comes after them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from reunet.contracts.plan import Plan

@@ -1,7 +1,5 @@
 """A dataset as each of several trainings sees it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import cached_property
 

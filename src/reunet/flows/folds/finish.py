@@ -1,7 +1,5 @@
 """From the networks of the folds to one finished run: their mean, thresholds, the engine, the report."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,5 @@
 """Out-of-fold predictions: what each network says of the images that it was not trained on."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations

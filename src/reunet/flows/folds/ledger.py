@@ -1,7 +1,5 @@
 """What several trainings have done so far, on disk, so that an interrupted one goes on where it was."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Any, ClassVar

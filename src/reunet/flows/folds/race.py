@@ -4,8 +4,6 @@ In each heat every network that is left trains for the same share of the budget,
 a schedule of its own; the better half goes on and has twice as much in the next one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from math import ceil
 

@@ -1,7 +1,5 @@
 """`reunet train --folds K` and `--preset race`: several trainings in one run."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from reunet.contracts.options.records import TrainOptions

@@ -1,7 +1,5 @@
 """Files that are predicted in one piece: an image, the frames of a sequence, the pages of a stack."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext

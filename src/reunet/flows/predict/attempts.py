@@ -1,7 +1,5 @@
 """What came of predicting files: which failed and why, and what else there is to tell."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

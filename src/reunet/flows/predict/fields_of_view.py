@@ -1,7 +1,5 @@
 """The field of view: what is found outside of it does not count."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from reunet.contracts.labels import IGNORE, LabelMap

@@ -1,7 +1,5 @@
 """Which files a prediction reads, and what its results are called."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Images predicted section by section: what is found goes to disk as it comes, is published when whole."""
 
-from __future__ import annotations
-
 import pickle
 import tempfile
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """A video that is predicted while it comes, such as that of a camera: results as they are found."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """A large image in pieces that are worked on apart from each other, and what they give together."""
 
-from __future__ import annotations
-
 import tempfile
 from bisect import bisect_left, bisect_right
 from collections import deque

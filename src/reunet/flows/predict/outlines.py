@@ -1,7 +1,5 @@
 """What is found in a large image as outlines, in the coordinates of another program."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from math import ceil
 

@@ -1,7 +1,5 @@
 """The verb `predict`: what the tasks of a run find in images, each result whole or absent."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack

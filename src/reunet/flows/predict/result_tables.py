@@ -4,8 +4,6 @@ Each image leaves a part, a JSON file of its own; the tables are made from all p
 so that they are complete whichever images the last call predicted.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Whole slides and other pyramids: the level of them that a run predicts, and where tissue is."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace

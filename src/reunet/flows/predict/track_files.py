@@ -1,7 +1,5 @@
 """What `predict` leaves of a sequence whose objects have identities: tracks, and an animation of them."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass

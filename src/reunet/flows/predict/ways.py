@@ -1,7 +1,5 @@
 """How a file can be predicted, told from its header: in one piece, section by section, or not at all."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import inf, prod
 

@@ -4,8 +4,6 @@ The order is greedy, as of core-sets (Sener and Savarese 2018, arXiv 1708.00489)
 doubt times its distance to what was chosen, or is labelled already, is largest.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -5,8 +5,6 @@ The second opinion costs one more prediction; a network that is sure of what it 
 (test-time augmentation as uncertainty: Wang et al. 2019, arXiv 1807.07356).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """`reunet suggest`: which images to label next."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """How every training begins, alone, in folds or in a race: the device, the data, the plan, the folder."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What must hold before a training begins: options that agree, a free folder, a plan for these data."""
 
-from __future__ import annotations
-
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.network import OWN_ENCODERS
 from reunet.contracts.options.records import TrainOptions

@@ -1,7 +1,5 @@
 """What follows the last training step: thresholds, the engine, the model card, the report."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

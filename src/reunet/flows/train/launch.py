@@ -1,7 +1,5 @@
 """`reunet train --processes N` on one machine: N processes of the same command that train together."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """`--log tensorboard`: curves, pictures of held-out images and the plan, as TensorBoard reads them."""
 
-from __future__ import annotations
-
 import io
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """`reunet train`: from a folder of images and masks to a run folder."""
 
-from __future__ import annotations
-
 import time
 
 from reunet.contracts.options.records import TrainOptions

@@ -1,7 +1,5 @@
 """How a large image is cut into strips, pieces and sections, and which pixels each of them depends on."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import ceil
 

@@ -1,7 +1,5 @@
 """The memory that predicting takes, in bytes: of an image in one piece, or in strips as wide as it allows."""
 
-from __future__ import annotations
-
 from itertools import pairwise, product
 from math import ceil, prod
 

@@ -1,7 +1,5 @@
 """Parts of a resized image from the parts of the image that they depend on, as `resize` makes the whole."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil

@@ -1,7 +1,5 @@
 """The box of an object held against its outline and area, where an annotation file tells several."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

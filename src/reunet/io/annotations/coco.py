@@ -4,8 +4,6 @@ Format: https://cocodataset.org/#format-data. Boxes are x, y, width, height. Sev
 are taken by the even-odd rule (see `polygons`). A crowd (`iscrowd`) is an area where objects are unknown.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager

@@ -1,7 +1,5 @@
 """The objects of one image in a COCO file, replaced; all else in the file stays as it is."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

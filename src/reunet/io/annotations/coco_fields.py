@@ -1,7 +1,5 @@
 """What single fields of COCO JSON hold, as programs of all kinds write them; else LabelError is raised."""
 
-from __future__ import annotations
-
 from itertools import chain
 from typing import Any, TypeGuard
 

@@ -1,7 +1,5 @@
 """COCO JSON, written: boxes, or objects with run lengths."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path

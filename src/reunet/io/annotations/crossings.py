@@ -1,7 +1,5 @@
 """Which outlines meet themselves or cross each other, so that their inside is no plain question."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import numpy as np

@@ -6,8 +6,6 @@ page on annotations: `NN/tTTT.tif`, `NN_GT/SEG/man_segTTT.tif` (a slice: `man_se
 `res_track.txt` for results. Frames are read with `read_instances`, a volume being a stack.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Outlines that a person drew or mended in another program, as the objects of one image."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

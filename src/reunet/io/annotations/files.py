@@ -1,7 +1,5 @@
 """The image files that an annotation file names."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections import Counter

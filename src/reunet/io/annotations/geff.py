@@ -4,8 +4,6 @@ where it is seen next.
 Format: https://live-image-tracking-tools.github.io/geff
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path

@@ -3,8 +3,6 @@
 Format: https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path

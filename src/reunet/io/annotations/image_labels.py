@@ -1,7 +1,5 @@
 """One class per image: from a table labels.csv, or from a folder per class."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Objects as regions of interest of ImageJ's ROI manager, along the edges of pixels, written and read."""
 
-from __future__ import annotations
-
 import re
 import zipfile
 from collections.abc import Iterator, Sequence

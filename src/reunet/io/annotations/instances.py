@@ -1,7 +1,5 @@
 """Instance label images: every object has a number of its own, 0 is the background."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

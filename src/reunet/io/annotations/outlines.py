@@ -1,7 +1,5 @@
 """Shapes as programs draw them beside polygons: rectangles, ellipses, masks of a part, several as one."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """The images of a dataset, by what annotation files call them and by what those files are called."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence

@@ -6,8 +6,6 @@ on the way there and back, and areas are those of the pixels. Outlines that meet
 other are filled as COCO's own tools fill them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Masks as run lengths, as COCO writes them: columns from left to right, starting with a run outside."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """What other programs say of the classes of a dataset: YOLO in data.yaml, CVAT in labelmap.txt."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

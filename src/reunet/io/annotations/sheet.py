@@ -1,7 +1,5 @@
 """What a file tells of one image, whichever program wrote it: outlines and boxes with names of classes."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager

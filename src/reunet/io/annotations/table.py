@@ -1,7 +1,5 @@
 """Tables as CSV files: read as programs of all kinds write them, and written."""
 
-from __future__ import annotations
-
 import codecs
 import csv
 import io

@@ -4,8 +4,6 @@ Format: the VOC 2012 development kit. A `difficult` object is an area where obje
 evaluation leaves them out.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The boxes of a Pascal VOC file, replaced; all else in the file stays as it is."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring

@@ -1,7 +1,5 @@
 """The objects that a file is to tell of an image, held against those that it tells already."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar

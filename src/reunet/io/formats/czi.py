@@ -1,7 +1,5 @@
 """Zeiss' CZI files: scenes, mosaics, channels, time and depth, put together from their blocks."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial

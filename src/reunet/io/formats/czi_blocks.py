@@ -3,8 +3,6 @@
 The package czifile decodes Zstandard, which ZEN compresses with, from Python 3.12 on only; this needs none.
 """
 
-from __future__ import annotations
-
 import struct
 from dataclasses import dataclass
 from math import prod

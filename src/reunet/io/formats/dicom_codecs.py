@@ -1,7 +1,5 @@
 """Compressed pixels of DICOM that its package alone does not decode: kinds of JPEG, by imagecodecs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_FIRST = (f"1.2.840.10008.1.2.4.{n}" for n in (51, 57, 70))

@@ -1,7 +1,5 @@
 """Files of DICOM by its package: their datasets, frames, and the groups that describe a frame."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which folders are a DICOM series: told without the package that reads it, as every folder is looked at."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

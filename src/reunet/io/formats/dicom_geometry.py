@@ -1,7 +1,5 @@
 """Where DICOM's slices lie: their order, what is missing between them, and the volume that they make."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """DICOM-SEG: segments, stored frame by frame and without empty ones, as one label map of a volume."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from math import prod

@@ -1,7 +1,5 @@
 """DICOM-SEG of a prediction, with references to the slices that it was made from and without any name."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 from pathlib import Path
 from typing import Any

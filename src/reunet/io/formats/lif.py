@@ -1,7 +1,5 @@
 """Leica's LIF files: many images, each with its own axes, read plane by plane (liffile)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial

@@ -1,7 +1,5 @@
 """Nikon's ND2 files, frame by frame; the positions of a stage are images of their own (nd2)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial

@@ -1,7 +1,5 @@
 """Olympus' OIB files: a compound document (olefile) with a TIFF per plane, and text about them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """OME-Zarr 0.4 and 0.5: images with time, depth and channels, series and plates of wells (zarr)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Images that a file stores plane by plane, as microscopes write them: axes, channels, names."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from math import prod

@@ -1,7 +1,5 @@
 """What the room of a format gives: an image that is described and not open."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The table of formats: what each is called, how it is told, and which module reads it."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """What the report shows of each task: a file for each that has more to show than its scores."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Classification: images by true and predicted class."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

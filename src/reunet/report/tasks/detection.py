@@ -1,7 +1,5 @@
 """Detection: boxes by class."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """Instances: objects found, missed and invented."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from typing import Any

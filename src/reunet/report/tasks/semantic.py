@@ -1,7 +1,5 @@
 """Semantic segmentation: scores of pixels per class."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """Whether the confidence of objects and boxes can be acted on, and how many a person should look at."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

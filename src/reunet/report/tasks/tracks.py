@@ -1,7 +1,5 @@
 """Sequences of objects: their scores, and the tracks of the worst and of the best one, moving."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

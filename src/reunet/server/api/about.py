@@ -1,7 +1,5 @@
 """What a server tells of itself: whether it is well, which runs there are, numbers, and how to ask it."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Many images, or large ones: sent once, followed, fetched."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """One image in, what was found in it out."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Annotated, Any, Literal

@@ -1,7 +1,5 @@
 """Files that are dropped on the page: one image, or a zip of images."""
 
-from __future__ import annotations
-
 import secrets
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which image to label next, among those of the list."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from reunet.errors import UsageError

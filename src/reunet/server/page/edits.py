@@ -1,7 +1,5 @@
 """Labels on their way to the tools of the page, and back into the dataset."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path

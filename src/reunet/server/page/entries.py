@@ -1,7 +1,5 @@
 """The images of the list: where their pages lie, and their pixels."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field

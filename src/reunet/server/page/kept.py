@@ -1,7 +1,5 @@
 """What was made once is kept, as far as there is room."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from threading import Lock

@@ -1,7 +1,5 @@
 """What is known of a page, as facts and arrays for the browser."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any

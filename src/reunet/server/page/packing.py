@@ -4,8 +4,6 @@ The length of a text (uint32, little-endian), the text, which is JSON and names 
 each beginning at a multiple of 8 bytes.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

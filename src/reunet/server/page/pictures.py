@@ -1,7 +1,5 @@
 """Images as pictures: a page, a thumbnail, a tile of what is too large to be sent whole."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The page's files, and what only the page asks."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any

@@ -4,8 +4,6 @@ JSON: data, output, report (a folder), and either init and minutes, or resume. I
 report.json: task, step, steps, message, and pictures of held-out images as the best weights see them.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import time

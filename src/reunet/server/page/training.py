@@ -1,7 +1,5 @@
 """Training on from the page: a process of its own, which can be watched, stopped and resumed."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Classification: a class for each image."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

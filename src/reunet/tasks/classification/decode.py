@@ -1,7 +1,5 @@
 """From the class probabilities of an image to its class, here and inside an exported file; what is fitted."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Classes of images from any program beside the true ones."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Scores of classes of images."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -7,8 +7,6 @@ et al. 2019, FCOS, arXiv 1904.01355), learned in the middle of each box (Liu et 
 no offset has to be learned.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """From the maps of a detector to boxes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import cv2

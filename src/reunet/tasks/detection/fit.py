@@ -1,7 +1,5 @@
 """Numbers taken from held-out images: the score that stopping follows, and the score thresholds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Boxes from any program beside the true ones, in COCO's format."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path

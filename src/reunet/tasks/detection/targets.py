@@ -1,7 +1,5 @@
 """What the heads of a detector should give for the boxes of an image."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

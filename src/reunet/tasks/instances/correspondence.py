@@ -5,8 +5,6 @@ single-particle tracking in live-cell time-lapse sequences". Here the overlap of
 distance and size in the cost, and a division must explain size and place of both daughters.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -6,8 +6,6 @@ several pieces becomes several. docs/benchmarks.md compares it with a watershed 
 and with votes for the centre.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np

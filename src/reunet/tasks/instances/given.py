@@ -1,7 +1,5 @@
 """Label images of single objects from any program beside the true ones."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

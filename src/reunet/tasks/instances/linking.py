@@ -1,7 +1,5 @@
 """Identities across frames: the objects of each frame are linked to those before, so that they are tracks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What is known of each object: where it is, how large, of which shape and brightness."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

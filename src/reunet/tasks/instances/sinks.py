@@ -1,7 +1,5 @@
 """Pixels that point somewhere become objects: those that end up close together belong together."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from math import sqrt
 

@@ -1,7 +1,5 @@
 """The task: every object on its own."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice, product

@@ -1,7 +1,5 @@
 """Semantic segmentation: each pixel gets one class."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any

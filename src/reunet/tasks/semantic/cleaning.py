@@ -1,7 +1,5 @@
 """What is mended in a mask after it was decided: stray components and holes of a class."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """From class probabilities to one class per pixel, here and inside an exported file."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any

@@ -1,7 +1,5 @@
 """Masks from any program beside the true ones."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Images that are annotated with some classes only: what is background there may be one of the others."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from reunet.contracts.labels import LabelMap

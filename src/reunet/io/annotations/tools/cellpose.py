@@ -4,8 +4,6 @@ The file is a pickle, which could name any function to be called. It is not load
 read as data (`pickletools`), what it would call is written down, and only arrays of numbers are made of that.
 """
 
-from __future__ import annotations
-
 import pickletools
 from collections.abc import Sequence
 from math import prod

@@ -4,8 +4,6 @@ Format: https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/. Run l
 the box of a mask and start with a run outside. Shapes of one label and `group_id` above 0 are one object.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path

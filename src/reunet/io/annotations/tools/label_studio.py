@@ -4,8 +4,6 @@ Format: https://labelstud.io/guide/export. A task has a list of annotations, one
 its image; they are kept apart. Predictions and what was skipped count for nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ Format: https://github.com/wkentaro/labelme. Shapes of one label and `group_id` 
 labelled `__ignore__` is an area where nothing is known.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ Format: https://napari.org/stable/howtos/layers/shapes.html. Coordinates count t
 first pixel reaches from -0.5 to 0.5. A layer of labels is a TIFF, which is read as an image of numbers.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ Format: https://docs.supervisely.com/data-organization/00_ann_format_navi. A bit
 more, from `origin`; meta.json lists the classes.
 """
 
-from __future__ import annotations
-
 import base64
 import zlib
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Format: https://www.robots.ox.ac.uk/~vgg/software/via/. A project has the images
 export has nothing else. The class of a region is its attribute, where regions have one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

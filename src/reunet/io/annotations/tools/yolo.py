@@ -5,8 +5,6 @@ centre, width and height of a box, or x and y of the corners of a polygon. The n
 data.yaml, or in classes.txt or obj.names, a line each. An image without a file shows no object.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
