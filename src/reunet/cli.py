@@ -18,8 +18,7 @@ import reunet
 from reunet import __version__, console, signals
 from reunet.contracts.options import records
 from reunet.contracts.options.fields import Option, Options
-from reunet.contracts.options.verb import as_parameter
-from reunet.contracts.options.words import on_command_line
+from reunet.contracts.options.verb import as_parameter, on_command_line
 from reunet.errors import InterruptedRunError, ReunetError
 
 _imported = time.monotonic()

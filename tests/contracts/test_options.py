@@ -24,8 +24,7 @@ from reunet.contracts.options.records import (
     ServeOptions,
     TrainOptions,
 )
-from reunet.contracts.options.verb import verb
-from reunet.contracts.options.words import on_command_line
+from reunet.contracts.options.verb import on_command_line, verb
 from reunet.errors import UsageError
 
 BUDGETS = {"minutes", "epochs", "steps"}

@@ -6,7 +6,7 @@ import numpy as np
 
 from reunet.contracts.boxes import Boxes
 from reunet.contracts.labels import LabelMap, default_classes
-from reunet.io.render_objects import draw_boxes, outlines
+from reunet.io.render import draw_boxes, outlines
 
 LABELS = LabelMap(classes=default_classes([0, 1, 2]))
 GREY = np.full((40, 60, 1), 120, np.uint8)

@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from reunet.io.render_objects import identity_colors
+from reunet.io.render import identity_colors
 from reunet.io.render_tracks import TAIL, Trails, animation
 
 BLACK = np.zeros((40, 60, 1), np.uint8)

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reunet.io.render import contour, to_display
-from reunet.io.render_objects import identity_colors
+from reunet.io.render import contour, identity_colors, to_display
 
 SIDE = 512
 """Longer side of a picture, pixels."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reunet.contracts.options.records import PredictOptions
-from reunet.contracts.options.words import in_python
+from reunet.contracts.options.verb import in_python
 from reunet.contracts.pack import run_at
 from reunet.errors import ReunetError, UsageError
 from reunet.flows.load.model import Model

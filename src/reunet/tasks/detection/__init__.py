@@ -20,7 +20,7 @@ from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
 from reunet.io.annotations.coco_write import box_entries
-from reunet.io.render_objects import draw_boxes
+from reunet.io.render import draw_boxes
 from reunet.tasks.base import Maps, Pairs, Task
 from reunet.tasks.confidence import confidence
 from reunet.tasks.detection.decode import confident, decode, turned_sides

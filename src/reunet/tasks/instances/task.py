@@ -18,7 +18,7 @@ from reunet.io.annotations.imagej import write_rois
 from reunet.io.annotations.instances import write_instances
 from reunet.io.georeference import map_tags
 from reunet.io.raster import write_png
-from reunet.io.render_objects import identity_colors, outlines
+from reunet.io.render import identity_colors, outlines
 from reunet.metrics.matching import assign, average_precision, match_counts
 from reunet.metrics.object_overlap import known_overlap
 from reunet.metrics.overlap import mean_defined
