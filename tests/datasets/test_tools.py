@@ -21,7 +21,7 @@ from reunet.datasets.case_arrays import load_case
 from reunet.datasets.problems import examine_dataset
 from reunet.datasets.scan import scan_dataset
 from reunet.errors import DataError
-from reunet.io.annotations.geojson import write_geojson
+from reunet.io.annotations.geojson import object_features, write_features
 from reunet.io.annotations.imagej import write_rois
 from reunet.io.annotations.outlines import object_crops
 from reunet.io.annotations.polygons import mask_rings
@@ -160,7 +160,9 @@ def qupath(root: Path) -> None:
     labels = LabelMap(classes=default_classes([0, 1, 2], ["background", *NAMES]))
     for name, ids in pictures(root / "images").items():
         (root / "annotations").mkdir(exist_ok=True)
-        write_geojson(root / "annotations" / f"{name}.geojson", ids, labels, np.array([0, 1, 2, 1, 2]))
+        write_features(
+            root / "annotations" / f"{name}.geojson", object_features(ids, labels, np.array([0, 1, 2, 1, 2]))
+        )
 
 
 def imagej(root: Path) -> None:

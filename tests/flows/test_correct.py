@@ -16,7 +16,7 @@ from reunet.corrections.editing import Editing
 from reunet.datasets.corrected import read_entries
 from reunet.errors import DataError, ReunetError, UsageError
 from reunet.io.annotations.coco_write import object_entries, write_coco
-from reunet.io.annotations.geojson import write_geojson
+from reunet.io.annotations.geojson import object_features, write_features
 from reunet.io.annotations.imagej import write_rois
 from reunet.io.annotations.instances import read_instances, write_instances
 from reunet.io.masks import read_raw_mask, write_mask
@@ -63,7 +63,7 @@ def write_edited(folder: Path, form: str) -> Path:
     ids, classes = edited()
     folder.mkdir()
     if form == "geojson":
-        write_geojson(folder / "a.geojson", ids, LABELS, classes)
+        write_features(folder / "a.geojson", object_features(ids, LABELS, classes))
     elif form == "coco":
         listed = [("sub/c.png", SIZE, object_entries(ids, classes))]
         write_coco(folder / "predictions.json", listed, [(one.id, one.name) for one in LABELS.classes])
@@ -140,7 +140,7 @@ def test_what_is_not_clear_is_asked_for(data: Path, tmp_path: Path) -> None:
         (folder / name).mkdir()
     with pytest.raises(UsageError, match="several files tell the same"):
         reunet.correct(data, folder, split="train")
-    write_geojson(tmp_path / "a.geojson", objects(), LABELS)
+    write_features(tmp_path / "a.geojson", object_features(objects(), LABELS))
     with pytest.raises(ReunetError, match="two files tell"):
         reunet.correct(data, [folder / "instances", tmp_path / "a.geojson"], split="train")
 
@@ -171,7 +171,10 @@ def test_a_mask_drawn_on_a_rotated_photo_lies_where_it_was_drawn(
     if form == "label image":
         write_instances(folder / "a.png", drawn)
     elif form == "geojson":
-        write_geojson(folder / "a.geojson", drawn, LABELS.model_copy(update={"classes": LABELS.classes[:2]}))
+        write_features(
+            folder / "a.geojson",
+            object_features(drawn, LABELS.model_copy(update={"classes": LABELS.classes[:2]})),
+        )
         text = (folder / "a.geojson").read_text().replace('"cell"', '"object"')
         (folder / "a.geojson").write_text(text)
     else:
@@ -185,7 +188,7 @@ def test_images_that_the_dataset_lacks_are_added(data: Path, tmp_path: Path) -> 
     (tmp_path / "new").mkdir()
     Image.fromarray(np.indices(SIZE)[1].astype(np.uint8)).save(tmp_path / "new" / "fresh.png")
     ids, classes = edited()
-    write_geojson(tmp_path / "fresh.geojson", ids, LABELS, classes)
+    write_features(tmp_path / "fresh.geojson", object_features(ids, LABELS, classes))
     with pytest.raises(DataError, match="add"):
         reunet.correct(data, tmp_path / "fresh.geojson")
     (saved,) = reunet.correct(data, tmp_path / "fresh.geojson", add=tmp_path / "new").saved

@@ -18,7 +18,7 @@ import tifffile
 from PIL import Image
 
 from reunet.contracts.labels import LabelMap, default_classes
-from reunet.io.annotations.geojson import write_geojson
+from reunet.io.annotations.geojson import object_features, write_features
 from reunet.io.annotations.imagej import write_rois
 
 from .mutations import pack
@@ -576,9 +576,11 @@ def datasets() -> Iterator[bytes]:
 def outlines() -> Iterator[bytes]:
     """GeoJSON as `reunet predict` writes it, and what QuPath has beside it."""
     labels = LabelMap(classes=default_classes([0, 1]))
-    yield on_disk("a.geojson", lambda path: write_geojson(path, IDS, labels))
+    yield on_disk("a.geojson", lambda path: write_features(path, object_features(IDS, labels)))
     scores = np.linspace(0, 1, 5)
-    whole = json.loads(on_disk("a.geojson", lambda path: write_geojson(path, IDS, labels, None, scores)))
+    whole = json.loads(
+        on_disk("a.geojson", lambda path: write_features(path, object_features(IDS, labels, None, scores)))
+    )
     features = whole["features"]
     yield told(features)
     yield told(features[0])

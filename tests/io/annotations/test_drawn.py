@@ -14,7 +14,7 @@ import roifile
 
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import LabelMap, default_classes
-from reunet.io.annotations.geojson import read_geojson, write_geojson
+from reunet.io.annotations.geojson import object_features, read_geojson, write_features
 from reunet.io.annotations.imagej import read_rois, write_rois
 
 CLASSES = {"a": 1, "b": 2}
@@ -51,7 +51,7 @@ def read(tmp_path: Path, told: Any, classes: dict[str, int] | None = None) -> tu
 def test_geojson_comes_back_as_it_was(tmp_path: Path) -> None:
     ids, classes = objects(), np.zeros(21, np.uint8)
     classes[[3, 7, 9, 12, 20]] = [1, 2, 1, 2, 1]
-    write_geojson(tmp_path / "a.geojson", ids, LABELS, classes)
+    write_features(tmp_path / "a.geojson", object_features(ids, LABELS, classes))
     problems = Findings(tmp_path)
     found = read_geojson(tmp_path / "a.geojson", SIZE, CLASSES, problems)
     assert not problems

@@ -12,7 +12,7 @@ import pytest
 import roifile
 
 from reunet.contracts.labels import LabelMap, default_classes
-from reunet.io.annotations.geojson import write_geojson
+from reunet.io.annotations.geojson import object_features, write_features
 from reunet.io.annotations.imagej import write_rois
 from reunet.io.annotations.polygons import fill_rings
 from reunet.io.annotations.table import write_table
@@ -40,7 +40,7 @@ def painted(rings: list[np.ndarray], size: tuple[int, ...]) -> np.ndarray:
 def test_geojson_tells_every_object(tmp_path: Path) -> None:
     ids, classes = sample(), np.zeros(13, np.uint8)
     classes[[1, 3, 4, 9, 12]] = 1, 2, 1, 1, 2
-    write_geojson(tmp_path / "a.geojson", ids, LABELS, classes)
+    write_features(tmp_path / "a.geojson", object_features(ids, LABELS, classes))
     data = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))
     assert data["type"] == "FeatureCollection"
     found = np.zeros_like(ids)
@@ -90,7 +90,7 @@ def test_rois_far_out_in_a_large_image(tmp_path: Path) -> None:
 def test_nothing_found_is_a_file_too(tmp_path: Path) -> None:
     nothing = np.zeros((5, 5), np.int32)
     write_rois(tmp_path / "a.zip", nothing)
-    write_geojson(tmp_path / "a.geojson", nothing, LABELS)
+    write_features(tmp_path / "a.geojson", object_features(nothing, LABELS))
     assert zipfile.ZipFile(tmp_path / "a.zip").namelist() == []
     assert json.loads((tmp_path / "a.geojson").read_text())["features"] == []
 

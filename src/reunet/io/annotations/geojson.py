@@ -17,13 +17,12 @@ from reunet.errors import DataError, LabelError
 from reunet.io.annotations.annotated_image import ObjectMap, Shape
 from reunet.io.annotations.coco_fields import ring_of
 from reunet.io.annotations.drawn import number_in, object_map
-from reunet.io.annotations.outlines import object_crops
+from reunet.io.annotations.outlines import no_area, object_crops
 from reunet.io.annotations.pictures import Pictures, paired
 from reunet.io.annotations.polygons import mask_rings
-from reunet.io.annotations.sheet import Sheet, Sheets
+from reunet.io.annotations.sheet import MOST_BYTES, Sheet, Sheets
 from reunet.storage import atomic_path, read_json
 
-_MOST_BYTES = 1 << 30
 _NO_OBJECTS = frozenset({"root", "tile", "tma_core"})
 """What QuPath has beside annotations, detections and cells."""
 
@@ -37,17 +36,6 @@ Place = Callable[[np.ndarray], np.ndarray]
 def as_pixels(points: np.ndarray) -> np.ndarray:
     """Points where they are."""
     return points
-
-
-def write_geojson(
-    path: Path,
-    ids: np.ndarray,
-    labels: LabelMap,
-    classes: np.ndarray | None = None,
-    scores: np.ndarray | None = None,
-) -> None:
-    """Write the objects of `ids` (H, W) atomically, as `object_features` tells them."""
-    write_features(path, object_features(ids, labels, classes, scores))
 
 
 def write_features(path: Path, features: Iterable[Feature], crs: str | None = None) -> None:
@@ -150,7 +138,7 @@ def read_geojson(
     """The objects of an image of `size` (height, width) that a file tells.
 
     classes: class indices by name; without a classification an object is of the only one. Ids are the names
-    of the features where these are different numbers, as `write_geojson` writes them. Adds an error for what
+    of the features where these are different numbers, as `object_features` tells them. Adds an error for what
     is no GeoJSON, for lines and points, unknown classes, outlines of other pages and outside of the image.
     """
     sheet = Sheet(path, path, size, problems)
@@ -166,7 +154,7 @@ def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheet
 
 def fill(path: Path, sheet: Sheet) -> None:
     """Add the objects of a file. Raises LabelError, DataError for one that is no GeoJSON."""
-    for position, feature in enumerate(_features(read_json(path, DataError, _MOST_BYTES))):
+    for position, feature in enumerate(_features(read_json(path, DataError, MOST_BYTES))):
         properties = feature.get("properties") or {}
         name = f"feature {position + 1}"
         if str(properties.get("objectType", "")).lower() in _NO_OBJECTS:
@@ -203,8 +191,7 @@ def _shape(geometry: Any) -> Shape:
     kind = geometry.get("type") if isinstance(geometry, dict) else None
     plane = (geometry.get("plane") or {}) if isinstance(geometry, dict) else {}
     if kind not in ("Polygon", "MultiPolygon"):
-        fix = "draw its outline, or delete it"
-        raise LabelError("it is no area", expected="Polygon or MultiPolygon", received=kind, fix=fix)
+        raise no_area("Polygon or MultiPolygon", kind)
     if plane.get("z") or plane.get("t"):
         raise LabelError("it lies on another page", expected="z 0 and t 0", received=plane)
     parts = geometry.get("coordinates")

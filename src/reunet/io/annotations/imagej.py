@@ -13,7 +13,7 @@ from reunet.errors import LabelError
 from reunet.io.annotations.annotated_image import ObjectMap, Shape
 from reunet.io.annotations.coco_fields import ring_of
 from reunet.io.annotations.drawn import number_in, object_map
-from reunet.io.annotations.outlines import object_crops
+from reunet.io.annotations.outlines import no_area, object_crops
 from reunet.io.annotations.pictures import Pictures, paired
 from reunet.io.annotations.polygons import mask_rings
 from reunet.io.annotations.sheet import NAMELESS, Sheet, Sheets
@@ -136,8 +136,7 @@ def _parsed(data: bytes) -> Any:
     areas = (kinds.POLYGON, kinds.RECT, kinds.OVAL, kinds.FREEHAND, kinds.TRACED)
     is_line = roi.subtype in (roifile.ROI_SUBTYPE.TEXT, roifile.ROI_SUBTYPE.ARROW)
     if roi.roitype not in areas or is_line:
-        fix = "draw its outline, or delete it"
-        raise LabelError("it is no area", expected="an outline", received=roi.roitype.name.lower(), fix=fix)
+        raise no_area("an outline", roi.roitype.name.lower())
     return roi
 
 

@@ -2,18 +2,37 @@
 
 import base64
 import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 
 import numpy as np
 
 from reunet.errors import LabelError
 from reunet.io.annotations.annotated_image import Shape
+from reunet.io.annotations.coco_fields import ring_of
 from reunet.io.annotations.rle import mask_runs, union_runs
+from reunet.io.annotations.sheet import Corners
 from reunet.io.header import MAX_PIXELS
 
 _TURN = np.linspace(0, 2 * np.pi, 128, endpoint=False)
 """Of an ellipse so many corners are taken: off by a thousandth of its radius."""
+
+
+def no_area(expected: str, received: object) -> LabelError:
+    """The error of what encloses nothing, such as a line or a point."""
+    told, fix = received and str(received)[:80], "draw its outline, or delete it"
+    return LabelError("it is no area", expected=expected, received=told, fix=fix)
+
+
+def ring_through(points: Iterable[Sequence[float]]) -> np.ndarray:
+    """(n, 2) x, y of a polygon, told as its points. Raises LabelError."""
+    return ring_of([axis for point in points for axis in point])
+
+
+def corners_around(points: np.ndarray) -> Corners:
+    """y0, x0, y1, x1 of the upright box between two points x, y, in either order."""
+    (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return y0, x0, y1, x1
 
 
 def rectangle(points: np.ndarray) -> Shape:

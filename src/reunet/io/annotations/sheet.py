@@ -16,6 +16,9 @@ NAMELESS = "object"
 
 Corners = tuple[float, float, float, float]
 
+MOST_BYTES = 1 << 30
+"""Of a file that tells objects; images may lie in it."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -128,8 +131,3 @@ def _image(
         message = f"{count} object(s) are of a class that is not in the class list"
         problems.error("unknown-class", sheet.source, message, some_of(names), label[:80])
     return image.build()
-
-
-def sheets_of(sheets: Iterable[Sheet | None], classes: Sequence[str] | None = None) -> Sheets:
-    """Those that can be used."""
-    return Sheets([one for one in sheets if one is not None], classes)

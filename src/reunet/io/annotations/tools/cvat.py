@@ -15,13 +15,11 @@ from reunet.contracts.findings import Findings
 from reunet.errors import LabelError
 from reunet.io.annotations.annotated_image import Shape
 from reunet.io.annotations.coco_fields import image_size, ring_of
-from reunet.io.annotations.outlines import ellipse, mask_shape, rectangle, turned, united
+from reunet.io.annotations.outlines import ellipse, mask_shape, no_area, rectangle, turned, united
 from reunet.io.annotations.pictures import Pictures
 from reunet.io.annotations.rle import check_runs
-from reunet.io.annotations.sheet import Corners, Sheet, Sheets
+from reunet.io.annotations.sheet import MOST_BYTES, Corners, Sheet, Sheets
 from reunet.io.annotations.voc import parse_xml
-
-_MOST_BYTES = 1 << 30
 
 
 def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheets:
@@ -30,7 +28,7 @@ def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheet
     names: list[str] = []
     for path in files:
         with problems.noting("annotations-unreadable", path, "the XML file is"):
-            tree = parse_xml(path, "annotations", _MOST_BYTES)
+            tree = parse_xml(path, "annotations", MOST_BYTES)
             names += [text for text in (one.findtext("name") for one in tree.iter("label")) if text]
             if tree.find("track") is not None:
                 fix = "export the task as CVAT for images 1.1"
@@ -85,9 +83,7 @@ def _told(one: Element, size: tuple[int, int]) -> Shape | Corners:
     if one.tag == "mask":
         left, top, width, height = _numbers(one, "left", "top", "width", "height").astype(int).tolist()
         return mask_shape(_mask(one.get("rle", ""), (height, width), size), (top, left), size)
-    fix = "draw its outline, or delete it"
-    expected = "box, polygon, ellipse or mask"
-    raise LabelError("it is no area", expected=expected, received=one.tag[:40], fix=fix)
+    raise no_area("box, polygon, ellipse or mask", one.tag)
 
 
 def _mask(text: str, box: tuple[int, int], size: tuple[int, int]) -> np.ndarray:

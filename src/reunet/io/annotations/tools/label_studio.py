@@ -14,13 +14,12 @@ from reunet.contracts.findings import Findings
 from reunet.errors import DataError, LabelError
 from reunet.io.annotations.annotated_image import Shape
 from reunet.io.annotations.coco_fields import image_size, ring_of
-from reunet.io.annotations.outlines import ellipse, rectangle, turned
+from reunet.io.annotations.outlines import ellipse, rectangle, ring_through, turned
 from reunet.io.annotations.pictures import Pictures
 from reunet.io.annotations.rle import mask_runs
-from reunet.io.annotations.sheet import Corners, Sheet, Sheets
+from reunet.io.annotations.sheet import MOST_BYTES, Corners, Sheet, Sheets
 from reunet.storage import read_json
 
-_MOST_BYTES = 1 << 30
 _AREAS = ("rectanglelabels", "polygonlabels", "ellipselabels", "brushlabels")
 _CHANNELS = 4
 """A brush is packed as red, green, blue and opacity of every pixel; the opacity is the mask."""
@@ -31,7 +30,7 @@ def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheet
     sheets: list[Sheet] = []
     for path in files:
         with problems.noting("annotations-unreadable", path, "the export of Label Studio is"):
-            data = read_json(path, DataError, _MOST_BYTES)
+            data = read_json(path, DataError, MOST_BYTES)
             tasks = data if isinstance(data, list) else [data]
             for position, task in enumerate(tasks):
                 with problems.noting("annotation", path, f"task {position + 1} is"):
@@ -82,7 +81,7 @@ def _told(one: dict[str, Any], size: tuple[int, int]) -> Shape | Corners:
         raise LabelError("it was drawn on a turned image", received=one["image_rotation"], fix=fix)
     scale, angle = np.array([width, height]) / 100, float(value.get("rotation") or 0)
     if one["type"] == "polygonlabels":
-        return Shape((ring_of([axis for point in value["points"] for axis in point]) * scale,))
+        return Shape((ring_through(value["points"]) * scale,))
     if one["type"] == "brushlabels":
         return Shape(runs=mask_runs(_brush(value, size), (0, 0), size))
     corner = ring_of([value["x"], value["y"]])[0] * scale

@@ -13,13 +13,20 @@ import numpy as np
 from reunet.contracts.findings import Findings
 from reunet.errors import DataError, LabelError
 from reunet.io.annotations.annotated_image import Shape
-from reunet.io.annotations.coco_fields import image_size, ring_of
-from reunet.io.annotations.outlines import ellipse, mask_shape, png_mask, united
+from reunet.io.annotations.coco_fields import image_size
+from reunet.io.annotations.outlines import (
+    corners_around,
+    ellipse,
+    mask_shape,
+    no_area,
+    png_mask,
+    ring_through,
+    united,
+)
 from reunet.io.annotations.pictures import Pictures, paired
-from reunet.io.annotations.sheet import Corners, Sheet, Sheets
+from reunet.io.annotations.sheet import MOST_BYTES, Corners, Sheet, Sheets
 from reunet.storage import read_json
 
-_MOST_BYTES = 1 << 30  # the image may be inside
 IGNORED = "__ignore__"
 
 
@@ -30,7 +37,7 @@ def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheet
 
 def _fill(path: Path, sheet: Sheet) -> None:
     """Add the shapes of a file. Raises LabelError, DataError."""
-    data = read_json(path, DataError, _MOST_BYTES)
+    data = read_json(path, DataError, MOST_BYTES)
     if not isinstance(data, dict) or not isinstance(data.get("shapes"), list):
         raise LabelError("the file is none of LabelMe", expected='{"shapes": [...]}')
     size = {"height": data.get("imageHeight"), "width": data.get("imageWidth")}
@@ -59,17 +66,14 @@ def _put(sheet: Sheet, name: str, label: str, told: Shape | Corners) -> None:
 def _told(told: dict[str, Any], size: tuple[int, int]) -> Shape | Corners:
     """The pixels of a shape, or the corners of a box. Raises LabelError for lines and points."""
     kind = told.get("shape_type") or "polygon"
-    points = ring_of([axis for point in told["points"] for axis in point])
+    points = ring_through(told["points"])
     if kind == "polygon" and len(points) >= 3:
         return Shape((points,))
     if kind == "rectangle" and len(points) == 2:
-        (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-        return y0, x0, y1, x1
+        return corners_around(points)
     if kind == "circle" and len(points) == 2:
         return ellipse(points[0], np.repeat(np.hypot(*(points[1] - points[0])), 2))
     if kind == "mask" and len(points) == 2:
         left, top = points.min(axis=0).astype(int).tolist()
         return mask_shape(png_mask(told["mask"]), (top, left), size)
-    fix = "draw its outline, or delete it"
-    expected, received = "polygon, rectangle, circle or mask", f"{kind} of {len(points)} points"
-    raise LabelError("it is no area", expected=expected, received=received[:80], fix=fix)
+    raise no_area("polygon, rectangle, circle or mask", f"{kind} of {len(points)} points")

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from reunet.contracts.findings import Findings
-from reunet.errors import DataError, LabelError
+from reunet.errors import DataError
 from reunet.io.annotations.annotated_image import Shape
 from reunet.io.annotations.coco_fields import ring_of
-from reunet.io.annotations.outlines import ellipse
+from reunet.io.annotations.outlines import ellipse, no_area
 from reunet.io.annotations.pictures import Pictures, paired
 from reunet.io.annotations.sheet import Sheet, Sheets
 from reunet.storage import read_csv
@@ -48,5 +48,4 @@ def _shape(kind: str, points: np.ndarray) -> Shape:
         return ellipse(points.mean(axis=0), np.array([np.hypot(*first), np.hypot(*second)]), angle)
     if kind in ("polygon", "rectangle") and len(points) >= 3:
         return Shape((points,))
-    expected, fix = "polygon, rectangle or ellipse", "draw its outline, or delete it"
-    raise LabelError("it is no area", expected=expected, received=kind[:40], fix=fix)
+    raise no_area("polygon, rectangle or ellipse", kind)

@@ -13,13 +13,11 @@ from typing import Any
 from reunet.contracts.findings import Findings
 from reunet.errors import DataError, LabelError
 from reunet.io.annotations.annotated_image import Shape
-from reunet.io.annotations.coco_fields import image_size, ring_of
-from reunet.io.annotations.outlines import mask_shape, png_mask
+from reunet.io.annotations.coco_fields import image_size
+from reunet.io.annotations.outlines import corners_around, mask_shape, no_area, png_mask, ring_through
 from reunet.io.annotations.pictures import Pictures, paired
-from reunet.io.annotations.sheet import Corners, Sheet, Sheets
+from reunet.io.annotations.sheet import MOST_BYTES, Corners, Sheet, Sheets
 from reunet.storage import read_json
-
-_MOST_BYTES = 1 << 30
 
 
 def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheets:
@@ -28,13 +26,13 @@ def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheet
     names: list[str] = []
     if (meta := problems.root / "meta.json").is_file():
         with problems.noting("class-list", meta, "the list of classes is"):
-            names = [str(one["title"]) for one in read_json(meta, DataError, _MOST_BYTES)["classes"]]
+            names = [str(one["title"]) for one in read_json(meta, DataError, MOST_BYTES)["classes"]]
     return Sheets(sheets, names or None)
 
 
 def _fill(path: Path, sheet: Sheet) -> None:
     """Add the objects of a file. Raises LabelError, DataError."""
-    data = read_json(path, DataError, _MOST_BYTES)
+    data = read_json(path, DataError, MOST_BYTES)
     if not isinstance(data, dict) or not isinstance(data.get("objects"), list):
         raise LabelError("the file is none of Supervisely", expected='{"size": {...}, "objects": [...]}')
     sheet.size = image_size(data.get("size") or {}) or sheet.size
@@ -49,15 +47,12 @@ def _told(one: dict[str, Any], size: tuple[int, int]) -> Shape | Corners:
     kind = one.get("geometryType")
     if kind == "bitmap":
         (left, top), packed = one["bitmap"]["origin"], base64.b64decode(one["bitmap"]["data"])
-        unpacked = zlib.decompressobj().decompress(packed, _MOST_BYTES)
+        unpacked = zlib.decompressobj().decompress(packed, MOST_BYTES)
         return mask_shape(png_mask(base64.b64encode(unpacked).decode()), (int(top), int(left)), size)
     points = one.get("points") or {}
-    outer = ring_of([axis for point in points.get("exterior", ()) for axis in point])
+    outer = ring_through(points.get("exterior", ()))
     if kind == "rectangle" and len(outer) == 2:
-        (x0, y0), (x1, y1) = outer.min(axis=0).tolist(), outer.max(axis=0).tolist()
-        return y0, x0, y1, x1
+        return corners_around(outer)
     if kind == "polygon" and len(outer) >= 3:
-        holes = [ring_of([axis for point in ring for axis in point]) for ring in points.get("interior") or ()]
-        return Shape((outer, *holes))
-    expected, fix = "polygon, rectangle or bitmap", "draw its outline, or delete it"
-    raise LabelError("it is no area", expected=expected, received=str(kind)[:40], fix=fix)
+        return Shape((outer, *map(ring_through, points.get("interior") or ())))
+    raise no_area("polygon, rectangle or bitmap", kind)

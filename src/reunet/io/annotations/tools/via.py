@@ -14,12 +14,11 @@ from reunet.contracts.findings import Findings
 from reunet.errors import DataError, LabelError
 from reunet.io.annotations.annotated_image import Shape
 from reunet.io.annotations.coco_fields import ring_of
-from reunet.io.annotations.outlines import ellipse
+from reunet.io.annotations.outlines import ellipse, no_area, ring_through
 from reunet.io.annotations.pictures import Pictures
-from reunet.io.annotations.sheet import Corners, Sheet, Sheets
+from reunet.io.annotations.sheet import MOST_BYTES, Corners, Sheet, Sheets
 from reunet.storage import read_json
 
-_MOST_BYTES = 1 << 30
 _CLASSES = ("class", "label", "name", "type", "category")
 """Attributes that go before others where regions have several."""
 
@@ -29,7 +28,7 @@ def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheet
     sheets: list[Sheet] = []
     for path in files:
         with problems.noting("annotations-unreadable", path, "the project of VIA is"):
-            data = read_json(path, DataError, _MOST_BYTES)
+            data = read_json(path, DataError, MOST_BYTES)
             images = list(data.get("_via_img_metadata", data).values())
             attribute = _attribute(images)
             for one in images:
@@ -70,8 +69,7 @@ def _told(shape: dict[str, Any]) -> Shape | Corners:
     """The pixels of a region, or the corners of a box. Raises LabelError."""
     kind = shape.get("name")
     if kind in ("polygon", "polyline"):
-        x, y = shape["all_points_x"], shape["all_points_y"]
-        ring = ring_of([axis for point in zip(x, y, strict=True) for axis in point])
+        ring = ring_through(zip(shape["all_points_x"], shape["all_points_y"], strict=True))
         is_closed = kind == "polygon" or bool((ring[0] == ring[-1]).all())
         if len(ring) >= 3 and is_closed:
             return Shape((ring,))
@@ -82,5 +80,4 @@ def _told(shape: dict[str, Any]) -> Shape | Corners:
         sides = ("rx", "ry") if kind == "ellipse" else ("r", "r")
         centre, radii = ring_of([shape["cx"], shape["cy"], *(shape[side] for side in sides)])
         return ellipse(centre, radii, float(np.rad2deg(float(shape.get("theta") or 0))))
-    expected, fix = "polygon, rect, circle or ellipse", "draw its outline, or delete it"
-    raise LabelError("it is no area", expected=expected, received=str(kind)[:40], fix=fix)
+    raise no_area("polygon, rect, circle or ellipse", kind)
