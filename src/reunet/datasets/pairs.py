@@ -10,10 +10,10 @@ from reunet.datasets.cases import Case, CaseFiles, FrameSequence
 from reunet.datasets.folders import SplitFolders
 from reunet.datasets.recognise import channel_of
 from reunet.datasets.told_apart import by_rest, masks_among
-from reunet.errors import ReunetError
+from reunet.errors import DataError, ReunetError
 from reunet.io.formats.table import SUFFIXES
 from reunet.io.images import image_suffix, read_header
-from reunet.io.listing import folders_in, image_files, stem_of
+from reunet.io.listing import folders_in, image_files, images_by_stem, stem_of
 
 MANY_PAGES = frozenset({".tif", ".tiff"}) | SUFFIXES
 """Of files that may hold a stack of pages."""
@@ -37,6 +37,23 @@ def partners_of(
         same = {some[0]: others[rest] for rest, some in free.items() if len(some) == 1 and rest in others}
         named |= same
     return named
+
+
+def fields_of_view(folder: Path, images: Mapping[str, object]) -> dict[str, Path]:
+    """The field of view of each image in a folder, by its stem. Raises DataError unless each has one.
+
+    images: by stem what messages call them.
+    """
+    files = images_by_stem(folder)
+    partners = partners_of(images.keys(), files, FOV_ENDINGS)
+    if wrong := [str(told) for stem, told in images.items() if len(partners[stem]) != 1]:
+        raise DataError(
+            f"{len(wrong)} image(s) have no field of view, or several",
+            where=folder,
+            expected=f"one mask with the name of each image, perhaps with {', '.join(FOV_ENDINGS)}",
+            received=f"not for {', '.join(wrong[:5])}",
+        )
+    return {stem: files[partners[stem][0]] for stem in images}
 
 
 def join_channels(files: Mapping[str, Path]) -> dict[str, tuple[Path, ...]]:

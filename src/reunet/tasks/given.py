@@ -12,10 +12,10 @@ from reunet.contracts.results import Scored
 from reunet.datasets.cases import Case, raise_errors
 from reunet.datasets.folders import SplitFolders
 from reunet.datasets.foreign import tell_left_out
-from reunet.datasets.pairs import FOV_ENDINGS, PairedFiles, partners_of
+from reunet.datasets.pairs import PairedFiles
 from reunet.errors import DataError
 from reunet.io.images import image_suffix
-from reunet.io.listing import image_files, images_by_stem, list_files
+from reunet.io.listing import image_files, list_files
 
 
 @dataclass(frozen=True)
@@ -87,31 +87,16 @@ def left_out(names: Collection[str]) -> list[str]:
     return [f"{len(names)} prediction(s) have no truth and are left out: {shown}"] if names else []
 
 
-def matched(
-    truth: Collection[str], pred: Collection[str], where: Path, what: str = "prediction"
-) -> list[str]:
+def matched(truth: Collection[str], pred: Collection[str], where: Path) -> list[str]:
     """Warnings about predictions without truth. Raises DataError for images without prediction."""
     if missing := sorted(set(truth) - set(pred)):
         raise DataError(
-            f"{len(missing)} image(s) with truth have no {what} of their name",
+            f"{len(missing)} image(s) with truth have no prediction of their name",
             where=where,
             expected=", ".join(sorted(truth)[:5]),
             received=f"nothing for {', '.join(missing[:5])}",
         )
     return left_out(set(pred) - set(truth))
-
-
-def fields_of_view(folder: Path, names: Collection[str]) -> dict[str, Path]:
-    """The file of each image in the folder `fov` beside its truth; empty without such a folder.
-
-    Raises DataError for images without one.
-    """
-    if not (folder / "fov").is_dir():
-        return {}
-    files = images_by_stem(folder / "fov")
-    found = partners_of(names, files, FOV_ENDINGS)
-    matched(names, [name for name, told in found.items() if told], folder / "fov", "field of view")
-    return {name: files[told[0]] for name, told in found.items()}
 
 
 def file_in(given: Path, names: Sequence[str], option: str) -> Path:

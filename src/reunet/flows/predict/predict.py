@@ -16,7 +16,7 @@ from reunet.contracts.plan import Plan
 from reunet.contracts.results import PredictResult
 from reunet.contracts.run import RunFolder
 from reunet.contracts.zoo import told_from_zoo
-from reunet.datasets.pairs import FOV_ENDINGS, partners_of
+from reunet.datasets.pairs import fields_of_view
 from reunet.devices import able_backend
 from reunet.errors import DataError, UsageError, beside
 from reunet.flows.predict.inputs import Source, find_sources, in_sequences
@@ -32,7 +32,6 @@ from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import Runtime
 from reunet.inference.sequence import AnyPredictor
 from reunet.io.images import composed
-from reunet.io.listing import images_by_stem
 from reunet.locks import sweep
 from reunet.progress import NullProgress, Progress
 from reunet.sampling.prompt import check_points
@@ -293,16 +292,6 @@ def _find_fields(fov: Path, sources: Sequence[Source]) -> dict[Source, Path]:
             expected="a folder (--fov)",
             fix=beside(fov),
         )
-    files = images_by_stem(fov)
     stems = {source: composed(source.name.as_posix()) for source in sources}
-    partners = partners_of(stems.values(), files, FOV_ENDINGS)
-    names = {source: partners[stem] for source, stem in stems.items()}
-    wrong = [str(source.path) for source, found in names.items() if len(found) != 1]
-    if wrong:
-        raise DataError(
-            f"{len(wrong)} image(s) have no field-of-view mask, or several",
-            where=fov,
-            expected=f"one mask with the name of each image, perhaps with {', '.join(FOV_ENDINGS)}",
-            received=f"not for {', '.join(wrong[:5])}",
-        )
-    return {source: files[found[0]] for source, found in names.items()}
+    files = fields_of_view(fov, {stem: source.path for source, stem in stems.items()})
+    return {source: files[stem] for source, stem in stems.items()}

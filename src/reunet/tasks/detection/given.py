@@ -12,12 +12,13 @@ from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
 from reunet.datasets.annotated import object_classes
 from reunet.datasets.cases import raise_errors
+from reunet.datasets.pairs import fields_of_view
 from reunet.errors import DataError
 from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.annotations.coco import read_coco
 from reunet.io.masks import read_fov
 from reunet.storage import read_json
-from reunet.tasks.given import Given, fields_of_view, file_in, matched, name_of
+from reunet.tasks.given import Given, file_in, matched, name_of
 
 FILES = ("boxes.json", "predictions.json")
 
@@ -42,7 +43,8 @@ def read(pred: Path, truth: Path, options: DataOptions) -> Given:
     _, found = _read(file_in(pred, FILES[::-1], "--pred"), names)
     warnings = matched(true, found, pred)
     labels = object_classes(names)
-    fields = fields_of_view(file.parent, true)
+    fov = file.parent / "fov"
+    fields = fields_of_view(fov, {name: name for name in true}) if fov.is_dir() else {}
     images = {name: partial(_scored, one, found[name], fields.get(name)) for name, one in true.items()}
     counts = Calibration(score_thresholds=(0.0,) * len(labels.foreground))
     return Given(Classes(labels), images, warnings, counts)
