@@ -19,10 +19,7 @@ PACKAGES = (
     "scikit-image",
 )  # fmt: skip
 
-CONTAINER_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
+CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Where Linux tells how much memory a container may use (control groups version 2 and 1)."""
 
 

@@ -51,11 +51,7 @@ def _writing(path: Path) -> Iterator[None]:
         if not number and not isinstance(cause, OSError) and "iostream" not in str(cause):
             raise
         reason = os.strerror(number) if number in _FIXES else getattr(cause, "strerror", None) or cause
-        raise StorageError(
-            f"could not write a file: {reason}",
-            where=path,
-            fix=_fix(number, path),
-        ) from cause
+        raise StorageError(f"could not write a file: {reason}", where=path, fix=_fix(number, path)) from cause
 
 
 def _fix(number: int, path: Path) -> str:

@@ -43,7 +43,7 @@ CHECKPOINTS = {
         "(Caicedo et al., Nature Methods 16:1247, 2019)",
         licence="CC0",
         filters=(32, 64, 96, 96),
-    ),
+    )
 }
 
 

@@ -9,13 +9,7 @@ from typing import Any
 import numpy as np
 
 from reunet.contracts.findings import some_of, understood
-from reunet.contracts.labels import (
-    BOUNDARY_NAMES,
-    LabelMap,
-    class_color,
-    default_classes,
-    is_foreground,
-)
+from reunet.contracts.labels import BOUNDARY_NAMES, LabelMap, class_color, default_classes, is_foreground
 from reunet.contracts.options.records import DataOptions
 from reunet.datasets.cache import mapped
 from reunet.datasets.cases import Case

@@ -109,12 +109,7 @@ class CaseReader:
 
 
 def read_case(
-    case: Case,
-    root: Path | None = None,
-    axes: str | None = None,
-    *,
-    keep: bool = True,
-    check: bool = True,
+    case: Case, root: Path | None = None, axes: str | None = None, *, keep: bool = True, check: bool = True
 ) -> Reading:
     """The arrays of a case as its files store them and what is wrong with them, from the cache or the files.
 

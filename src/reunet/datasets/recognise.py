@@ -8,13 +8,7 @@ from pathlib import Path
 from reunet.contracts.options.records import DataOptions
 from reunet.datasets.cases import SPLITS
 from reunet.datasets.coco_files import USUAL, coco_files, images_of, one_per_split, split_word
-from reunet.datasets.folders import (
-    Located,
-    SplitFolders,
-    by_convention,
-    has_images,
-    split_folders,
-)
+from reunet.datasets.folders import Located, SplitFolders, by_convention, has_images, split_folders
 from reunet.datasets.foreign import refuse_export, unread, ways
 from reunet.datasets.tables import class_names
 from reunet.datasets.told_apart import masks_among, share_of_masks, why_no_classes

@@ -62,12 +62,7 @@ def load(
 
 
 def _runtime(
-    run: RunFolder,
-    plan: Plan,
-    place: Place,
-    precision: str,
-    threads: int | None,
-    network: OwnNetwork | None,
+    run: RunFolder, plan: Plan, place: Place, precision: str, threads: int | None, network: OwnNetwork | None
 ) -> StepRuntime:
     if place.engine == "keras":
         check_exact("keras", precision)
@@ -119,9 +114,7 @@ def engine_on(device: str, engine: str, plan: Plan) -> Place:
         return Place(engine)
     if engine == "onnx":
         raise UsageError(
-            "the onnx engine predicts on the CPU",
-            where="--device gpu",
-            fix="leave --engine out, or --device",
+            "the onnx engine predicts on the CPU", where="--device gpu", fix="leave --engine out, or --device"
         )
     backend = able_backend(plan.backend)
     if engine in ("auto", "keras") and backend is not None:

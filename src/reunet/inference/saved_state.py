@@ -66,10 +66,7 @@ def network_hash(predictor: SequencePredictor) -> str:
 def write_memory(path: Path, memory: Memory, predictor: SequencePredictor) -> None:
     """Write it atomically. Raises StorageError."""
     about = About(
-        network=network_hash(predictor),
-        views=len(memory.carried),
-        frames=memory.frames,
-        size=memory.size,
+        network=network_hash(predictor), views=len(memory.carried), frames=memory.frames, size=memory.size
     )
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as file:
         file.writestr(ABOUT, about.model_dump_json())

@@ -81,11 +81,7 @@ def _read_image(path: Path, page: int | None, axes: str | None) -> tuple[ImageHe
 
 
 def read_channel_files(
-    paths: Sequence[Path],
-    *,
-    page: int | None = None,
-    axes: str | None = None,
-    channels: Sequence[str] = (),
+    paths: Sequence[Path], *, page: int | None = None, axes: str | None = None, channels: Sequence[str] = ()
 ) -> tuple[ImageHeader, np.ndarray]:
     """The header of all files, and one image whose channels lie in several files, one after the other.
 
@@ -129,10 +125,7 @@ def _together(headers: Sequence[ImageHeader]) -> ImageHeader:
     names = tuple(name for header in headers for name in header.channel_names)
     count = sum(header.channels for header in headers)
     return replace(
-        first,
-        doubts=tuple(doubts),
-        channels=count,
-        channel_names=names if len(names) == count else (),
+        first, doubts=tuple(doubts), channels=count, channel_names=names if len(names) == count else ()
     )
 
 

@@ -160,11 +160,7 @@ def image_table(rows: Sequence[Mapping[str, Any]], score: str, columns: Mapping[
 
 
 def typical(
-    scorer: Scorer[Any],
-    score: str,
-    note: str,
-    panels: Pictures,
-    legend: Sequence[tuple[Color | None, str]],
+    scorer: Scorer[Any], score: str, note: str, panels: Pictures, legend: Sequence[tuple[Color | None, str]]
 ) -> Gallery:
     """The best, median and worst images by the main score, which is named `score`."""
     values = scorer.image_scores()

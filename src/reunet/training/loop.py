@@ -35,11 +35,7 @@ class Training:
     """
 
     def __init__(
-        self,
-        setting: Setting,
-        model: keras.Model,
-        draw: Callable[[Plan], PatchSampler],
-        validator: Validator,
+        self, setting: Setting, model: keras.Model, draw: Callable[[Plan], PatchSampler], validator: Validator
     ) -> None:
         self.plan, self.run, self.progress = setting.plan, setting.run, setting.progress
         self.team, self.model, self.validator = setting.team, model, validator

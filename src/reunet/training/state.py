@@ -68,11 +68,7 @@ def weights_content(model: keras.Model, plan: Plan) -> bytes:
     content = io.BytesIO()
     store = H5IOStore(content, mode="w")
     _save_state(
-        _plain(model, plan),
-        weights_store=store,
-        assets_store=None,
-        inner_path="",
-        visited_saveables=set(),
+        _plain(model, plan), weights_store=store, assets_store=None, inner_path="", visited_saveables=set()
     )
     store.close()
     return content.getvalue()

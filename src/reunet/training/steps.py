@@ -23,11 +23,7 @@ class Steps:
     """
 
     def __init__(
-        self,
-        setting: Setting,
-        model: keras.Model,
-        network: keras.Model,
-        draw: Callable[[Plan], PatchSampler],
+        self, setting: Setting, model: keras.Model, network: keras.Model, draw: Callable[[Plan], PatchSampler]
     ) -> None:
         self._setting, self.model = setting, model
         heads, given = outputs_of(setting.plan.network), network_of(network).output

@@ -9,13 +9,7 @@ from reunet.contracts.options.records import CompareOptions, DataOptions, Evalua
 from reunet.contracts.options.verb import verb
 from reunet.contracts.results import ComparedRun, CompareResult
 from reunet.errors import InterruptedRunError, ReunetError, TrainingError
-from reunet.flows.compare.contest import (
-    Contender,
-    Contest,
-    is_scored,
-    make_plans,
-    parse_contenders,
-)
+from reunet.flows.compare.contest import Contender, Contest, is_scored, make_plans, parse_contenders
 from reunet.flows.compare.standings import read_run, summarise, write_standings
 from reunet.flows.evaluate.evaluate import evaluate
 from reunet.flows.plan import check_wishes

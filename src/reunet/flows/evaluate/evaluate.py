@@ -21,12 +21,7 @@ from reunet.errors import DataError, PlanError, ReunetError
 from reunet.flows.evaluate.given_results import evaluate_given
 from reunet.flows.evaluate.held_out import SEEN_ALREADY, report_of
 from reunet.flows.evaluate.labelled import labelled_cases, loaders_of
-from reunet.flows.evaluate.scoring import (
-    FILES,
-    of_split,
-    score_images,
-    write_evaluation,
-)
+from reunet.flows.evaluate.scoring import FILES, of_split, score_images, write_evaluation
 from reunet.flows.remote import Engine, score_on
 from reunet.inference.cluster import Cluster
 from reunet.inference.load import load

@@ -67,11 +67,7 @@ def _labelled(case: CaseArrays) -> Labelled:
 
 
 def report_of(
-    run: RunFolder,
-    predictor: AnyPredictor,
-    images: Loaders,
-    title: str,
-    warnings: Sequence[str],
+    run: RunFolder, predictor: AnyPredictor, images: Loaders, title: str, warnings: Sequence[str]
 ) -> Report:
     """What a report tells of the run beside the scores."""
     plan = predictor.plan

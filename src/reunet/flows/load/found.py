@@ -159,9 +159,7 @@ class Found(Prediction):
         if self._plan.clip is not None:
             if not -len(image) <= frame < len(image):
                 raise UsageError(
-                    "the sequence has no such frame",
-                    expected=f"0 to {len(image) - 1}",
-                    received=frame,
+                    "the sequence has no such frame", expected=f"0 to {len(image) - 1}", received=frame
                 )
             parts = ("labels", "probabilities", "instances")
             arrays = {name: getattr(self, name) for name in parts}

@@ -61,10 +61,7 @@ def predict_large(
     folder that is removed in any case. Raises StorageError when the disk is full, and what `Sections` raises.
     """
     plan, source = predictor.plan, job.source.path
-    with (
-        scratch_folder(job.output) as scratch,
-        opened(job, header, plan) as image,
-    ):
+    with scratch_folder(job.output) as scratch, opened(job, header, plan) as image:
         finest, header = header, image.header
         a_pixel = np.broadcast_to(np.uint8(0), (1, 1, header.channels))
         fit_channels(a_pixel, plan.input, source)  # refused before any pixel is read

@@ -77,11 +77,7 @@ def read_object_masks(paths: Sequence[Path], problems: Findings) -> NDArray[np.i
 
 
 def write_instances(
-    path: Path,
-    ids: np.ndarray,
-    like: Path | None = None,
-    spacing: Sequence[float] | None = None,
-    **tags: Any,
+    path: Path, ids: np.ndarray, like: Path | None = None, spacing: Sequence[float] | None = None, **tags: Any
 ) -> None:
     """Write ids atomically: 16-bit PNG or TIFF, above 65,535 ids 32-bit TIFF; the rest as for `write_mask`.
 

@@ -51,11 +51,7 @@ def read_table(path: Path, problems: Findings | None = None, error: type[ReunetE
 
 
 def read_rows(
-    path: Path,
-    problems: Findings | None = None,
-    error: type[ReunetError] = DataError,
-    *,
-    comment: str = "\0",
+    path: Path, problems: Findings | None = None, error: type[ReunetError] = DataError, *, comment: str = "\0"
 ) -> Sequence[Row]:
     """The rows of a CSV file that hold anything and do not start with `comment`: cells between commas,
     semicolons, tabs or bars, perhaps in quotes, in UTF-8 or UTF-16.

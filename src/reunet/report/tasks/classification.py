@@ -8,14 +8,7 @@ import numpy as np
 from reunet.contracts.results import Scored
 from reunet.io.planes import sheet, telling_planes, voxels_across
 from reunet.report import plots
-from reunet.report.content import (
-    Content,
-    Exhibit,
-    Gallery,
-    Matrix,
-    Table,
-    cells,
-)
+from reunet.report.content import Content, Exhibit, Gallery, Matrix, Table, cells
 from reunet.report.examples import Panel, display
 from reunet.tasks.classification.scorer import ImageScore, Scorer
 

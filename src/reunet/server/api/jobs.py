@@ -54,11 +54,7 @@ class JobTold(BaseModel):
 
 @router.post("", status_code=202, summary="Predict many or large files", openapi_extra=BODY)
 async def begin(
-    request: Request,
-    response: Response,
-    service: ServiceHere,
-    model: ModelName = None,
-    name: FileName = None,
+    request: Request, response: Response, service: ServiceHere, model: ModelName = None, name: FileName = None
 ) -> JobTold:
     """The body is a zip archive or one file, or a form with several; images larger than memory are predicted
     piece by piece. The results are what `reunet predict` writes.

@@ -85,10 +85,7 @@ def _slice(whole: Prediction, k: int) -> Prediction:
         return None if array is None else array[k]
 
     return replace(
-        whole,
-        labels=at(whole.labels),
-        probabilities=at(whole.probabilities),
-        instances=at(whole.instances),
+        whole, labels=at(whole.labels), probabilities=at(whole.probabilities), instances=at(whole.instances)
     )
 
 

@@ -13,12 +13,7 @@ PIXELS = 2**22
 Columns = dict[str, np.ndarray]
 
 
-def object_table(
-    instances: np.ndarray,
-    image: np.ndarray,
-    *,
-    classes: np.ndarray | None = None,
-) -> Columns:
+def object_table(instances: np.ndarray, image: np.ndarray, *, classes: np.ndarray | None = None) -> Columns:
     """Measures of all objects, one array entry per object, in ascending order of id.
 
     instances: (*space) int32, ids >= 1, gaps allowed. image: (*space, C). classes: (max id + 1,) uint8

@@ -59,10 +59,7 @@ HEADLINES = {
         "HD95 with misses",
         "the same, with the image's diagonal where a class was missed or invented, which HD95 leaves out",
     ),
-    "nsd/mean_foreground": (
-        "Surface Dice",
-        "share of the surfaces that are within a pixel of each other",
-    ),
+    "nsd/mean_foreground": ("Surface Dice", "share of the surfaces that are within a pixel of each other"),
     "pixel_error": ("Pixel error", "share of the labelled pixels with a wrong class; lower is better"),
     "ece": ("Calibration error", "mean gap between confidence and accuracy (ECE); lower is better"),
     "video/j": ("J", "region similarity of the object of a video, mean over sequences"),
