@@ -35,20 +35,17 @@ def _small(path: Path, file: BinaryIO) -> Volume:
 
 
 def _told(volume: Volume) -> ImageHeader:
-    from nibabel.orientations import aff2axcodes, inv_ornt_aff
+    from nibabel.orientations import aff2axcodes
 
-    turns, size, header = volume.turns, volume.size, volume.header
-    turned = volume.affine @ inv_ornt_aff(turns, size)
-    sides = np.linalg.norm(turned[:3, :3], axis=0)
+    told = volume.grid.header() | {"doubts": doubts_of(volume.header, volume.size)}
+    if not states_size(volume.header):
+        told["spacing"] = None
     return ImageHeader(
-        size=tuple(size[stored] for stored in np.argsort(turns[:, 0])),
         channels=volume.channels,
         dtype=str(volume.dtype),
         axes="".join(aff2axcodes(volume.affine)) + ("C" if volume.channels > 1 else ""),
-        spacing=tuple(float(f"{side:.7g}") for side in sides) if states_size(header) else None,
-        affine=turned,
         step=abs(volume.scale[0]) if volume.is_scaled and volume.dtype.kind in "iu" else 0.0,
-        doubts=doubts_of(header, size),
+        **told,
     )
 
 
@@ -75,13 +72,9 @@ def lazy_nifti(path: Path, scratch: Callable[[], Path]) -> tuple[ImageHeader, Ca
             volume.unpack(file, plain)
 
     def read(part: Slices) -> np.ndarray:
-        index = []
-        for length, (to, direction) in zip(volume.size, volume.turns.astype(int), strict=True):
-            side = part[to]
-            index.append(side if direction > 0 else slice(length - side.stop, length - side.start))
-        index += [slice(None)] * (len(volume.shape) - 3)
+        index = (*volume.grid.stored(part), *[slice(None)] * (len(volume.shape) - 3))
         with open(plain, "rb") as file:
-            return volume.read(file, tuple(index[: len(volume.shape)]), np.float32)
+            return volume.read(file, index[: len(volume.shape)], np.float32)
 
     return _told(volume), read
 
@@ -100,13 +93,10 @@ def write_nifti(path: Path, values: np.ndarray, like: Path) -> None:
 
     The file has the shape, orientation, affine and units of `like`. Raises StorageError.
     """
-    from nibabel.orientations import apply_orientation, ornt_transform
-
     nibabel = with_nibabel()
     with open(like, "rb") as file:
         template = Volume.of(like, file)
-    identity = np.stack([np.arange(3), np.ones(3)], axis=1)
-    stored = apply_orientation(values, ornt_transform(identity, template.turns))
+    stored = template.grid.unturned(values)
     header = template.header.copy()
     header.set_data_dtype(values.dtype)
     header.set_slope_inter(1, 0)

@@ -17,10 +17,8 @@ import numpy as np
 
 from reunet.errors import ImageReadError, TooLargeError
 from reunet.io.nifti_geometry import affine_of
+from reunet.io.volume_grid import Grid
 from reunet.slices import Slices
-
-ORIENTATION = "SPL"
-"""Where the three axes of an array lead to: superior, posterior, left."""
 
 MOST_PACKED = 1032
 """Bytes that a byte of gzip stands for at most."""
@@ -101,11 +99,9 @@ class Volume:
         return self.scale != (1.0, 0.0)
 
     @property
-    def turns(self) -> np.ndarray:
-        """How stored axes are exchanged and turned to become those of an array, as nibabel writes it."""
-        from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
-
-        return np.asarray(ornt_transform(io_orientation(self.affine), axcodes2ornt(ORIENTATION)))
+    def grid(self) -> Grid:
+        """Its voxels, as they are stored."""
+        return Grid(self.affine, (self.size[0], self.size[1], self.size[2]))
 
     @property
     def end(self) -> int:
@@ -146,7 +142,7 @@ class Volume:
         voxels = voxels.reshape(*sides, self.channels, order="F")
         if self.is_scaled:
             voxels = _scaled(voxels, *self.scale, precision)
-        return np.asarray(apply_orientation(voxels, self.turns))
+        return np.asarray(apply_orientation(voxels, self.grid.turns))
 
     def _colours(self, voxels: np.ndarray) -> np.ndarray:
         """Red, green and blue as a last axis."""

@@ -19,9 +19,10 @@ import numpy as np
 from reunet.errors import ImageReadError
 from reunet.io.formats.dicom_files import check_pixels, frame_plane, group_of, pixels_of, read_facts, silent
 from reunet.io.formats.dicom_folder import slices_in
-from reunet.io.formats.dicom_geometry import Grid, Plane, plane_of, stacked
+from reunet.io.formats.dicom_geometry import Plane, plane_of, stacked
 from reunet.io.formats.stored import StoredImage
 from reunet.io.header import ImageHeader
+from reunet.io.volume_grid import Grid
 from reunet.slices import Slices
 
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")

@@ -1,7 +1,6 @@
 """Where DICOM's slices lie: their order, what is missing between them, and the volume that they make."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,8 +8,7 @@ import numpy as np
 
 from reunet.errors import ImageReadError
 from reunet.io.header import Doubt
-from reunet.io.nifti_volume import ORIENTATION
-from reunet.slices import Slices
+from reunet.io.volume_grid import Grid
 
 EVEN = 0.02
 """Share of the usual step by which a step from slice to slice may differ: files round their places."""
@@ -45,59 +43,6 @@ def plane_of(place: Any, directions: Any, sides: Any) -> Plane:
     if not np.isfinite(found).all() or plane.sides.min() <= 0 or abs(np.linalg.norm(plane.normal) - 1) > 0.01:
         raise ValueError(f"Image Orientation {directions}, Pixel Spacing {sides}: no place in space")
     return plane
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The voxels of a volume as they are stored: slices, rows, columns.
-
-    affine: (4, 4) from their indices to mm rightwards, forwards, upwards. size: of the stored axes.
-    """
-
-    affine: np.ndarray
-    size: tuple[int, int, int]
-    doubts: tuple[Doubt, ...] = ()
-
-    @property
-    def turns(self) -> np.ndarray:
-        """How stored axes become those of an array (see `reunet.io.nifti`), as nibabel writes it."""
-        from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
-
-        return np.asarray(ornt_transform(io_orientation(self.affine), axcodes2ornt(ORIENTATION)))
-
-    def header(self) -> dict[str, Any]:
-        """Size, spacing, affine and doubts of the volume, as an `ImageHeader` has them."""
-        from nibabel.orientations import inv_ornt_aff
-
-        turned = self.affine @ inv_ornt_aff(self.turns, self.size)
-        sides = np.linalg.norm(turned[:3, :3], axis=0)
-        return {
-            "size": tuple(self.size[stored] for stored in np.argsort(self.turns[:, 0])),
-            "spacing": tuple(float(f"{side:.7g}") for side in sides),
-            "affine": turned,
-            "doubts": self.doubts,
-        }
-
-    def stored(self, part: Slices) -> Slices:
-        """A part of the array, along the stored axes."""
-        index = []
-        for length, (to, direction) in zip(self.size, self.turns.astype(int), strict=True):
-            side = part[to]
-            index.append(side if direction > 0 else slice(length - side.stop, length - side.start))
-        return tuple(index)
-
-    def turned(self, voxels: np.ndarray) -> np.ndarray:
-        """Voxels of the stored axes, (slices, rows, columns, ...), as an array."""
-        from nibabel.orientations import apply_orientation
-
-        return np.ascontiguousarray(apply_orientation(voxels, self.turns))
-
-    def unturned(self, values: np.ndarray) -> np.ndarray:
-        """Values of an array, (*space), along the stored axes."""
-        from nibabel.orientations import apply_orientation, ornt_transform
-
-        identity = np.stack([np.arange(3), np.ones(3)], axis=1)
-        return np.ascontiguousarray(apply_orientation(values, ornt_transform(identity, self.turns)))
 
 
 def check_parallel(path: Path, planes: Sequence[Plane]) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 
 from reunet.errors import ImageReadError, LabelError
 from reunet.io.formats.dicom_files import check_pixels, frame_plane, group_of, pixels_of
-from reunet.io.formats.dicom_geometry import Grid, Plane, affine_of, check_parallel
+from reunet.io.formats.dicom_geometry import Plane, affine_of, check_parallel
 from reunet.io.formats.stored import StoredImage
 from reunet.io.header import SAME_PLACE, ImageHeader, check_size
+from reunet.io.volume_grid import Grid
 from reunet.slices import Slices
 
 
