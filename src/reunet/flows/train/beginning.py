@@ -1,13 +1,17 @@
 """How every training begins, alone, in folds or in a race: the device, the data, the plan, the folder."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from reunet.backend import Backend, choose_backend, use_backend
 from reunet.contracts.fingerprint import Fingerprint
+from reunet.contracts.network import ENCODER_WISHES, OWN_ENCODERS, NetworkConfig
 from reunet.contracts.options.records import TrainOptions
+from reunet.contracts.pack import run_at
 from reunet.contracts.plan import Plan
 from reunet.contracts.run import RunFolder
 from reunet.datasets.splits import Splits
@@ -19,18 +23,22 @@ from reunet.flows.train.checks import (
     check_init,
     check_own_network,
     check_plan_fits,
+    check_plan_used,
     check_same_data,
     check_team,
     refuse_occupied,
 )
-from reunet.flows.train.planned import agreed_backend, new_plan
 from reunet.flows.train.training import begin_folder
 from reunet.machine import cores, gpu
+from reunet.planning import PlanRequest, make_plan
 from reunet.progress import NullProgress, Progress
 from reunet.storage import folder_lock
 from reunet.training.functions import Functions
 from reunet.training.setting import Setting
 from reunet.training.team import ALONE, Team
+
+if TYPE_CHECKING:
+    from reunet.networks.pretrained import Weights
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,15 @@ class Beginning:
 
     def new_plan(self, fingerprint: Fingerprint, **wishes: Any) -> Plan:
         """What the planner decides. wishes: instead of those of the options. Raises UsageError, PlanError."""
-        return new_plan(fingerprint, self.options, self.backend, self.device, **wishes)
+        options, network = self.options, _begun_network(self.options)
+        request = replace(PlanRequest.of(options, self.backend, self.device, network), **wishes)
+        if options.network is not None and options.encoder == "auto":  # the caller's network has its own
+            request = replace(request, encoder="none")
+        made = make_plan(fingerprint, request)
+        settings: dict[str, object] = {"freeze": options.freeze}
+        if options.encoder_weights == "none":  # what begins fresh learns like the rest
+            settings["schedule"] = made.schedule.model_copy(update={"encoder_rate": 1.0, "encoder_from": 0.0})
+        return made.model_copy(update=settings)
 
     def fitted(self, plan: Plan, prepared: Prepared) -> Plan:
         """A plan that was made for these data, with the names of what Python gave as functions.
@@ -146,3 +162,59 @@ def _team(options: TrainOptions, settled: Plan | None) -> tuple[Team, Backend, D
     from reunet.training.processes import join
 
     return join(*address), chosen, device
+
+
+def agreed_backend(wanted: str | None, settled: Plan | None) -> str | None:
+    """The backend of the plan, unless another was asked for, which is an error: the plan was made for one."""
+    if settled is None:
+        return wanted
+    if wanted not in (None, settled.backend):
+        raise UsageError(
+            "the plan is for another backend",
+            where="--backend",
+            expected=settled.backend,
+            received=wanted,
+            fix="leave --backend out, or make a plan for it with `reunet plan --backend`",
+        )
+    return settled.backend
+
+
+def settled_plan(options: TrainOptions) -> Plan | None:
+    """The plan that is there already. Raises PlanError, and UsageError for an option that it has no use
+    for.
+    """
+    run = RunFolder(options.run)
+    if options.resume and run.plan_file.is_file():
+        return run.plan()
+    if options.plan is None:
+        return None
+    plan = Plan.read(options.plan)
+    check_plan_used(options, plan)
+    return plan
+
+
+def _begun_network(options: TrainOptions) -> NetworkConfig | None:
+    """The network of --init, with the memory of --preset where that is another one. Raises PlanError."""
+    if options.init is None:
+        return None
+    from reunet.networks.controls import with_memory
+
+    network = run_at(options.init).plan().network
+    return network if options.preset in ("auto", network.preset) else with_memory(network, options.preset)
+
+
+def encoder_weights(options: TrainOptions, encoder: str | None) -> Weights | None:
+    """What a pretrained encoder begins with; None where nothing is loaded, or it is not chosen yet.
+
+    Raises ModelFileError.
+    """
+    return None if options.resume or options.init else weights_of(encoder, options.encoder_weights)
+
+
+def weights_of(encoder: str | None, source: str) -> Weights | None:
+    """The same of an encoder by its name. source: as of `--encoder-weights`. Raises ModelFileError."""
+    if source == "none" or encoder is None or encoder in ENCODER_WISHES + OWN_ENCODERS:
+        return None
+    from reunet.networks.pretrained import pretrained_weights
+
+    return pretrained_weights(encoder, source)

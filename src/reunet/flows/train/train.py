@@ -8,8 +8,7 @@ from reunet.contracts.pack import run_at
 from reunet.contracts.results import TrainResult
 from reunet.contracts.run import RunFolder
 from reunet.datasets.splits import Splits
-from reunet.flows.train.beginning import begun
-from reunet.flows.train.planned import encoder_weights, settled_plan
+from reunet.flows.train.beginning import begun, encoder_weights, settled_plan
 from reunet.flows.train.training import made_network, trained
 
 
