@@ -2,25 +2,21 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from reunet.contracts.findings import some_of, understood
 from reunet.contracts.labels import BOUNDARY_NAMES, LabelMap, class_color, default_classes, is_foreground
 from reunet.contracts.options.records import DataOptions
-from reunet.datasets.cache import mapped
 from reunet.datasets.cases import Case
+from reunet.datasets.palettes import Used, used_in
 from reunet.datasets.reading import CaseReader, Reading
 from reunet.datasets.regions import layer_names, layered_facts, nnunet_facts, read_regions
 from reunet.datasets.tables import CLASSES, DESCRIPTION, described
 from reunet.errors import DataError, LabelError, PlanError, UsageError
 from reunet.io.annotations.settings import mask_facts
 from reunet.io.annotations.table import read_rows
-from reunet.io.header import ImageHeader
-from reunet.io.masks import is_coloured, lossy_mask, mask_values, pack_colours
+from reunet.io.masks import lossy_mask, mask_values
 from reunet.storage import read_json
 
 _NUMBER = re.compile(r"-?[0-9]{1,9}")
@@ -127,7 +123,7 @@ def with_encoding(labels: LabelMap, readings: Iterable[Reading]) -> LabelMap:
     ways += ["rgb"] * (len({entry.color for entry in labels.classes}) == len(labels.classes))
     candidates = {way: labels.model_copy(update={"encoding": way}) for way in ways}
     found = labels
-    for content in filter(None, map(_content, readings)):
+    for content in filter(None, (used_in(Path(), reading, colours=True) for reading in readings)):
         values = set(content.values)
         for way, candidate in candidates.items():
             if content.coloured != (way == "rgb"):
@@ -147,7 +143,9 @@ def guess_classes(cases: Sequence[Case], reader: CaseReader) -> LabelMap:
             "there are no masks to find the classes in", fix="give the class list with --classes FILE"
         )
     masks = [case for case in cases if case.files.mask is not None]
-    told = reader.each(masks, lambda case, reading: _content(reading, case.files.mask))
+    told = reader.each(
+        masks, lambda case, reading: used_in(case.files.mask or case.image, reading, colours=True)
+    )
     contents = [content for content in told if content is not None]
     coloured = [content for content in contents if content.coloured]
     if coloured:
@@ -162,7 +160,7 @@ def guess_classes(cases: Sequence[Case], reader: CaseReader) -> LabelMap:
     if len(values) == 1:
         values = [0, 1]  # every mask is empty: the checks say so, the foreground class is still there
     classes = default_classes(values)
-    palette = next((content.palette for content in contents if content.palette is not None), None)
+    palette = next((content.table for content in contents if content.table is not None), None)
     colors = [] if palette is None else list(map(tuple, palette[: len(values)].tolist()))
     if len(set(colors)) == len(values):
         coloured_classes = zip(classes, colors, strict=True)
@@ -170,35 +168,8 @@ def guess_classes(cases: Sequence[Case], reader: CaseReader) -> LabelMap:
     return LabelMap(classes=classes)
 
 
-@dataclass(frozen=True)
-class _Content:
-    """The distinct values of one mask; of a coloured one, its packed colours. palette: (n, 3) uint8."""
-
-    path: Path
-    values: tuple[int, ...]
-    coloured: bool
-    header: ImageHeader
-    palette: np.ndarray | None = None
-
-
-def _content(reading: Reading, path: Path | None = None) -> _Content | None:
-    """None when there is no mask, or none that can be read: that is reported with the case."""
-    if "mask" not in reading.arrays:
-        return None
-    raw, coloured = mapped(reading.arrays["mask"]), False
-    if is_coloured(raw):
-        raw, coloured = pack_colours(raw), True
-    if raw.dtype == np.uint8:
-        found = np.flatnonzero(np.bincount(raw.ravel(), minlength=256))
-    else:
-        found = np.unique(raw)
-    table = reading.arrays.get("palette")
-    palette = None if table is None else mapped(table)
-    return _Content(path or Path(), tuple(found.tolist()), coloured, reading.headers["mask"], palette)
-
-
-def _unclear(values: list[int], contents: list[_Content]) -> LabelError:
-    lossy = next((content.path for content in contents if content.header.lossy), None)
+def _unclear(values: list[int], contents: list[Used]) -> LabelError:
+    lossy = next((content.file for content in contents if content.header.lossy), None)
     if lossy is not None:
         return lossy_mask(lossy)
     if len(values) > _MOST_GUESSED:
@@ -209,22 +180,22 @@ def _unclear(values: list[int], contents: list[_Content]) -> LabelError:
         hint = "values are missing between them, or do not start at 0"
     return LabelError(
         f"the masks do not say clearly what the classes are: {hint}",
-        where=contents[0].path.parent,
+        where=contents[0].file.parent,
         expected="0 and 255, or 0 to n without gaps, or a class list",
         received=some_of([str(value) for value in values], 12),
         fix=_CLASSES_FIX,
     )
 
 
-def _colour_error(coloured: list[_Content]) -> LabelError:
+def _colour_error(coloured: list[Used]) -> LabelError:
     if coloured[0].header.lossy:
-        return lossy_mask(coloured[0].path)
+        return lossy_mask(coloured[0].file)
     found = sorted({value for content in coloured for value in content.values})
     lines = [f"name{i},{value >> 16},{value >> 8 & 255},{value & 255}" for i, value in enumerate(found[:12])]
     more = f" and {len(found) - 12} more" if len(found) > 12 else ""
     return LabelError(
         "the masks are colour images, and no table says which colour is which class",
-        where=coloured[0].path,
+        where=coloured[0].file,
         received=f"{len(found)} colours: {' '.join(lines)}{more}",
         fix="give --colors FILE with such lines (name,red,green,blue; the name 'ignore' means unlabelled)",
     )

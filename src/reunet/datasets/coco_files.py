@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from reunet.datasets.foreign import start_of
 from reunet.datasets.vocabulary import SPLIT_NAMES, role_of
 from reunet.errors import DataError
 from reunet.io.annotations.files import is_below
@@ -15,7 +16,6 @@ from reunet.storage import read_json
 USUAL = ("boxes.json", "annotations.json", "_annotations.coco.json")
 """Names that go before others."""
 
-_HEAD = 1 << 16
 _MOST_LISTED = 20
 _FILE_NAME = re.compile(r'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
 _ANNOTATION = re.compile(r'"annotations"\s*:\s*\[.*"image_id"|"image_id".*"annotations"', re.DOTALL)
@@ -25,17 +25,9 @@ def is_coco(path: Path) -> bool:
     """Whether a JSON file begins as COCO does, with the list of its images or with annotations of images, or
     is named as the files of COCO are, which may be damaged.
     """
-    head = _head(path)
+    head = start_of(path)[1]
     told = bool(_FILE_NAME.search(head) and '"images"' in head) or _ANNOTATION.search(head) is not None
     return told or re.match(r"instances_[a-z]+", path.name) is not None
-
-
-def _head(path: Path) -> str:
-    try:
-        with open(path, "rb") as file:
-            return file.read(_HEAD).decode("utf-8", "replace")
-    except OSError:
-        return ""
 
 
 def coco_files(folder: Path) -> list[Path]:
@@ -96,7 +88,7 @@ def images_of(path: Path, root: Path) -> Path:
 
 def _listed(path: Path) -> Sequence[str]:
     """Some of the file names in a COCO file, with "/"."""
-    found = [json.loads(one) for one in _FILE_NAME.findall(_head(path))[:_MOST_LISTED]]
+    found = [json.loads(one) for one in _FILE_NAME.findall(start_of(path)[1])[:_MOST_LISTED]]
     if not found:  # the annotations come first
         try:
             data = read_json(path, DataError)

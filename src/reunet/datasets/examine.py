@@ -11,7 +11,7 @@ from reunet.contracts.options.records import DataOptions
 from reunet.datasets.cache import mapped
 from reunet.datasets.case_arrays import encode_case
 from reunet.datasets.cases import Case
-from reunet.datasets.palettes import used_colors
+from reunet.datasets.palettes import used_in
 from reunet.datasets.reading import Reading
 from reunet.errors import LabelError
 from reunet.io.header import ImageHeader, apart
@@ -39,7 +39,7 @@ class Examined(Findings):
         self.track_ids = reading.ids.get("tracks", reading.ids.get("objects"))
         self.n_objects: int | None = None
         self.class_counts: np.ndarray | None = None
-        self.colors = None if case.files.mask is None else used_colors(case.files.mask, reading)
+        self.colors = None if case.files.mask is None else used_in(case.files.mask, reading, colours=False)
         self.pixel_counts: np.ndarray | None = None
         self.values = _ends(mapped(reading.arrays["image"])) if "image" in reading.arrays else None
         encoded = self._encoded(reading)

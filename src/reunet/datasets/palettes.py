@@ -1,4 +1,4 @@
-"""The palettes of masks held against each other: a value has to mean the same in every file."""
+"""Values and palettes of masks, held against each other: a value has to mean the same in every file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,18 +9,24 @@ import numpy as np
 from reunet.contracts.findings import Findings
 from reunet.datasets.cache import mapped
 from reunet.datasets.reading import Reading
-from reunet.io.masks import is_coloured
+from reunet.io.header import ImageHeader
+from reunet.io.masks import is_coloured, pack_colours
 
 Color = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class UsedColors:
-    """The values in a mask, and the palette of its file, (entries, 3) uint8 RGB; None of grey files."""
+class Used:
+    """What a mask holds: its distinct values, of a coloured one its packed colours.
+
+    table: the palette of its file, (entries, 3) uint8 RGB; None of grey files.
+    """
 
     file: Path
     values: tuple[int, ...]
-    table: np.ndarray | None
+    coloured: bool
+    header: ImageHeader
+    table: np.ndarray | None = None
 
     def color(self, value: int) -> Color | None:
         """Red, green and blue of a value; None where there is none."""
@@ -29,22 +35,30 @@ class UsedColors:
         )
 
 
-def used_colors(file: Path, reading: Reading) -> UsedColors | None:
-    """Those of the mask of a case; None without a mask of one channel that can be read."""
-    if "mask" not in reading.arrays or is_coloured(raw := mapped(reading.arrays["mask"])):
+def used_in(file: Path, reading: Reading, *, colours: bool) -> Used | None:
+    """What the mask of a case holds; None where there is none that can be read, or a coloured one without
+    `colours`.
+    """
+    if "mask" not in reading.arrays:
         return None
-    table = reading.arrays.get("palette")
+    raw = mapped(reading.arrays["mask"])
+    if coloured := is_coloured(raw):
+        if not colours:
+            return None
+        raw = pack_colours(raw)
     values = np.flatnonzero(np.bincount(raw.ravel())) if raw.dtype == np.uint8 else np.unique(raw)
-    return UsedColors(file, tuple(values.tolist()), None if table is None else mapped(table))
+    table = reading.arrays.get("palette")
+    palette = None if table is None else mapped(table)
+    return Used(file, tuple(values.tolist()), coloured, reading.headers["mask"], palette)
 
 
-def compare_palettes(masks: Sequence[UsedColors], problems: Findings) -> None:
+def compare_palettes(masks: Sequence[Used], problems: Findings) -> None:
     """Add an error for each mask in which a value has another colour, or a colour another value, than in
     masks before it; values of grey files are grey levels. Add a warning where only some masks have a palette.
     """
     indexed, grey = ([one for one in masks if (one.table is None) == no] for no in (False, True))
-    of_value: dict[int, UsedColors] = {}
-    of_color: dict[Color, tuple[int, UsedColors]] = {}
+    of_value: dict[int, Used] = {}
+    of_color: dict[Color, tuple[int, Used]] = {}
     levels = {value: one for one in reversed(grey) for value in one.values}
     differ, wrong = [], 0
     for one in indexed:
