@@ -1,9 +1,9 @@
 """What the verbs return."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -110,6 +110,11 @@ class Prediction:
     category: int | None = None
     category_probabilities: np.ndarray | None = None
     numbers: Mapping[str, float] | None = None
+
+    def at(self, index: Any) -> Self:
+        """The result with an indexed part of its maps, such as a frame or a slice; all else as it is."""
+        maps = {name: getattr(self, name) for name in ("labels", "probabilities", "instances")}
+        return replace(self, **{name: one[index] for name, one in maps.items() if one is not None})
 
 
 @dataclass(frozen=True)

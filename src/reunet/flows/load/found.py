@@ -161,10 +161,7 @@ class Found(Prediction):
                 raise UsageError(
                     "the sequence has no such frame", expected=f"0 to {len(image) - 1}", received=frame
                 )
-            parts = ("labels", "probabilities", "instances")
-            arrays = {name: getattr(self, name) for name in parts}
-            result = Prediction(**{k: None if v is None else v[frame] for k, v in arrays.items()})
-            image = image[frame]
+            result, image = self.at(frame), image[frame]
         return image if image.ndim == rank + 1 else image[..., None], result
 
     def _save_mask(self, path: Path) -> None:

@@ -77,16 +77,7 @@ def _all_pages(model: Model, entry: Entry) -> list[Prediction]:
             "this model is for images, the file is a volume", where=entry.name, fix="choose another model"
         )
     whole = predictor(entry.volume(), where=entry.name, spacing=entry.header.voxel)
-    return [_slice(whole, k) for k in range(entry.pages)]
-
-
-def _slice(whole: Prediction, k: int) -> Prediction:
-    def at(array: np.ndarray | None) -> np.ndarray | None:
-        return None if array is None else array[k]
-
-    return replace(
-        whole, labels=at(whole.labels), probabilities=at(whole.probabilities), instances=at(whole.instances)
-    )
+    return [whole.at(k) for k in range(entry.pages)]
 
 
 def _in_part(model: Model, entry: Entry, page: int, box: Box) -> Prediction:
@@ -96,17 +87,12 @@ def _in_part(model: Model, entry: Entry, page: int, box: Box) -> Prediction:
     if isinstance(model.predictor, SequencePredictor):
         raise PlanError("this model is for sequences, the file is a single image", where=entry.name)
     found = model.predictor(entry.part(page, around), where=entry.name)
-    rows, columns = slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
-    inside = {
-        name: value[rows, columns]
-        for name in ("labels", "probabilities", "instances")
-        if (value := getattr(found, name)) is not None
-    }
+    shift = np.array([top, left, top, left], np.float32)
+    moved: dict[str, Any] = {}
     for name in ("boxes", "candidates"):
         if (boxes := getattr(found, name)) is not None:
-            shift = np.array([top, left, top, left], np.float32)
-            inside[name] = replace(boxes, corners=boxes.corners + shift)
-    return replace(found, **inside)
+            moved[name] = replace(boxes, corners=boxes.corners + shift)
+    return replace(found.at((slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))), **moved)
 
 
 def _checked(box: Box | None, size: tuple[int, int]) -> Box:
@@ -224,7 +210,7 @@ def labelled(editable: Editable, entry: Entry, page: int) -> Prediction:
     whole = Prediction(
         editable.labels, instances=editable.objects, boxes=editable.boxes, category=editable.category
     )
-    return _slice(whole, page) if entry.is_volume else whole
+    return whole.at(page) if entry.is_volume else whole
 
 
 def truth(
