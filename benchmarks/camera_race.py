@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from simulated_camera import CONDITIONS, SOURCES, Film, read_films, write_films
 from training_runs import edit
 
 from reunet.contracts.plan import Plan
+from reunet.contracts.results import PairedDifference
 from reunet.metrics.bootstrap import crossed_interval
 
 ENTRIES = ("frame", "memory", "memory_first", "window")
@@ -249,19 +250,54 @@ def facts(run: Path, plan: Plan) -> dict[str, Any]:
 # -- the summary ---------------------------------------------------------------------------------------
 
 
-def summary(minutes: float | None = None) -> str:
-    """Each race: mean scores, and the differences of memory to all else with their 95 % intervals."""
-    lines = [line for line in records.read("camera") if minutes in (None, line["key"]["minutes"])]
-    told: dict[tuple[Any, ...], dict[str, dict[int, Scores]]] = {}
-    for line in lines:
+Place = tuple[str, str, int, float]
+"""Source, condition, side and minutes of a race."""
+
+
+def races() -> dict[Place, dict[str, dict[int, Scores]]]:
+    """By race, kind of method and seed the scores of its films."""
+    told: dict[Place, dict[str, dict[int, Scores]]] = {}
+    for line in records.read("camera"):
         key = line["key"]
         place = told.setdefault((key["source"], key["condition"], key["side"], key["minutes"]), {})
         for kind, found in line["result"]["methods"].items():
             place.setdefault(kind, {})[key["seed"]] = found["films"]
-    return "".join(_race_text(place, kinds) for place, kinds in told.items())
+    return told
 
 
-def _race_text(place: tuple[Any, ...], kinds: dict[str, dict[int, Scores]]) -> str:
+def differences(kinds: dict[str, dict[int, Scores]]) -> Iterator[tuple[str, PairedDifference]]:
+    """Of memory to all else in a race, by part of the frames."""
+    for kind in [kind for kind in kinds if kind != "memory" and "memory" in kinds]:
+        for part in ("all", "seen", "lost"):
+            found = difference(kinds, ("memory", kind), part)
+            if found is not None:
+                yield part, found
+
+
+def difference(
+    kinds: dict[str, dict[int, Scores]], pair: tuple[str, str], part: str
+) -> PairedDifference | None:
+    """Mean difference over the seeds and films of both, with its interval; None without any."""
+    one, other = (kinds[name] for name in pair)
+    seeds = sorted(one.keys() & other.keys())
+    films = sorted({name for seed in seeds for name in one[seed]})
+    sums, counts = np.zeros((2, len(seeds), len(films)))
+    for at in np.ndindex(sums.shape):
+        a, b = (told[seeds[at[0]]][films[at[1]]][part] for told in (one, other))
+        if a is not None and b is not None:
+            sums[at], counts[at] = a - b, 1
+    if not counts.any():
+        return None
+    mean, count = float(sums.sum() / counts.sum()), int(counts.max(0).sum())
+    return PairedDifference(*pair, mean, crossed_interval(sums, counts), len(seeds), count, count)
+
+
+def summary() -> str:
+    """Each race: mean scores, and the differences of memory to all else with their 95 % intervals."""
+    return "".join(_race_text(place, kinds) for place, kinds in races().items())
+
+
+def _race_text(place: Place, kinds: dict[str, dict[int, Scores]]) -> str:
     source, condition, side, minutes = place
     text = f"\n{source}, {condition}, {side} pixels, {minutes:g} minutes\n"
     for kind, by_seed in kinds.items():
@@ -272,24 +308,8 @@ def _race_text(place: tuple[Any, ...], kinds: dict[str, dict[int, Scores]]) -> s
             ]
             text += f"  {part} {np.mean(values):.4f}" if values else ""
         text += "\n"
-    for kind in [kind for kind in kinds if kind != "memory" and "memory" in kinds]:
-        for part in ("all", "seen", "lost"):
-            told = difference(kinds["memory"], kinds[kind], part)
-            text += f"  memory - {kind:14} {part:5} {told}\n" if told else ""
+    for part, found in differences(kinds):
+        ends = f" ({found.interval[0]:+.4f} to {found.interval[1]:+.4f})" if found.interval else ""
+        text += f"  memory - {found.reference:14} {part:5} {found.difference:+.4f}{ends}, "
+        text += f"{found.seeds} seed(s), {found.images} films\n"
     return text
-
-
-def difference(one: dict[int, Scores], other: dict[int, Scores], part: str) -> str:
-    """Mean difference over the seeds and films of both, with its interval; nothing without any."""
-    seeds = sorted(one.keys() & other.keys())
-    films = sorted({name for seed in seeds for name in one[seed]})
-    sums, counts = np.zeros((2, len(seeds), len(films)))
-    for at in np.ndindex(sums.shape):
-        a, b = (told[seeds[at[0]]][films[at[1]]][part] for told in (one, other))
-        if a is not None and b is not None:
-            sums[at], counts[at] = a - b, 1
-    if not counts.any():
-        return ""
-    found = crossed_interval(sums, counts)
-    ends = f" ({found[0]:+.4f} to {found[1]:+.4f})" if found else ""
-    return f"{sums.sum() / counts.sum():+.4f}{ends}, {len(seeds)} seed(s), {int(counts.max(0).sum())} films"

@@ -1,4 +1,7 @@
-"""Write docs/benchmarks.md, and the table in README.md, from the result lines. `make docs` calls it."""
+"""Write docs/benchmarks.md, and the tables in README.md and docs/recurrence.md, from the result lines.
+
+`make docs` calls it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from typing import Any
 import next_labels
 import records
 import recurrence
+import recurrence_page
 from quality import ENTRIES, Entry
+from records import table
 
 ROOT = records.HERE.parent
 START, END = "<!-- results: written by benchmarks/page.py -->", "<!-- end of results -->"
@@ -25,13 +30,6 @@ they stopped: a run that has a line is not run again. The datasets are public bu
 Machines are shared and noisy. Where two things are compared they ran in turns, in one process or one script,
 and medians and ratios are quoted.
 """
-
-
-def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table."""
-    head = list(header)
-    lines = [head, ["---"] * len(head), *[[str(cell) for cell in row] for row in rows]]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def spread(values: list[float]) -> str:
@@ -616,7 +614,7 @@ def machine() -> str:
 
 
 def write() -> list[Path]:
-    """Write both pages; returns their paths."""
+    """Write the pages; returns their paths."""
     parts = [
         INTRODUCTION,
         *(section() for name, section in SECTIONS.items() if records.read(name)),
@@ -628,7 +626,7 @@ def write() -> list[Path]:
     before, rest = text.split(START)
     after = rest.split(END)[1]
     readme.write_text(f"{before}{START}\n{readme_tables()}{END}{after}", encoding="utf-8")
-    return [page, readme]
+    return [page, readme, *recurrence_page.write(ROOT / "docs")]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,13 @@ def _shown(word: str) -> str:
 def is_done(name: str, key: dict[str, Any]) -> bool:
     """Whether this run has a line already."""
     return any(line["key"] == key for line in read(name))
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    head = list(header)
+    lines = [head, ["---"] * len(head), *[[str(cell) for cell in row] for row in rows]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def measured(command: Sequence[str | Path], **more: Any) -> tuple[float, int]:

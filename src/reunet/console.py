@@ -391,6 +391,9 @@ def print_comparison(result: CompareResult) -> None:
         ends = "too little to say how sure"
         if pair.interval is not None:
             ends = "95 % interval {:+.4f} to {:+.4f}".format(*pair.interval)
+        if pair.flicker is not None:
+            sure = pair.flicker_interval
+            ends += f"; flicker {pair.flicker:+.4f}" + (" ({:+.4f} to {:+.4f})".format(*sure) if sure else "")
         print(f"{pair.entry} - {pair.reference}: {pair.difference:+.4f}  ({ends})")
     print(f"report: {result.report}")
 

@@ -259,6 +259,13 @@ def test_a_difference_is_paired_and_frames_are_drawn_in_blocks() -> None:
     assert rows[0]["flicker"] is None
     films = [replace(run, flicker=0.1 * (1 + run.seed)) for run in runs]
     assert [row["flicker"] for row in table(films)] == pytest.approx([0.15, 0.2])
+    assert (found.flicker, found.flicker_interval) == (None, None)
+    still = {"a": {"p": 0.1, "q": 0.2}, "b": {"p": 0.4, "q": 0.3, "r": 0.0}}
+    films = [replace(run, flickers=still[run.entry]) for run in runs]
+    found = difference(films, ("a", "b"), {"x": "block", "y": "block"})
+    assert found is not None
+    assert found.flicker == pytest.approx(-0.2)
+    assert found.flicker_interval == pytest.approx((-0.3, -0.1))
 
 
 @pytest.mark.parametrize(

@@ -281,7 +281,8 @@ class ComparedRun(Shown):
     entry: a preset, or `<preset>:control`. dice: mean foreground Dice, of each image and then the mean, and
     pooled over all pixels; iou: mean over the classes, pooled. images: Dice of each image by its id, None
     where undefined. parameters: what training changed; multiplications: of a forward pass over one patch.
-    race: (seconds, score on the held-out images) at each validation. j, f, flicker: of sequences in time.
+    race: (seconds, score on the held-out images) at each validation. j, f, flicker: of sequences in time;
+    flickers: of each by its name, None where undefined.
     """
 
     entry: str
@@ -299,6 +300,7 @@ class ComparedRun(Shown):
     j: float | None = None
     f: float | None = None
     flicker: float | None = None
+    flickers: dict[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -306,7 +308,8 @@ class PairedDifference(Shown):
     """How much better (Dice per image) `entry` is than `reference`, over seeds and images that both have.
 
     interval: 95 % bootstrap, None where there is too little to resample. units: what images were drawn in:
-    as many as images, or fewer where neighbouring frames of a sequence were drawn together.
+    as many as images, or fewer where neighbouring frames of a sequence were drawn together. flicker: the same
+    difference in flicker, better below 0, over seeds and sequences; None without sequences in time.
     """
 
     entry: str
@@ -316,6 +319,8 @@ class PairedDifference(Shown):
     seeds: int
     images: int
     units: int
+    flicker: float | None = None
+    flicker_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

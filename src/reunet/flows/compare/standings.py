@@ -57,9 +57,15 @@ def read_run(contest: Contest, contender: Contender, seed: int) -> ComparedRun:
                 (float(row["time_s"]), float(row["val_score"])) for row in history if row["val_score"]
             ),
             **{name: metrics.get(name) for name in VIDEO},
+            flickers={name: one.get("flicker") for name, one in _sequences(metrics).items()},
         )
     except (KeyError, TypeError, ValueError) as cause:
         raise ModelFileError("the results of a training are not whole", where=folder) from cause
+
+
+def _sequences(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = metrics.get("video", {}).get("sequences", {})
+    return found
 
 
 def summarise(contest: Contest, runs: Sequence[ComparedRun], failures: dict[str, str]) -> CompareResult:
@@ -105,8 +111,23 @@ def image_units(contest: Contest) -> dict[str, str]:
 def difference(
     runs: Sequence[ComparedRun], pair: tuple[str, str], units: dict[str, str]
 ) -> PairedDifference | None:
-    """Mean difference in Dice over the seeds and images that both networks have; None without any."""
-    by_entry = [{run.seed: run.images for run in runs if run.entry == name} for name in pair]
+    """Mean differences over the seeds and images that both networks have; None without any."""
+    dice, still = (
+        _paired([{run.seed: getattr(run, of) for run in runs if run.entry == name} for name in pair], by)
+        for of, by in (("images", units), ("flickers", {}))
+    )
+    if dice is None:
+        return None
+    flicker = {} if still is None else {"flicker": still[0], "flicker_interval": still[1]}
+    return PairedDifference(*pair, *dice, **flicker)
+
+
+def _paired(
+    by_entry: list[dict[int, dict[str, float | None]]], units: dict[str, str]
+) -> tuple[float, tuple[float, float] | None, int, int, int] | None:
+    """Mean difference of the scores of two networks, by seed and name, its interval, and over how many seeds,
+    names and units; None without any.
+    """
     values: dict[tuple[int, str], list[float]] = {}
     for seed in sorted(by_entry[0].keys() & by_entry[1].keys()):
         one, other = by_entry[0][seed], by_entry[1][seed]
@@ -121,14 +142,8 @@ def difference(
     for (seed, name), differences in values.items():
         at = seeds.index(seed), names.index(name)
         sums[at], counts[at] = sum(differences), len(differences)
-    return PairedDifference(
-        *pair,
-        difference=float(sums.sum() / counts.sum()),
-        interval=crossed_interval(sums, counts),
-        seeds=len(seeds),
-        images=int(counts.max(axis=0).sum()),
-        units=len(names),
-    )
+    mean = float(sums.sum() / counts.sum())
+    return mean, crossed_interval(sums, counts), len(seeds), int(counts.max(axis=0).sum()), len(names)
 
 
 def write_standings(result: CompareResult, settings: dict[str, Any]) -> None:
