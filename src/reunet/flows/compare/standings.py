@@ -112,14 +112,9 @@ def difference(
     runs: Sequence[ComparedRun], pair: tuple[str, str], units: dict[str, str]
 ) -> PairedDifference | None:
     """Mean differences over the seeds and images that both networks have; None without any."""
-    dice, still = (
-        _paired([{run.seed: getattr(run, of) for run in runs if run.entry == name} for name in pair], by)
-        for of, by in (("images", units), ("flickers", {}))
-    )
-    if dice is None:
-        return None
-    flicker = {} if still is None else {"flicker": still[0], "flicker_interval": still[1]}
-    return PairedDifference(*pair, *dice, **flicker)
+    dice = _paired([{run.seed: run.images for run in runs if run.entry == name} for name in pair], units)
+    still = _paired([{run.seed: run.flickers for run in runs if run.entry == name} for name in pair], {})
+    return dice and PairedDifference(*pair, *dice, *(still[:2] if still else (None, None)))
 
 
 def _paired(
