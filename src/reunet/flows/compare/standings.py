@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -114,7 +114,10 @@ def difference(
     """Mean differences over the seeds and images that both networks have; None without any."""
     dice = _paired([{run.seed: run.images for run in runs if run.entry == name} for name in pair], units)
     still = _paired([{run.seed: run.flickers for run in runs if run.entry == name} for name in pair], {})
-    return dice and PairedDifference(*pair, *dice, *(still[:2] if still else (None, None)))
+    if dice is None:
+        return None
+    found = PairedDifference(*pair, *dice)
+    return found if still is None else replace(found, flicker=still[0], flicker_interval=still[1])
 
 
 def _paired(
