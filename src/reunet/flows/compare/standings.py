@@ -116,7 +116,7 @@ def difference(
     still = _paired([{run.seed: run.flickers for run in runs if run.entry == name} for name in pair], {})
     if dice is None:
         return None
-    found = PairedDifference(*pair, *dice)
+    found = PairedDifference(pair[0], pair[1], *dice)
     return found if still is None else replace(found, flicker=still[0], flicker_interval=still[1])
 
 
