@@ -1,7 +1,5 @@
 """Which random changes of an image leave its meaning alone."""
 
-from __future__ import annotations
-
 from reunet.contracts.augmentation import Augmentation, BadFrames
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.plan import ClipSpec

@@ -1,7 +1,5 @@
 """How much each class weighs in training, and by which loss classes of pixels are learned."""
 
-from __future__ import annotations
-
 from math import ceil, sqrt
 
 from reunet.contracts.fingerprint import Fingerprint

@@ -1,7 +1,5 @@
 """What a network costs: multiplications and memory of one training patch."""
 
-from __future__ import annotations
-
 from reunet.contracts.network import NetworkConfig
 
 FRAMEWORK_BYTES = 850 * 2**20

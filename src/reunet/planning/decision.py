@@ -1,7 +1,5 @@
 """A decision of the planner: what was chosen and why, as one value."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar

@@ -1,7 +1,5 @@
 """Whether a network begins with what another one has learned from photographs."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from reunet.contracts.fingerprint import Fingerprint

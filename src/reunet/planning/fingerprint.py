@@ -1,7 +1,5 @@
 """Measure the cases: sizes, intensities and classes of those trained on, channels of all."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """What frames tell about each other: noise between them, labels that change unseen, frames that were lost."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise

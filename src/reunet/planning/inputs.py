@@ -1,7 +1,5 @@
 """How pixels are normalised before the network sees them."""
 
-from __future__ import annotations
-
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.plan import InputSpec, Intensity
 from reunet.planning.decision import Decision

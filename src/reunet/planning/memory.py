@@ -4,8 +4,6 @@ Measured with `benchmarks/frames_enough.py`: what `frames.py` says of films, and
 `benchmarks/recurrence.py --camera`: what memory gains on them against frames by themselves.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from reunet.contracts.fingerprint import Fingerprint

@@ -1,7 +1,5 @@
 """How much of an image the network sees at a time."""
 
-from __future__ import annotations
-
 from math import prod
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How large the pixels are that the network sees: volumes get one voxel size, large objects fewer pixels."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np

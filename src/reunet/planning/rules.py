@@ -1,7 +1,5 @@
 """The rules in their order: from a fingerprint and the user's wishes to a plan, with a why for everything."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from reunet.contracts.fingerprint import Fingerprint

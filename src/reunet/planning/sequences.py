@@ -1,7 +1,5 @@
 """The rules for sequences: which networks need them, and how many frames a window has."""
 
-from __future__ import annotations
-
 from reunet.contracts.fingerprint import Fingerprint
 from reunet.contracts.network import NetworkConfig
 from reunet.contracts.plan import ClipSpec, Schedule

@@ -6,8 +6,6 @@ one instruction (AMX) is the faster the wider the network is, and likes multiple
 take no longer than 24, in volumes 16 no longer than 8.
 """
 
-from __future__ import annotations
-
 from reunet.contracts.network import NetworkConfig
 from reunet.machine import has_cpu_bfloat16, has_matrix_unit
 

@@ -1,7 +1,5 @@
 """Depth, strides and kernels of a network, from the patch and the shape of its pixels."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import ceil, prod
 

@@ -1,7 +1,5 @@
 """Which network: as asked or the plain U-Net, as wide as the time and the memory that there are allow."""
 
-from __future__ import annotations
-
 from itertools import product
 from math import ceil
 from typing import Any
