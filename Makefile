@@ -2,7 +2,7 @@
 #     make PYTHON=/path/to/python3.12 demo      chooses the interpreter
 #     make CONSTRAINTS=constraints.txt test     installs the versions that continuous integration uses
 .DEFAULT_GOAL := help
-.PHONY: help demo fast test test-all fuzz coverage lint style types format docs book build zoo constraints torch environment clean
+.PHONY: help demo fast test test-all fuzz bench coverage lint style types format docs book build zoo constraints torch environment clean
 
 VENV := .venv
 BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
@@ -16,6 +16,7 @@ help:
 	@echo "make test T=PATH  only the tests of a room or a file, on the first backend: T=tests/io"
 	@echo "make test-all     what make test does, with the slow tests; takes T, too"
 	@echo "make fuzz         a minute of files that are nearly right, for every reader"
+	@echo "make bench        reunet against its peers, hours; ONLY=\"prediction smp\" for some of it"
 	@echo "make coverage     which lines and branches the tests reach on the first backend"
 	@echo "make lint         only style, types and floors"
 	@echo "make style        only style"
@@ -45,6 +46,9 @@ test-all: $(if $(T),environment,lint)
 
 fuzz: environment
 	$(PY) benchmarks/fuzz.py
+
+bench: environment
+	$(PY) benchmarks/bench.py --only $(ONLY)
 
 coverage: environment
 	@$(PY) scripts/run_tests.py --coverage

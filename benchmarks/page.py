@@ -11,6 +11,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import accuracy
+import bench
+import bench_page
 import next_labels
 import records
 import recurrence
@@ -222,7 +225,7 @@ def training_step() -> str:
         "Normalisation on 256 x 256 x 3: a whole training step of reunet in its default precision against "
         "the same network in PyTorch, as it ships (float32) and tuned (bfloat16, channels last; compiled). "
         "Each in a process of its own, in turns; medians and quartiles of the clock, median of the "
-        "processor's time.\n\n`python benchmarks/training_step.py`\n\n"
+        "processor's time.\n\n"
     )
     header = ["batch", "what", "ms", "quartiles", "processor, ms", "times as long", "date"]
     text += table(header, rows) + "\n"
@@ -241,7 +244,6 @@ def training_step() -> str:
         "By width (patches of 256 x 256, volumes of 64 x 64 x 64), with the instructions that oneDNN may "
         "use: all those of this processor, AMX among them, or fewer with `--isa`. The planner's table is "
         "made of these and of a shorter round with fewer.\n\n"
-        "`python benchmarks/training_step.py --widths`\n\n"
     )
     header = ["axes", "filters", "instructions", "ms a patch", "processor, ms", "date"]
     return text + table(header, rows)
@@ -602,9 +604,19 @@ SECTIONS: dict[str, Callable[[], str]] = {
 }
 
 
+BEFORE = {
+    "prediction": ("engine_speed",),
+    "training": ("training_step",),
+    "whole": ("whole_path",),
+    "start": ("cold_start",),
+}
+"""By case of the referee what was measured before there was one, by scripts that it took over."""
+
+
 def machine() -> str:
     """Where the newest lines were measured."""
-    lines = [line for name in SECTIONS for line in records.read(name)[-1:]]
+    names = (*SECTIONS, bench.NAME, accuracy.NAME)
+    lines = [line for name in names for line in records.read(name)[-1:]]
     seen = {
         f"{m['system']} {m['processor']}, {m['cores']} cores, {m['memory_gib']} GiB memory, "
         f"{'with' if m['cpu_bfloat16'] else 'without'} bfloat16 instructions"
@@ -615,11 +627,10 @@ def machine() -> str:
 
 def write() -> list[Path]:
     """Write the pages; returns their paths."""
-    parts = [
-        INTRODUCTION,
-        *(section() for name, section in SECTIONS.items() if records.read(name)),
-        machine(),
-    ]
+    referee = {name: text for name, section in bench_page.SECTIONS.items() if (text := section())}
+    earlier = {old for case, olds in BEFORE.items() if case in referee for old in olds}
+    told = (section() for name, section in SECTIONS.items() if name not in earlier and records.read(name))
+    parts = [INTRODUCTION, *referee.values(), *told, machine()]
     page, readme = ROOT / "docs" / "benchmarks.md", ROOT / "README.md"
     page.write_text("\n".join(parts), encoding="utf-8")
     text = readme.read_text(encoding="utf-8")

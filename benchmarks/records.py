@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reunet.machine import describe, versions
 
@@ -63,17 +63,31 @@ def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def measured(command: Sequence[str | Path], **more: Any) -> tuple[float, int]:
-    """Seconds of a command in a process of its own, and the most bytes resident. Raises when it fails."""
+class Took(NamedTuple):
+    """Of a process: seconds by the clock and of the processor, and the most bytes that were resident."""
+
+    seconds: float
+    cpu: float
+    peak: int
+
+
+def measured(command: Sequence[str | Path], **more: Any) -> Took:
+    """What a command in a process of its own takes. Raises when it fails."""
     began = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **more) as process:
         said = process.stderr.read() if process.stderr else b""
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - began
-    if status:
+        took = ended(process)
+    if process.returncode:
         raise SystemExit(f"{' '.join(map(str, command))} failed:\n{said.decode()}")
-    return seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return took._replace(seconds=time.perf_counter() - began)
+
+
+def ended(process: subprocess.Popen[Any]) -> Took:
+    """What a process that is about to end took, but for the clock."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Took(0.0, usage.ru_utime + usage.ru_stime, peak)
 
 
 def reunet(*arguments: str | Path) -> None:

@@ -76,9 +76,9 @@ def measured(run: Path, kind: str, size: tuple[int, ...], given: list[str], fold
     image = folder / "image.ome.zarr"
     write_image(image, size, 3 if kind == "image" else 1)
     command = [sys.executable, "-m", "reunet", "predict", run, image, "-o", folder / "out"]
-    seconds, peak = process([*command, *given])
+    took = process([*command, *given])
     shutil.rmtree(folder)
-    return {"seconds": seconds, "peak_bytes": peak}
+    return {"seconds": took.seconds, "peak_bytes": took.peak}
 
 
 def write_image(path: Path, size: tuple[int, ...], channels: int) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.network import HeadSpec, NetworkConfig, Normalisation
 from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.contracts.run import RunFolder
+from reunet.exporting.int8 import quantise
 from reunet.exporting.openvino import export_engine
 from reunet.networks.presets import configure
 
@@ -52,15 +55,8 @@ def volume_plan(classes: int = 26, tile: tuple[int, int, int] = (64, 128, 128)) 
     )
 
 
-def write_standard_run(
-    folder: Path, seed: int, normalisation: Normalisation = "instance", classes: int = CLASSES
-) -> tuple[RunFolder, int]:
-    """Write and export it. Returns the run and the number of its parameters."""
-    return write_run(folder, standard_plan(seed, normalisation, classes))
-
-
-def write_run(folder: Path, plan: Plan) -> tuple[RunFolder, int]:
-    """A run of any plan, with random weights."""
+def write_run(folder: Path, plan: Plan) -> RunFolder:
+    """A run of any plan, with random weights, exported."""
     from reunet.networks import build_network
     from reunet.training.state import weights_content
 
@@ -69,7 +65,7 @@ def write_run(folder: Path, plan: Plan) -> tuple[RunFolder, int]:
     network = build_network(plan.network, seed=plan.seed)
     run.publish_weights(plan, weights_content(network, plan))
     export_engine(run)
-    return run, network.count_params()
+    return run
 
 
 def main() -> None:
@@ -79,11 +75,13 @@ def main() -> None:
     parser.add_argument("normalisation", nargs="?", default="instance")
     parser.add_argument("classes", type=int, nargs="?", default=CLASSES)
     parser.add_argument("--volume", action="store_true", help="the network for volumes, 26 classes")
+    parser.add_argument("--int8", action="store_true", help="that engine too, by ranges of noise")
     given = parser.parse_args()
-    if given.volume:
-        write_run(given.folder, volume_plan())
-    else:
-        write_standard_run(given.folder, given.seed, given.normalisation, given.classes)
+    plan = volume_plan() if given.volume else standard_plan(given.seed, given.normalisation, given.classes)
+    run = write_run(given.folder, plan)
+    if given.int8:
+        crops = np.random.default_rng(given.seed).standard_normal((8, SIZE, SIZE, 3), dtype=np.float32)
+        quantise(run.engine_file, run.int8_file, crops)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How fast this machine trains: multiply-adds that a core sustains, by kind of processor and width.
 
-Measured with `benchmarks/training_step.py --widths`: forward multiply-adds of the plain U-Net with Instance
+Measured with `make bench ONLY=widths`: forward multiply-adds of the plain U-Net with Instance
 Normalisation over the processor's seconds of a whole training step. A processor that multiplies matrices in
 one instruction (AMX) is the faster the wider the network is, and likes multiples of 16 filters: 32 filters
 take no longer than 24, in volumes 16 no longer than 8.

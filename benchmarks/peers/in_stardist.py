@@ -1,7 +1,4 @@
-"""Train StarDist for some minutes and write its label images. Runs in StarDist's own environment:
-
-    python -m venv stardist && stardist/bin/pip install stardist==0.9.2 tensorflow tf_keras
-    TF_USE_LEGACY_KERAS=1 stardist/bin/python stardist_run.py DATA OUTPUT --minutes 20 --seed 0
+"""Train StarDist for some minutes and write its label images; see worker.py and accuracy.py.
 
 32 rays on a grid of 2, else its own defaults, with the normalisation and the augmentation of its examples;
 thresholds by its `optimize_thresholds` on held-out training images.
@@ -9,11 +6,13 @@ thresholds by its `optimize_thresholds` on held-out training images.
 
 from __future__ import annotations
 
-import argparse
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
 import numpy as np
 import tensorflow as tf
@@ -62,42 +61,31 @@ def augmenter(seed: int) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray,
     return augment
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("data", type=Path)
-    parser.add_argument("output", type=Path)
-    parser.add_argument("--minutes", type=float, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    np.random.seed(arguments.seed)  # noqa: NPY002 - StarDist draws its patches from it
-    tf.random.set_seed(arguments.seed)
-
-    files = sorted((arguments.data / "train" / "images").iterdir())
-    np.random.default_rng(arguments.seed).shuffle(files)
-    truth = arguments.data / "train" / "instances"
+def train(data: str, output: str, minutes: float, seed: int) -> None:
+    """Labels of the test images in OUTPUT/found."""
+    np.random.seed(seed)  # noqa: NPY002 - StarDist draws its patches from it
+    tf.random.set_seed(seed)
+    folder, found = Path(data), Path(output) / "found"
+    files = sorted((folder / "train" / "images").iterdir())
+    np.random.default_rng(seed).shuffle(files)
+    truth = folder / "train" / "instances"
     images = [image(file) for file in files]
     objects = [fill_label_holes(imread(truth / f"{file.stem}.png")) for file in files]
     held_out = round(HELD_OUT * len(files))
     validation = images[:held_out], objects[:held_out]
 
     config = Config2D(n_rays=32, grid=(2, 2), n_channel_in=3, train_tensorboard=False)
-    model = StarDist2D(config, name="model", basedir=str(arguments.output))
+    model = StarDist2D(config, name="model", basedir=output)
     model.prepare_for_training()
-    limit = TimeLimit(60 * arguments.minutes)
+    limit = TimeLimit(60 * minutes)
     model.callbacks.append(limit)
-    augment = augmenter(arguments.seed)
+    augment = augmenter(seed)
     model.train(images[held_out:], objects[held_out:], validation_data=validation, augmenter=augment)
     model.optimize_thresholds(*validation)
 
-    labels = arguments.output / "labels"
-    labels.mkdir(exist_ok=True)
-    for file in sorted((arguments.data / "test" / "images").iterdir()):
-        found, _ = model.predict_instances(image(file))
-        imsave(labels / f"{file.stem}.png", found.astype(np.uint16), check_contrast=False)
-    (arguments.output / "result.json").write_text(
-        json.dumps({"steps": limit.steps, "thresholds": model.thresholds._asdict()})
-    )
-
-
-if __name__ == "__main__":
-    main()
+    found.mkdir(exist_ok=True)
+    for file in sorted((folder / "test" / "images").iterdir()):
+        labels, _ = model.predict_instances(image(file))
+        imsave(found / f"{file.stem}.png", labels.astype(np.uint16), check_contrast=False)
+    told = {"steps": limit.steps, "thresholds": model.thresholds._asdict()}
+    (Path(output) / "told.json").write_text(json.dumps(told))
