@@ -170,6 +170,16 @@ def test_width_follows_what_the_processor_is_fast_with(
     assert tuple(plan.network.filters[0] for plan in planned) == widths
 
 
+def test_steps_of_small_patches_are_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a step takes before the first multiplication leaves time for a narrower network only."""
+    facts = fingerprint_of(grey_cases(2, (64, 64)))
+    chosen = []
+    for begin in (0.0, width.BEGIN):
+        monkeypatch.setattr(width, "BEGIN", begin)
+        chosen.append(make_plan(facts, PlanRequest(minutes=2)).network.filters[0])
+    assert chosen[0] > chosen[1]
+
+
 @pytest.mark.parametrize("name", ["minutes", "steps", "epochs", "max_memory"])
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
 def test_numbers_that_make_no_sense_are_the_user_s_not_ours(name: str, value: float) -> None:

@@ -12,7 +12,7 @@ from reunet.networks.presets import PRESETS, configure
 from reunet.planning.cost import multiplications, training_bytes
 from reunet.planning.decision import Decision
 from reunet.planning.request import PlanRequest
-from reunet.planning.speed import multiplications_per_second
+from reunet.planning.speed import BEGIN, multiplications_per_second
 from reunet.planning.topology import Topology
 
 WIDTHS = {2: (64, 48, 32, 24, 16), 3: (32, 24, 16, 8)}
@@ -125,11 +125,8 @@ def _within_time(
         why = f"{width} at full resolution, doubled per level: no time limit was given"
         index = [network.filters[0] for network in networks].index(width)
         return Decision(networks[index:], {"network.filters": why})
-    seconds = minutes * 60 * cores()
-    patches = [
-        seconds * multiplications_per_second(network) / multiplications(network, patch)
-        for network in networks
-    ]
+    batch = BATCHES[len(patch)][0]
+    patches = [minutes * 60 / (_seconds(network, patch) + BEGIN / batch) for network in networks]
     wanted = WANTED_PATCHES[len(patch)]
     index, later = (_widest([times * seen for seen in patches], wanted) for times in (1, 2))
     why = (
@@ -140,6 +137,11 @@ def _within_time(
     if later < index:
         why += f"; twice the minutes would allow {networks[later].filters[0]}"
     return Decision(networks[index:], {"network.filters": why})
+
+
+def _seconds(network: NetworkConfig, patch: tuple[int, ...]) -> float:
+    """What the multiply-adds of a patch take."""
+    return multiplications(network, patch) / multiplications_per_second(network) / cores()
 
 
 def _widest(patches: list[float], wanted: int) -> int:

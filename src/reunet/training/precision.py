@@ -8,6 +8,7 @@ rounded, such as moving averages, so it is on for training steps and off for eve
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 import keras
@@ -24,8 +25,10 @@ KEPT_FLOAT32 = (
 """The variable in which the rewrite looks for operations to leave alone, and those that are three times as
 fast in float32: a step that trains EfficientNet-Lite0 takes 0.61 instead of 0.86 CPU-seconds."""
 
-MOST_IMAGES = 64
-"""In a batch, up to which each is normalised by an operation of its own."""
+MOST_IMAGES, LEAST_VALUES = 64, 800_000
+"""In a batch: up to how many images, and from how many values on, each image is normalised by an operation of
+its own. With fewer values there is more to begin than to do: of 8 frames of 64 x 64 a step took 79 ms in this
+way and 63 in the other."""
 
 
 @contextmanager
@@ -51,12 +54,12 @@ def _normalise_each(images: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
     """Instance Normalisation as Batch Normalisation of one image after another, which is one operation each
     and another for its gradients: a quarter of the time of means, squares and products of their own.
 
-    images: (B, *space, C) float. gamma, beta: (C,). None where the shape is not known, or the batch large.
+    images: (B, *space, C) float. gamma, beta: (C,). None where the shape is not known, the batch large or small.
     """
     import tensorflow
 
     shape = images.shape
-    if None in shape or shape[0] > MOST_IMAGES:
+    if None in shape or shape[0] > MOST_IMAGES or prod(shape) < LEAST_VALUES:
         return None
     scale, offset = tensorflow.convert_to_tensor(gamma), tensorflow.convert_to_tensor(beta)
     flat = tensorflow.reshape(images, (shape[0], 1, -1, shape[-1]))
