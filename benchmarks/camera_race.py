@@ -39,7 +39,7 @@ class Footage:
     """
 
     folder: Path
-    preset: str = "conv_gru_unet"
+    preset: str = "leak_unet"
     pattern: str = "{sequence}_{frame}"
     block: int = 0
 

@@ -63,7 +63,7 @@ REPRESENTATIVES = (  # one for each value of a slot
     "unet add", "unet3d", "unet_2d_t", "resunet", "attention_unet", "unet_plus_plus", "unet3_plus",
     "nnunet residual", "mobile_unet", "cnn_rnn_unet min_gru", "cnn_rnn_unet raster", "thinking_unet", "reseg",
     "r2unet", "bcdu_net d3", "conv_lstm_unet", "conv_gru_unet", "conv_gru_unet bottleneck", "slice_unet",
-    "cnn_rnn_unet", "bcdu_net residual", "conv_lstm_unet residual", "slice_gru_unet",
+    "cnn_rnn_unet", "bcdu_net residual", "conv_lstm_unet residual", "slice_gru_unet", "leak_unet",
 )  # fmt: skip
 
 

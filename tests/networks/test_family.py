@@ -123,7 +123,10 @@ def test_one_step_of_training_moves_every_weight(case: str) -> None:
     assert not [path for path in still if path.endswith("recurrent_kernel") and "slices" not in path]
 
 
-RESIDUAL = ("cnn_rnn_unet", "bcdu_net residual", "conv_lstm_unet residual", "conv_gru_unet", "slice_gru_unet")
+RESIDUAL = (
+    "cnn_rnn_unet", "bcdu_net residual", "conv_lstm_unet residual", "conv_gru_unet", "slice_gru_unet",
+    "leak_unet",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("case", on_every_backend(RESIDUAL[-1:], RESIDUAL))

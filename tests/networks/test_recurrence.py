@@ -16,8 +16,13 @@ pytestmark = pytest.mark.keras
 
 B, C, UNITS = 2, 3, 4
 LENGTHS = (5, 21)  # computed without a loop, and with one
-CELL_NAMES = ("simple_rnn", "gru", "lstm", "min_gru")
-GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4, "min_gru": 2}
+CELL_NAMES = ("simple_rnn", "gru", "lstm", "min_gru", "leak")
+GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4, "min_gru": 2, "leak": 1}
+
+
+def channels(cell: str) -> int:
+    """Of the input: a leak's state is made of them."""
+    return UNITS if cell == "leak" else C
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -58,6 +63,9 @@ def reference(
             i, f, g, o = (a + over(h, b) for a, b in zip(p, u, strict=True))
             c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
             h = sigmoid(o) * np.tanh(c)
+        elif cell == "leak":
+            z = sigmoid(p[0] + over(h, u[0]))
+            h = (1 - z) * h + z * x[:, t]
         else:
             z = sigmoid(p[0])
             h = (1 - z) * h + z * p[1]
@@ -82,8 +90,8 @@ def layer_and_weights(cell: str, shape: tuple[int, ...], kernel: int = 1, revers
 def test_forward_is_the_definition(cell: str, length: int, reverse: bool) -> None:
     import keras
 
-    layer, weights = layer_and_weights(cell, (B, length, C), reverse=reverse)
-    x = np.random.default_rng(0).normal(size=(B, length, C)).astype("float32")
+    layer, weights = layer_and_weights(cell, (B, length, channels(cell)), reverse=reverse)
+    x = np.random.default_rng(0).normal(size=(B, length, channels(cell))).astype("float32")
     outputs, last, *_ = (keras.ops.convert_to_numpy(y) for y in layer(x))
     expected = reference(cell, x.astype("float64"), weights, reverse=reverse)
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
@@ -94,7 +102,7 @@ def test_forward_is_the_definition(cell: str, length: int, reverse: bool) -> Non
 def test_convolutional_cells_are_a_loop_over_convolutions(cell: str) -> None:
     import keras
 
-    shape = (B, 4, 5, 6, C)
+    shape = (B, 4, 5, 6, channels(cell))
     layer, weights = layer_and_weights(cell, shape, kernel=3)
     x = np.random.default_rng(0).normal(size=shape).astype("float32")
     expected = reference(cell, x.astype("float64"), weights, convolve)
@@ -124,7 +132,7 @@ def gradients_of_the_layer(
 @pytest.mark.parametrize("cell", CELL_NAMES)
 def test_gradients_are_the_finite_differences(cell: str, length: int) -> None:
     rng = np.random.default_rng(2)
-    x = rng.normal(size=(B, length, C)).astype("float32")
+    x = rng.normal(size=(B, length, channels(cell))).astype("float32")
     target = rng.normal(size=(B, length, UNITS)).astype("float32")
     weights, found = gradients_of_the_layer(cell, x, target)
 
@@ -170,8 +178,8 @@ def test_gradients_of_the_tanh_rnn_are_backpropagation_through_time(length: int)
 def test_two_halves_with_the_state_between_them_are_the_whole(cell: str) -> None:
     import keras
 
-    layer, _ = layer_and_weights(cell, (B, 6, C))
-    x = np.random.default_rng(0).normal(size=(B, 6, C)).astype("float32")
+    layer, _ = layer_and_weights(cell, (B, 6, channels(cell)))
+    x = np.random.default_rng(0).normal(size=(B, 6, channels(cell))).astype("float32")
     whole = layer(x)[0]
     first, *state = layer(x[:, :2])
     second = layer(x[:, 2:], *state)[0]

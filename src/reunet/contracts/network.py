@@ -78,7 +78,8 @@ class HeadSpec(Contract):
 class RecurrenceSpec(Contract):
     """How the recurrent parts of a network recur.
 
-    cell: `simple_rnn`, `gru`, `lstm` or `min_gru` (see `reunet.networks.cells`).
+    cell: `simple_rnn`, `gru`, `lstm`, `min_gru` or, over frames and in residual form, `leak` (see
+    `reunet.networks.cells`).
     units: maps of the state per direction; None for what keeps the width of the features.
     kernel: side of the convolutions in cells that run over frames or skips; sweeps have dense cells.
     layers: how often a sweep over all axes is repeated.
@@ -214,6 +215,18 @@ class NetworkConfig(Contract):
             raise ValueError("a thinking bottleneck is for single images: time must be 'none'")
         if self.thinks and (self.recurrence.cell == "min_gru" or self.recurrence.steps == 0):
             raise ValueError("a thinking bottleneck needs a step, and a cell whose gates see its state")
+        return self
+
+    @model_validator(mode="after")
+    def _cell_fits(self) -> NetworkConfig:
+        spec = self.recurrence
+        if spec.cell != "leak":
+            return self
+        elsewhere = self.bottleneck in (*SWEEPS, *THINKING) or "recurrent" in (self.skip, self.block)
+        if elsewhere or self.decoder == "slices":
+            raise ValueError("cell leak keeps features from frame to frame: nothing else may recur")
+        if self.recurs_over_frames and (spec.gain is None or spec.units is not None):
+            raise ValueError("cell leak needs recurrence.gain, and no recurrence.units")
         return self
 
     @model_validator(mode="after")

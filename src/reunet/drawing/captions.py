@@ -25,6 +25,13 @@ CELLS = {
             f"{STATE} = o \u2299 tanh(c\u209c)",
         ],
     ),
+    "leak": (
+        "gated leak",
+        [
+            f"z = \u03c3(W x\u209c + U {BEFORE} + b)",
+            f"{STATE} = (1 \u2212 z) \u2299 {BEFORE} + z \u2299 x\u209c",
+        ],
+    ),
     "min_gru": (
         "minGRU",
         [

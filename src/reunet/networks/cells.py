@@ -25,13 +25,15 @@ class Cell:
     """gates: input maps per unit. states: tensors carried from step to step, the first one is the output.
 
     step: `step(p, states, recur) -> states`. linear: no gate sees the state, so that all steps can be
-    computed in parallel.
+    computed in parallel. keeps: the input itself follows its maps in `p`, and the state is made of inputs:
+    there are as many units as the input has channels.
     """
 
     gates: int
     states: int
     step: Callable[[list[Any], States, Recur], States]
     linear: bool = False
+    keeps: bool = False
 
     @property
     def recurrent_gates(self) -> int:
@@ -72,6 +74,18 @@ def min_gru(p: list[Any], states: States, recur: Recur) -> States:
     """With z = sigmoid(W x + b) and c = W x + b: h = (1 - z) h + z c (Feng et al. 2024, arXiv 2410.01201)."""
     (h,) = states
     return (h + ops.sigmoid(p[0]) * (p[1] - h),)
+
+
+def leak(p: list[Any], states: States, recur: Recur) -> States:
+    """With z = sigmoid(W x + U h + b): h = (1 - z) h + z x, a running mean of what was seen.
+
+    The leaky integrator (Jaeger et al. 2007, "Optimization and applications of echo state networks with
+    leaky-integrator neurons") whose leak is the update gate of a GRU: where z is 0 the state stands still,
+    where it is 1 it is the input, so a network that has learned without it needs to learn nothing but when
+    to look.
+    """
+    (h,) = states
+    return (h + ops.sigmoid(p[0] + recur(h, 0, 1)) * (p[1] - h),)
 
 
 def linear_scan(decay: Any, update: Any, *, reverse: bool = False) -> Any:
@@ -119,4 +133,5 @@ CELLS: dict[str, Cell] = {
     "gru": Cell(3, 1, gru),
     "lstm": Cell(4, 2, lstm),
     "min_gru": Cell(2, 1, min_gru, linear=True),
+    "leak": Cell(1, 1, leak, keeps=True),
 }

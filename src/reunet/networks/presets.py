@@ -177,6 +177,19 @@ PRESETS: dict[str, Preset] = {
         control={"bottleneck": "identity", "decoder": "plain"},
         differs="the memory is beside the path; with recurrence.gain null it is the path, as published",
     ),
+    "leak_unet": Preset(
+        "for video whose frames are not enough: what was seen is kept, until a gate lets new features in",
+        {
+            "filters": LIGHT,
+            "bottleneck": "half_recurrence",
+            "decoder": "half_recurrence",
+            "recurrence": {"cell": "leak", "gain": 1.0, "share": 1.0},
+            "time": "frames",
+        },
+        "conv_gru_unet with leaky integrators (Jaeger et al., Neural Networks 2007) of all channels",
+        control={"bottleneck": "identity", "decoder": "plain"},
+        differs="the leak is a gate of a GRU; no paper has this network",
+    ),
     "slice_unet": Preset(
         "for stacks of thick slices: a U-Net per slice, then a ConvLSTM through the slices, both ways",
         {"filters": LIGHT, "decoder": "slices", "recurrence": {"cell": "lstm"}, "time": "frames"},

@@ -11,6 +11,9 @@ from keras import ops
 from reunet.networks.cells import CELLS, States, linear_scan
 from reunet.networks.reshaping import sides
 
+BIASES = {"lstm": [0.0, 1.0, 0.0, 0.0], "leak": [2.0]}
+"""At first, per gate, of the cells that do not begin with zeros."""
+
 UNROLLED = 16
 """Sequences of at most this length are computed without a loop, which is faster and exports everywhere."""
 
@@ -62,8 +65,10 @@ class Recurrence(keras.layers.Layer):
         self.bias = self.add_weight(shape=(cell.gates * self.units,), initializer=self._bias, name="bias")
 
     def _bias(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
-        """Zeros, but 1 for the forget gate of the LSTM, which then remembers at first (Gers et al. 2000)."""
-        gates = [0.0, 1.0, 0.0, 0.0] if self.cell == "lstm" else [0.0] * CELLS[self.cell].gates
+        """Zeros, but 1 for the forget gate of the LSTM, which then remembers at first (Gers et al. 2000), and
+        2 for that of the leak, which then gives little but what it sees.
+        """
+        gates = BIASES.get(self.cell, [0.0] * CELLS[self.cell].gates)
         return ops.repeat(ops.convert_to_tensor(gates, dtype or "float32"), self.units)
 
     def call(self, x: Any, *states: Any) -> tuple[Any, ...]:
@@ -72,7 +77,7 @@ class Recurrence(keras.layers.Layer):
             nothing = ops.zeros((*sides(x)[:-1], self.units), x.dtype)
             return nothing, *(nothing[:, 0],) * cell.states
         projected = self._over_steps(x, self.input_kernel) + ops.cast(self.bias, x.dtype)
-        p = ops.split(projected, cell.gates, axis=-1)
+        p = [*ops.split(projected, cell.gates, axis=-1), *([x] if cell.keeps else [])]
         if not states:
             zero = ops.zeros_like(p[0][:, 0])
             states = (zero,) * cell.states

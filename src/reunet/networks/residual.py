@@ -1,5 +1,7 @@
 """A recurrence beside the path instead of in it: x + g R(norm(x)), with a gain g per channel.
 
+Of a cell whose state is made of its inputs it is x + g (h - x), which needs no normalisation.
+
 Where the gains begin at zero the network is its control at first, the same without the recurrence, and learns
 how much of it to take (ReZero, Bachlechner et al. 2020, arXiv 2003.04887; with a gain per channel LayerScale,
 Touvron et al. 2021, arXiv 2103.17239).
@@ -11,7 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+from keras import layers
 
+from reunet.networks.cells import CELLS
 from reunet.networks.layers import pointwise
 from reunet.networks.normalisation import PositionNormalization
 from reunet.networks.scope import Scope
@@ -60,6 +64,9 @@ def recurring(x: Any, recur: Callable[[Any, Scope], Any], scope: Scope) -> Any:
     if start is None:
         return recur(x, scope)
     here = scope.child(MEMORY)
+    if CELLS[scope.config.recurrence.cell].keeps:
+        kept = layers.Subtract(name=here.name("kept"))([recur(x, here), x])
+        return GainedSum(start, name=here.name("gained"))(x, kept)
     y = recur(PositionNormalization(epsilon=EPSILON, name=here.name("norm"))(x), here)
     if y.shape[-1] != x.shape[-1]:
         y = pointwise(y, x.shape[-1], here.child("map"))

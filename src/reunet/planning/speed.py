@@ -19,8 +19,8 @@ BFLOAT16, FLOAT32 = 13e9, 11e9
 """Of processors without such a unit, nearly the same for all widths."""
 
 BEGIN = 0.05
-"""Seconds of a step that do not shrink with the patches: 8 of 64 x 64 take 65 ms where the multiply-adds alone
-would take 18, 32 of them 168 and 72."""
+"""Seconds of a step that do not shrink with the patches: 8 of 64 x 64 take 65 ms where the multiply-adds
+alone would take 18, 32 of them 168 and 72."""
 
 SMALL = {3: {8: 6e9}}
 """Widths that those are slower with."""

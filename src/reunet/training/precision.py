@@ -54,7 +54,8 @@ def _normalise_each(images: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
     """Instance Normalisation as Batch Normalisation of one image after another, which is one operation each
     and another for its gradients: a quarter of the time of means, squares and products of their own.
 
-    images: (B, *space, C) float. gamma, beta: (C,). None where the shape is not known, the batch large or small.
+    images: (B, *space, C) float. gamma, beta: (C,). None where the shape is not known, and for large batches
+    and small ones.
     """
     import tensorflow
 
