@@ -78,6 +78,7 @@ GOOD_FOR = {
     "bcdu_net": "comparing with the paper",
     "conv_lstm_unet": "time-lapse of cells, where what was seen before helps",
     "conv_gru_unet": "video and cameras: it answers each frame as it comes",
+    "leak_unet": "frames that are dark, grainy, lost or hidden, so that one is not enough",
     "slice_unet": "stacks whose slices are thick",
     "slice_gru_unet": "the same, at little more than the cost of single slices",
 }

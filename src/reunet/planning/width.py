@@ -1,7 +1,7 @@
 """Which network: as asked or the plain U-Net, as wide as the time and the memory that there are allow."""
 
 from itertools import product
-from math import ceil
+from math import ceil, prod
 from typing import Any
 
 from reunet.contracts.fingerprint import Fingerprint
@@ -24,6 +24,9 @@ WANTED_PATCHES = {2: 8000, 3: 4000}
 NOT_SLOWER = 0.9
 """Share of the patches of the fastest network from which a wider one is as fast."""
 BATCHES = {2: (4, 2, 1), 3: (2, 1)}
+"""Patches of a batch, by the number of axes with that of time; but of SMALL_WINDOWs as many as of images."""
+SMALL_WINDOW = 256 * 256
+"""Pixels of all frames: no more than those of one image."""
 
 
 LIGHT_DECODER = {"decoder_block": "conv", "upsampling": "linear", "output_level": 1}
@@ -125,9 +128,9 @@ def _within_time(
         why = f"{width} at full resolution, doubled per level: no time limit was given"
         index = [network.filters[0] for network in networks].index(width)
         return Decision(networks[index:], {"network.filters": why})
-    batch = BATCHES[len(patch)][0]
+    batch = _batches(networks[0], patch)[0]
     patches = [minutes * 60 / (_seconds(network, patch) + BEGIN / batch) for network in networks]
-    wanted = WANTED_PATCHES[len(patch)]
+    wanted = WANTED_PATCHES[min(len(patch), 3)]
     index, later = (_widest([times * seen for seen in patches], wanted) for times in (1, 2))
     why = (
         f"{networks[index].filters[0]} at full resolution, doubled per level: in {minutes:g} minutes on "
@@ -137,6 +140,12 @@ def _within_time(
     if later < index:
         why += f"; twice the minutes would allow {networks[later].filters[0]}"
     return Decision(networks[index:], {"network.filters": why})
+
+
+def _batches(network: NetworkConfig, patch: tuple[int, ...]) -> tuple[int, ...]:
+    """How many patches may be a batch, the most wanted first."""
+    flat = network.spatial_dims == 2 and (len(patch) == 2 or prod(patch) <= SMALL_WINDOW)
+    return BATCHES[2 if flat else 3]
 
 
 def _seconds(network: NetworkConfig, patch: tuple[int, ...]) -> float:
@@ -155,7 +164,7 @@ def _within_memory(
 ) -> Decision[tuple[NetworkConfig, int]]:
     """The first of `networks` that fits into memory, in bytes, with one of BATCHES."""
     needed = 0
-    for network, batch in product(networks, BATCHES[len(patch)]):
+    for network, batch in product(networks, _batches(networks[0], patch)):
         needed = training_bytes(network, patch, batch)
         if needed <= allowed:
             break
