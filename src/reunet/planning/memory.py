@@ -10,7 +10,7 @@ from reunet.contracts.fingerprint import Fingerprint
 from reunet.planning.decision import Decision
 from reunet.planning.request import PlanRequest
 
-PRESET = "conv_gru_unet"
+PRESET = "leak_unet"
 
 LIMITS = {"noise": 0.6, "unseen": 0.2, "lost": 0.05}
 """From which on memory is proposed, by the field of `FrameFacts`.
