@@ -1,7 +1,7 @@
 """When a frame is not enough, so that a network with memory is proposed: a measured table.
 
-Measured with `benchmarks/frames_enough.py`: what `frames.py` says of films, and with
-`benchmarks/recurrence.py --camera`: what memory gains on them against frames by themselves.
+Measured with `benchmarks/frames_enough.py`: what `frames.py` says of films. What memory gains on them was
+tried with one seed; `benchmarks/recurrence.py --camera` races it.
 """
 
 from dataclasses import replace
@@ -16,8 +16,8 @@ LIMITS = {"noise": 0.6, "unseen": 0.2, "lost": 0.05}
 """From which on memory is proposed, by the field of `FrameFacts`.
 
 Noise: of recorded videos .01 to .06; of nuclei under a camera that counts 8, 2 and 0.7 photons at full
-intensity .32, .65 and .82, of which memory was ahead with the fewest. Unseen: up to .08 in videos with a
-frame a second, where what moves far is lost sight of.
+intensity .32, .65 and .82; with the fewest, memory was ahead of single frames. Unseen: up to .08 in
+videos with a frame a second, where what moves far is lost sight of.
 """
 
 TOLD = {
