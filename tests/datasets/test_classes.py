@@ -260,6 +260,20 @@ def test_palettes_are_held_against_each_other(
         assert all(part in f"{one.expected} {one.received}" for one in found)
 
 
+@pytest.mark.parametrize(
+    ("palette", "wrong"), [([BLACK, GREEN], True), ([BLACK, RED], False), ([BLACK, [9, 9, 9]], False)]
+)
+def test_palettes_are_held_against_the_class_list(tmp_path: Path, palette: list[Any], wrong: bool) -> None:
+    """A palette gives a value the colour that the list gives another one; other colours mean nothing."""
+    classes = [{"id": i, "name": name} for i, name in enumerate(("ground", "cell", "wall"))]
+    facts = {"classes": [classes[0], classes[1] | {"color": RED}, classes[2] | {"color": GREEN}]}
+    (tmp_path / "dataset.json").write_text(json.dumps(facts), encoding="utf-8")
+    found = palette_masks(tmp_path, ([0, 1], palette), ([0, 1], palette))
+    assert [(one.severity, one.expected) for one in found] == 2 * wrong * [
+        ("error", "(0, 255, 0) is index 2")
+    ]
+
+
 def test_palette_masks_are_read_by_colour_with_colors(tmp_path: Path) -> None:
     masks = [([0, 1, 1], [BLACK, RED]), ([1, 0, 0], [RED, BLACK])]
     palette_masks(tmp_path / "data", *masks)

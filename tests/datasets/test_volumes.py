@@ -269,3 +269,17 @@ def test_channels_that_lie_elsewhere_are_an_error(make_volumes: Maker, tmp_path:
     assert "its channels state different sizes" in only(root).message
     change(second, affine + SHIFT)
     assert "its channels state different places" in only(root).message
+
+
+def test_what_dataset_json_tells_is_held_against_the_files(tmp_path: Path, make_volumes: Maker) -> None:
+    root = make_volumes(tmp_path, train=4, test=1)
+    assert not [one for one in find_problems(root)[0] if one.code == "description-differs"]
+    (root / "imagesTr" / "train_03_0000.nii.gz").unlink()
+    (root / "labelsTr" / "train_03.nii.gz").unlink()
+    facts = json.loads((root / "dataset.json").read_text("utf-8"))
+    (root / "dataset.json").write_text(json.dumps(facts | {"file_ending": ".nrrd"}), encoding="utf-8")
+    told = [one for one in find_problems(root)[0] if one.code == "description-differs"]
+    assert [(one.severity, one.file, one.expected, one.received) for one in told] == [
+        ("warning", "dataset.json", "4 (numTraining)", "3"),
+        ("warning", "dataset.json", ".nrrd (file_ending)", "train_00_0000.nii.gz"),
+    ]

@@ -138,6 +138,29 @@ def test_a_file_of_a_set_is_its_own_plane(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "1.ome.tif")[..., 0], planes[1])
 
 
+@pytest.mark.parametrize(
+    ("stated", "false", "what"),
+    [
+        ("SizeX", 20, "the OME-XML does not fit the pages of the TIFF"),
+        ("SizeY", 30, "the OME-XML does not fit the pages of the TIFF"),
+        ("SizeC", 1, "the OME-XML leaves out 1 page(s) of the TIFF"),
+        ("SizeC", 2, None),
+    ],
+)
+def test_sizes_of_ome_xml_are_held_against_the_pages(
+    tmp_path: Path, stated: str, false: int, what: str | None
+) -> None:
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, np.zeros((2, 20, 30), np.uint8), metadata={"axes": "CYX"})
+    true = {"SizeX": 30, "SizeY": 20, "SizeC": 2}[stated]
+    told = path.read_bytes()
+    assert f'{stated}="{true}"'.encode() in told
+    path.write_bytes(told.replace(f'{stated}="{true}"'.encode(), f'{stated}="{false}"'.encode()))
+    doubts = read_header(path).doubts
+    assert [(doubt.what, doubt.grave) for doubt in doubts] == ([] if what is None else [(what, True)])
+    assert all(f"{stated} {false}" in doubt.used + doubt.other for doubt in doubts)
+
+
 def test_a_stack_that_is_written_again_is_read_anew(tmp_path: Path) -> None:
     """What is known of a stack is kept for its next page."""
     path = tmp_path / "a.tif"

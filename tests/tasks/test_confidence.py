@@ -8,7 +8,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from reunet.metrics.calibration import auroc, curve_of, ece_of
-from reunet.tasks.confidence import BIAS, FEWEST, PENALTY, confidence, fit_confidence, review, sizes, told
+from reunet.tasks.confidence import (
+    BIAS,
+    FEWEST,
+    PENALTY,
+    among_others,
+    confidence,
+    fit_confidence,
+    review,
+    sizes,
+    told,
+)
 
 
 def drawn(n: int = 4000, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
@@ -77,6 +87,6 @@ def test_review_leaves_as_many_as_the_promise_allows() -> None:
 
 
 def test_sizes_are_told_against_the_others_of_the_image() -> None:
-    facts = sizes(np.array([10.0, 100.0, 1000.0]))
-    np.testing.assert_allclose(facts["other"], np.log([0.1, 1, 10]))
-    assert all(len(fact) == 0 for fact in sizes(np.zeros(0)).values())
+    np.testing.assert_allclose(among_others(np.array([10.0, 100.0, 1000.0]))["other"], np.log([0.1, 1, 10]))
+    for facts in (sizes, among_others):
+        assert all(len(fact) == 0 for fact in facts(np.zeros(0)).values())

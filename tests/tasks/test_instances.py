@@ -11,6 +11,7 @@ from reunet.contracts.labels import IGNORE, Classes, LabelMap, default_classes
 from reunet.contracts.truth import Truth
 from reunet.tasks.base import Maps
 from reunet.tasks.instances.flows import DEFAULTS, GRID, decode, heads, targets, turned
+from reunet.tasks.instances.properties import sureness_facts
 from reunet.tasks.instances.sinks import gather
 from reunet.tasks.instances.task import TASK
 
@@ -198,6 +199,57 @@ def test_fit_takes_the_best_combination() -> None:
     assert fitted() == DEFAULTS
     maps["instances"][..., 1] = 0
     assert fitted(np.zeros_like(objects)) == DEFAULTS
+
+
+def test_what_is_too_doubtful_is_left_out_and_told() -> None:
+    """Objects that are not there, with a direction to nowhere: the fit learns to leave them out."""
+    rng = np.random.default_rng(0)
+    truth, real = np.zeros((160, 160), np.int32), np.zeros((160, 160), np.int32)
+    for number in range(64):
+        y, x = 20 * (number // 8) + 4, 20 * (number % 8) + 4
+        truth[y : y + 11, x : x + 11] = number + 1
+    real[...] = np.where(truth % 3 == 0, 0, truth)
+    maps = ideal(truth)
+    shaken = rng.normal(0, 0.2, maps["flows"].shape).astype(np.float32)
+    maps["flows"] = (
+        np.where((truth > 0) & (real == 0), 0.0, 1.0)[..., None].astype(np.float32) * maps["flows"] + shaken
+    )
+    classes = Classes(LabelMap(classes=default_classes([0, 1])))
+    calibration = TASK.fit([(Truth(objects=real), Maps(maps, truth.shape))], classes)
+    assert calibration.instance_thresholds["confidence"] > 0
+
+    result = TASK.decode(Maps(maps, truth.shape), classes, calibration)
+    assert result.instances is not None
+    assert result.doubtful is not None
+    assert result.instance_scores is not None
+    assert result.doubtful_scores is not None
+    assert not np.any(result.instances[(real == 0) & (truth > 0)])
+    assert len(np.unique(real)) == len(result.instance_scores)
+    assert np.nanmax(result.doubtful_scores) < calibration.instance_thresholds["confidence"]
+    assert not np.any((result.instances > 0) & (result.doubtful > 0))
+
+    scorer = TASK.scorer(classes, calibration, "test")
+    scorer.add("one", Truth(objects=real), result)
+    sure, right = scorer.sureness()
+    assert right.sum() == len(np.unique(real)) - 1
+    assert len(sure) == len(result.instance_scores) + len(result.doubtful_scores) - 2, "those left out count"
+    assert scorer.scores()["ap"]["pooled"]["0.50"] == 1.0
+
+
+def test_directions_agree_with_one_centre_and_not_with_two() -> None:
+    y, x = np.mgrid[:40, :80]
+    two = np.where(np.hypot(y - 20, x - 22) < 16, 1, np.where(np.hypot(y - 20, x - 56) < 16, 2, 0))
+    maps = ideal(two.astype(np.int32))
+    probability = maps["instances"][..., 1]
+    for where in (two, two.T):
+        flows = maps["flows"] if where is two else maps["flows"].transpose(1, 0, 2)[..., ::-1]
+        apart = sureness_facts(where, probability.reshape(where.shape), flows)["agreement"]
+        merged = sureness_facts((where > 0).astype(int), probability.reshape(where.shape), flows)["agreement"]
+        assert apart.min() > 0.95
+        assert merged.max() < 0.75
+    ball = (np.hypot(*(np.mgrid[:9, :9] - 4)) < 4)[None].repeat(9, 0)
+    flows = ideal(ball.astype(np.int32))
+    assert sureness_facts(ball.astype(int), flows["instances"][..., 1], flows["flows"])["agreement"] > 0.8
 
 
 def test_real_objects_survive(shared_data: Path) -> None:

@@ -76,7 +76,6 @@ def test_scores_and_classes_by_id() -> None:
     np.testing.assert_allclose(facts["doubt"], [4 * (0.25 + 0.21 + 0.09) / 3, 0.75])
     np.testing.assert_allclose(facts["flow"], [1 / 3, 0])  # of 0.5, 0.7 and 0.9 one is longer than 0.7
     np.testing.assert_allclose(facts["size"], np.log([3, 1]))
-    np.testing.assert_allclose(facts["other"], [np.log(3) / 2, -np.log(3) / 2])
     classes = np.array([0, 0, 1, 0, 0, 2], np.uint8)
     table = object_table(objects, np.zeros((2, 3, 1)), classes=classes)
     np.testing.assert_array_equal(table["class"], [1, 2])

@@ -143,6 +143,11 @@ class LabelMap(Contract):
         return next((i for i, entry in enumerate(self.classes) if entry.boundary), None)
 
     @property
+    def stated_colors(self) -> dict[tuple[int, ...], int]:
+        """Ids by the colour of their class, of those that somebody chose."""
+        return {e.color: e.id for i, e in enumerate(self.classes) if e.color != class_color(i)}
+
+    @property
     def binary(self) -> bool:
         """Two classes 0 and 1, and 255 means nothing else: masks may store them as 0 and 255 too."""
         return [entry.id for entry in self.classes] == [0, 1] and self.ignore != 255

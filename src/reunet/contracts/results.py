@@ -80,6 +80,10 @@ class CheckResult(Shown):
         return tuple(p for p in self.problems if p.severity == "error")
 
 
+MAPS = ("labels", "probabilities", "instances", "doubtful")
+"""What a prediction tells pixel by pixel."""
+
+
 @dataclass(frozen=True)
 class Prediction:
     """The result for one image, or for one sequence; None is what its tasks do not tell.
@@ -89,6 +93,8 @@ class Prediction:
     instances: int32 like `labels`, 0 outside of objects and 1 .. n for single objects. instance_scores:
     (n + 1,) float32 by id, how sure these are: the mean probability of their pixels, or, where the run has
     fitted it (`calibrated`), the probability that each is right, an IoU of 0.5 or more with a true one.
+    doubtful: objects that were found and left out, as less sure than the run's threshold: int32 like
+    `instances`, 1 .. m, None where there are none; doubtful_scores: (m + 1,) as `instance_scores`.
     parents: (max id + 1,) the id that each instance came from, 0 for none, where ids are identities from
     frame to frame; else None.
     boxes: of objects, with classes and scores; candidates: these and those of scores below the thresholds.
@@ -103,6 +109,8 @@ class Prediction:
     instances: np.ndarray | None = None
     instance_scores: np.ndarray | None = None
     calibrated: bool | None = None
+    doubtful: np.ndarray | None = None
+    doubtful_scores: np.ndarray | None = None
     parents: np.ndarray | None = None
     boxes: Boxes | None = None
     candidates: Boxes | None = None
@@ -113,7 +121,7 @@ class Prediction:
 
     def at(self, index: Any) -> Self:
         """The result with an indexed part of its maps, such as a frame or a slice; all else as it is."""
-        maps = {name: getattr(self, name) for name in ("labels", "probabilities", "instances")}
+        maps = {name: getattr(self, name) for name in MAPS}
         return replace(self, **{name: one[index] for name, one in maps.items() if one is not None})
 
 

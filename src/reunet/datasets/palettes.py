@@ -1,6 +1,6 @@
 """Values and palettes of masks, held against each other: a value has to mean the same in every file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,9 +52,12 @@ def used_in(file: Path, reading: Reading, *, colours: bool) -> Used | None:
     return Used(file, tuple(values.tolist()), coloured, reading.headers["mask"], palette)
 
 
-def compare_palettes(masks: Sequence[Used], problems: Findings) -> None:
+def compare_palettes(masks: Sequence[Used], stated: Mapping[Color, int], problems: Findings) -> None:
     """Add an error for each mask in which a value has another colour, or a colour another value, than in
     masks before it; values of grey files are grey levels. Add a warning where only some masks have a palette.
+
+    stated: values by the colours that the class list gives them: an error where one of these colours is that
+    of another value. Other colours are for looking.
     """
     indexed, grey = ([one for one in masks if (one.table is None) == no] for no in (False, True))
     of_value: dict[int, Used] = {}
@@ -67,17 +70,20 @@ def compare_palettes(masks: Sequence[Used], problems: Findings) -> None:
         for value, color in told:
             before = of_value.setdefault(value, one)
             other, source = of_color.setdefault(color, (value, one))
+            named, against = stated.get(color, value), "another mask"
             if before.color(value) != color:
                 expected = f"index {value} is {before.color(value)}, as in {problems.name(before.file)}"
             elif other != value and one.color(other) != color:
                 expected = f"{color} is index {other}, as in {problems.name(source.file)}"
+            elif named != value and one.color(named) != color:
+                expected, against = f"{color} is index {named}", "the class list"
             elif len(shades) == len(told) and shades[value] != value and shades[value] in levels:
                 level = problems.name(levels[shades[value]].file)
                 expected = f"grey level {shades[value]} is value {shades[value]}, as in {level}"
             else:
                 continue
             wrong += 1
-            message, received = "its palette contradicts another mask", f"index {value} is {color}"
+            message, received = f"its palette contradicts {against}", f"index {value} is {color}"
             problems.error("mask-palettes", one.file, message, expected, received)
             break
         differ += [one] * (shades != {value: value for value in one.values})

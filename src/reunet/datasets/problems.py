@@ -54,7 +54,8 @@ class _Comparison(Findings):
         self._repeated_images()
         self._frame_sizes()
         if scan.labels is None or scan.labels.encoding != "rgb":
-            compare_palettes([one.colors for one in found if one.colors is not None], self)
+            stated = {} if scan.labels is None else scan.labels.stated_colors
+            compare_palettes([one.colors for one in found if one.colors is not None], stated, self)
         self._tracks()
         if scan.labels is not None:
             for folders in scan.folders:

@@ -29,7 +29,7 @@ from reunet.datasets.reading import CaseReader
 from reunet.datasets.recognise import locate
 from reunet.datasets.regions import layer_names
 from reunet.datasets.sequences import FILE, with_sequences
-from reunet.datasets.tables import DESCRIPTION, TABLES, class_names, described, with_groups
+from reunet.datasets.tables import DESCRIPTION, TABLES, class_names, compare_described, described, with_groups
 from reunet.errors import DataError, UsageError
 from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.channels import listed_channels
@@ -118,6 +118,7 @@ def scan_dataset(
         found = CASES[folders.parts](folders, scan.root, options.axes)
         scan.cases.extend(found.cases)
         scan.problems.extend(found)
+    compare_described(scan.root, scan.cases, scan.problems)
     _tell_left_out(scan)
     if options.images is None and options.masks is None:
         _tell_unused(scan)

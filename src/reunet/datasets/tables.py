@@ -48,6 +48,24 @@ def class_names(root: Path) -> list[str] | None:
     return names
 
 
+def compare_described(root: Path, cases: Sequence[Case], problems: Findings) -> None:
+    """Warn where dataset.json, in nnU-Net's words, tells of other files than there are. Raises DataError."""
+    facts, file = described(root), root / DESCRIPTION
+    told, found = facts.get("numTraining"), len({case.image for case in cases if case.split == "train"})
+    if isinstance(told, int) and told != found:
+        fix = "put the missing images back, or correct numTraining"
+        message = "the number of training images is not the one that is stated"
+        problems.warning("description-differs", file, message, f"{told} (numTraining)", str(found), fix)
+    ending = facts.get("file_ending")
+    others = [
+        case.image for case in cases if isinstance(ending, str) and not case.image.name.endswith(ending)
+    ]
+    if others:
+        message = f"{len(others)} image(s) have another ending than the one that is stated"
+        fix = "keep other images elsewhere, or correct file_ending"
+        problems.warning("description-differs", file, message, f"{ending} (file_ending)", others[0].name, fix)
+
+
 def with_groups(
     cases: Sequence[Case], column: str, folders: Sequence[SplitFolders], problems: Findings
 ) -> list[Case]:

@@ -18,7 +18,7 @@ from reunet.io.georeference import georeference_of, nodata_of
 from reunet.io.header import ImageHeader, check_packing, check_size
 from reunet.io.nodata import filled, is_known, sample_parts, usual
 from reunet.io.samples import MAX_BANDS, MAX_CHANNELS, Samples, stored_part, upright_sides
-from reunet.io.tiff_series import is_slide, meant_series, pixel_size
+from reunet.io.tiff_series import contradictions, is_slide, meant_series, pixel_size
 from reunet.io.tiff_tags import channel_names_of, check_directories, is_lossy, is_tight, samples_of
 from reunet.slices import Slices, all_of, overlap, size_of, touched, within
 
@@ -285,6 +285,7 @@ def described(path: Path, source: BinaryIO, given: str | None, level: int = 0) -
             slide=is_slide(finest),
             map=georeference if level == 0 and samples.orientation == 1 else None,
             nodata=nodata_of(finest.keyframe),
+            doubts=contradictions(file, finest),
         )
         if min(header.size) < 1:
             check_size(path, *header.size)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reunet.errors import ImageReadError
+from reunet.io.header import Doubt
 from reunet.io.tiff_tags import spacing_of
 
 _SLIDES = frozenset({"svs", "ndpi", "scn", "bif", "philips", "qpi"})
@@ -43,6 +44,22 @@ def meant_series(path: Path, file: Any) -> Any:
             fix="save each image as a file of its own",
         )  # fmt: skip
     return first
+
+
+def contradictions(file: Any, series: Any) -> tuple[Doubt, ...]:
+    """Where the OME-XML of a file and its pages disagree."""
+    told = re.search(r"<(?:\w+:)?Pixels\b[^>]*", file.ome_metadata) if file.is_ome else None
+    if told is None:
+        return ()
+    sizes = re.findall(r"\b(Size[A-Z])=.([0-9]{1,12})\b", told.group())
+    stated = ", ".join(f"{name} {size}" for name, size in sizes) + " (OME-XML)"
+    if series.kind != "ome":
+        pages = f"{len(file.pages)} pages of {series.keyframe.imagewidth} x {series.keyframe.imagelength}"
+        return (Doubt("the OME-XML does not fit the pages of the TIFF", pages, stated, grave=True),)
+    held = {page.index for one in file.series for level in one.levels for page in level.pages if page}
+    spare = sum(number not in held for number in range(len(file.pages)))
+    what = f"the OME-XML leaves out {spare} page(s) of the TIFF"
+    return (Doubt(what, stated, f"{len(file.pages)} pages", grave=True),) if spare else ()
 
 
 def _pixels(series: Any) -> int:

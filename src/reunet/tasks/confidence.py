@@ -67,10 +67,16 @@ def log_odds(chance: np.ndarray) -> NDArray[np.float64]:
 
 
 def sizes(areas: np.ndarray) -> dict[str, np.ndarray]:
-    """How large each object is, and how unusual that is among those of its image. areas: (n,) in pixels."""
+    """How large each object is. areas: (n,) in pixels."""
+    large = np.log(np.maximum(areas, 1.0))
+    return {"size": large, "size_squared": large**2}
+
+
+def among_others(areas: np.ndarray) -> dict[str, np.ndarray]:
+    """How unusual the size of each is among those of its image. areas: (n,) in pixels."""
     large = np.log(np.maximum(areas, 1.0))
     other = large - np.median(large) if len(large) else large
-    return {"size": large, "size_squared": large**2, "other": other, "other_squared": other**2}
+    return {"other": other, "other_squared": other**2}
 
 
 def review(confidences: np.ndarray, precision: float) -> NDArray[np.bool_]:

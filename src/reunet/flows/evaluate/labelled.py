@@ -4,13 +4,13 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import LabelMap
-from reunet.contracts.results import Prediction, Scored
+from reunet.contracts.results import MAPS, Prediction, Scored
 from reunet.contracts.truth import Truth
 from reunet.datasets.case_arrays import load_case
 from reunet.datasets.cases import Case, FrameSequence, raise_errors
@@ -124,9 +124,10 @@ def _load(predictor: Predictor, image: Labelled) -> Scored:
 
 def _packed(result: Prediction) -> Callable[[], Prediction]:
     """What gives a result again, without its probabilities; the arrays are compressed meanwhile."""
-    labels, instances = _packed_array(result.labels), _packed_array(result.instances)
-    rest = replace(result, labels=None, instances=None, probabilities=None)
-    return lambda: replace(rest, labels=labels(), instances=instances())
+    kept = [name for name in MAPS if name != "probabilities"]
+    maps: dict[str, Callable[[], Any]] = {name: _packed_array(getattr(result, name)) for name in kept}
+    rest = replace(result, **dict.fromkeys(MAPS))
+    return lambda: replace(rest, **{name: unpacked() for name, unpacked in maps.items()})
 
 
 def _packed_array(array: np.ndarray | None) -> Callable[[], np.ndarray | None]:

@@ -12,7 +12,7 @@ from reunet.contracts.truth import Truth
 from reunet.metrics.average_precision import coco_ap, precision_of
 from reunet.metrics.box_matching import NEITHER, RIGHT, judged
 from reunet.metrics.overlap import mean_defined
-from reunet.tasks.confidence import fit_confidence, log_odds, sizes
+from reunet.tasks.confidence import among_others, fit_confidence, log_odds, sizes
 
 Pairs = Iterable[tuple[Truth, Boxes]]
 """What is known of each image, with boxes, and what was predicted, with scores from a low floor on."""
@@ -60,7 +60,7 @@ def fit_calibration(pairs: Pairs, labels: LabelMap) -> Calibration:
 
 def sureness_facts(boxes: Boxes) -> dict[str, np.ndarray]:
     """What tells how likely each of the boxes of an image is right, (n,) float64: score and size."""
-    return {"score": log_odds(boxes.sureness), **sizes(boxes.areas)}
+    return {"score": log_odds(boxes.sureness), **sizes(boxes.areas), **among_others(boxes.areas)}
 
 
 def _judged(pairs: Pairs) -> tuple[list[Boxes], list[Boxes], list[NDArray[np.int8]]]:

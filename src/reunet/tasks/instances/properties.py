@@ -58,28 +58,42 @@ def object_table(instances: np.ndarray, image: np.ndarray, *, classes: np.ndarra
 LONG = 0.7
 """A direction of at least this length is a sure one; the true ones have length 1."""
 
+CLOSE = 2.0
+"""Pixels from the centre of an object; closer ones say less of which way leads there."""
+
 
 def sureness_facts(instances: np.ndarray, foreground: np.ndarray, flows: np.ndarray) -> Columns:
     """What tells how likely each object is right, (n,) float64 in ascending order of id.
 
     instances: (*space). foreground: (*space) probability. flows: (*space, rank). `foreground`: the mean
     probability over the object, and `odds` its log-odds; `doubt`: the mean of 4 p (1 - p); `flow`: the share
-    of pixels with a long direction; and its size in pixels, see `reunet.tasks.confidence.sizes`.
+    of pixels with a long direction; `agreement`: the mean cosine between the direction at a pixel and that
+    to the object's centre, low where one covers two or is a piece of one; and its size in pixels. None of
+    them depends on the other objects of the image: sections of it tell the same.
     """
-    count = int(instances.max(initial=0)) + 1
-    sums = np.zeros((4, count))
-    rows = max(PIXELS * instances.shape[0] // max(instances.size, 1), 1)
-    for start in range(0, instances.shape[0], rows):
-        part = slice(start, start + rows)
-        ids = instances[part].ravel()
-        inside = np.flatnonzero(ids)
-        own, p = ids[inside], foreground[part].ravel()[inside]
-        is_long = np.linalg.norm(flows[part].reshape(-1, flows.shape[-1])[inside], axis=1) > LONG
-        for row, weights in zip(sums, (None, p, 4 * p * (1 - p), is_long), strict=True):
+    rank, count = instances.ndim, int(instances.max(initial=0)) + 1
+    sums, agreed = np.zeros((4 + rank, count)), np.zeros((2, count))
+    for part, ids, places in _slabs(instances):
+        inside = ids > 0
+        own, p = ids[inside], foreground[part][inside]
+        is_long = np.linalg.norm(flows[part][inside], axis=1) > LONG
+        for row, weights in zip(sums, (None, p, 4 * p * (1 - p), is_long, *places), strict=True):
             row += np.bincount(own, weights, count)
-    area, *others = sums[:, np.flatnonzero(sums[0])]
+    centres = sums[4:] / np.maximum(sums[0], 1)
+    for part, ids, places in _slabs(instances):
+        inside = ids > 0
+        own, directions = ids[inside], flows[part][inside]
+        way = np.stack([centre[own] - place for centre, place in zip(centres, places, strict=True)], axis=1)
+        far, length = np.linalg.norm(way, axis=1), np.linalg.norm(directions, axis=1)
+        counts = np.minimum(far, CLOSE)  # next to the centre no direction is the right one
+        cosine = (way * directions).sum(axis=1) / np.maximum(far * length, 1e-6)
+        agreed += np.bincount(own, counts, count), np.bincount(own, counts * cosine, count)
+    present = np.flatnonzero(sums[0])
+    area, *others = sums[:4, present]
     means = dict(zip(("foreground", "doubt", "flow"), (total / area for total in others), strict=True))
-    return {**means, "odds": log_odds(means["foreground"]), **sizes(area)}
+    weight, total = agreed[:, present]
+    agreement = np.divide(total, weight, out=np.ones_like(total), where=weight > 0)
+    return {**means, "odds": log_odds(means["foreground"]), "agreement": agreement, **sizes(area)}
 
 
 def majority_class(instances: np.ndarray, labels: np.ndarray | None, label_map: LabelMap) -> np.ndarray:

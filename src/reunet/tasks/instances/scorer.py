@@ -53,14 +53,16 @@ class Objects:
 
 @dataclass(frozen=True)
 class ImageScore:
-    """One image. counts: (thresholds, 4) as of `match_counts`. true, predicted: its objects. calibrated:
-    whether the scores of these are probabilities.
+    """One image. counts: (thresholds, 4) as of `match_counts`. true, predicted: its objects; doubtful: those
+    that were found and left out, paired with a true one that no other has found. calibrated: whether the
+    scores of these are probabilities.
     """
 
     id: str
     counts: NDArray[np.float64]
     true: Objects
     predicted: Objects
+    doubtful: Objects
     aji: float
     object_dice: float
     gland_counts: NDArray[np.int64]
@@ -85,7 +87,7 @@ class Scorer(Skeleton[ImageScore]):
             return
         check_size(case, truth.objects, prediction.instances)
         overlap = known_overlap(truth.objects, prediction.instances, truth.told)
-        self.images.append(_image_score(case, overlap, prediction))
+        self.images.append(_image_score(case, overlap, truth, prediction))
         self.tracks.add(case, truth, prediction, overlap)
 
     def merge(self, other: Scorer) -> None:
@@ -126,8 +128,12 @@ class Scorer(Skeleton[ImageScore]):
         }
 
     def sureness(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """The confidence of each predicted object, nan where unknown, and whether it is right (IoU 0.5)."""
-        found = [(image.predicted, image.calibrated) for image in self.images]
+        """The confidence of each object that was found, left out or not, nan where unknown, and whether it is
+        right (IoU 0.5).
+        """
+        found = [
+            (one, image.calibrated) for image in self.images for one in (image.predicted, image.doubtful)
+        ]
         told_of = [one.scores if is_told else np.full(len(one), np.nan) for one, is_told in found]
         right = [one.paired for one, _ in found]
         return np.concatenate([np.zeros(0), *told_of]), np.concatenate([np.zeros(0, np.bool_), *right])
@@ -167,21 +173,39 @@ class Scorer(Skeleton[ImageScore]):
         }
 
 
-def _image_score(case: str, overlap: ObjectOverlap, prediction: Prediction) -> ImageScore:
-    sure = prediction.instance_scores
+def _image_score(case: str, overlap: ObjectOverlap, truth: Truth, prediction: Prediction) -> ImageScore:
     pairs = overlap.pairs[assign(overlap, 0.5)]
     unknown = np.full(len(overlap.true_ids), np.nan)
-    scores = np.full(len(overlap.predicted_ids), np.nan) if sure is None else sure[overlap.predicted_ids]
+    scores = _scores(overlap, prediction.instance_scores)
     return ImageScore(
         case,
         match_counts(overlap),
         _objects(overlap, 0, pairs, overlap.true_ids, overlap.true_areas, unknown),
         _objects(overlap, 1, pairs, overlap.predicted_ids, overlap.predicted_areas, scores),
+        _doubtful(truth, prediction, overlap.true_ids[pairs[:, 0]]),
         aggregated_jaccard(overlap),
         object_dice(overlap),
         detection_counts(overlap),
         bool(prediction.calibrated),
     )
+
+
+def _doubtful(truth: Truth, prediction: Prediction, found: np.ndarray) -> Objects:
+    """The objects that were left out; they are right where they find a true one that is not in `found`."""
+    none = np.zeros(0)
+    if truth.objects is None or prediction.doubtful is None:
+        return Objects(none.astype(int), none.astype(int), none, none.astype(bool), none)
+    overlap = known_overlap(truth.objects, prediction.doubtful, truth.told)
+    pairs = overlap.pairs[assign(overlap, 0.5)]
+    pairs = pairs[~np.isin(overlap.true_ids[pairs[:, 0]], found)]
+    scores = _scores(overlap, prediction.doubtful_scores)
+    return _objects(overlap, 1, pairs, overlap.predicted_ids, overlap.predicted_areas, scores)
+
+
+def _scores(overlap: ObjectOverlap, by_id: np.ndarray | None) -> NDArray[np.float64]:
+    """Of the predicted objects, nan where unknown."""
+    count = len(overlap.predicted_ids)
+    return np.full(count, np.nan) if by_id is None else by_id[overlap.predicted_ids].astype(np.float64)
 
 
 def _objects(overlap: ObjectOverlap, side: int, pairs: np.ndarray, *known: np.ndarray) -> Objects:

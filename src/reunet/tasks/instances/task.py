@@ -55,6 +55,9 @@ FITTED_IMAGES = 40
 IOU = np.array([0.5, 0.6, 0.7, 0.8, 0.9])
 """Thresholds whose average precision is the score."""
 
+LEAST, CUTS = "confidence", (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+"""The threshold below which an object is left out, and those that are tried on held-out images."""
+
 
 HEADLINES = {
     "ap/pooled/0.50": ("AP at IoU 0.5", "objects found / found, missed and invented"),
@@ -152,11 +155,20 @@ class Instances(Task):
         full = _full(maps)
         found = _objects(full, calibration.instance_thresholds)
         facts, weights = _facts(found, full), calibration.instance_confidence
-        sure = confidence(facts, weights) if weights else facts["foreground"]
-        scores = np.append(np.float32(np.nan), sure.astype(np.float32))
+        sure = confidence(facts, weights) if weights else facts["foreground"].astype(np.float32)
+        doubted = sure < calibration.instance_thresholds.get(LEAST, 0.0)
         labels = CLASSES.decode(maps, classes, calibration).labels if _has_classes(classes) else None
+        ids, scores = _chosen(found, sure, ~doubted)
+        left = _chosen(found, sure, doubted) if doubted.any() else (None, None)
         told = bool(weights) or None
-        return Prediction(labels, instances=found, instance_scores=scores, calibrated=told)
+        return Prediction(
+            labels,
+            instances=ids,
+            instance_scores=scores,
+            calibrated=told,
+            doubtful=left[0],
+            doubtful_scores=left[1],
+        )
 
     def decided(self, maps: Maps, classes: Classes, calibration: Calibration) -> np.ndarray:
         """Where an object is at least as likely as not."""
@@ -204,13 +216,14 @@ class Instances(Task):
         return None if result.instances is None else outlines(image, result.instances)
 
     def within(self, result: Prediction, inside: np.ndarray, labels: LabelMap) -> Prediction:
-        if result.instances is not None:
-            result.instances[~inside] = 0
+        for ids in (result.instances, result.doubtful):
+            if ids is not None:
+                ids[~inside] = 0
         return result
 
     def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
-        """The combination of `GRID` with the highest mean score over images, of equals the first, also
-        where no image has a score; and how sure the objects are that it gives.
+        """The combination of `GRID` and of `CUTS` with the highest mean score over images, of equals the
+        first, also where no image has a score; and how sure the objects are that it gives.
         """
         choices = [dict(zip(GRID, values, strict=True)) for values in product(*GRID.values())]
         images: list[list[_Trial]] = []
@@ -219,15 +232,19 @@ class Instances(Task):
                 full = _full(maps)
                 found = decode_each(full, choices)
                 images.append([_try(truth.objects, one, full, truth.told) for one in found])
-        scores = np.array([[trial.score for trial in image] for image in images], np.float64)
-        means = mean_defined(scores.reshape(-1, len(choices)), axis=0)
-        best = 0 if np.isnan(means).all() else int(np.nanargmax(means))
-        trials = [image[best] for image in images]
-        weights: dict[str, float] = {}
-        if trials:
+        found_best, calibration = -np.inf, Calibration(instance_thresholds=choices[0])
+        for choice, trials in zip(choices, zip(*images, strict=True), strict=bool(images)):
             facts = {name: np.concatenate([one.facts[name] for one in trials]) for name in trials[0].facts}
-            weights = fit_confidence(facts, np.concatenate([one.right for one in trials]))
-        return Calibration(instance_thresholds=choices[best], instance_confidence=weights)
+            weights = fit_confidence(facts, np.concatenate([one.iou >= IOU[0] for one in trials]))
+            sure = [confidence(one.facts, weights) for one in trials]
+            for cut in CUTS if weights else CUTS[:1]:
+                kept = zip(trials, sure, strict=True)
+                score = float(mean_defined([one.score(chances >= cut) for one, chances in kept]))
+                if score > found_best:
+                    told = {**choice, LEAST: cut} if cut else choice
+                    calibration = Calibration(instance_thresholds=told, instance_confidence=weights)
+                    found_best = score
+        return calibration
 
 
 def _full(maps: Maps) -> dict[str, np.ndarray]:
@@ -236,22 +253,39 @@ def _full(maps: Maps) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class _Trial:
-    """What some thresholds gave of an image: its score, and of each object facts and whether it is right."""
+    """What some thresholds gave of an image: of each object facts, and the IoU with the true one that is its,
+    0 for none; and the number of true ones.
+    """
 
-    score: float
     facts: Facts
-    right: np.ndarray
+    iou: np.ndarray
+    true: int
+
+    def score(self, kept: np.ndarray) -> float:
+        """If only the objects in `kept` (n,) bool are taken; nan without any, and any true one."""
+        hits = (self.iou[kept] >= IOU[:, None]).sum(axis=1)
+        counts = np.stack([hits, kept.sum() - hits, self.true - hits], axis=1)
+        return float(mean_defined(average_precision(counts)))
 
 
 def _try(
     truth: np.ndarray, found: np.ndarray, full: Mapping[str, np.ndarray], told: np.ndarray | None
 ) -> _Trial:
     overlap = known_overlap(truth, found, told)
-    score = float(mean_defined(average_precision(match_counts(overlap, IOU))))
+    iou, pairs = np.zeros(len(overlap.predicted_ids)), assign(overlap, float(IOU[0]))
+    iou[overlap.pairs[pairs, 1]] = overlap.iou[pairs]
     places = overlap.predicted_ids - 1  # what `decode` gives is numbered from 1 without gaps
-    right = np.zeros(len(places), bool)
-    right[overlap.pairs[assign(overlap, 0.5), 1]] = True
-    return _Trial(score, {name: fact[places] for name, fact in _facts(found, full).items()}, right)
+    facts = {name: fact[places] for name, fact in _facts(found, full).items()}
+    return _Trial(facts, iou, len(overlap.true_ids))
+
+
+def _chosen(found: np.ndarray, sure: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Some of the objects 1 .. n of a map, as 1 .. m, and how sure these are by their new id, (m + 1,)."""
+    scores = np.append(np.float32(np.nan), sure[wanted])
+    if wanted.all():
+        return found, scores
+    numbers = np.append(0, np.where(wanted, np.cumsum(wanted), 0)).astype(found.dtype)
+    return numbers[found], scores
 
 
 def _facts(found: np.ndarray, full: Mapping[str, np.ndarray]) -> Facts:
