@@ -10,7 +10,7 @@ from skimage.measure import label
 from reunet.contracts.labels import IGNORE, Classes, LabelMap, default_classes
 from reunet.contracts.truth import Truth
 from reunet.tasks.base import Maps
-from reunet.tasks.instances.flows import DEFAULTS, GRID, decode, heads, targets, turned
+from reunet.tasks.instances.flows import CHOICES, DEFAULTS, decode, heads, targets, turned
 from reunet.tasks.instances.properties import sureness_facts
 from reunet.tasks.instances.sinks import gather
 from reunet.tasks.instances.task import TASK
@@ -265,5 +265,5 @@ def _read(path: Path) -> np.ndarray:
 
 def test_heads_have_a_channel_per_axis() -> None:
     assert [[head.channels for head in heads(rank)] for rank in (2, 3)] == [[2, 2], [2, 3]]
-    assert all(len(set(values)) == len(values) for values in GRID.values())
+    assert len({tuple(choice.values()) for choice in CHOICES}) == len(CHOICES)
     assert turned(np.ones((4, 5, 3)), (0, 2)).tolist() == np.full((4, 5, 3), [-1, 1, -1]).tolist()

@@ -21,10 +21,14 @@ FOREGROUND, FLOWS = "instances", "flows"
 DOUBLINGS, JUMPS = 5, 4
 """Pixels walk 2 ** 5 steps between pixels, then 2 ** 4 times as far from pixel to pixel: 512 in all."""
 
-GRID = {"foreground": (0.5, 0.4, 0.6), "radius": (3, 1, 5, 9), "votes": (30, 1, 10)}
-"""Thresholds of `decode` that are tried on held-out images; the first of each where there are none."""
+CHOICES = tuple(
+    {"foreground": foreground, "radius": radius, "votes": votes}
+    for foreground in (0.5, 0.4, 0.6)
+    for radius, votes in ((3, 30), (3, 10), (1, 1), (5, 10), (9, 30))
+)
+"""Thresholds of `decode` that are tried on held-out images; the first where there are none."""
 
-DEFAULTS = {name: values[0] for name, values in GRID.items()}
+DEFAULTS = CHOICES[0]
 
 
 def heads(rank: int) -> tuple[HeadSpec, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -28,10 +28,10 @@ from reunet.tasks.exports import Exports
 from reunet.tasks.given import Reader
 from reunet.tasks.headline import Headline, headlines
 from reunet.tasks.instances.flows import (
+    CHOICES,
     DEFAULTS,
     FLOWS,
     FOREGROUND,
-    GRID,
     decode,
     decode_each,
     heads,
@@ -222,18 +222,17 @@ class Instances(Task):
         return result
 
     def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
-        """The combination of `GRID` and of `CUTS` with the highest mean score over images, of equals the
+        """The one of `CHOICES` and of `CUTS` with the highest mean score over images, of equals the
         first, also where no image has a score; and how sure the objects are that it gives.
         """
-        choices = [dict(zip(GRID, values, strict=True)) for values in product(*GRID.values())]
         images: list[list[_Trial]] = []
         for truth, maps in islice(pairs, FITTED_IMAGES):
             if truth.objects is not None:
                 full = _full(maps)
-                found = decode_each(full, choices)
+                found = decode_each(full, CHOICES)
                 images.append([_try(truth.objects, one, full, truth.told) for one in found])
-        found_best, calibration = -np.inf, Calibration(instance_thresholds=choices[0])
-        for choice, trials in zip(choices, zip(*images, strict=True), strict=bool(images)):
+        found_best, calibration = -np.inf, Calibration(instance_thresholds=DEFAULTS)
+        for choice, trials in zip(CHOICES, zip(*images, strict=True), strict=bool(images)):
             facts = {name: np.concatenate([one.facts[name] for one in trials]) for name in trials[0].facts}
             weights = fit_confidence(facts, np.concatenate([one.iou >= IOU[0] for one in trials]))
             sure = [confidence(one.facts, weights) for one in trials]
