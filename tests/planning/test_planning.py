@@ -282,6 +282,10 @@ def test_the_planner_chooses_an_encoder_for_colours_and_minutes(monkeypatch: pyt
         made = make_plan(colours, PlanRequest(minutes=10))
         assert (made.network.encoder == "efficientnet_lite0") == there
         assert (".[photo]" in made.reasons["network.encoder"]) == (not there)
+        boxes = colours.model_copy(update={"kinds": ("masks", "boxes")})
+        for tasks in (("detection",), ("semantic", "detection")):
+            made = make_plan(boxes, PlanRequest(minutes=10, task=tasks))
+            assert (made.network.encoder == "efficientnet_lite0") == there
         for fingerprint, request in (
             (grey, PlanRequest(minutes=10)),
             (colours, PlanRequest(steps=10)),

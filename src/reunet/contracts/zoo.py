@@ -38,7 +38,7 @@ CHECKPOINTS = {
         title="nuclei of cells, in fluorescence and in stained tissue",
         data="dsb2018_nuclei",
         task="instances",
-        minutes=20,
+        minutes=30,
         source="2018 Data Science Bowl, image set BBBC038v1 of the Broad Bioimage Benchmark Collection "
         "(Caicedo et al., Nature Methods 16:1247, 2019)",
         licence="CC0",

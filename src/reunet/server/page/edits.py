@@ -95,7 +95,8 @@ def _begin_with(
             return given, "labels"
     if model is not None and model.plan.labels.names == labels.names:
         found, _ = prediction(model, entry, page)
-        return replace(found, candidates=None, probabilities=None, instance_scores=None), "prediction"
+        aside = ("candidates", "probabilities", "instance_scores", "doubtful", "doubtful_scores")
+        return replace(found, **dict.fromkeys(aside)), "prediction"
     return Prediction(), "nothing"
 
 
