@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reunet.contracts.results import Prediction
 from reunet.errors import DataError, UsageError
 from reunet.server.models import Models
 from reunet.server.page import entries, layers, pictures
@@ -64,3 +65,17 @@ def test_a_large_image_is_predicted_where_one_looks(
             layers.predicted(model, large, 0, box)
     told, _ = unpacked(layers.predicted(model, large, 0, (-50, -50, 20, 5000)))
     assert (told["top"], told["left"], told["height"], told["width"]) == (0, 0, 20, 1300)
+
+
+def test_objects_that_were_left_out_come_after_the_others() -> None:
+    """So that the threshold of the page brings them back: it begins at the fitted one."""
+    kept, left = np.array([[1, 1, 0, 0], [0, 2, 0, 0]], np.int32), np.array([[0, 0, 1, 2]] * 2, np.int32)
+    scores = {
+        "instance_scores": np.array([np.nan, 0.9, 0.8]),
+        "doubtful_scores": np.array([np.nan, 0.1, 0.3]),
+    }
+    found = layers._with_doubtful(Prediction(instances=kept, doubtful=left, **scores))
+    np.testing.assert_array_equal(found.instances, [[1, 1, 3, 4], [0, 2, 3, 4]])
+    np.testing.assert_array_equal(found.instance_scores, [np.nan, 0.9, 0.8, 0.1, 0.3])
+    plain = Prediction(instances=kept, instance_scores=scores["instance_scores"])
+    assert layers._with_doubtful(plain) is plain

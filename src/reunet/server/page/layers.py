@@ -8,7 +8,7 @@ import numpy as np
 
 from reunet.contracts.labels import ClassInfo, LabelMap
 from reunet.contracts.plan import Calibration
-from reunet.contracts.results import Prediction
+from reunet.contracts.results import MAPS, Prediction
 from reunet.corrections.labels import Editable
 from reunet.errors import PlanError, UsageError
 from reunet.inference.sequence import SequencePredictor
@@ -18,6 +18,7 @@ from reunet.server.page.kept import Kept
 from reunet.server.page.packing import packed
 from reunet.tasks.detection.decode import thresholds
 from reunet.tasks.instances.properties import majority_class, object_table
+from reunet.tasks.instances.task import LEAST
 from reunet.tasks.instances.tracks import linked
 from reunet.tasks.semantic.decode import positive_class, threshold
 
@@ -108,12 +109,23 @@ def _checked(box: Box | None, size: tuple[int, int]) -> Box:
 def _predicted(model: Model, entry: Entry, page: int, box: Box | None) -> bytes:
     found, where = prediction(model, entry, page, box)
     plan, calibration = model.plan, model.predictor.calibration
-    told, arrays = described(found, entry, page, where, plan.labels)
+    told, arrays = described(_with_doubtful(found), entry, page, where, plan.labels)
     told["category"] = _category(found, plan.categories)
     arrays |= _sureness(found, plan.labels, calibration, told)
+    if found.instances is not None:
+        told["threshold"] = calibration.instance_thresholds.get(LEAST, 0.0)
     if found.candidates is not None:
         told["has_threshold"], told["thresholds"] = True, thresholds(plan.labels, calibration).tolist()
     return packed(told, arrays)
+
+
+def _with_doubtful(found: Prediction) -> Prediction:
+    """With the objects that were left out, after the others; the browser hides them below the threshold."""
+    sure, doubted = found.instance_scores, found.doubtful_scores
+    if found.instances is None or found.doubtful is None or sure is None or doubted is None:
+        return found
+    ids = np.where(found.doubtful > 0, found.doubtful + np.int32(len(sure) - 1), found.instances)
+    return replace(found, instances=ids, instance_scores=np.concatenate([sure, doubted[1:]]))
 
 
 def _sureness(
@@ -225,7 +237,7 @@ def truth(
 
 
 def _bytes(page: Prediction) -> int:
-    arrays = (page.labels, page.probabilities, page.instances)
+    arrays = (getattr(page, name) for name in MAPS)
     return sum(array.nbytes for array in arrays if array is not None)
 
 

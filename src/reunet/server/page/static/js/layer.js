@@ -37,6 +37,11 @@ export class Layer {
     return this.objects.get(id)?.score ?? 1;
   }
 
+  /** Whether an object counts under a threshold; null for the one that was fitted. */
+  counts(id, threshold) {
+    return this.scoreOf(id) >= (threshold ?? this.threshold ?? 0);
+  }
+
   classOf(id, only) {
     return this.objects.get(id)?.class ?? only;
   }
@@ -59,7 +64,7 @@ export class Layer {
     const row = Math.floor(y - this.top);
     if (column < 0 || row < 0 || column >= this.width || row >= this.height) return found;
     const i = row * this.width + column;
-    if (this.ids?.[i] && this.scoreOf(this.ids[i]) >= (look.threshold ?? 0)) found.id = this.ids[i];
+    if (this.ids?.[i] && this.counts(this.ids[i], look.threshold)) found.id = this.ids[i];
     if (this.shown) found.class = this.shown[i];
     return found;
   }
@@ -123,7 +128,7 @@ export class Layer {
     const colorOf = (id) => {
       if (id in table) return table[id];
       const kind = this.classOf(id, only);
-      const visible = id && !look.hidden.has(kind) && this.scoreOf(id) >= (look.threshold ?? 0);
+      const visible = id && !look.hidden.has(kind) && this.counts(id, look.threshold);
       return (table[id] = visible ? word(several ? classes[kind].color : BRIGHT[id % BRIGHT.length]) : 0);
     };
     return { get: colorOf };

@@ -105,7 +105,7 @@ function rowsOf(layer) {
   if (layer.ids) {
     const only = classes.findIndex((one) => one.foreground);
     return [...layer.objects.values()]
-      .filter((one) => layer.scoreOf(one.id) >= (look.threshold ?? 0) && !look.hidden.has(one.class ?? only))
+      .filter((one) => layer.counts(one.id, look.threshold) && !look.hidden.has(one.class ?? only))
       .map((one) => ({ key: one.id, id: one.id, ...kind(one.class), area: one.area, area_um2: one.area_um2, score: one.score }));
   }
   if (layer.boxes.length) {

@@ -195,7 +195,10 @@ function describe() {
   if (!image) return;
   const layer = look.show === "truth" ? truth : prediction || truth;
   const parts = [t("picture.of", { name: image.name, width: image.width, height: image.height })];
-  if (layer?.ids) parts.push(t("found.objects", { n: layer.objects.size }));
+  if (layer?.ids) {
+    const n = [...layer.objects.keys()].filter((id) => layer.counts(id, look.threshold)).length;
+    parts.push(t("found.objects", { n }));
+  }
   if (layer?.boxes.length) parts.push(t("found.boxes", { n: layer.boxesAt(look.threshold).length }));
   if (layer?.category) parts.push(t("found.class", { name: layer.category.name }));
   viewer.osd.canvas.setAttribute("aria-label", parts.join(" "));
