@@ -77,5 +77,5 @@ def test_objects_that_were_left_out_come_after_the_others() -> None:
     found = layers._with_doubtful(Prediction(instances=kept, doubtful=left, **scores))
     np.testing.assert_array_equal(found.instances, [[1, 1, 3, 4], [0, 2, 3, 4]])
     np.testing.assert_array_equal(found.instance_scores, [np.nan, 0.9, 0.8, 0.1, 0.3])
-    plain = Prediction(instances=kept, instance_scores=scores["instance_scores"])
+    plain = Prediction(instances=kept, instance_scores=sure)
     assert layers._with_doubtful(plain) is plain
