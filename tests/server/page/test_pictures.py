@@ -70,11 +70,9 @@ def test_a_large_image_is_predicted_where_one_looks(
 def test_objects_that_were_left_out_come_after_the_others() -> None:
     """So that the threshold of the page brings them back: it begins at the fitted one."""
     kept, left = np.array([[1, 1, 0, 0], [0, 2, 0, 0]], np.int32), np.array([[0, 0, 1, 2]] * 2, np.int32)
-    scores = {
-        "instance_scores": np.array([np.nan, 0.9, 0.8]),
-        "doubtful_scores": np.array([np.nan, 0.1, 0.3]),
-    }
-    found = layers._with_doubtful(Prediction(instances=kept, doubtful=left, **scores))
+    sure, doubted = np.array([np.nan, 0.9, 0.8]), np.array([np.nan, 0.1, 0.3])
+    given = Prediction(instances=kept, instance_scores=sure, doubtful=left, doubtful_scores=doubted)
+    found = layers._with_doubtful(given)
     np.testing.assert_array_equal(found.instances, [[1, 1, 3, 4], [0, 2, 3, 4]])
     np.testing.assert_array_equal(found.instance_scores, [np.nan, 0.9, 0.8, 0.1, 0.3])
     plain = Prediction(instances=kept, instance_scores=sure)
