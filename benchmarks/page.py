@@ -334,8 +334,8 @@ def starts() -> str:
         rows.append([name, told["seeds"], *(f"{told[arm]:.4f}" for arm in fine_tuning.ARMS), gain, inside])
     key = lines[-1]["key"]
     return (
-        f"## A start from other images\n\nA network is trained for {key['before']:g} minutes on the nuclei of "
-        "dsb2018 without its stained tissue. `tissue`: then, each seed, "
+        f"## A start from other images\n\nA network is trained for {key['before']:g} minutes on the nuclei "
+        "of dsb2018 without its stained tissue. `tissue`: then, each seed, "
         f"{fine_tuning.COUNT} other images of stained tissue are learned in {key['minutes']:g} minutes, from "
         "that network (`--init`) and fresh, scored on the tissue of the test split; the difference is the "
         "mean over test images, with its 95 % interval (bootstrap over seeds and over images). glas and bccd "
