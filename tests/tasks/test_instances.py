@@ -230,10 +230,13 @@ def test_what_is_too_doubtful_is_left_out_and_told() -> None:
 
     scorer = TASK.scorer(classes, calibration, "test")
     scorer.add("one", Truth(objects=real), result)
-    sure, right = scorer.sureness()
+    sure, right = scorer.sureness(all_found=True)
     assert right.sum() == len(np.unique(real)) - 1
     assert len(sure) == len(result.instance_scores) + len(result.doubtful_scores) - 2, "those left out count"
-    assert scorer.scores()["ap"]["pooled"]["0.50"] == 1.0
+    told = scorer.scores()
+    assert told["ap"]["pooled"]["0.50"] == 1.0
+    assert told["confidence"]["of_all_found"]["auroc"] > 0.9
+    assert told["confidence"]["review"]["kept"] + told["confidence"]["review"]["to_review"] == right.sum()
 
 
 def test_directions_agree_with_one_centre_and_not_with_two() -> None:

@@ -103,12 +103,11 @@ def told(confidences: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     confidences: (n,), with nan where unknown. right: (n,) bool, at an IoU of 0.5 with a true one.
     """
     if not len(right) or np.isnan(confidences).any():
-        return {"auroc": None, "ece": None, "review": None}
+        return {**ranked(confidences, right), "review": None}
     unsure = review(confidences, PROMISED)
     kept = right[~unsure]
     return {
-        "auroc": auroc(confidences, right),
-        "ece": ece_of(confidences, right),
+        **ranked(confidences, right),
         "review": {
             "promised": PROMISED,
             "to_review": int(unsure.sum()),
@@ -116,6 +115,13 @@ def told(confidences: np.ndarray, right: np.ndarray) -> dict[str, Any]:
             "precision_of_kept": float(kept.mean()) if len(kept) else None,
         },
     }
+
+
+def ranked(confidences: np.ndarray, right: np.ndarray) -> dict[str, float | None]:
+    """The part of `told` that is of all of them: how well they rank, and how far they are to be believed."""
+    if not len(right) or np.isnan(confidences).any():
+        return {"auroc": None, "ece": None}
+    return {"auroc": auroc(confidences, right), "ece": ece_of(confidences, right)}
 
 
 def _chance(odds: np.ndarray) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ from reunet.metrics.matching import (
 )
 from reunet.metrics.object_overlap import ObjectOverlap, known_overlap
 from reunet.metrics.overlap import mean_defined
-from reunet.tasks.confidence import told
+from reunet.tasks.confidence import ranked, told
 from reunet.tasks.instances.tracks import TrackScores
 from reunet.tasks.scorer import Scorer as Skeleton
 from reunet.tasks.scorer import check_size
@@ -122,18 +122,18 @@ class Scorer(Skeleton[ImageScore]):
             "object_f1": f1(glands),
             "object_dice": mean_defined([image.object_dice for image in self.images]),
             "count_error": mean_defined([_count_error(image) for image in self.images]),
-            "confidence": told(*self.sureness()),
+            "confidence": told(*self.sureness()) | {"of_all_found": ranked(*self.sureness(all_found=True))},
             "tracking": self.tracks.metrics(),
             "ci95": self._intervals(counts),
         }
 
-    def sureness(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """The confidence of each object that was found, left out or not, nan where unknown, and whether it is
-        right (IoU 0.5).
+    def sureness(self, *, all_found: bool = False) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """The confidence of each predicted object, nan where unknown, and whether it is right (IoU 0.5).
+
+        all_found: also of those that were left out.
         """
-        found = [
-            (one, image.calibrated) for image in self.images for one in (image.predicted, image.doubtful)
-        ]
+        parts = ("predicted", "doubtful") if all_found else ("predicted",)
+        found = [(getattr(image, name), image.calibrated) for image in self.images for name in parts]
         told_of = [one.scores if is_told else np.full(len(one), np.nan) for one, is_told in found]
         right = [one.paired for one, _ in found]
         return np.concatenate([np.zeros(0), *told_of]), np.concatenate([np.zeros(0, np.bool_), *right])

@@ -58,6 +58,9 @@ IOU = np.array([0.5, 0.6, 0.7, 0.8, 0.9])
 LEAST, CUTS = "confidence", (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 """The threshold below which an object is left out, and those that are tried on held-out images."""
 
+NEAR = 0.002
+"""A difference of scores over held-out images that means nothing."""
+
 
 HEADLINES = {
     "ap/pooled/0.50": ("AP at IoU 0.5", "objects found / found, missed and invented"),
@@ -222,8 +225,8 @@ class Instances(Task):
         return result
 
     def fit(self, pairs: Pairs, classes: Classes) -> Calibration:
-        """The one of `CHOICES` and of `CUTS` with the highest mean score over images, of equals the
-        first, also where no image has a score; and how sure the objects are that it gives.
+        """The first of `CHOICES` and of `CUTS` whose mean score over images is within NEAR of the highest,
+        also where no image has a score; and how sure the objects are that it gives.
         """
         images: list[list[_Trial]] = []
         for truth, maps in islice(pairs, FITTED_IMAGES):
@@ -231,7 +234,7 @@ class Instances(Task):
                 full = _full(maps)
                 found = decode_each(full, CHOICES)
                 images.append([_try(truth.objects, one, full, truth.told) for one in found])
-        found_best, calibration = -np.inf, Calibration(instance_thresholds=DEFAULTS)
+        fits: list[tuple[float, Calibration]] = []
         for choice, trials in zip(CHOICES, zip(*images, strict=True), strict=bool(images)):
             facts = {name: np.concatenate([one.facts[name] for one in trials]) for name in trials[0].facts}
             weights = fit_confidence(facts, np.concatenate([one.iou >= IOU[0] for one in trials]))
@@ -239,11 +242,11 @@ class Instances(Task):
             for cut in CUTS if weights else CUTS[:1]:
                 kept = zip(trials, sure, strict=True)
                 score = float(mean_defined([one.score(chances >= cut) for one, chances in kept]))
-                if score > found_best:
-                    told = {**choice, LEAST: cut} if cut else choice
-                    calibration = Calibration(instance_thresholds=told, instance_confidence=weights)
-                    found_best = score
-        return calibration
+                told = {**choice, LEAST: cut} if cut else choice
+                fits.append((score, Calibration(instance_thresholds=told, instance_confidence=weights)))
+        best = max((score for score, _ in fits if not np.isnan(score)), default=np.inf)
+        near = (calibration for score, calibration in fits if score >= best - NEAR)
+        return next(near, fits[0][1] if fits else Calibration(instance_thresholds=DEFAULTS))
 
 
 def _full(maps: Maps) -> dict[str, np.ndarray]:
