@@ -10,12 +10,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from tests.io.slides import coarser, tissue, write_svs
 
 from reunet.flows.check import check
 from reunet.flows.predict.predict import predict
 from reunet.inference.predictor import Predictor
 from reunet.io.tissue import find_tissue
+from reunet.progress import NullProgress
 
 zarr = pytest.importorskip("zarr")
 
@@ -27,6 +29,14 @@ SLIDE = tissue((640, 800), [(150, 200, 90), (480, 600, 60)])
 def run(make_bright_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_bright_run(tmp_path_factory.mktemp("run"), channels=3, tile=(64, 64), logit=-0.05)
     return told(folder, micrometres=[1.0, 1.0])
+
+
+class Recorded(NullProgress):
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
 
 
 def told(run: Path, **facts: Any) -> Path:
@@ -107,6 +117,19 @@ def test_a_slide_without_micrometres_asks_for_a_level(run: Path, tmp_path: Path)
         run, tmp_path / "a.svs", output=tmp_path / "out", level=2, overwrite=True
     ).failures.values()
     assert "no such level" in reason
+
+
+@pytest.mark.parametrize(
+    ("mpp", "told"), [(0.25, "4 times as large"), (2.0, "0.5 times as large"), (0.8, "")]
+)
+def test_pixels_of_another_size_are_told(run: Path, tmp_path: Path, mpp: float, told: str) -> None:
+    per_cm = 1e4 / mpp
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, SLIDE[:128, :128], resolution=(per_cm, per_cm), resolutionunit="CENTIMETER")
+    seen = Recorded()
+    predict(run, path, output=tmp_path / "out", on_progress=seen)
+    warnings = [one for one in seen.messages if one.startswith("warning: a.tif: a pixel is")]
+    assert [told in one for one in warnings] == [True] * bool(told)
 
 
 def test_check_names_slides_without_micrometres(tmp_path: Path) -> None:

@@ -20,6 +20,11 @@ from reunet.slices import all_of, grid
 ALIKE = 0.05
 """Share by which pixels may be larger or smaller than those of the training: scanners differ so."""
 
+LARGER = 1.5
+"""So many times smaller or larger than in training objects may look before it is said: augmentation shows a
+network about as much.
+"""
+
 VIEWED = 2**20
 """Pixels that the level has in which tissue is looked for, or more."""
 
@@ -112,12 +117,24 @@ def level_of(job: Job, header: ImageHeader, plan: Plan) -> tuple[int, Sides | No
 
 
 def told_of(job: Job, header: ImageHeader, plan: Plan) -> list[str]:
-    """What is to be said of a slide that a run is to predict, without knowing how large its pixels were."""
-    if not is_pyramid(header) or job.level is not None or plan.micrometres is not None:
+    """What is to be said of the size of an image's pixels: of a slide, that the run does not know which level
+    is meant; of others, that they differ much from those that it learned from.
+    """
+    name = job.source.path.name
+    if is_pyramid(header) and job.level is None and plan.micrometres is None:
+        return [
+            f"{name}: the training images of this run state no micrometres, so the finest of its "
+            f"{len(header.levels)} levels is predicted; --level N takes another"
+        ]
+    if is_pyramid(header) or plan.micrometres is None or header.micrometres is None:
+        return []
+    ours, theirs = (prod(sides) ** 0.5 for sides in (plan.micrometres, header.micrometres))
+    if 1 / LARGER <= ours / theirs <= LARGER:
         return []
     return [
-        f"{job.source.path.name}: the training images of this run state no micrometres, so the finest of its "
-        f"{len(header.levels)} levels is predicted; --level N takes another"
+        f"{name}: a pixel is {theirs:.3g} micrometres wide, those that this run learned from {ours:.3g}: "
+        f"it sees objects {ours / theirs:.2g} times as large as it knows them; resize the image by "
+        f"{theirs / ours:.2g}, or train on such images"
     ]
 
 
