@@ -339,8 +339,8 @@ def starts() -> str:
         f"{fine_tuning.COUNT} other images of stained tissue are learned in {key['minutes']:g} minutes, from "
         "that network (`--init`) and fresh, scored on the tissue of the test split; the difference is the "
         "mean over test images, with its 95 % interval (bootstrap over seeds and over images). glas and bccd "
-        "are learned whole in the same minutes; bccd fresh begins with the encoder of the extra `photo`, as the "
-        "plan chooses. AP at IoU 0.5, pooled; mAP50 of bccd.\n\n"
+        "are learned whole in the same minutes; bccd fresh begins with the encoder of the extra `photo`, as "
+        "the plan chooses. AP at IoU 0.5, pooled; mAP50 of bccd.\n\n"
         f"`{lines[-1]['command']}`\n\n"
         + table(["images", "seeds", "with --init", "fresh", "difference", "95 % interval"], rows)
     )
