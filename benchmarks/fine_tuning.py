@@ -25,6 +25,8 @@ import numpy as np
 import records
 from PIL import Image
 
+from reunet.metrics.bootstrap import crossed_interval
+
 NAME, TISSUE, COUNT = "fine_tuning", "histology", 8
 ARMS = ("init", "fresh")
 SETS = {"tissue": ("instances", "ap.0.50"), "glas": ("instances", "ap.0.50"), "bccd": ("detection", "map50")}
@@ -120,44 +122,27 @@ def subset(
 
 def differences() -> dict[str, dict[str, Any]]:
     """By set: the mean scores of the arms, and the mean difference over seeds and images with its 95 %
-    interval (bootstrap over seeds and over the images of each).
+    interval, see `crossed_interval`.
     """
     found = {}
     for name in SETS:
-        mine = [line for line in records.read(NAME) if line["key"]["set"] == name]
-        by_arm = {
-            arm: {line["key"]["seed"]: line["result"] for line in mine if line["key"]["arm"] == arm}
-            for arm in ARMS
-        }
+        mine = [(line["key"], line["result"]) for line in records.read(NAME) if line["key"]["set"] == name]
+        by_arm = {arm: {key["seed"]: told for key, told in mine if key["arm"] == arm} for arm in ARMS}
         seeds = sorted(by_arm["init"].keys() & by_arm["fresh"].keys())
         if not seeds:
             continue
         told: dict[str, Any] = {"seeds": len(seeds)}
         told |= {arm: float(np.mean([by_arm[arm][seed]["score"] for seed in seeds])) for arm in ARMS}
-        gains = [_gains(*(by_arm[arm][seed]["images"] for arm in ARMS)) for seed in seeds]
-        if all(len(one) for one in gains):
-            rng = np.random.default_rng(0)
-            drawn = [
-                np.mean(
-                    [
-                        rng.choice(gains[i], len(gains[i])).mean()
-                        for i in rng.integers(0, len(seeds), len(seeds))
-                    ]
-                )
-                for _ in range(4000)
-            ]
-            low, high = np.percentile(drawn, [2.5, 97.5])
-            told |= {
-                "difference": float(np.mean([one.mean() for one in gains])),
-                "low": float(low),
-                "high": float(high),
-            }
+        pairs = [[by_arm[arm][seed]["images"] for arm in ARMS] for seed in seeds]
+        images = sorted({image for pair in pairs for one in pair for image in one})
+        gains = np.array(
+            [[ours.get(i, np.nan) - fresh.get(i, np.nan) for i in images] for ours, fresh in pairs]
+        )
+        known = ~np.isnan(gains)
+        if (ends := crossed_interval(np.where(known, gains, 0.0), known)) is not None:
+            told |= {"difference": float(gains[known].mean()), "low": ends[0], "high": ends[1]}
         found[name] = told
     return found
-
-
-def _gains(ours: dict[str, float], others: dict[str, float]) -> np.ndarray:
-    return np.array([ours[name] - others[name] for name in sorted(ours.keys() & others.keys())])
 
 
 if __name__ == "__main__":

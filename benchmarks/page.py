@@ -338,7 +338,7 @@ def starts() -> str:
         "of dsb2018 without its stained tissue. `tissue`: then, each seed, "
         f"{fine_tuning.COUNT} other images of stained tissue are learned in {key['minutes']:g} minutes, from "
         "that network (`--init`) and fresh, scored on the tissue of the test split; the difference is the "
-        "mean over test images, with its 95 % interval (bootstrap over seeds and over images). glas and bccd "
+        "mean over test images, with its 95 % interval (bootstrap over seeds and images). glas and bccd "
         "are learned whole in the same minutes; bccd fresh begins with the encoder of the extra `photo`, as "
         "the plan chooses. AP at IoU 0.5, pooled; mAP50 of bccd.\n\n"
         f"`{lines[-1]['command']}`\n\n"

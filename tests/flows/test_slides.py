@@ -17,7 +17,8 @@ from reunet.flows.check import check
 from reunet.flows.predict.predict import predict
 from reunet.inference.predictor import Predictor
 from reunet.io.tissue import find_tissue
-from reunet.progress import NullProgress
+
+from .messages import Messages
 
 zarr = pytest.importorskip("zarr")
 
@@ -29,14 +30,6 @@ SLIDE = tissue((640, 800), [(150, 200, 90), (480, 600, 60)])
 def run(make_bright_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_bright_run(tmp_path_factory.mktemp("run"), channels=3, tile=(64, 64), logit=-0.05)
     return told(folder, micrometres=[1.0, 1.0])
-
-
-class Recorded(NullProgress):
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.messages.append(text)
 
 
 def told(run: Path, **facts: Any) -> Path:
@@ -126,9 +119,9 @@ def test_pixels_of_another_size_are_told(run: Path, tmp_path: Path, mpp: float, 
     per_cm = 1e4 / mpp
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, SLIDE[:128, :128], resolution=(per_cm, per_cm), resolutionunit="CENTIMETER")
-    seen = Recorded()
+    seen = Messages()
     predict(run, path, output=tmp_path / "out", on_progress=seen)
-    warnings = [one for one in seen.messages if one.startswith("warning: a.tif: a pixel is")]
+    warnings = [one for one in seen.texts if one.startswith("warning: a.tif: a pixel is")]
     assert [told in one for one in warnings] == [True] * bool(told)
 
 

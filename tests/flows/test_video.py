@@ -23,19 +23,11 @@ from reunet.flows.predict import live as live_flow
 from reunet.flows.predict.predict import predict
 from reunet.inference.load import load
 from reunet.io.video import video_frames
-from reunet.progress import NullProgress
 
 from ..io.test_video import clip, write_lossless
+from .messages import Messages
 
 av = pytest.importorskip("av")
-
-
-class Messages(NullProgress):
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.texts.append(text)
 
 
 @pytest.fixture(scope="module")

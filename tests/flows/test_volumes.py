@@ -26,6 +26,8 @@ from reunet.io.images import read_image, volume_spacing
 from reunet.io.masks import read_raw_mask
 from reunet.progress import NullProgress
 
+from .messages import Messages
+
 Maker = Callable[..., Path]
 
 SMALL = {
@@ -137,17 +139,11 @@ def test_a_damaged_volume_is_named_and_the_others_are_done(run: Path, data: Path
 
 @pytest.mark.keras
 def test_a_volume_that_does_not_state_its_spacing_is_told(run: Path, data: Path, tmp_path: Path) -> None:
-    class Listener(NullProgress):
-        said: list[str] = []
-
-        def message(self, text: str) -> None:
-            self.said.append(text)
-
     image = nib.load(data / "imagesTs" / "test_00_0000.nii.gz")
     nib.save(nib.Nifti1Image(np.asarray(image.dataobj), np.eye(4)), tmp_path / "a.nii.gz")
-    listener = Listener()
+    listener = Messages()
     predict(run, tmp_path / "a.nii.gz", output=tmp_path / "out", on_progress=listener)
-    assert any("a.nii.gz" in text and "1 mm" in text for text in listener.said)
+    assert any("a.nii.gz" in text and "1 mm" in text for text in listener.texts)
     stated = load(run)(read_image(tmp_path / "a.nii.gz"), spacing=(1.0, 1.0, 1.0)).labels
     np.testing.assert_array_equal(read_raw_mask(tmp_path / "out" / "masks" / "a.nii.gz"), stated)
 
