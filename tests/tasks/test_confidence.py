@@ -12,7 +12,6 @@ from reunet.tasks.confidence import (
     BIAS,
     FEWEST,
     PENALTY,
-    among_others,
     confidence,
     fit_confidence,
     review,
@@ -86,7 +85,5 @@ def test_review_leaves_as_many_as_the_promise_allows() -> None:
     assert told(np.array([0.5, np.nan]), np.array([True, False]))["review"] is None
 
 
-def test_sizes_are_told_against_the_others_of_the_image() -> None:
-    np.testing.assert_allclose(among_others(np.array([10.0, 100.0, 1000.0]))["other"], np.log([0.1, 1, 10]))
-    for facts in (sizes, among_others):
-        assert all(len(fact) == 0 for fact in facts(np.zeros(0)).values())
+def test_sizes_of_nothing_are_nothing() -> None:
+    assert all(len(fact) == 0 for fact in sizes(np.zeros(0)).values())

@@ -28,8 +28,8 @@ from reunet.tasks.detection import (
     targets,
     validation_score,
 )
-from reunet.tasks.detection.decode import suppressed
-from reunet.tasks.detection.fit import best_f1
+from reunet.tasks.detection.decode import FLOOR, PLACES, suppressed
+from reunet.tasks.detection.fit import best_f1, rated
 from reunet.tasks.work import Work
 
 
@@ -63,6 +63,10 @@ def oracle(truth: Boxes, size: tuple[int, int], labels: LabelMap = LABELS) -> di
     return {"centre": maps["centre"], "box": maps["box"][..., :4]}
 
 
+def boxes_of(maps: dict[str, np.ndarray], labels: LabelMap, floor: float = FLOOR) -> Boxes:
+    return suppressed(decode(maps, labels, floor))
+
+
 def coco_file(path: Path, index_of: dict[int, int]) -> dict[int, tuple[tuple[int, int], Boxes]]:
     facts = json.loads(path.read_text())
     images: dict[int, tuple[tuple[int, int], list[list[float]]]] = {
@@ -93,7 +97,7 @@ def test_real_boxes_survive_the_maps(shared_data: Path, factor: float, least: fl
     scorer = Scorer(labels, Calibration(), "test")
     for key, ((height, width), truth) in images.items():
         small = resized(truth, (factor, factor))
-        found = decode(oracle(small, (int(height * factor), int(width * factor)), labels), labels)
+        found = boxes_of(oracle(small, (int(height * factor), int(width * factor)), labels), labels)
         add(scorer, str(key), truth, resized(found, (1 / factor, 1 / factor)))
     metrics = scorer.metrics()
     assert metrics["map50"] > least
@@ -178,19 +182,19 @@ def test_an_empty_frame() -> None:
     maps = targets(boxes(), (20, 30), LABELS)
     assert maps["centre"].shape == (20, 30, 2)
     assert not maps["centre"].any()
-    assert len(decode(oracle(boxes(), (20, 30)), LABELS)) == 0
+    assert len(boxes_of(oracle(boxes(), (20, 30)), LABELS)) == 0
 
 
 def test_maps_of_another_network_are_refused() -> None:
     maps = oracle(boxes(), (20, 30))
     with pytest.raises(DataError, match="maps of a detector"):
-        decode(maps | {"box": maps["box"][:, :, :2]}, LABELS)
+        boxes_of(maps | {"box": maps["box"][:, :, :2]}, LABELS)
     with pytest.raises(DataError, match="maps of a detector"):
-        decode(maps, label_map("cell"))
+        boxes_of(maps, label_map("cell"))
 
 
 def test_boxes_are_cut_at_the_edge_of_the_image() -> None:
-    found = decode(oracle(boxes((-6, 10, 14, 30)), (40, 40)), LABELS)
+    found = boxes_of(oracle(boxes((-6, 10, 14, 30)), (40, 40)), LABELS)
     np.testing.assert_allclose(found.corners, [[0, 10, 14, 30]], atol=1e-3)
     assert found.classes.tolist() == [1]
     assert found.scores is not None
@@ -204,13 +208,13 @@ def test_strips_change_nothing_and_a_plateau_is_one_object(monkeypatch: pytest.M
         "centre": rng.random((90, 60, 2)).astype(np.float32) * 0.9,
         "box": rng.normal(-1, 0.3, (90, 60, 4)).astype(np.float32),
     }
-    whole = decode(maps, LABELS)
+    whole = boxes_of(maps, LABELS)
     monkeypatch.setattr(module, "ROWS", 8)
-    parts = decode(maps, LABELS)
+    parts = boxes_of(maps, LABELS)
     np.testing.assert_array_equal(parts.corners, whole.corners)
     np.testing.assert_array_equal(parts.classes, whole.classes)
     maps["centre"][33:38, 20:29, 0] = 1.0  # a network that is certain of an area
-    certain = decode(maps, LABELS, floor=1.0)
+    certain = boxes_of(maps, LABELS, floor=1.0)
     assert len(certain) == 1
     assert certain.corners[0, 0] < 35.5 < certain.corners[0, 2]
 
@@ -277,6 +281,8 @@ def test_fitted_thresholds_are_the_best_when_decoding_with_each() -> None:
         scores = np.concatenate([rng.beta(4, 3, 10), rng.beta(2, 5, 20)]).astype(np.float32)
         pairs.append((truth, Boxes(corners, np.concatenate([truth.classes, noise.classes]), scores)))
     fitted = fit_calibration([(Truth(boxes=truth), found) for truth, found in pairs], LABELS)
+    pairs = [(truth, suppressed(rated(found, fitted.box_confidence))) for truth, found in pairs]
+    assert all(found.is_rated for _, found in pairs)
 
     def f1(calibration: Calibration, index: int) -> float:
         right = total = 0
@@ -290,6 +296,53 @@ def test_fitted_thresholds_are_the_best_when_decoding_with_each() -> None:
         best = max(f1(Calibration(score_thresholds=(cut, cut)), index) for cut in np.arange(1, 100) / 100)
         assert f1(fitted, index) >= best
         assert 0 < fitted.score_thresholds[k] < 1
+
+
+def test_boxes_that_are_often_wrong_for_their_size_come_after_those_that_are_right() -> None:
+    """A network that is as sure of specks as of objects: its scores alone rank badly."""
+    rng = np.random.default_rng(4)
+    pairs = []
+    for _ in range(20):
+        low = rng.uniform(0, 400, (10, 2))
+        truth = Boxes(np.hstack([low, low + 40]).astype(np.float32), np.ones(10, np.uint8))
+        specks = rng.uniform(0, 400, (30, 2))
+        corners = np.concatenate([truth.corners, np.hstack([specks, specks + 6])]).astype(np.float32)
+        scores = rng.uniform(0.3, 0.7, 40).astype(np.float32)
+        pairs.append((Truth(boxes=truth), Boxes(corners, np.ones(40, np.uint8), scores)))
+    fitted = fit_calibration(pairs[:10], LABELS)
+    plain, confident_ones = Scorer(LABELS, Calibration(), "test"), Scorer(LABELS, fitted, "test")
+    for truth, found in pairs[10:]:
+        assert truth.boxes is not None
+        add(plain, "a", truth.boxes, found)
+        add(confident_ones, "a", truth.boxes, rated(found, fitted.box_confidence))
+    before, after = plain.metrics(), confident_ones.metrics()
+    assert before["per_class"]["map50"]["cell"] < 0.5 < 0.95 < after["per_class"]["map50"]["cell"]
+    assert before["confidence"]["auroc"] is None
+    assert after["confidence"]["review"]["precision_of_kept"] > 0.95
+    assert validation_score(pairs, LABELS) > 0.95
+
+
+def test_weights_of_other_facts_are_not_used() -> None:
+    found = boxes((0, 0, 9, 9), scores=[0.8])
+    of_before = {"score": 1.0, "size": 0.0, "size_squared": 0.0, "other": 2.0, "bias": 0.0}
+    assert rated(found, of_before) is found
+    assert rated(found, {}) is found
+
+
+def test_a_box_is_the_mean_of_what_is_told_around_its_centre() -> None:
+    """Errors of single pixels fade; where nothing is told of an object, nothing is taken."""
+    truth, rng = boxes((20, 30, 60, 90)), np.random.default_rng(5)
+    maps = oracle(truth, (100, 120))
+    blurred, errors = np.maximum(maps["centre"], np.float32(0)), []
+    for _ in range(20):
+        noise = rng.normal(0, 0.2, maps["box"].shape).astype(np.float32)
+        found = boxes_of(
+            {"centre": blurred, "box": np.where(maps["box"] == 0, 9, maps["box"] + noise)}, LABELS
+        )
+        errors.append(found.corners[0] - truth.corners[0])
+    alone = 0.2 * np.array([20, 30, 20, 30])
+    assert (np.std(errors, axis=0) < 2 * alone / PLACES).all()
+    assert (np.abs(np.mean(errors, axis=0)) < alone / 2).all()
 
 
 def test_thresholds_without_evidence() -> None:

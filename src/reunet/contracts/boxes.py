@@ -14,13 +14,13 @@ class Boxes:
 
     corners: (n, 4) float32 y0, x0, y1, x1 in pixels, edges: the box of the single pixel (0, 0) is 0, 0, 1, 1.
     classes: (n,) uint8 indices into the dataset's classes. scores: (n,) float32 in 0..1, None for a truth.
-    confidence: (n,) float32, the probability that each is right at an IoU of 0.5; None where it is not known.
+    is_rated: whether the scores are confidences, fitted probabilities that a box is right at an IoU of 0.5.
     """
 
     corners: NDArray[np.float32]
     classes: NDArray[np.uint8]
     scores: NDArray[np.float32] | None = None
-    confidence: NDArray[np.float32] | None = None
+    is_rated: bool = False
 
     def __len__(self) -> int:
         return len(self.corners)
@@ -51,8 +51,8 @@ class Boxes:
 
     def chosen(self, which: np.ndarray) -> Boxes:
         """Some of the boxes, by a mask or by their numbers."""
-        more = (None if one is None else one[which] for one in (self.scores, self.confidence))
-        return Boxes(self.corners[which], self.classes[which], *more)
+        scores = None if self.scores is None else self.scores[which]
+        return Boxes(self.corners[which], self.classes[which], scores, self.is_rated)
 
 
 def no_boxes() -> Boxes:

@@ -325,7 +325,8 @@ class Calibration(Contract):
     threshold: with two classes, the foreground probability, of those, from which a pixel is foreground.
     region_threshold: with a boundary class, the boundary probability from which a pixel separates
     regions, fitted for V_rand.
-    score_thresholds: the score from which a detected box counts, for each foreground class in class order.
+    score_thresholds: the score (confidence, where that is fitted) from which a detected box counts, for each
+    foreground class in class order.
     instance_thresholds: of the decoding of objects, by name.
     instance_confidence, box_confidence: weights of the facts from which the probability that an object or a
     box is right is computed, by name, see `reunet.tasks.confidence`.

@@ -72,13 +72,6 @@ def sizes(areas: np.ndarray) -> dict[str, np.ndarray]:
     return {"size": large, "size_squared": large**2}
 
 
-def among_others(areas: np.ndarray) -> dict[str, np.ndarray]:
-    """How unusual the size of each is among those of its image. areas: (n,) in pixels."""
-    large = np.log(np.maximum(areas, 1.0))
-    other = large - np.median(large) if len(large) else large
-    return {"other": other, "other_squared": other**2}
-
-
 def review(confidences: np.ndarray, precision: float) -> NDArray[np.bool_]:
     """Which ones a person should look at so that of the others `precision` or more are expected to be right.
 

@@ -22,9 +22,8 @@ from reunet.contracts.truth import Truth
 from reunet.io.annotations.coco_write import box_entries
 from reunet.io.render import draw_boxes
 from reunet.tasks.base import Maps, Pairs, Task
-from reunet.tasks.confidence import confidence
-from reunet.tasks.detection.decode import confident, decode, turned_sides
-from reunet.tasks.detection.fit import fit_calibration, sureness_facts, validation_score
+from reunet.tasks.detection.decode import confident, decode, suppressed, turned_sides
+from reunet.tasks.detection.fit import fit_calibration, rated, validation_score
 from reunet.tasks.detection.given import is_there, read
 from reunet.tasks.detection.scorer import Scorer
 from reunet.tasks.detection.targets import BOX, CENTRE, UNIT, targets
@@ -90,11 +89,8 @@ class Detection(Task):
         return {BOX: heads[BOX][..., turned_sides(axes)]}
 
     def decode(self, maps: Maps, classes: Classes, calibration: Calibration) -> Prediction:
-        candidates = self._boxes(maps, classes)
-        if calibration.box_confidence:
-            sure = confidence(sureness_facts(candidates), calibration.box_confidence)
-            candidates = replace(candidates, confidence=sure)
-        return Prediction(boxes=confident(candidates, classes.labels, calibration), candidates=candidates)
+        found = suppressed(rated(self._boxes(maps, classes), calibration.box_confidence))
+        return Prediction(boxes=confident(found, classes.labels, calibration), candidates=found)
 
     def decided(self, maps: Maps, classes: Classes, calibration: Calibration) -> np.ndarray:
         """Where a centre is at least as likely as not, by class."""
@@ -116,9 +112,7 @@ class Detection(Task):
             return PageRows()
         table = {"class": np.array(page.labels.names, object)[boxes.classes]}
         if boxes.scores is not None:
-            table["score"] = boxes.scores
-        if boxes.confidence is not None:
-            table["confidence"] = boxes.confidence
+            table["confidence" if boxes.is_rated else "score"] = boxes.scores
         corners = zip(("box_y0", "box_x0", "box_y1", "box_x1"), boxes.corners.T, strict=True)
         rows = with_units({**table, **dict(corners)}, page.spacing)
         return PageRows((listed(rows),), list(box_entries(boxes)))

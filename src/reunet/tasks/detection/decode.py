@@ -17,7 +17,12 @@ FLOOR = 0.02
 """The lowest score of a box. Mean average precision is taken over all above, users see those above the
 thresholds of the run."""
 
-DOUBLES = 0.6
+AROUND, PLACES = 0.1, 5
+"""A box is the mean of what PLACES x PLACES places around its centre say, up to AROUND of its sides and at
+least a pixel away, weighted by how likely a centre is there: one pixel alone is less exact.
+"""
+
+DOUBLES = 0.5
 """Of two boxes of a class with at least this IoU only the better one stays (0.5 or more: `overlapping`)."""
 
 MOST, FEWEST, PIXELS_EACH = 200_000, 100, 100
@@ -33,7 +38,7 @@ FURTHEST = 5.0
 
 
 def decode(maps: Mapping[str, np.ndarray], labels: LabelMap, floor: float = FLOOR) -> Boxes:
-    """The boxes at the local maxima of the centres, best first, without doubles, cut at the map's edges.
+    """The boxes at the local maxima of the centres, cut at the map's edges, doubles included.
 
     maps: `centre` (H, W, foreground classes) float32 probabilities, `box` (H, W, 4) float32, see `targets`.
     floor: the lowest score. Raises DataError for maps of other shapes.
@@ -48,13 +53,32 @@ def decode(maps: Mapping[str, np.ndarray], labels: LabelMap, floor: float = FLOO
             received=f"{CENTRE} {centre.shape} and {BOX} {box.shape}",
         )
     y, x, channel = peaks(centre, floor)
-    scores = centre[y, x, channel]
-    distance = UNIT * np.exp(np.clip(box[y, x].astype(np.float64), -FURTHEST, FURTHEST))
-    middle = np.stack([y, x], axis=1) + 0.5
-    low, high = middle - distance[:, :2], middle + distance[:, 2:]
-    corners = np.concatenate([np.maximum(low, 0), np.minimum(high, size)], axis=1).astype(np.float32)
+    rows, columns = _around(box, y, x)
+    weight = centre[rows, columns, channel[:, None]].astype(np.float64)
+    mean = (_told(box, rows, columns) * weight[..., None]).sum(axis=1) / weight.sum(axis=1)[:, None]
+    corners = np.clip(mean, 0, size * 2).astype(np.float32)
     classes = np.array(labels.foreground, np.uint8)[channel]
-    return suppressed(Boxes(corners, classes, scores.astype(np.float32)))
+    return Boxes(corners, classes, centre[y, x, channel].astype(np.float32))
+
+
+def _told(box: np.ndarray, y: np.ndarray, x: np.ndarray) -> NDArray[np.float64]:
+    """The corners (..., 4) that the pixels in rows and columns (...) tell."""
+    distance = UNIT * np.exp(np.clip(box[y, x].astype(np.float64), -FURTHEST, FURTHEST))
+    middle = np.stack([y, x], axis=-1) + 0.5
+    return np.concatenate([middle - distance[..., :2], middle + distance[..., 2:]], axis=-1)
+
+
+def _around(box: np.ndarray, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns (n, PLACES^2) of the places around centres (n,), within the map."""
+    corners = _told(box, y, x)
+    steps = np.linspace(-1, 1, PLACES)
+    down, along = (np.repeat(steps, PLACES), np.tile(steps, PLACES))
+    places = []
+    for axis, (middle, step) in enumerate(((y, down), (x, along))):
+        reach = np.maximum(AROUND * (corners[:, axis + 2] - corners[:, axis]), 1)
+        there = middle[:, None] + np.rint(reach[:, None] * step).astype(np.intp)
+        places.append(np.clip(there, 0, box.shape[axis] - 1))
+    return places[0], places[1]
 
 
 def confident(boxes: Boxes, labels: LabelMap, calibration: Calibration) -> Boxes:
@@ -134,7 +158,7 @@ def best(found: Sequence[Boxes]) -> Boxes:
     """Several lots of boxes with scores as one; the MOST best once there are twice as many."""
     corners, classes = (np.concatenate([getattr(b, name) for b in found]) for name in ("corners", "classes"))
     scores = np.concatenate([b.scores for b in found if b.scores is not None])
-    boxes = Boxes(corners, classes, scores)
+    boxes = Boxes(corners, classes, scores, found[0].is_rated)
     if len(boxes) < 2 * MOST:
         return boxes
     return boxes.chosen(np.sort(np.argsort(-scores, kind="stable")[:MOST]))

@@ -134,8 +134,7 @@ class Scorer(Skeleton[ImageScore]):
     def sureness(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """How sure each box above the thresholds is, nan where unknown, and whether it is right."""
         told_of = [
-            np.full(len(one.seen), np.nan) if one.seen.confidence is None else one.seen.confidence
-            for one in self.images
+            one.seen.sureness if one.seen.is_rated else np.full(len(one.seen), np.nan) for one in self.images
         ]
         right = [one.found >= 0 for one in self.images]
         return np.concatenate([np.zeros(0), *told_of]), np.concatenate([np.zeros(0, np.bool_), *right])
