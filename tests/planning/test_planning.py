@@ -274,6 +274,27 @@ def colour_cases() -> list[CaseArrays]:
     ]
 
 
+def tinted(*tint: float) -> list[CaseArrays]:
+    """Grey images in another colour each, or in the one that is given."""
+    rng = np.random.default_rng(0)
+
+    def painted(image: np.ndarray) -> np.ndarray:
+        values = np.repeat(image.astype(np.float64), 3, axis=-1) * (tint or rng.uniform(0, 1, 3))
+        return values.astype(image.dtype)
+
+    return [
+        CaseArrays(case.id, painted(case.image), case.indices, case.content)
+        for case in grey_cases(size=(128, 160))
+    ]
+
+
+def test_photographs_have_many_hues_and_greys_or_a_stain_have_one() -> None:
+    assert fingerprint_of(grey_cases()).one_hue is None
+    assert fingerprint_of(colour_cases()).one_hue == 1
+    assert (fingerprint_of(tinted(1, 0.4, 0.8)).one_hue or 0) > 0.95
+    assert (fingerprint_of(tinted()).one_hue or 1) < 0.8
+
+
 def test_the_planner_chooses_an_encoder_for_colours_and_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or says what installing its weights would bring; what is asked for is done in any case."""
     colours, grey = fingerprint_of(colour_cases()), fingerprint_of(grey_cases(size=(128, 160)))
@@ -286,6 +307,11 @@ def test_the_planner_chooses_an_encoder_for_colours_and_minutes(monkeypatch: pyt
         for tasks in (("detection",), ("semantic", "detection")):
             made = make_plan(boxes, PlanRequest(minutes=10, task=tasks))
             assert (made.network.encoder == "efficientnet_lite0") == there
+        objects = colours.model_copy(update={"kinds": ("masks", "instances")})
+        for one_hue, wins in ((0.5, there), (0.98, False)):
+            images = objects.model_copy(update={"one_hue": one_hue})
+            made = make_plan(images, PlanRequest(minutes=10, task=("instances",)))
+            assert (made.network.encoder == "efficientnet_lite0") == wins
         for fingerprint, request in (
             (grey, PlanRequest(minutes=10)),
             (colours, PlanRequest(steps=10)),

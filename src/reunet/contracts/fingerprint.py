@@ -45,6 +45,10 @@ class FrameFacts(Contract):
     lost: Share
 
 
+MANY_HUES = 0.75
+"""`Fingerprint.one_hue` of images whose colours are many is below."""
+
+
 class Fingerprint(Contract):
     """Facts of the cases trained on. Of the held-out ones only `channels`, `mixed_channels`, `n_val` and
     `cases` tell something, of test nothing does.
@@ -58,6 +62,8 @@ class Fingerprint(Contract):
     mean, std: per channel, in raw pixel values.
     between_image_std: per channel, the standard deviation of the image means over `std`: how
     differently the images are lit.
+    one_hue: of images with three channels, taken for red, green and blue, how far all pixels have one hue,
+    in 0..1: 1 for greys and for a single stain, about a half for photographs. None for others.
     foreground: for volumes only.
     n_corrected: how many of those trained on a person corrected.
     sequences: number of frames of each sequence trained on. axis: what these run through, time (T) or
@@ -91,6 +97,7 @@ class Fingerprint(Contract):
     mean: tuple[Real, ...]
     std: tuple[Real, ...]
     between_image_std: tuple[Real, ...]
+    one_hue: Share | None = None
     foreground: ForegroundIntensity | None = None
     class_fraction: tuple[Real, ...]
     kinds: tuple[str, ...] = ("masks",)
@@ -104,6 +111,11 @@ class Fingerprint(Contract):
     axis: Literal["T", "Z"] | None = None
     frames: FrameFacts | None = None
     cases: tuple[ImageFacts, ...]
+
+    @property
+    def has_many_hues(self) -> bool:
+        """As photographs have: of road scenes `one_hue` is .46, of stained tissue and retinas .97 to .99."""
+        return self.one_hue is not None and self.one_hue < MANY_HUES
 
     @property
     def rank(self) -> int:

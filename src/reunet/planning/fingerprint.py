@@ -17,6 +17,9 @@ from reunet.errors import DataError
 from reunet.machine import cores
 from reunet.planning.frames import measure_frames
 
+COLOURS = 3
+"""Channels of an image that may be red, green and blue."""
+
 SAMPLES = 20_000
 """Pixels per image that intensity statistics are taken from."""
 
@@ -54,6 +57,7 @@ def take_fingerprint(dataset: Dataset, train: Sequence[CaseArrays], val: Sequenc
     counts = {case.kind for case in cases}
     sizes = np.array([case.image.shape[:-1] for case in train])
     categories = dataset.categories
+    samples = [np.broadcast_to(one.samples, (len(one.samples), max(counts))) for one in facts]
     *depth, vertical, horizontal = _bias(np.stack([fact.centroids for fact in facts]))
     return Fingerprint(
         dataset=dataset.name,
@@ -71,7 +75,8 @@ def take_fingerprint(dataset: Dataset, train: Sequence[CaseArrays], val: Sequenc
         median_size=tuple(map(int, np.median(sizes, axis=0))),
         min_size=tuple(map(int, sizes.min(0))),
         max_size=tuple(map(int, sizes.max(0))),
-        **_intensities([np.broadcast_to(one.samples, (len(one.samples), max(counts))) for one in facts]),
+        **_intensities(samples),
+        one_hue=_one_hue(np.concatenate(samples)) if max(counts) == COLOURS and not depth else None,
         foreground=_foreground([fact.foreground for fact in facts]) if depth else None,
         class_fraction=_rounded(pixels / max(1, pixels.sum())),
         category_counts=tuple(seen[i] for i, _ in enumerate(categories.classes if categories else ())),
@@ -93,6 +98,17 @@ def _intensities(samples: Sequence[np.ndarray]) -> dict[str, Any]:
     between = np.stack([some.mean(0) for some in samples]).std(0) / np.maximum(pixels.std(0), 1e-12)
     mean, std = _rounded(pixels.mean(0)), _rounded(pixels.std(0))
     return {"mean": mean, "std": std, "between_image_std": _rounded(between)}
+
+
+def _one_hue(pixels: np.ndarray) -> float:
+    """The length of the mean chroma over the mean length, of pixels (n, 3); 1 without any chroma.
+
+    Chroma is the position in the plane across the grey axis.
+    """
+    red, green, blue = pixels.astype(np.float64).T
+    chroma = (red + green) / 2 - blue + 1j * np.sqrt(3) / 2 * (red - green)
+    total = np.abs(chroma).sum()
+    return round(float(np.abs(chroma.sum()) / total), 3) if total else 1.0
 
 
 def _image_facts(cases: Sequence[CaseArrays], split: Literal["train", "val"]) -> list[ImageFacts]:
