@@ -127,7 +127,7 @@ def encoders() -> str:
     head = ["set", "task", "minutes", "seeds", "one hue", "fresh", "photographs", "random"]
     return (
         "## A pretrained encoder against a fresh one\n\nThe same minutes and seeds; scores on held-out "
-        "images of the training data (mean IoU, mAP50, AP50, balanced accuracy), test images were not opened. "
+        "images of the training data (mean IoU, mAP50, AP50, balanced accuracy), not on test images. "
         "`photographs`: EfficientNet-Lite0 with the weights of the extra `photo`; `random`: the same with "
         "random ones. `one hue`: how far all colours are one (1: grey or a single stain). The last columns: "
         "what `--encoder auto` takes, and what a rule of its form would take that knows the other sets "
