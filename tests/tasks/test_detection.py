@@ -271,7 +271,7 @@ def test_average_precision_is_that_of_coco(seed: int) -> None:
         assert own == pytest.approx(expected[k], abs=1e-6)
 
 
-def test_fitted_thresholds_are_the_best_when_decoding_with_each() -> None:
+def test_fitted_thresholds_are_nearly_the_best_when_decoding_with_each() -> None:
     rng = np.random.default_rng(3)
     pairs = []
     for _ in range(8):
@@ -294,7 +294,7 @@ def test_fitted_thresholds_are_the_best_when_decoding_with_each() -> None:
 
     for k, index in enumerate((1, 2)):
         best = max(f1(Calibration(score_thresholds=(cut, cut)), index) for cut in np.arange(1, 100) / 100)
-        assert f1(fitted, index) >= best
+        assert f1(fitted, index) >= best - 0.03
         assert 0 < fitted.score_thresholds[k] < 1
 
 
@@ -350,7 +350,32 @@ def test_thresholds_without_evidence() -> None:
     only_cells = [(Truth(boxes=boxes((0, 0, 9, 9))), boxes((0, 0, 9, 9), (20, 0, 30, 9), scores=[0.8, 0.4]))]
     first, second = fit_calibration(only_cells, LABELS).score_thresholds
     assert first == second == pytest.approx(0.6)
-    assert best_f1(np.float32([0.9]), np.array([False]), 3) == 0.5
+    assert best_f1(np.float32([0.9]), np.array([False]), 3) == (0.5, 0)
+
+
+def test_a_threshold_that_few_images_place_at_random_is_drawn_to_half_of_the_f1() -> None:
+    """Of probabilities that hold, half of the highest F1 is the best threshold; 40 objects rarely say so."""
+    rng = np.random.default_rng(6)
+    far = []
+    for _ in range(20):
+        pairs = []
+        for _ in range(10):
+            sides = rng.uniform(20, 40, (12, 2))
+            low = np.arange(12)[:, None] * 60 + rng.uniform(0, 9, (12, 2))
+            found = np.hstack([low, low + sides]).astype(np.float32)
+            chance = rng.beta(1, 1, 12).astype(np.float32)
+            right = rng.uniform(0, 1, 12) < chance
+            truth = Boxes(found[right], np.ones(right.sum(), np.uint8))
+            pairs.append((Truth(boxes=truth), Boxes(found, np.ones(12, np.uint8), chance)))
+        cut = fit_calibration(pairs, LABELS).score_thresholds[0]
+        plain = best_f1(
+            np.concatenate([found.sureness for _, found in pairs]),
+            np.concatenate([hits(truth.boxes or boxes(), found) for truth, found in pairs]),
+            sum(len(truth.boxes or ()) for truth, _ in pairs),
+        )
+        far.append((cut - 0.382, plain[0] - 0.382))  # F1 of uniform chances is highest, .764, from .382 on
+    ours, theirs = np.abs(far).mean(axis=0)
+    assert ours < 0.8 * theirs
 
 
 def test_scores_of_a_perfect_an_empty_and_a_known_prediction() -> None:
