@@ -295,6 +295,18 @@ def test_photographs_have_many_hues_and_greys_or_a_stain_have_one() -> None:
     assert (fingerprint_of(tinted()).one_hue or 1) < 0.8
 
 
+def test_photographs_are_not_turned_upside_down() -> None:
+    stained, photographs = (
+        make_plan(fingerprint_of(cases), PlanRequest(steps=1)) for cases in (colour_cases(), tinted())
+    )
+    assert stained.augmentation.flip_vertical
+    assert stained.augmentation.rotation == 180
+    assert not photographs.augmentation.flip_vertical
+    assert photographs.augmentation.flip_horizontal
+    assert photographs.augmentation.rotation < 20
+    assert "upright" in photographs.reasons["augmentation"]
+
+
 def test_the_planner_chooses_an_encoder_for_colours_and_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or says what installing its weights would bring; what is asked for is done in any case."""
     colours, grey = fingerprint_of(colour_cases()), fingerprint_of(grey_cases(size=(128, 160)))

@@ -63,9 +63,12 @@ def _choose_changes(
 
 
 def _of_images(fingerprint: Fingerprint) -> Decision[Augmentation]:
-    upright, sided = fingerprint.vertical_bias > UPRIGHT, fingerprint.horizontal_bias > UPRIGHT
+    biased, sided = fingerprint.vertical_bias > UPRIGHT, fingerprint.horizontal_bias > UPRIGHT
+    upright = biased or fingerprint.has_many_hues
     why = "flips and any rotation: no class prefers a place, so no direction is special"
-    if upright or sided:
+    if upright and not (biased or sided):
+        why = "little rotation and no vertical flip: of many hues, as photographs, where things stand upright"
+    elif upright or sided:
         turned = [way for way, never in (("vertical", upright), ("horizontal", sided)) if never]
         why = (
             f"little rotation and no {' or '.join(turned)} flip: a class lies off the middle (by at least "
