@@ -25,8 +25,8 @@ def choose_encoder(
     """The request with its encoder settled: a name, or None for that of the preset.
 
     A pretrained one is chosen in trainings of minutes, for classes of pixels and boxes in colour images and
-    for single objects and classes of images in photographs: on road scenes it was far ahead of one that began fresh in the same
-    time (docs/benchmarks.md), on vessels not behind.
+    for single objects and classes of images in photographs: on road scenes it was far ahead of one that began
+    fresh in the same time (docs/benchmarks.md), on vessels not behind.
     """
     if request.encoder != "auto":
         return Decision(replace(request, encoder=None if request.encoder == "none" else request.encoder))
