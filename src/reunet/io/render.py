@@ -135,20 +135,31 @@ def identity_colors(ids: np.ndarray) -> np.ndarray:
 
 
 def draw_boxes(image: np.ndarray, boxes: Boxes, labels: LabelMap) -> np.ndarray:
-    """(H, W, 3) uint8: the image with each box in the colour of its class, its name and score above it."""
+    """(H, W, 3) uint8: the image with each box in the colour of its class, its name and score above it.
+
+    Lines and letters grow with the image. A name that would cover an earlier one is left out: boxes come the
+    surest first, and the colour tells the class.
+    """
     from PIL import Image, ImageDraw, ImageFont
 
     picture = Image.fromarray(to_display(image))
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
-    colors = overlay_colors(labels)
-    for i, (y0, x0, y1, x1) in enumerate(np.round(boxes.corners).astype(int).tolist()):
-        red, green, blue = colors[boxes.classes[i]]
+    side = min(picture.size)
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(min(max(side // 40, 9), 40))
+    colors, named = overlay_colors(labels), np.zeros(picture.size[::-1], np.bool_)
+    corners = np.round(boxes.corners).astype(int).tolist()
+    for i, (y0, x0, _, _) in enumerate(corners):
         text = labels.names[boxes.classes[i]]
         text += "" if boxes.scores is None else f" {boxes.scores[i]:.2f}"
-        draw.rectangle((x0, y0, max(x1 - 1, x0), max(y1 - 1, y0)), outline=(red, green, blue))
-        size = draw.textbbox((0, 0), text, font=font)
-        at = (x0, max(0, y0 - size[3] - 2))
-        draw.rectangle((at[0], at[1], at[0] + size[2] + 2, at[1] + size[3] + 1), fill=(red, green, blue))
-        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 140
-        draw.text((at[0] + 1, at[1]), text, font=font, fill=(255, 255, 255) if dark else (0, 0, 0))
+        _, _, width, height = draw.textbbox((0, 0), text, font=font)
+        left, top = max(0, min(x0, picture.width - width - 3)), max(0, y0 - height - 2)
+        part = slice(top, top + height + 2), slice(left, left + width + 3)
+        if not named[part].any():
+            named[part] = True
+            red, green, blue = colors[boxes.classes[i]]
+            draw.rectangle((left, top, left + width + 2, top + height + 1), fill=(red, green, blue))
+            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 140
+            draw.text((left + 1, top), text, font=font, fill=(255, 255, 255) if dark else (0, 0, 0))
+    for (y0, x0, y1, x1), kind in zip(corners, boxes.classes, strict=True):
+        frame = (x0, y0, max(x1 - 1, x0), max(y1 - 1, y0))
+        draw.rectangle(frame, outline=colors[kind], width=max(1, side // 250))
     return np.asarray(picture)
