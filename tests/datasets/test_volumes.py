@@ -13,11 +13,11 @@ import pytest
 
 from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Problem
-from reunet.datasets.case_arrays import load_case
+from reunet.datasets.case_arrays import CaseArrays, load_case
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import make_splits
 from reunet.errors import ImageReadError, LabelError
-from reunet.sampling.resize import at_spacing
+from reunet.sampling.resize import at_size, size_at
 
 from .examined import find_problems
 
@@ -220,6 +220,10 @@ def test_a_png_is_no_mask_of_a_volume(root: Path) -> None:
     dataset = open_dataset(root)
     with pytest.raises(LabelError, match="16 x 18 x 20"):
         load_case(dataset.cases[0], dataset.labels)
+
+
+def at_spacing(case: CaseArrays, spacing: tuple[float, ...] | None) -> CaseArrays:
+    return at_size(case, size_at(case.image.shape[:-1], case.spacing, spacing), spacing)
 
 
 def test_a_case_is_resampled_once_and_kept(make_volumes: Maker, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "made smaller": {"preset": "nnunet", "spacing": (1.7, 2.0)},
     "percentiles": {"preset": "unet", "intensity": Intensity(method="image_percentile")},
     "detection": {"preset": "unet", "tasks": ("detection",), "spacing": (2.0, 2.0)},
+    "photographs": {"preset": "unet", "tasks": ("semantic", "detection"), "longest": 61},
     "instances and masks": {"preset": "unet", "tasks": ("instances", "semantic")},
     "classification": {"preset": "unet", "tasks": ("classification",), "size": (32, 48)},
 }
@@ -52,7 +53,7 @@ def make_run(folder: Path, **kind: Any) -> RunFolder:
     from reunet.networks import build_network, configure
     from reunet.training.state import weights_content
 
-    own = ("clip", "tile", "intensity", "labels", "spacing", "tasks", "size")
+    own = ("clip", "tile", "intensity", "labels", "spacing", "tasks", "size", "longest")
     tasks, labels = (
         kind.get("tasks", ("semantic",)),
         kind.get("labels", LabelMap(classes=default_classes([0, 1, 2]))),
@@ -71,6 +72,7 @@ def make_run(folder: Path, **kind: Any) -> RunFolder:
             channels=1,
             intensity=kind.get("intensity", Intensity(method="image_zscore")),
             size=kind.get("size"),
+            longest=kind.get("longest"),
         ),
         network=network,
         spacing=kind.get("spacing"),

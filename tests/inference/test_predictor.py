@@ -16,7 +16,7 @@ from reunet.contracts.plan import Calibration, Inference, InputSpec, Intensity
 from reunet.contracts.truth import Truth
 from reunet.errors import DataError, PlanError, ReunetError
 from reunet.inference.load import load
-from reunet.inference.predictor import Predictor, as_image
+from reunet.inference.predictor import Predictor, as_image, part_spacing, seen_size
 from reunet.tasks.work import Work
 
 
@@ -234,6 +234,22 @@ def test_an_image_is_seen_at_the_spacing_of_the_plan_and_put_back(run: Path) -> 
     assert found.probabilities.shape == (75, 90, 2)
     assert not wrong[22:39, 32:59].any()
     assert wrong.mean() < 0.02
+
+
+def test_photographs_are_seen_at_one_size_whatever_theirs(run: Path) -> None:
+    plan = load(run).plan
+    plan = plan.model_copy(update={"input": plan.input.model_copy(update={"longest": 60})})
+    for factor in (1, 2, 3):
+        image = np.zeros((25 * factor, 30 * factor), np.uint8)
+        image[7 * factor : 14 * factor, 10 * factor : 21 * factor] = 255
+        assert seen_size(image.shape, plan) == (50, 60)
+        found = Predictor(plan, BrightRuntime())(image)
+        assert found.labels.shape == image.shape
+        assert (found.labels != (image > 0)).mean() < 0.02
+    part = image[:30, 15:60]
+    assert seen_size(part.shape, plan) == (40, 60)
+    assert seen_size(part.shape, plan, part_spacing(image.shape, plan)) == (20, 30)
+    assert part_spacing(image.shape, load(run).plan) is None
 
 
 def test_images_and_volumes_are_not_mistaken_for_each_other(run: Path, predictor: Predictor) -> None:

@@ -20,6 +20,7 @@ from reunet.io.channels import chosen_channels, listed_channels
 from reunet.io.header import ImageHeader
 from reunet.io.images import read_channel_files, read_header
 from reunet.io.lazy import open_lazily
+from reunet.planning.decision import Decision
 from reunet.planning.inputs import choose_input
 from reunet.progress import NullProgress
 
@@ -107,7 +108,7 @@ def test_from_the_option_to_the_plan(tmp_path: Path) -> None:
         shift = int(case.id[0])
         expected = np.roll(PIXELS, shift, axis=1)[[1, 0]].transpose(1, 2, 0)
         np.testing.assert_array_equal(load_case(case, ready.dataset.labels).image, expected)
-    spec = choose_input(ready.fingerprint, None).value
+    spec = choose_input(ready.fingerprint, None, Decision(None)).value
     assert (spec.channels, spec.channel_names) == (2, ("gfp", "DAPI"))
     assert prepare(tmp_path, DataOptions(), NullProgress()).fingerprint.channels == 3
     assert "channel-names" in {problem.code for problem in check(tmp_path).problems}

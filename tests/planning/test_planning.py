@@ -295,6 +295,28 @@ def test_photographs_have_many_hues_and_greys_or_a_stain_have_one() -> None:
     assert (fingerprint_of(tinted()).one_hue or 1) < 0.8
 
 
+def test_photographs_of_many_sizes_are_seen_at_one() -> None:
+    """As large as the median one would be; stained tissue, and what has a size in micrometres, is not."""
+
+    def sized(cases: list[CaseArrays]) -> Fingerprint:
+        small, *rest = cases
+        image, labels = (np.asarray(part)[::2, ::2] for part in (small.image, small.labels))
+        return fingerprint_of([CaseArrays(small.id, image, labels, small.content), *rest])
+
+    photographs = sized(tinted())
+    plan = make_plan(photographs, PlanRequest(steps=1))
+    assert (plan.spacing, plan.input.longest) == (None, 160)
+    assert "of like sizes" in plan.reasons["input.longest"]
+    assert "spacing" not in plan.reasons
+    measured = [case.model_copy(update={"spacing": (0.5, 0.5)}) for case in photographs.cases]
+    for other in (
+        fingerprint_of(tinted()),
+        sized(tinted(1, 0.4, 0.8)),
+        photographs.model_copy(update={"cases": tuple(measured)}),
+    ):
+        assert make_plan(other, PlanRequest(steps=1)).input.longest is None
+
+
 def test_photographs_are_not_turned_upside_down() -> None:
     stained, photographs = (
         make_plan(fingerprint_of(cases), PlanRequest(steps=1)) for cases in (colour_cases(), tinted())

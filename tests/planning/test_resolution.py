@@ -11,7 +11,7 @@ from reunet.contracts.labels import LabelMap, default_classes
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.datasets.cases import FrameSequence
 from reunet.planning import PlanRequest, make_plan, take_fingerprint
-from reunet.sampling.resize import at_spacing
+from reunet.sampling.resize import at_size, size_at
 
 from .datasets import masked
 
@@ -71,6 +71,10 @@ def test_the_thinnest_class_decides() -> None:
 
 def test_small_images_are_not_made_smaller() -> None:
     assert make_plan(discs(100, size=(180, 600)), PlanRequest()).spacing is None
+
+
+def at_spacing(case: CaseArrays, spacing: tuple[float, ...] | None) -> CaseArrays:
+    return at_size(case, size_at(case.image.shape[:-1], case.spacing, spacing), spacing)
 
 
 def test_a_frame_keeps_its_place_in_its_sequence() -> None:

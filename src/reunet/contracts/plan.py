@@ -48,7 +48,8 @@ class InputSpec(Contract):
     """What images the run reads.
 
     grey_to_rgb: one-channel files are repeated to three channels. size: what every image is brought to before
-    the network sees it, for classes of whole images; None for any size.
+    the network sees it, for classes of whole images; None for any size. longest: the longer side, in pixels,
+    at which the network sees every image, whatever its own, instead of a `spacing`; None for any.
     channel_names: which channels of a file are read, in this order, by the file's names or by number from 1;
     empty for all that it has.
     """
@@ -58,6 +59,7 @@ class InputSpec(Contract):
     grey_to_rgb: bool = False
     intensity: Intensity
     size: Size | None = None
+    longest: Annotated[int, Field(ge=16, le=2**16)] | None = None
 
     @model_validator(mode="after")
     def _one_value_per_channel(self) -> InputSpec:
@@ -277,6 +279,8 @@ class Plan(Contract):
             raise ValueError(f"spacing needs {axes} positive numbers, one per axis of space")
         if self.input.size is not None and any(head.of == "pixels" for head in self.network.heads):
             raise ValueError("input.size is for networks that tell the class of an image only")
+        if self.input.longest is not None and (self.spacing or self.input.size or axes != 2 or self.clip):
+            raise ValueError("input.longest is for images without spacing, input.size and time")
         for name, size in (("patch", self.patch), ("inference.tile", self.inference.tile)):
             if len(size) != self.network.spatial_dims:
                 raise ValueError(f"{name} needs {self.network.spatial_dims} sides, as network.spatial_dims")

@@ -137,7 +137,7 @@ def pipeline(
             continue
         joined = blended(values if frames is None else ops.moveaxis(values, 1, -2), cuts, _count(pixels))
         for axis, (size, length) in enumerate(zip(own, ops.shape(joined)[1 : rank + 1], strict=True), 1):
-            if plan.spacing is not None and rank == 2 and head.name not in work.small:
+            if (plan.spacing or plan.input.longest) and rank == 2 and head.name not in work.small:
                 joined = along(linear(length, size), joined, axis)
         found[head.name] = joined if frames is None else ops.moveaxis(joined, -2, 1)
     decided: dict[str, Tensor] = {}
@@ -257,17 +257,19 @@ def along(matrix: Tensor, values: Tensor, axis: int) -> Tensor:
 
 def resampled(pixels: Tensor, plan: Plan) -> Tensor:
     """Images at the size that the network sees, as `sampling.resize.resampled`; volumes as they are."""
-    if plan.network.spatial_dims != 2 or (plan.spacing is None and plan.input.size is None):
+    given = plan.input
+    if plan.network.spatial_dims != 2 or not (plan.spacing or given.size or given.longest):
         return pixels
     lengths = ops.shape(pixels)[1:3]
-    if plan.input.size is not None:
-        sizes: tuple[Tensor, ...] = plan.input.size
+    if given.size is not None:
+        sizes: tuple[Tensor, ...] = given.size
     else:
-        spacing = plan.spacing or (1.0, 1.0)
-        sizes = tuple(
-            ops.maximum(ops.cast(ops.round(ops.cast(n, "float32") / side), "int32"), 1)
-            for n, side in zip(lengths, spacing, strict=True)
-        )
+        sides = [ops.cast(n, "float32") for n in lengths]
+        if given.longest is not None:
+            sides = [n * given.longest / ops.maximum(*sides) for n in sides]
+        else:
+            sides = [n / side for n, side in zip(sides, plan.spacing or (1.0, 1.0), strict=True)]
+        sizes = tuple(ops.maximum(ops.cast(ops.round(n), "int32"), 1) for n in sides)
     shrinks = ops.logical_and(*(size < n for size, n in zip(sizes, lengths, strict=True)))
     for axis, (size, n) in enumerate(zip(sizes, lengths, strict=True), 1):
         pixels = along(ops.where(shrinks, area(n, size), cubic(n, size)), pixels, axis)

@@ -15,10 +15,11 @@ from reunet.datasets.examine import Examined
 from reunet.datasets.problems import examine_dataset
 from reunet.datasets.scan import Scan
 from reunet.datasets.splits import Splits, make_splits, split_cases
+from reunet.inference.predictor import seen_size
 from reunet.machine import cores
 from reunet.planning import take_fingerprint
 from reunet.progress import Progress
-from reunet.sampling.resize import at_size, at_spacing
+from reunet.sampling.resize import at_size
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,10 @@ def prepare(
 
 
 def as_planned(cases: Sequence[CaseArrays], plan: Plan) -> tuple[CaseArrays, ...]:
-    """The cases as the network sees them: with pixels of the plan's spacing."""
+    """The cases as the network sees them: at its size, or with pixels of the plan's spacing."""
+
+    def as_seen(case: CaseArrays) -> CaseArrays:
+        return at_size(case, seen_size(case.image.shape[:-1], plan, case.spacing), plan.spacing)
+
     with ThreadPoolExecutor(cores()) as pool:
-        if (size := plan.input.size) is not None:
-            return tuple(pool.map(lambda case: at_size(case, size), cases))
-        return tuple(pool.map(lambda case: at_spacing(case, plan.spacing), cases))
+        return tuple(pool.map(as_seen, cases))

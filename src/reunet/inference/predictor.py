@@ -24,7 +24,7 @@ from reunet.io.channels import fit_channels
 from reunet.io.numbers import LARGEST, unusable
 from reunet.sampling.intensity import affine, normalise, scaled
 from reunet.sampling.prompt import Points, check_points
-from reunet.sampling.resize import resampled, size_at
+from reunet.sampling.resize import resampled, size_at, size_within
 from reunet.tasks.base import Maps
 from reunet.tasks.uncertainty import entropy
 from reunet.tasks.work import Work
@@ -181,8 +181,20 @@ def _seen(
 
 
 def seen_size(size: tuple[int, ...], plan: Plan, spacing: Spacing | None = None) -> tuple[int, ...]:
-    """The size at which the network sees an image of `size`, whose pixels are of `spacing`."""
+    """The size at which the network sees an image of `size`, whose pixels are of `spacing`; see also
+    `part_spacing`.
+    """
+    if plan.input.longest is not None and spacing is None:
+        return size_within(size, plan.input.longest)
     return plan.input.size or size_at(size, spacing, plan.spacing)
+
+
+def part_spacing(whole: tuple[int, ...], plan: Plan) -> Spacing | None:
+    """What is told as the `spacing` of a part of an image of size `whole`, so that the network sees it as it
+    would see the whole; None where the size of the whole does not count.
+    """
+    longest = plan.input.longest
+    return None if longest is None else (longest / max(whole),) * len(whole)
 
 
 def views_of(rank: int, tta: bool) -> list[tuple[int, ...]]:

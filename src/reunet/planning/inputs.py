@@ -8,13 +8,18 @@ DIFFERENT_LIGHT = 0.3
 """Standard deviations between the means of images that are lit differently."""
 
 
-def choose_input(fingerprint: Fingerprint, size: tuple[int, ...] | None) -> Decision[InputSpec]:
-    """What images the run reads. size: that all are brought to where they are seen whole."""
+def choose_input(
+    fingerprint: Fingerprint, size: tuple[int, ...] | None, longest: Decision[int | None]
+) -> Decision[InputSpec]:
+    """What images the run reads. size: that all are brought to where they are seen whole. longest: see
+    `choose_longest`.
+    """
     if fingerprint.rank == 3:
         intensity, why = _of_volumes(fingerprint)
     else:
         intensity, why = _of_images(fingerprint, whole=size is not None)
-    reasons, mixed = {"input.intensity": why}, fingerprint.rank == 2 and fingerprint.mixed_channels
+    reasons = {"input.intensity": why, **longest.reasons}
+    mixed = fingerprint.rank == 2 and fingerprint.mixed_channels
     if names := fingerprint.read_channels:
         reasons["input.channel_names"] = f"of all channels those that were asked for: {', '.join(names)}"
     if mixed:
@@ -28,6 +33,7 @@ def choose_input(fingerprint: Fingerprint, size: tuple[int, ...] | None) -> Deci
             grey_to_rgb=mixed,
             intensity=intensity,
             size=size,
+            longest=longest.value,
         ),
         reasons,
     )

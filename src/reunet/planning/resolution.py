@@ -19,6 +19,9 @@ ANISOTROPIC = 3.0
 
 THICK_SLICES_PERCENTILE = 10
 
+VARIED = 1.5
+"""Photographs are of many sizes from this ratio of their longer sides on."""
+
 
 def choose_spacing(fingerprint: Fingerprint, tasks: tuple[str, ...]) -> Decision[tuple[float, ...] | None]:
     """The `spacing` of the plan: of volumes in mm, of images in pixels of the file; None takes these as they
@@ -45,6 +48,22 @@ def _of_images(fingerprint: Fingerprint, tasks: tuple[str, ...]) -> Decision[tup
         "minutes the network sees more images and more of each"
     )
     return Decision((float(factor),) * fingerprint.rank, {"spacing": why})
+
+
+def choose_longest(fingerprint: Fingerprint, spacing: tuple[float, ...] | None) -> Decision[int | None]:
+    """The `input.longest` of the plan: photographs have no size of a pixel, so where theirs are of many sizes
+    each is seen as large as the median one. spacing: what would be planned if all were of one size.
+    """
+    longer = [max(case.size) for case in fingerprint.cases if case.split == "train"]
+    measured = any(case.spacing for case in fingerprint.cases)
+    if not fingerprint.has_many_hues or fingerprint.axis or measured or max(longer) < VARIED * min(longer):
+        return Decision(None)
+    longest = round(max(fingerprint.median_size) / (spacing[0] if spacing else 1))
+    why = (
+        f"photographs whose longer sides have {min(longer)} to {max(longer)} pixels: each is seen with "
+        f"{longest}, so that things are of like sizes, and predictions as large as the image"
+    )
+    return Decision(longest, {"input.longest": why})
 
 
 def _of_volumes(fingerprint: Fingerprint) -> Decision[tuple[float, ...]]:

@@ -16,7 +16,7 @@ from reunet.planning.inputs import choose_input
 from reunet.planning.memory import choose_memory
 from reunet.planning.patch import choose_patch, choose_whole
 from reunet.planning.request import PlanRequest
-from reunet.planning.resolution import choose_micrometres, choose_spacing
+from reunet.planning.resolution import choose_longest, choose_micrometres, choose_spacing
 from reunet.planning.sequences import choose_chain, choose_clip
 from reunet.planning.topology import choose_strides
 from reunet.planning.width import choose_networks, choose_width, pretrained
@@ -48,6 +48,7 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
     tells_images = all(head.of == "image" for head in heads)
     whole = tells_images and clip.value is None and fingerprint.rank == 2
     spacing = Decision(None) if whole else choose_spacing(fingerprint, tasks.value)
+    longest = Decision(None) if whole else choose_longest(fingerprint, spacing.value)
     patch = choose_whole(fingerprint) if whole else choose_patch(fingerprint, spacing.value, clip.value)
     strides = choose_strides(patch.value, spacing.value, pretrained=pretrained(request))
     networks = choose_networks(fingerprint, request, strides.value, heads)
@@ -60,7 +61,7 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
     chain = choose_chain(fingerprint, network, window, schedule.value)
     decisions: dict[str, Decision[Any]] = {
         "tasks": tasks,
-        "spacing": spacing,
+        "spacing": spacing if longest.value is None else Decision(None),
         "micrometres": choose_micrometres(fingerprint),
         "patch": Decision(size, patch.reasons),
         "clip": Decision(chain.value, {**clip.reasons, **chain.reasons}),
@@ -71,7 +72,7 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
         **choose_prompt(request),
         "batch": Decision(batch, width.reasons),
         "loss": choose_loss(fingerprint, request.loss, spacing.value),
-        "input": choose_input(fingerprint, size if whole else None),
+        "input": choose_input(fingerprint, size if whole else None, longest),
         "class_sampling": Decision(()) if whole else choose_sampling(fingerprint),
         "corrected_sampling": choose_corrected(fingerprint),
         "augmentation": choose_augmentation(fingerprint, spacing.value, window, whole=whole),

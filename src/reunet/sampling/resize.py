@@ -31,6 +31,11 @@ def size_at(
     return tuple(max(1, round(n * a / b)) for n, a, b in zip(size, spacing, target, strict=True))
 
 
+def size_within(size: tuple[int, ...], longest: int) -> tuple[int, ...]:
+    """The size at which the longer side of an image of `size` has `longest` pixels, at least 1 per axis."""
+    return tuple(max(1, round(n * longest / max(size))) for n in size)
+
+
 def resize(array: np.ndarray, size: tuple[int, ...], interpolation: int = LINEAR) -> np.ndarray:
     """`array` (*space, C) float32 at `size`; first and last pixel cover the same ground as before.
 
@@ -79,16 +84,11 @@ def resize_labels(labels: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     return result
 
 
-def at_spacing(case: CaseArrays, spacing: tuple[float, ...] | None) -> CaseArrays:
-    """The case with pixels of `spacing` as in a plan, through the cache; labels by votes.
-
-    The case itself where it has that spacing, is a volume that states none, or where `spacing` is None.
-    """
-    return at_size(case, size_at(case.image.shape[:-1], case.spacing, spacing), spacing)
-
-
 def at_size(case: CaseArrays, size: tuple[int, ...], spacing: tuple[float, ...] | None = None) -> CaseArrays:
-    """The case with `size` pixels, which are of `spacing`, through the cache; itself where it has them."""
+    """The case with `size` pixels, which are of `spacing`, through the cache; itself where it has them.
+
+    Labels by votes.
+    """
     if size == case.image.shape[:-1]:
         return case
     key = key_of(case.key, "at", spacing or size)

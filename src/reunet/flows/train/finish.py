@@ -97,6 +97,8 @@ def model_card(plan: Plan, prepared: Prepared, trained: TrainResult, metrics: Ma
             if len(plan.spacing) == 3
             else f", made {sides} times smaller"
         )
+    if plan.input.longest is not None:
+        normalised += f", made so large that the longer side has {plan.input.longest} pixels"
     notes = "".join(f"- {note}\n" for note in prepared.splits.notes)
     return (
         f"# Model card: {plan.dataset}\n\n"

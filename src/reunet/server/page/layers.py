@@ -11,6 +11,7 @@ from reunet.contracts.plan import Calibration
 from reunet.contracts.results import MAPS, Prediction
 from reunet.corrections.labels import Editable
 from reunet.errors import PlanError, UsageError
+from reunet.inference.predictor import part_spacing
 from reunet.inference.sequence import SequencePredictor
 from reunet.server.models import Model
 from reunet.server.page.entries import Box, Entry, class_list
@@ -87,7 +88,8 @@ def _in_part(model: Model, entry: Entry, page: int, box: Box) -> Prediction:
     around = (top, left, min(entry.size[0], y1 + AROUND), min(entry.size[1], x1 + AROUND))
     if isinstance(model.predictor, SequencePredictor):
         raise PlanError("this model is for sequences, the file is a single image", where=entry.name)
-    found = model.predictor(entry.part(page, around), where=entry.name)
+    seen_as = part_spacing(entry.size, model.plan)
+    found = model.predictor(entry.part(page, around), where=entry.name, spacing=seen_as)
     shift = np.array([top, left, top, left], np.float32)
     moved: dict[str, Any] = {}
     for name in ("boxes", "candidates"):
