@@ -308,12 +308,13 @@ def test_photographs_of_many_sizes_are_seen_at_one() -> None:
     assert (plan.spacing, plan.input.longest) == (None, 160)
     assert "of like sizes" in plan.reasons["input.longest"]
     assert "spacing" not in plan.reasons
-    measured = [case.model_copy(update={"spacing": (0.5, 0.5)}) for case in photographs.cases]
-    for other in (
-        fingerprint_of(tinted()),
-        sized(tinted(1, 0.4, 0.8)),
-        photographs.model_copy(update={"cases": tuple(measured)}),
-    ):
+    measured, mapped = (
+        photographs.model_copy(
+            update={"cases": tuple(one.model_copy(update=told) for one in photographs.cases)}
+        )
+        for told in ({"spacing": (0.5, 0.5)}, {"on_map": True})
+    )
+    for other in (fingerprint_of(tinted()), sized(tinted(1, 0.4, 0.8)), measured, mapped):
         assert make_plan(other, PlanRequest(steps=1)).input.longest is None
 
 

@@ -12,7 +12,7 @@ from reunet.contracts.labels import LabelMap
 class ImageFacts(Contract):
     """One case. `kind` is the channel count of the file, `size` is (height, width) in pixels, for volumes
     (depth, height, width); `spacing` is that of a volume in mm per axis, that of an image in
-    micrometres, None where it is not stated.
+    micrometres, None where it is not stated. on_map: whether it tells a place on Earth.
     """
 
     id: str
@@ -21,6 +21,7 @@ class ImageFacts(Contract):
     kind: Length
     content: str = Field(description="SHA-256 of the image, mask and field-of-view content")
     spacing: tuple[float, ...] | None = None
+    on_map: bool = False
 
 
 class ForegroundIntensity(Contract):

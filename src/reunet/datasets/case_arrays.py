@@ -22,7 +22,7 @@ class CaseArrays:
 
     content: SHA-256 of the content of its files and of its annotations.
     spacing: of a volume, mm per axis of space; None for images. stated: the spacing of the header, None where
-    the file states none.
+    the file states none. on_map: whether the header tells a place on Earth.
     beside: what is known of it beside its arrays: boxes, category, classes.
     told: (*space) bool, where boxes are; None for wherever `labels` says so. corrected: as of the case.
     """
@@ -38,6 +38,7 @@ class CaseArrays:
     told: Array | None = None
     corrected: bool = False
     stated: tuple[float, ...] | None = None
+    on_map: bool = False
 
     @property
     def image(self) -> np.ndarray:
@@ -87,7 +88,8 @@ def case_arrays(case: Case, reading: Reading, labels: LabelMap) -> CaseArrays:
     content = content_hash(case, reading.hashes)
     spacing, told = None if header is None else header.voxel, encoded.get("known")
     stated = None if header is None else header.spacing
-    rest = (spacing, case.sequence, ids, beside, told, case.corrected, stated)
+    on_map = header is not None and header.map is not None
+    rest = (spacing, case.sequence, ids, beside, told, case.corrected, stated, on_map)
     return CaseArrays(case.id, image, indices, content, *rest)
 
 

@@ -120,6 +120,7 @@ def _image_facts(cases: Sequence[CaseArrays], split: Literal["train", "val"]) ->
             kind=case.image.shape[-1],
             content=case.content,
             spacing=case.spacing or case.stated,
+            on_map=case.on_map,
         )
         for case in cases
     ]

@@ -55,7 +55,7 @@ def choose_longest(fingerprint: Fingerprint, spacing: tuple[float, ...] | None) 
     each is seen as large as the median one. spacing: what would be planned if all were of one size.
     """
     longer = [max(case.size) for case in fingerprint.cases if case.split == "train"]
-    measured = any(case.spacing for case in fingerprint.cases)
+    measured = any(case.spacing or case.on_map for case in fingerprint.cases)
     if not fingerprint.has_many_hues or fingerprint.axis or measured or max(longer) < VARIED * min(longer):
         return Decision(None)
     longest = round(max(fingerprint.median_size) / (spacing[0] if spacing else 1))
