@@ -80,6 +80,11 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
         "inference": Decision(Inference(tile=size), {"inference.tile": WHY_TILE}),
         "precision": choose_precision(request),
     }
+    return _plan_of(fingerprint, request, decisions)
+
+
+def _plan_of(fingerprint: Fingerprint, request: PlanRequest, decisions: dict[str, Decision[Any]]) -> Plan:
+    """What was decided, with all reasons, and what needs no decision."""
     plan = {
         "dataset": fingerprint.dataset,
         "labels": fingerprint.labels,
