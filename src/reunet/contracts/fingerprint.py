@@ -46,7 +46,7 @@ class FrameFacts(Contract):
     lost: Share
 
 
-MANY_HUES = 0.75
+MANY_HUES = 0.9
 """`Fingerprint.one_hue` of images whose colours are many is below."""
 
 
@@ -64,7 +64,7 @@ class Fingerprint(Contract):
     between_image_std: per channel, the standard deviation of the image means over `std`: how
     differently the images are lit.
     one_hue: of images with three channels, taken for red, green and blue, how far all pixels have one hue,
-    in 0..1: 1 for greys and for a single stain, about a half for photographs. None for others.
+    in 0..1: 1 for greys and for a single stain, .46 to .80 for photographs. None for others.
     foreground: for volumes only.
     n_corrected: how many of those trained on a person corrected.
     sequences: number of frames of each sequence trained on. axis: what these run through, time (T) or
@@ -115,7 +115,7 @@ class Fingerprint(Contract):
 
     @property
     def has_many_hues(self) -> bool:
-        """As photographs have: of road scenes `one_hue` is .46, of stained tissue and retinas .97 to .99."""
+        """As photographs have: of photographs `one_hue` is .46 to .80, of stained tissue and retinas .97 to .99."""
         return self.one_hue is not None and self.one_hue < MANY_HUES
 
     @property
