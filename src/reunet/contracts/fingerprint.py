@@ -115,7 +115,7 @@ class Fingerprint(Contract):
 
     @property
     def has_many_hues(self) -> bool:
-        """As photographs have: of photographs `one_hue` is .46 to .80, of stained tissue and retinas .97 to .99."""
+        """As photographs have: their `one_hue` is .46 to .80, of stained tissue and retinas .97 to .99."""
         return self.one_hue is not None and self.one_hue < MANY_HUES
 
     @property
