@@ -11,7 +11,8 @@ is in build/fuzz/, a line per run in benchmarks/results/fuzz.jsonl. `tests/fuzzi
 atheris stays out of the extras; an environment beside the usual one that sees its packages:
 
     .venv/bin/python -m venv build/fuzzing
-    echo "$PWD/.venv/lib/python3.11/site-packages" > build/fuzzing/lib/python3.11/site-packages/house.pth
+    printf '%s\\n' src .venv/lib/python3.11/site-packages | sed "s|^|$PWD/|" \\
+        > build/fuzzing/lib/python3.11/site-packages/house.pth
     build/fuzzing/bin/pip install atheris coverage
     build/fuzzing/bin/python benchmarks/fuzz.py
 """
@@ -41,7 +42,7 @@ MEMORY = Path("/dev/shm")
 HUNG = 300
 """Seconds of real time without a new execution after which a process is hanging outside of Python."""
 
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
 ENGINE = "atheris" if importlib.util.find_spec("atheris") else "hypothesis"
 
 
@@ -63,7 +64,7 @@ def main() -> int:
     if options.measure:
         print(json.dumps(branches(options.measure)))
         return 0
-    from fuzzing.readers import READERS
+    from tests.fuzzing.readers import READERS
 
     findings = 0
     for name in options.reader or READERS:
@@ -131,7 +132,7 @@ def read_status(folder: Path) -> dict[str, Any]:
 
 def keep_last(name: str, status: str, folder: Path) -> str:
     """Keep what was read when a process died."""
-    from fuzzing.mutations import pack
+    from tests.fuzzing.mutations import pack
 
     inputs = folder / "input"
     files = {
@@ -154,10 +155,10 @@ def child(name: str, executions: int, seed: int) -> int:
         import atheris
 
         with atheris.instrument_imports(include=["reunet"]):
-            from fuzzing.readers import READERS
+            from tests.fuzzing.readers import READERS
     else:
-        from fuzzing.readers import READERS
-    from fuzzing.trial import Trials, fewer_pixels
+        from tests.fuzzing.readers import READERS
+    from tests.fuzzing.trial import Trials, fewer_pixels
 
     fewer_pixels()
     folder = Path(os.environ["FUZZ_FOLDER"])
@@ -184,8 +185,7 @@ def child(name: str, executions: int, seed: int) -> int:
 def with_atheris(trials: Any, corpus: Path, executions: int, seed: int, beat: Any) -> None:
     """Coverage of reunet's code guides it; half of the changes are libFuzzer's own."""
     import atheris
-
-    from fuzzing.mutations import MOST_BYTES, mutate
+    from tests.fuzzing.mutations import MOST_BYTES, mutate
 
     most = min(MOST_BYTES, max(4096, *(2 * file.stat().st_size for file in corpus.glob("seed-*"))))
 
@@ -213,8 +213,7 @@ def with_hypothesis(trials: Any, corpus: Path, executions: int, seed: int, beat:
     """Changes of the seeds, and of what was found before."""
     import hypothesis
     from hypothesis import strategies as st
-
-    from fuzzing.mutations import mutate
+    from tests.fuzzing.mutations import mutate
 
     seeds = [file.read_bytes() for file in sorted(corpus.iterdir())]
 
@@ -238,7 +237,7 @@ def with_hypothesis(trials: Any, corpus: Path, executions: int, seed: int, beat:
 
 def corpus_of(name: str) -> Path:
     """The folder of the corpus, which holds the seeds and what was found to reach more."""
-    from fuzzing.readers import READERS
+    from tests.fuzzing.readers import READERS
 
     corpus = FOUND / "corpus" / name
     corpus.mkdir(parents=True, exist_ok=True)
@@ -258,8 +257,8 @@ def branches(name: str) -> dict[str, Any]:
 
     counter = coverage.Coverage(branch=True, include=["*/reunet/*"], data_file=None, config_file=False)
     counter.start()
-    from fuzzing.readers import READERS
-    from fuzzing.trial import Trials
+    from tests.fuzzing.readers import READERS
+    from tests.fuzzing.trial import Trials
 
     warnings.simplefilter("ignore")
     os.environ["XDG_CACHE_HOME"] = f"{os.devnull}/none"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import sys
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -304,6 +305,22 @@ def test_an_image_bomb_is_not_decoded(root: Path) -> None:
             file.pages.first.tags[tag].overwrite(60_000)
     with pytest.raises(TooLargeError):
         read_image(tiff)
+
+
+@pytest.mark.fault("a JPEG 2000 whose box announces gigabytes", "refused; no memory is taken for it")
+def test_a_box_that_announces_gigabytes(root: Path) -> None:
+    path = root / "a.jp2"
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
+    whole = path.read_bytes()
+    at = whole.index(b"jp2h") - 4
+    path.write_bytes(whole[:at] + struct.pack(">I", 2**30) + whole[at + 4 :])
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageReadError):
+            read_image(path)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,24 @@ def test_readers_read_or_refuse(name: str, tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(READERS.keys()))
 def test_readers_read_or_refuse_a_thousand_files(name: str, child_environment: dict[str, str]) -> None:
-    words = [sys.executable, str(ROOT / "benchmarks" / "fuzz.py"), "--reader", name, "--executions", "1500"]
-    told = subprocess.run(words, capture_output=True, text=True, env=child_environment, check=False)
+    fuzzed(name, 1500, child_environment)
+
+
+def test_the_program_runs(child_environment: dict[str, str]) -> None:
+    fuzzed("pattern", 20, child_environment)
+
+
+def fuzzed(name: str, executions: int, environment: dict[str, str]) -> None:
+    """As `make fuzz` does it."""
+    words = [sys.executable, str(ROOT / "benchmarks" / "fuzz.py"), "--reader", name]
+    told = subprocess.run(
+        [*words, "--executions", str(executions)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        cwd=ROOT,
+    )
     assert told.returncode == 0, told.stdout + told.stderr
 
 

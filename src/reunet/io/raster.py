@@ -3,6 +3,7 @@ Pillow does not keep all bits; PNG files, written.
 """
 
 import importlib
+import io
 import math
 import os
 import re
@@ -137,8 +138,11 @@ def raster_image(path: Path, file: BinaryIO) -> RasterImage:
     file.seek(0)
     name = _format(file.read(START))
     file.seek(0)
-    content = file.read() if name in ("Jxl", "Jpeg2K", "Avif") else file.read(2**12)
+    whole = name in ("Jxl", "Jpeg2K", "Avif")
+    content = file.read() if whole else file.read(2**12)
     file.seek(0)
+    if whole:
+        file = io.BytesIO(content)  # Pillow asks for as many bytes as a box of JPEG 2000 says it has
     if name == "Jxl":
         return _jxl(path, content)
     plugin = importlib.import_module(f"PIL.{name}ImagePlugin")
