@@ -39,6 +39,8 @@ import records
 ROOT = Path(__file__).resolve().parents[1]
 FOUND = ROOT / "build" / "fuzz"
 MEMORY = Path("/dev/shm")
+OF_A_PROCESS = 50_000
+"""Executions of a process: what libFuzzer keeps of them grows, and would count as memory of the reader."""
 HUNG = 300
 """Seconds of real time without a new execution after which a process is hanging outside of Python."""
 
@@ -82,7 +84,7 @@ def fuzz(name: str, executions: int, seed: int) -> dict[str, Any]:
     began = time.monotonic()
     while (left := executions - total["executions"]) > 0:
         with tempfile.TemporaryDirectory(prefix="fuzz-", dir=MEMORY if MEMORY.is_dir() else None) as folder:
-            status = run_child(name, left, seed + total["executions"], Path(folder))
+            status = run_child(name, min(left, OF_A_PROCESS), seed + total["executions"], Path(folder))
             told = read_status(Path(folder))
             if status:
                 told["findings"].append(keep_last(name, status, Path(folder)))

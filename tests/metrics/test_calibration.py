@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from reunet.metrics.calibration import BINS, ReliabilityHistogram
+from reunet.metrics.calibration import BINS, ReliabilityHistogram, auroc, curve_of, ece_of
 
 
 def test_ece_against_a_loop_over_bins() -> None:
@@ -41,3 +42,20 @@ def test_sure_and_wrong_is_one_and_empty_is_undefined() -> None:
     assert np.isnan(reliability.ece())
     reliability.add(np.array([[0.0, 1.0]]), np.array([0]))
     assert reliability.ece() == 1
+
+
+def test_auroc_equals_the_reference_with_ties() -> None:
+    rng = np.random.default_rng(2)
+    chances, right = rng.integers(0, 9, 500) / 8, rng.random(500) < 0.4
+    assert auroc(chances, right) == pytest.approx(roc_auc_score(right, chances))
+    assert np.isnan(auroc(chances, np.ones(500, bool)))
+
+
+def test_bins_hold_equally_many() -> None:
+    chances = np.random.default_rng(3).random(1500) ** 4
+    average, accuracy, share = curve_of(chances, chances > 0.5)
+    assert len(average) == 15
+    np.testing.assert_allclose(share, 1 / 15)
+    assert (np.diff(average) > 0).all()
+    assert accuracy[-1] == 1
+    assert np.isnan(ece_of(np.zeros(0), np.zeros(0, bool)))

@@ -15,7 +15,7 @@ from reunet.metrics.matching import (
     precision,
     recall,
 )
-from reunet.metrics.object_overlap import object_overlap
+from reunet.metrics.object_overlap import known_overlap, object_overlap
 
 from .object_maps import blobs, disturbed, renumbered
 
@@ -160,3 +160,14 @@ def test_ten_or_a_hundred_thousand_objects(rows: int) -> None:
     counts = match_counts(object_overlap(tiles, predicted))
     assert counts[0, 0] == rows * 400
     assert not counts[3:, 0].any()  # objects that are cut where the two kinds meet reach 0.60
+
+
+@pytest.mark.parametrize(("seen", "is_kept"), [(3, True), (2, True), (1, False)])
+def test_a_mostly_unknown_object_stays_where_it_finds_a_true_one(seen: int, is_kept: bool) -> None:
+    """Of a true object of four pixels it has `seen` where things are known: from an IoU of one half on."""
+    truth, found, known = (np.zeros((2, 20), int) for _ in range(3))
+    truth[0, 4:8], truth[1, :3] = 5, 9
+    known[:, :8] = known[1] = 1
+    found[0, 8 - seen : 20], found[1, :3], found[1, 10:12] = 70, 80, 20
+    kept = known_overlap(truth, found, known.astype(bool)).predicted_ids.tolist()
+    assert kept == ([20, 70, 80] if is_kept else [20, 80])

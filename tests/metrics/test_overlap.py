@@ -97,3 +97,12 @@ def test_mean_defined_skips_nan() -> None:
     assert mean_defined(values, axis=0)[0] == 2
     assert np.isnan(mean_defined(values, axis=0)[1])
     assert np.isnan(mean_defined(np.array([])))
+
+
+@pytest.mark.parametrize("wrong", [-1, 3])
+def test_classes_that_are_none_are_refused(wrong: int) -> None:
+    right = np.zeros((2, 2), np.int16)
+    other = np.full((2, 2), wrong, np.int16)
+    for truth, prediction, name in ((other, right, "truth"), (right, other, "prediction")):
+        with pytest.raises(ValueError, match=rf"{name} has values {wrong}..{wrong}, expected 0..2"):
+            confusion(truth, prediction, 3)

@@ -83,3 +83,9 @@ def test_volumes_are_separated_along_three_axes() -> None:
     truth[5:] = 2
     truth[4] = 0
     assert rand_scores(truth, regions)[0] == 1
+
+
+def test_pairs_of_regions_are_told_apart_whatever_their_numbers() -> None:
+    """(1, 2) and (2, 0), of which one number each would be made."""
+    truth, predicted = np.array([1, 1, 2, 2]), np.array([2, 2, 0, 0])
+    assert rand_scores(truth, predicted) == pytest.approx((1, 1))

@@ -8,7 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 
 from reunet.metrics.skeleton import cl_dice as dice_of_lines
-from reunet.metrics.skeleton import skeleton, skeleton_length
+from reunet.metrics.skeleton import elongation, skeleton, skeleton_length
 
 
 def cl_dice(truth: np.ndarray, predicted: np.ndarray) -> float:
@@ -111,3 +111,7 @@ def test_length_near_the_truth_in_any_direction() -> None:
         angle = np.deg2rad(degrees)
         lines[np.round(t * np.sin(angle)).astype(int), np.round(t * np.cos(angle)).astype(int)] = True
         assert 0.97 * 80 < skeleton_length(skeleton(lines)) < 1.09 * 80
+
+
+def test_nothing_is_as_long_as_nothing() -> None:
+    assert elongation(np.zeros((5, 6), bool)) == 0.0

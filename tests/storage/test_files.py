@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from reunet import storage
 from reunet.errors import DataError, PlanError, StorageError
-from reunet.storage import atomic_path, publish_folder, read_json, write_json, write_text
+from reunet.storage import (
+    atomic_path,
+    csv_text,
+    publish_folder,
+    read_csv,
+    read_json,
+    read_text,
+    refuse_existing,
+    refuse_foreign,
+    remove_old,
+    write_json,
+    write_text,
+)
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
 
@@ -171,3 +186,99 @@ def test_json_comes_back_also_from_an_editor_that_marks_utf_8(tmp_path: Path) ->
     assert read_json(tmp_path / "b.json", PlanError) == value
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "a.json", float("nan"))
+
+
+def test_half_characters_are_refused_and_whole_ones_come_back(tmp_path: Path) -> None:
+    """No file name could hold them; two halves are a character."""
+    path = tmp_path / "a.json"
+    for text in (r'"\ud83d"', r'["\uDC00"]', r'{"\ud800": 1}'):
+        path.write_text(text)
+        with pytest.raises(DataError, match="surrogates not allowed"):
+            read_json(path, DataError)
+    path.write_text(r'"\ud83d\ude00"')
+    assert read_json(path, DataError) == "\U0001f600"
+
+
+@posix
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(DataError, match="something that is not a file") as caught:
+            read_text(path, DataError, "a table")
+        assert "could not read a table" in str(caught.value)
+
+
+def test_a_file_may_have_as_many_bytes_as_are_allowed_and_no_more(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("12345")
+    assert read_text(tmp_path / "a", DataError, "a table", most_bytes=5) == "12345"
+    with pytest.raises(DataError, match=r"(?s)expected: at most 4 bytes.*received: 5"):
+        read_text(tmp_path / "a", DataError, "a table", most_bytes=4)
+
+
+def test_a_table_comes_back(tmp_path: Path) -> None:
+    rows = [["a,b", 1.5], ['"', None], ["two\nlines", "ü"]]
+    write_text(tmp_path / "a.csv", csv_text(["name", "value"], rows))
+    expected = [{"name": name, "value": "" if value is None else str(value)} for name, value in rows]
+    assert read_csv(tmp_path / "a.csv", DataError) == expected
+
+
+def test_old_results_go_whatever_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "folder" / "sub").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "kept").touch()
+    remove_old([tmp_path / name for name in ("folder", "file", "link", "absent", "x" * 300)])
+    assert names(tmp_path) == ["kept"]
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(StorageError, match=r"(?s)could not remove.*kept.*Permission denied"):
+        remove_old([tmp_path / "kept"])
+
+
+def test_a_folder_of_something_else_is_not_written_into(tmp_path: Path) -> None:
+    folder, mark = tmp_path / "run", tmp_path / "run" / "plan.json"
+    refuse_foreign(folder, mark, "run")
+    folder.mkdir()
+    (folder / ".lock").touch()
+    refuse_foreign(folder, mark, "run")
+    for name in "gfedcba":
+        (folder / name).touch()
+    with pytest.raises(StorageError, match=r"(?s)something else than a run.*received: a, b, c, d, e\n"):
+        refuse_foreign(folder, mark, "run")
+    mark.touch()
+    refuse_foreign(folder, mark, "run")
+    with pytest.raises(StorageError, match="a file, not a folder"):
+        refuse_foreign(mark, mark, "run")
+
+
+def test_results_that_exist_are_named_and_replaced_only_when_asked(tmp_path: Path) -> None:
+    refuse_existing(tmp_path, ["a", "b"], overwrite=False)
+    (tmp_path / "b").touch()
+    refuse_existing(tmp_path, ["a", "b"], overwrite=True)
+    with pytest.raises(StorageError, match=r"(?s)1 result\(s\) exist already.*received: b\n.*--overwrite"):
+        refuse_existing(tmp_path, ["a", Path("b")], overwrite=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("renamex_np", (b"one", b"other", 2)), ("renameat2", (-100, b"one", -100, b"other", 2)), ("", None)],
+    ids=["macOS", "Linux", "elsewhere"],
+)
+def test_two_folders_are_exchanged_as_the_system_can(
+    name: str, expected: tuple[object, ...] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """macOS: RENAME_SWAP; Linux: RENAME_EXCHANGE, relative to AT_FDCWD. 0 is success."""
+    for answer in (0, -1):
+        asked: list[tuple[object, ...]] = []
+
+        def call(*words: Any, answer: int = answer, asked: list[tuple[object, ...]] = asked) -> int:
+            asked.append(words)
+            return answer
+
+        library = SimpleNamespace(**({name: call} if name else {}))
+        monkeypatch.setattr(ctypes, "CDLL", lambda _, library=library: library)
+        assert storage._swap(Path("one"), Path("other")) is (bool(name) and answer == 0)
+        assert asked == ([expected] if expected else [])

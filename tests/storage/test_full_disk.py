@@ -164,3 +164,26 @@ def test_where_nothing_need_survive_nothing_is_synced(
         storage.publish_folder(tmp_path / folder / "b", fill(1))
         assert bool(synced) == is_synced
         assert (tmp_path / folder / "new" / "a.txt").read_text() == "text"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot open a folder")
+def test_what_is_published_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contents are on the disk before their name is, and the name before the call returns."""
+    done: list[tuple[str, int]] = []
+    fsync, renames = os.fsync, {name: getattr(os, name) for name in ("rename", "replace")}
+    monkeypatch.setattr(os, "fsync", lambda handle: (done.append(("sync", os.fstat(handle).st_ino)),
+                                                     fsync(handle)))  # fmt: skip
+    for name, call in renames.items():
+        monkeypatch.setattr(
+            os, name, lambda old, new, call=call: (done.append(("name", os.stat(old).st_ino)), call(old, new))
+        )
+    storage.write_text(tmp_path / "a.txt", "a")
+    here, file = tmp_path.stat().st_ino, (tmp_path / "a.txt").stat().st_ino
+    assert done == [("sync", file), ("name", file), ("sync", here)]
+    done.clear()
+    storage.publish_folder(tmp_path / "b", fill(1))
+    folder = tmp_path / "b"
+    inside = {path.stat().st_ino for path in (folder, *folder.rglob("*"))}
+    at = done.index(("name", folder.stat().st_ino))
+    assert {number for what, number in done[:at] if what == "sync"} >= inside
+    assert done[at + 1 :] == [("sync", here)]

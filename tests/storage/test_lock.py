@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from reunet import locks
 from reunet.errors import StorageError
 from reunet.storage import folder_lock
 
@@ -121,3 +122,56 @@ def test_a_file_system_that_cannot_lock_is_used_without(
     refuse(errno.EIO)
     with pytest.raises(StorageError, match="Input/output"), folder_lock(tmp_path):
         pass
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only Linux lists what is open")
+def test_nothing_stays_open_when_a_lock_is_refused(holder: subprocess.Popen[str], tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        with pytest.raises(StorageError), folder_lock(tmp_path):
+            pass
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+class FakeLocking:
+    """`msvcrt`, which locks bytes from where a file stands; all that was locked is kept."""
+
+    LK_NBLCK = 3
+
+    def __init__(self) -> None:
+        self.locked: list[tuple[int, int, int]] = []
+        self.refuses = 0
+
+    def locking(self, handle: int, mode: int, count: int) -> None:
+        if self.refuses:
+            raise OSError(self.refuses, os.strerror(self.refuses))
+        self.locked.append((os.lseek(handle, 0, os.SEEK_CUR), mode, count))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pretends to be Windows")
+def test_on_windows_one_byte_far_behind_the_text_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeLocking()
+    monkeypatch.setitem(sys.modules, "msvcrt", fake)  # type: ignore[arg-type]
+    monkeypatch.setattr(locks.sys, "platform", "win32")
+    with folder_lock(tmp_path):
+        assert (tmp_path / ".lock").read_text() == str(os.getpid())
+        assert fake.locked == [(1 << 30, fake.LK_NBLCK, 1)]
+        for is_folder in (False, True):
+            with locks.temporary(tmp_path / "a.png", is_folder=is_folder) as made:
+                assert made.is_dir() == is_folder
+                if is_folder:
+                    (made / "part").touch()
+            assert not made.exists()
+    assert not (tmp_path / ".lock").exists()
+    assert len(fake.locked) == 1, "Windows renames nothing that is open"
+    fake.refuses = errno.EACCES
+    with pytest.raises(StorageError, match="another process"), folder_lock(tmp_path):
+        pass
+
+
+def test_a_temporary_that_is_gone_already_is_no_error(tmp_path: Path) -> None:
+    for is_folder in (False, True):
+        with locks.temporary(tmp_path / "a", is_folder=is_folder) as made:
+            os.rmdir(made) if is_folder else os.remove(made)

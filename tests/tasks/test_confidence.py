@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 
-from reunet.metrics.calibration import auroc, curve_of, ece_of
+from reunet.metrics.calibration import ece_of
 from reunet.tasks.confidence import (
     BIAS,
     FEWEST,
@@ -55,23 +54,6 @@ def test_too_little_teaches_nothing() -> None:
     assert fit_confidence(facts, right) == {}
     right[FEWEST - 1] = False
     assert set(fit_confidence(facts, right)) == {"score", "size", BIAS}
-
-
-def test_auroc_equals_the_reference_with_ties() -> None:
-    rng = np.random.default_rng(2)
-    chances, right = rng.integers(0, 9, 500) / 8, rng.random(500) < 0.4
-    assert auroc(chances, right) == pytest.approx(roc_auc_score(right, chances))
-    assert np.isnan(auroc(chances, np.ones(500, bool)))
-
-
-def test_bins_hold_equally_many() -> None:
-    chances = np.random.default_rng(3).random(1500) ** 4
-    average, accuracy, share = curve_of(chances, chances > 0.5)
-    assert len(average) == 15
-    np.testing.assert_allclose(share, 1 / 15)
-    assert (np.diff(average) > 0).all()
-    assert accuracy[-1] == 1
-    assert np.isnan(ece_of(np.zeros(0), np.zeros(0, bool)))
 
 
 def test_review_leaves_as_many_as_the_promise_allows() -> None:
