@@ -7,6 +7,7 @@ import struct
 import sys
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ from reunet.contracts.results import Problem
 from reunet.datasets.scan import open_dataset
 from reunet.datasets.splits import make_splits
 from reunet.errors import DataError, ImageReadError, LabelError, TooLargeError
+from reunet.io.annotations.tools.cellpose import read_masks
 from reunet.io.images import read_image
+from reunet.io.lazy import lazy_header
 from reunet.io.masks import encode_mask
 from reunet.io.render import to_display
 
@@ -307,17 +310,29 @@ def test_an_image_bomb_is_not_decoded(root: Path) -> None:
         read_image(tiff)
 
 
-@pytest.mark.fault("a JPEG 2000 whose box announces gigabytes", "refused; no memory is taken for it")
-def test_a_box_that_announces_gigabytes(root: Path) -> None:
-    path = root / "a.jp2"
-    Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
-    whole = path.read_bytes()
-    at = whole.index(b"jp2h") - 4
-    path.write_bytes(whole[:at] + struct.pack(">I", 2**30) + whole[at + 4 :])
+@pytest.mark.fault(
+    "a box of JPEG 2000, or a header of .npy, that announces gigabytes", "refused; no memory is taken for it"
+)
+@pytest.mark.parametrize("kind", ["jp2", "npy", "seg.npy"])
+def test_a_part_that_announces_gigabytes(kind: str, root: Path) -> None:
+    """Python takes the memory that is asked for before it reads."""
+    path = root / f"a.{kind}"
+    if kind == "jp2":
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
+        whole = path.read_bytes()
+        at = whole.index(b"jp2h") - 4
+        path.write_bytes(whole[:at] + struct.pack(">I", 2**30) + whole[at + 4 :])
+    else:
+        path.write_bytes(np.lib.format.magic(2, 0) + struct.pack("<I", 2**30) + b"{'descr': '<f4'}")
+    reading: dict[str, Callable[[], object]] = {
+        "jp2": lambda: read_image(path),
+        "npy": lambda: lazy_header(path, rank=2),
+        "seg.npy": lambda: read_masks(path),
+    }
     tracemalloc.start()
     try:
-        with pytest.raises(ImageReadError):
-            read_image(path)
+        with pytest.raises((ImageReadError, LabelError)):
+            reading[kind]()
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()

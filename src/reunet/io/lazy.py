@@ -180,6 +180,18 @@ def _axes_of(shape: tuple[int, ...], rank: int, axes: str | None) -> str:
 
 
 def _npy(path: Path, rank: int, axes: str | None, stack: ExitStack) -> LazyImage:
+    with open(path, "rb") as file:
+        start = file.read(12)
+    told = int.from_bytes(start[8:12] if start[6:7] > b"\1" else start[8:10], "little")
+    if told > (size := path.stat().st_size):  # NumPy would take so much memory before it reads
+        raise ImageReadError(
+            "the file ends within its header",
+            where=path,
+            expected=f"{told:,} bytes or more",
+            received=f"{size:,} bytes",
+            fix="it is truncated or damaged: copy or export it again",
+        )
+
     def mapped() -> np.ndarray:
         """Anew for each part: pages of a file that stays mapped would count as ours."""
         with np.errstate(over="ignore"):  # of a shape that no file can hold

@@ -4,6 +4,7 @@ The file is a pickle, which could name any function to be called. It is not load
 read as data (`pickletools`), what it would call is written down, and only arrays of numbers are made of that.
 """
 
+import io
 import pickletools
 from collections.abc import Sequence
 from math import prod
@@ -54,9 +55,9 @@ def read_masks(path: Path) -> np.ndarray:
     if path.stat().st_size > _MOST_BYTES:
         raise LabelError("the file is too large", expected=f"at most {_MOST_BYTES:,} bytes", fix=_FIX)
     try:
-        with open(path, "rb") as file:
-            _HEADERS[np.lib.format.read_magic(file)](file)
-            told = _Pickle().read(file.read())
+        file = io.BytesIO(path.read_bytes())  # of which NumPy takes no more memory than there is
+        _HEADERS[np.lib.format.read_magic(file)](file)
+        told = _Pickle().read(file.read())
         masks = _array(told.state[4][0]["masks"])
     except Exception as cause:  # whatever nonsense raises
         what, received = "the file is none of Cellpose", f"{type(cause).__name__}: {str(cause)[:80]}"
