@@ -23,6 +23,7 @@ from reunet.inference.tiling import Tiling, predict_tiled
 from reunet.io.header import ImageHeader
 from reunet.io.lazy import LazyImage
 from reunet.metrics.box_matching import overlapping
+from reunet.slices import Slices
 from reunet.tasks.work import Work
 
 CLASSES = Classes(LabelMap(classes=default_classes([0, 1, 2])))
@@ -491,3 +492,68 @@ def test_what_the_engine_raises_arrives(tmp_path: Path) -> None:
 
     with pytest.raises(ModelFileError, match="not finite"):
         list(Sections(Predictor(plan, Broken(plan)), lazy(np.zeros((900, 900, 3), np.float32)), where="x"))
+
+
+@pytest.mark.parametrize("tta", [False, True])
+@pytest.mark.parametrize(("tasks", "around"), [(("semantic",), 0), (("instances",), 20)])
+def test_the_memory_of_a_strip_is_the_formula_of_the_page(
+    tasks: tuple[str, ...], around: int, tta: bool
+) -> None:
+    """docs/scaling.md: C channels of b bytes, K of the heads, B tiles of t0 x t1, chunks of c0 rows."""
+    height, t0, t1, c0, c, b, strip = 300, 16, 32, 7, 7, 2, (slice(100, 200),)
+    plan = plan_of(tasks, (t0, t1), c)
+    predictor = Predictor(plan, Channels(plan), tta=tta)
+    k, batch = sum(head.channels for head in plan.network.heads), predictor.tiling.batch
+    cut = cutting.Cutting(lazy(np.zeros((height, 400, c), np.uint16), c0), predictor, around, "image")
+    w = 100 + 2 * around
+    parts = {
+        "reading": 2 * min(t0 + 2 * c0, height + c0) * (w + 2 * t1) * c * b,
+        "chunks": 10 * c0 * c0 * c * b,
+        "tiles": 4 * batch * t0 * t1 * (c + k) * 4 * (2 if tta else 1),
+        "band": t0 * w * k * 4,
+        "decoding": min(1024 + 2 * around + t0, height) * w * (8 * k + 40) if around else t0 * w * 16,
+        "waiting": 2**27,
+    }
+    assert memory.of_strip(cut, strip) == sum(parts.values())
+
+
+def test_the_memory_of_a_strip_that_is_seen_at_half_the_resolution() -> None:
+    """Reading takes 4 bytes of what the network sees; chunks as stored and what is resized come beside it."""
+    height, t0, t1, c0, c, b, strip = 300, 16, 32, 8, 3, 2, (slice(100, 200),)
+    plan = plan_of(("semantic",), (t0, t1), c, spacing=(2.0, 2.0))
+    predictor = Predictor(plan, Channels(plan))
+    cut = cutting.Cutting(lazy(np.zeros((height, 400, c), np.uint16), c0), predictor, 0, "image")
+    assert cut.seen == (150, 200)
+    k, batch, w, rows = 3, predictor.tiling.batch, 100, min(1024, 2**27 // (100 * 3 * 4))
+    (seen,) = cut.needed((slice(0, height), *strip))[1:]
+    seen_w = seen.stop - seen.start
+    expected = 2 * min(t0 + 2 * c0 // 2, height // 2 + c0 // 2) * (seen_w + 2 * t1) * c * 4
+    expected += 10 * c0 * c0 * c * b + 4 * batch * t0 * t1 * (c + k) * 4 + 2**27
+    expected += t0 * seen_w * k * 4 + t0 * w * 16
+    expected += (c0 + 4) * w * c * (b + 12)  # 4 rows of the network in chunks, stretched to 8
+    expected += 3 * rows * w * k * 4 + t0 * seen_w * k * 4
+    assert memory.of_strip(cut, strip) == expected
+
+
+def test_strips_are_as_wide_as_the_memory_allows() -> None:
+    plan = plan_of(("semantic",), (64, 64), 3)
+    cut = cutting.Cutting(
+        lazy(np.zeros((64, 6000, 3), np.uint8)), Predictor(plan, Channels(plan)), 0, "image"
+    )
+
+    def needed(strips: list[Slices]) -> int:
+        assert [part.start for (part,) in strips] == [0, *(part.stop for (part,) in strips)][:-1]
+        assert strips[-1][-1].stop == 6000
+        return max(memory.of_strip(cut, strip) for strip in strips)
+
+    wide = memory.strips_within(cut, None)
+    assert len(wide) == np.ceil(len(cut.axes[1].starts) / 64) == 2
+    before = wide
+    while len(before) < len(cut.axes[1].starts):
+        assert memory.strips_within(cut, needed(before)) == before
+        narrower = memory.strips_within(cut, needed(before) - 1)
+        assert len(narrower) > len(before)
+        assert needed(narrower) < needed(before)
+        before = narrower
+    with pytest.raises(TooLargeError, match=r"(?s)at most 0.14 GB beside.*about 0.14 GB"):
+        memory.strips_within(cut, needed(before) - 1)
