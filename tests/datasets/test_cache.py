@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -258,3 +260,39 @@ def test_an_entry_that_changes_under_a_process_is_noticed(case: Case, folder: Pa
         path.write_bytes(content)
         os.utime(path, ns=(1, 1))
     assert everything(case) == before
+
+
+SHARING = """
+import sys
+from pathlib import Path
+import numpy as np
+from reunet.datasets import cache
+
+cache.cache_folder = lambda: Path(sys.argv[1])
+for number in np.random.default_rng(int(sys.argv[2])).permutation(40).tolist():
+    key, array = cache.key_of(number), np.full((50, 60), number)
+    arrays, facts = cache.find(key) or cache.publish(key, {"a": array}, {"number": number})
+    assert facts == {"number": number}, facts
+    assert (cache.mapped(arrays["a"]) == array).all(), number
+    beside = cache.kept_beside(arrays["a"], ["b"], "doubled", lambda: {"b": 2 * array})
+    assert (cache.mapped(beside["b"]) == 2 * array).all(), number
+"""
+
+
+def test_many_processes_share_one_cache(folder: Path, child_environment: dict[str, str]) -> None:
+    """Each makes and reads all entries, some of which lie there damaged, in an order of its own."""
+    for number in range(0, 40, 3):
+        cache.publish(cache.key_of(number), {"a": np.full((50, 60), number)}, {"number": number})
+        (folder / cache.key_of(number)[:2] / cache.key_of(number) / "a.npy").write_bytes(b"damaged")
+    cache._intact.clear()
+    words = [[sys.executable, "-c", SHARING, str(folder), str(order)] for order in range(4)]
+    running = [
+        subprocess.Popen(one, env=child_environment, stderr=subprocess.PIPE, text=True) for one in words
+    ]
+    said = [process.communicate()[1] for process in running]
+    assert [process.returncode for process in running] == [0] * 4, said
+    for number in range(40):
+        arrays, facts = cache.find(cache.key_of(number)) or ({}, {})
+        assert facts == {"number": number}
+        np.testing.assert_array_equal(cache.mapped(arrays["a"]), np.full((50, 60), number))
+    assert not list(folder.rglob(".tmp-*"))
