@@ -5,9 +5,7 @@ Pillow does not keep all bits; PNG files, written.
 import importlib
 import io
 import math
-import os
 import re
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from PIL.ImageFile import ImageFile
 from reunet.errors import ImageReadError
 from reunet.io.header import ImageHeader, check_packing, check_size
 from reunet.io.jxl import decode_jxl, jxl_size
+from reunet.io.png_chunks import check_pixels, sound
 from reunet.io.samples import Samples, upright_sides, without_alpha
 from reunet.io.units import png_resolution
 from reunet.storage import atomic_path
@@ -116,23 +115,6 @@ def write_png(
         image.save(temporary, format="PNG", compress_level=effort, **png_resolution(spacing))
 
 
-def _check_chunks(path: Path, file: BinaryIO) -> None:
-    """Raise ImageReadError where pixels of a PNG go on beyond its end: Pillow asks for that much memory."""
-    size, place = file.seek(0, os.SEEK_END), 8
-    while place + 8 <= size:
-        file.seek(place)
-        length, kind = struct.unpack(">I4s", file.read(8))
-        if kind in (b"IDAT", b"fdAT") and place + 8 + length > size:
-            raise ImageReadError(
-                "the file ends within its pixels",
-                where=path,
-                expected=f"{place + 8 + length:,} bytes or more",
-                received=f"{size:,} bytes",
-                fix="it is truncated or damaged: copy or export it again",
-            )
-        place += 12 + length
-
-
 def raster_image(path: Path, file: BinaryIO) -> RasterImage:
     """An open file, of which only JPEG XL is decoded yet. Raises ImageReadError, TooLargeError."""
     file.seek(0)
@@ -151,7 +133,7 @@ def raster_image(path: Path, file: BinaryIO) -> RasterImage:
     check_size(path, *size)
     if name == "Png":
         place = file.tell()
-        _check_chunks(path, file)
+        check_pixels(path, file)
         file.seek(place)
     frames = int(getattr(image, "n_frames", 1))
     if frames > 1:
@@ -164,7 +146,8 @@ def raster_image(path: Path, file: BinaryIO) -> RasterImage:
         if deep is None:
             return np.asarray(image)
         file.seek(0)
-        return np.asarray(_codec(str(name))(file.read()))
+        stored = file.read()
+        return np.asarray(_codec(str(name))(sound(path, stored) if name == "Png" else stored))
 
     return RasterImage(str(name), image, size, samples, decode, _is_lossy(str(name), content))
 

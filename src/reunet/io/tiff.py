@@ -17,6 +17,7 @@ from reunet.errors import ImageReadError, UsageError
 from reunet.io.georeference import georeference_of, nodata_of
 from reunet.io.header import ImageHeader, check_packing, check_size
 from reunet.io.nodata import filled, is_known, sample_parts, usual
+from reunet.io.png_chunks import sound
 from reunet.io.samples import MAX_BANDS, MAX_CHANNELS, Samples, stored_part, upright_sides
 from reunet.io.tiff_series import contradictions, is_slide, meant_series, pixel_size
 from reunet.io.tiff_tags import channel_names_of, check_directories, is_lossy, is_tight, samples_of
@@ -24,6 +25,9 @@ from reunet.slices import Slices, all_of, overlap, size_of, touched, within
 
 Size = tuple[int, ...]
 ReadPart = Callable[[Slices], np.ndarray]
+
+_PNG = 34933
+"""How TIFF calls tiles and strips that are PNG files."""
 
 _PAGE = "YXC"
 """Axes of a page, in the order of its array; all others count pages."""
@@ -146,6 +150,8 @@ class TiffImage:
                 data, number = self._stored(page, file, (plane * down + i) * across + j)
                 if data is None:
                     continue
+                if keyframe.compression == _PNG:
+                    data = sound(self.path, data)
                 told = {"jpegtables": page.jpegtables, "jpegheader": keyframe.jpegheader}
                 tables = {name: value for name, value in told.items() if value is not None}
                 decoded = keyframe.decode(data, number, **tables)[0][0]
