@@ -99,11 +99,6 @@ def has_cpu_bfloat16() -> bool:
     return bool({"avx512_bf16", "amx_bf16"} & set(_of_processor("flags").split()))
 
 
-def has_matrix_unit() -> bool:
-    """Whether the processor multiplies matrices of bfloat16 in one instruction (AMX)."""
-    return "amx_bf16" in _of_processor("flags").split()
-
-
 @dataclass(frozen=True)
 class Gpu:
     """An NVIDIA GPU, as its driver tells. capability: of its arithmetic; bfloat16 from 8.0 on."""

@@ -157,25 +157,32 @@ def test_more_time_means_a_wider_network_and_every_choice_has_a_reason() -> None
         assert len(short.reasons[field]) > 20
 
 
-@pytest.mark.parametrize(("unit", "widths"), [(True, (16, 32, 64)), (False, (16, 16, 24))])
+@pytest.mark.parametrize(
+    ("native", "pace", "widths"),
+    [
+        (True, 1.0, (16, 32, 64)),
+        (True, 0.4, (16, 16, 32)),
+        (False, 1.0, (16, 16, 24)),
+        (False, 4.0, (16, 32, 48)),
+    ],
+)
 def test_width_follows_what_the_processor_is_fast_with(
-    unit: bool, widths: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    native: bool, pace: float, widths: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a matrix unit 24 filters take as long as 32, so they are never chosen."""
-    monkeypatch.setattr(speed, "has_matrix_unit", lambda: unit)
-    monkeypatch.setattr(speed, "has_cpu_bfloat16", lambda: unit)
+    """In bfloat16 24 filters take as long as 32, so they are never chosen."""
+    monkeypatch.setattr(speed, "has_cpu_bfloat16", lambda: native)
     monkeypatch.setattr(width, "cores", lambda: 2)
     facts = fingerprint_of(grey_cases(2, (256, 256)))
-    planned = [make_plan(facts, PlanRequest(minutes=minutes, max_memory=2**36)) for minutes in (5, 20, 60)]
-    assert tuple(plan.network.filters[0] for plan in planned) == widths
+    requests = [PlanRequest(minutes=minutes, max_memory=2**36, pace=pace) for minutes in (5, 20, 60)]
+    assert tuple(make_plan(facts, request).network.filters[0] for request in requests) == widths
 
 
 def test_steps_of_small_patches_are_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a step takes before the first multiplication leaves time for a narrower network only."""
     facts = fingerprint_of(grey_cases(2, (64, 64)))
     chosen = []
-    for begin in (0.0, width.BEGIN):
-        monkeypatch.setattr(width, "BEGIN", begin)
+    for begin in (0.0, speed.BEGIN):
+        monkeypatch.setattr(speed, "BEGIN", begin)
         chosen.append(make_plan(facts, PlanRequest(minutes=2)).network.filters[0])
     assert chosen[0] > chosen[1]
 

@@ -17,6 +17,7 @@ from reunet.planning.cost import FRAMEWORK_BYTES
 from reunet.progress import NullProgress
 from reunet.report.planned import Planned, write_plan_page
 from reunet.tasks import check_tasks
+from reunet.training.pace import paced
 
 HTML = ("", ".html", ".htm")
 """How names of pages end."""
@@ -36,8 +37,9 @@ def plan(options: PlanOptions) -> Plan:
     device = choose_device(options.device, chosen)
     use_backend(chosen)
     check_wishes(options)
-    prepared = prepare(options.data, options, options.on_progress or NullProgress(), seed=options.seed)
-    made = make_plan(prepared.fingerprint, PlanRequest.of(options, chosen, device))
+    progress = options.on_progress or NullProgress()
+    prepared = prepare(options.data, options, progress, seed=options.seed)
+    made = make_plan(prepared.fingerprint, paced(PlanRequest.of(options, chosen, device), progress))
     if options.output is not None:
         made.write(options.output)
     if options.page is not None:

@@ -14,12 +14,16 @@ SHARE = {"cpu": 0.5, "gpu": 0.7}
 
 @record
 class PlanRequest(Wishes):
-    """What the user asked for, on a backend and a device. network: that of the run to start from."""
+    """What the user asked for, on a backend and a device.
+
+    network: that of the run to start from. pace: how many times as fast as the table of `speed` they train.
+    """
 
     _: KW_ONLY
     backend: Backend = "tensorflow"
     device: Device = "cpu"
     network: NetworkConfig | None = None
+    pace: float = 1.0
 
     @classmethod
     def of(

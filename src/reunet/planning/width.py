@@ -9,10 +9,10 @@ from reunet.contracts.network import OWN_ENCODERS, THINKING, HeadSpec, NetworkCo
 from reunet.errors import UsageError
 from reunet.machine import cores
 from reunet.networks.presets import PRESETS, configure
-from reunet.planning.cost import multiplications, training_bytes
+from reunet.planning.cost import training_bytes
 from reunet.planning.decision import Decision
 from reunet.planning.request import PlanRequest
-from reunet.planning.speed import BEGIN, multiplications_per_second
+from reunet.planning.speed import step_seconds
 from reunet.planning.topology import Topology
 
 WIDTHS = {2: (64, 48, 32, 24, 16), 3: (32, 24, 16, 8)}
@@ -129,7 +129,8 @@ def _within_time(
         index = [network.filters[0] for network in networks].index(width)
         return Decision(networks[index:], {"network.filters": why})
     batch = _batches(networks[0], patch)[0]
-    patches = [minutes * 60 / (_seconds(network, patch) + BEGIN / batch) for network in networks]
+    fast = 60 * request.pace * batch
+    patches = [minutes * fast / step_seconds(network, patch, batch, cores()) for network in networks]
     wanted = WANTED_PATCHES[min(len(patch), 3)]
     index, later = (_widest([times * seen for seen in patches], wanted) for times in (1, 2))
     why = (
@@ -146,11 +147,6 @@ def _batches(network: NetworkConfig, patch: tuple[int, ...]) -> tuple[int, ...]:
     """How many patches may be a batch, the most wanted first."""
     flat = network.spatial_dims == 2 and (len(patch) == 2 or prod(patch) <= SMALL_WINDOW)
     return BATCHES[2 if flat else 3]
-
-
-def _seconds(network: NetworkConfig, patch: tuple[int, ...]) -> float:
-    """What the multiply-adds of a patch take."""
-    return multiplications(network, patch) / multiplications_per_second(network) / cores()
 
 
 def _widest(patches: list[float], wanted: int) -> int:

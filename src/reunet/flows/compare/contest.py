@@ -14,6 +14,7 @@ from reunet.networks import PRESETS
 from reunet.planning import PlanRequest, make_plan
 from reunet.progress import Progress
 from reunet.storage import read_json, write_json
+from reunet.training.pace import paced
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def make_plans(contest: Contest, progress: Progress) -> dict[str, Any]:
             settings = contest.settings(prepared)
             _refuse_other_settings(contest, settings)
         for contender in missing:
-            plan = contender_plan(contender, prepared, replace(contest.request, seed=seed))
+            plan = contender_plan(contender, prepared, replace(paced(contest.request, progress), seed=seed))
             plan.write(contest.plan_file(contender, seed))
     return settings
 

@@ -34,6 +34,7 @@ from reunet.planning import PlanRequest, make_plan
 from reunet.progress import NullProgress, Progress
 from reunet.storage import folder_lock
 from reunet.training.functions import Functions
+from reunet.training.pace import paced
 from reunet.training.setting import Setting
 from reunet.training.team import ALONE, Team
 
@@ -76,7 +77,7 @@ class Beginning:
         request = replace(PlanRequest.of(options, self.backend, self.device, network), **wishes)
         if options.network is not None and options.encoder == "auto":  # the caller's network has its own
             request = replace(request, encoder="none")
-        made = make_plan(fingerprint, request)
+        made = make_plan(fingerprint, paced(request, self.progress))
         settings: dict[str, object] = {"freeze": options.freeze}
         if options.encoder_weights == "none":  # what begins fresh learns like the rest
             settings["schedule"] = made.schedule.model_copy(update={"encoder_rate": 1.0, "encoder_from": 0.0})
