@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reunet.errors import ModelFileError
-from reunet.inference.tiling import Tiling, cut_axis, gaussian_window, predict_tiled, tile_positions
+from reunet.inference.tiling import (
+    Pixels,
+    Tiling,
+    cut_axis,
+    gaussian_window,
+    mirrored,
+    predict_slabs,
+    predict_tiled,
+    tile_positions,
+)
 
 SIDES = st.integers(1, 67)
 OVERLAPS = st.sampled_from([0.0, 0.25, 0.5, 0.75])
@@ -147,3 +156,52 @@ def test_a_tile_of_a_volume_that_is_not_finite_is_named() -> None:
     volume[9, 5, 25] = np.nan
     with pytest.raises(ModelFileError, match="tile at slice 8, row 0, column 16, 8 x 16 x 16"):
         predict_tiled(identity, volume, Tiling((8, 16, 16), 0.0))
+
+
+def of_the_whole(tiles: np.ndarray) -> dict[str, np.ndarray]:
+    """A head that speaks of whole images: the mean of what it is shown, of which the tiles are told apart."""
+    return {"semantic": tiles.copy(), "image": tiles.mean(axis=(1, 2)) ** 2}
+
+
+@settings(deadline=None, max_examples=40)
+@given(size=st.tuples(st.integers(1, 90), st.integers(1, 90)), overlap=OVERLAPS, seed=st.integers(0, 99))
+def test_what_is_said_of_the_whole_image_is_the_mean_over_its_tiles(
+    size: tuple[int, int], overlap: float, seed: int
+) -> None:
+    """Of the image as a whole, and of parts, in each of which the tiles count that begin in its core."""
+    rng = np.random.default_rng(seed)
+    image, tiling = rng.random((*size, 2), np.float32), Tiling((16, 24), overlap, batch=3)
+    axes = tiling.cut(size)
+    sides = zip(axes, tiling.tile, size, strict=True)
+    padded = [mirrored(axis.starts[0], axis.starts[-1] + tile, n) for axis, tile, n in sides]
+    around = image[np.ix_(*padded)]
+    said = [
+        around[y - axes[0].starts[0] :, x - axes[1].starts[0] :][:16, :24].mean(axis=(0, 1)) ** 2
+        for y in axes[0].starts
+        for x in axes[1].starts
+    ]
+    whole = predict_tiled(of_the_whole, image, tiling)["image"]
+    np.testing.assert_allclose(whole, np.mean(said, axis=0), rtol=1e-4)
+    cut = int(rng.integers(0, size[0] + 1))
+    pixels, total = Pixels(size, lambda part: image[part]), np.zeros(2)
+    for core in ((slice(0, cut), slice(0, size[1])), (slice(cut, size[0]), slice(0, size[1]))):
+        if core[0].stop > core[0].start:
+            part = (slice(max(core[0].start - 5, 0), min(core[0].stop + 5, size[0])), core[1])
+            for slab in predict_slabs(of_the_whole, pixels, tiling, part, core):
+                total = total + slab.whole.get("image", 0)
+    np.testing.assert_allclose(total, whole, rtol=1e-4)
+
+
+def test_only_the_tiles_in_which_there_is_something_say_what_the_image_is() -> None:
+    image = np.random.default_rng(0).random((64, 64, 1), np.float32)
+    tiling, shown = Tiling((16, 16), 0.0, batch=4), []
+
+    def network(tiles: np.ndarray) -> dict[str, np.ndarray]:
+        shown.extend(tiles)
+        return of_the_whole(tiles)
+
+    found = predict_tiled(network, image, tiling, counts=lambda part: part[0].start >= 32)
+    lower = image[32:].reshape(2, 16, 4, 16).mean(axis=(1, 3)) ** 2
+    np.testing.assert_allclose(found["image"], lower.mean(), rtol=1e-5)
+    assert len(shown) == 8 + 1, "of the first one it is known what the network says at all"
+    np.testing.assert_allclose(found["semantic"][32:], image[32:], atol=1e-6)
