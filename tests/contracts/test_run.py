@@ -172,3 +172,12 @@ def test_an_engine_names_files_of_its_folder_only(name: str, tmp_path: Path) -> 
 )  # fmt: skip
 def test_how_many_differ_is_told_so_that_one_sees_how_much_it_is(ppm: float, told: str) -> None:
     assert differing(ppm) == told
+
+
+def test_an_engine_of_other_weights_is_refused(tmp_path: Path) -> None:
+    """As after weights were copied from a run of the same plan."""
+    run = make_run(tmp_path / "run")
+    plan = run.plan()
+    run.publish_weights(plan, b"of a training that went on")
+    with pytest.raises(ModelFileError, match="exported from other weights"):
+        run.verified_engine(plan)
