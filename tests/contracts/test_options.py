@@ -211,7 +211,8 @@ def test_errors_are_in_the_words_of_the_caller() -> None:
             "give --engine keras, or --axes YX",
             where="--max-memory",
             received="RUN",
-            fix="use --overwrite, another folder with -o, or `reunet check --axes`; --pred is of evaluate",
+            fix="use --overwrite, another folder with -o, or `reunet check --axes`; --pred is of evaluate, "
+            "not of --axes",
         )
 
     with pytest.raises(UsageError) as caught:
@@ -219,7 +220,8 @@ def test_errors_are_in_the_words_of_the_caller() -> None:
     assert caught.value.what == "give engine='keras', or axes YX"
     assert (caught.value.where, caught.value.received) == ("max_memory", "RUN")
     assert caught.value.fix == (
-        "use overwrite=True, another folder with output=..., or `reunet check --axes`; --pred is of evaluate"
+        "use overwrite=True, another folder with output=..., or `reunet check --axes`; "
+        "--pred is of evaluate, not of axes"
     )
     token = on_command_line.set(True)
     with pytest.raises(UsageError, match="give --engine keras"):
@@ -246,3 +248,9 @@ def test_a_loss_that_is_a_function_leaves_the_plan_its_own() -> None:
 
     options = TrainOptions("data", output="run", loss=lambda truth, logits: 0.0)
     assert PlanRequest.of(options, "tensorflow", "cpu").loss == "auto"
+
+
+def test_a_loss_is_a_known_name_or_a_function() -> None:
+    with pytest.raises(UsageError, match=r"(?s)--loss.*nonsense"):
+        TrainOptions("data", output="run", loss="nonsense")
+    assert callable(TrainOptions("data", output="run", loss=len).loss)  # type: ignore[arg-type]

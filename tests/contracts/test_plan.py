@@ -58,6 +58,8 @@ def edited(changes: dict[str, Any]) -> dict[str, Any]:
         ({"loss": {"cross_entropy": 0, "dice": 0}}, "positive"),
         ({"augmentation.noise": "NaN"}, "noise"),
         ({"patch": [16384, 16388]}, "more pixels than"),
+        ({"inference.halo": [1]}, "inference.halo needs 2"),
+        ({"inference.halo": [1, 1, 1]}, "inference.halo needs 2"),
         ({"thinking": {"iterations": 2, "window": 3}}, "window is 3, of 2 iterations"),
         ({"augmentation.rotation": 181}, "rotation"),
         ({"augmentation.rotation": -1}, "rotation"),
