@@ -106,3 +106,21 @@ def test_huge_sides_in_small_files(tmp_path: Path, compression: int, height: int
     tile = {322: (1, 2**31), 323: (1, 2**31), 324: (1, 8), 325: (1, 4), 259: (1, compression)}
     with pytest.raises(ImageReadError, match="too small"):
         read_image(write(tmp_path / "b.tif", directory(0, changed=tile)))
+
+
+@pytest.mark.fault("a TIFF with a negative side, for which tifffile looks for ever", "refused at once")
+@pytest.mark.parametrize("kind", [6, 8, 9, 11, 12, 5, 2])
+@pytest.mark.parametrize("code", [256, 257])
+def test_a_side_is_a_positive_whole_number(code: int, kind: int, tmp_path: Path) -> None:
+    """It says what shape the program that wrote it had in mind, which is then never reached."""
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((6, 12), np.uint8))
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    (first,) = struct.unpack_from("<I", content, 4)
+    (count,) = struct.unpack_from("<H", content, first)
+    places = [first + 2 + 12 * number for number in range(count)]
+    (place,) = (at for at in places if struct.unpack_from("<H", content, at)[0] == code)
+    for told_kind, value in ((kind, 0xFFFF), (4, 0)):
+        struct.pack_into("<HII", content, place + 2, told_kind, 1, value)
+        (tmp_path / "b.tif").write_bytes(content)
+        with pytest.raises(ImageReadError, match="positive whole number"):
+            read_header(tmp_path / "b.tif")

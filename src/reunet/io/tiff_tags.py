@@ -44,6 +44,13 @@ _NEEDED = frozenset(range(254, 348)) | {529, 530, 531, 532} - {269, 270, 271, 27
 """Tags without which pixels would be read otherwise; texts are not among them."""
 
 
+_SIDES = (256, 257, 32997)
+"""Width, length and depth, in which tifffile believes: of a negative one it does not come to an end."""
+
+_UNSIGNED = (1, 3, 4, 13, 16, 18)
+"""Types of tags that hold whole numbers from 0."""
+
+
 def check_directories(path: Path, file: BinaryIO) -> None:
     """Follow the directories of a TIFF and read nothing else, so that whatever reads them comes to an end.
 
@@ -63,6 +70,8 @@ def check_directories(path: Path, file: BinaryIO) -> None:
             length = count * _SIZES.get(kind, 1)
             if code == 330:
                 below += count
+            if code in _SIDES and (kind not in _UNSIGNED or not any(value)):
+                raise _damaged(path, f"tag {code} of page {number}, a size, is not a positive whole number")
             if length > len(value):
                 stored += length
                 if code in _NEEDED and struct.unpack(link, value)[0] + length > end:
