@@ -17,7 +17,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -29,6 +29,7 @@ from reunet.backend import use_backend
 from reunet.contracts.labels import LabelMap
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import PairedDifference
+from reunet.machine import has_cpu_bfloat16
 from reunet.metrics.bootstrap import crossed_interval
 from reunet.sampling.prompt import dots
 
@@ -43,8 +44,8 @@ FILAMENTS = (2, 4)
 LEAST_AREA = 1.2
 """Pixels of a filament per pixel of its length; one that runs along itself has fewer."""
 BATCH, POOL, IMAGES, TRIES = 32, 8000, 200, 300
-ITERATIONS, FIXED = 8, 4
-"""Of the bottleneck in training at most, and of the arm that always has as many."""
+FIXED = 4
+"""Iterations of the arm that always has as many."""
 CONTROLS = ("no_recall", "fixed_steps", "unet", "deep")
 ARMS = ("thinking", *CONTROLS)
 RATES = (1e-3, 2e-3, 4e-3)
@@ -137,17 +138,29 @@ def maze(size: Size, rng: np.random.Generator) -> Example:
 
 @dataclass(frozen=True)
 class Task:
-    """draw: makes an example of a size. trained, tested: the sizes. name: in the keys of its lines."""
+    """draw: makes an example of a size. trained, tested: the sizes. name: in the keys of its lines.
+
+    updates: of a call of the network that thinks. thinking: how it is trained, as `reunet plan` decides for
+    what dots belong to; the way between two dots is no part of what is near one of them.
+    """
 
     name: str
     draw: Callable[[Size, np.random.Generator], Example]
     trained: Size
     tested: Size
+    updates: int
+    thinking: dict[str, Any] = field(hash=False)
+
+    @property
+    def longest(self) -> int:
+        """Updates of a training at most."""
+        return int(self.updates * self.thinking["iterations"])
 
 
+FOLLOWING = {"iterations": 6, "feedback": True, "reach": 8}
 TASKS = {
-    "filaments": Task("filaments", crossing, (30, (3, 10)), (60, (20, 40))),
-    "mazes": Task("mazes", maze, (19, (9, 9)), (67, (33, 33))),
+    "filaments": Task("filaments", crossing, (30, (3, 10)), (60, (20, 40)), 2, FOLLOWING),
+    "mazes": Task("mazes", maze, (19, (9, 9)), (67, (33, 33)), 8, {"iterations": 8}),
 }
 
 
@@ -168,28 +181,29 @@ def batch(task: Task, seed: int, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
-def network_of(arm: str) -> Any:
+def network_of(task: Task, arm: str) -> Any:
     """The network of an arm, at the parameters of the first one."""
     from reunet.networks import configure
     from reunet.networks.controls import count_parameters, with_parameters
 
     told: dict[str, Any] = {"in_channels": 2, "heads": ({"channels": 2},), "normalisation": "none"}
-    thinking = configure("thinking_unet", **told)
+    updates = {"cell": "gru", "steps": task.updates}
+    thinking = configure("thinking_unet", **told, recurrence=updates)
     if arm in ("thinking", "fixed_steps"):
         return thinking
     if arm == "no_recall":
-        return configure("thinking_unet", **told, recurrence={"recall": False})
+        return configure("thinking_unet", **told, recurrence=updates | {"recall": False})
     if arm == "unet":
         config = configure("unet", **told | {"filters": (16, 32, 64, 128), "normalisation": "instance"})
     else:  # as many convolutions in a row as the longest training has updates, each with its own weights
-        deep = {"block": "residual", "repeats": (1, thinking.recurrence.steps * ITERATIONS // 2)}
+        deep = {"block": "residual", "repeats": (1, task.longest // 2)}
         config = configure("unet", **told | {"filters": (24, 24), "normalisation": "instance", **deep})
     return with_parameters(config, count_parameters(thinking))
 
 
 def plan_of(task: Task, arm: str, rate: float, seed: int, side: int) -> Plan:
-    network = network_of(arm)
-    spec = {"iterations": FIXED, "window": FIXED} if arm == "fixed_steps" else {"iterations": ITERATIONS}
+    network = network_of(task, arm)
+    spec = task.thinking | ({"iterations": FIXED, "window": FIXED} if arm == "fixed_steps" else {})
     side += -side % network.total_stride[0]
     told = ((0, "background", (0, 0, 0), False), (1, task.name, (255, 255, 255), True))
     classes = [dict(zip(("id", "name", "color", "foreground"), one, strict=True)) for one in told]
@@ -208,6 +222,7 @@ def plan_of(task: Task, arm: str, rate: float, seed: int, side: int) -> Plan:
             "batch": BATCH,
             "inference": {"tile": (side, side)},
             "schedule": {"steps": 1, "learning_rate": rate, "clip_norm": 1.0},
+            "precision": "bfloat16" if has_cpu_bfloat16() else "float32",
             "seed": seed,
         },
         where=arm,
@@ -219,6 +234,7 @@ def train(task: Task, plan: Plan, minutes: float) -> tuple[Any, int]:
     from reunet.training.budget import WARM_UP_STEPS
     from reunet.training.carry import begin_batch
     from reunet.training.compile import compiled_network
+    from reunet.training.precision import training_precision
     from reunet.training.schedule import learning_rate
 
     model, step, began, pad = compiled_network(plan), 0, 0.0, plan.patch[0] - task.trained[0]
@@ -230,7 +246,8 @@ def train(task: Task, plan: Plan, minutes: float) -> tuple[Any, int]:
         begin_batch(model, plan, step)
         model.optimizer.learning_rate = learning_rate(plan.schedule, progress)
         model.reset_metrics()
-        loss = float(model.train_on_batch(images, {"semantic": labels}, return_dict=True)["loss"])
+        with training_precision(plan.precision):
+            loss = float(model.train_on_batch(images, {"semantic": labels}, return_dict=True)["loss"])
         if not math.isfinite(loss):
             break
         step += 1
@@ -278,7 +295,7 @@ def run(task: Task, arm: str, rate: float, seed: int, minutes: float) -> dict[st
     model, steps = train(task, small, minutes)
     val = dice(task, model, small, task.trained, 10_001)
     test = dice(task, model, large, task.tested, 10_002)
-    result = {"steps": steps, "parameters": count_parameters(network_of(arm)), "val": val, "test": test}
+    result = {"steps": steps, "parameters": count_parameters(network_of(task, arm)), "val": val, "test": test}
     records.append("tracing", key, result)
     print(
         json.dumps(

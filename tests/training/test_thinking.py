@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from reunet.contracts.plan import Plan
+from reunet.contracts.plan import Plan, ThinkingSpec
 from reunet.errors import PlanError, UsageError
 from reunet.flows.train.train import train
 from reunet.training.checkpoint import load_checkpoint
@@ -85,6 +86,99 @@ def test_a_step_learns_from_the_last_iterations_and_no_gradient_flows_through_th
         np.testing.assert_allclose(*losses[ahead], rtol=1e-5)
         np.testing.assert_allclose(*weights[ahead], atol=1e-6)
     assert np.abs(weights[0][0] - weights[3][0]).max() > 1e-6
+
+
+def asking(data: Path, backend: str, **thinking: Any) -> Plan:
+    """A plan of the network that is asked by points."""
+    from reunet.flows.plan import plan
+
+    made = plan(data, steps=4, backend=backend, preset="thinking_unet", prompt="points").model_dump()
+    made["network"].update(filters=(3, 4))
+    made["schedule"].update(validations=1)
+    made["thinking"].update(thinking)
+    made.update(patch=(16, 16), inference={"tile": (16, 16)}, batch=2, precision="float32")
+    return Plan.parse(made, where="test")
+
+
+def test_a_network_that_is_asked_by_points_is_planned_to_go_on_from_what_it_found(
+    discs: Path, backend: str
+) -> None:
+    plan = asking(discs, backend)
+    assert plan.thinking is not None
+    assert (plan.thinking.feedback, plan.thinking.reach, plan.network.recurrence.steps) == (True, 8, 2)
+    assert plan_of(discs, backend).thinking == ThinkingSpec()
+    with pytest.raises(PlanError, match="reach is of networks with feedback"):
+        asking(discs, backend, feedback=False)
+    with pytest.raises(PlanError, match="asked by points"):
+        plan_of(discs, backend, feedback=True)
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_what_was_found_is_shown_among_the_dots_and_only_what_is_near_it_is_learned(
+    ahead: int, discs: Path, backend: str
+) -> None:
+    """The loss is that of the bare network given what it found, and labels without what is out of reach."""
+    import keras
+
+    from reunet.training.compile import compiled_network
+
+    plan = asking(discs, backend, iterations=3, reach=2)
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(2, 16, 16, 2)).astype(np.float32)
+    image[..., 1] = 0
+    image[:, 4, 3, 1] = 1
+    labels = np.zeros((2, 16, 16), np.int32)
+    labels[:, 4, 2:14] = labels[:, 4:12, 13] = 1
+    model, step = compiled_network(plan), compiled_network(plan).network
+    model.ahead.assign(ahead)
+    states = {name: keras.ops.zeros((2, *x.shape[1:])) for name, x in step.input.items() if name != "image"}
+    found, seen = np.zeros((2, 16, 16), np.float32), image
+    for _ in range(ahead):
+        outputs = step({"image": keras.ops.convert_to_tensor(seen), **states})
+        states = {name: outputs[name] for name in states}
+        logits = numbers(outputs["semantic"])
+        found = 1 / (1 + np.exp(logits[..., 0] - logits[..., 1]))
+        seen = np.stack([image[..., 0], np.maximum(image[..., 1], found)], axis=-1)
+    near = (labels == 1) & ((image[..., 1] > 0.25) | (found > 0.5))
+    for _ in range(2):
+        near = np.stack([ndimage.binary_dilation(one, np.ones((3, 3))) for one in near]) & (labels == 1)
+    known = np.where((labels == 1) & ~near, 255, labels).astype(np.int32)
+    assert ahead or (known == 255).any()
+    given = {"image": seen, **{name: numbers(x) for name, x in states.items()}}
+    bare = keras.Model(step.input, {"semantic": step.output["semantic"]})
+    losses = []
+    for one, shown, told in ((model, image, labels), (bare, given, known)):
+        one.compile(
+            keras.optimizers.SGD(0.1),
+            loss=compiled_network(plan).loss,
+            jit_compile=False if backend == "tensorflow" else "auto",
+        )
+        losses.append(one.train_on_batch(shown, {"semantic": told}, return_dict=True)["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_predicting_shows_what_was_found_too(discs: Path, backend: str) -> None:
+    from reunet.inference.thinking import Thinking
+
+    class Spreading:
+        """Says of each pixel what the channel of the dots says of it and of its neighbours."""
+
+        name, precision = "spreading", "f32"
+        states: dict[str, tuple[int, ...]] = {}
+
+        def step(self, batch: np.ndarray, states: Any) -> dict[str, np.ndarray]:
+            found = np.stack([ndimage.grey_dilation(one, (3, 3)) for one in batch[..., -1]])
+            return {"semantic": np.stack([1 - found, found], axis=-1)}
+
+    image = np.zeros((1, 16, 16, 2), np.float32)
+    image[0, 8, 8, 1] = 1
+    for feedback, sides in ((True, 9), (False, 3)):
+        plan = asking(discs, backend, **({} if feedback else {"feedback": False, "reach": None}))
+        runtime: Any = Spreading()
+        found = Thinking(runtime, plan, iterations=4).step(image, {})["semantic"][0, ..., 1]
+        assert (found > 0.5).sum() == sides**2
+        assert image[..., 1].sum() == 1, "the caller's tiles stay as they are"
 
 
 def test_the_number_of_the_batch_decides_how_many_come_first(discs: Path, backend: str) -> None:

@@ -173,16 +173,23 @@ class ThinkingSpec(Contract):
     window: of them the last so many are learned from. Before them as many are run without gradients as chance
     says, none to all that are left: no iteration may rely on being the first or the last (progressive loss).
     alpha: weight of that loss; the rest is that of all `iterations` from the beginning, learned from whole.
+    feedback: of a network that is asked by points: what one iteration finds asks the next one, as dots do.
+    reach: with it, what is not known to belong within so many pixels of what was found, along the thing, does
+    not count: an iteration learns to go on from where the last one came.
     """
 
     iterations: int = Field(default=4, ge=1, le=4096)
     window: int = Field(default=1, ge=1, le=64)
     alpha: float = Field(default=1.0, ge=0, le=1)
+    feedback: bool = False
+    reach: int | None = Field(default=None, ge=1, le=1024)
 
     @model_validator(mode="after")
     def _window_fits(self) -> ThinkingSpec:
         if self.window > self.iterations:
             raise ValueError(f"window is {self.window}, of {self.iterations} iterations")
+        if self.reach is not None and not self.feedback:
+            raise ValueError("reach is of networks with feedback")
         return self
 
 
@@ -252,6 +259,8 @@ class Plan(Contract):
             raise ValueError("a prompt is for the task semantic alone, without regions, and single images")
         if self.prompt is not None and self.labels.background is None:
             raise ValueError("a prompt needs a background class, for all that is not asked for")
+        if self.prompt is None and self.thinking is not None and self.thinking.feedback:
+            raise ValueError("thinking.feedback is for networks that are asked by points")
         semantic = [head for head in self.network.heads if head.name == "semantic"]
         if "semantic" in self.tasks and [head.channels for head in semantic] != [len(self.labels.outputs)]:
             raise ValueError(f"the semantic head needs {len(self.labels.outputs)} channels, one per class")

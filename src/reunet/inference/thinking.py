@@ -30,14 +30,15 @@ class Thinking(StepRuntime):
         self._runtime, self.name, self.precision = runtime, runtime.name, runtime.precision
         self.states: StateShapes = {}
         self.iterations, self.taken = iterations, 0
-        trained = (plan.thinking or ThinkingSpec()).iterations
+        spec = plan.thinking or ThinkingSpec()
+        trained, self._background = spec.iterations, (plan.labels.background or 0) if spec.feedback else None
         self._least = min(trained, STILL + 1)
         self._most = AHEAD * ceil(trained * max(1.0, prod(plan.inference.tile) / prod(plan.patch)))
 
     def step(self, batch: np.ndarray, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         carried, before, still = first_states(self._runtime, len(batch)), dict[str, np.ndarray](), 0
         for number in range(1, (self.iterations or self._most) + 1):
-            found = dict(self._runtime.step(batch, carried))
+            found = dict(self._runtime.step(self._shown(batch, before), carried))
             carried = {name: found.pop(name) for name in carried}
             stands = all(np.array_equal(x > 0.5, before[name] > 0.5) for name, x in found.items() if before)
             still = still + 1 if stands and before else 0
@@ -46,6 +47,13 @@ class Thinking(StepRuntime):
                 break
         self.taken = number
         return found
+
+    def _shown(self, batch: np.ndarray, before: Mapping[str, np.ndarray]) -> np.ndarray:
+        """What an iteration sees: with feedback what was found stands in the channel of the dots."""
+        if self._background is None or not before:
+            return batch
+        found = 1 - before["semantic"][..., self._background, None]
+        return np.concatenate([batch[..., :-1], np.maximum(batch[..., -1:], found)], axis=-1)
 
 
 def thinking(runtime: StepRuntime, plan: Plan, iterations: int | None = None) -> StepRuntime:

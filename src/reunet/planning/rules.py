@@ -68,7 +68,7 @@ def make_plan(fingerprint: Fingerprint, request: PlanRequest) -> Plan:
         "network": Decision(
             network, {**strides.reasons, **networks.reasons, **encoder.reasons, **memory.reasons}
         ),
-        "thinking": choose_thinking(network),
+        "thinking": choose_thinking(network, request),
         **choose_prompt(request),
         "batch": Decision(batch, width.reasons),
         "loss": choose_loss(fingerprint, request.loss, spacing.value),
@@ -127,12 +127,15 @@ def choose_schedule(request: PlanRequest, network: NetworkConfig) -> Decision[Sc
     return Decision(Schedule.parse(settings, where="schedule"), reasons)
 
 
-def choose_thinking(network: NetworkConfig) -> Decision[ThinkingSpec | None]:
+def choose_thinking(network: NetworkConfig, request: PlanRequest) -> Decision[ThinkingSpec | None]:
     """How a network that thinks is trained."""
     if not network.thinks:
         return Decision(None)
-    why = "learned from the last of up to four iterations: cheap, and any beginning is carried on"
-    return Decision(ThinkingSpec(), {"thinking": why})
+    why = "learned from the last of up to {} iterations: cheap, and any beginning is carried on"
+    if request.prompt is None:
+        return Decision(ThinkingSpec(), {"thinking": why.format("four")})
+    why += "; what one finds asks the next, which learns to go on from there by up to eight pixels"
+    return Decision(ThinkingSpec(iterations=6, feedback=True, reach=8), {"thinking": why.format("six")})
 
 
 def choose_prompt(request: PlanRequest) -> dict[str, Decision[Any]]:

@@ -29,6 +29,11 @@ SMALL_WINDOW = 256 * 256
 """Pixels of all frames: no more than those of one image."""
 
 
+PROMPT_STEPS = 2
+"""Updates of an iteration of a network that thinks and is asked by points: with eight one iteration sees as
+far as a small patch is wide, and learns nothing but that."""
+
+
 LIGHT_DECODER = {"decoder_block": "conv", "upsampling": "linear", "output_level": 1}
 """The way up from a pretrained encoder."""
 LIGHT_FILTERS = (16, 32, 48, 64, 128, 320)
@@ -83,6 +88,9 @@ def choose_networks(
     if preset in PRESETS and PRESETS[preset].fields.get("bottleneck") in THINKING:
         reasons["network.filters"] = "the preset's: lines are followed where they are fine, with few levels"
         del reasons["network.normalisation"]
+        if request.prompt is not None:
+            fields["recurrence"] = PRESETS[preset].fields["recurrence"] | {"steps": PROMPT_STEPS}
+            reasons["network.recurrence"] = "few updates an iteration: what was found leads on, step by step"
         return Decision([configure(preset, **fields)], reasons)
     if "filters" in fields:
         return Decision([configure(preset, **fields, normalisation="instance")], reasons)

@@ -1,7 +1,8 @@
 """Training of a network that thinks: any number of iterations without gradients, then some to learn from.
 
 So no iteration learns to rely on how many came before it, and what is begun is carried on (Bansal et al.
-2022, arXiv 2202.05826, section 3.2, "progressive training").
+2022, arXiv 2202.05826, section 3.2, "progressive training"). A network that is asked by points sees what it
+has found among its dots, as flood-filling networks do (Januszewski et al. 2018, Nature Methods 15).
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from reunet.contracts.labels import IGNORE
 from reunet.contracts.plan import Plan, ThinkingSpec
 from reunet.errors import PlanError
 from reunet.machine import memory_bytes
@@ -40,10 +42,11 @@ class ThinkingModel(keras.Model):
         self.ahead.assign(int(rng.integers(self._spec.iterations - self._spec.window + 1)))
 
     def call(self, image: Any, training: bool | None = None) -> dict[str, Any]:
-        states, spec = self._first(image), self._spec
+        states, found, spec = self._first(image), ops.zeros_like(image[..., -1:]), self._spec
         if not training:
-            return self._iterated(image, states, spec.iterations, training)
-        return self._iterated(image, self._thought(image, states), spec.window, training)
+            return self._iterated(image, states, found, spec.iterations, training)
+        states, self._before = self._thought(image, states, found)
+        return self._iterated(image, states, self._before, spec.window, training)
 
     def compute_loss(
         self,
@@ -54,38 +57,77 @@ class ThinkingModel(keras.Model):
         training: bool | None = True,
     ) -> Any:
         """Alpha L_progressive + (1 - alpha) L_all (equation 2 of the paper)."""
-        loss, alpha = super().compute_loss(x, y, y_pred, sample_weight, training), self._spec.alpha
+        alpha = self._spec.alpha
+        told = self._in_reach(x, y, self._before) if training and self._spec.reach is not None else y
+        loss = super().compute_loss(x, told, y_pred, sample_weight, training)
         if not training or alpha == 1:
             return loss
-        found = self._iterated(x, self._first(x), self._spec.iterations, training)
+        begun = self._first(x), ops.zeros_like(x[..., -1:])
+        found = self._iterated(x, *begun, self._spec.iterations, training)
         return alpha * loss + (1 - alpha) * super().compute_loss(x, y, found, sample_weight, training)
+
+    def _in_reach(self, image: Any, truth: dict[str, Any], before: Any) -> dict[str, Any]:
+        """Truth, whose labels (B, *space) are IGNORE where the thing goes on beyond reach of the dots and of
+        what was found `before` of it.
+        """
+        labels = ops.cast(truth["semantic"], "int32")
+        is_asked = ops.logical_and(labels != self._plan.labels.background, labels != IGNORE)
+        thing = ops.cast(is_asked, "float32")[..., None]
+        reached = thing * ops.cast(ops.maximum(2 * image[..., -1:], before) > 0.5, "float32")
+        for _ in range(self._spec.reach or 0):
+            reached = thing * ops.max_pool(reached, 3, 1, "same")
+        return {**truth, "semantic": ops.where((thing > reached)[..., 0], IGNORE, labels)}
 
     def _first(self, image: Any) -> States:
         batch = ops.shape(image)[0]
         return {name: ops.zeros((batch, *shape), "float32") for name, shape in self._shapes.items()}
 
-    def _iterated(self, image: Any, states: States, count: int, training: bool | None) -> dict[str, Any]:
+    def _iterated(
+        self, image: Any, states: States, found: Any, count: int, training: bool | None
+    ) -> dict[str, Any]:
+        outputs: dict[str, Any] = {}
         for _ in range(count):
-            outputs = dict(self.network({"image": image, **states}, training=training))
+            if outputs and self._spec.feedback:
+                found = self._found(outputs)
+            outputs = dict(self.network({"image": self._shown(image, found), **states}, training=training))
             states = {name: outputs.pop(name) for name in states}
         return outputs
 
-    def _thought(self, image: Any, states: States) -> States:
-        """The states after `ahead` iterations, through which no gradient flows, nor to any weight."""
+    def _found(self, outputs: dict[str, Any]) -> Any:
+        """How sure it is of each pixel that it belongs, (B, *space, 1) float32; without gradients."""
+        chances = ops.softmax(ops.cast(outputs["semantic"], "float32"), axis=-1)
+        background = self._plan.labels.background or 0
+        return ops.stop_gradient(1 - chances[..., background : background + 1])
+
+    def _shown(self, image: Any, found: Any) -> Any:
+        return with_found(image, found) if self._spec.feedback else image
+
+    def _thought(self, image: Any, states: States, found: Any) -> tuple[States, Any]:
+        """The states after `ahead` iterations, through which no gradient flows, nor to any weight, and what
+        was found.
+        """
         fixed = [(v, ops.stop_gradient(v.value)) for v in self.network.variables]
 
-        def once(number: Any, *before: Any) -> tuple[Any, ...]:
+        def once(number: Any, found: Any, *before: Any) -> tuple[Any, ...]:
             given = dict(zip(states, before, strict=True))
             with keras.StatelessScope(state_mapping=fixed):
-                outputs = self.network({"image": image, **given}, training=False)
-            return number + 1, *[ops.cast(outputs[name], "float32") for name in states]
+                outputs = self.network({"image": self._shown(image, found), **given}, training=False)
+            if self._spec.feedback:
+                found = self._found(outputs)
+            return number + 1, found, *[ops.cast(outputs[name], "float32") for name in states]
 
-        _, *after = ops.while_loop(
+        _, found, *after = ops.while_loop(
             lambda number, *_: number < self.ahead,
             once,
-            (ops.zeros((), "int32"), *[ops.stop_gradient(state) for state in states.values()]),
+            (ops.zeros((), "int32"), found, *[ops.stop_gradient(state) for state in states.values()]),
         )
-        return {name: ops.stop_gradient(x) for name, x in zip(states, after, strict=True)}
+        carried = {name: ops.stop_gradient(x) for name, x in zip(states, after, strict=True)}
+        return carried, ops.stop_gradient(found)
+
+
+def with_found(image: Any, found: Any) -> Any:
+    """What an iteration is shown: the image, in whose last channel, of the dots, stands what was found."""
+    return ops.concatenate([image[..., :-1], ops.maximum(image[..., -1:], found)], axis=-1)
 
 
 def spec_of(plan: Plan) -> ThinkingSpec:
