@@ -44,8 +44,8 @@ _NEEDED = frozenset(range(254, 348)) | {529, 530, 531, 532} - {269, 270, 271, 27
 """Tags without which pixels would be read otherwise; texts are not among them."""
 
 
-_SIDES = (256, 257, 32997)
-"""Width, length and depth, in which tifffile believes: of a negative one it does not come to an end."""
+_SIDES = (256, 257, 277, 32997)
+"""Width, length, samples, depth: of a negative one tifffile does not come to an end."""
 
 _UNSIGNED = (1, 3, 4, 13, 16, 18)
 """Types of tags that hold whole numbers from 0."""
