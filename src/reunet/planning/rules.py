@@ -135,7 +135,7 @@ def choose_thinking(network: NetworkConfig, request: PlanRequest) -> Decision[Th
     if request.prompt is None:
         return Decision(ThinkingSpec(), {"thinking": why.format("four")})
     why += "; what one finds asks the next, which learns to go on from there by up to eight pixels"
-    return Decision(ThinkingSpec(iterations=6, feedback=True, reach=8), {"thinking": why.format("six")})
+    return Decision(ThinkingSpec(iterations=3, feedback=True, reach=8), {"thinking": why.format("three")})
 
 
 def choose_prompt(request: PlanRequest) -> dict[str, Decision[Any]]:
