@@ -84,6 +84,13 @@ def test_it_is_asked_only_where_minutes_decide_how_wide_a_network_is(
     assert paced(PlanRequest(), NullProgress()).pace == 2.0, "ten minutes when nothing is said"
 
 
+def test_a_measurement_names_what_it_is_of(backend: str) -> None:
+    told = room.this_machine()
+    assert told["processor"]
+    assert told["cores"]
+    assert backend != "tensorflow" or str(told["tensorflow"]).startswith("2.")
+
+
 def test_a_process_of_its_own_measures(child_environment: dict[str, str], backend: str) -> None:
     if backend != "tensorflow":
         pytest.skip("it is TensorFlow that is measured")

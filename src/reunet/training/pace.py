@@ -72,7 +72,9 @@ def remembered() -> Path:
 
 def this_machine() -> dict[str, object]:
     """What a measurement is of."""
-    return {"processor": processor(), "cores": cores(), "tensorflow": versions().get("tensorflow")}
+    known = versions()
+    tensorflow = known.get("tensorflow") or known.get("tensorflow-cpu")
+    return {"processor": processor(), "cores": cores(), "tensorflow": tensorflow}
 
 
 def is_pace(value: float) -> bool:
