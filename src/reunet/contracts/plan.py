@@ -251,16 +251,22 @@ class Plan(Contract):
     reasons: dict[str, str] = {}
 
     @model_validator(mode="after")
+    def _prompt_fits(self) -> Plan:
+        if self.prompt is None:
+            if self.thinking is not None and self.thinking.feedback:
+                raise ValueError("thinking.feedback is for networks that are asked by points")
+            return self
+        if self.tasks != ("semantic",) or self.labels.regions or self.clip:
+            raise ValueError("a prompt is for the task semantic alone, without regions, and single images")
+        if self.labels.background is None:
+            raise ValueError("a prompt needs a background class, for all that is not asked for")
+        return self
+
+    @model_validator(mode="after")
     def _parts_fit(self) -> Plan:
         seen = self.input.channels + (self.prompt is not None)
         if self.network.in_channels != seen:
             raise ValueError(f"network.in_channels is {self.network.in_channels}, of the input {seen}")
-        if self.prompt is not None and (self.tasks != ("semantic",) or self.labels.regions or self.clip):
-            raise ValueError("a prompt is for the task semantic alone, without regions, and single images")
-        if self.prompt is not None and self.labels.background is None:
-            raise ValueError("a prompt needs a background class, for all that is not asked for")
-        if self.prompt is None and self.thinking is not None and self.thinking.feedback:
-            raise ValueError("thinking.feedback is for networks that are asked by points")
         semantic = [head for head in self.network.heads if head.name == "semantic"]
         if "semantic" in self.tasks and [head.channels for head in semantic] != [len(self.labels.outputs)]:
             raise ValueError(f"the semantic head needs {len(self.labels.outputs)} channels, one per class")

@@ -86,12 +86,9 @@ def choose_networks(
         "prediction, without averages that low precision could spoil; compared in docs/benchmarks.md"
     )
     if preset in PRESETS and PRESETS[preset].fields.get("bottleneck") in THINKING:
-        reasons["network.filters"] = "the preset's: lines are followed where they are fine, with few levels"
         del reasons["network.normalisation"]
-        if request.prompt is not None:
-            fields["recurrence"] = PRESETS[preset].fields["recurrence"] | {"steps": PROMPT_STEPS}
-            reasons["network.recurrence"] = "few updates an iteration: what was found leads on, step by step"
-        return Decision([configure(preset, **fields)], reasons)
+        thinks = _thinking(preset, request)
+        return Decision([configure(preset, **fields, **thinks.value)], reasons | thinks.reasons)
     if "filters" in fields:
         return Decision([configure(preset, **fields, normalisation="instance")], reasons)
     levels, most = range(len(topology.strides) + 1), MOST_FILTERS[rank]
@@ -100,6 +97,16 @@ def choose_networks(
         [configure(preset, **fields, normalisation="instance", filters=filters) for filters in widths],
         reasons,
     )
+
+
+def _thinking(preset: str, request: PlanRequest) -> Decision[dict[str, Any]]:
+    """Fields of a network that thinks."""
+    reasons = {"network.filters": "the preset's: lines are followed where they are fine, with few levels"}
+    if request.prompt is None:
+        return Decision({}, reasons)
+    why = "few updates an iteration: what was found leads on, step by step"
+    recurrence = PRESETS[preset].fields["recurrence"] | {"steps": PROMPT_STEPS}
+    return Decision({"recurrence": recurrence}, {**reasons, "network.recurrence": why})
 
 
 def _check_axes(option: str, network: int, images: int) -> None:
