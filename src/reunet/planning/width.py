@@ -88,7 +88,7 @@ def choose_networks(
     if preset in PRESETS and PRESETS[preset].fields.get("bottleneck") in THINKING:
         del reasons["network.normalisation"]
         thinks = _thinking(preset, request)
-        return Decision([configure(preset, **fields, **thinks.value)], reasons | thinks.reasons)
+        return Decision([configure(preset, **fields, **thinks.value)], {**reasons, **thinks.reasons})
     if "filters" in fields:
         return Decision([configure(preset, **fields, normalisation="instance")], reasons)
     levels, most = range(len(topology.strides) + 1), MOST_FILTERS[rank]
