@@ -28,14 +28,11 @@ def open_child(backend: str, *arguments: object, task: str, fix: str) -> Iterato
     """The same for as long as it is needed: gives a function that tells the process a word and waits until it
     says so, too. It ends when its input does.
     """
-    package_root = str(Path(reunet.__file__).parents[1])
-    path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
-    settings = {"KERAS_BACKEND": backend, "PYTHONPATH": path}
     with (
         tempfile.TemporaryFile("w+", errors="replace") as told,
         subprocess.Popen(
             [sys.executable, "-P", "-m", f"reunet.exporting.{backend}_child", *map(str, arguments)],
-            env={**os.environ, **settings},
+            env=environment_of(backend),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=told,
@@ -61,6 +58,13 @@ def open_child(backend: str, *arguments: object, task: str, fix: str) -> Iterato
             received="; ".join(told.read().strip().splitlines()[-3:]) or f"the process ended with {ended}",
             fix=fix,
         )
+
+
+def environment_of(backend: str) -> dict[str, str]:
+    """Of a process of ours with Keras on `backend`, which finds this package wherever it lies."""
+    package_root = str(Path(reunet.__file__).parents[1])
+    path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path}
 
 
 class _EndedError(Exception):

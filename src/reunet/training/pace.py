@@ -6,7 +6,6 @@ It happens in a process of its own: how many threads TensorFlow computes with, o
 depends, can be said before its first operation only.
 """
 
-import os
 import subprocess
 import sys
 import time
@@ -17,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-import reunet
 from reunet.errors import StorageError
+from reunet.exporting.child import environment_of
 from reunet.machine import cores, processor, versions
 from reunet.planning import PlanRequest
 from reunet.planning.speed import step_seconds
@@ -84,14 +83,15 @@ def is_pace(value: float) -> bool:
 
 def _in_a_process() -> float | None:
     """What a process of its own measures; None when it fails."""
-    path = os.pathsep.join(
-        filter(None, [str(Path(reunet.__file__).parents[1]), os.environ.get("PYTHONPATH")])
-    )
     words = [sys.executable, "-P", "-m", "reunet.training.pace"]
-    settings = {**os.environ, "PYTHONPATH": path, "KERAS_BACKEND": "tensorflow"}
+    environment = environment_of("tensorflow")
     with (
         subprocess.Popen(
-            words, env=settings, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            words,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         ) as child,
         ends_with_us(child),
     ):
