@@ -57,6 +57,23 @@ def test_palette_colours_are_taken(tmp_path: Path) -> None:
     assert [entry.color for entry in found.classes] == [(1, 2, 3), (40, 50, 60)]
 
 
+def test_another_dataset_does_not_mean_other_classes_by_the_same_colours(tmp_path: Path) -> None:
+    mask, colours = row(0, 1, 2, 2), [1, 2, 3, 40, 50, 60, 7, 8, 9]
+    known = labels(dataset(tmp_path / "known", mask, palette=colours))
+    ours, others = dataset(tmp_path / "ours", mask, palette=colours), dataset(tmp_path / "others", mask)
+    (case,) = open_dataset(ours, labels=known).cases
+    np.testing.assert_array_equal(load_case(case, known).labels, mask)
+    (case,) = open_dataset(others, labels=known).cases  # grey: nothing is told
+    np.testing.assert_array_equal(load_case(case, known).labels, mask)
+    swapped = dataset(tmp_path / "swapped", mask, palette=[1, 2, 3, 7, 8, 9, 40, 50, 60])
+    (case,) = open_dataset(swapped, labels=known).cases
+    with pytest.raises(LabelError, match="palette contradicts the class list") as caught:
+        load_case(case, known)
+    assert (caught.value.where, caught.value.received) == (case.files.mask, "index 1 is (7, 8, 9)")
+    by_colour = known.model_copy(update={"encoding": "rgb"})
+    np.testing.assert_array_equal(load_case(case, by_colour).labels, row(0, 2, 1, 1))
+
+
 @pytest.mark.parametrize("values", [(0, 2), (1, 2), (0, 1, 255), (0, 128, 255), tuple(range(40))])
 def test_doubt_is_an_error_that_names_the_option(tmp_path: Path, values: tuple[int, ...]) -> None:
     with pytest.raises(LabelError, match="--classes FILE"):

@@ -11,6 +11,7 @@ from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.truth import Truth
 from reunet.datasets.cache import Array, Stored, kept_beside, mapped
 from reunet.datasets.cases import Case, FrameSequence
+from reunet.datasets.palettes import check_palette, used_in
 from reunet.datasets.reading import Reading, content_hash, read_case
 from reunet.errors import LabelError
 from reunet.io.masks import check_shape, encode_mask, lossy_mask
@@ -171,6 +172,8 @@ def _encode(case: Case, reading: Reading, labels: LabelMap) -> dict[str, np.ndar
         raw, table = arrays["mask"], arrays.get("palette")
         if labels.encoding == "rgb" and table is not None:
             raw = table[np.minimum(raw, len(table) - 1)]
+        elif table is not None and (used := used_in(case.files.mask, reading, colours=False)) is not None:
+            check_palette(used, labels)
         found["labels"] = _encoded_mask(raw, case.files.mask, reading, labels)
     truth = _known(case, arrays, found.get("labels"), ids, labels)
     if truth.labels is not None:

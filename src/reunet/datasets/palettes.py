@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from reunet.contracts.findings import Findings
+from reunet.contracts.labels import LabelMap
 from reunet.datasets.cache import mapped
 from reunet.datasets.reading import Reading
+from reunet.errors import LabelError
 from reunet.io.header import ImageHeader
 from reunet.io.masks import is_coloured, pack_colours
 
@@ -50,6 +52,20 @@ def used_in(file: Path, reading: Reading, *, colours: bool) -> Used | None:
     table = reading.arrays.get("palette")
     palette = None if table is None else mapped(table)
     return Used(file, tuple(values.tolist()), coloured, reading.headers["mask"], palette)
+
+
+def check_palette(one: Used, labels: LabelMap) -> None:
+    """Raise LabelError where a mask whose values are ids shows a class in the colour of another one of
+    `labels`: what the values of other masks mean it need not mean.
+    """
+    problems = Findings(one.file.parent)
+    if labels.encoding == "index":
+        compare_palettes([one], labels.stated_colors, problems)
+    for told in problems:
+        fix = "number the classes as the class list does, or give --colors FILE to read masks by colour"
+        raise LabelError(
+            told.message, where=one.file, expected=told.expected, received=told.received, fix=fix
+        )
 
 
 def compare_palettes(masks: Sequence[Used], stated: Mapping[Color, int], problems: Findings) -> None:

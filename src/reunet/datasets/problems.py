@@ -53,8 +53,9 @@ class _Comparison(Findings):
         self += [*scan.problems, *(problem for one in found for problem in one)]
         self._repeated_images()
         self._frame_sizes()
-        if scan.labels is None or scan.labels.encoding != "rgb":
-            stated = {} if scan.labels is None else scan.labels.stated_colors
+        encoding = None if scan.labels is None else scan.labels.encoding
+        if encoding != "rgb":
+            stated = {} if scan.labels is None or encoding != "index" else scan.labels.stated_colors
             compare_palettes([one.colors for one in found if one.colors is not None], stated, self)
         self._tracks()
         if scan.labels is not None:
