@@ -124,6 +124,11 @@ def test_ids_are_8_bit_where_all_fit() -> None:
     assert made().colors().dtype == np.uint8
 
 
+def test_the_first_colours_are_those_of_okabe_and_ito() -> None:
+    named = ["#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"]
+    assert ["#" + "".join(f"{part:02X}" for part in colour) for colour in PALETTE[:8]] == named
+
+
 def test_colours_are_all_different_and_never_grey() -> None:
     colours = [class_color(i) for i in range(254)]
     assert colours[: len(PALETTE)] == list(PALETTE)

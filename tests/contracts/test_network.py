@@ -56,6 +56,9 @@ def made(**more: Any) -> NetworkConfig:
         ({"recurrence": {"kernel": 0}}, "kernel"),
         ({"recurrence": {"steps": -1}}, "steps"),
         ({"bottleneck_blocks": 0}, "bottleneck_blocks"),
+        *(({"recurrence": {"cell": "leak", "gain": 0.5}, **more}, "nothing else may recur") for more in (
+            {"time": "frames", "bottleneck": "recurrence", "skip": "recurrent"}, {"block": "recurrent"},
+            {"decoder": "slices", "time": "frames"})),
         ({"levels": 3}, "unknown field"),
     ],
 )  # fmt: skip

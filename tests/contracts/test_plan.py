@@ -116,3 +116,10 @@ def test_the_smallest_valid_size_leaves_an_output() -> None:
     side = valid_size(config, (1, 1))[0]
     assert side - 2 * margin(config)[0] > 0
     assert side == 18
+
+
+def test_a_plan_in_a_notebook_tells_its_classes_and_reasons() -> None:
+    told = SOUND.model_copy(update={"reasons": {"patch": "as <large>"}})._repr_html_()
+    assert told.startswith("<b>Plan</b><table>")
+    assert "background, foreground" in told
+    assert "as &lt;large&gt;" in told

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reunet.contracts.network import LOST_PER_AXIS, HeadSpec, NetworkConfig
-from reunet.contracts.sizes import margin, output_strides, skip_crop, valid_frames, valid_size
+from reunet.contracts.sizes import margin, output_strides, outputs_of, skip_crop, valid_frames, valid_size
 
 HEADS = (HeadSpec(channels=2),)
 
@@ -92,6 +92,15 @@ def test_supervised_levels_stand_for_every_nth_label(
     more: dict[str, object], expected: list[tuple[int, ...]]
 ) -> None:
     assert output_strides(network(4, ((2, 3), (1, 2), (2, 2)), **more)) == expected
+
+
+def test_only_heads_of_pixels_are_supervised_deep_down() -> None:
+    heads = (HeadSpec(channels=2), HeadSpec(name="kind", of="image", channels=3))
+    config = network(3, deep_supervision=True).model_copy(update={"heads": heads})
+    levels = {name: level for name, (_, level) in outputs_of(config).items()}
+    assert sorted(levels.values()) == [0, 0, 1]
+    assert levels[heads[1].output(0)] == levels[heads[0].output(0)] == 0
+    assert levels[heads[0].output(1)] == 1
 
 
 def test_strides_in_all() -> None:
