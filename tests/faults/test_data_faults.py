@@ -311,9 +311,10 @@ def test_an_image_bomb_is_not_decoded(root: Path) -> None:
 
 
 @pytest.mark.fault(
-    "a box of JPEG 2000, or a header of .npy, that announces gigabytes", "refused; no memory is taken for it"
+    "a box of JPEG 2000, a chunk of PNG or a header of .npy that announces gigabytes",
+    "refused; no memory is taken for it",
 )
-@pytest.mark.parametrize("kind", ["jp2", "npy", "seg.npy"])
+@pytest.mark.parametrize("kind", ["jp2", "png", "npy", "seg.npy"])
 def test_a_part_that_announces_gigabytes(kind: str, root: Path) -> None:
     """Python takes the memory that is asked for before it reads."""
     path = root / f"a.{kind}"
@@ -322,10 +323,15 @@ def test_a_part_that_announces_gigabytes(kind: str, root: Path) -> None:
         whole = path.read_bytes()
         at = whole.index(b"jp2h") - 4
         path.write_bytes(whole[:at] + struct.pack(">I", 2**30) + whole[at + 4 :])
+    elif kind == "png":
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-12] + struct.pack(">I", 2**30) + b"eXIf")
     else:
         path.write_bytes(np.lib.format.magic(2, 0) + struct.pack("<I", 2**30) + b"{'descr': '<f4'}")
     reading: dict[str, Callable[[], object]] = {
         "jp2": lambda: read_image(path),
+        "png": lambda: read_image(path),
         "npy": lambda: lazy_header(path, rank=2),
         "seg.npy": lambda: read_masks(path),
     }

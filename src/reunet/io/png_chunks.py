@@ -27,18 +27,37 @@ _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), 
 
 def check_pixels(path: Path, file: BinaryIO) -> None:
     """Raise ImageReadError where pixels of a PNG go on beyond its end: Pillow asks for that much memory."""
-    size, place = file.seek(0, os.SEEK_END), 8
-    while place + 8 <= size:
-        file.seek(place)
-        length, kind = struct.unpack(">I4s", file.read(8))
-        if kind in (b"IDAT", b"fdAT") and place + 8 + length > size:
+    size = file.seek(0, os.SEEK_END)
+    for kind, start, length in _places(file, size):
+        if kind in (b"IDAT", b"fdAT") and start + length > size:
             raise ImageReadError(
                 "the file ends within its pixels",
                 where=path,
-                expected=f"{place + 8 + length:,} bytes or more",
+                expected=f"{start + length:,} bytes or more",
                 received=f"{size:,} bytes",
                 fix="it is truncated or damaged: copy or export it again",
             )
+
+
+def first_chunk(file: BinaryIO, wanted: bytes) -> bytes:
+    """Content of the first chunk of that name, as far as there is any. The file is left where it was."""
+    before, size, found = file.tell(), file.seek(0, os.SEEK_END), b""
+    for kind, start, length in _places(file, size):
+        if kind in (wanted, b"IEND"):
+            file.seek(start)
+            found = file.read(min(length, size - start)) if kind == wanted else b""
+            break
+    file.seek(before)
+    return found
+
+
+def _places(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
+    """Names of the chunks, where their contents start and how long they say these are."""
+    place = len(SIGNATURE)
+    while place + 8 <= size:
+        file.seek(place)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        yield kind, place + 8, length
         place += 12 + length
 
 

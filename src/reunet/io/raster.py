@@ -18,7 +18,7 @@ from PIL.ImageFile import ImageFile
 from reunet.errors import ImageReadError
 from reunet.io.header import ImageHeader, check_packing, check_size
 from reunet.io.jxl import decode_jxl, jxl_size
-from reunet.io.png_chunks import check_pixels, sound
+from reunet.io.png_chunks import check_pixels, first_chunk, sound
 from reunet.io.samples import Samples, upright_sides, without_alpha
 from reunet.io.units import png_resolution
 from reunet.storage import atomic_path
@@ -248,23 +248,6 @@ def _orientation(name: str, image: ImageFile, file: BinaryIO) -> int:
     if name not in ("Png", "Jpeg", "WebP", "Avif"):
         return 1
     if name == "Png" and not {"exif", "Raw profile type exif"} & set(image.info):
-        image.info["exif"] = _png_chunk(file, b"eXIf")
+        image.info["exif"] = first_chunk(file, b"eXIf")
     told = image.getexif().get(_ORIENTATION, 1)
     return told if isinstance(told, int) else 1
-
-
-def _png_chunk(file: BinaryIO, wanted: bytes) -> bytes:
-    """Content of the first chunk of that name, empty where there is none; the file is left where it was."""
-    place, start, found = file.tell(), 8, b""
-    while True:
-        file.seek(start)
-        head = file.read(8)
-        if len(head) < 8 or head[4:] == b"IEND":
-            break
-        length = int.from_bytes(head[:4], "big")
-        if head[4:] == wanted:
-            found = file.read(length)
-            break
-        start += length + 12
-    file.seek(place)
-    return found
