@@ -27,7 +27,7 @@ from reunet.datasets.reading import CaseReader
 from reunet.datasets.scan import scan_dataset
 from reunet.datasets.sequences import with_sequences
 from reunet.datasets.splits import Splits
-from reunet.datasets.tables import class_names, with_groups
+from reunet.datasets.tables import class_names, compare_described, with_groups
 from reunet.inference.openvino_runtime import OpenVINORuntime
 from reunet.io.annotations.annotated_image import Annotations
 from reunet.io.annotations.coco import read_coco
@@ -183,10 +183,14 @@ def _case(folder: Path, name: str) -> Case:
 
 
 def item_table(path: Path) -> None:
-    """The groups of images."""
+    """The groups of images: by a column, by a table of its own, and by a pattern that it tells."""
     folder = path.parent
     cases = [_case(folder, name) for name in "ab"]
-    with_groups(cases, "patient", [SplitFolders("train", folder, folder)], Findings(folder))
+    (folder / "labels.csv").write_bytes(b"file,label\na.png,cell\n")
+    pattern = path.read_text("utf-8", "replace").partition("\n")[0]
+    for told in ("patient", "nothing", str(path), "{group}", pattern + "{group}"):
+        groups = [SplitFolders("train", folder, folder)]
+        refused(lambda told=told, groups=groups: with_groups(cases, told, groups, Findings(folder)))
 
 
 def classes(path: Path) -> None:
@@ -199,6 +203,7 @@ def description(path: Path) -> None:
     """Classes, regions and what is annotated, as dataset.json tells them."""
     root = path.parent
     refused(lambda: class_names(root))
+    refused(lambda: compare_described(root, [_case(root, "liver_1")], Findings(root)))
     labels = refused(lambda: class_list(root, DataOptions(), [], CaseReader(root, keep=False)))
     if labels is not None:
         refused(
@@ -229,10 +234,11 @@ def pattern(path: Path) -> None:
 
 
 def tracks(path: Path) -> None:
-    """The lineage, and what is said where the frames do not show it."""
+    """The lineage, and what is said where the frames do not show it, or not all of them."""
     problems = Findings(path.parent)
     found = read_tracks(path, problems)
-    check_tracks(found, {0: [0, 1], 1: [1, 3]}, path, problems)
+    for present in ({0: [0, 1], 1: [1, 3]}, {0: [1], 2: [1], 3: [1]}):
+        check_tracks(found, present, path, problems)
 
 
 def challenge(path: Path) -> None:
@@ -367,9 +373,11 @@ IMAGES = ("io.images", "io.header")
 READERS = {
     reader.name: reader
     for reader in (
-        Reader("tiff", "a.tif", image, seeds.tiffs, ("io.tiff", "io.tiff_tags", "io.samples", *IMAGES)),
+        Reader("tiff", "a.tif", image, seeds.tiffs,
+               ("io.tiff", "io.tiff_tags", "io.samples", "io.lazy", *IMAGES)),
         Reader("raster", "a.png", image, seeds.rasters, ("io.raster", *IMAGES)),
-        Reader("nifti", "a.nii.gz", image, seeds.niftis, ("io.nifti", "io.nifti_volume", *IMAGES)),
+        Reader("nifti", "a.nii.gz", image, seeds.niftis,
+               ("io.nifti", "io.nifti_volume", "io.lazy", *IMAGES)),
         Reader("npy", "a.npy", array, seeds.arrays, ("io.lazy",)),
         Reader("hdf5", "a.h5", array, seeds.hdf5s, ("io.lazy",)),
         Reader("zarr", "a.zarr", array, seeds.zarrs, ("io.lazy",)),

@@ -225,6 +225,17 @@ def hdf5s() -> Iterator[bytes]:
 
     yield on_disk("a.h5", linked)
 
+    def nested(path: Path) -> None:
+        with h5py.File(path, "w") as file:
+            inner = file.create_group("a/b")
+            inner.create_dataset("image", data=GREY)
+            inner["again"] = inner["image"]
+            file["scale"] = np.ones(2)
+            file["name"] = "cells"
+            file.create_group("empty")
+
+    yield on_disk("a.h5", nested)
+
 
 def zarrs() -> Iterator[bytes]:
     """Zarr arrays of both versions and OME-Zarr groups, as folders."""
@@ -371,6 +382,8 @@ def label_tables() -> Iterator[bytes]:
     yield "file,label\na.png,zell\u00e9\n".encode("latin-1")
     yield b"file,label\n"
     yield b"a,b\n1,2\n"
+    yield b"file,label,label_id\na.png,cell,0\nb.png,cell,1\na.png,cell,0\na.png,dot,x\n"
+    yield b"file,class,species\na.png,cell,b\n"
 
 
 def item_tables() -> Iterator[bytes]:
@@ -379,6 +392,8 @@ def item_tables() -> Iterator[bytes]:
     yield b"file;patient;age\na.png;p1;30\nb.png;p1;\n"
     yield b"name,patient\n"
     yield b"patient\n1\n"
+    yield b"name,group\na,1\nb,1\na,2\n"
+    yield b"*_\n"
 
 
 def class_files() -> Iterator[bytes]:
@@ -448,6 +463,7 @@ def track_files() -> Iterator[bytes]:
     yield b"1 0 3 0\n2 4 5 1\n3 4 5 1\n"
     yield b"1 0 3 0\r\n\r\n7 1 1 9\n"
     yield b"1 3 0 0\n1 0 2 1\nx\n"
+    yield b"1 0 3 0\n"
 
 
 def split_lists() -> Iterator[bytes]:
@@ -596,6 +612,14 @@ def outlines() -> Iterator[bytes]:
         properties = {"objectType": kind, "classification": {"name": "b", "color": [1, 2, 3]}, "name": "7"}
         feature = {"type": "Feature", "id": "x", "geometry": geometry, "properties": properties}
         yield told({"type": "FeatureCollection", "features": [feature]})
+    for classification in ({"names": ["b", "c"]}, "b", {}):
+        away = {"type": "Polygon", "coordinates": holed, "plane": {"c": -1, "z": 2, "t": 0}}
+        both = [
+            {"type": "Feature", "geometry": one, "properties": {"classification": classification}}
+            for one in (geometries[0], away)
+        ]
+        yield told(both)
+    yield told({"type": "Topology"})
 
 
 def rois() -> Iterator[bytes]:
