@@ -535,6 +535,29 @@ def test_the_memory_of_a_strip_that_is_seen_at_half_the_resolution() -> None:
     assert memory.of_strip(cut, strip) == expected
 
 
+@pytest.mark.parametrize("tta", [False, True])
+def test_the_memory_of_an_image_at_once_is_the_formula_of_the_docstring(tta: bool) -> None:
+    pages, size, c = 5, (30, 40), 7
+    plan = plan_of(("semantic",), (16, 32), c)
+    predictor, k = Predictor(plan, Channels(plan), tta=tta), 3
+    header = ImageHeader(size, c, "uint8", pages, "", None, False, False)
+    one_page = c * (4 + 3 * 4) + k * 4 * (3 if tta else 2) + 16
+    for kept in (False, True):
+        others = (pages - 1) * 2 * (1 + k * 4 * kept)
+        needed = memory.at_once(header, predictor, keep_probabilities=kept)
+        assert needed - memory.BASE == size[0] * size[1] * (one_page + others)
+
+
+def test_pieces_are_some_tiles_high_whatever_the_width_of_a_tile() -> None:
+    step = cutting.ROWS[2]
+    high = 3 * step // cutting.HIGH // 2
+    plan = plan_of(("semantic",), (high, 16), 3)
+    cut = cutting.Cutting(
+        lazy(np.zeros((9000, 70, 3), np.uint8)), Predictor(plan, Channels(plan)), 0, "image"
+    )
+    assert cut.pieces([(slice(0, 70),)])[0][0] == slice(0, 2 * step)
+
+
 def test_strips_are_as_wide_as_the_memory_allows() -> None:
     plan = plan_of(("semantic",), (64, 64), 3)
     cut = cutting.Cutting(

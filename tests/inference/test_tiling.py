@@ -101,6 +101,17 @@ def test_tiles_of_the_asked_size_reach_the_network() -> None:
     assert [shape[0] for shape in seen] == [4, 2]
 
 
+def test_tiles_overlap_by_a_quarter_unless_told() -> None:
+    tiles: list[int] = []
+
+    def counted(batch: np.ndarray) -> dict[str, np.ndarray]:
+        tiles.append(len(batch))
+        return identity(batch)
+
+    predict_tiled(counted, np.zeros((16, 16 + 10 * 12, 1), np.float32), Tiling((16, 16)))
+    assert sum(tiles) == 11
+
+
 def test_a_seam_is_a_slope_not_a_step() -> None:
     """Tiles that disagree by 1 meet in steps far below 1, while the middle of each stays its own."""
     count = iter(range(100))
