@@ -149,3 +149,16 @@ def test_a_truth_is_true_where_it_tells_something() -> None:
         {"category": 0},
     ):
         assert Truth(**told)
+
+
+def test_a_box_of_which_half_is_outside_is_unknown_and_one_of_less_is_there() -> None:
+    boxes = Boxes(np.array([[0, 0, 4, 4], [6, 0, 10, 4]], np.float32), np.array([1, 2], np.uint8))
+    seen = np.ones(SIZE, bool)
+    seen[0:2, 0:4] = False  # 8 of the first's 16 pixels
+    seen[6, 0:4] = seen[7, 0:3] = False  # 7 of the second's
+    inside = Truth(boxes=boxes).within(seen)
+    assert inside.boxes is not None
+    assert inside.boxes_told is not None
+    np.testing.assert_array_equal(inside.boxes.corners, boxes.corners[1:])
+    assert not inside.boxes_told[0:4, 0:4].any()
+    assert inside.boxes_told[8:10, 0:4].all()
