@@ -117,6 +117,20 @@ def test_an_edit_that_changes_the_meaning_names_field_values_and_the_way_out(
             assert text in str(caught.value)
 
 
+def test_facts_that_differ_in_any_field_are_named(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    sound = json.loads(run.engine_facts_file.read_text())
+    others = {"prompt": "points", "clip": {"frames": 3}, "spacing": [1, 1], "tasks": ["x"]}
+    others |= {"categories": sound["plan"]["labels"]}
+    assert others.keys() | {"labels", "input", "network"} == Meaning.model_fields.keys()
+    for field, value in others.items():
+        facts = sound | {"plan": sound["plan"] | {field: value}}
+        run.engine_facts_file.write_text(json.dumps(facts))
+        with pytest.raises(ModelFileError, match="plan.json describes another [a-z ]+ than") as caught:
+            run.verified_engine(run.plan())
+        assert field in str(caught.value)
+
+
 def test_what_may_be_edited_and_moved(tmp_path: Path) -> None:
     """Tiles, names that nobody computes with, colours; the folder; another order of the keys."""
     run = make_run(tmp_path / "run")

@@ -269,6 +269,8 @@ def pack(files: dict[str, bytes]) -> bytes:
 def unpack(data: bytes) -> dict[str, bytes]:
     """The files that `pack` was given. Raises ValueError."""
     told = json.loads(data.removeprefix(FOLDER))
+    if not isinstance(told, dict) or not all(isinstance(one, str) for one in told.values()):
+        raise ValueError("no folder of files")
     return {name: content.encode("latin-1") for name, content in told.items()}
 
 

@@ -17,11 +17,8 @@ from reunet.storage import publish_folder, sha256_file
 MOST_BYTES = 2**34
 """Of a file that is hashed; what is larger is no file of ours."""
 
-NAMES = {
-    "tasks": "task", "labels": "class list", "categories": "list of categories", "input": "input",
-    "network": "network", "spacing": "spacing", "clip": "clip",
-}  # fmt: skip
-"""What errors call the fields of `Meaning`."""
+NAMES = {"tasks": "task", "labels": "class list", "categories": "list of categories"}
+"""What errors call those fields of `Meaning` that they do not call by their names."""
 
 SOURCE = "copy the run folder again from its source"
 """What helps where a file of a run is not what it was."""
@@ -211,8 +208,9 @@ class RunFolder:
         difference = known.difference(now)
         if difference is not None:
             field, expected, received = difference
+            name = field.partition(".")[0]
             raise ModelFileError(
-                f"plan.json describes another {NAMES[field.partition('.')[0]]} than {what}",
+                f"plan.json describes another {NAMES.get(name, name)} than {what}",
                 where=f"{self.plan_file}, {field}",
                 expected=shortened(expected),
                 received=shortened(received),
