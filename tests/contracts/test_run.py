@@ -126,7 +126,7 @@ def test_facts_that_differ_in_any_field_are_named(tmp_path: Path) -> None:
     for field, value in others.items():
         facts = sound | {"plan": sound["plan"] | {field: value}}
         run.engine_facts_file.write_text(json.dumps(facts))
-        with pytest.raises(ModelFileError, match="plan.json describes another [a-z ]+ than") as caught:
+        with pytest.raises(ModelFileError, match=r"plan.json describes another [a-z ]+ than") as caught:
             run.verified_engine(run.plan())
         assert field in str(caught.value)
 
