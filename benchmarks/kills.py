@@ -3,7 +3,8 @@
 python benchmarks/kills.py --minutes 60 -o KILLS.jsonl     a line per kill; goes on where it stopped
 python benchmarks/kills.py --summary -o KILLS.jsonl        the lines of docs/benchmarks.md
 
-Every kill happens in a copy of the process (fork) at one of the moments that a first run has counted. Then it
+Every kill happens in a copy of the process (fork) at one of the moments that a first run has counted: first
+one of each kind (the same call on a file of the same name but for numbers), then the others. Then it
 is looked for what was lost (the old content, where the new one is not there yet), for half files under the
 names that users see, and the same command is given again: its results must be those of a run that was never
 killed, and no temporary file may be left. A training is resumed, and must end with the same weights.
@@ -19,13 +20,14 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +104,8 @@ def run(scenario: Scenario, output: Path, ends: float, order: random.Random) -> 
         if code:
             raise SystemExit(f"{scenario.name} fails:\n{(base / 'log.err').read_text()}")
         new = content(reference)
-        todo = [point for point in range(len(moments)) if point not in done]
-        order.shuffle(todo)
-        for point in todo:
+        kinds = [kind_of(moment) for moment in moments]
+        for point in in_order(kinds, done, order):
             if time.monotonic() > ends:
                 return
             shutil.rmtree(reference)
@@ -112,7 +113,7 @@ def run(scenario: Scenario, output: Path, ends: float, order: random.Random) -> 
             code, _ = forked(lambda: scenario.work(reference), reference, point, base / "log")
             result = {
                 "scenario": scenario.name, "point": point, "of": len(moments), "at": moments[point],
-                "killed": code == -9,
+                "kinds": len(set(kinds)), "killed": code == -9,
                 "lost": scenario.lost(reference, old, new),
                 "half": scenario.half(reference, old, new),
                 "temporary": len(temporaries(reference)),
@@ -126,6 +127,22 @@ def run(scenario: Scenario, output: Path, ends: float, order: random.Random) -> 
                 "unswept": len(temporaries(reference)),
             }
             write(output, result)
+
+
+def kind_of(moment: str) -> str:
+    """A moment without what tells a call from the next one of its kind: names of temporaries, numbers."""
+    return re.sub(r"[0-9]+", "0", re.sub(r"\.tmp-[0-9a-f]+", ".tmp", moment))
+
+
+def in_order(kinds: Sequence[str], done: Container[int], order: random.Random) -> list[int]:
+    """The moments that are not done: one of every kind that has none, then the others, each at random."""
+    met = {kind for point, kind in enumerate(kinds) if point in done}
+    first, others = [], []
+    for point in order.sample(range(len(kinds)), len(kinds)):
+        if point not in done:
+            (others if kinds[point] in met else first).append(point)
+            met.add(kinds[point])
+    return first + others
 
 
 def lines(output: Path) -> list[dict[str, Any]]:
@@ -264,12 +281,6 @@ class Training(Scenario):
                 wrong.append(str(cause))
         return wrong
 
-    def again(self, folder: Path) -> object:
-        resumable = any((folder / "run" / "checkpoints").glob("[0-9]*"))
-        return command("train", folder / "data", "-o", folder / "run", *(
-            ["--resume"] if resumable else ["--plan", folder / "plan.json", "--overwrite"]
-        ))  # fmt: skip
-
     def differs(self, folder: Path, new: Content) -> list[str]:
         now = content(folder)
         names = [name for name in now.keys() ^ new.keys() if "checkpoints" not in name]
@@ -354,9 +365,9 @@ def commands(place: Path) -> Iterator[Scenario]:
     def train(folder: Path) -> object:
         stand_in(base)
         locks._swept.clear()
-        return command(
-            "train", folder / "data", "-o", folder / "run", "--plan", folder / "plan.json", "--overwrite"
-        )
+        resumable = any((folder / "run" / "checkpoints").glob("[0-9]*"))
+        more = ["--resume"] if resumable else ["--plan", folder / "plan.json", "--overwrite"]
+        return command("train", folder / "data", "-o", folder / "run", *more)
 
     def exported(kind: str) -> Callable[[Path], None]:
         def old(folder: Path) -> None:
@@ -453,7 +464,13 @@ def summary(output: Path) -> None:
         wrong = {
             key: sum(bool(line[key]) for line in kills) for key in ("lost", "half", "differs", "unswept")
         }
-        result = {"moments": kills[0]["of"], "kills": sum(line["killed"] for line in kills), **wrong}
+        result = {
+            "moments": kills[0]["of"],
+            "kinds": max(line.get("kinds", 0) for line in kills),
+            "kinds killed": len({kind_of(line["at"]) for line in kills if "kinds" in line}),
+            "kills": sum(line["killed"] for line in kills),
+            **wrong,
+        }
         result["refused"] = sum(line["again"] != 0 for line in kills)
         records.append("kills", {"what": name}, result)
         print(name, result)

@@ -555,7 +555,7 @@ def plain(name: str, title: str, explanation: str) -> Callable[[], str]:
 
 
 def kills() -> str:
-    signs = ("moments", "kills", "lost", "half", "differs", "unswept", "refused")
+    signs = ("moments", "kinds", "kinds killed", "kills", "lost", "half", "differs", "unswept", "refused")
     rows = [
         (line["key"]["what"], *(line["result"][sign] for sign in signs)) for line in records.read("kills")
     ]

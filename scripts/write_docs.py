@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from reunet.errors import shortened
+
 ROOT = Path(__file__).resolve().parents[1]
 VERBS = (
     "",
@@ -190,10 +192,17 @@ two hangs of `tiff` were those of a busy machine: reunet refuses both files in 0
 MUTATED = """
 ## Faults put into the code
 
-`python benchmarks/mutants.py --seed 1` changes the code at random and runs the tests of the room. So far:
+`python benchmarks/mutants.py --seed 1 --count 400` changes the code at random and runs the tests of the room:
 
 | room | faults | noticed |
 | --- | ---: | ---: |
+"""
+
+SURVIVED = """
+What no test of the room noticed, and why:
+
+| file | before | after | why |
+| --- | --- | --- | --- |
 """
 
 
@@ -218,15 +227,20 @@ def _fuzzed() -> str:
 
 
 def _mutated() -> str:
-    """What benchmarks/results/mutants.jsonl tells, a row per room."""
+    """What benchmarks/results/mutants.jsonl tells: a row per room, and one per fault that was not noticed."""
     found: dict[str, list[bool]] = {}
+    survived = []
     for line in _lines("mutants"):
         found.setdefault(line["room"], []).append(bool(line["noticed"]))
+        if not line["noticed"]:
+            place = f"{line['file']}:{line['line']}"
+            code = [f"`{shortened(line[key], 60)}`" for key in ("before", "after")]
+            survived.append(f"| {' | '.join([place, *code, line.get('reason', '?')])} |\n")
     rows = [
         f"| {room} | {len(noticed)} | {sum(noticed) / len(noticed):.0%} |\n"
         for room, noticed in found.items()
     ]
-    return MUTATED + "".join(rows)
+    return MUTATED + "".join(rows) + SURVIVED + "".join(sorted(survived))
 
 
 def _faults(file: Path) -> Iterator[str]:
