@@ -264,6 +264,9 @@ def explained(views: dict[str, np.ndarray], theirs: Arrays, *, lossy: bool) -> l
         deep = [view >> 8 for view in views.values() if view.dtype == np.uint16]
         if pixels.dtype == np.uint8 and any(same(pixels, view) for view in deep):
             return [*why, "It does not scale 16-bit images to 8"]
+        named = [view[..., :-1] for view in views.values() if view.shape[-1] in (2, 4)]
+        if any(same(pixels, view) for view in named):
+            return [*why, "so is a second or fourth sample without a name, which Pillow leaves out"]
     return _close(views, variants, lossy=lossy)
 
 

@@ -23,6 +23,7 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
+STATM = Path("/proc/self/statm")
 MOST_SECONDS = 2.0
 MOST_BYTES = 500 << 20
 MOST_PIXELS = 4_000_000
@@ -53,8 +54,8 @@ class TooLong(BaseException):
 class Trials:
     """Executions of one reader in `folder`, which had better be in memory; findings go to `found`.
 
-    is_alone: in a process of its own, whose memory may be limited for good. what: kind and place of every
-    finding, with how often it was met.
+    is_alone: in a process of its own, whose memory may be limited for good. most_bytes: of memory that a file
+    took, and those before it left. what: kind and place of every finding, with how often it was met.
     """
 
     reader: Reader
@@ -72,7 +73,7 @@ class Trials:
         self.reader.beside(self.folder)
         self.path = self.folder / self.reader.file
         self._is_folder = any(one.startswith(FOLDER) for one in self.reader.seeds())
-        self._begun = resident(reset=True)
+        self._kept = 0
         if self.is_alone:
             limit_memory()
 
@@ -81,6 +82,8 @@ class Trials:
         if not self._write(data):
             return None
         self.executions += 1
+        before = resident()
+        most_resident(reset=True)
         began = time.process_time()
         wrong, said = None, ""
         try:
@@ -96,12 +99,13 @@ class Trials:
             wrong = f"{type(cause).__name__} at {place(cause)}"
             said = str(cause)[:200]
         self.slowest = max(self.slowest, seconds := time.process_time() - began)
-        self.most_bytes = max(self.most_bytes, grown := resident() - self._begun)
+        grown = self._kept + most_resident() - before
+        self._kept += resident() - before  # not what whoever changes files keeps between two of them
+        self.most_bytes = max(self.most_bytes, grown)
         if wrong is None and seconds > self.most_seconds:
             wrong = f"more than {self.most_seconds:g} s, {self.reader.name}"
         if self.is_alone and grown > MOST_BYTES:
             wrong = wrong or f"more than {MOST_BYTES >> 20} MB, {self.reader.name}"
-            resident(reset=True)
         if wrong is not None:
             self._keep(wrong, said, data)
         return wrong
@@ -181,8 +185,16 @@ def limited(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGPROF, signal.SIG_IGN if before == signal.SIG_DFL else before)
 
 
-def resident(*, reset: bool = False) -> int:
-    """The most bytes of memory there were at once since the last reset; what else was there counts too."""
+def resident() -> int:
+    """Bytes of memory that this process has now; 0 where the system does not tell."""
+    try:
+        return int(STATM.read_bytes().split()[1]) * resource.getpagesize()
+    except (OSError, AttributeError):
+        return 0
+
+
+def most_resident(*, reset: bool = False) -> int:
+    """The most bytes of memory there were at once since the last reset."""
     try:
         if reset:
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
@@ -194,7 +206,7 @@ def resident(*, reset: bool = False) -> int:
 def limit_memory(more: int = 2 << 30) -> None:
     """Let this process take so many bytes more, no others: a bomb is to hurt nobody else."""
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        pages = int(STATM.read_bytes().split()[0])
         resource.setrlimit(
             resource.RLIMIT_AS, (pages * resource.getpagesize() + more, resource.RLIM_INFINITY)
         )
