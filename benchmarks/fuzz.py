@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOUND = ROOT / "build" / "fuzz"
 MEMORY = Path("/dev/shm")
 OF_A_PROCESS = 50_000
-"""Executions of a process: what libFuzzer keeps of them grows, and would count as memory of the reader."""
+"""Executions of a process: what atheris keeps of them grows."""
 HUNG = 300
 """Seconds of real time without a new execution after which a process is hanging outside of Python."""
 
@@ -164,7 +164,7 @@ def child(name: str, executions: int, seed: int) -> int:
 
     fewer_pixels()
     folder = Path(os.environ["FUZZ_FOLDER"])
-    trials = Trials(READERS[name], folder / "input", FOUND)
+    trials = Trials(READERS[name], folder / "input", FOUND, is_traced=ENGINE == "atheris")
 
     def beat(*, now: bool = False) -> None:
         if now or trials.executions % 50 == 0:

@@ -54,14 +54,16 @@ class TooLong(BaseException):
 class Trials:
     """Executions of one reader in `folder`, which had better be in memory; findings go to `found`.
 
-    is_alone: in a process of its own, whose memory may be limited for good. most_bytes: of memory that a file
-    took, and those before it left. what: kind and place of every finding, with how often it was met.
+    is_alone: in a process of its own, whose memory may be limited for good. is_traced: by what keeps memory of
+    its own for all that it sees, so that the memory that files leave is not known. most_bytes: of memory that a
+    file took, with what those before it left. what: kind and place of every finding, with how often it was met.
     """
 
     reader: Reader
     folder: Path
     found: Path | None = None
     is_alone: bool = True
+    is_traced: bool = False
     most_seconds: float = MOST_SECONDS
     executions: int = 0
     slowest: float = 0.0
@@ -73,7 +75,7 @@ class Trials:
         self.reader.beside(self.folder)
         self.path = self.folder / self.reader.file
         self._is_folder = any(one.startswith(FOLDER) for one in self.reader.seeds())
-        self._kept = 0
+        self._left = 0
         if self.is_alone:
             limit_memory()
 
@@ -99,8 +101,9 @@ class Trials:
             wrong = f"{type(cause).__name__} at {place(cause)}"
             said = str(cause)[:200]
         self.slowest = max(self.slowest, seconds := time.process_time() - began)
-        grown = self._kept + most_resident() - before
-        self._kept += resident() - before  # not what whoever changes files keeps between two of them
+        grown = self._left + most_resident() - before
+        if not self.is_traced:
+            self._left += resident() - before
         self.most_bytes = max(self.most_bytes, grown)
         if wrong is None and seconds > self.most_seconds:
             wrong = f"more than {self.most_seconds:g} s, {self.reader.name}"
