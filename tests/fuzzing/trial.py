@@ -54,9 +54,10 @@ class TooLong(BaseException):
 class Trials:
     """Executions of one reader in `folder`, which had better be in memory; findings go to `found`.
 
-    is_alone: in a process of its own, whose memory may be limited for good. is_traced: by what keeps memory of
-    its own for all that it sees, so that the memory that files leave is not known. most_bytes: of memory that a
-    file took, with what those before it left. what: kind and place of every finding, with how often it was met.
+    is_alone: in a process of its own, whose memory may be limited for good. is_traced: by what keeps memory
+    of its own for all that it sees, so that what files leave of memory is not known. most_bytes: of memory
+    that a file took, with what those before it left. what: kind and place of every finding, with how often
+    it was met.
     """
 
     reader: Reader
