@@ -578,5 +578,5 @@ def test_strips_are_as_wide_as_the_memory_allows() -> None:
         assert len(narrower) > len(before)
         assert needed(narrower) < needed(before)
         before = narrower
-    with pytest.raises(TooLargeError, match=r"(?s)at most 0.14 GB beside.*about 0.14 GB"):
+    with pytest.raises(TooLargeError, match=r"(?s)at most 1\d\d MB beside.*about 1\d\d MB"):
         memory.strips_within(cut, needed(before) - 1)

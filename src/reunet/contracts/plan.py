@@ -318,6 +318,12 @@ class Plan(Contract):
         return "<b>Plan</b>" + table_html(facts | self.reasons)
 
     @property
+    def resizes_images(self) -> bool:
+        """Whether single images are made as large as the network is to see them; volumes are so before."""
+        told = self.spacing or self.input.size or self.input.longest
+        return self.network.spatial_dims == 2 and told is not None
+
+    @property
     def engine_input(self) -> tuple[int, ...]:
         """What the engine gets between batch and channels: a tile, or a window of `clip.frames` of them where
         the network does not go from frame to frame.

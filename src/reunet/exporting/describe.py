@@ -52,7 +52,7 @@ def _inside(plan: Plan) -> list[str]:
     steps = [f"cutting into tiles of {tile} pixels that overlap by {overlap:.0%}, and blending them"]
     if plan.input.intensity.method != "image_percentile":
         steps.insert(0, f"normalisation ({plan.input.intensity.method})")
-    if plan.network.spatial_dims == 2 and (plan.spacing or plan.input.size or plan.input.longest):
+    if plan.resizes_images:
         steps.insert(0, "resampling to the size that the network sees, and back")
     if plan.thinking is not None:
         steps.append(f"{plan.thinking.iterations} iterations, a number that is fixed in the file")

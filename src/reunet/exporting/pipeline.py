@@ -137,7 +137,7 @@ def pipeline(
             continue
         joined = blended(values if frames is None else ops.moveaxis(values, 1, -2), cuts, _count(pixels))
         for axis, (size, length) in enumerate(zip(own, ops.shape(joined)[1 : rank + 1], strict=True), 1):
-            if (plan.spacing or plan.input.longest) and rank == 2 and head.name not in work.small:
+            if plan.resizes_images and head.name not in work.small:
                 joined = along(linear(length, size), joined, axis)
         found[head.name] = joined if frames is None else ops.moveaxis(joined, -2, 1)
     decided: dict[str, Tensor] = {}
@@ -258,7 +258,7 @@ def along(matrix: Tensor, values: Tensor, axis: int) -> Tensor:
 def resampled(pixels: Tensor, plan: Plan) -> Tensor:
     """Images at the size that the network sees, as `sampling.resize.resampled`; volumes as they are."""
     given = plan.input
-    if plan.network.spatial_dims != 2 or not (plan.spacing or given.size or given.longest):
+    if not plan.resizes_images:
         return pixels
     lengths = ops.shape(pixels)[1:3]
     if given.size is not None:

@@ -81,8 +81,8 @@ def strips_within(cut: Cutting, max_memory: int | None) -> list[Slices]:
             raise TooLargeError(
                 "predicting this image would take more than the memory allowed",
                 where=cut.where,
-                expected=f"at most {max_memory / 1e9:.2f} GB beside the engine (--max-memory)",
-                received=f"about {needed / 1e9:.2f} GB for the narrowest strips of it",
+                expected=f"at most {max_memory // 10**6:,} MB beside the engine (--max-memory)",
+                received=f"about {ceil(needed / 10**6):,} MB for the narrowest strips of it",
                 fix="allow more memory, or save the image in smaller chunks",
             )
         counts[counts.index(max(counts))] = max(counts) // 2
