@@ -221,6 +221,20 @@ def test_an_engine_with_other_inputs_outputs_or_operations(run: Path) -> None:
             load(run, engine="openvino", precision="f32")
 
 
+def test_an_engine_of_an_input_without_a_type_is_explained(tmp_path: Path) -> None:
+    """It is compiled, and refuses to be asked."""
+    shape = "<dim>-1</dim><dim>-1</dim><dim>-1</dim><dim>1</dim>"
+    layer = (
+        '<layer id="0" name="image" type="Parameter" version="opset1"><data shape="?,?,?,1" />'
+        f'<output><port id="0" precision="FP32" names="other">{shape}</port></output></layer>'
+    )
+    file = tmp_path / "model.xml"
+    file.write_text(f'<net name="small" version="11"><layers>{layer}</layers><edges></edges></net>')
+    file.with_suffix(".bin").write_bytes(b"")
+    with pytest.raises(ModelFileError, match="cannot be used"):
+        OpenVINORuntime(file, (8, 8))
+
+
 def test_an_engine_for_another_tile_is_explained(run: Path) -> None:
     runtime = OpenVINORuntime(run / "engine" / "model.xml", (32, 32))
     with pytest.raises(ModelFileError, match="cannot be used"):

@@ -80,10 +80,10 @@ class OpenVINORuntime(StepRuntime):
             self.outputs = {
                 port.get_any_name().removesuffix(AFTER): _sides(port) for port in self._compiled.outputs
             }
+            self._idle: SimpleQueue[Any] = SimpleQueue()
+            for _ in range(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")):
+                self._idle.put(self._compiled.create_infer_request())
         self.states: StateShapes = {name: shape for name, shape in self.inputs.items() if name != "image"}
-        self._idle: SimpleQueue[Any] = SimpleQueue()
-        for _ in range(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")):
-            self._idle.put(self._compiled.create_infer_request())
 
     def step(self, batch: np.ndarray, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         inputs = {"image": batch, **states}
