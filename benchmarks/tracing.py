@@ -41,8 +41,8 @@ Example = tuple[np.ndarray, np.ndarray, np.ndarray]
 STEP = 4
 """Pixels from node to node, at every size of image."""
 FILAMENTS = (2, 4)
-LEAST_AREA = 1.2
-"""Pixels of a filament per pixel of its length; one that runs along itself has fewer."""
+APART, TOGETHER = 2.5, 8
+"""Nearer than so many pixels lines cannot be told apart; for a longer way no two of them are."""
 BATCH, POOL, IMAGES, TRIES = 32, 8000, 200, 300
 FIXED = 4
 """Iterations of the arm that always has as many."""
@@ -73,24 +73,42 @@ def drawn(curve: np.ndarray, side: int) -> np.ndarray:
     return mask
 
 
+def near(curve: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(points,) bool: which of a curve cannot be told apart from another one; of itself, from other parts."""
+    distance = np.hypot(*np.moveaxis(curve[:, None] - other[None], 2, 0))
+    if curve is other:
+        place = np.arange(len(curve))
+        distance[np.abs(place[:, None] - place[None]) < TOGETHER + APART] = np.inf
+    return np.asarray((distance < APART).any(axis=1))
+
+
+def unclear(curve: np.ndarray, other: np.ndarray) -> bool:
+    """Whether it does more than cross another curve, or itself: runs along it, or ends on it."""
+    there = near(curve, other)
+    longest = max(sum(run) for _, run in itertools.groupby(map(int, there)))
+    return bool(longest > TOGETHER or there[0] or there[-1])
+
+
 def crossing(size: Size, rng: np.random.Generator) -> Example:
-    """Filaments that cross each other and themselves, none of which runs along another; a dot on one."""
+    """Filaments that cross each other and themselves, none of which runs along another or itself or ends
+    there, and a dot where there is but one.
+    """
     side, (least, most) = size
-    wanted, masks, curves = int(rng.integers(FILAMENTS[0], FILAMENTS[1] + 1)), [], []
+    wanted, curves = int(rng.integers(FILAMENTS[0], FILAMENTS[1] + 1)), list[np.ndarray]()
     for _ in range(TRIES):
-        if len(masks) == wanted:
+        if len(curves) == wanted:
             break
         curve = filament(side, int(rng.integers(least, most + 1)), rng)
-        if curve is None:
-            continue
-        mask = drawn(curve, side)
-        covered = np.sum([cv2.dilate(other, np.ones((3, 3))) > 100 for other in masks], axis=0) > 0
-        is_new = (covered & (mask > 100)).sum() < 0.25 * (mask > 100).sum()
-        if is_new and (mask > 100).sum() > LEAST_AREA * len(curve):
-            masks.append(mask)
+        if curve is not None and not any(
+            unclear(curve, other) or unclear(other, curve) for other in (*curves, curve)
+        ):
             curves.append(curve)
+    alone = ~np.any([near(curves[0], other) for other in curves], axis=0)
+    if not alone.any():
+        return crossing(size, rng)
+    masks = [drawn(curve, side) for curve in curves]
     image = np.max(masks, axis=0).astype(np.float32) / 255 + rng.normal(0, 0.1, (side, side))
-    x, y = curves[0][rng.integers(len(curves[0]))]
+    x, y = curves[0][rng.choice(np.flatnonzero(alone))]
     return asked(image, masks[0] > 100, np.round([[y, x]]))
 
 
