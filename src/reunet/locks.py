@@ -27,6 +27,8 @@ _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.
 
 _TEMPORARY = re.compile(r"\.tmp-([0-9a-f]{8})[0-9a-f]{8}(?:\.old-(.*)|\..*)?", re.DOTALL)
 
+LOCK = ".lock"
+
 OLD_S = 7 * 86400.0
 """Where a lock tells nothing, as on another machine, what was not touched for so long has been left."""
 
@@ -43,7 +45,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
     Its content, the number of the process, is for people only. On a file system that cannot lock, nothing
     is held. Raises StorageError when another process holds it, OSError.
     """
-    lock, whole = folder / ".lock", os.path.abspath(folder)
+    lock, whole = folder / LOCK, os.path.abspath(folder)
     folder.mkdir(parents=True, exist_ok=True)
     handle = _open_locked(lock)
     _held[whole] = handle
@@ -63,7 +65,7 @@ def check_held(path: Path) -> None:
     """Raise StorageError where `path` lies in a folder that was removed while this process works in it."""
     whole = os.path.abspath(path)
     for folder, handle in list(_held.items()):
-        if whole.startswith(folder + os.sep) and not _is_file_of(handle, Path(folder) / ".lock"):
+        if whole.startswith(folder + os.sep) and not _is_file_of(handle, Path(folder) / LOCK):
             raise StorageError(
                 "this folder was removed or replaced while a command was working in it",
                 where=folder,
@@ -88,6 +90,11 @@ def temporary(beside: Path, *, is_folder: bool) -> Iterator[Path]:
         _remove(made)
         if handle is not None:
             os.close(handle)
+
+
+def is_own(name: str) -> bool:
+    """Whether a file or folder of that name is a lock or a temporary."""
+    return name == LOCK or _TEMPORARY.fullmatch(name) is not None
 
 
 def sweep(folder: Path) -> None:

@@ -133,7 +133,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
     process holds it.
     """
     with ExitStack() as stack:
-        with _writing(folder / ".lock"):
+        with _writing(folder / locks.LOCK):
             stack.enter_context(locks.folder_lock(folder))
         yield
 
@@ -255,11 +255,15 @@ def read_csv(path: Path, error: type[ReunetError]) -> list[dict[str, str]]:
 
 
 def refuse_foreign(folder: Path, mark: Path, what: str) -> None:
-    """Raise StorageError for a file, or a folder with something in it but no `mark`, which a `what` has."""
+    """Raise StorageError for a file, or a folder with something in it but no `mark`, which a `what` has.
+
+    What killed processes left in it is removed.
+    """
     if folder.is_file():
         raise StorageError("this is a file, not a folder", where=folder, fix="choose another name with -o")
     if folder.is_dir() and not mark.is_file():
-        found = sorted(entry.name for entry in folder.iterdir() if entry.name != ".lock")
+        locks.sweep(folder)
+        found = sorted(name for name in os.listdir(folder) if not locks.is_own(name))
         if found:
             raise StorageError(
                 f"this folder holds something else than a {what}",

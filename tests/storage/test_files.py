@@ -16,6 +16,7 @@ import pytest
 
 from reunet import storage
 from reunet.errors import DataError, PlanError, StorageError
+from reunet.locks import temporary, temporary_name
 from reunet.storage import (
     atomic_path,
     csv_text,
@@ -243,7 +244,12 @@ def test_a_folder_of_something_else_is_not_written_into(tmp_path: Path) -> None:
     refuse_foreign(folder, mark, "run")
     folder.mkdir()
     (folder / ".lock").touch()
+    left = temporary_name(folder / "plan.json")
+    left.touch()  # by a process that was killed before it wrote the first file
     refuse_foreign(folder, mark, "run")
+    assert not left.exists()
+    with temporary(folder / "plan.json", is_folder=False):  # of another one that begins
+        refuse_foreign(folder, mark, "run")
     for name in "gfedcba":
         (folder / name).touch()
     with pytest.raises(StorageError, match=r"(?s)something else than a run.*received: a, b, c, d, e\n"):

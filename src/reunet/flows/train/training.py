@@ -15,6 +15,7 @@ from reunet.contracts.run import RunFolder
 from reunet.contracts.sizes import margin
 from reunet.devices import Device
 from reunet.flows.prepare import Prepared, as_planned
+from reunet.locks import LOCK
 from reunet.machine import cores, describe, versions
 from reunet.storage import write_json
 from reunet.tasks.work import Work
@@ -31,7 +32,7 @@ def begin_folder(run: RunFolder, plan: Plan, prepared: Prepared, device: Device)
     """Clear what --overwrite replaces, and write what the run begins with."""
     run.path.mkdir(parents=True, exist_ok=True)
     for entry in run.path.iterdir():
-        if entry.name == ".lock":
+        if entry.name == LOCK:
             continue
         if entry.is_dir():
             shutil.rmtree(entry)
