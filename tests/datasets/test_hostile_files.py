@@ -200,3 +200,13 @@ def test_whatever_stands_in_a_file_is_a_problem(data: Path, kind: str, part: int
     )
     for content in chosen:
         check(data, name, file, content)
+
+
+@pytest.mark.parametrize("name", ['0.\x01png"', '0.\\qpng"', '0.\\u00zz"', '0\\"'])
+def test_a_file_name_that_no_json_may_hold(data: Path, name: str) -> None:
+    """Names are looked for in the beginning of a COCO file before it is read as JSON."""
+    for mask in (data / "masks").iterdir():
+        mask.unlink()
+    (data / "masks").rmdir()
+    content = json.dumps(COCO).replace('0.png"', name).encode()
+    check(data, "coco", data / "boxes.json", content)

@@ -17,7 +17,8 @@ USUAL = ("boxes.json", "annotations.json", "_annotations.coco.json")
 """Names that go before others."""
 
 _MOST_LISTED = 20
-_FILE_NAME = re.compile(r'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
+_FILE_NAME = re.compile(r'"file_name"\s*:\s*("(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")')
+"""With all that a JSON string may hold, and nothing else."""
 _ANNOTATION = re.compile(r'"annotations"\s*:\s*\[.*"image_id"|"image_id".*"annotations"', re.DOTALL)
 
 
