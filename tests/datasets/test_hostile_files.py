@@ -209,4 +209,5 @@ def test_a_file_name_that_no_json_may_hold(data: Path, name: str) -> None:
         mask.unlink()
     (data / "masks").rmdir()
     content = json.dumps(COCO).replace('0.png"', name).encode()
-    check(data, "coco", data / "boxes.json", content)
+    (data / "annotations").mkdir(exist_ok=True)
+    check(data, "coco", data / "annotations" / "instances_train.json", content)
