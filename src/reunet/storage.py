@@ -274,15 +274,18 @@ def refuse_foreign(folder: Path, mark: Path, what: str) -> None:
 
 
 def refuse_existing(
-    folder: Path, names: Iterable[str | Path], *, overwrite: bool, ways: str = "use --overwrite"
+    folder: Path, places: Iterable[Path], *, overwrite: bool, ways: str = "use --overwrite"
 ) -> None:
-    """Raise StorageError where results of these names are in `folder` already, unless to overwrite them."""
-    existing = [] if overwrite else [folder / name for name in names if os.path.exists(folder / name)]
+    """Raise StorageError where there is something at one of the places already, unless to overwrite it.
+
+    places: whole paths, which are told relative to `folder`.
+    """
+    existing = [] if overwrite else [place for place in places if os.path.exists(place)]
     if existing:
         raise StorageError(
             f"{len(existing)} result(s) exist already",
             where=folder,
-            received=", ".join(str(path.relative_to(folder)) for path in existing[:5]),
+            received=", ".join(os.path.relpath(path, folder) for path in existing[:5]),
             fix=f"{ways}, or another output with -o",
         )
 

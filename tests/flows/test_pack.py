@@ -61,6 +61,25 @@ def test_the_same_run_gives_the_same_file(packed: Path, tiny_run: Path, tmp_path
         reunet.pack(tiny_run, output=tmp_path / "again.zip")
 
 
+def test_what_exists_stays(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "p.reunet").write_text("mine")
+    for output in ("sub/p.reunet", tmp_path / "sub" / "p.reunet"):
+        with pytest.raises(StorageError, match=r"received: p\.reunet"):
+            reunet.pack(tiny_run, output=output)
+    assert (tmp_path / "sub" / "p.reunet").read_text() == "mine"
+
+
+def test_what_is_gone_of_an_unpacked_run_is_unpacked_again(packed: Path) -> None:
+    folder = run_at(packed).path
+    (folder / "plan.json").unlink()
+    (folder / "engine" / "model.bin").write_bytes(b"cut")
+    run = run_at(packed)
+    assert run.path == folder
+    run.verified_engine(run.plan())
+
+
 def test_a_damaged_engine_is_not_packed(tiny_run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(tiny_run, copy)

@@ -172,6 +172,50 @@ def test_existing_results_are_kept_replaced_or_left_out(run: Path, tmp_path: Pat
         predict(run, tmp_path / "in", output=out, overwrite=True, skip_existing=True)
 
 
+def test_results_in_a_folder_told_from_here_are_no_less_kept(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(tmp_path / "in/a.png")
+    monkeypatch.chdir(tmp_path)
+    predict(run, "in", output="out")
+    before = (tmp_path / "out/masks/a.png").stat().st_mtime_ns
+    with pytest.raises(StorageError, match="received: masks/a"):
+        predict(run, "in", output="out")
+    assert (tmp_path / "out/masks/a.png").stat().st_mtime_ns == before
+    predict(run, "in", output="out", overwrite=True)
+    assert (tmp_path / "out/masks/a.png").stat().st_mtime_ns != before
+
+
+def test_skipping_removes_nothing_of_other_tasks(run: Path, tmp_path: Path) -> None:
+    """A dataset, say, whose instances lie where those of a run for them would be."""
+    write_image(tmp_path / "data/images/a.png")
+    write_image(tmp_path / "data/instances/a.png", seed=3)
+    predict(run, tmp_path / "data/images", output=tmp_path / "data", skip_existing=True)
+    assert {"instances/a.png", "masks/a.png"} <= files(tmp_path / "data")
+
+
+@pytest.mark.parametrize("place", ["masks", "overlays", "instances"])
+def test_an_image_in_the_place_of_a_result_is_refused_not_removed(
+    place: str, run: Path, tmp_path: Path
+) -> None:
+    write_image(tmp_path / "out" / place / "a.png")
+    before = (tmp_path / "out" / place / "a.png").read_bytes()
+    with pytest.raises(UsageError, match="would be lost"):
+        predict(run, tmp_path / "out" / place / "a.png", output=tmp_path / "out", overwrite=True)
+    assert (tmp_path / "out" / place / "a.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("output", [".", "images"])
+def test_the_output_may_hold_the_images(
+    output: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(tmp_path / "images" / "a.png")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert predict(run, "images", output=output, overwrite=True).predicted == (Path("images/a.png"),)
+    assert files(tmp_path / output) >= {"masks/a.png", "overlays/a.png"}
+
+
 def test_skipping_looks_for_the_probabilities_too(run: Path, tmp_path: Path) -> None:
     write_image(tmp_path / "a.png")
     options = {"output": tmp_path / "out", "skip_existing": True}

@@ -180,8 +180,10 @@ def test_a_run_without_memory_keeps_none(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     piped(monkeypatch, b"")
+    (tmp_path / "frames.csv").write_text("of an earlier stream")
     with pytest.raises(PlanError, match="no memory to keep"):
-        predict(tiny_run, "-", output=tmp_path, state=tmp_path / "memory.npz")
+        predict(tiny_run, "-", output=tmp_path, state=tmp_path / "memory.npz", overwrite=True)
+    assert (tmp_path / "frames.csv").exists()
 
 
 def test_standard_input_is_the_only_input(tiny_run: Path, film: tuple[Path, np.ndarray]) -> None:

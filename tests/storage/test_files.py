@@ -260,12 +260,19 @@ def test_a_folder_of_something_else_is_not_written_into(tmp_path: Path) -> None:
         refuse_foreign(mark, mark, "run")
 
 
-def test_results_that_exist_are_named_and_replaced_only_when_asked(tmp_path: Path) -> None:
-    refuse_existing(tmp_path, ["a", "b"], overwrite=False)
-    (tmp_path / "b").touch()
-    refuse_existing(tmp_path, ["a", "b"], overwrite=True)
+@pytest.mark.parametrize("is_relative", [False, True])
+def test_results_that_exist_are_named_and_replaced_only_when_asked(
+    is_relative: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("out") if is_relative else tmp_path / "out"
+    places = [folder / "a", folder / "b"]
+    refuse_existing(folder, places, overwrite=False)
+    folder.mkdir()
+    (tmp_path / "out" / "b").touch()
+    refuse_existing(folder, places, overwrite=True)
     with pytest.raises(StorageError, match=r"(?s)1 result\(s\) exist already.*received: b\n.*--overwrite"):
-        refuse_existing(tmp_path, ["a", Path("b")], overwrite=False)
+        refuse_existing(folder, places, overwrite=False)
 
 
 @pytest.mark.parametrize(

@@ -82,15 +82,22 @@ def _entry(name: str) -> ZipInfo:
 
 def _unpacked(file: Path) -> Path:
     folder = packs_folder() / sha256_file(file)[:32]
-    if folder.is_dir():
-        return folder
     try:
         with ZipFile(file) as archive:
-            entries = _checked(file, archive)
-            publish_folder(folder, lambda to: _fill(file, archive, entries, to))
+            if not _is_whole(folder, archive):
+                entries = _checked(file, archive)
+                publish_folder(folder, lambda to: _fill(file, archive, entries, to))
     except (BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, RecursionError) as cause:
         raise _damaged(file, "this file is not a run that `reunet pack` wrote", str(cause)) from cause
     return folder
+
+
+def _is_whole(folder: Path, archive: ZipFile) -> bool:
+    """Whether all of an archive is in its folder still: who clears a cache may leave parts of it."""
+    sizes = {info.filename: info.file_size for info in archive.infolist() if info.filename != MANIFEST}
+    return folder.is_dir() and all(
+        (folder / name).is_file() and (folder / name).stat().st_size == size for name, size in sizes.items()
+    )
 
 
 def _checked(file: Path, archive: ZipFile) -> Mapping[str, str]:

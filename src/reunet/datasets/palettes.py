@@ -54,6 +54,12 @@ def used_in(file: Path, reading: Reading, *, colours: bool) -> Used | None:
     return Used(file, tuple(values.tolist()), coloured, reading.headers["mask"], palette)
 
 
+def _falls(one: Used) -> bool:
+    """Whether a palette of greys shows lower indices brighter, as where white objects have the index 0."""
+    shades = [color[0] for value in one.values if (color := one.color(value)) and len(set(color)) == 1]
+    return len(shades) == len(one.values) > 1 and shades == sorted(shades, reverse=True) != sorted(shades)
+
+
 def check_palette(one: Used, labels: LabelMap) -> None:
     """Raise LabelError where a mask whose values are ids shows a class in the colour of another one of
     `labels`: what the values of other masks mean it need not mean.
@@ -61,7 +67,7 @@ def check_palette(one: Used, labels: LabelMap) -> None:
     problems = Findings(one.file.parent)
     if labels.encoding == "index":
         compare_palettes([one], labels.stated_colors, problems)
-    for told in problems:
+    for told in (one for one in problems if one.severity == "error"):
         fix = "number the classes as the class list does, or give --colors FILE to read masks by colour"
         raise LabelError(
             told.message, where=one.file, expected=told.expected, received=told.received, fix=fix
@@ -103,6 +109,12 @@ def compare_palettes(masks: Sequence[Used], stated: Mapping[Color, int], problem
             problems.error("mask-palettes", one.file, message, expected, received)
             break
         differ += [one] * (shades != {value: value for value in one.values})
+    upside_down = [one for one in indexed if _falls(one)]
+    if upside_down and not wrong:
+        low, high = upside_down[0].values[0], upside_down[0].values[-1]
+        message = f"{len(upside_down)} masks show index {low} brighter than index {high}: the index counts"
+        shown = f"{low} is {upside_down[0].color(low)}, {high} is {upside_down[0].color(high)}"
+        problems.warning("mask-upside-down", upside_down[0].file, message, "", shown)
     if differ and grey and not wrong:
         message = (
             f"{len(differ)} masks have a palette, {len(grey)} are grey: an index is taken for the grey value"

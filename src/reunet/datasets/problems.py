@@ -220,6 +220,8 @@ FIXES = {
     "image-not-listed": "annotate it, with no objects if it shows none, or move it away",
     "image-size": "write the size of the image into the file",
     "image-unreadable": "open and save the image anew, or remove it",
+    "image-in-no-split": "add it to one of the lists, if it belongs to the dataset",
+    "image-in-two-splits": "take it out of one of the lists",
     "image-without-fov": "add it, or remove the folder fov/",
     "image-without-instances": "add it, without any object if the image shows none, or remove the image",
     "image-without-mask": "add it, all background if the image shows nothing, or remove the image",
@@ -229,6 +231,7 @@ FIXES = {
     "label-row": "move the image into the folder of its class, or complete the row",
     "label-table": "name the columns in the first line: file,label",
     "mask-palettes": "save all masks with one palette, or give --colors FILE to read them by colour",
+    "mask-upside-down": "if white is the object, invert the masks or give --colors FILE",
     "mask-unreadable": "save the mask anew as PNG or TIFF, one value per pixel",
     "mask-without-image": "remove it, or add the image",
     "no-objects": "annotate them, if they show objects",
@@ -248,6 +251,7 @@ FIXES = {
     "unknown-class": "add the class to the class list (without one: to train), or correct the name",
     "unknown-image": "correct its image_id, or delete it",
     "wrong-type": "correct the entry",
+    "yolo-turned-boxes": "draw outlines, or write upright boxes for --task detection",
 }
 
 

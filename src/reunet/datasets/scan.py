@@ -29,6 +29,7 @@ from reunet.datasets.reading import CaseReader
 from reunet.datasets.recognise import locate
 from reunet.datasets.regions import layer_names
 from reunet.datasets.sequences import FILE, with_sequences
+from reunet.datasets.split_lists import by_lists
 from reunet.datasets.tables import DESCRIPTION, TABLES, class_names, compare_described, described, with_groups
 from reunet.errors import DataError, UsageError
 from reunet.io.annotations.annotated_image import AnnotatedImage
@@ -114,6 +115,11 @@ def scan_dataset(
     scan.reader = CaseReader(scan.root, options.axes, progress)
     layers = layer_names(described(scan.root))
     scan.folders = tuple(replace(folders, layers=layers) for folders in scan.folders)
+    if not scan.given and options.images is None:
+        (whole,) = scan.folders
+        cases = CASES[whole.parts](whole, scan.root, options.axes).cases
+        scan.folders = by_lists(whole, cases, scan.root, scan.problems)
+        scan.given = frozenset(one.split for one in scan.folders if one.names is not None)
     for folders in scan.folders:
         found = CASES[folders.parts](folders, scan.root, options.axes)
         scan.cases.extend(found.cases)

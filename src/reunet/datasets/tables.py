@@ -78,13 +78,13 @@ def with_groups(
     if GROUP in column:
         return _by_name(cases, column, problems)
     if (file := Path(column)).suffix.lower() in (".csv", ".tsv"):
-        groups = _column(read_table(file, problems), "group", file, problems)
-        return _told(cases, lambda case: groups.get(_stem_of(case)), f"{file.name} states no group", problems)
+        groups = column_of(read_table(file, problems), "group", file, problems)
+        return _told(cases, lambda case: groups.get(stem_of(case)), f"{file.name} states no group", problems)
     bases = {entry.split: dict.fromkeys((entry.base, problems.root)) for entry in folders}
     places = dict.fromkeys(base for some in bases.values() for base in some)
     files = [base / name for base in places for name in TABLES]
     tables = {file: read_table(file, problems) for file in files if file.exists()}
-    told = {file: _column(table, column, file, problems) for file, table in tables.items()}
+    told = {file: column_of(table, column, file, problems) for file, table in tables.items()}
     if not any(table.find([column]) is not None for table in tables.values()):
         seen = sorted({name for table in tables.values() for name in table.columns})
         raise UsageError(
@@ -98,7 +98,7 @@ def with_groups(
 
     def group_of(case: Case) -> str | None:
         own = [one for base in bases.get(case.split, ()) for file, one in told.items() if file.parent == base]
-        return next(filter(None, (one.get(_stem_of(case)) for one in own)), None)
+        return next(filter(None, (one.get(stem_of(case)) for one in own)), None)
 
     return _told(cases, group_of, f"the table states no {column}", problems)
 
@@ -117,7 +117,7 @@ def _by_name(cases: Sequence[Case], pattern: str, problems: Findings) -> list[Ca
     form = re.compile("".join(pieces.get(part, re.escape(part)) for part in parts))
 
     def group_of(case: Case) -> str | None:
-        found = form.fullmatch(_stem_of(case))
+        found = form.fullmatch(stem_of(case))
         return None if found is None else found["group"]
 
     return _told(cases, group_of, f"the name does not fit the pattern {pattern}: there is no group", problems)
@@ -134,11 +134,12 @@ def _told(
     return [replace(case, group=group) for case, group in zip(cases, groups, strict=True)]
 
 
-def _stem_of(case: Case) -> str:
+def stem_of(case: Case) -> str:
+    """What tables call an image: its id without a page."""
     return case.id.split("#")[0] if case.page is not None else case.id
 
 
-def _column(table: Table, column: str, file: Path, problems: Findings) -> dict[str, str]:
+def column_of(table: Table, column: str, file: Path, problems: Findings) -> dict[str, str]:
     """Stem -> value of the column; nothing where there is none. Raises DataError."""
     key, value = table.find(_KEY_COLUMNS), table.find([column])
     if value is None:

@@ -154,10 +154,18 @@ def read_mask(path: Path, labels: LabelMap, page: int | None = None, axes: str |
 def read_fov(path: Path, page: int | None, axes: str | None, size: tuple[int, ...]) -> np.ndarray:
     """Field of view: (*space) bool, True inside. A file with one page serves every page of a stack."""
     has_pages = page is not None and read_header(path, axes).pages > 1
-    raw = read_raw_mask(path, page if has_pages else None, axes)
-    inside = (raw.max(axis=-1) if is_coloured(raw) else raw) != 0
+    inside = inside_of(path, *read_mask_file(path, page if has_pages else None, axes))
     check_shape(path, inside.shape, size, "field of view")
     return inside
+
+
+def inside_of(path: Path, header: ImageHeader, raw: np.ndarray) -> np.ndarray:
+    """(*space) bool, where the values of a mask file are not 0, in any channel. Raises LabelError for a JPEG
+    of other values than 0 and 255: its compression has made more of them than there were.
+    """
+    if header.lossy and not np.isin(raw, (0, 255)).all():
+        raise lossy_mask(path)
+    return np.asarray((raw.max(axis=-1) if is_coloured(raw) else raw) != 0)
 
 
 def check_shape(path: Path, received: tuple[int, ...], expected: tuple[int, ...], what: str = "mask") -> None:

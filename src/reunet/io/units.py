@@ -1,5 +1,6 @@
 """Units of length: as files name them, as people read them, as PNG and TIFF state the size of a pixel."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ _NAMES = {
     -12: ("picometer", "pm"),
     -10: ("angstrom", "Å"),
     -9: ("nanometer", "nm"),
-    -6: ("micrometer", "micron", "microns", "um", "µm", "μm", "\\u00b5m"),
+    -6: ("micrometer", "micron", "microns", "um", "µm", "μm"),
     -3: ("millimeter", "mm"),
     -2: ("centimeter", "cm"),
     -1: ("decimeter", "dm"),
@@ -27,9 +28,14 @@ _EXACT = 1e-3
 """Share by which the resolution of a PNG, a whole number, may differ from the size of a pixel."""
 
 
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+"""How ImageJ writes what is not ASCII."""
+
+
 def micrometres(unit: object) -> float | None:
-    """Of a unit by its name or symbol, in English; None for any other."""
-    return _MICROMETRES.get(str(unit))
+    """Of a unit by its name in English, in whatever case, or its symbol; None for any other."""
+    told = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), str(unit)).strip()
+    return _MICROMETRES.get(told.lower() if len(told) > 2 else told)
 
 
 def lengths(*sides: float) -> str:

@@ -106,6 +106,8 @@ def is_loopback(host: str) -> bool:
 @contextmanager
 def listening_at(host: str, port: int) -> Iterator[socket.socket]:
     """A socket that listens at an address. port: 0 for any that is free. Raises UsageError."""
+    if not 0 <= port <= 65535:
+        raise UsageError("there is no such port", where=f"--port {port}", expected="0 to 65535")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         made = socket.create_server((host, port), family=family, backlog=512)

@@ -48,7 +48,7 @@ def serve(options: ServeOptions) -> None:
             where=f"--host {options.host}",
             fix="write a secret into a file and give it with --token-file, or leave --host out",
         )
-    public = frozenset() if options.public is None else frozenset({_origin(options.public)})
+    public = frozenset() if options.public is None else frozenset({origin_of(options.public)})
     names = frozenset({options.host, *(urlsplit(origin).hostname or "" for origin in public)})
     rules = Rules(names, public, token, options.max_upload or MOST_BYTES)
     models = Models(**options.how)
@@ -87,15 +87,14 @@ def _is_shown(file: Path) -> bool:
     return os.name == "posix" and bool(file.stat().st_mode & 0o077)
 
 
-def _origin(url: str) -> str:
+def origin_of(url: str) -> str:
     """The origin of an address: scheme, name and port. Raises UsageError."""
-    parts = urlsplit(url)
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or parts.path not in ("", "/")
-        or parts.query
-    ):
+    try:
+        parts = urlsplit(url)
+        is_site = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
+    except ValueError:  # brackets that no address of version 6 is in
+        is_site = False
+    if not is_site or parts.path not in ("", "/"):
         raise UsageError(
             "this is not the address of a site",
             where=f"--public {url}",

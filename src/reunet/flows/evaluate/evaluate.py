@@ -59,7 +59,7 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
     target = options.output or run.evaluation(split, other)
     if options.output is None and options.run is not None and options.run.is_file():  # a pack
         target = options.run.resolve().with_suffix("") / target.relative_to(run.path)
-    refuse_existing(target, FILES, overwrite=options.overwrite)
+    refuse_existing(target, [target / name for name in FILES], overwrite=options.overwrite)
     run.history()  # the report, which is made at the end, would refuse it
     cases = cases_of_split(dataset, split, splits)
     predictor = load(run.path, **options.how)

@@ -36,7 +36,7 @@ def evaluate_given(pred: Path, truth: Path, options: EvaluateOptions, progress: 
     if reader is None:
         raise UsageError("results of this task are scored with their run only", where="--task", received=name)
     output = options.output or pred.parent / f"{pred.stem if pred.is_file() else pred.name}-evaluation"
-    refuse_existing(output, FILES, overwrite=options.overwrite)
+    refuse_existing(output, [output / name for name in FILES], overwrite=options.overwrite)
     given = reader.read(pred, truth, options)
     split = next((x for x in (truth.name, truth.parent.name) if x in ("train", "val", "test")), "test")
     pictures = _pictures(options.images)

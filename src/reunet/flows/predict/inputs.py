@@ -1,7 +1,8 @@
 """Which files a prediction reads, and what its results are called."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ class Source:
     channels: tuple[Path, ...] = ()
     tiles: tuple[Path, ...] = ()
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that are read."""
+        return (self.path, *self.channels, *self.tiles)
+
 
 @dataclass(frozen=True)
 class Film:
@@ -50,13 +56,14 @@ class Film:
 
 
 def find_sources(
-    inputs: Sequence[Path], *, exclude: Path, scene: bool = False
+    inputs: Sequence[Path], *, exclude: Path, results: Container[str] = (), scene: bool = False
 ) -> tuple[tuple[Source, ...], tuple[Path, ...]]:
     """The image files named by `inputs`: files as they are, folders with everything below, sorted; and the
     other files in these folders, which are left out.
 
     Results of a file in a folder keep its path below that folder. Files below `exclude` (the output)
-    and hidden ones are not looked at. scene: the files of each folder are tiles of one image. Raises
+    and hidden ones are not looked at; where an input lies in the output, files below its folders of `results`
+    are not, unless it is one of these. scene: the files of each folder are tiles of one image. Raises
     DataError for an input that does not exist, holds no image or is a dataset, UsageError when two files
     would have results of one name, and for a scene that is no folder.
     """
@@ -65,7 +72,7 @@ def find_sources(
     sources: dict[tuple[Path, Path], Source] = {}  # a file that is named twice is predicted once
     left_out: dict[Path, None] = {}
     for given in inputs:
-        found, others = _sources_of(given, exclude.resolve(), scene)
+        found, others = _sources_of(given, partial(_is_result, given, exclude.resolve(), results), scene)
         left_out |= dict.fromkeys(others)
         for source in found:
             sources.setdefault((source.path.resolve(), source.name), source)
@@ -73,7 +80,18 @@ def find_sources(
     return tuple(sources.values()), tuple(left_out)
 
 
-def _sources_of(given: Path, exclude: Path, scene: bool) -> tuple[list[Source], list[Path]]:
+def _is_result(given: Path, output: Path, results: Container[str], path: Path) -> bool:
+    """Whether a file below an input is a result of an earlier prediction: it lies in the output."""
+    place, start = path.resolve(), given.resolve()
+    if not place.is_relative_to(output) or not start.is_relative_to(output):
+        return place.is_relative_to(output)
+    first = place.relative_to(output).parts[0]
+    return first in results and not start.is_relative_to(output / first)
+
+
+def _sources_of(
+    given: Path, is_result: Callable[[Path], bool], scene: bool
+) -> tuple[list[Source], list[Path]]:
     file, name = place_of(given)
     if scene and file.is_file():
         fix = f"give {given.parent}" if len(given.parts) > 1 else "give their folder"
@@ -89,7 +107,7 @@ def _sources_of(given: Path, exclude: Path, scene: bool) -> tuple[list[Source], 
             fix=beside(given),
         )
     images, others = (
-        [path for path in some if not path.resolve().is_relative_to(exclude)]
+        [path for path in some if not is_result(path)]
         for some in list_files(given, lambda path: image_suffix(path) or is_video(path))
     )
     if not images:

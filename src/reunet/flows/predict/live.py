@@ -50,13 +50,13 @@ def predict_live(
     failures. Raises PlanError, StorageError, UsageError, ModelFileError.
     """
     predict = stream_of(predictor)
-    _make_room(folder, overwrite)
     written = _Written(predictor, folder, kinds, "predicted" if predict.expects else "held")
     failures: dict[str, str] = {}
-    if kinds.has_tables:
-        remove_tables(folder)
-    progress.start("predicting", None)
     with _kept(predict, state):
+        _make_room(folder, overwrite)
+        if kinds.has_tables:
+            remove_tables(folder)
+        progress.start("predicting", None)
         try:
             for one in follow(predict, timed_frames(stream, "standard input")):
                 written.add(one)

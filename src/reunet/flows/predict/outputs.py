@@ -37,6 +37,12 @@ SEGMENTATIONS = "segmentations"
 """Folder of masks as DICOM-SEG, which volumes in DICOM get beside the others."""
 
 
+def result_folders() -> frozenset[str]:
+    """The folders of an output in which results lie."""
+    kinds = (output.kind for one in every_task() for output in one.outputs)
+    return frozenset({*kinds, "overlays", SEGMENTATIONS, PARTS})
+
+
 @dataclass(frozen=True)
 class Kinds:
     """What is written. tasks: of the run. probabilities, geff, uncertainty: them, too."""
@@ -107,14 +113,19 @@ class Job:
         """What the tables of the output folder need of this image, if there are tables."""
         return self.path(PARTS, ".json") if self.kinds.has_tables else None
 
-    def results(self) -> tuple[Path, ...]:
-        """Every file or folder that a prediction of this image may leave.
+    def results(self, *, own: bool = False) -> tuple[Path, ...]:
+        """Every file or folder that a prediction of this image may leave; own: of this run, else of any.
 
         A name may be too long to exist, such as that of the pages of an image that has one: `os.path` says
         that it does not exist, where `Path` raises.
         """
         return (
-            *(file for one in every_task() for output in one.outputs for file in self._files(output)),
+            *(
+                file
+                for one in (map(task, self.kinds.tasks) if own else every_task())
+                for output in one.outputs
+                for file in self._files(output)
+            ),
             self.path("overlays", ".png"),
             self.path("overlays", ".pages"),
             self.path("overlays", ".mp4"),
@@ -134,9 +145,9 @@ class Job:
     def _files(self, output: Output) -> list[Path]:
         return [self.path(output.kind, suffix) for suffix in output.suffixes]
 
-    def remove_results(self) -> None:
-        """Remove what an earlier prediction of this image left."""
-        remove_old(self.results())
+    def remove_results(self, *, own: bool = False) -> None:
+        """Remove what an earlier prediction of this image left; own: by this run."""
+        remove_old(self.results(own=own))
 
 
 def write_image(job: Job, plan: Plan, header: ImageHeader, image: np.ndarray, result: Prediction) -> None:

@@ -1,5 +1,6 @@
 """The verb `predict`: what the tasks of a run find in images, each result whole or absent."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -22,7 +23,7 @@ from reunet.errors import DataError, UsageError, beside
 from reunet.flows.predict.inputs import Source, find_sources, in_sequences
 from reunet.flows.predict.jobs import predict_all
 from reunet.flows.predict.live import predict_live
-from reunet.flows.predict.outputs import Job, Kinds
+from reunet.flows.predict.outputs import Job, Kinds, result_folders
 from reunet.flows.predict.result_tables import PARTS, TABLES, remove_tables, write_tables
 from reunet.flows.predict.track_files import Moment
 from reunet.inference.agreement import changed_tile
@@ -82,7 +83,9 @@ def predict_with(options: PredictOptions, loaded: Callable[[PredictOptions], Any
         kinds, predictor = _kinds(options, run.plan()), loaded(options)
         live = partial(predict_live, overwrite=options.overwrite, state=options.state)
         return live(sys.stdin.buffer, predictor, folder, kinds, progress)
-    sources, others = find_sources(list(options.inputs), exclude=folder, scene=options.scene)
+    sources, others = find_sources(
+        list(options.inputs), exclude=folder, results=result_folders(), scene=options.scene
+    )
     groups = _jobs(options, run, folder, sources)
     if options.geff:
         _check_geff(groups)
@@ -90,6 +93,7 @@ def predict_with(options: PredictOptions, loaded: Callable[[PredictOptions], Any
     skipped = [job for group, is_done in zip(groups, done, strict=True) if is_done for job in group]
     groups = [group for group, is_done in zip(groups, done, strict=True) if not is_done]
     todo = [job for group in groups for job in group]
+    _check_not_inputs(todo)
     if not options.overwrite and not options.skip_existing:
         _check_no_results(todo, folder)
     predictor = loaded(options)
@@ -209,7 +213,7 @@ def _predict(
             engine = Engine.of(run, options)
             predict_groups = partial(predict_on, workers, engine)
         for job in todo:  # whatever happens from here on, no old result can be taken for a new one
-            job.remove_results()
+            job.remove_results(own=options.skip_existing)
         has_tables = any(job.part for job in todo) or (folder / PARTS).is_dir()
         if has_tables:
             remove_tables(folder)
@@ -276,10 +280,25 @@ def _together(
     return groups
 
 
+def _check_not_inputs(jobs: Sequence[Job]) -> None:
+    """Raise UsageError where a result, old ones included, would be an image that is to be predicted: what is
+    in the place of results is removed.
+    """
+    sources = {os.path.realpath(path): path for job in jobs for path in job.source.files}
+    for job in jobs:
+        for path in job.results():
+            if (image := sources.get(os.path.realpath(path))) is not None:
+                raise UsageError(
+                    "an image lies where results are written, and would be lost",
+                    where=image,
+                    fix="choose another folder with -o",
+                )
+
+
 def _check_no_results(jobs: Sequence[Job], folder: Path) -> None:
-    files: list[str | Path] = [*dict.fromkeys(path for job in jobs for path in job.results())]
+    files = [*dict.fromkeys(path for job in jobs for path in job.results())]
     if not (folder / PARTS).is_dir() and any(job.part for job in jobs):  # else they are made from the parts
-        files += TABLES
+        files += [folder / name for name in TABLES]
     refuse_existing(folder, files, overwrite=False, ways="use --overwrite, --skip-existing")
 
 

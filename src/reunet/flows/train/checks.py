@@ -75,7 +75,7 @@ def refuse_occupied(options: TrainOptions, run: RunFolder) -> None:
         )
     refuse_foreign(run.path, run.plan_file, "run")
     ways = "use --resume or --overwrite" if run.has_checkpoint else "use --overwrite"
-    refuse_existing(run.path, [run.plan_file.name], overwrite=options.overwrite, ways=ways)
+    refuse_existing(run.path, [run.plan_file], overwrite=options.overwrite, ways=ways)
 
 
 def check_own_network(options: TrainOptions, plan: Plan) -> None:

@@ -212,7 +212,17 @@ class ImageBuilder:
                 self._objects.append((inside, category, shape, score))
 
     def build(self) -> AnnotatedImage:
-        """The image with all its objects; scores only where every object has one."""
+        """The image with all its objects; scores only where every object has one. An error where all of them
+        lie in the first pixel: their coordinates are shares of the image.
+        """
+        told = np.array([one[0] for one in self._objects])
+        if len(told) and min(self.size) > 1 and told.max() <= 1 and (told % 1).any():
+            message = f"{self.file}: the coordinates of all objects are shares of the image, not pixels"
+            expected, fix = (
+                f"0 to {max(self.size)}",
+                "multiply x by the width of the image and y by its height",
+            )
+            self._problems.error("annotation", self.path, message, expected, f"at most {told.max():g}", fix)
         corners, classes, shapes, scores = zip(*self._objects, strict=True) if self._objects else ((),) * 4
         boxes = Boxes(
             np.array(corners, np.float32).reshape(-1, 4),

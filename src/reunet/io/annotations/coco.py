@@ -19,7 +19,7 @@ from reunet.io.annotations.coco_fields import (
     corners_of,
     identity,
     image_size,
-    is_crowd,
+    is_unknown,
     score_of,
     shape_of,
 )
@@ -187,7 +187,7 @@ class _Reader:
         """Add an object to its image. Raises LabelError."""
         shape = self._shape(name, entry.get("segmentation"), builder.size)
         corners, score = corners_of(entry.get("bbox")), score_of(entry.get("score"))
-        category = None if is_crowd(entry.get("iscrowd")) else label
+        category = None if is_unknown(entry) else label
         if shape is not None and (corners is None or corners[0] == corners[2] or corners[1] == corners[3]):
             corners = shape.bounds(builder.size[0])
         elif corners is not None and category is not None:

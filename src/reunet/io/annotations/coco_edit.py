@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reunet.errors import DataError, LabelError
-from reunet.io.annotations.coco_fields import corners_of, identity, is_crowd, shape_of
+from reunet.io.annotations.coco_fields import corners_of, identity, is_unknown, shape_of
 from reunet.io.annotations.files import NamedImages
 from reunet.io.annotations.wanted import Told, Wanted, settled
 from reunet.storage import read_json, read_text, write_text
@@ -97,7 +97,7 @@ def _told(entry: Entry, index: dict[int | str, int], size: tuple[int, int]) -> T
         if corners is None or corners[0] == corners[2] or corners[1] == corners[3]:
             shape, _ = shape_of(entry.get("segmentation"), size)
             corners = None if shape is None else shape.bounds(size[0])
-        if category is None or corners is None or is_crowd(entry.get("iscrowd")):
+        if category is None or corners is None or is_unknown(entry):
             return None
     except LabelError:
         return None

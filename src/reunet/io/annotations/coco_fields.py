@@ -1,5 +1,6 @@
 """What single fields of COCO JSON hold, as programs of all kinds write them; else LabelError is raised."""
 
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any, TypeGuard
 
@@ -46,12 +47,20 @@ def image_size(entry: dict[str, Any]) -> tuple[int, int] | None:
     return height, width
 
 
-def is_crowd(value: Any) -> bool:
-    """`iscrowd`: 0 and 1, as numbers, as texts, as false and true, null for 0."""
+def is_unknown(entry: Mapping[str, Any]) -> bool:
+    """Whether an annotation is an area in which objects are not told one by one, or not asked for: `iscrowd`,
+    or `ignore` as sets of pedestrians and faces have it. 0 and 1, as numbers, as texts, as false and true,
+    null for 0.
+    """
+    return _flag(entry, "iscrowd") or _flag(entry, "ignore")
+
+
+def _flag(entry: Mapping[str, Any], name: str) -> bool:
+    value = entry.get(name)
     if value is None or value in (0, 1):
         return bool(value)
     if whole(value) not in (0, 1):
-        raise LabelError("iscrowd is neither 0 nor 1", expected="0 or 1", received=value)
+        raise LabelError(f"{name} is neither 0 nor 1", expected="0 or 1", received=value)
     return whole(value) == 1
 
 

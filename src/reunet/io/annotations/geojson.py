@@ -26,6 +26,9 @@ from reunet.storage import atomic_path, read_json
 _NO_OBJECTS = frozenset({"root", "tile", "tma_core"})
 """What QuPath has beside annotations, detections and cells."""
 
+_CLASSES = ("classification", "class", "label", "category")
+"""The property that tells the class, of QuPath and of programs for maps; the first that is there."""
+
 Feature = dict[str, Any]
 
 
@@ -160,13 +163,18 @@ def fill(path: Path, sheet: Sheet) -> None:
         if str(properties.get("objectType", "")).lower() in _NO_OBJECTS:
             continue
         with sheet.about(name):
-            label, number = _class_name(properties.get("classification")), number_in(properties.get("name"))
+            told = next((properties[key] for key in _CLASSES if properties.get(key)), None)
+            label, number = _class_name(told), number_in(properties.get("name"))
             sheet.add(name, label, _shape(feature.get("geometry")), number=number)
 
 
 def _features(data: Any) -> Iterator[dict[str, Any]]:
     """The features of a collection, a list or a single one. Raises LabelError."""
     kind = data.get("type") if isinstance(data, dict) else None
+    if isinstance(data, dict) and data.get("crs"):
+        fix = "export the outlines in pixels of the image"
+        received = str(data["crs"])[:80]
+        raise LabelError("its coordinates are those of a map", expected="pixels", received=received, fix=fix)
     found = data if isinstance(data, list) else [data] if kind == "Feature" else None
     if kind == "FeatureCollection":
         found = data.get("features")

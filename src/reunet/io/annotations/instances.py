@@ -11,7 +11,7 @@ from reunet.contracts.findings import Findings, some_of
 from reunet.errors import LabelError, ReunetError
 from reunet.io.header import ImageHeader
 from reunet.io.images import read_header
-from reunet.io.masks import is_coloured, lossy_mask, read_mask_file, read_raw_mask, write_values
+from reunet.io.masks import inside_of, is_coloured, lossy_mask, read_mask_file, write_values
 
 _EXACT_FLOAT = 2**24  # float32 holds every whole number up to here
 
@@ -53,9 +53,10 @@ def read_object_masks(paths: Sequence[Path], problems: Findings) -> NDArray[np.i
     ids: NDArray[np.int32] | None = None
     for number, path in enumerate(paths, 1):
         try:
-            raw = read_raw_mask(path)
+            header, raw = read_mask_file(path)
             if is_coloured(raw):
                 raise LabelError("the mask is a colour image", expected="one value per pixel")
+            inside = inside_of(path, header, raw)
         except ReunetError as cause:
             problems.caught("mask-unreadable", path, cause)
             continue
@@ -65,7 +66,6 @@ def read_object_masks(paths: Sequence[Path], problems: Findings) -> NDArray[np.i
             shapes = [" x ".join(map(str, shape)) for shape in (ids.shape, raw.shape)]
             problems.error("shape-mismatch", path, "the mask differs in size from the others", *shapes)
             continue
-        inside = raw != 0
         taken = int(np.count_nonzero(ids[inside]))
         if not inside.any():
             problems.warning("object-empty", path, "the mask is empty: no object")

@@ -110,8 +110,13 @@ def together(
         index[None] = alone[0]
     images: dict[tuple[Path, str], AnnotatedImage] = {}
     for sheet in told.sheets:
-        where = problems.name(sheet.image)
-        images[sheet.image.absolute(), sheet.by] = _image(sheet, where, index, names, problems)
+        where, key = problems.name(sheet.image), (sheet.image.absolute(), sheet.by)
+        image = _image(sheet, where, index, names, problems)
+        if images.setdefault(key, image).content() != image.content():
+            message = f"{where} is told of more than once, and each time otherwise"
+            received = f"{len(images[key].boxes)} and {len(image.boxes)} objects"
+            fix = "keep one of the entries, or tell the images apart by their folders"
+            problems.error("doubled-file", sheet.source, message, "one entry of an image", received, fix)
     return tuple(names), shaped_alike(images)
 
 

@@ -14,13 +14,18 @@ from reunet.contracts.findings import Findings
 from reunet.errors import DataError, LabelError
 from reunet.io.annotations.annotated_image import Shape
 from reunet.io.annotations.coco_fields import image_size, ring_of
-from reunet.io.annotations.outlines import ellipse, rectangle, ring_through, turned
+from reunet.io.annotations.outlines import ellipse, no_area, rectangle, ring_through, turned
 from reunet.io.annotations.pictures import Pictures
 from reunet.io.annotations.rle import mask_runs
 from reunet.io.annotations.sheet import MOST_BYTES, Corners, Sheet, Sheets
 from reunet.storage import read_json
 
-_AREAS = ("rectanglelabels", "polygonlabels", "ellipselabels", "brushlabels")
+_AREAS = ("rectangle", "polygon", "ellipse", "brush")
+"""Tools that draw areas. `rectanglelabels` tells both; else `labels` of the same id has the class."""
+
+_PLACES = ("x", "points", "rle", "imageDataURL", "vertices")
+"""What a result has that is about a place."""
+
 _CHANNELS = 4
 """A brush is packed as red, green, blue and opacity of every pixel; the opacity is the mask."""
 
@@ -47,7 +52,7 @@ def _sheets(path: Path, task: dict[str, Any], pictures: Pictures, problems: Find
     for annotation in task["annotations"]:
         if annotation.get("was_cancelled"):
             continue
-        results = [one for one in annotation["result"] if one.get("type") in _AREAS]
+        results = _regions(annotation["result"])
         sizes = {(one.get("original_height"), one.get("original_width")) for one in results}
         size = None
         for height, width in sizes:
@@ -56,6 +61,24 @@ def _sheets(path: Path, task: dict[str, Any], pictures: Pictures, problems: Find
         if sheet is not None:
             _fill(sheet, results)
             yield sheet
+
+
+def _regions(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is about places, with the `classes` that are told of each; not what another result of its id has
+    drawn.
+    """
+    labels = {one.get("id"): one["value"].get("labels") for one in results if one.get("type") == "labels"}
+    drawn = {one.get("id") for one in results if one.get("type") in _AREAS}
+    found = []
+    for one in results:
+        kind, value = str(one.get("type")), one.get("value")
+        if not isinstance(value, dict) or not any(name in value for name in _PLACES):
+            continue
+        if kind == "labels" and one.get("id") in drawn:
+            continue
+        classes = labels.get(one.get("id")) if kind in _AREAS else value.get(kind)
+        found.append(one | {"type": kind, "classes": classes})
+    return found
 
 
 def _person(annotation: dict[str, Any]) -> str:
@@ -69,8 +92,13 @@ def _fill(sheet: Sheet, results: Sequence[dict[str, Any]]) -> None:
     for position, one in enumerate(results):
         name = f"{sheet.image.name}, region {position + 1}"
         with sheet.about(name):
-            labels = one["value"].get(one["type"]) or [""]
-            sheet.add(name, str(labels[0]), _told(one, sheet.size))
+            kind, labels = one["type"].removesuffix("labels"), one["classes"] or [""]
+            if kind not in _AREAS:
+                raise no_area(", ".join(_AREAS), one["type"])
+            if len(labels) > 1:
+                fix = "give each region one label"
+                raise LabelError("it has several labels", expected="one", received=labels, fix=fix)
+            sheet.add(name, str(labels[0]), _told(one | {"type": kind}, sheet.size))
 
 
 def _told(one: dict[str, Any], size: tuple[int, int]) -> Shape | Corners:
@@ -80,12 +108,12 @@ def _told(one: dict[str, Any], size: tuple[int, int]) -> Shape | Corners:
         fix = "turn the image itself, and label it again"
         raise LabelError("it was drawn on a turned image", received=one["image_rotation"], fix=fix)
     scale, angle = np.array([width, height]) / 100, float(value.get("rotation") or 0)
-    if one["type"] == "polygonlabels":
+    if one["type"] == "polygon":
         return Shape((ring_through(value["points"]) * scale,))
-    if one["type"] == "brushlabels":
+    if one["type"] == "brush":
         return Shape(runs=mask_runs(_brush(value, size), (0, 0), size))
     corner = ring_of([value["x"], value["y"]])[0] * scale
-    if one["type"] == "ellipselabels":
+    if one["type"] == "ellipse":
         return ellipse(corner, ring_of([value["radiusX"], value["radiusY"]])[0] * scale, angle)
     points = np.stack([corner, corner + ring_of([value["width"], value["height"]])[0] * scale])
     if angle:

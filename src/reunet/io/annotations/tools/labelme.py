@@ -1,7 +1,7 @@
 """LabelMe: a JSON file per image with shapes of points.
 
 Format: https://github.com/wkentaro/labelme. Shapes of one label and `group_id` are one object. What is
-labelled `__ignore__` is an area where nothing is known.
+labelled `__ignore__`, or marked as difficult, is an area where nothing is known; `_background_` is no object.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from reunet.io.annotations.pictures import Pictures, paired
 from reunet.io.annotations.sheet import MOST_BYTES, Corners, Sheet, Sheets
 from reunet.storage import read_json
 
-IGNORED = "__ignore__"
+IGNORED, BACKGROUND = "__ignore__", "_background_"
 
 
 def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheets:
@@ -47,6 +47,9 @@ def _fill(path: Path, sheet: Sheet) -> None:
         name = f"shape {position + 1}"
         with sheet.about(name):
             label, group = str(told["label"]), told.get("group_id")
+            if label == BACKGROUND:
+                continue
+            label = IGNORED if told.get("difficult") else label
             key = (label, f"{name}" if group is None else f"group {group}")
             if isinstance(found := _told(told, sheet.size), Shape):
                 groups.setdefault(key, []).append((name, found))

@@ -7,6 +7,7 @@ data.yaml, or in classes.txt or obj.names, a line each. An image without a file 
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ LISTS = ("classes.txt", "obj.names", "labels.txt")
 
 _MOST_BYTES, _MOST_LISTED = 64 << 20, 1 << 20
 _MOST_CLASSES = 1 << 12
+_LOOKED_AT, _FEWEST = 200, 3
+"""Files and lines that tell the format, and how many of them it takes."""
 
 
 def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheets:
@@ -36,6 +39,8 @@ def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheet
         settings = read_settings(problems.root)
         names = class_names(settings) or _listed(problems.root, files)
     is_pose = "kpt_shape" in settings
+    if not is_pose:
+        _tell_other_formats(files, problems)
     sheets = paired(files, pictures, problems, partial(_fill, names=names, is_pose=is_pose))
     told = {sheet.image for sheet in sheets}
     empty = [path for path in pictures.paths if path not in told]
@@ -48,6 +53,56 @@ def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheet
     numbers = {int(one.label) for sheet in sheets for one in sheet.entries if one.label} if not names else ()
     unnamed = [str(number) for number in range(max(numbers, default=-1) + 1)]
     return Sheets(sheets, names or unnamed)
+
+
+def _tell_other_formats(files: Sequence[Path], problems: Findings) -> None:
+    """Add an error where the lines are boxes with key points, a warning where they may be turned boxes: what
+    follows the class is as many numbers as outlines may have.
+    """
+    lines = [numbers for path in files[:_LOOKED_AT] for numbers in _numbers(path)][:_LOOKED_AT]
+    counts = {len(numbers) for numbers in lines}
+    if len(lines) < _FEWEST or len(counts) > 1 or (count := counts.pop()) < 6:
+        return
+    told = np.array(lines)
+    if any((count - 4) % step == 0 and _are_key_points(told, step) for step in (2, 3)):
+        message, fix = (
+            "the lines are boxes with key points",
+            "tell kpt_shape in data.yaml: the boxes are read then",
+        )
+        problems.error("annotation", files[0], message, "boxes or outlines", f"{count} numbers a line", fix)
+    elif count == 8 and _are_turned_boxes(told.reshape(-1, 4, 2)):
+        message = (
+            "all outlines are turned boxes: they are learned as outlines of the objects, corners included"
+        )
+        problems.warning("yolo-turned-boxes", files[0], message, "outlines", "four corners a line")
+
+
+def _are_turned_boxes(corners: np.ndarray) -> bool:
+    """Whether opposite sides of all outlines (n, 4, 2) are alike, and not all of them upright."""
+    sides = np.diff(corners, axis=1)
+    alike = np.allclose(sides[:, 0], -sides[:, 2], atol=2e-3)
+    return alike and bool((np.abs(sides) > 5e-3).all(axis=2).any())
+
+
+def _are_key_points(told: np.ndarray, step: int) -> bool:
+    """Whether what follows four numbers lies inside the box that they tell, but for points that are not seen.
+
+    told: (lines, numbers). step: numbers of a point, x, y and whether it is seen.
+    """
+    centre, half = told[:, None, :2], told[:, None, 2:4] / 2
+    points = told[:, 4:].reshape(len(told), -1, step)
+    seen = points[..., 2] > 0 if step == 3 else points[..., :2].any(axis=2)
+    inside = (np.abs(points[..., :2] - centre) <= half + 0.01).all(axis=2)
+    marks = step == 2 or bool(np.isin(points[..., 2], (0, 1, 2)).all())
+    return marks and bool(seen.any()) and bool(inside[seen].all())
+
+
+def _numbers(path: Path) -> Iterator[list[float]]:
+    """What follows the class in each line, as far as it is understood."""
+    with suppress(DataError, ValueError):
+        for line in read_text(path, DataError, "the labels of an image", _MOST_BYTES).splitlines():
+            if line.strip():
+                yield list(map(float, line.split()[1:]))
 
 
 def _listed(root: Path, files: Sequence[Path]) -> tuple[str, ...]:
