@@ -101,6 +101,19 @@ CASES: dict[Parts, Callable[[SplitFolders, Path, str | None], Found]] = {
 }
 
 
+def _find_cases(scan: Scan, options: DataOptions) -> None:
+    """What is in the folders, each with its split."""
+    if not scan.given and options.images is None:
+        (whole,) = scan.folders
+        cases = CASES[whole.parts](whole, scan.root, options.axes).cases
+        scan.folders = by_lists(whole, cases, scan.root, scan.problems)
+        scan.given = frozenset(one.split for one in scan.folders if one.names is not None)
+    for folders in scan.folders:
+        found = CASES[folders.parts](folders, scan.root, options.axes)
+        scan.cases.extend(found.cases)
+        scan.problems.extend(found)
+
+
 def scan_dataset(
     root: Path | None,
     options: DataOptions,
@@ -115,15 +128,7 @@ def scan_dataset(
     scan.reader = CaseReader(scan.root, options.axes, progress)
     layers = layer_names(described(scan.root))
     scan.folders = tuple(replace(folders, layers=layers) for folders in scan.folders)
-    if not scan.given and options.images is None:
-        (whole,) = scan.folders
-        cases = CASES[whole.parts](whole, scan.root, options.axes).cases
-        scan.folders = by_lists(whole, cases, scan.root, scan.problems)
-        scan.given = frozenset(one.split for one in scan.folders if one.names is not None)
-    for folders in scan.folders:
-        found = CASES[folders.parts](folders, scan.root, options.axes)
-        scan.cases.extend(found.cases)
-        scan.problems.extend(found)
+    _find_cases(scan, options)
     compare_described(scan.root, scan.cases, scan.problems)
     _tell_left_out(scan)
     if options.images is None and options.masks is None:
