@@ -89,6 +89,7 @@ BROKEN = {
     "negative chunks": {"chunks": [-1, 8]},
     "negative shape": {"shape": [-5, 8]},
     "empty": {"shape": [0, 8]},
+    "empty, and long": {"shape": [2**31, 0], "fill_value": None},
     "unknown codec": {"compressor": {"id": "nosuch"}},
     "pickles": {"filters": [{"id": "pickle"}]},
     "objects": {"dtype": "|O"},

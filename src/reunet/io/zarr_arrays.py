@@ -135,12 +135,14 @@ def _spacing(scales: Any, axes: str, rank: int) -> tuple[tuple[float, ...] | Non
 
 
 def check_stored(path: Path, array: Any, folder: Path) -> None:
-    """Raise for pieces without pixels, too many tiny ones, and an array of which next to nothing is there."""
+    """Raise for arrays or pieces without pixels, too many tiny ones, and an array of which next to nothing is there."""
     pieces, pixels = array.chunks, prod(map(int, array.shape))
     if min(pieces, default=1) < 1:
         raise ImageReadError(
             "the pieces of the array have no pixels", where=path, received=f"chunks {pieces}"
         )
+    if pixels < 1:  # the chunks of a long side would be looked for all the same
+        raise ImageReadError("the array has no pixels", where=path, received=f"shape {array.shape}")
     piece = prod(pieces)
     if piece < SMALLEST_PIECE and pixels > MOST_PIECES * piece:
         raise TooLargeError(
