@@ -296,6 +296,19 @@ def test_pages_of_stacks_are_scored_one_by_one_and_images_are_shown(tmp_path: Pa
     assert "<figcaption>image</figcaption>" in result.report.read_text()
 
 
+def test_images_that_are_none_of_what_is_compared_and_axes_that_are_none(tmp_path: Path) -> None:
+    mask = (np.arange(64).reshape(8, 8) % 3 == 0).astype(np.uint8)
+    for folder in ("pred", "truth", "elsewhere"):
+        save(tmp_path / folder / ("b.png" if folder == "elsewhere" else "a.png"), mask)
+    folders = {"pred": tmp_path / "pred", "truth": tmp_path / "truth"}
+    with pytest.raises(DataError, match="none of the images is named like"):
+        evaluate(**folders, images=tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="does not exist"):
+        evaluate(**folders, images=tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="axes is not understood"):
+        evaluate(**folders, axes="QQ")
+
+
 def test_a_mask_of_another_size_is_named(tmp_path: Path) -> None:
     pred, truth = pair(tmp_path, random_masks(2), 1, 1)
     save(pred / "im1.png", np.zeros((4, 4)))

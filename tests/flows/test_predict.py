@@ -239,6 +239,12 @@ def test_masks_of_every_layout_are_not_predicted(run: Path, tmp_path: Path, name
         predict(run, tmp_path / "data" / name.split("/")[0], output=tmp_path / "out", overwrite=True)
 
 
+def test_axes_that_there_are_not_are_no_less_wrong_for_an_image(run: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
+    with pytest.raises(UsageError, match="axes is not understood"):
+        predict(run, tmp_path / "a.png", output=tmp_path / "out", axes="QQ")
+
+
 def test_an_animated_gif_is_named(run: Path, tmp_path: Path) -> None:
     frames = [Image.fromarray(np.full((20, 30), value, np.uint8)) for value in (0, 200)]
     frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])

@@ -135,7 +135,7 @@ def _spacing(scales: Any, axes: str, rank: int) -> tuple[tuple[float, ...] | Non
 
 
 def check_stored(path: Path, array: Any, folder: Path) -> None:
-    """Raise for arrays or pieces without pixels, too many tiny ones, and an array of which next to nothing is there."""
+    """Raise for arrays or pieces without pixels, too many tiny ones, and an array that is hardly there."""
     pieces, pixels = array.chunks, prod(map(int, array.shape))
     if min(pieces, default=1) < 1:
         raise ImageReadError(

@@ -1,17 +1,19 @@
 """`reunet evaluate --pred DIR --truth DIR`: results from any program against the truth."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from reunet.contracts.findings import some_of
 from reunet.contracts.options.records import EvaluateOptions
 from reunet.contracts.results import EvaluateResult, Scored
 from reunet.errors import DataError, UsageError
 from reunet.flows.evaluate.scoring import FILES, score_images, write_evaluation
 from reunet.io.images import read_image
 from reunet.io.listing import images_by_stem
+from reunet.io.tiff import check_axes
 from reunet.progress import Progress
 from reunet.report.page import Report
 from reunet.storage import refuse_existing
@@ -37,9 +39,11 @@ def evaluate_given(pred: Path, truth: Path, options: EvaluateOptions, progress: 
         raise UsageError("results of this task are scored with their run only", where="--task", received=name)
     output = options.output or pred.parent / f"{pred.stem if pred.is_file() else pred.name}-evaluation"
     refuse_existing(output, [output / name for name in FILES], overwrite=options.overwrite)
+    if options.axes is not None:
+        check_axes(options.axes)
     given = reader.read(pred, truth, options)
     split = next((x for x in (truth.name, truth.parent.name) if x in ("train", "val", "test")), "test")
-    pictures = _pictures(options.images)
+    pictures = _pictures(options.images, given.images)
     loaders = {key: partial(_shown, read, key, pictures, options.axes) for key, read in given.images.items()}
     work = Work((name,), given.classes)
     evaluation = score_images(loaders, work, given.calibration, split, progress)
@@ -79,8 +83,18 @@ def _task_of(pred: Path, truth: Path) -> str:
     return both[0]
 
 
-def _pictures(folder: Path | None) -> dict[str, Path]:
-    return {} if folder is None else images_by_stem(folder)
+def _pictures(folder: Path | None, keys: Iterable[str]) -> dict[str, Path]:
+    """The images to show by their names. Raises DataError where there are none of what is compared."""
+    found = {} if folder is None else images_by_stem(_there(folder, "--images"))
+    if folder is not None and not found.keys() & {key.partition("#")[0] for key in keys}:
+        raise DataError(
+            "none of the images is named like what is compared",
+            where=folder,
+            expected=some_of(sorted(keys), 3),
+            received=some_of(sorted(found), 3) or "no image",
+            fix="give the folder of the images with --images, or leave it out",
+        )
+    return found
 
 
 def _shown(read: Read, key: str, pictures: dict[str, Path], axes: str | None) -> Scored:

@@ -33,6 +33,7 @@ from reunet.inference.predictor import Predictor
 from reunet.inference.runtime import Runtime
 from reunet.inference.sequence import AnyPredictor
 from reunet.io.images import composed
+from reunet.io.tiff import check_axes
 from reunet.locks import sweep
 from reunet.progress import NullProgress, Progress
 from reunet.sampling.prompt import check_points
@@ -73,6 +74,8 @@ def predict(options: PredictOptions) -> PredictResult:
 def predict_with(options: PredictOptions, loaded: Callable[[PredictOptions], AnyPredictor]) -> PredictResult:
     """The same, with a predictor that may have been loaded before. loaded: gives it, once it is wanted."""
     run, progress = run_at(options.run), options.on_progress or NullProgress()
+    if options.axes is not None:
+        check_axes(options.axes)
     if (told := told_from_zoo(options.run)) is not None:
         progress.message(told)
     place = options.run.resolve()
