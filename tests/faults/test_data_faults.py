@@ -308,6 +308,14 @@ def test_an_image_bomb_is_not_decoded(root: Path) -> None:
             file.pages.first.tags[tag].overwrite(60_000)
     with pytest.raises(TooLargeError):
         read_image(tiff)
+    sparse = root / "sparse.tif"  # a strip of no bytes stands for zeros
+    tifffile.imwrite(sparse, np.zeros((4, 4, 32), np.uint8), planarconfig="contig", photometric="minisblack")
+    with tifffile.TiffFile(sparse, mode="r+") as file:
+        for tag, value in (("ImageWidth", 9_000), ("ImageLength", 9_000), ("RowsPerStrip", 9_000)):
+            file.pages.first.tags[tag].overwrite(value)
+        file.pages.first.tags["StripByteCounts"].overwrite(0)
+    with pytest.raises(TooLargeError, match="too small for all the pixels"):
+        read_image(sparse)
 
 
 @pytest.mark.fault(

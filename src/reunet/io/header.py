@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
@@ -166,6 +166,26 @@ def _apart_on_map(header: ImageHeader, one: Georeference, other: Georeference) -
 
 def _sizes(spacing: tuple[float, ...]) -> str:
     return " x ".join(f"{side:g}" for side in spacing) + (" mm" if len(spacing) == 3 else " micrometres")
+
+
+SPARSE = 100_000
+"""Bytes that a stored byte may stand for in an array too large to be decoded in one piece."""
+
+
+def check_filled(path: object, pixels: int, itemsize: int, stored: Callable[[int], int]) -> None:
+    """Raise TooLargeError for an array whose file is too small to hold what it announces.
+
+    stored: how many bytes are there, counted as far as needed at least.
+    """
+    needed = pixels * itemsize // SPARSE
+    if pixels > MAX_PIXELS and (held := stored(needed)) < needed:
+        raise TooLargeError(
+            "the file is too small for all the pixels that it announces",
+            where=path,
+            expected=f"at least {needed:,} bytes for {pixels:,} pixels",
+            received=f"{held:,} bytes",
+            fix="copy or export it again; an image that is all empty need not be predicted",
+        )
 
 
 def check_size(path: object, *sides: int) -> None:

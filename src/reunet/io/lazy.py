@@ -19,12 +19,12 @@ from reunet.backend import import_extra
 from reunet.errors import ImageReadError, TooLargeError
 from reunet.io.channels import chosen_channels
 from reunet.io.formats.table import stored_image
-from reunet.io.header import MAX_PIXELS, ImageHeader, explained
+from reunet.io.header import MAX_PIXELS, ImageHeader, check_filled, explained
 from reunet.io.images import image_suffix
 from reunet.io.nifti import lazy_nifti
 from reunet.io.tiff import open_tiff_page
 from reunet.io.tissue import Tissue
-from reunet.io.zarr_arrays import check_filled, open_zarr, reader_of
+from reunet.io.zarr_arrays import open_zarr, reader_of
 from reunet.slices import Slices
 
 MOST_LEVELS, MOST_ENTRIES = 32, 20_000

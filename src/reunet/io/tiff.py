@@ -15,7 +15,7 @@ import numpy as np
 
 from reunet.errors import ImageReadError, UsageError
 from reunet.io.georeference import georeference_of, nodata_of
-from reunet.io.header import ImageHeader, check_packing, check_size
+from reunet.io.header import ImageHeader, check_filled, check_packing, check_size
 from reunet.io.nodata import filled, is_known, sample_parts, usual
 from reunet.io.png_chunks import sound
 from reunet.io.samples import MAX_BANDS, MAX_CHANNELS, Samples, stored_part, upright_sides
@@ -295,6 +295,8 @@ def described(path: Path, source: BinaryIO, given: str | None, level: int = 0) -
         )
         if min(header.size) < 1:
             check_size(path, *header.size)
+        values = math.prod(header.size) * header.channels
+        check_filled(path, values, samples.dtype.itemsize, lambda _: int(file.filehandle.size))
         keyframe.init_decode()
         return TiffImage(path, series, file.byteorder, axes, shape, samples, header)
 

@@ -10,12 +10,9 @@ from typing import Any
 
 from reunet.backend import import_extra
 from reunet.errors import ImageReadError, TooLargeError
-from reunet.io.header import MAX_PIXELS, Doubt
+from reunet.io.header import Doubt, check_filled
 from reunet.io.units import micrometres
 from reunet.slices import Slices, touched
-
-SPARSE = 100_000
-"""Bytes that a stored byte may stand for in an array too large to be decoded in one piece."""
 
 SMALLEST_PIECE, MOST_PIECES = 64, 100_000
 """Pixels that a piece has at least in an array of more pieces than that: each is a file to open."""
@@ -153,22 +150,6 @@ def check_stored(path: Path, array: Any, folder: Path) -> None:
             fix="save it in larger chunks, such as 512 x 512",
         )
     check_filled(path, pixels, array.dtype.itemsize, lambda needed: _stored_bytes(folder, needed))
-
-
-def check_filled(path: Path, pixels: int, itemsize: int, stored: Callable[[int], int]) -> None:
-    """Raise TooLargeError for an array whose file is too small to hold what it announces.
-
-    stored: how many bytes are there, counted as far as needed at least.
-    """
-    needed = pixels * itemsize // SPARSE
-    if pixels > MAX_PIXELS and (held := stored(needed)) < needed:
-        raise TooLargeError(
-            "the array announces far more pixels than are stored",
-            where=path,
-            expected=f"at least {needed:,} bytes for {pixels:,} pixels",
-            received=f"{held:,} bytes",
-            fix="copy or export it again; an image that is all empty need not be predicted",
-        )
 
 
 def _stored_bytes(folder: Path, needed: int) -> int:

@@ -14,7 +14,7 @@ from reunet.errors import ImageReadError
 from reunet.io.formats.czi_blocks import Block, read_block, read_directory
 from reunet.io.formats.planes import Place, distinct, of_planes
 from reunet.io.formats.stored import StoredImage
-from reunet.io.zarr_arrays import check_filled
+from reunet.io.header import check_filled
 from reunet.slices import Slices, overlap, placed, seen_from, size_of, within
 
 SCENE, TILE = "S", "M"
