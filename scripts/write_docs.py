@@ -180,10 +180,10 @@ def reliability_page() -> str:
 FUZZED = """
 ## Fuzzing
 
-`python benchmarks/fuzz.py --executions 300000 --seed 3 --record` (see there) reads files that are nearly right. A row
-adds up all runs of a reader; every finding is mended (benchmarks/results/fuzz.jsonl names them), and what was mended is
-run again. The two hangs of `tiff` were those of a busy machine: reunet refuses both files in 0.01 s. Memory is that of
-the file that took most.
+`python benchmarks/fuzz.py --executions 300000 --seed 3 --record` (see there) reads files that are nearly
+right. A row adds up all runs of a reader; every finding is mended (benchmarks/results/fuzz.jsonl names
+them), and what was mended is run again. The two hangs of `tiff` were those of a busy machine: reunet refuses
+both files in 0.01 s. Memory is that of the file that took most.
 
 | reader | executions | found | slowest | memory | branches reached |
 | --- | ---: | ---: | ---: | ---: | ---: |
