@@ -557,13 +557,15 @@ def plain(name: str, title: str, explanation: str) -> Callable[[], str]:
 def kills() -> str:
     signs = ("moments", "kinds", "kinds killed", "kills", "lost", "half", "differs", "unswept", "refused")
     rows = [
-        (line["key"]["what"], *(line["result"][sign] for sign in signs)) for line in records.read("kills")
+        (line["key"]["what"], *(line["result"][sign] or (0, "")[sign.startswith("kinds")] for sign in signs))
+        for line in records.read("kills")
     ]
-    total = [sum(row[1 + place] for row in rows) for place in range(len(signs))]
+    total = [sum(row[1 + place] or 0 for row in rows) for place in range(len(signs))]
     return (
         "## Kills\n\n"
         "SIGKILL at the moments around every write, fsync, rename, mkdir and removal, as a first run counts "
-        "them, in random order, and of whole commands with all that they started at random moments. Then are "
+        "them, a moment of each kind first (the same call on a file of the same name but for numbers), and of "
+        "whole commands with all that they started at random moments. Then are "
         "counted: kills after which something was lost, half a file was seen, the same command (a training: "
         "--resume) gave other results, left a temporary file or refused.\n\n"
         "`python benchmarks/kills.py --minutes 600 -o kills.jsonl`\n\n"

@@ -60,6 +60,16 @@ def _falls(one: Used) -> bool:
     return len(shades) == len(one.values) > 1 and shades == sorted(shades, reverse=True) != sorted(shades)
 
 
+def _tell_upside_down(indexed: Sequence[Used], problems: Findings) -> None:
+    """Add a warning where palettes show the objects dark: whoever looked may have meant the white."""
+    falling = [one for one in indexed if _falls(one)]
+    if falling:
+        (low, *_, high), first = falling[0].values, falling[0]
+        message = f"{len(falling)} masks show index {low} brighter than index {high}: the index counts"
+        shown = f"{low} is {first.color(low)}, {high} is {first.color(high)}"
+        problems.warning("mask-upside-down", first.file, message, "", shown)
+
+
 def check_palette(one: Used, labels: LabelMap) -> None:
     """Raise LabelError where a mask whose values are ids shows a class in the colour of another one of
     `labels`: what the values of other masks mean it need not mean.
@@ -76,7 +86,8 @@ def check_palette(one: Used, labels: LabelMap) -> None:
 
 def compare_palettes(masks: Sequence[Used], stated: Mapping[Color, int], problems: Findings) -> None:
     """Add an error for each mask in which a value has another colour, or a colour another value, than in
-    masks before it; values of grey files are grey levels. Add a warning where only some masks have a palette.
+    masks before it; values of grey files are grey levels. Add a warning where only some masks have a palette,
+    and where palettes show lower indices brighter.
 
     stated: values by the colours that the class list gives them: an error where one of these colours is that
     of another value. Other colours are for looking.
@@ -109,12 +120,8 @@ def compare_palettes(masks: Sequence[Used], stated: Mapping[Color, int], problem
             problems.error("mask-palettes", one.file, message, expected, received)
             break
         differ += [one] * (shades != {value: value for value in one.values})
-    upside_down = [one for one in indexed if _falls(one)]
-    if upside_down and not wrong:
-        low, high = upside_down[0].values[0], upside_down[0].values[-1]
-        message = f"{len(upside_down)} masks show index {low} brighter than index {high}: the index counts"
-        shown = f"{low} is {upside_down[0].color(low)}, {high} is {upside_down[0].color(high)}"
-        problems.warning("mask-upside-down", upside_down[0].file, message, "", shown)
+    if not wrong:
+        _tell_upside_down(indexed, problems)
     if differ and grey and not wrong:
         message = (
             f"{len(differ)} masks have a palette, {len(grey)} are grey: an index is taken for the grey value"

@@ -103,15 +103,19 @@ CASES: dict[Parts, Callable[[SplitFolders, Path, str | None], Found]] = {
 
 def _find_cases(scan: Scan, options: DataOptions) -> None:
     """What is in the folders, each with its split."""
+
+    def look() -> list[Found]:
+        return [CASES[folders.parts](folders, scan.root, options.axes) for folders in scan.folders]
+
+    found = look()
     if not scan.given and options.images is None:
-        (whole,) = scan.folders
-        cases = CASES[whole.parts](whole, scan.root, options.axes).cases
-        scan.folders = by_lists(whole, cases, scan.root, scan.problems)
-        scan.given = frozenset(one.split for one in scan.folders if one.names is not None)
-    for folders in scan.folders:
-        found = CASES[folders.parts](folders, scan.root, options.axes)
-        scan.cases.extend(found.cases)
-        scan.problems.extend(found)
+        ((whole,), (there,)) = scan.folders, found
+        if parts := by_lists(whole, there.cases, scan.root, scan.problems):
+            scan.folders, scan.given = parts, frozenset(one.split for one in parts)
+            found = look()
+    for one in found:
+        scan.cases.extend(one.cases)
+        scan.problems.extend(one)
 
 
 def scan_dataset(

@@ -30,15 +30,15 @@ def by_lists(
     folders: SplitFolders, cases: Sequence[Case], root: Path, problems: Findings
 ) -> tuple[SplitFolders, ...]:
     """The folders of a dataset without folders of splits, a part for each split that lists tell (data.yaml
-    names them, or they are called after the splits), or else a column of items.csv or labels.csv.
+    names them, or they are called after the splits), or else a column of items.csv or labels.csv; empty where
+    nothing tells splits.
 
     cases: what is in the folders. Images that no list names are left out with a warning; without a list for
-    training they are for that. Adds an error for images of two splits. Raises DataError for files that cannot
-    be read.
+    training they are for that. Adds an error for images of two splits, and for lists that cannot be read.
     """
     told = _of_lists(cases, root, problems) or _of_tables(cases, root)
     if folders.parts != "images" or set(told.values()) <= {"train"}:
-        return (folders,)
+        return ()
     unlisted = sorted({case.image for case in cases} - told.keys())
     if "train" not in told.values():
         told |= dict.fromkeys(unlisted, "train")
@@ -53,7 +53,7 @@ def by_lists(
 def _of_lists(cases: Sequence[Case], root: Path, problems: Findings) -> Told:
     pictures = Pictures({case.image: (case.id, case.image) for case in cases}.values())
     found: Told = {}
-    for split, path in _lists(root):
+    for split, path in dict.fromkeys(_lists(root)):
         for image in _listed(path, pictures, problems):
             if found.setdefault(image, split) != split:
                 message = f"it is listed for {found[image]} and for {split}"
@@ -67,7 +67,7 @@ def _lists(root: Path) -> Iterable[tuple[str, Path]]:
         settings = read_settings(root)
         for name, told in settings.items():
             if str(name) in SPLIT_NAMES and str(told).endswith(".txt"):
-                near = (root / str(settings.get("path", "")) / str(told), root / Path(str(told)).name)
+                near = root / str(settings.get("path", "")) / str(told), root / Path(str(told)).name
                 yield from ((SPLIT_NAMES[str(name)], path) for path in near if path.is_file())
     for folder in FOLDERS:
         for path in sorted((root / folder).glob("*.txt")):
@@ -77,14 +77,16 @@ def _lists(root: Path) -> Iterable[tuple[str, Path]]:
 
 def _listed(path: Path, pictures: Pictures, problems: Findings) -> set[Path]:
     """The images that a list names, a line each; nothing of a file that names none."""
-    found, missing = set[Path](), []
-    for line in read_text(path, DataError, "the list of a split").splitlines():
-        for word in dict.fromkeys((line.strip(), line.split()[0])) if line.strip() else ():
+    found, missing, lines = set[Path](), list[str](), list[str]()
+    with problems.noting("annotations-unreadable", path, "the list of a split is"):
+        lines = read_text(path, DataError, "the list of a split").splitlines()
+    for line in filter(None, map(str.strip, lines)):
+        for words in (line, line.split()[0]):  # VOC tells something behind the name
             with suppress(LabelError):
-                found.add(pictures.find(word))
+                found.add(pictures.find(words))
                 break
         else:
-            missing += [line.strip()] * bool(line.strip())
+            missing.append(line)
     if found and missing:
         message = f"{len(missing)} of the images that it lists are not there"
         problems.warning("image-missing", path, message, "", some_of([one[:80] for one in missing], 5))
@@ -92,13 +94,12 @@ def _listed(path: Path, pictures: Pictures, problems: Findings) -> set[Path]:
 
 
 def _of_tables(cases: Sequence[Case], root: Path) -> Told:
-    for file in (root / name for name in TABLES):
-        table = read_table(file) if file.is_file() else None
-        for column in COLUMNS if table is not None else ():
-            values = column_of(table, column, file, Findings(root)) if table is not None else {}
-            splits = _splits(values)
-            if splits:
-                return {case.image: splits[stem] for case in cases if (stem := stem_of(case)) in splits}
+    for file in (path for name in TABLES if (path := root / name).is_file()):
+        with suppress(DataError):  # what is wrong with a table is said where it is needed
+            table = read_table(file)
+            for column in COLUMNS:
+                if splits := _splits(column_of(table, column, file, Findings(root))):
+                    return {case.image: splits[stem] for case in cases if (stem := stem_of(case)) in splits}
     return {}
 
 

@@ -15,6 +15,9 @@ from reunet.errors import ImageReadError, ReunetError, TooLargeError
 from reunet.io.georeference import Georeference
 from reunet.io.units import in_micrometres
 
+SPARSE = 100_000
+"""Bytes that a stored byte may stand for in an array too large to be decoded in one piece."""
+
 MAX_PIXELS = 400_000_000
 """Most pixels a page or volume may have (20,000 x 20,000); more is refused before decoding."""
 
@@ -166,10 +169,6 @@ def _apart_on_map(header: ImageHeader, one: Georeference, other: Georeference) -
 
 def _sizes(spacing: tuple[float, ...]) -> str:
     return " x ".join(f"{side:g}" for side in spacing) + (" mm" if len(spacing) == 3 else " micrometres")
-
-
-SPARSE = 100_000
-"""Bytes that a stored byte may stand for in an array too large to be decoded in one piece."""
 
 
 def check_filled(path: object, pixels: int, itemsize: int, stored: Callable[[int], int]) -> None:

@@ -1,6 +1,5 @@
 """The verb `predict`: what the tasks of a run find in images, each result whole or absent."""
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -96,7 +95,7 @@ def predict_with(options: PredictOptions, loaded: Callable[[PredictOptions], Any
     skipped = [job for group, is_done in zip(groups, done, strict=True) if is_done for job in group]
     groups = [group for group, is_done in zip(groups, done, strict=True) if not is_done]
     todo = [job for group in groups for job in group]
-    _check_not_inputs(todo)
+    _check_not_inputs(todo, folder)
     if not options.overwrite and not options.skip_existing:
         _check_no_results(todo, folder)
     predictor = loaded(options)
@@ -283,14 +282,15 @@ def _together(
     return groups
 
 
-def _check_not_inputs(jobs: Sequence[Job]) -> None:
+def _check_not_inputs(jobs: Sequence[Job], folder: Path) -> None:
     """Raise UsageError where a result, old ones included, would be an image that is to be predicted: what is
     in the place of results is removed.
     """
-    sources = {os.path.realpath(path): path for job in jobs for path in job.source.files}
-    for job in jobs:
+    output, files = folder.resolve(), [path for job in jobs for path in job.source.files]
+    sources = {real: path for path in files if (real := path.resolve()).is_relative_to(output)}
+    for job in jobs if sources else ():
         for path in job.results():
-            if (image := sources.get(os.path.realpath(path))) is not None:
+            if (image := sources.get(path.resolve())) is not None:
                 raise UsageError(
                     "an image lies where results are written, and would be lost",
                     where=image,

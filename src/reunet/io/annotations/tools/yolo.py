@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ LISTS = ("classes.txt", "obj.names", "labels.txt")
 _MOST_BYTES, _MOST_LISTED = 64 << 20, 1 << 20
 _MOST_CLASSES = 1 << 12
 _LOOKED_AT, _FEWEST = 200, 3
-"""Files and lines that tell the format, and how many of them it takes."""
+"""Lines that tell the format, and how many it takes."""
 
 
 def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheets:
@@ -59,7 +60,7 @@ def _tell_other_formats(files: Sequence[Path], problems: Findings) -> None:
     """Add an error where the lines are boxes with key points, a warning where they may be turned boxes: what
     follows the class is as many numbers as outlines may have.
     """
-    lines = [numbers for path in files[:_LOOKED_AT] for numbers in _numbers(path)][:_LOOKED_AT]
+    lines = list(islice((numbers for path in files for numbers in _numbers(path)), _LOOKED_AT))
     counts = {len(numbers) for numbers in lines}
     if len(lines) < _FEWEST or len(counts) > 1 or (count := counts.pop()) < 6:
         return
