@@ -564,8 +564,8 @@ def kills() -> str:
     return (
         "## Kills\n\n"
         "SIGKILL at the moments around every write, fsync, rename, mkdir and removal, as a first run counts "
-        "them, a moment of each kind first (the same call on a file of the same name but for numbers), and of "
-        "whole commands with all that they started at random moments. Then are "
+        "them, a moment of each kind first (the same call on a file of the same name but for numbers), and "
+        "of whole commands with all that they started at random moments. Then are "
         "counted: kills after which something was lost, half a file was seen, the same command (a training: "
         "--resume) gave other results, left a temporary file or refused.\n\n"
         "`python benchmarks/kills.py --minutes 600 -o kills.jsonl`\n\n"
