@@ -286,7 +286,7 @@ def write_bright_run(
 
     from reunet.contracts.labels import LabelMap, default_classes
     from reunet.contracts.network import HeadSpec, NetworkConfig
-    from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
+    from reunet.contracts.plan import Calibration, Inference, InputSpec, Intensity, Plan, Schedule
     from reunet.storage import sha256_file, write_json
 
     fixed = Intensity(method="fixed", offset=(127.5,) * channels, scale=(1.0,) * channels)
@@ -303,6 +303,7 @@ def write_bright_run(
         inference=Inference(tile=tile),
     )
     plan.write(folder / "plan.json")
+    Calibration().write(folder / "calibration.json")
     image = opset16.parameter([-1, -1, -1, channels], ov.Type.f32, name="image")
     mean = opset16.reduce_mean(image, [3], keep_dims=True)
     z = opset16.multiply(mean, np.float32(logit / 2))

@@ -66,6 +66,10 @@ class LabelError(DataError):
     """A mask that contradicts its image or its class list."""
 
 
+class MeaningError(LabelError):
+    """A value of a mask stands for something else than in the class list."""
+
+
 class SizeError(LabelError):
     """A mask of another size than its image."""
 

@@ -259,8 +259,7 @@ def refuse_foreign(folder: Path, mark: Path, what: str) -> None:
 
     What killed processes left in it is removed.
     """
-    if folder.is_file():
-        raise StorageError("this is a file, not a folder", where=folder, fix="choose another name with -o")
+    _refuse_file(folder)
     if folder.is_dir() and not mark.is_file():
         locks.sweep(folder)
         found = sorted(name for name in os.listdir(folder) if not locks.is_own(name))
@@ -276,10 +275,12 @@ def refuse_foreign(folder: Path, mark: Path, what: str) -> None:
 def refuse_existing(
     folder: Path, places: Iterable[Path], *, overwrite: bool, ways: str = "use --overwrite"
 ) -> None:
-    """Raise StorageError where there is something at one of the places already, unless to overwrite it.
+    """Raise StorageError where there is something at one of the places already, unless to overwrite it, and
+    where `folder` cannot be one.
 
     places: whole paths, which are told relative to `folder`.
     """
+    _refuse_file(folder)
     existing = [] if overwrite else [place for place in places if os.path.exists(place)]
     if existing:
         raise StorageError(
@@ -288,6 +289,39 @@ def refuse_existing(
             received=", ".join(os.path.relpath(path, folder) for path in existing[:5]),
             fix=f"{ways}, or another output with -o",
         )
+
+
+def _refuse_file(folder: Path) -> None:
+    """Raise StorageError where a file has the name of a folder, or of one above it."""
+    for place in (folder, *folder.parents):
+        if place.is_file():
+            raise StorageError("this is a file, not a folder", where=place, fix="choose another name with -o")
+
+
+MARKED = 1024
+"""Bytes at the start of a file that we write, which tell what it is."""
+
+
+def refuse_other(path: Path | None, mark: str, option: str) -> None:
+    """Raise StorageError for a folder, or a file that is not one of ours, where one is to be written anew.
+
+    mark: what such a file holds among its first `MARKED` bytes. option: the one that gave the path, if any.
+    """
+    if path is None:
+        return
+    _refuse_file(path.parent)
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise StorageError("this is a folder, not a file", where=path, fix=f"name a file with {option}")
+    with open(path, "rb") as file:
+        if mark.encode() not in file.read(MARKED):
+            raise StorageError(
+                "something else has this name",
+                where=path,
+                expected="no file, or one that the same command wrote",
+                fix=f"choose another name with {option}",
+            )
 
 
 def publish_folder(path: Path, fill: Callable[[Path], object], *, replace: bool = True) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -232,6 +233,29 @@ def test_boxes_of_voc(tmp_path: Path, layout: Callable[[Path], Path]) -> None:
     after = Editing.open(tmp_path).load("train/train2").boxes
     assert after is not None
     np.testing.assert_allclose(after.corners, corners)
+
+
+def test_boxes_of_voc_that_counts_from_0_stay_so(tmp_path: Path) -> None:
+    """Also when the box is moved by which that was seen, in another split than the others."""
+    layouts.write_voc_pairs(tmp_path)
+    file = tmp_path / "test" / "annotations" / "test0.xml"
+    file.write_text(re.sub(r"<xmin>\d+<", "<xmin>0<", file.read_text(), count=1))
+    editing = Editing.open(tmp_path)
+    others = editing.load("train/train0").boxes
+    for name in ("test/test0", "train/train2"):
+        before = editing.load(name).boxes
+        assert before is not None
+        corners = before.corners.copy()
+        corners[:, 1] = np.maximum(corners[:, 1], 3)
+        editing.save(name, Edited(boxes=Boxes(corners, before.classes)))
+        after = Editing.open(tmp_path).load(name).boxes
+        assert after is not None
+        assert sorted(after.corners.tolist()) == sorted(corners.tolist())
+    assert "<xmin>0<" not in file.read_text()
+    again = Editing.open(tmp_path).load("train/train0").boxes
+    assert others is not None
+    assert again is not None
+    np.testing.assert_array_equal(again.corners, others.corners)
 
 
 def test_coco_boxes_keep_what_else_is_told(tmp_path: Path) -> None:

@@ -260,6 +260,117 @@ def test_outlines_of_other_programs_have_classes_and_pixels(key: str, tmp_path: 
     assert "those of a map" in told(tmp_path)["annotations-unreadable"][1]
 
 
+def test_parts_of_a_geojson_are_no_holes_in_each_other(tmp_path: Path) -> None:
+    """All that lies in one of the polygons of an object belongs to it; only their inner rings are holes."""
+    ring = [[[a, a], [b, a], [b, b], [a, b], [a, a]] for a, b in ((2, 30), (8, 24), (10, 14), (16, 20))]
+    outer, hole, island, other = ring
+    for parts, area in (
+        ([[outer], [island]], 28**2), ([[outer, hole], [island]], 28**2 - 16**2 + 4**2),
+        ([[outer, island, other], [hole]], 28**2), ([[outer, hole]], 28**2 - 16**2),
+    ):  # fmt: skip
+        geometry = {"type": "MultiPolygon", "coordinates": parts}
+        feature = {"type": "Feature", "properties": {}, "geometry": geometry}
+        for name in NAMES:
+            (pictures(tmp_path) / "images" / f"{name}.geojson").write_text(json.dumps(feature))
+        scan, found, problems = examine_dataset(tmp_path, DataOptions())
+        assert problems == []
+        assert scan.labels is not None
+        assert (load_case(found[0].case, scan.labels).labels == 1).sum() == area
+
+
+@pytest.mark.parametrize(
+    ("named", "is_other"),
+    [("b.png", True), ("x/other.jpg", True), ("..\\images\\a.JPG", False), ("A.tif", False), ("", False)],
+)
+def test_labelme_that_names_another_image(named: str, is_other: bool, tmp_path: Path) -> None:
+    shapes = [{"label": "cell", "points": [[10, 10], [20, 20]], "shape_type": "rectangle"}]
+    for name in NAMES:
+        path = f"{name}.png" if name != "a" else named
+        text = json.dumps({"shapes": shapes, "imagePath": path})
+        (pictures(tmp_path) / "images" / f"{name}.json").write_text(text)
+    found = told(tmp_path)
+    assert ("other-image" in found) == is_other
+    if is_other:
+        severity, message = found["other-image"]
+        assert severity == "warning"
+        assert "1 file(s)" in message
+        assert f"images/a.json names {named.rsplit('/', 1)[-1]}" in message
+
+
+def via(root: Path, size: Any) -> None:
+    shape = {"name": "rect", "x": 5, "y": 5, "width": 9, "height": 9}
+    regions = [{"shape_attributes": shape, "region_attributes": {}}]
+    entries = {name: {"filename": f"{name}.png", "size": size, "regions": regions} for name in NAMES[1:]}
+    first = {"filename": "a.png", "regions": regions}
+    (pictures(root) / "via.json").write_text(json.dumps({"a": first, **entries}))
+
+
+def test_via_that_was_drawn_on_another_file(tmp_path: Path) -> None:
+    for size in (-1, "", None, 0, "-1"):
+        via(tmp_path, size)
+        assert "other-image" not in told(tmp_path)
+    sizes = [(tmp_path / "images" / f"{name}.png").stat().st_size for name in NAMES]
+    for size in (sizes[1] + 1, str(sizes[1] + 1)):
+        via(tmp_path, size)
+        severity, message = told(tmp_path)["other-image"]
+        assert severity == "warning"
+        assert f"b.png: {sizes[1]:,} bytes, stated {sizes[1] + 1:,}" in message
+        assert "a.png" not in message
+
+
+def test_regions_of_label_studio_on_images_of_different_sizes(tmp_path: Path) -> None:
+    first, second = region("rectanglelabels", "cat"), region("rectanglelabels", "cat")
+    studio(tmp_path, *[[first]] * 3)
+    file = tmp_path / "export.json"
+    tasks = json.loads(file.read_text())
+    tasks[0]["annotations"][0]["result"].append(second | {"original_width": 80, "original_height": SIZE[0]})
+    file.write_text(json.dumps(tasks))
+    severity, message = told(tmp_path)["annotation"]
+    assert severity == "error"
+    assert "40 x 60 and 40 x 80" in message
+
+
+@pytest.mark.parametrize("tool", ["labelme", "cvat", "studio", "supervisely", "voc", "coco"])
+def test_a_stated_size_that_is_not_that_of_the_image(tool: str, tmp_path: Path) -> None:
+    sides = {"height": SIZE[1], "width": SIZE[0]}  # turned
+    root = pictures(tmp_path)
+    if tool == "cvat":
+        box = '<box label="x" xtl="5" ytl="5" xbr="9" ybr="9"/>'
+        entry = f'<image name="{{}}.png" width="40" height="60">{box}</image>'
+        (root / "annotations.xml").write_text(
+            f"<annotations>{''.join(map(entry.format, NAMES))}</annotations>"
+        )
+    if tool == "studio":
+        studio(root, *[[region("rectanglelabels", "cat")]] * 3)
+        text = (root / "export.json").read_text()
+        (root / "export.json").write_text(text.replace('"original_width": 60', '"original_width": 61'))
+    if tool == "coco":
+        images = [one | sides for one in COCO["images"]]
+        entries = [{"id": i, "image_id": i, "category_id": 1, "bbox": [5, 5, 9, 9]} for i in range(3)]
+        (root / "boxes.json").write_text(json.dumps(COCO | {"images": images, "annotations": entries}))
+    for name in NAMES:
+        points = {"exterior": [[5, 5], [20, 20]]}
+        files: dict[str, tuple[str, Any]] = {
+            "labelme": (f"images/{name}.json", {
+                "shapes": [{"label": "x", "points": [[5, 5], [20, 5], [20, 20]]}],
+                "imageHeight": SIZE[1], "imageWidth": SIZE[0]}),
+            "supervisely": (f"ann/{name}.png.json", {
+                "size": sides,
+                "objects": [{"classTitle": "x", "geometryType": "rectangle", "points": points}]}),
+            "voc": (f"annotations/{name}.xml", "<annotation><size><width>40</width><height>60</height></size>"
+                "<object><name>x</name><bndbox><xmin>5</xmin><ymin>5</ymin><xmax>9</xmax><ymax>9</ymax>"
+                "</bndbox></object></annotation>"),
+        }  # fmt: skip
+        if tool in files:
+            path, content = files[tool]
+            (root / path).parent.mkdir(exist_ok=True)
+            (root / path).write_text(content if isinstance(content, str) else json.dumps(content))
+    problems = [one for one in examine_dataset(root, DataOptions())[-1] if one.code == "shape-mismatch"]
+    assert [one.severity for one in problems] == ["error"] * 3
+    assert all(one.expected.startswith("40 x 60") for one in problems)
+    assert {one.received for one in problems} == {"40 x 61" if tool == "studio" else "60 x 40"}
+
+
 def test_masks_whose_palette_shows_the_background_bright(tmp_path: Path) -> None:
     def palettes(*colours: int) -> None:
         for i, name in enumerate(NAMES):

@@ -178,7 +178,8 @@ def via(root: Path) -> None:
             x, y = map(list, zip(*points, strict=True))
             shape = {"name": "polygon", "all_points_x": x, "all_points_y": y}
             regions.append({"shape_attributes": shape, "region_attributes": {"kind": label}})
-        entry = {"filename": f"{name}.png", "size": 99, "regions": regions, "file_attributes": {}}
+        size = (root / "images" / f"{name}.png").stat().st_size
+        entry = {"filename": f"{name}.png", "size": size, "regions": regions, "file_attributes": {}}
         told[f"{name}.png99"] = entry
     write(root / "via_project.json", {"_via_settings": {}, "_via_img_metadata": told})
 

@@ -14,7 +14,7 @@ import pytest
 
 from reunet.contracts.labels import LabelMap, default_classes
 from reunet.contracts.network import HeadSpec, NetworkConfig
-from reunet.contracts.plan import Inference, InputSpec, Intensity, Plan, Schedule
+from reunet.contracts.plan import Calibration, Inference, InputSpec, Intensity, Plan, Schedule
 from reunet.contracts.run import RunFolder
 from reunet.errors import BackendError, ModelFileError
 from reunet.exporting import child
@@ -72,6 +72,7 @@ def make_run(folder: Path, **fields: object) -> RunFolder:
         elif variable.path.endswith(("beta", "moving_mean", "bias")):
             variable.assign(random.normal(0, 0.3, variable.shape))
     run.publish_weights(plan, weights_content(model, plan))
+    run.write_calibration(Calibration())
     return run
 
 

@@ -36,6 +36,7 @@ from reunet.io.annotations.image_labels import class_folders, has_labels, read_l
 from reunet.io.annotations.instances import (
     check_instances,
     read_instances,
+    read_instances_file,
     read_object_masks,
     write_instances,
 )
@@ -115,10 +116,17 @@ def mask(path: Path) -> None:
         assert np.array_equal(read_mask(again, LABELS), indices)
 
 
+OTHER_MASK = next(seeds.label_images())
+"""Of another size than what most files become."""
+
+
 def instances(path: Path) -> None:
     """Numbers of objects; what is written again reads the same."""
     ids = refused(lambda: read_instances(path))
-    read_object_masks([path, path], Findings(path.parent))
+    refused(lambda: read_instances_file(path, None, None))
+    other = path.with_name("other.png")
+    other.write_bytes(OTHER_MASK)
+    read_object_masks([path, path, other], Findings(path.parent))
     if ids is not None and ids.size < 10_000:
         check_instances(ids, path, Findings(path.parent))
         again = path.with_name("again.tif")
@@ -197,6 +205,9 @@ def classes(path: Path) -> None:
     """The classes, as --classes and as --colors."""
     refused(lambda: read_classes(path))
     refused(lambda: read_colors(path))
+    reader = CaseReader(path.parent, keep=False)
+    for options in (DataOptions(classes=path), DataOptions(colors=path)):
+        refused(lambda options=options: class_list(path.parent, options, [], reader))
 
 
 def description(path: Path) -> None:

@@ -311,6 +311,8 @@ def label_images() -> Iterator[bytes]:
     yield made(lambda file: tifffile.imwrite(file, IDS - 0.5))
     yield made(lambda file: Image.fromarray((IDS > 0).astype(np.uint8) * 255).save(file, "PNG"))
     yield made(lambda file: Image.fromarray((IDS > 0).astype(np.uint8) * 255).convert("1").save(file, "PNG"))
+    numbered = np.stack([IDS.astype(np.uint8) << shift for shift in (4, 5, 6)], -1)
+    yield made(lambda file: Image.fromarray(numbered & 240).save(file, "PNG"))
     palette = Image.fromarray(IDS.astype(np.uint8)).convert("P")
     palette.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
     yield made(lambda file: palette.save(file, "PNG"))
@@ -554,8 +556,14 @@ def datasets() -> Iterator[bytes]:
     yield pack(
         split | {"items.csv": next(iter(item_tables())), "sequences.json": next(iter(sequence_files()))}
     )
-    for mask in (labels[11], labels[12], colours, labels[1], labels[16], b""):
+    for mask in (labels[11], labels[13], colours, labels[1], labels[17], b""):
         yield pack(pairs | {"masks/a.png": mask})
+    values = np.arange(0, 240, 2, dtype=np.uint8).reshape(10, 12)
+    many = made(lambda file: Image.fromarray(values).save(file, "PNG"))
+    photo = next(one for one in labels if one.startswith(b"\xff\xd8"))
+    for mask in (many, photo, colours):
+        yield pack({name: mask if "masks" in name else content for name, content in pairs.items()})
+    yield pack({"masks/a.png": labels[0]})
     yield pack(pairs | {"fov/a_mask.png": labels[11], "fov/b.png": labels[11], "masks/c.png": labels[0]})
     yield pack(
         {

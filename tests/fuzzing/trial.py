@@ -219,7 +219,9 @@ def limit_memory(more: int = 2 << 30) -> None:
 
 
 def fewer_pixels(change: Callable[[object, str, int], object] = setattr) -> None:
-    """Lower the limit of pixels in every room that knows it."""
+    """Lower the limit of pixels, and of pieces of them, in every room that knows it."""
+    limits = {"MAX_PIXELS": MOST_PIXELS, "MOST_PIECES": 1000}
     for name, module in list(sys.modules.items()):
-        if name.startswith("reunet.") and hasattr(module, "MAX_PIXELS"):
-            change(module, "MAX_PIXELS", MOST_PIXELS)
+        for limit in limits if name.startswith("reunet.") else ():
+            if hasattr(module, limit):
+                change(module, limit, limits[limit])

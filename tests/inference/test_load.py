@@ -71,6 +71,19 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
+def test_a_number_of_threads_that_is_none(run: Path, threads: object) -> None:
+    with pytest.raises(UsageError, match="not a number of threads"):
+        load(run, threads=threads)
+
+
+def test_thresholds_that_are_missing_are_not_guessed(run: Path) -> None:
+    """The engine is exported after the calibration: without it the run is not whole."""
+    (run / "calibration.json").unlink()
+    with pytest.raises(ModelFileError, match=r"calibration\.json.* is missing"):
+        load(run)
+
+
 def test_a_run_without_an_engine(run: Path) -> None:
     shutil.rmtree(run / "engine")
     with pytest.raises(ModelFileError, match="--engine keras"):
@@ -83,6 +96,7 @@ def test_a_run_without_an_engine(run: Path) -> None:
 def test_auto_refuses_a_training_that_has_not_finished(run: Path) -> None:
     """Its best weights so far are used only when somebody asks for them."""
     shutil.rmtree(run / "engine")
+    (run / "calibration.json").unlink()
     with pytest.raises(ModelFileError, match="has not finished") as caught:
         load(run)
     assert "--resume" in str(caught.value)

@@ -293,7 +293,8 @@ def pixels(sections: list[Section], kind: str, size: tuple[int, ...]) -> np.ndar
 
 
 def check_table(found: Sections, ids: np.ndarray, labels: np.ndarray) -> None:
-    from reunet.tasks.instances.properties import majority_class, object_table
+    from reunet.contracts.labels import majority_class
+    from reunet.tasks.instances.properties import object_table
 
     classes = majority_class(ids, labels, CLASSES.labels)
     assert len(np.unique(classes)) == 2

@@ -110,6 +110,22 @@ def test_truncated(tmp_path: Path, options: dict[str, Any]) -> None:
         read_image(path)
 
 
+def test_a_volume_in_one_page_that_says_it_is_longer_than_its_file(tmp_path: Path) -> None:
+    """What a page says of its pieces is believed before memory is asked for them."""
+    path = tmp_path / "a.tif"
+    volume = RNG.integers(0, 255, (4, 32, 32)).astype(np.uint8)
+    kind = {"compression": "zlib", "photometric": "minisblack"}
+    tifffile.imwrite(path, volume, volumetric=True, tile=(2, 16, 16), bigtiff=True, **kind)
+    with tifffile.TiffFile(path) as file:
+        tag = file.pages[0].tags["TileByteCounts"]
+        place, size = tag.valueoffset, tag.valuebytecount // tag.count
+    content = bytearray(path.read_bytes())
+    content[place : place + size] = b"\xff" * (size - 1) + b"\x7f"
+    path.write_bytes(content)
+    with pytest.raises(ImageReadError, match="truncated"):
+        read_image(path, page=0, axes="ZYX")
+
+
 def test_white_is_zero_is_inverted(tmp_path: Path) -> None:
     pixels = np.array([[0, 10], [255, 3]], np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", 255 - pixels, photometric="miniswhite")

@@ -116,6 +116,22 @@ def test_facts_of_a_dataset(tmp_path: Path) -> None:
         check(root, pictures=tmp_path / "sheet.jpg")
 
 
+def test_objects_have_the_class_that_the_mask_tells(tmp_path: Path) -> None:
+    """Ids far apart, one object with pixels of two classes, one class in no object."""
+    ids = np.zeros((20, 30), np.uint16)
+    ids[2:6, 2:6], ids[2:6, 10:14], ids[10:14, 2:6] = 7, 60000, 300
+    kinds = np.where(ids == 60000, 2, (ids > 0).astype(np.uint8))
+    kinds[10:11, 2:6] = 3
+    for name, pixels in {"images": ids % 251, "masks": kinds}.items():
+        (tmp_path / name).mkdir()
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / name / "a.png")
+    (tmp_path / "instances").mkdir()
+    Image.fromarray(ids).save(tmp_path / "instances" / "a.png")
+    found = check(tmp_path).facts.classes
+    assert [one.objects for one in found] == [None, 2, 1, 0]
+    assert [one.images for one in found] == [1, 1, 1, 1]
+
+
 def test_facts_in_words() -> None:
     classes = ClassFacts("a", 1, 0.996), ClassFacts("b", 1, 0.004, 12)
     facts = DatasetFacts(

@@ -53,6 +53,16 @@ def test_a_job_from_post_to_results(ask: Asked, bright: np.ndarray) -> None:
     assert not [*ask.service.scratch.iterdir()]
 
 
+@pytest.mark.parametrize("kind", ["application/octet-stream", "image/png", "application/zip"])
+def test_a_body_without_a_name_is_told_by_its_content(ask: Asked, bright: np.ndarray, kind: str) -> None:
+    archive = packed(("a.png", png(bright)))
+    for body, place in ((png(bright), "masks/image.png"), (archive, "masks/a.png")):
+        *_, last = followed(ask, ask("POST", "/v1/jobs", body, {"Content-Type": kind}))
+        assert last["state"] == "done", last
+        with zipfile.ZipFile(io.BytesIO(ask("GET", last["results"]).body)) as results:
+            assert place in results.namelist()
+
+
 def test_two_clients_with_one_name(ask: Asked, bright: np.ndarray) -> None:
     both = [ask.send("/v1/jobs", ("cell.png", png(pixels))) for pixels in (bright, 255 - bright)]
     masks = []

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reunet.contracts.labels import IGNORE, Classes, LabelMap
+from reunet.contracts.labels import IGNORE, Classes, LabelMap, majority_class
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
 from reunet.contracts.truth import Truth
@@ -18,7 +18,6 @@ from reunet.errors import DataError
 from reunet.metrics.skeleton import cl_dice, skeleton
 from reunet.metrics.surface import hd95, normalised_surface_distance, surface_distances
 from reunet.tasks.base import Maps
-from reunet.tasks.instances.properties import majority_class
 from reunet.tasks.semantic import Scorer, Semantic, decode
 from reunet.tasks.work import Work
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -16,6 +17,9 @@ IGNORE = 255
 """Value of an unlabelled pixel in label arrays inside reunet; classes are 0 .. n-1 (at most 254)."""
 
 BACKGROUND_NAMES = frozenset({"background", "bg", "void", "none", "other", "unlabeled", "unlabelled"})
+_UNNAMED = re.compile(r"background|foreground|object|class_[0-9]+")
+"""What classes are called that nobody named."""
+
 BOUNDARY_NAMES = frozenset({"membrane", "boundary", "border", "edge", "cell_boundary"})
 
 _Component = Annotated[int, Field(ge=0, le=255)]
@@ -148,6 +152,11 @@ class LabelMap(Contract):
         return {e.color: e.id for i, e in enumerate(self.classes) if e.color != class_color(i)}
 
     @property
+    def stated_names(self) -> dict[int, str]:
+        """Names by id, of the classes that somebody named."""
+        return {e.id: e.name for e in self.classes if not _UNNAMED.fullmatch(e.name)}
+
+    @property
     def binary(self) -> bool:
         """Two classes 0 and 1, and 255 means nothing else: masks may store them as 0 and 255 too."""
         return [entry.id for entry in self.classes] == [0, 1] and self.ignore != 255
@@ -185,6 +194,21 @@ def default_classes(ids: list[int], names: list[str] | None = None) -> tuple[Cla
         )
         for position, (i, name) in enumerate(zip(ids, names, strict=True))
     )
+
+
+def majority_class(instances: np.ndarray, labels: np.ndarray | None, label_map: LabelMap) -> np.ndarray:
+    """(max id + 1,) uint8 class index of each object by id: the foreground class of most of its pixels.
+
+    instances, labels: (*space). Where no pixel tells, and without labels, the first foreground class.
+    """
+    foreground = label_map.foreground or (len(label_map.classes) - 1,)
+    count = int(instances.max(initial=0)) + 1
+    best, most = np.full(count, foreground[0], np.uint8), np.zeros(count, np.int64)
+    for index in foreground if labels is not None else ():
+        pixels = np.bincount(instances[labels == index], minlength=count)
+        best[pixels > most] = index
+        most = np.maximum(most, pixels)
+    return best
 
 
 def class_color(position: int) -> Color:

@@ -92,10 +92,14 @@ class RunFolder:
         self.require(self.calibration_file, what="this training has not finished", otherwise=otherwise)
 
     def calibration(self, plan: Plan) -> Calibration:
-        """The calibration, or an empty one when none was fitted. Raises ModelFileError when it was fitted for
-        other weights or classes, PlanError when it is invalid.
+        """The calibration, or an empty one where the training has not come so far. Raises ModelFileError when
+        it is missing beside an engine, which is exported after it, or was fitted for other weights or
+        classes, PlanError when it is invalid.
         """
         if not os.path.lexists(self.calibration_file):
+            if os.path.isfile(self.engine_facts_file):
+                what = "calibration.json, which holds the thresholds of this run, is missing"
+                raise ModelFileError(what, where=self.path, fix=SOURCE)
             return Calibration()
         found, made = Calibration.read(self.calibration_file), self._made
         known = made and made.weights

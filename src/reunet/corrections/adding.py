@@ -154,7 +154,8 @@ class NewImage:
             wanted = wanted_objects(self._objects, self._classes, nothing)
         else:
             wanted = wanted_boxes(self._boxes)
-        write_listed(self.folders, path, self.target, wanted, self.dataset.labels.names, self.size)
+        root, names = self.dataset.root, self.dataset.labels.names
+        write_listed(root, self.folders, path, self.target, wanted, names, self.size)
 
     @property
     def _boxes(self) -> Boxes:

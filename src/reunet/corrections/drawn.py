@@ -1,9 +1,7 @@
 """What was drawn in another program as labels of an image of this dataset; a photo may be stored turned."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +12,9 @@ from reunet.contracts.labels import LabelMap
 from reunet.corrections.labels import Edited, Kind
 from reunet.errors import LabelError
 from reunet.io.annotations.annotated_image import AnnotatedImage, ObjectMap
-from reunet.io.images import read_header
+from reunet.io.header import ImageHeader
 from reunet.io.masks import encode_mask
-from reunet.io.samples import upright, upright_sides
+from reunet.io.samples import upright
 from reunet.tasks.instances.properties import bounding_boxes
 
 UPRIGHT = 1
@@ -24,34 +22,13 @@ OUTSIDE = ("box-outside", "box-cut")
 """What readers call outlines that do not lie in the image."""
 
 
-@dataclass(frozen=True)
-class Size:
-    """The sides of an image as it is read, and the orientation that a photo is stored in.
-
-    Programs that do not heed it show the photo as it is stored, and what is drawn there has those sides.
-    """
-
-    upright: tuple[int, ...]
-    orientation: int = UPRIGHT
-
-    @classmethod
-    def of(cls, image: Path) -> Size:
-        """Raises ImageReadError."""
-        header = read_header(image)
-        return cls(header.size, header.orientation)
-
-    @property
-    def stored(self) -> tuple[int, ...]:
-        return upright_sides(self.upright, self.orientation)
-
-
-def turned_like(drawn: np.ndarray, size: Size) -> np.ndarray:
+def turned_like(drawn: np.ndarray, image: ImageHeader) -> np.ndarray:
     """A label image (*space, ...) as the image lies: turned, where it has the sides of the photo as
-    stored.
+    stored, which programs show that do not heed its orientation.
     """
-    sides = drawn.shape[: len(size.upright)]
-    if sides != size.upright and sides == size.stored:
-        return np.ascontiguousarray(upright(drawn, size.orientation))
+    sides = drawn.shape[: len(image.size)]
+    if sides != image.size and sides == image.unturned:
+        return np.ascontiguousarray(upright(drawn, image.orientation))
     return drawn
 
 
@@ -71,19 +48,19 @@ def class_indices(raw: np.ndarray, labels: LabelMap, where: Path) -> np.ndarray:
 
 
 def pages_of(
-    read: Callable[[tuple[int, int], Findings], list[ObjectMap]], size: Size, problems: Findings
+    read: Callable[[tuple[int, int], Findings], list[ObjectMap]], image: ImageHeader, problems: Findings
 ) -> list[ObjectMap]:
-    """What `read` gives for an image of that size. Where outlines do not lie in it, but in the photo as it is
+    """What `read` gives for the size of an image. Where outlines do not lie in it, but in the photo as it is
     stored, they were drawn on that, and are turned.
     """
     first = Findings(problems.root)
-    found = read((size.upright[0], size.upright[1]), first)
-    if size.orientation != UPRIGHT and any(one.code in OUTSIDE for one in first):
+    found = read((image.size[0], image.size[1]), first)
+    if image.orientation != UPRIGHT and any(one.code in OUTSIDE for one in first):
         again = Findings(problems.root)
-        stored = read((size.stored[0], size.stored[1]), again)
+        stored = read((image.unturned[0], image.unturned[1]), again)
         if not any(one.code in OUTSIDE for one in again):
             problems += again
-            return [replace(one, ids=upright(one.ids, size.orientation)) for one in stored]
+            return [replace(one, ids=upright(one.ids, image.orientation)) for one in stored]
     problems += first
     return found
 
@@ -110,35 +87,37 @@ def from_outlines(drawn: ObjectMap, kinds: Sequence[Kind], labels: LabelMap, *, 
     raise LabelError("the dataset has no labels that outlines tell", received=", ".join(kinds))
 
 
-def from_annotations(image: AnnotatedImage, size: Size, kinds: Sequence[Kind], labels: LabelMap) -> Edited:
+def from_annotations(
+    told: AnnotatedImage, image: ImageHeader, kinds: Sequence[Kind], labels: LabelMap
+) -> Edited:
     """What a COCO file tells of an image. Raises LabelError for another size, and for boxes without outlines
     where the dataset tells pixels.
     """
-    is_turned = image.size != size.upright and image.size == size.stored
-    if image.size != size.upright and not is_turned:
+    is_turned = told.size != image.size and told.size == image.unturned
+    if told.size != image.size and not is_turned:
         raise LabelError(
             "the annotations are of an image of another size",
-            expected=" x ".join(map(str, size.upright)),
-            received=" x ".join(map(str, image.size)),
+            expected=" x ".join(map(str, image.size)),
+            received=" x ".join(map(str, told.size)),
         )
-    boxes = replace(image.boxes, scores=None)
+    boxes = replace(told.boxes, scores=None)
     if "boxes" in kinds:
-        return Edited(boxes=turned_boxes(boxes, size) if is_turned else boxes)
-    found = image.objects()
+        return Edited(boxes=turned_boxes(boxes, image) if is_turned else boxes)
+    found = told.objects()
     if found is None and len(boxes):
         fix = "export outlines or run lengths"
         raise LabelError("the file tells boxes only, the dataset tells pixels", fix=fix)
     if found is None:
-        found = ObjectMap(np.zeros(image.size, np.int32), np.zeros(1, np.uint8), None)
+        found = ObjectMap(np.zeros(told.size, np.int32), np.zeros(1, np.uint8), None)
     if is_turned:
-        found = replace(found, ids=np.ascontiguousarray(upright(found.ids, size.orientation)))
+        found = replace(found, ids=np.ascontiguousarray(upright(found.ids, image.orientation)))
     return from_outlines(found, kinds, labels, has_classes=True)
 
 
-def turned_boxes(boxes: Boxes, size: Size) -> Boxes:
+def turned_boxes(boxes: Boxes, image: ImageHeader) -> Boxes:
     """Boxes drawn on a photo as it is stored, as the photo lies."""
-    edges = [np.arange(side + 1) for side in size.stored]
-    rows, columns = (upright(one, size.orientation) for one in np.meshgrid(*edges, indexing="ij"))
+    edges = [np.arange(side + 1) for side in image.unturned]
+    rows, columns = (upright(one, image.orientation) for one in np.meshgrid(*edges, indexing="ij"))
     corners = np.zeros_like(boxes.corners)
     for i, (y0, x0, y1, x1) in enumerate(np.rint(boxes.corners).astype(int).tolist()):
         places = [np.argwhere((rows == y) & (columns == x))[0] for y, x in ((y0, x0), (y1, x1))]

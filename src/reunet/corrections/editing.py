@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from reunet.contracts.findings import Findings, relative
-from reunet.contracts.labels import LabelMap
+from reunet.contracts.labels import LabelMap, majority_class
 from reunet.contracts.options.records import DataOptions
 from reunet.corrections.adding import NewImage, begun
 from reunet.corrections.homes import Change, Home
@@ -29,7 +29,6 @@ from reunet.errors import DataError, StorageError, closest
 from reunet.io.annotations.ctc import read_tracks, write_tracks
 from reunet.io.images import read_header, without_suffix
 from reunet.storage import write_json
-from reunet.tasks.instances.properties import majority_class
 
 
 class Editing:
@@ -229,7 +228,8 @@ class Editing:
         )
 
     def _home(self, case: Case) -> Home:
-        return Home(case, self.folders[case.split], self.labels, self.categories, self._options.axes)
+        folders = self.folders[case.split]
+        return Home(self.root, case, folders, self.labels, self.categories, self._options.axes)
 
     def _row(self, case: Case, change: Change, by: str, source: str, copy: str) -> Entry:
         image, label = image_name(case, self.root), relative(change.label.absolute(), self.root.absolute())

@@ -17,6 +17,7 @@ from reunet.datasets.tools import COCO
 from reunet.errors import LabelError, StorageError
 from reunet.io.annotations.coco_edit import write_coco_objects
 from reunet.io.annotations.image_labels import write_label
+from reunet.io.annotations.voc import begins_at_zero
 from reunet.io.annotations.voc_edit import write_voc_boxes
 from reunet.io.annotations.wanted import Wanted, wanted_boxes, wanted_objects
 
@@ -37,8 +38,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Home:
-    """Where a case is at home. folders: of its split. axes: as of the dataset's options."""
+    """Where a case is at home. root: of the dataset. folders: of its split. axes: as of its options."""
 
+    root: Path
     case: Case
     folders: SplitFolders
     labels: LabelMap
@@ -127,7 +129,7 @@ class Home:
 
     def write_listed(self, wanted: Sequence[Wanted], size: tuple[int, ...]) -> None:
         """Let the COCO or VOC file tell these objects of the image."""
-        write_listed(self.folders, self.listing, self.case.image, wanted, self.labels.names, size)
+        write_listed(self.root, self.folders, self.listing, self.case.image, wanted, self.labels.names, size)
 
     def _category(self, category: int) -> Change:
         names = self.categories.names if self.categories else ()
@@ -144,6 +146,7 @@ class Home:
 
 
 def write_listed(
+    root: Path,
     folders: SplitFolders,
     path: Path,
     image: Path,
@@ -151,12 +154,14 @@ def write_listed(
     names: Sequence[str],
     size: tuple[int, ...],
 ) -> None:
-    """Let a COCO or VOC file tell these objects of an image."""
+    """Let a COCO or VOC file of the dataset in `root` tell these objects of an image."""
     height, width = size[-2:]
     if folders.listing is not None and folders.listing.tool is COCO:
         write_coco_objects(path, image, (folders.images, path.parent), wanted, names, (height, width))
     else:
-        write_voc_boxes(path, image, wanted, names, (height, width))
+        files = () if folders.listing is None else folders.listing.files
+        first = int(begins_at_zero(root, files) is None)
+        write_voc_boxes(path, image, wanted, names, (height, width), first)
 
 
 def _move(image: Path, target: Path) -> None:

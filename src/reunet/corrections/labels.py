@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reunet.contracts.boxes import Boxes
-from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.labels import IGNORE, LabelMap, majority_class
 from reunet.contracts.results import Prediction, Problem, Saved
 from reunet.errors import LabelError, ReunetError
-from reunet.tasks.instances.properties import majority_class
 
 Kind = Literal["instances", "masks", "boxes", "category"]
 

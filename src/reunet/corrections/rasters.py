@@ -125,13 +125,19 @@ def _write_tiff(
         if is_coloured:  # a page of greys is read as one channel
             others = [np.broadcast_to(np.atleast_3d(one), values.shape) for one in others]
         values = np.stack(others)
-    dtype, tags = _dtype(values, header), dict[str, Any](photometric="minisblack")
+    dtype, tags = _dtype(values, header), dict[str, Any](photometric="minisblack", metadata=None)
     if is_coloured:
         tags["photometric"] = "rgb"
     elif (table := _palette(path, header, axes)) is not None and dtype == np.uint8:
-        tags = {"photometric": "palette", "colormap": table.T.astype(np.uint16) * 257}
+        tags |= {"photometric": "palette", "colormap": table.T.astype(np.uint16) * 257}
+    lengths = dict(header.stack)
+    if lengths.keys() == {"T", "Z"}:  # or the pages would not say which follows which
+        values = values.reshape(lengths["T"], lengths["Z"], *values.shape[1:])
+        stored = [axis for axis in header.axes if axis in lengths]
+        values = values if stored == ["T", "Z"] else values.swapaxes(0, 1)
+        tags["metadata"] = {"axes": "".join([*stored, "YX", "S" * is_coloured])}
     bigtiff = values.size * dtype.itemsize > 2**31
-    tifffile.imwrite(new, values.astype(dtype), compression="zlib", metadata=None, bigtiff=bigtiff, **tags)
+    tifffile.imwrite(new, values.astype(dtype), compression="zlib", bigtiff=bigtiff, **tags)
 
 
 def _is_coloured(values: np.ndarray) -> bool:

@@ -11,7 +11,7 @@ from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.truth import Truth
 from reunet.datasets.cache import Array, Stored, kept_beside, mapped
 from reunet.datasets.cases import Case, FrameSequence
-from reunet.datasets.palettes import check_palette, used_in
+from reunet.datasets.palettes import check_used, used_in
 from reunet.datasets.reading import Reading, content_hash, read_case
 from reunet.errors import LabelError
 from reunet.io.masks import check_shape, encode_mask, lossy_mask
@@ -138,6 +138,8 @@ def encode_case(case: Case, reading: Reading, labels: LabelMap) -> Mapping[str, 
     What was made once is kept in the cache beside what was read. Raises LabelError.
     """
     stored, told = reading.arrays, case.objects
+    if told is not None and reading.header is not None:
+        check_shape(case.image, told.size, reading.header, "annotation")
     is_shaped = told is not None and told.shaped and "ids" not in stored
     is_partly = "fov" in stored and (told is not None or bool(case.boxed))
     if told is not None:
@@ -159,8 +161,6 @@ def _encode(case: Case, reading: Reading, labels: LabelMap) -> dict[str, np.ndar
     background = next((i for i in range(len(labels.classes)) if i not in labels.foreground), 0)
     found: dict[str, np.ndarray] = {}
     told, ids = case.objects, arrays.get("ids")
-    if told is not None and reading.header is not None:
-        check_shape(case.image, told.size, reading.header.size, "annotation")
     shapes = None if told is None or ids is not None else told.objects()
     if shapes is not None:
         ids = found["objects"] = shapes.ids
@@ -172,8 +172,10 @@ def _encode(case: Case, reading: Reading, labels: LabelMap) -> dict[str, np.ndar
         raw, table = arrays["mask"], arrays.get("palette")
         if labels.encoding == "rgb" and table is not None:
             raw = table[np.minimum(raw, len(table) - 1)]
-        elif table is not None and (used := used_in(case.files.mask, reading, colours=False)) is not None:
-            check_palette(used, labels)
+        elif (table is not None or reading.headers["mask"].value_names) and (
+            used := used_in(case.files.mask, reading, colours=False)
+        ):
+            check_used(used, labels)
         found["labels"] = _encoded_mask(raw, case.files.mask, reading, labels)
     truth = _known(case, arrays, found.get("labels"), ids, labels)
     if truth.labels is not None:

@@ -9,7 +9,7 @@ from reunet.contracts.findings import some_of, understood
 from reunet.contracts.labels import BOUNDARY_NAMES, LabelMap, class_color, default_classes, is_foreground
 from reunet.contracts.options.records import DataOptions
 from reunet.datasets.cases import Case
-from reunet.datasets.palettes import Used, used_in
+from reunet.datasets.palettes import Used, plain, used_in
 from reunet.datasets.reading import CaseReader, Reading
 from reunet.datasets.regions import layer_names, layered_facts, nnunet_facts, read_regions
 from reunet.datasets.tables import CLASSES, DESCRIPTION, described
@@ -21,6 +21,7 @@ from reunet.storage import read_json
 
 _NUMBER = re.compile(r"-?[0-9]{1,9}")
 _MOST_GUESSED = 32  # more distinct values than this are object numbers rather than classes
+_MOST_CLASSES = 254
 _CLASSES_FIX = "name the classes with --classes FILE (lines: id,name; the name 'ignore' means unlabelled)"
 
 
@@ -136,7 +137,9 @@ def with_encoding(labels: LabelMap, readings: Iterable[Reading]) -> LabelMap:
 
 
 def guess_classes(cases: Sequence[Case], reader: CaseReader) -> LabelMap:
-    """The class list the masks speak for: 0 and 255, or 0..n without gaps. Raises LabelError otherwise."""
+    """The class list the masks speak for: 0 and 255, 0..n without gaps, or whatever their files name. Raises
+    LabelError otherwise.
+    """
     folder = next((case.files.mask.parent for case in cases if case.files.mask is not None), None)
     if folder is None:
         raise DataError(
@@ -155,11 +158,17 @@ def guess_classes(cases: Sequence[Case], reader: CaseReader) -> LabelMap:
         raise LabelError("no mask could be read", where=folder, received="the list names the reason for each")
     if 255 in values and set(values) <= {0, 255}:
         return LabelMap(classes=default_classes([0, 1]), encoding="binary_255")
-    if values != list(range(len(values))) or len(values) > _MOST_GUESSED:
+    names = dict(pair for content in reversed(contents) for pair in content.names.items())
+    if names and len(values) < _MOST_CLASSES and not set(values) - {0, *names}:
+        values = sorted({0, *values})
+    elif values != list(range(len(values))) or len(values) > _MOST_GUESSED:
         raise _unclear(values, contents)
     if len(values) == 1:
         values = [0, 1]  # every mask is empty: the checks say so, the foreground class is still there
     classes = default_classes(values)
+    own = [names.get(entry.id, entry.name) for entry in classes]
+    if len(set(map(plain, own))) == len(own):
+        classes = default_classes(values, own)
     palette = next((content.table for content in contents if content.table is not None), None)
     colors = [] if palette is None else list(map(tuple, palette[: len(values)].tolist()))
     if len(set(colors)) == len(values):

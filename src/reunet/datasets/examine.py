@@ -1,19 +1,20 @@
 """Say everything that is wrong with one case, from what reading it gave."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from reunet.contracts.findings import Findings
-from reunet.contracts.labels import IGNORE, LabelMap
+from reunet.contracts.labels import IGNORE, LabelMap, majority_class
 from reunet.contracts.options.records import DataOptions
 from reunet.datasets.cache import mapped
 from reunet.datasets.case_arrays import encode_case
 from reunet.datasets.cases import Case
 from reunet.datasets.palettes import used_in
 from reunet.datasets.reading import Reading
-from reunet.errors import LabelError
+from reunet.errors import LabelError, MeaningError, SizeError
 from reunet.io.header import ImageHeader, apart
 from reunet.io.masks import is_coloured
 
@@ -27,8 +28,10 @@ class Examined(Findings):
 
     header: of its image; None when unreadable. pixels: hash of its decoded image; None when unreadable or
     constant. dtype: of its samples. values: the lowest and the highest. pixel_counts: (256,) pixels of each
-    class; class_counts: the same, or objects where only boxes tell the classes. n_objects: where they are
-    told. track_ids: of objects, where ids are told. colors: those of its mask.
+    class; class_counts: the same, or objects where only boxes tell the classes. object_counts: (256,) objects
+    of each class, where they are told. track_ids: of objects, where ids are told. used: the values of its
+    mask. only_turned: whether what annotates it fits only as orientation tags turn the files; None where they
+    turn none, or all alike.
     """
 
     def __init__(self, case: Case, reading: Reading, labels: LabelMap | None, options: DataOptions) -> None:
@@ -37,15 +40,16 @@ class Examined(Findings):
         self.case, self._labels = case, labels
         self.header, self.pixels, self.dtype = reading.header, reading.pixels, reading.dtype
         self.track_ids = reading.ids.get("tracks", reading.ids.get("objects"))
-        self.n_objects: int | None = None
+        self.object_counts: np.ndarray | None = None
         self.class_counts: np.ndarray | None = None
-        self.colors = None if case.files.mask is None else used_in(case.files.mask, reading, colours=False)
+        self.used = None if case.files.mask is None else used_in(case.files.mask, reading, colours=False)
         self.pixel_counts: np.ndarray | None = None
         self.values = _ends(mapped(reading.arrays["image"])) if "image" in reading.arrays else None
         encoded = self._encoded(reading)
         matches = all(problem.code != "shape-mismatch" for problem in self)
         self._headers(reading.headers, options.allow_geometry_mismatch, compare=matches)
-        self._objects(reading)
+        self.only_turned = self._fits_only_turned(reading) if matches else None
+        self._objects(reading, encoded if matches else None)
         if self.header is not None and matches:
             self._classes(encoded)
 
@@ -76,16 +80,16 @@ class Examined(Findings):
 
     def _encoded(self, reading: Reading) -> np.ndarray | None:
         """Class indices; None where none are told, or where values are no classes."""
-        mask, header, objects = self.case.files.mask, self.header, self.case.objects
-        if self._labels is None or (mask is None and header is None):
-            return None
-        if objects is not None and header is not None and objects.size != header.size:
-            message = "the annotations are for an image of another size"
-            sizes = [" x ".join(map(str, size)) for size in (header.size, objects.size)]
-            self.error("shape-mismatch", self.case.image, message, f"{sizes[0]} as the image", sizes[1])
+        mask = self.case.files.mask
+        if self._labels is None or (mask is None and self.header is None):
             return None
         try:
             encoded = encode_case(self.case, reading, self._labels).get("labels")
+        except MeaningError:  # the masks are held against each other and the class list together
+            return None
+        except SizeError as cause:
+            self.caught("shape-mismatch", self.case.image, cause)
+            return None
         except LabelError as cause:
             wrong_kind = is_coloured(mapped(reading.arrays["mask"])) and self._labels.encoding != "rgb"
             is_lossy = reading.headers["mask"].lossy
@@ -94,14 +98,31 @@ class Examined(Findings):
             return None
         return None if encoded is None else mapped(encoded)
 
-    def _objects(self, reading: Reading) -> None:
+    def _fits_only_turned(self, reading: Reading) -> bool | None:
+        """`only_turned`, from the sizes of label images and from where shapes and boxes lie."""
+        image, told = self.header, self.case.objects
+        if image is None:
+            return None
+        drawn = [reading.headers[role] for role in ("mask", "ids") if role in reading.headers]
+        if self.case.files.object_masks:
+            drawn.append(replace(image, orientation=1))
+        found = [image.unturned != one.unturned for one in drawn if one.orientation != image.orientation]
+        if told is not None and image.orientation != 1 and len(told.boxes):
+            found.append(bool((told.boxes.corners[:, 2:].max(axis=0) > image.unturned).any()))
+        return all(found) if found else None
+
+    def _objects(self, reading: Reading, encoded: np.ndarray | None) -> None:
         fov, objects = self.case.files.fov, self.case.objects
         if fov is not None and "fov" in reading.arrays and not mapped(reading.arrays["fov"]).any():
             self.error("fov-empty", fov, "the field of view is empty", "pixels other than 0", "only 0")
-        if "objects" in reading.ids:
-            self.n_objects = len(reading.ids["objects"])
-        elif objects is not None and self.header is not None and objects.size == self.header.size:
-            self.n_objects = len(objects.boxes)
+        if objects is not None and self.header is not None and objects.size == self.header.size:
+            self.object_counts = np.bincount(objects.boxes.classes, minlength=256)
+        elif "objects" in reading.ids:
+            there, kinds = np.array(reading.ids["objects"], np.int64), np.zeros(0, np.uint8)
+            if self._labels is not None:
+                ids = np.searchsorted([0, *there], mapped(reading.arrays["ids"]))
+                kinds = majority_class(ids, encoded, self._labels)[1:]
+            self.object_counts = np.bincount(kinds, minlength=256)
 
     def _classes(self, encoded: np.ndarray | None) -> None:
         mask, objects, told = self.case.files.mask, self.case.objects, self.case.classes

@@ -54,11 +54,9 @@ def _sum(counts: Sequence[np.ndarray | None]) -> np.ndarray:
 
 def _classes(labels: LabelMap, found: Sequence[Examined], pixels: np.ndarray) -> tuple[ClassFacts, ...]:
     told = int(pixels[:IGNORE].sum())
-    objects, are_told = (
-        _sum([_objects(one, labels) for one in found]),
-        any(one.n_objects is not None for one in found),
-    )
-    shows = _sum([(_sum([one.pixel_counts, _objects(one, labels)]) > 0).astype(np.int64) for one in found])
+    objects = _sum([one.object_counts for one in found])
+    are_told = any(one.object_counts is not None for one in found)
+    shows = _sum([(_sum([one.pixel_counts, one.object_counts]) > 0).astype(np.int64) for one in found])
     return tuple(
         ClassFacts(
             entry.name,
@@ -68,15 +66,6 @@ def _classes(labels: LabelMap, found: Sequence[Examined], pixels: np.ndarray) ->
         )
         for i, entry in enumerate(labels.classes)
     )
-
-
-def _objects(one: Examined, labels: LabelMap) -> np.ndarray | None:
-    """(256,) objects of each class; those without one are of the first foreground class."""
-    if one.n_objects is None:
-        return None
-    if one.case.objects is not None:
-        return np.bincount(one.case.objects.boxes.classes, minlength=256)
-    return one.n_objects * (np.arange(256) == labels.foreground[0])
 
 
 def _categories(categories: LabelMap, found: Sequence[Examined]) -> tuple[ClassFacts, ...]:

@@ -12,6 +12,7 @@ from reunet.datasets.recognise import channel_of
 from reunet.datasets.told_apart import by_rest, masks_among
 from reunet.errors import DataError, ReunetError
 from reunet.io.formats.table import SUFFIXES
+from reunet.io.header import ImageHeader, page_places
 from reunet.io.images import image_suffix, read_header
 from reunet.io.listing import folders_in, image_files, images_by_stem, stem_of
 
@@ -89,7 +90,7 @@ class Found(Findings):
             header = read_header(case.image, self._axes)
             if header.pages == 1:
                 return [case]
-            told = {what: read_header(path, self._axes).pages for what, path in beside.items() if path}
+            told = {what: read_header(path, self._axes) for what, path in beside.items() if path}
         except ReunetError:
             return [case]  # unreadable: reported with the pixels, where every file is read
         letters = [axis for axis in header.axes if axis not in "YXC"]
@@ -98,17 +99,32 @@ class Found(Findings):
             fix = "say what the pages are with --axes, such as ZYX (depth), TYX (time) or CYX (channels)"
             self.error("unnamed-axes", case.image, message, "named axes", header.axes, fix)
             return []
-        if told.get("field of view") == 1:  # one may serve all pages
-            told["field of view"] = header.pages
-        for what, pages in told.items():
-            if pages != header.pages:
-                message = f"image and {what} have different numbers of pages"
-                expected = f"{header.pages} pages as in the image"
-                self.error("page-count", case.image, message, expected, f"{pages} in the {what}")
-        if set(told.values()) - {header.pages}:
+        if "field of view" in told and told["field of view"].pages == 1:  # one may serve all pages
+            del told["field of view"]
+        wrong = {what: other for what, other in told.items() if not _same_pages(header, other)}
+        for what, other in wrong.items():
+            message, fix = f"image and {what} have different numbers of pages", ""
+            if other.pages == header.pages:
+                message = f"image and {what} do not say that their pages follow each other in one order"
+                fix = f"save the {what} with the axes and lengths of the image in its metadata (OME, ImageJ)"
+            expected, received = f"{header.counted} as in the image", f"{other.counted} in the {what}"
+            self.error("page-count", case.image, message, expected, received, fix)
+        if wrong:
             return []
         stack = replace(case, sequence=FrameSequence(case.id, "T" if "T" in letters else "Z"))
         return [replace(stack, id=f"{case.id}#{page:04d}", page=page) for page in range(header.pages)]
+
+
+def _same_pages(one: ImageHeader, other: ImageHeader) -> bool:
+    """Whether a page is the same time and depth in both. Axes that only one file names count as the other's
+    where both store their pages in the order that they are counted in.
+    """
+    pages, others = ([told for told in header.stack if told[1] > 1] for header in (one, other))
+    if one.pages != other.pages or pages == others:
+        return one.pages == other.pages
+    places = [page_places(header.axes) for header in (one, other)]
+    is_like = len(pages) != len(others) or [side for _, side in pages] == [side for _, side in others]
+    return is_like and all(some == sorted(some) for some in places)
 
 
 class PairedFiles(Found):

@@ -14,6 +14,7 @@ from reunet.datasets.case_arrays import encode_case
 from reunet.datasets.cases import Case
 from reunet.datasets.folders import SplitFolders
 from reunet.datasets.pairs import partners_of
+from reunet.datasets.palettes import check_named
 from reunet.datasets.reading import CaseReader
 from reunet.errors import ReunetError, closest
 from reunet.io.annotations.annotated_image import AnnotatedImage
@@ -116,7 +117,8 @@ def compare_folders(
         for name, case in own.items():
             if partners[name] and case.page is None:
                 with suppress(ReunetError):  # no mask, of another size or class list
-                    other = encode_mask(read_raw_mask(path := files[partners[name][0]]), labels, path)
+                    check_named(path := files[partners[name][0]], labels)
+                    other = encode_mask(read_raw_mask(path), labels, path)
                     mine = mapped(encode_case(case, reader(case), labels)["labels"])
                     pairs += [(mine, other)] * (mine.shape == other.shape)
         if pairs and folders.masks is not None:

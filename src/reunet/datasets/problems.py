@@ -11,10 +11,11 @@ from reunet.contracts.findings import Findings, relative, some_of
 from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.contracts.options.records import DataOptions
 from reunet.contracts.results import Problem
+from reunet.datasets.alike import tell_alike
 from reunet.datasets.cache import prune
 from reunet.datasets.cases import SPLITS, Case
 from reunet.datasets.examine import Examined
-from reunet.datasets.palettes import compare_palettes
+from reunet.datasets.palettes import compare_used
 from reunet.datasets.people import compare_folders
 from reunet.datasets.scan import Scan, scan_dataset
 from reunet.datasets.splits import shared_notes
@@ -53,10 +54,8 @@ class _Comparison(Findings):
         self += [*scan.problems, *(problem for one in found for problem in one)]
         self._repeated_images()
         self._frame_sizes()
-        encoding = None if scan.labels is None else scan.labels.encoding
-        if encoding != "rgb":
-            stated = {} if scan.labels is None or encoding != "index" else scan.labels.stated_colors
-            compare_palettes([one.colors for one in found if one.colors is not None], stated, self)
+        compare_used([one.used for one in found if one.used is not None], scan.labels, self)
+        self._turned()
         self._tracks()
         if scan.labels is not None:
             for folders in scan.folders:
@@ -73,12 +72,18 @@ class _Comparison(Findings):
                 same[one.pixels].append(one.case)
         for cases in same.values():
             first, *others = [relative(case.image, self._scan.root, case.page) for case in cases]
-            received = "also " + ", ".join(others)
+            received = f"also {', '.join(others)}{self._categories_of(cases)}"
             if len({case.split for case in cases}) > 1:
                 message, fix = "the same image is in two splits", "remove it from one of the splits"
                 self.error("identical-image", first, message, "each image in one split", received, fix)
             elif others:
                 self.warning("duplicate-image", first, "the same image is there several times", "", received)
+
+    def _categories_of(self, cases: Sequence[Case]) -> str:
+        """The classes of images, where they differ."""
+        names = () if self._scan.categories is None else self._scan.categories.names
+        found = list(dict.fromkeys(names[case.category] for case in cases if case.category is not None))
+        return f"; their classes differ: {', '.join(found)}" if len(found) > 1 else ""
 
     def _frame_sizes(self) -> None:
         """Frames of one sequence that differ in size from its first one."""
@@ -93,6 +98,20 @@ class _Comparison(Findings):
                 fix = "crop them to one size, or make sequences of one size each"
                 expected = f"{sizes[0]} as {first.case.id}"
                 self.error("frame-size", one.case.image, message, expected, sizes[1], fix)
+
+    def _turned(self) -> None:
+        """Images that an orientation tag turns, where nothing tells whether that is how they were annotated:
+        a warning unless those of other sizes show it.
+        """
+        told = [one for one in self._found if one.only_turned is not None]
+        if told and not any(one.only_turned for one in told):
+            message = (
+                f"{len(told)} image(s) or masks are turned by their orientation tag (EXIF), and their "
+                "annotations fit with and without it"
+            )
+            fix = "look at them with --pictures FILE.png; where they lie askew, take the tag out of the file"
+            expected = "annotations of the image as the tag turns it"
+            self.warning("image-turned", told[0].case.image, message, expected, "", fix)
 
     def _tracks(self) -> None:
         """Files of tracks that are damaged or disagree with the objects of the frames."""
@@ -117,16 +136,34 @@ class _Comparison(Findings):
             if one.case.category is not None:
                 category = np.bincount([one.case.category], minlength=256)
                 images[split] = images.get(split, 0) + category
+        self._alike_classes()
         for labels, totals in ((self._scan.labels, pixels), (self._scan.categories, images)):
             for split, counts in totals.items():
                 if labels is not None:
                     self._absent_classes(split, labels, counts)
 
+    def _alike_classes(self) -> None:
+        """Classes of pixels, objects and images that are probably one."""
+        labels, categories = self._scan.labels, self._scan.categories
+        pixels: dict[str, list[str]] = defaultdict(list)
+        images: dict[str, list[str]] = defaultdict(list)
+        for one in self._found:
+            where = relative(one.case.image, self._scan.root, one.case.page)
+            if labels is not None and one.class_counts is not None:
+                for i in np.flatnonzero(one.class_counts[: len(labels.classes)]):
+                    pixels[labels.names[i]].append(where)
+            if categories is not None and one.case.category is not None:
+                images[categories.names[one.case.category]].append(where)
+        if labels is not None and labels is not categories:
+            tell_alike(labels.names, pixels, self)
+        if categories is not None:
+            tell_alike(categories.names, images, self)
+
     def _objects(self) -> None:
         """Images that show no object."""
         empty: dict[str, list[str]] = defaultdict(list)
         for one in self._found:
-            if one.n_objects == 0:
+            if one.object_counts is not None and not one.object_counts.any():
                 empty[one.case.split].append(one.case.id)
         for split, names in empty.items():
             message = f"{len(names)} image(s) show no object, and are learned from as such"
@@ -208,6 +245,7 @@ FIXES = {
     "box-cut": "draw the box again, if that is no rounding",
     "box-reversed": "exchange its corners: x and y grow to the right and down",
     "channel-count": "add the missing files",
+    "class-alike": "give them one name, if they mean the same: they are learned as different classes",
     "class-empty": "add images of the class, or remove the folder",
     "class-absent": "move images between the splits, or take the class out of the list",
     "doubled-file": "keep one of them",
@@ -215,6 +253,7 @@ FIXES = {
     "file-name": "name the file by its path below the folder of the images",
     "fov-without-image": "remove it, or add the image",
     "frame-missing": "add the missing frames, or number the frames without gaps",
+    "hole-area": "write objects with holes as run lengths, or correct the area if there are none",
     "ids-full": "save the ids as 16-bit PNG or 32-bit TIFF",
     "image-missing": "add the image, or correct or remove what names it",
     "image-not-listed": "annotate it, with no objects if it shows none, or move it away",
@@ -231,6 +270,7 @@ FIXES = {
     "label-row": "move the image into the folder of its class, or complete the row",
     "label-table": "name the columns in the first line: file,label",
     "mask-palettes": "save all masks with one palette, or give --colors FILE to read them by colour",
+    "mask-segments": "give a segment one number and one label in all files (and in the class list)",
     "mask-upside-down": "if white is the object, invert the masks or give --colors FILE",
     "mask-unreadable": "save the mask anew as PNG or TIFF, one value per pixel",
     "mask-without-image": "remove it, or add the image",
@@ -240,6 +280,7 @@ FIXES = {
     "object-empty": "remove the file",
     "object-overlap": "decide which object the pixels belong to, if that matters",
     "one-image": "keep one image in each folder images/",
+    "other-image": "see whether the labels are those of this image; they are used as they are",
     "page-count": "save image and mask with as many pages",
     "polygon-points": "draw the object again, or delete it",
     "shape-empty": "draw the object again, or delete it",
@@ -250,6 +291,7 @@ FIXES = {
     "track-parent": "let the parent end before its children begin, or write 0 for no parent",
     "unknown-class": "add the class to the class list (without one: to train), or correct the name",
     "unknown-image": "correct its image_id, or delete it",
+    "voc-from-zero": "correct the box if pixels are counted from 1; else nothing, it is understood",
     "wrong-type": "correct the entry",
     "yolo-turned-boxes": "draw outlines, or write upright boxes for --task detection",
 }

@@ -176,8 +176,8 @@ class _Decoder:
         self._image()
         self._mask()
         if self._found.header is not None:
-            self._fov(self._found.header.size)
-            self._objects(self._found.header.size)
+            self._fov(self._found.header)
+            self._objects(self._found.header)
         return self._found
 
     @contextmanager
@@ -233,12 +233,12 @@ class _Decoder:
             if header.palette and (table := read_palette(path, self._axes)) is not None:
                 self._arrays["palette"] = table
             if self._found.header is not None:
-                check_shape(path, header.size, self._found.header.size)
+                check_shape(path, header, self._found.header)
 
-    def _fov(self, size: tuple[int, ...]) -> None:
+    def _fov(self, image: ImageHeader) -> None:
         if (fov := self._files.fov) is not None:
             with self._noted(fov, "fov-unreadable", (LabelError, "shape-mismatch")):
-                self._limit(read_fov(fov, self._page, self._axes, size))
+                self._limit(read_fov(fov, self._page, self._axes, image))
                 self._found.headers["fov"] = read_header(fov, self._axes)
 
     def _limit(self, known: np.ndarray | None) -> None:
@@ -248,37 +248,37 @@ class _Decoder:
             both = isinstance(before, np.ndarray) and before.shape == known.shape
             self._arrays["fov"] = known & before if both else known
 
-    def _objects(self, size: tuple[int, ...]) -> None:
+    def _objects(self, image: ImageHeader) -> None:
         masks = self._files.object_masks
         where = self._files.instances or (masks[0].parent if masks else self._files.image)
         with self._noted(where, "instances-unreadable", (SizeError, "shape-mismatch")):
-            ids = self._instances(size) if masks is None else self._object_masks(masks, size)
+            ids = self._instances(image) if masks is None else self._object_masks(masks, image)
             if ids is not None:
                 self._arrays["ids"] = ids
                 if self._check:
                     check_instances(ids, where, self._problems)
 
-    def _object_masks(self, masks: Sequence[Path], size: tuple[int, ...]) -> np.ndarray:
+    def _object_masks(self, masks: Sequence[Path], image: ImageHeader) -> np.ndarray:
         ids = read_object_masks(masks, self._problems)
         if ids is None:
-            ids = np.zeros(size, np.int32)
+            ids = np.zeros(image.size, np.int32)
         else:
-            check_shape(masks[0].parent, ids.shape, size, "object mask")
+            check_shape(masks[0].parent, ids.shape, image, "object mask")
         self._found.ids["objects"] = _present(ids)
         return ids
 
-    def _instances(self, size: tuple[int, ...]) -> np.ndarray | None:
+    def _instances(self, image: ImageHeader) -> np.ndarray | None:
         """Object ids (*space) int32, of tracked objects their tracks'; None without any."""
         path, tracks, markers = self._files.instances, self._files.markers, None
         if tracks is not None:
-            _, markers = read_instances_file(tracks, self._page, self._axes)
-            check_shape(tracks, markers.shape, size, "tracks")
+            header, markers = read_instances_file(tracks, self._page, self._axes)
+            check_shape(tracks, header, image, "tracks")
             self._found.ids["tracks"] = _present(markers)
         if path is None:
             return None
         found = read_instances_file(path, self._page, self._axes)
-        header, ids = placed(*found, self._found.header)
-        check_shape(path, ids.shape, size, "instances")
+        header, ids = placed(*found, image)
+        check_shape(path, header, image, "instances")
         if markers is not None:
             ids, missing = with_identities(ids, markers)
             if missing:

@@ -13,8 +13,11 @@ from reunet.datasets.scan import Scan
 from reunet.errors import UsageError
 from reunet.io.raster import write_png
 from reunet.report.contact_sheet import contact_sheet
-from reunet.storage import csv_text, write_text
+from reunet.storage import csv_text, refuse_other, write_text
 from reunet.tasks.work import fitting_tasks
+
+TITLE = "reunet: cases of a dataset"
+"""Of the pictures, which tells them from other files."""
 
 
 @verb(CheckOptions)
@@ -27,13 +30,15 @@ def check(options: CheckOptions) -> CheckResult:
     """
     if options.pictures is not None and options.pictures.suffix.lower() not in ("", ".png"):
         raise UsageError("the pictures are PNG", where="--pictures", received=options.pictures.name)
+    columns = [field.name for field in fields(Problem)]
+    refuse_other(options.fix_list, ",".join(columns), "--fix-list")
+    refuse_other(options.pictures, TITLE, "--pictures")
     scan, found, problems = examine_dataset(options.data, options, progress=options.on_progress)
     if options.fix_list is not None:
-        columns = (field.name for field in fields(Problem))
         write_text(options.fix_list, csv_text(columns, map(astuple, problems)))
     result = understanding(scan, found, problems)
     if options.pictures is not None:
-        write_png(options.pictures, contact_sheet(scan, found, result))
+        write_png(options.pictures, contact_sheet(scan, found, result), title=TITLE)
     return result
 
 

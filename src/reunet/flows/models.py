@@ -10,7 +10,7 @@ from reunet.contracts.results import ModelResult
 from reunet.errors import BackendError, known_name
 from reunet.networks import PRESETS, configure
 from reunet.progress import NullProgress, Progress
-from reunet.storage import write_text
+from reunet.storage import refuse_other, write_text
 
 SIDES = {2: 256, 3: 64}
 """Side of the input that costs are told for, by axes of space."""
@@ -34,6 +34,7 @@ def models(options: ModelsOptions) -> tuple[ModelResult, ...]:
     if options.output is not None:
         from reunet.drawing.network import draw
 
+        refuse_other(options.output, 'class="reunet-', "-o")
         write_text(options.output, draw(preset_config(names[0])))
     return tuple(describe(one, options.on_progress or NullProgress()) for one in names)
 

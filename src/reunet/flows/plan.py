@@ -16,11 +16,15 @@ from reunet.planning import PlanRequest, make_plan
 from reunet.planning.cost import FRAMEWORK_BYTES
 from reunet.progress import NullProgress
 from reunet.report.planned import Planned, write_plan_page
+from reunet.storage import refuse_other
 from reunet.tasks import check_tasks
 from reunet.training.pace import paced
 
 HTML = ("", ".html", ".htm")
 """How names of pages end."""
+
+PLAN, PAGE = '"schema_version"', '<meta name="generator" content="reunet">'
+"""What tells a plan, and a page, from other files."""
 
 
 @verb(PlanOptions)
@@ -33,6 +37,8 @@ def plan(options: PlanOptions) -> Plan:
     """
     if options.page is not None and options.page.suffix.lower() not in HTML:
         raise UsageError("the page is HTML", where="--page", expected=".html", received=options.page.name)
+    refuse_other(options.output, PLAN, "-o")
+    refuse_other(options.page, PAGE, "--page")
     chosen = choose_backend(options.backend or (None if options.device == "cpu" else able_backend()))
     device = choose_device(options.device, chosen)
     use_backend(chosen)

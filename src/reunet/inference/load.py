@@ -40,6 +40,9 @@ def load(
     asked = {"engine": (engine, EngineName), "precision": (precision, PrecisionName)}
     for option, (value, names) in (asked | {"device": (device, DeviceName)}).items():
         known_name(value, get_args(names), where=f"--{option}", error=UsageError)
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        fix = "give 1 or more, or None for all"
+        raise UsageError("not a number of threads", where="threads", received=threads, fix=fix)
     folder = run_at(Path(run))
     plan = folder.plan()
     count = iterations_of(iterations, plan)

@@ -13,6 +13,7 @@ import numpy as np
 
 from reunet.errors import ImageReadError, ReunetError, TooLargeError
 from reunet.io.georeference import Georeference
+from reunet.io.samples import upright_sides
 from reunet.io.units import in_micrometres
 
 SPARSE = 100_000
@@ -62,7 +63,8 @@ class ImageHeader:
     dtype: sample type in the file, such as "uint8", which bilevel images count as; of a palette that of its
     indices, while the colours are always uint8.
     pages: images of that size in the file (a stack or a series has more than one).
-    axes: axes of the file in storage order, such as "YX", "YXC", "ZYX".
+    axes: axes of the file in storage order, such as "YX", "YXC", "ZYX". stack: those that count pages, see
+    `page_places`, with their lengths, where the file tells.
     spacing: size of a pixel per axis of `size` where the file states it, or None; in micrometres, of the
     voxels of a volume in millimetres.
     palette: pixels are indices into a colour table.
@@ -76,7 +78,7 @@ class ImageHeader:
     empty slices out.
     levels: sizes of all levels of a pyramid, the finest first; of other images, their size or nothing.
     slide: a scanner of whole slides wrote it. map: where on the map it lies. nodata: the value of pixels that
-    nothing is known of.
+    nothing is known of. value_names: what the file calls the values of a mask, as DICOM-SEG does.
     """
 
     size: tuple[int, ...]
@@ -98,6 +100,8 @@ class ImageHeader:
     slide: bool = False
     map: Georeference | None = None
     nodata: float | None = None
+    stack: tuple[tuple[str, int], ...] = ()
+    value_names: tuple[tuple[int, str], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Its fields, as JSON holds them."""
@@ -115,7 +119,19 @@ class ImageHeader:
         names, levels = tuple(told["channel_names"]), tuple(tuple(size) for size in told["levels"])
         place = None if told["map"] is None else Georeference.from_json(told["map"])
         made = {"affine": affine, "doubts": doubts, "channel_names": names, "levels": levels, "map": place}
+        made |= {name: tuple(map(tuple, told[name])) for name in ("stack", "value_names")}
         return cls(**(told | sizes | made))
+
+    @property
+    def unturned(self) -> tuple[int, ...]:
+        """`size` of the pixels as they are stored, which programs show that do not heed the orientation."""
+        return upright_sides(self.size, self.orientation)
+
+    @property
+    def counted(self) -> str:
+        """Its pages, for messages, with the axes that count them where there are several."""
+        lengths = [f"{axis} {length}" for axis, length in self.stack if length > 1]
+        return f"{self.pages} pages" + (f" ({', '.join(lengths)}; axes {self.axes})" if lengths[1:] else "")
 
     @property
     def is_volume(self) -> bool:
@@ -135,6 +151,15 @@ class ImageHeader:
     def micrometres(self) -> tuple[float, ...] | None:
         """Size (y, x) of an image's pixels where the file states it; None of volumes."""
         return None if self.is_volume else self.spacing
+
+
+def page_places(axes: str) -> list[int]:
+    """Which of a file's axes count its pages, in the order that pages have here, the last one the fastest:
+    time before depth, whatever the order in the file; axes without these names as they are stored.
+    """
+    places = [place for place, axis in enumerate(axes) if axis not in "YXCS"]
+    is_named = {axes[place] for place in places} <= {"T", "Z"}
+    return sorted(places, key=lambda place: axes[place]) if is_named else places
 
 
 def apart(one: ImageHeader, other: ImageHeader) -> tuple[str, str, str] | None:

@@ -21,6 +21,9 @@ from reunet.io.pages import write_pages
 from reunet.io.raster import write_png
 from reunet.io.units import tiff_resolution
 
+Sized = ImageHeader | tuple[int, ...]
+"""A size, or the header of the file that has it."""
+
 _UNKNOWN = 254  # marks values that stand for no class; a LabelMap has at most 254 classes, 0..253
 
 
@@ -72,7 +75,8 @@ def read_layer_files(
     paths: Sequence[Path], page: int | None = None, axes: str | None = None
 ) -> tuple[ImageHeader, np.ndarray]:
     """The header of the first of several masks of regions, a file for each, and all masks as one: (*space)
-    uint8, the sum of 1, 2, 4 ... for those, in order, that are not 0 at a pixel.
+    uint8, the sum of 1, 2, 4 ... for those, in order, that are not 0 at a pixel; what files say of values
+    does not count.
 
     Raises LabelError for other sizes and lossy files, ImageReadError.
     """
@@ -91,7 +95,7 @@ def read_layer_files(
                 received=layers[-1].shape,
             )
     together = sum(layer.astype(np.uint8) << bit for bit, layer in enumerate(layers))
-    return headers[0], np.asarray(together, np.uint8)
+    return replace(headers[0], palette=False, value_names=()), np.asarray(together, np.uint8)
 
 
 def is_coloured(raw: np.ndarray) -> bool:
@@ -151,12 +155,15 @@ def read_mask(path: Path, labels: LabelMap, page: int | None = None, axes: str |
         raise lossy_mask(path, cause) from cause
 
 
-def read_fov(path: Path, page: int | None, axes: str | None, size: tuple[int, ...]) -> np.ndarray:
-    """Field of view: (*space) bool, True inside. A file with one page serves every page of a stack."""
+def read_fov(path: Path, page: int | None, axes: str | None, image: Sized) -> np.ndarray:
+    """Field of view: (*space) bool, True inside. A file with one page serves every page of a stack.
+
+    image: its header, or its size. Raises ImageReadError, LabelError.
+    """
     has_pages = page is not None and read_header(path, axes).pages > 1
-    inside = inside_of(path, *read_mask_file(path, page if has_pages else None, axes))
-    check_shape(path, inside.shape, size, "field of view")
-    return inside
+    header, raw = read_mask_file(path, page if has_pages else None, axes)
+    check_shape(path, header, image, "field of view")
+    return inside_of(path, header, raw)
 
 
 def inside_of(path: Path, header: ImageHeader, raw: np.ndarray) -> np.ndarray:
@@ -168,17 +175,33 @@ def inside_of(path: Path, header: ImageHeader, raw: np.ndarray) -> np.ndarray:
     return np.asarray((raw.max(axis=-1) if is_coloured(raw) else raw) != 0)
 
 
-def check_shape(path: Path, received: tuple[int, ...], expected: tuple[int, ...], what: str = "mask") -> None:
-    """Raise SizeError when a mask has another size than its image; nothing is ever resized to fit."""
-    if tuple(received) != tuple(expected):
-        sides = " x ".join(map(str, expected))
-        raise SizeError(
-            f"{what} and image have different sizes",
-            where=path,
-            expected=f"{sides} ({'depth x ' * (len(expected) == 3)}height x width) as the image",
-            received=" x ".join(map(str, received)),
-            fix=f"find the {what} of this image; nothing is resized silently",
-        )
+def check_shape(path: Path, received: Sized, image: Sized, what: str = "mask") -> None:
+    """Raise SizeError when a mask has another size than its image; nothing is ever resized to fit.
+
+    received, image: their sizes, or headers, which also tell whether a file is turned by its orientation tag:
+    the error says so where the other one fits what is not turned.
+    """
+    size, sides = (one.size if isinstance(one, ImageHeader) else tuple(one) for one in (image, received))
+    if sides == size:
+        return
+    message, fix = f"{what} and image have different sizes", f"find the {what} of this image"
+    if isinstance(image, ImageHeader) and sides == image.unturned:
+        message = f"the image is turned by its orientation tag (EXIF), and the {what} fits it unturned"
+        fix = f"if the {what} was drawn on it unturned, take the tag out of the image; else turn the {what}"
+    elif isinstance(received, ImageHeader) and received.unturned == size:
+        message = f"the {what} is turned by its orientation tag (EXIF), and fits the image unturned"
+        fix = f"take the tag out of the {what}"
+    raise SizeError(
+        message,
+        where=path,
+        expected=f"{_shown(size)} ({'depth x ' * (len(size) == 3)}height x width) as the image",
+        received=_shown(sides),
+        fix=f"{fix}; nothing is resized or turned silently",
+    )
+
+
+def _shown(size: tuple[int, ...]) -> str:
+    return " x ".join(map(str, size))
 
 
 def lossy_mask(path: Path, cause: LabelError | None = None) -> LabelError:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from PIL import Image
 from PIL.ImageFile import ImageFile
+from PIL.PngImagePlugin import PngInfo
 
 from reunet.errors import ImageReadError
 from reunet.io.header import ImageHeader, check_packing, check_size
@@ -102,17 +103,22 @@ def write_png(
     palette: np.ndarray | None = None,
     spacing: Sequence[float] | None = None,
     effort: int = 4,
+    title: str = "",
 ) -> None:
     """Write (H, W) or (H, W, 3) uint8, or (H, W) uint16, atomically as PNG. Raises StorageError.
 
     palette: (256, 3) uint8, the colours of the values. spacing: size (y, x) of a pixel in micrometres.
-    effort: 1 to 9, with which it is compressed.
+    effort: 1 to 9, with which it is compressed. title: of the picture, as its first text.
     """
     image = Image.fromarray(np.ascontiguousarray(pixels))
     if palette is not None:
         image.putpalette(palette.tobytes(), "RGB")
     with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG", compress_level=effort, **png_resolution(spacing))
+        texts = PngInfo()
+        if title:
+            texts.add_text("Title", title)
+        resolution = png_resolution(spacing)
+        image.save(temporary, format="PNG", compress_level=effort, pnginfo=texts, **resolution)
 
 
 def raster_image(path: Path, file: BinaryIO) -> RasterImage:

@@ -15,7 +15,7 @@ import numpy as np
 
 from reunet.errors import ImageReadError, UsageError
 from reunet.io.georeference import georeference_of, nodata_of
-from reunet.io.header import ImageHeader, check_filled, check_packing, check_size
+from reunet.io.header import ImageHeader, check_filled, check_packing, check_size, page_places
 from reunet.io.nodata import filled, is_known, sample_parts, usual
 from reunet.io.png_chunks import sound
 from reunet.io.samples import MAX_BANDS, MAX_CHANNELS, Samples, stored_part, upright_sides
@@ -99,10 +99,10 @@ class TiffImage:
 
     def _pixels(self, file: BinaryIO, number: int, part: Slices) -> np.ndarray:
         """(h, w, samples) of a page as stored, reading as little of the file as its storage allows."""
-        pages = [length for axis, length in zip(self.axes, self.shape, strict=True) if axis not in _PAGE]
-        place = iter(np.unravel_index(number, pages))
+        lengths = [length for _, length in self.header.stack]
+        at = dict(zip(page_places(self.axes), map(int, np.unravel_index(number, lengths)), strict=True))
         wanted = {"Y": part[0], "X": part[1], "C": slice(None)}
-        index = tuple(wanted[axis] if axis in wanted else int(next(place)) for axis in self.axes)
+        index = tuple(at[i] if i in at else wanted[axis] for i, axis in enumerate(self.axes))
         leading = len(self.shape) - len(self.series.keyframe.shape)
         if self.series.dataoffset is not None:
             dtype = self.samples.dtype.newbyteorder(self.byteorder)
@@ -120,6 +120,11 @@ class TiffImage:
             return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1)
         else:
             check_size(self.path, math.prod(self.shape), 1)
+            end = file.seek(0, 2)
+            for page in filter(None, self.series.pages):
+                pieces = zip(page.dataoffsets, page.databytecounts, strict=False)
+                if any(offset + length > end for offset, length in pieces):
+                    raise _truncated(self.path)
             with _opened(file) as tiff:
                 pixels = tiff.series[0].asarray()[index]
         remaining = [axis for axis in self.axes if axis in _PAGE]
@@ -264,11 +269,9 @@ def described(path: Path, source: BinaryIO, given: str | None, level: int = 0) -
         keyframe, shape = series.keyframe, tuple(int(n) for n in series.shape)
         axes = _axes(path, str(series.axes), shape, given)
         georeference = georeference_of(finest.keyframe)
-        samples = samples_of(path, keyframe, imagej=file.is_imagej)
-        samples = _with_planes(
-            path, samples, axes, shape, MAX_CHANNELS if georeference is None else MAX_BANDS
-        )
-        sizes = dict(zip(axes, shape, strict=True))
+        most = MAX_CHANNELS if georeference is None else MAX_BANDS
+        samples = _with_planes(path, samples_of(path, keyframe, imagej=file.is_imagej), axes, shape, most)
+        stack = tuple((axes[place], shape[place]) for place in page_places(axes))
         turned = functools.partial(upright_sides, orientation=samples.orientation)
         sides = [_sides(one, axes) for one in finest.levels]
         spacing = pixel_size(file, finest)
@@ -279,8 +282,9 @@ def described(path: Path, source: BinaryIO, given: str | None, level: int = 0) -
             size=turned(sides[level]),
             channels=samples.channels,
             dtype=str(samples.stored),
-            pages=math.prod(length for axis, length in sizes.items() if axis not in _PAGE),
+            pages=math.prod(length for _, length in stack),
             axes=axes,
+            stack=stack,
             spacing=None if spacing is None else turned(spacing),
             palette=samples.table is not None,
             lossy=is_lossy(keyframe),
@@ -320,6 +324,15 @@ def _axes(path: Path, own: str, shape: tuple[int, ...], given: str | None) -> st
                 expected=f"{len(letters)} axes ({letters})",
                 received=f"shape {shape}",
                 fix="name one letter of T, Z, C, Y, X per axis",
+            )
+        counted = [axis for axis in own if axis in "TZ"]
+        if len(counted) == 2 and [axis for axis in letters if axis in "TZ"] == counted[::-1]:
+            raise ImageReadError(
+                "--axes names time and depth in another order than the file",
+                where=path,
+                expected=f"{own}, as the file says",
+                received=given,
+                fix="leave --axes out, and save files that name no axes, or wrong ones, with the right ones",
             )
         names = iter(letters)
         axes = "".join("S" if axis == "S" else next(names) for axis in own)

@@ -14,7 +14,7 @@ from reunet.io.header import Doubt, check_filled
 from reunet.io.units import micrometres
 from reunet.slices import Slices, touched
 
-SMALLEST_PIECE, MOST_PIECES = 64, 100_000
+SMALLEST_PIECE, MOST_PIECES = 1024, 100_000
 """Pixels that a piece has at least in an array of more pieces than that: each is a file to open."""
 
 

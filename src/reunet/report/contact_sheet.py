@@ -186,7 +186,7 @@ def _tile(scan: Scan, one: Examined, side: int) -> Tile:
     """A case with what annotates it, and what is wrong with it."""
     case, header = one.case, one.header
     facts = [] if header is None else [" x ".join(map(str, header.size))]
-    facts += [] if one.n_objects is None else [f"{one.n_objects} objects"]
+    facts += [] if one.object_counts is None else [f"{one.object_counts.sum()} objects"]
     facts += [] if case.sequence is None else [f"of {case.sequence.name}"]
     lines: list[tuple[str, Color]] = [
         (case.id, _INK),

@@ -218,7 +218,8 @@ class Jobs:
             told.message(f"unpacking {archive.name}")
             unpack(archive, job.inputs)
             archive.unlink()
-        options = PredictOptions(job.model.folder.path, job.inputs, output=job.output, on_progress=told)
+        images = _given(job.inputs)
+        options = PredictOptions(job.model.folder.path, images, output=job.output, on_progress=told)
         result = predict_with(options, lambda _: job.model.predictor)
         failures = {
             _named_as_sent(file, job): _named_as_sent(reason, job) for file, reason in result.failures.items()
@@ -228,6 +229,12 @@ class Jobs:
             return {"state": "failed", "failures": failures, "message": text}
         _pack(job.output, job.results)
         return {"state": "partly" if failures else "done", "failures": failures, "message": ""}
+
+
+def _given(inputs: Path) -> Path:
+    """What `predict` is given: the folder, or a file without a suffix that came alone, which is an image."""
+    files = [*inputs.iterdir()]
+    return files[0] if len(files) == 1 and files[0].is_file() and not files[0].suffix else inputs
 
 
 def _named_as_sent(text: str, job: Job) -> str:

@@ -17,7 +17,7 @@ from reunet.contracts.findings import Findings
 from reunet.io.annotations.annotated_image import Annotations
 from reunet.io.annotations.coco import read_coco
 from reunet.io.annotations.coco_write import box_entries, object_entries, write_coco
-from reunet.io.annotations.rle import compress_runs
+from reunet.io.annotations.rle import compress_runs, outline_runs
 
 from ...datasets.layout_folders import with_polygons
 
@@ -74,12 +74,12 @@ def test_more_classes_than_a_byte_counts_are_one_error(tmp_path: Path) -> None:
 
 def test_segmentations_make_an_instance_map(tmp_path: Path) -> None:
     data = sample()
-    ring, hole = [0, 0, 6, 0, 6, 6, 0, 6], [2, 2, 4, 2, 4, 4, 2, 4]
+    ring, within = [0, 0, 6, 0, 6, 6, 0, 6], [2, 2, 4, 2, 4, 4, 2, 4]
     inner = {"size": [10, 20], "counts": [10 + 1, 1, 200 - 12]}  # row 1, column 1: on top of the first
     crowd = {"size": [10, 20], "counts": compress_runs([190, 10], (10, 20))}
     common = {"image_id": 5, "category_id": 3}
     data["annotations"] = [
-        {**common, "id": 1, "bbox": [0, 0, 6, 6], "segmentation": [ring, hole]},
+        {**common, "id": 1, "bbox": [0, 0, 6, 6], "segmentation": [ring, within]},
         {**common, "id": 2, "category_id": 9, "segmentation": inner},
         {**common, "id": 3, "bbox": [0, 0, 20, 10], "segmentation": crowd, "iscrowd": 1},
         {**common, "id": 4, "bbox": [10, 8, 2, 2]},
@@ -89,7 +89,7 @@ def test_segmentations_make_an_instance_map(tmp_path: Path) -> None:
     (image,) = found.images
     assert image.boxes.corners.tolist() == [[0, 0, 6, 6], [1, 1, 2, 2], [8, 10, 10, 12]]
     expected = np.zeros((10, 20), np.int32)
-    expected[:6, :6], expected[2:4, 2:4], expected[1, 1] = 1, 0, 2
+    expected[:6, :6], expected[1, 1] = 1, 2
     objects = image.objects()
     assert objects is not None
     np.testing.assert_array_equal(objects.ids, expected)
@@ -336,6 +336,42 @@ def test_box_outline_and_area_are_held_against_each_other(
     assert told == (
         [problem, (WARNING, "box-outline")][-1 if problem[0] == WARNING else 0 :] if problem else []
     )
+
+
+OUTER, WITHIN, APART = ([a, a, b, a, b, b, a, b] for a, b in ((10, 50), (20, 30), (60, 80)))
+CROSSING = [40, 40, 70, 40, 70, 50, 40, 50]
+
+
+@pytest.mark.parametrize("rings", [[OUTER, WITHIN], [WITHIN, OUTER], [OUTER, APART, WITHIN]])
+@pytest.mark.parametrize("bbox", [True, False])
+def test_a_ring_within_another_is_no_hole_whatever_the_area(
+    tmp_path: Path, rings: list[list[int]], bbox: bool
+) -> None:
+    """The pixels are those of COCO's tools; an area without the inner ring is told of, with both numbers."""
+    points = np.concatenate(rings).reshape(-1, 2)
+    (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    box = {"bbox": [x0, y0, x1 - x0, y1 - y0]} if bbox else {}
+    union = int(outline_runs([[float(v) for v in ring] for ring in rings], (100, 100))[1::2].sum())
+    for area, codes in (
+        (union - 100, [(WARNING, "hole-area")]), (union - 90, [(WARNING, "hole-area")]), (union, []),
+        (union - 4, []), (union + 100, []), (None, []),
+    ):  # fmt: skip
+        thing = {"segmentation": rings, **box, **({} if area is None else {"area": area})}
+        found, problems = read(tmp_path, objects(thing))
+        assert problems == codes
+        drawn = found.images[0].objects()
+        assert drawn is not None
+        assert (drawn.ids > 0).sum() == union
+    told = Findings(tmp_path)
+    (tmp_path / "boxes.json").write_text(json.dumps(objects({"segmentation": rings, "area": union - 100})))
+    read_coco(tmp_path / "boxes.json", (), told)
+    assert f"area {union - 100}, and {union} pixels in its rings, {union - 100} without" in told[0].received
+
+
+def test_areas_of_rings_that_are_not_within_each_other(tmp_path: Path) -> None:
+    for rings, area in (([OUTER, APART], 2000), ([OUTER, CROSSING], 1800), ([OUTER, OUTER], 1600)):
+        thing = {"segmentation": rings, "area": area}
+        assert read(tmp_path, objects(thing))[1] == []
 
 
 def test_boxes_alone_that_are_two_corners(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from reunet.io.annotations import voc
 from reunet.io.annotations.annotated_image import Annotations
 from reunet.io.annotations.pictures import Pictures
 from reunet.io.annotations.sheet import together
+from reunet.io.annotations.voc import begins_at_zero
 
 HEAD = "<filename>a.jpg</filename><size><width>20</width><height>10</height><depth>3</depth></size>"
 
@@ -75,7 +76,9 @@ ERROR, WARNING = "error", "warning"
         (annotation(thing(box="7,4,3,8")), [(ERROR, "box-reversed")], 0),
         (annotation(thing(box="30,4,40,8")), [(ERROR, "box-outside")], 0),
         (annotation(thing(box="3,4,30,8")), [(WARNING, "box-cut")], 1),
-        (annotation(thing(box="0,0,20,10")), [], 1),
+        (annotation(thing(box="0,0,20,10")), [(WARNING, "voc-from-zero")], 1),
+        (annotation(thing(box="5,0.0,20,10")), [(WARNING, "voc-from-zero")], 1),
+        (annotation(thing(box="-1,3,7,8")), [(WARNING, "box-cut")], 1),
         (annotation(thing(box="3,4,7")), [(ERROR, "annotation")], 0),
         (annotation(thing(box="3,4,7,nan")), [(ERROR, "annotation")], 0),
         (annotation(thing(box="3,4,7,inf")), [(ERROR, "annotation")], 0),
@@ -103,6 +106,32 @@ def test_a_file_that_is_missing_is_listed(tmp_path: Path) -> None:
     Image.new("L", (20, 10)).save(tmp_path / "none.png")
     assert told({"none": tmp_path / "none.xml"}, problems).images == ()
     assert [problem.code for problem in problems] == ["annotations-unreadable"]
+
+
+def test_a_box_that_begins_at_0_tells_how_all_files_count(tmp_path: Path) -> None:
+    """Numbers from 0 are edges of pixels, as torchvision, FiftyOne and MMDetection take them."""
+    texts = [annotation(thing(box=box)) for box in ("3,4,7,8", "0,4,7,8", "3,4,20,10")]
+    found, problems = read(tmp_path, *texts)
+    assert problems == [("warning", "voc-from-zero")]
+    corners = [image.boxes.corners.tolist() for image in found.images]
+    assert corners == [[[4, 3, 8, 7]], [[4, 0, 8, 7]], [[4, 3, 10, 20]]]
+    (tmp_path / "1.xml").write_text(annotation(thing(box="1,4,7,8"), thing(box="0,0,0,0")))
+    for name in ("0", "2"):
+        (tmp_path / f"{name}.xml").write_bytes(texts[int(name)].encode())
+    assert begins_at_zero(tmp_path, ()) is None  # what programs write for no box tells nothing
+    (tmp_path / "val").mkdir()
+    text = f'<?xml version="1.0" encoding="utf-16"?>{texts[1]}'
+    (tmp_path / "val" / "9.XML").write_bytes(text.encode("utf-16"))
+    zero = tmp_path / "val" / "9.XML"
+    assert begins_at_zero(tmp_path, ()) == (zero, (4, 0, 8, 7))
+    (tmp_path / "other").mkdir()
+    assert begins_at_zero(tmp_path / "other", [zero]) == (zero, (4, 0, 8, 7))
+
+
+def test_a_file_that_names_another_image_of_the_dataset(tmp_path: Path) -> None:
+    for named, codes in (("1.jpg", [("warning", "other-image")]), ("x.jpg", []), ("0", []), ("", [])):
+        head = HEAD.replace("a.jpg", named)
+        assert read(tmp_path, annotation(thing(), head=head), annotation(thing()))[1] == codes
 
 
 @pytest.mark.parametrize("head", ["", "<size/>", "<size><width>0</width><height>0</height></size>"])

@@ -15,6 +15,8 @@ from reunet.contracts.plan import Plan
 from reunet.contracts.results import Prediction
 from reunet.contracts.run import RunFolder
 from reunet.datasets.cache import mapped
+from reunet.datasets.case_arrays import load_case
+from reunet.datasets.problems import examine_dataset
 from reunet.datasets.scan import scan_dataset
 from reunet.errors import ImageReadError, LabelError, TooLargeError
 from reunet.flows.check import check
@@ -26,6 +28,7 @@ from reunet.io.images import read_header, read_image
 from reunet.io.lazy import open_lazily
 from reunet.io.masks import read_mask_file, read_raw_mask
 from reunet.io.placing import placed
+from reunet.tasks.semantic.given import read
 
 from .dicom_files import CORONAL, SECRET, change, volume, write_series
 
@@ -220,8 +223,10 @@ def test_tiles_of_a_slide_are_no_stack(tmp_path: Path) -> None:
     assert "whole slide in DICOM" in refused(file)
 
 
-def segmentation(folder: Path, file: Path, labels: np.ndarray, names: int = 2) -> None:
-    """A SEG of a series by its own library, independent of what is written here."""
+def segmentation(
+    folder: Path, file: Path, labels: np.ndarray, names: int = 2, told: tuple[str, ...] = ()
+) -> None:
+    """A SEG of a series by its own library, independent of what is written here. told: labels of segments."""
     import highdicom
     from highdicom import seg
     from pydicom.sr.codedict import codes
@@ -230,9 +235,9 @@ def segmentation(folder: Path, file: Path, labels: np.ndarray, names: int = 2) -
     slices.sort(key=lambda ds: ds.InstanceNumber)
     described = [
         seg.SegmentDescription(
-            number, f"s{number}", codes.SCT.Tissue, codes.SCT.Tissue, seg.SegmentAlgorithmTypeValues.MANUAL
+            number, name, codes.SCT.Tissue, codes.SCT.Tissue, seg.SegmentAlgorithmTypeValues.MANUAL
         )
-        for number in range(1, names + 1)
+        for number, name in enumerate(told or [f"s{number}" for number in range(1, names + 1)], 1)
     ]
     file.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
@@ -286,6 +291,86 @@ def test_segments_over_each_other_are_refused(tmp_path: Path) -> None:
     segmentation(tmp_path / "p1", tmp_path / "mask.dcm", both)
     with pytest.raises(LabelError, match="segments lie over each other"):
         read_raw_mask(tmp_path / "mask.dcm")
+
+
+def segmented(root: Path, *told: tuple[str, ...], used: int = 2) -> Path:
+    """A series and its SEG for each of several lists of labels, of which the first so many have voxels."""
+    for number, names in enumerate(told):
+        folder = root / "images" / f"p{number}"
+        write_series(folder, volume() + number)
+        labels = np.zeros((6, 12, 10), np.uint8)
+        labels[1, 2:5, 3:8] = 1
+        labels[3, 4:9, 1:4] = min(2, used)
+        segmentation(folder, root / "masks" / f"p{number}.dcm", labels, told=names)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("told", "expected", "received"),
+    [
+        ((("Liver", "Spleen"), ("Spleen", "Liver")), "segment 1 is liver", "segment 1 is Spleen"),
+        ((("Liver", "Spleen"), ("Liver", "Kidney")), "segment 2 is spleen", "segment 2 is Kidney"),
+        ((("Liver", "Spleen"), ("Segment_1", "Liver")), "segment 2 is spleen", "segment 2 is Liver"),
+        ((("Liver", "Segment_2"), ("Segment 1", "liver")), "liver is segment 1", "segment 2 is liver"),
+        ((("Liver", "Left kidney"), ("LIVER ", "left_kidney")), "", ""),
+        ((("Liver", "Spleen"), ("Segment_1", "")), "", ""),
+    ],
+)  # fmt: skip
+def test_segments_mean_the_same_in_all_files(
+    tmp_path: Path, told: tuple[tuple[str, ...], ...], expected: str, received: str
+) -> None:
+    errors = check(segmented(tmp_path, *told)).errors
+    assert [(one.code, one.file, one.expected, one.received) for one in errors] == (
+        [("mask-segments", "masks/p1.dcm", f"{expected}, as in masks/p0.dcm", received)] if expected else []
+    )
+
+
+def test_segments_without_voxels_do_not_matter(tmp_path: Path) -> None:
+    assert check(segmented(tmp_path, ("Liver", "Spleen"), ("Liver", "Kidney"), used=1)).errors == ()
+
+
+def test_labels_of_segments_name_the_classes(tmp_path: Path) -> None:
+    segmented(tmp_path, ("Liver", "Left kidney"), ("liver", "left kidney"))
+    scan = scan_dataset(tmp_path, DataOptions())
+    assert scan.labels is not None
+    assert scan.labels.names == ("background", "Liver", "Left kidney")
+    for case in scan.cases:
+        header = scan.reader(case).headers["mask"]  # from the files, then from the cache
+        assert [number for number, _ in header.value_names] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("names", "fits"),
+    [(("liver", "spleen"), True), (("class_1", "class_2"), True), (("spleen", "liver"), False)],
+)
+def test_segments_are_held_against_the_class_list(tmp_path: Path, names: tuple[str, ...], fits: bool) -> None:
+    segmented(tmp_path, ("Liver", "Spleen"), ("Liver", "Spleen"))
+    (tmp_path / "classes.csv").write_text(
+        "0,background\n" + "".join(f"{i},{n}\n" for i, n in enumerate(names, 1))
+    )
+    options = DataOptions(classes=tmp_path / "classes.csv")
+    errors = [one for one in examine_dataset(tmp_path, options)[-1] if one.severity == "error"]
+    told = [("mask-segments", f"segment 1 is {names[0]}")]
+    assert [(one.code, one.expected) for one in errors] == told * (0 if fits else 2)
+    labels = LabelMap(classes=default_classes([0, 1, 2], ["background", *names]))
+    case = scan_dataset(tmp_path, options).cases[0]
+    if fits:
+        load_case(case, labels)
+        return
+    with pytest.raises(LabelError, match="contradict the class list") as refused_:
+        load_case(case, labels)  # as another dataset that a run is evaluated on
+    assert refused_.value.received == "segment 1 is Liver"
+
+
+def test_given_segmentations_mean_what_the_true_ones_do(tmp_path: Path) -> None:
+    segmented(tmp_path / "true", ("Liver", "Spleen"))
+    for name, told in (("alike", ("liver", "spleen")), ("swapped", ("Spleen", "Liver"))):
+        segmented(tmp_path / name, told)
+    options = DataOptions()
+    read(tmp_path / "alike" / "masks", tmp_path / "true" / "masks", options).images["p0"]()
+    given = read(tmp_path / "swapped" / "masks", tmp_path / "true" / "masks", options)
+    with pytest.raises(LabelError, match="contradict the class list"):
+        given.images["p0"]()
 
 
 def test_a_dataset_with_two_studies_is_told_by_check(tmp_path: Path) -> None:

@@ -484,6 +484,7 @@ class SuggestOptions(VerbOptions):
     data: OptionalPath = option(
         "Dataset of what is labelled: its images, and those like them, come last.", "DATA"
     )
+    axes: str | None = option(AXES)
     output: OptionalPath = option("Write the suggestions to a CSV file.", "FILE", "-o")
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from reunet.contracts.findings import Findings
 from reunet.corrections.drawn import (
-    Size,
     class_indices,
     from_annotations,
     from_outlines,
@@ -17,6 +16,7 @@ from reunet.corrections.drawn import (
 from reunet.corrections.editing import Edited, Editing
 from reunet.corrections.labels import Kind
 from reunet.corrections.obstacles import kinds_of
+from reunet.datasets.palettes import check_named
 from reunet.errors import DataError, ReunetError, UsageError
 from reunet.flows.correct.files import Source
 from reunet.flows.correct.places import About, Images
@@ -26,6 +26,7 @@ from reunet.io.annotations.geojson import read_geojson
 from reunet.io.annotations.image_labels import read_labels
 from reunet.io.annotations.imagej import read_rois
 from reunet.io.annotations.instances import read_instances
+from reunet.io.header import ImageHeader
 from reunet.io.images import read_header, without_suffix
 from reunet.io.masks import read_raw_mask
 
@@ -76,10 +77,10 @@ class Reading:
         dataset = self._editing.dataset
         return next((kinds_of(case) for case in dataset.split("train") or dataset.cases), ())
 
-    def _size(self, about: About) -> Size:
+    def _header(self, about: About) -> ImageHeader:
         pages = self._images.pages(about)
         image = about.new or self._editing.case(pages[0] if pages else about.name).image
-        return Size.of(image)
+        return read_header(image)
 
     # -- Label images ----------------------------------------------------------------------------------
 
@@ -90,9 +91,11 @@ class Reading:
         if pages is None:
             yield Edit(about, source, (kind,), partial(self._read_image, source.path, kind, about, None))
             return
-        count = read_header(source.path).pages
-        if count != len(pages):
-            raise DataError("the stack has another number of pages", expected=len(pages), received=count)
+        header, image = read_header(source.path), self._header(about)
+        counted = {one.stack for one in (header, image) if dict(one.stack).keys() == {"T", "Z"}}
+        if header.pages != len(pages) or len(counted) > 1:
+            what = "the stack has another number of pages, or of times and depths"
+            raise DataError(what, expected=image.counted, received=header.counted)
         for number, name in enumerate(pages):
             read = partial(self._read_image, source.path, kind, about, number)
             yield Edit(About(name), source, (kind,), read)
@@ -117,19 +120,20 @@ class Reading:
         return found[0]
 
     def _read_image(self, path: Path, kind: Kind, about: About, page: int | None) -> Edited:
-        size = self._size(about)
+        image = self._header(about)
         if kind == "instances":
-            return Edited(objects=turned_like(read_instances(path, page), size))
-        raw = turned_like(read_raw_mask(path, page), size)
+            return Edited(objects=turned_like(read_instances(path, page), image))
+        check_named(path, self._editing.labels, page)
+        raw = turned_like(read_raw_mask(path, page), image)
         return Edited(labels=class_indices(raw, self._editing.labels, path))
 
     # -- Outlines --------------------------------------------------------------------------------------
 
     def _outlines(self, source: Source) -> Iterator[Edit]:
         about = self._about(source)
-        pages, size, labels = self._images.pages(about), self._size(about), self._editing.labels
-        if len(size.upright) != 2:
-            raise DataError("outlines are of images, not of volumes", received=f"{len(size.upright)} axes")
+        pages, image, labels = self._images.pages(about), self._header(about), self._editing.labels
+        if image.is_volume:
+            raise DataError("outlines are of images, not of volumes", received=f"{len(image.size)} axes")
         classes = {labels.names[i]: i for i in labels.foreground}
 
         def read(sides: tuple[int, int], problems: Findings) -> list[ObjectMap]:
@@ -137,7 +141,7 @@ class Reading:
                 return read_rois(source.path, sides, problems, len(pages or (0,)))
             return [read_geojson(source.path, sides, classes, problems)]
 
-        found = pages_of(read, size, self._problems)
+        found = pages_of(read, image, self._problems)
         has_classes = source.form == "geojson"
         if source.form == "geojson" and pages is not None:
             raise DataError("GeoJSON tells one image, this is a stack", received=f"{len(pages)} pages")
@@ -156,7 +160,7 @@ class Reading:
                 self._problems.caught("edited", f"{self._problems.name(source.path)}, {image.file}", cause)
 
     def _annotated(self, image: AnnotatedImage, about: About) -> Edited:
-        return from_annotations(image, self._size(about), self._kinds(about), self._editing.labels)
+        return from_annotations(image, self._header(about), self._kinds(about), self._editing.labels)
 
     def _classes(self, source: Source) -> Iterator[Edit]:
         categories = self._editing.categories

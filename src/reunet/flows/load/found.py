@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reunet.contracts.labels import majority_class
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import Prediction
 from reunet.contracts.shown import picture_html, table_html
@@ -16,7 +17,6 @@ from reunet.errors import UsageError
 from reunet.io.annotations.geojson import box_features, collection, object_features
 from reunet.io.planes import in_planes
 from reunet.storage import atomic_path, write_text
-from reunet.tasks.instances.properties import majority_class
 from reunet.tasks.outputs import Destination
 from reunet.tasks.work import Work, draw_results
 

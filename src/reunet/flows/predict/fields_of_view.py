@@ -12,7 +12,7 @@ from reunet.tasks import every_task
 
 def field_of_view(job: Job, header: ImageHeader, page: int | None = None) -> np.ndarray | None:
     """Where the image of a job is seen, bool (*space); None for everywhere."""
-    return None if job.fov is None else read_fov(job.fov, page, job.axes, header.size)
+    return None if job.fov is None else read_fov(job.fov, page, job.axes, header)
 
 
 def without_data(result: Prediction, known: np.ndarray | None) -> Prediction:

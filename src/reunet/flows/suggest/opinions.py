@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from reunet.contracts.labels import majority_class
 from reunet.contracts.results import Prediction
 from reunet.inference.predictor import Predictor
 from reunet.metrics.box_matching import box_iou
 from reunet.metrics.object_overlap import object_overlap
 from reunet.tasks.base import Maps
-from reunet.tasks.instances.properties import bounding_boxes, majority_class
+from reunet.tasks.instances.properties import bounding_boxes
 
 SURE = 0.75
 """Probability below which a pixel is one that the network is unsure of."""

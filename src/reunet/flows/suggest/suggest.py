@@ -17,7 +17,7 @@ from reunet.inference.predictor import Predictor
 from reunet.io.images import image_suffix, read_channel_files, read_image, volume_spacing
 from reunet.io.listing import image_files
 from reunet.progress import NullProgress
-from reunet.storage import csv_text, sha256_file, write_text
+from reunet.storage import csv_text, refuse_other, sha256_file, write_text
 from reunet.texts import Language, translator
 
 COLUMNS = ("rank", "image", "score", "distance", "reason", "objects", "changed_objects", "unsure_pixels")
@@ -32,6 +32,7 @@ def suggest(options: SuggestOptions) -> SuggestResult:
     whether the mirrored image is told the same. The CSV file `output` has a row per suggestion. Raises
     ModelFileError, DataError where there is no image, UsageError for a run for sequences.
     """
+    refuse_other(options.output, ",".join(COLUMNS), "-o")
     predictor = load(options.run)
     if not isinstance(predictor, Predictor):
         fix = "label whole sequences, or train a run for single images"
@@ -45,7 +46,8 @@ def suggest(options: SuggestOptions) -> SuggestResult:
     for path in files:
         try:
             if sha256_file(path) not in labelled:
-                _, image = read_channel_files((path,), channels=predictor.plan.input.channel_names)
+                names = predictor.plan.input.channel_names
+                _, image = read_channel_files((path,), axes=options.axes, channels=names)
                 found.append((path, opinions(predictor, image, where=path, spacing=volume_spacing(path))))
                 looks.append(described(image))
         except ReunetError as cause:

@@ -1,4 +1,4 @@
-"""The box of an object held against its outline and area, where an annotation file tells several."""
+"""The box, the outline and the area of an object held against each other, where a file tells several."""
 
 import math
 from pathlib import Path
@@ -14,6 +14,7 @@ Corners = tuple[float, float, float, float]
 _ROUNDING = 2.0  # pixels: corners are rounded, and so are widths; some programs count the last pixel
 _SHARE = 0.1  # by which areas differ, as programs count the pixels of an outline differently
 _SAME = 0.02  # by which the area of a box may be rounded
+_HOLE = 0.01  # of the pixels of an object: smaller holes do not matter
 _FEW = 3  # boxes of which none is told apart by chance
 
 
@@ -29,6 +30,7 @@ class Agreement:
         self._differ: list[str] = []
         self._swapped: list[str] = []
         self._outside: list[str] = []
+        self._holes: list[str] = []
         self._count = self._alike = self._seen = 0
 
     def add(
@@ -42,7 +44,7 @@ class Agreement:
         if max(abs(a - b) for a, b in zip(box, _inside(box, size), strict=True)) > _ROUNDING:
             self._outside.append(f"{name}: box {_shown(box)} in {size[1]} x {size[0]} pixels")
         outline = None if shape is None else shape.bounds(size[0])
-        told = float(area) if is_number(area) and 0 < area < math.inf else None
+        told = _area(area)
         if outline is not None and _apart(box, outline, size) > _ROUNDING:
             swapped, text = _apart(other, outline, size) <= _ROUNDING, f"outline {_shown(outline)}"
             self._seen += swapped
@@ -54,8 +56,21 @@ class Agreement:
             return
         (self._swapped if swapped else self._differ).append(f"{name}: box {_shown(box)}, {text}")
 
+    def add_rings(self, name: str, shape: Shape, size: tuple[int, int], area: object) -> None:
+        """Look whether the `area` of the object `name` leaves out what lies in rings within others."""
+        told = _area(area)
+        if len(shape.parts) < 2 or told is None or told >= (1 - _HOLE) * shape.area(size):
+            return
+        filled, cut = shape.pixels(size), int(fill_rings(shape.rings, size)[1].sum())
+        if filled - cut >= _HOLE * filled and abs(told - cut) <= (filled - cut) / 4:
+            self._holes.append(
+                f"{name}: area {told:g}, and {filled} pixels in its rings, {cut} without holes"
+            )
+
     def tell(self) -> None:
-        """Add an error where boxes are of another form, a warning for those that contradict the rest."""
+        """Add an error where boxes are of another form, a warning for those that contradict the rest, and for
+        areas that take rings within others for holes.
+        """
         form = "x, y, width, height"
         if 2 * len(self._swapped) > self._count and (self._seen or self._count >= _FEW):
             message = f"{len(self._swapped)} boxes are x0, y0, x1, y1, as outlines or areas tell"
@@ -66,6 +81,15 @@ class Agreement:
         if differ := self._swapped + self._differ:
             message = f"{len(differ)} objects have a box that contradicts their outline or area"
             self._problems.warning("box-outline", self._path, message, "", some_of(differ, 5))
+        if self._holes:
+            message = f"{len(self._holes)} objects have an area that takes a ring within another for a hole"
+            expected = "all that lies in one of the rings, as COCO's tools and reunet take it"
+            self._problems.warning("hole-area", self._path, message, expected, some_of(self._holes, 5))
+
+
+def _area(told: object) -> float | None:
+    """An area that can be one; None for anything else."""
+    return float(told) if is_number(told) and 0 < told < math.inf else None
 
 
 def _inside(box: Corners, size: tuple[int, int]) -> list[float]:
@@ -78,10 +102,13 @@ def _apart(one: Corners, other: Corners, size: tuple[int, int]) -> float:
 
 
 def _has_area(shape: Shape | None, told: float, size: tuple[int, int]) -> bool:
-    """Whether the pixels of a shape are as many as told; holes are looked at where that matters."""
+    """Whether the pixels of a shape are as many as told, with or without holes; these are looked at where
+    that matters.
+    """
     if shape is None or _is_like(told, shape.area(size)):
         return shape is not None
-    return _is_like(told, float(fill_rings(shape.rings, size)[1].sum())) if shape.rings else False
+    ways = (shape.pixels(size), int(fill_rings(shape.rings, size)[1].sum())) if shape.rings else ()
+    return any(_is_like(told, way) for way in ways)
 
 
 def _is_like(told: float, area: float) -> bool:

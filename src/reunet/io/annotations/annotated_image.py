@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,19 +27,36 @@ _ROUNDING = 1.0  # pixels by which boxes reach over the edge of an image without
 
 @dataclass(frozen=True)
 class Shape:
-    """The pixels of one object, as `rings` of polygons or as `runs` (see `rle`)."""
+    """The pixels of one object, as `parts` or as `runs` (see `rle`).
 
-    rings: tuple[Ring, ...] = ()
+    A part is rings of polygons, of which one within another is a hole. All that lies in one of the parts
+    belongs to the object.
+    """
+
+    parts: tuple[tuple[Ring, ...], ...] = ()
     runs: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(cls, *rings: Ring) -> Shape:
+        """A shape of one part."""
+        return cls((rings,))
+
+    @property
+    def rings(self) -> tuple[Ring, ...]:
+        """Those of all parts."""
+        return tuple(chain.from_iterable(self.parts))
 
     def area(self, size: tuple[int, int]) -> float:
         """About as many pixels as it has in an image of `size` (height, width)."""
         if self.runs is not None:
             return float(self.runs[1::2].sum())
-        if any(entangled for _, entangled in ring_groups(self.rings)):
-            return float(fill_rings(self.rings, size)[1].sum())
-        turned = ((x, np.roll(x, -1), y, np.roll(y, -1)) for x, y in map(np.transpose, self.rings))
-        return sum(abs(float(np.sum(x * next_y - next_x * y))) / 2 for x, next_x, y, next_y in turned)
+        return sum(_area(part, size) for part in self.parts)
+
+    def pixels(self, size: tuple[int, int]) -> int:
+        """As many pixels as it has in an image of `size` (height, width)."""
+        canvas = np.zeros(size, np.bool_)
+        self.paint(canvas, True)
+        return int(canvas.sum())
 
     def bounds(self, height: int) -> tuple[float, float, float, float]:
         """y0, x0, y1, x1 of the smallest box around it; empty for a shape without pixels."""
@@ -55,9 +73,17 @@ class Shape:
         """Set its pixels in `canvas` (H, W)."""
         if self.runs is not None:
             canvas[run_pixels(self.runs, canvas.shape[0])] = value
-        else:
-            where, inside = fill_rings(self.rings, (canvas.shape[0], canvas.shape[1]))
+        for part in self.parts:
+            where, inside = fill_rings(part, (canvas.shape[0], canvas.shape[1]))
             canvas[where][inside] = value
+
+
+def _area(rings: Sequence[Ring], size: tuple[int, int]) -> float:
+    """About as many pixels as a part has; holes are not looked at."""
+    if any(entangled for _, entangled in ring_groups(rings)):
+        return float(fill_rings(rings, size)[1].sum())
+    turned = ((x, np.roll(x, -1), y, np.roll(y, -1)) for x, y in map(np.transpose, rings))
+    return sum(abs(float(np.sum(x * next_y - next_x * y))) / 2 for x, next_x, y, next_y in turned)
 
 
 @dataclass(frozen=True)
@@ -98,8 +124,9 @@ class AnnotatedImage:
         for array in (self.boxes.corners, self.boxes.classes, self.unknown):
             digest.update(np.ascontiguousarray(array).tobytes())
         for shape in (*self.shapes, *self.unknown_shapes):
-            parts = () if shape is None else (*shape.rings, *(() if shape.runs is None else (shape.runs,)))
-            digest.update(b"|" + b",".join(np.ascontiguousarray(part).tobytes() for part in parts))
+            parts = () if shape is None else (*shape.parts, *(() if shape.runs is None else ((shape.runs,),)))
+            told = (b",".join(np.ascontiguousarray(one).tobytes() for one in part) for part in parts)
+            digest.update(b"|" + b";".join(told))
         return digest.hexdigest()
 
     def known(self, ids: np.ndarray | None = None) -> NDArray[np.bool_] | None:

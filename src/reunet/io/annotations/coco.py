@@ -1,7 +1,8 @@
 """COCO JSON: boxes, polygons and run lengths of many images in one file.
 
-Format: https://cocodataset.org/#format-data. Boxes are x, y, width, height. Several polygons of one object
-are taken by the even-odd rule (see `polygons`). A crowd (`iscrowd`) is an area where objects are unknown.
+Format: https://cocodataset.org/#format-data. Boxes are x, y, width, height. All that lies in
+one of the polygons of an object belongs to it: none is a hole. A crowd (`iscrowd`) is an area where objects
+are unknown.
 """
 
 from collections import Counter
@@ -41,7 +42,7 @@ def read_coco(
     listed, images without file, boxes outside or reversed, boxes that are x0, y0, x1, y1, run lengths that do
     not fill the image. Adds a warning for what is left out or changed: boxes without area, polygons of less
     than three points, boxes that reach out of the image, doubled annotation ids, files that are not listed;
-    and for boxes that contradict outlines or areas.
+    for boxes that contradict outlines or areas, and for areas that take polygons for holes.
     """
     found: list[Annotations] = []
     with problems.noting("annotations-unreadable", path, "the file is"):
@@ -186,6 +187,8 @@ class _Reader:
     def _add(self, name: str, entry: dict[str, Any], builder: ImageBuilder, label: int) -> None:
         """Add an object to its image. Raises LabelError."""
         shape = self._shape(name, entry.get("segmentation"), builder.size)
+        if shape is not None:
+            self._agreement.add_rings(f"{builder.file}, {name}", shape, builder.size, entry.get("area"))
         corners, score = corners_of(entry.get("bbox")), score_of(entry.get("score"))
         category = None if is_unknown(entry) else label
         if shape is not None and (corners is None or corners[0] == corners[2] or corners[1] == corners[3]):

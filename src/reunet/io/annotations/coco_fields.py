@@ -8,6 +8,7 @@ import numpy as np
 
 from reunet.errors import LabelError
 from reunet.io.annotations.annotated_image import Shape
+from reunet.io.annotations.crossings import ring_groups
 from reunet.io.annotations.rle import check_runs, decompress_runs, union_runs
 from reunet.io.header import MAX_PIXELS
 
@@ -87,7 +88,8 @@ def score_of(value: Any) -> float | None:
 def shape_of(told: Any, size: tuple[int, int]) -> tuple[Shape | None, list[int]]:
     """The pixels of an object in an image of `size`, None where not told; the points of polygons of too few.
 
-    Run lengths may be in a list; polygons may be a list of numbers or of points, in any number of lists.
+    Run lengths may be in a list; polygons may be a list of numbers or of points, in any number of lists. All
+    that lies in one of the polygons belongs to the object, as COCO's tools take it: none is a hole.
     """
     if not told:
         return None, []
@@ -97,8 +99,10 @@ def shape_of(told: Any, size: tuple[int, int]) -> tuple[Shape | None, list[int]]
     if not isinstance(told, list):
         raise LabelError("the segmentation cannot be read", expected="polygons or run lengths", received=told)
     rings = [ring_of(ring) for ring in _polygons(told)]
-    usable = tuple(ring for ring in rings if len(ring) >= 3)
-    return Shape(usable) if usable else None, [len(ring) for ring in rings if len(ring) < 3]
+    usable = [ring for ring in rings if len(ring) >= 3]
+    groups = [group for group, _ in ring_groups(usable)] if len(usable) > 1 else [[0]] * len(usable)
+    shape = Shape(tuple(tuple(usable[i] for i in group) for group in groups)) if groups else None
+    return shape, [len(ring) for ring in rings if len(ring) < 3]
 
 
 def _polygons(told: list[Any]) -> list[list[Any]]:

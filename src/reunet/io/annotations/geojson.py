@@ -203,10 +203,11 @@ def _shape(geometry: Any) -> Shape:
     if plane.get("z") or plane.get("t"):
         raise LabelError("it lies on another page", expected="z 0 and t 0", received=plane)
     parts = geometry.get("coordinates")
-    rings = parts if kind == "Polygon" else [ring for part in parts for ring in part]
-    return Shape(tuple(_open_ring(ring_of([axis for point in ring for axis in point[:2]])) for ring in rings))
+    told = [parts] if kind == "Polygon" else parts
+    return Shape(tuple(tuple(map(_ring, rings)) for rings in told))
 
 
-def _open_ring(ring: np.ndarray) -> np.ndarray:
-    """A ring without its first point again at the end."""
+def _ring(told: Any) -> np.ndarray:
+    """(n, 2) x, y of a ring, without its first point again at the end. Raises LabelError."""
+    ring = ring_of([axis for point in told for axis in point[:2]])
     return ring[:-1] if len(ring) > 1 and (ring[0] == ring[-1]).all() else ring

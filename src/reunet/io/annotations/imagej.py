@@ -142,4 +142,4 @@ def _parsed(data: bytes) -> Any:
 
 def _outline(roi: Any) -> Shape:
     rings = roi.coordinates(multi=True)
-    return Shape(tuple(ring_of(np.asarray(ring, np.float64).ravel().tolist()) for ring in rings))
+    return Shape.of(*(ring_of(np.asarray(ring, np.float64).ravel().tolist()) for ring in rings))

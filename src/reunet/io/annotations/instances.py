@@ -1,6 +1,7 @@
 """Instance label images: every object has a number of its own, 0 is the background."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +95,11 @@ def write_instances(
 def read_instances_file(
     path: Path, page: int | None, axes: str | None
 ) -> tuple[ImageHeader, NDArray[np.int32]]:
-    """The header, and what `read_instances` gives."""
+    """The header, whose size counts the pages that were read, and what `read_instances` gives."""
     if page is None and (pages := read_header(path, axes).pages) > 1:
         found = [read_instances_file(path, number, axes) for number in range(pages)]
-        return found[0][0], np.stack([ids for _, ids in found])
+        ids = np.stack([ids for _, ids in found])
+        return replace(found[0][0], size=ids.shape, orientation=1), ids
     header, raw = read_mask_file(path, page, axes)
     if header.lossy:
         raise lossy_mask(path)

@@ -38,13 +38,13 @@ def corners_around(points: np.ndarray) -> Corners:
 def rectangle(points: np.ndarray) -> Shape:
     """The area between two corners (2, 2) x, y, in either order."""
     (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
-    return Shape((np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]),))
+    return Shape.of(np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
 
 
 def ellipse(centre: np.ndarray, radii: np.ndarray, degrees: float = 0.0) -> Shape:
     """An ellipse around x, y with two radii, turned clockwise as it is seen."""
     upright = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1) * radii
-    return Shape((turned(upright + centre, centre, degrees),))
+    return Shape.of(turned(upright + centre, centre, degrees))
 
 
 def turned(points: np.ndarray, centre: np.ndarray, degrees: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
-from reunet.contracts.findings import Findings
+from reunet.contracts.findings import Findings, some_of
 from reunet.errors import DataError, ImageReadError, LabelError
 from reunet.io.annotations.files import size_of
 from reunet.io.annotations.sheet import Sheet
@@ -15,6 +15,7 @@ from reunet.io.images import composed, without_suffix
 
 _UPLOAD = re.compile(r"[0-9a-f]{8}-")
 """What Label Studio puts before the names of files that are uploaded."""
+_OWN = "the name of the image beside it, which the labels are taken for"
 
 
 class Pictures:
@@ -39,6 +40,11 @@ class Pictures:
             if found := self._by_name.get(tuple(map(composed, parts[first:]))):
                 return found[0] if len(found) == 1 else None
         return None
+
+    def has(self, told: str) -> bool:
+        """Whether an image is called like a path of another machine ends, whatever its suffix."""
+        name = last_of(told)
+        return bool(name) and without_suffix(Path(name)).name in self._by_file
 
     def find(self, told: str) -> Path:
         """The image that a file means by a path or address of another machine: of its name, and of several
@@ -110,6 +116,24 @@ def blank(source: Path, image: Path, problems: Findings) -> Sheet | None:
     with problems.noting("annotation", source, "the image is"), suppress(ImageReadError):
         size = size_of(image)
     return None if size is None else Sheet(source, image, size, problems)
+
+
+def last_of(told: str) -> str:
+    """The name of a file in a path of another machine."""
+    return composed(told.replace("\\", "/").rsplit("/", 1)[-1])
+
+
+def tell_other_names(sheets: Sequence[Sheet], problems: Findings) -> None:
+    """Add a warning for files that are called like one image and name another one; suffixes do not matter."""
+    found = []
+    for sheet in sheets:
+        if name := last_of(sheet.named):
+            told, own = (without_suffix(Path(one)).name.casefold() for one in (name, sheet.image.name))
+            if told != composed(own):
+                found.append(f"{problems.name(sheet.source)} names {name[:80]}")
+    if found:
+        message = f"{len(found)} file(s) name another image than the one that they are called like"
+        problems.warning("other-image", sheets[0].source.parent, message, _OWN, some_of(found, 5))
 
 
 def tell_unlisted(pictures: Pictures, sheets: Sequence[Sheet], problems: Findings) -> None:

@@ -1,9 +1,9 @@
 """Polygons to pixels and back; x and y count the edges of pixels, whose centres lie at .5.
 
-A pixel is inside where its centre is, by the even-odd rule over all rings of an object: a ring within
-another is a hole. The rings of a mask run along the edges of its pixels, so that nothing is lost or gained
-on the way there and back, and areas are those of the pixels. Outlines that meet themselves or cross each
-other are filled as COCO's own tools fill them.
+A pixel is inside where its centre is, by the even-odd rule over all rings of a part of an object: a ring
+within another is a hole. The rings of a mask run along the edges of its pixels, so that nothing is lost or
+gained on the way there and back, and areas are those of the pixels. Outlines that meet themselves or cross
+each other are filled as COCO's own tools fill them.
 """
 
 from collections.abc import Sequence

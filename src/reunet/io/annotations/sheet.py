@@ -39,7 +39,8 @@ class Entry:
 class Sheet:
     """Collects what the file `source` tells of an image of `size` (height, width).
 
-    image: the file of the image. by: who drew it, where the file says so.
+    image: the file of the image. by: who drew it, where the file says so. named: what the file calls the
+    image, where it is not found by that.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Sheet:
     ) -> None:
         self.source, self.image, self.size, self.problems, self.by = source, image, size, problems, by
         self.entries: list[Entry] = []
+        self.named = ""
 
     @contextmanager
     def about(self, name: str) -> Iterator[None]:

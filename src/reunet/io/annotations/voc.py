@@ -1,47 +1,84 @@
 """Pascal VOC: an XML file of boxes per image, pixels counted from 1, the last one included.
 
 Format: the VOC 2012 development kit. A `difficult` object is an area where objects are unknown, as its
-evaluation leaves them out.
+evaluation leaves them out. Programs write such files with numbers from 0, too, which count the edges of
+pixels: a dataset in which a box begins at 0 is taken for that as a whole.
 """
 
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
+from xml.parsers.expat import ExpatError
 
 import numpy as np
 
 from reunet.contracts.findings import Findings
-from reunet.errors import LabelError
+from reunet.errors import LabelError, ReunetError
 from reunet.io.annotations.agreement import Agreement
 from reunet.io.annotations.annotated_image import Shape
 from reunet.io.annotations.coco_fields import image_size
-from reunet.io.annotations.pictures import Pictures, paired
-from reunet.io.annotations.sheet import Sheet, Sheets
+from reunet.io.annotations.pictures import Pictures, paired, tell_other_names
+from reunet.io.annotations.sheet import Corners, Sheet, Sheets
 
 _MOST_BYTES = 64 << 20
 _SIDES = ("ymin", "xmin", "ymax", "xmax")
+_MAY_BE_ZERO = re.compile(rb"<[xy]min>\s*[+-]?[0.]")
 
 
 def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheets:
     """The objects of the images that VOC files tell. A file is about the image of its name: what it has for
-    `filename` is often of another copy of the data.
+    `filename` is often of another copy of the data, and a warning only where it is another image of this one.
     """
-    return Sheets(paired(files, pictures, problems, _fill))
+    if (zero := begins_at_zero(problems.root, files)) is not None:
+        message = "a box begins at 0: pixels are taken as counted from 0 in all files, not from 1"
+        received = "ymin {:g}, xmin {:g}, ymax {:g}, xmax {:g}".format(*zero[1])
+        problems.warning(
+            "voc-from-zero", zero[0], message, "xmin and ymin from 1, as in Pascal VOC", received
+        )
+    sheets = paired(files, pictures, problems, partial(_fill, first=int(zero is None)))
+    tell_other_names([sheet for sheet in sheets if pictures.has(sheet.named)], problems)
+    return Sheets(sheets)
 
 
-def _fill(path: Path, sheet: Sheet) -> None:
+def begins_at_zero(root: Path, files: Sequence[Path]) -> tuple[Path, Corners] | None:
+    """The first VOC file in which a box begins at 0, and its ymin, xmin, ymax and xmax; None where all count
+    pixels from 1.
+
+    Looks at all files below `root`, the folder of the dataset, as splits and what was there before a
+    correction count, too; and at `files`, which may lie elsewhere.
+    """
+    for path in sorted({*root.rglob("*.[xX][mM][lL]"), *files}):
+        with suppress(ReunetError, OSError, ExpatError, LookupError):
+            is_other = path.stat().st_size > _MOST_BYTES or not _MAY_BE_ZERO.search(_plain(path))
+            for one in () if is_other else parse_voc(path).iter("object"):
+                y0, x0, y1, x1 = sides = _sides(one)
+                if (0 <= y0 < 1 or 0 <= x0 < 1) and y0 < y1 and x0 < x1:
+                    return path, sides
+    return None
+
+
+def _plain(path: Path) -> bytes:
+    """What is in a file, of UTF-16 too, as far as tags and numbers go."""
+    return path.read_bytes().replace(b"\0", b"")
+
+
+def _fill(path: Path, sheet: Sheet, *, first: int) -> None:
+    """Add the objects of a file. first: the number of the first pixel, 0 or 1. Raises as `parse_voc`."""
     tree = parse_voc(path)
+    sheet.named = (tree.findtext("filename") or "").strip()
     with sheet.problems.noting("image-size", path, "the size of the image is"):
         told = {side: _side(tree.findtext(f"size/{side}")) for side in ("height", "width")}
         sheet.size = image_size(told) or sheet.size
     agreement = Agreement(path, sheet.problems)
     for position, one in enumerate(tree.iter("object")):
         told_as = f"object {position + 1}"
-        if (box := box_of(one)) is None:
+        if (box := box_of(one, first)) is None:
             received = ", ".join((one.findtext(f"bndbox/{side}") or "nothing")[:20] for side in _SIDES)
             message = f"{told_as}: its box has not four finite numbers"
             sheet.problems.error("annotation", path, message, ", ".join(_SIDES), received)
@@ -88,14 +125,23 @@ def parse_xml(path: Path, root: str, most_bytes: int) -> Element:
     return tree
 
 
-def box_of(element: Element) -> tuple[float, float, float, float] | None:
-    """y0, x0, y1, x1 of an object along the edges of pixels; None without four finite numbers."""
-    sides = [_number(element.findtext(f"bndbox/{side}")) for side in _SIDES]
-    y0, x0, y1, x1 = (math.nan if number is None else number for number in sides)
-    if math.isnan(y0 + x0 + y1 + x1):
+def box_of(element: Element, first: int) -> Corners | None:
+    """y0, x0, y1, x1 of an object along the edges of pixels; None without four finite numbers.
+
+    first: the number of the first pixel. From 1 the last pixel of a box is included, from 0 it is not.
+    """
+    y0, x0, y1, x1 = sides = _sides(element)
+    if math.isnan(sum(sides)):
         return None
     is_point = (y0, x0) == (y1, x1)  # one pixel is what programs write for no box
-    return (y0, x0, y1, x1) if is_point else (y0 - 1, x0 - 1, y1, x1)
+    return sides if is_point else (y0 - first, x0 - first, y1, x1)
+
+
+def _sides(element: Element) -> Corners:
+    """The numbers of `_SIDES` as an object states them; nan for what is none."""
+    told = (_number(element.findtext(f"bndbox/{side}")) for side in _SIDES)
+    y0, x0, y1, x1 = (math.nan if number is None else number for number in told)
+    return y0, x0, y1, x1
 
 
 def is_difficult(element: Element) -> bool:
@@ -108,7 +154,7 @@ def _outline(element: Element) -> Shape | None:
     inside = list(element.iterfind("polygon//*"))
     x, y = ([_number(one.text) for one in inside if re.fullmatch(f"{axis}[0-9]*", one.tag)] for axis in "xy")
     points = [(a, b) for a, b in zip(x, y, strict=False) if a is not None and b is not None]
-    return Shape((np.array(points, np.float64),)) if len(points) > 2 else None
+    return Shape.of(np.array(points, np.float64)) if len(points) > 2 else None
 
 
 def _number(text: str | None) -> float | None:

@@ -1,5 +1,6 @@
 """DICOM-SEG: segments, stored frame by frame and without empty ones, as one label map of a volume."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from math import prod
@@ -15,6 +16,12 @@ from reunet.io.formats.stored import StoredImage
 from reunet.io.header import SAME_PLACE, ImageHeader, check_size
 from reunet.io.volume_grid import Grid
 from reunet.slices import Slices
+
+_SAYS_NOTHING = re.compile(r"(?i)(segment(ation)?|label|class|roi|region|mask)?[\W_]*\d*")
+"""Labels of segments that programs give where nobody wrote one."""
+
+_ANYTHING = ("tissue", "organ", "anatomical structure", "morphologically altered structure")
+"""Codes of what a segment shows that are those of every other one."""
 
 
 class Frame(NamedTuple):
@@ -47,9 +54,24 @@ def describe_segments(path: Path, facts: Any) -> StoredImage:
     frames = [Frame(i, place, segment) for i, (place, segment) in enumerate(zip(at, segments, strict=True))]
     most = max(int(one.SegmentNumber) for one in facts.SegmentSequence)
     dtype = np.dtype(np.uint8 if most < 256 else np.uint16)
-    header = ImageHeader(channels=1, dtype=str(dtype), axes="ZYX", fills=True, **grid.header())
+    names = tuple((int(one.SegmentNumber), name) for one in facts.SegmentSequence if (name := _name(one)))
+    header = ImageHeader(
+        channels=1, dtype=str(dtype), axes="ZYX", fills=True, value_names=names, **grid.header()
+    )
     check_size(path, *header.size)
     return StoredImage(header, header.size, partial(_read, path, frames, grid, dtype))
+
+
+def _name(segment: Any) -> str:
+    """What a segment is called: by its label, or the code of what it shows; empty where neither says it, and
+    of the background (number 0).
+    """
+    kinds: Any = segment.get("SegmentedPropertyTypeSequence") or ({},)
+    told = segment.get("SegmentLabel"), kinds[0].get("CodeMeaning")
+    label, kind = (str(one or "").strip() for one in told)
+    if int(segment.SegmentNumber) and not _SAYS_NOTHING.fullmatch(label):
+        return label
+    return kind if int(segment.SegmentNumber) and kind.lower() not in _ANYTHING else ""
 
 
 def _segment(own: Any, shared: Any) -> int:

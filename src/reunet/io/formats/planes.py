@@ -9,7 +9,7 @@ import numpy as np
 
 from reunet.errors import ImageReadError
 from reunet.io.formats.stored import StoredImage
-from reunet.io.header import ImageHeader
+from reunet.io.header import ImageHeader, page_places
 from reunet.io.samples import MAX_CHANNELS
 from reunet.slices import Slices
 
@@ -37,7 +37,8 @@ def of_planes(
     there is one for each. piece: rows and columns that are decoded at once; the whole plane if None.
     """
     samples, count = sizes.get("S", 1), sizes.get("C", 1)
-    pages = {axis: side for axis, side in sizes.items() if axis not in "YXCS"}
+    axes = "".join(sizes)
+    pages = {axes[place]: sizes[axes[place]] for place in page_places(axes)}
     if min(sizes.values()) < 1 or samples * count > MAX_CHANNELS:
         expected = f"at least a pixel, at most {MAX_CHANNELS} channels"
         raise ImageReadError("the file is no image", where=path, expected=expected, received=dict(sizes))
@@ -48,7 +49,8 @@ def of_planes(
         channels=count * samples,
         dtype=str(dtype.newbyteorder("=")),
         pages=prod(pages.values()),
-        axes="".join(sizes).replace("S", "" if "C" in sizes else "C"),
+        axes=axes.replace("S", "" if "C" in sizes else "C"),
+        stack=tuple(pages.items()),
         spacing=spacing if spacing and min(spacing) > 0 else None,
         channel_names=names if samples == 1 and len(names) == count and all(names) else (),
     )

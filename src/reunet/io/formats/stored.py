@@ -15,8 +15,8 @@ from reunet.slices import Slices
 class StoredImage:
     """An image, a stack of equal pages or a volume, as a file stores it. No file is open.
 
-    header: as of other images; `axes` names those of the file, and all but Y, X and C count pages, the last
-    one the fastest. chunk: pixels per axis of `header.size` that are decoded in one piece.
+    header: as of other images; `axes` names those of the file, and all but Y, X and C count pages, in the
+    order of `page_places`. chunk: pixels per axis of `header.size` that are decoded in one piece.
     read: a page, from 0, and a part of it to pixels (*part, C) in the sample type of the header, from any
     thread. It opens what it needs and decodes no more than the part's pieces.
     """

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -64,8 +65,9 @@ async def begin(
     job = service.jobs.new(wanted)
     try:
         files = await receive_files(request, job.inputs)
-        if len(files) == 1 and files[0].suffix == "" and name is None and _is_zip(request):
-            files[0].rename(files[0].with_suffix(".zip"))
+        for file in files:
+            if file.suffix == "" and _is_zip(file):
+                file.rename(file.with_suffix(".zip"))
         service.jobs.begin(job)
     except BaseException:
         service.jobs.remove(job)
@@ -74,8 +76,10 @@ async def begin(
     return JobTold(**job.described())
 
 
-def _is_zip(request: Request) -> bool:
-    return request.headers.get("content-type", "").startswith("application/zip")
+def _is_zip(file: Path) -> bool:
+    """Whether it begins like an archive; whether it is whole is seen when it is unpacked."""
+    with open(file, "rb") as opened:
+        return opened.read(2) == b"PK"
 
 
 @router.get("/{job}", summary="How a job gets on")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reunet.contracts.labels import ClassInfo, LabelMap
+from reunet.contracts.labels import ClassInfo, LabelMap, majority_class
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import MAPS, Prediction
 from reunet.corrections.labels import Editable
@@ -18,7 +18,7 @@ from reunet.server.page.entries import Box, Entry, class_list
 from reunet.server.page.kept import Kept
 from reunet.server.page.packing import packed
 from reunet.tasks.detection.decode import thresholds
-from reunet.tasks.instances.properties import majority_class, object_table
+from reunet.tasks.instances.properties import object_table
 from reunet.tasks.instances.task import LEAST
 from reunet.tasks.instances.tracks import linked
 from reunet.tasks.semantic.decode import positive_class, threshold

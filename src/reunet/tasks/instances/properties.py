@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from reunet.contracts.labels import LabelMap
 from reunet.tasks.confidence import log_odds, sizes
 
 PIXELS = 2**22
@@ -94,21 +93,6 @@ def sureness_facts(instances: np.ndarray, foreground: np.ndarray, flows: np.ndar
     weight, total = agreed[:, present]
     agreement = np.divide(total, weight, out=np.ones_like(total), where=weight > 0)
     return {**means, "odds": log_odds(means["foreground"]), "agreement": agreement, **sizes(area)}
-
-
-def majority_class(instances: np.ndarray, labels: np.ndarray | None, label_map: LabelMap) -> np.ndarray:
-    """(max id + 1,) uint8 class index of each object by id: the foreground class of most of its pixels.
-
-    instances, labels: (*space). Where no pixel tells, and without labels, the first foreground class.
-    """
-    foreground = label_map.foreground or (len(label_map.classes) - 1,)
-    count = int(instances.max(initial=0)) + 1
-    best, most = np.full(count, foreground[0], np.uint8), np.zeros(count, np.int64)
-    for index in foreground if labels is not None else ():
-        pixels = np.bincount(instances[labels == index], minlength=count)
-        best[pixels > most] = index
-        most = np.maximum(most, pixels)
-    return best
 
 
 def bounding_boxes(instances: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reunet.contracts.labels import Classes, LabelMap
+from reunet.contracts.labels import Classes, LabelMap, majority_class
 from reunet.contracts.network import HeadSpec
 from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction
@@ -39,7 +39,7 @@ from reunet.tasks.instances.flows import (
     turned,
 )
 from reunet.tasks.instances.given import is_there, read
-from reunet.tasks.instances.properties import majority_class, object_table, sureness_facts
+from reunet.tasks.instances.properties import object_table, sureness_facts
 from reunet.tasks.instances.scorer import Scorer
 from reunet.tasks.instances.sinks import Instances as InstanceMap
 from reunet.tasks.outputs import MASK_SUFFIXES, Destination, Output, Page, PageRows, listed, with_units

@@ -12,6 +12,7 @@ from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
 from reunet.datasets.cases import Case
 from reunet.datasets.classes import class_list
+from reunet.datasets.palettes import check_named
 from reunet.datasets.reading import CaseReader
 from reunet.io.images import volume_spacing
 from reunet.io.masks import encode_mask, is_coloured, read_fov, read_mask, read_raw_mask
@@ -42,6 +43,8 @@ def read(pred: Path, truth: Path, options: DataOptions) -> Given:
 
 def _load(case: Case, labels: LabelMap, options: DataOptions) -> Scored:
     files, mask = case.files, case.files.mask or case.image  # every one has a mask: they are pairs
+    for file in (case.image, mask):
+        check_named(file, labels, case.page, options.axes)
     prediction = read_any_mask(case.image, labels, case.page, options.axes)
     truth = read_mask(mask, labels, case.page, options.axes)
     told = Truth(labels=truth)

@@ -21,6 +21,8 @@ from reunet.io.annotations.pictures import Pictures, paired
 from reunet.io.annotations.rle import mask_runs
 from reunet.io.annotations.sheet import Sheet, Sheets
 from reunet.io.header import MAX_PIXELS
+from reunet.io.images import read_header
+from reunet.io.masks import check_shape
 
 _MOST_BYTES = 1 << 31
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -44,8 +46,7 @@ def _fill(path: Path, sheet: Sheet) -> None:
     """Add the objects of a file. Raises LabelError."""
     masks = read_masks(path)
     if masks.shape != sheet.size:
-        expected, received = (" x ".join(map(str, shape)) for shape in (sheet.size, masks.shape))
-        raise LabelError("the masks are of another size", expected=expected, received=received, fix=_FIX)
+        check_shape(path, masks.shape, read_header(sheet.image), "label image")
     for number, corner, mask in object_crops(masks):
         sheet.add(f"object {number}", None, Shape(runs=mask_runs(mask, corner, sheet.size)), number=number)
 

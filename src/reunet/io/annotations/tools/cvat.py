@@ -71,12 +71,12 @@ def _told(one: Element, size: tuple[int, int]) -> Shape | Corners:
         x0, y0, x1, y1 = corners = _numbers(one, "xtl", "ytl", "xbr", "ybr")
         if angle := float(one.get("rotation") or 0):
             points = rectangle(corners.reshape(2, 2)).rings[0]
-            return Shape((turned(points, points.mean(axis=0), angle),))
+            return Shape.of(turned(points, points.mean(axis=0), angle))
         return float(y0), float(x0), float(y1), float(x1)
     if one.tag == "polygon":
         ring = ring_of([float(axis) for axis in one.get("points", "").replace(";", ",").split(",")])
         if len(ring) >= 3:
-            return Shape((ring,))
+            return Shape.of(ring)
     if one.tag == "ellipse":
         numbers = _numbers(one, "cx", "cy", "rx", "ry")
         return ellipse(numbers[:2], numbers[2:], float(one.get("rotation") or 0))

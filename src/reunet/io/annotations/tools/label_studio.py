@@ -53,14 +53,24 @@ def _sheets(path: Path, task: dict[str, Any], pictures: Pictures, problems: Find
         if annotation.get("was_cancelled"):
             continue
         results = _regions(annotation["result"])
-        sizes = {(one.get("original_height"), one.get("original_width")) for one in results}
-        size = None
-        for height, width in sizes:
-            size = image_size({"height": height, "width": width})
+        size = _stated_size(results)
         sheet = pictures.sheet(path, files[0], problems, size, _person(annotation))
         if sheet is not None:
             _fill(sheet, results)
             yield sheet
+
+
+def _stated_size(results: Sequence[dict[str, Any]]) -> tuple[int, int] | None:
+    """Height and width of the image that regions were drawn on, None where none states it. Raises LabelError
+    where they state several.
+    """
+    sides = [{name: one.get(f"original_{name}") for name in ("height", "width")} for one in results]
+    sizes = list(dict.fromkeys(size for one in sides if (size := image_size(one)) is not None))
+    if len(sizes) > 1:
+        received, fix = " and ".join(f"{height} x {width}" for height, width in sizes[:2]), "label it again"
+        what = "its regions state images of different sizes"
+        raise LabelError(what, expected="one height and width", received=received, fix=fix)
+    return sizes[0] if sizes else None
 
 
 def _regions(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -109,7 +119,7 @@ def _told(one: dict[str, Any], size: tuple[int, int]) -> Shape | Corners:
         raise LabelError("it was drawn on a turned image", received=one["image_rotation"], fix=fix)
     scale, angle = np.array([width, height]) / 100, float(value.get("rotation") or 0)
     if one["type"] == "polygon":
-        return Shape((ring_through(value["points"]) * scale,))
+        return Shape.of(ring_through(value["points"]) * scale)
     if one["type"] == "brush":
         return Shape(runs=mask_runs(_brush(value, size), (0, 0), size))
     corner = ring_of([value["x"], value["y"]])[0] * scale
@@ -117,7 +127,7 @@ def _told(one: dict[str, Any], size: tuple[int, int]) -> Shape | Corners:
         return ellipse(corner, ring_of([value["radiusX"], value["radiusY"]])[0] * scale, angle)
     points = np.stack([corner, corner + ring_of([value["width"], value["height"]])[0] * scale])
     if angle:
-        return Shape((turned(rectangle(points).rings[0], corner, angle),))
+        return Shape.of(turned(rectangle(points).rings[0], corner, angle))
     (x0, y0), (x1, y1) = points.tolist()
     return y0, x0, y1, x1
 

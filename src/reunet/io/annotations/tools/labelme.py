@@ -23,7 +23,7 @@ from reunet.io.annotations.outlines import (
     ring_through,
     united,
 )
-from reunet.io.annotations.pictures import Pictures, paired
+from reunet.io.annotations.pictures import Pictures, paired, tell_other_names
 from reunet.io.annotations.sheet import MOST_BYTES, Corners, Sheet, Sheets
 from reunet.storage import read_json
 
@@ -32,7 +32,9 @@ IGNORED, BACKGROUND = "__ignore__", "_background_"
 
 def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheets:
     """The objects that the files tell, each of the image of its name."""
-    return Sheets(paired(files, pictures, problems, _fill))
+    sheets = paired(files, pictures, problems, _fill)
+    tell_other_names(sheets, problems)
+    return Sheets(sheets)
 
 
 def _fill(path: Path, sheet: Sheet) -> None:
@@ -40,6 +42,7 @@ def _fill(path: Path, sheet: Sheet) -> None:
     data = read_json(path, DataError, MOST_BYTES)
     if not isinstance(data, dict) or not isinstance(data.get("shapes"), list):
         raise LabelError("the file is none of LabelMe", expected='{"shapes": [...]}')
+    sheet.named = str(data.get("imagePath") or "")
     size = {"height": data.get("imageHeight"), "width": data.get("imageWidth")}
     sheet.size = image_size(size) or sheet.size
     groups: dict[tuple[str, Any], list[tuple[str, Shape]]] = {}
@@ -71,7 +74,7 @@ def _told(told: dict[str, Any], size: tuple[int, int]) -> Shape | Corners:
     kind = told.get("shape_type") or "polygon"
     points = ring_through(told["points"])
     if kind == "polygon" and len(points) >= 3:
-        return Shape((points,))
+        return Shape.of(points)
     if kind == "rectangle" and len(points) == 2:
         return corners_around(points)
     if kind == "circle" and len(points) == 2:

@@ -47,5 +47,5 @@ def _shape(kind: str, points: np.ndarray) -> Shape:
         angle = float(np.rad2deg(np.arctan2(first[1], first[0])))
         return ellipse(points.mean(axis=0), np.array([np.hypot(*first), np.hypot(*second)]), angle)
     if kind in ("polygon", "rectangle") and len(points) >= 3:
-        return Shape((points,))
+        return Shape.of(points)
     raise no_area("polygon, rectangle or ellipse", kind)

@@ -54,5 +54,5 @@ def _told(one: dict[str, Any], size: tuple[int, int]) -> Shape | Corners:
     if kind == "rectangle" and len(outer) == 2:
         return corners_around(outer)
     if kind == "polygon" and len(outer) >= 3:
-        return Shape((outer, *map(ring_through, points.get("interior") or ())))
+        return Shape.of(outer, *map(ring_through, points.get("interior") or ()))
     raise no_area("polygon, rectangle or bitmap", kind)

@@ -4,16 +4,16 @@ Format: https://www.robots.ox.ac.uk/~vgg/software/via/. A project has the images
 export has nothing else. The class of a region is its attribute, where regions have one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reunet.contracts.findings import Findings
+from reunet.contracts.findings import Findings, some_of
 from reunet.errors import DataError, LabelError
 from reunet.io.annotations.annotated_image import Shape
-from reunet.io.annotations.coco_fields import ring_of
+from reunet.io.annotations.coco_fields import ring_of, whole
 from reunet.io.annotations.outlines import ellipse, no_area, ring_through
 from reunet.io.annotations.pictures import Pictures
 from reunet.io.annotations.sheet import MOST_BYTES, Corners, Sheet, Sheets
@@ -31,12 +31,24 @@ def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheet
             data = read_json(path, DataError, MOST_BYTES)
             images = list(data.get("_via_img_metadata", data).values())
             attribute = _attribute(images)
+            others: list[str] = []
             for one in images:
                 sheet = pictures.sheet(path, str(one["filename"]), problems)
                 if sheet is not None:
                     _fill(sheet, _regions(one), attribute)
                     sheets.append(sheet)
+                    others += _other_bytes(sheet.image, one.get("size"))
+            if others:
+                message = f"{len(others)} image(s) are other files than those that were labelled"
+                problems.warning("other-image", path, message, "files as large as stated", some_of(others, 5))
     return Sheets(sheets)
+
+
+def _other_bytes(image: Path, told: object) -> Iterator[str]:
+    """How large a file is and was, where that differs; -1, which VIA writes of remote files, is no size."""
+    stated, found = whole(told) or 0, image.stat().st_size if image.is_file() else 0
+    if stated > 0 and found not in (0, stated):
+        yield f"{image.name}: {found:,} bytes, stated {stated:,}"
 
 
 def _regions(image: dict[str, Any]) -> list[dict[str, Any]]:
@@ -72,7 +84,7 @@ def _told(shape: dict[str, Any]) -> Shape | Corners:
         ring = ring_through(zip(shape["all_points_x"], shape["all_points_y"], strict=True))
         is_closed = kind == "polygon" or bool((ring[0] == ring[-1]).all())
         if len(ring) >= 3 and is_closed:
-            return Shape((ring,))
+            return Shape.of(ring)
     if kind == "rect":
         (x, y), (w, h) = ring_of([shape[side] for side in ("x", "y", "width", "height")]).tolist()
         return y, x, y + h, x + w

@@ -144,7 +144,7 @@ def _add(sheet: Sheet, name: str, words: list[str], names: Sequence[str], *, is_
         raise LabelError("it is no box and no polygon", expected=expected, received=f"{len(numbers)} numbers")
     else:
         ring = np.array(numbers, np.float64).reshape(-1, 2) * (width, height)
-        sheet.add(name, label, Shape((ring,)))
+        sheet.add(name, label, Shape.of(ring))
 
 
 def _shares(words: Sequence[str]) -> Iterator[float]:
