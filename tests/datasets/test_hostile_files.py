@@ -211,3 +211,20 @@ def test_a_file_name_that_no_json_may_hold(data: Path, name: str) -> None:
     content = json.dumps(COCO).replace('0.png"', name).encode()
     (data / "annotations").mkdir(exist_ok=True)
     check(data, "coco", data / "annotations" / "instances_train.json", content)
+
+
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    """All that a file lists is longer than a name can be: said, as that nothing of it is there."""
+    name = "x" * 300 + ".png"
+    for folder in ("coco", "yolo"):
+        (tmp_path / folder / "images").mkdir(parents=True)
+        Image.fromarray(np.zeros((6, 8), np.uint8)).save(tmp_path / folder / "images" / "0.png")
+    told = COCO | {"images": [COCO["images"][0] | {"file_name": name}]}
+    (tmp_path / "coco" / "boxes.json").write_text(json.dumps(told))
+    (tmp_path / "yolo" / "data.yaml").write_text(f"train: {name}.txt\nnames: [cell]\n")
+    for folder in ("coco", "yolo"):
+        try:
+            found = list(examine_dataset(tmp_path / folder, DataOptions())[2])
+        except ReunetError:
+            continue
+        assert [one for one in found if one.severity == "error"], found

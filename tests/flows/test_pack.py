@@ -90,6 +90,24 @@ def test_a_damaged_engine_is_not_packed(tiny_run: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run.reunet").exists()
 
 
+@pytest.mark.parametrize("name", ["expected_*.npy", "input.npy"])
+def test_a_run_without_its_test_image_is_not_packed(tiny_run: Path, tmp_path: Path, name: str) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(tiny_run, copy)
+    (file,) = (copy / "test").glob(name)
+    content = np.load(file)
+    file.unlink()
+    with pytest.raises(ModelFileError, match="no test image"):
+        reunet.pack(copy)
+    if name != "input.npy":
+        np.save(file, content[:, 1:])
+        with pytest.raises(ModelFileError, match="is damaged"):
+            reunet.pack(copy)
+    np.save(file, np.full(content.shape, "a"))
+    with pytest.raises(ModelFileError, match="is damaged"):
+        reunet.pack(copy)
+
+
 def rewritten(
     packed: Path, file: Path, change: Callable[[dict[str, bytes]], None], how: int = ZIP_STORED
 ) -> Path:

@@ -42,6 +42,7 @@ from reunet.io.annotations.instances import (
 )
 from reunet.io.annotations.pictures import Pictures
 from reunet.io.annotations.sheet import together
+from reunet.io.formats.table import images_in
 from reunet.io.images import read_channel_files, read_header, read_image, read_pages
 from reunet.io.lazy import open_lazily
 from reunet.io.masks import read_fov, read_layer_files, read_mask, read_raw_mask, write_mask
@@ -50,7 +51,7 @@ from reunet.training.checkpoint import load_checkpoint
 
 from ..inference.test_sequence import film
 from ..inference.test_stream import stream_of
-from . import seeds, tool_seeds
+from . import format_seeds, seeds, tool_seeds
 from .mutations import pack
 from .trial import Reader, refused
 
@@ -90,6 +91,12 @@ def array(path: Path) -> None:
     """A file that is read in parts only."""
     for rank, axes in ((2, None), (3, None), (2, "CYX"), (3, "ZYX")):
         refused(lambda rank=rank, axes=axes: _corner(path, rank, axes))
+
+
+def images_within(path: Path) -> None:
+    """Each of the images that one file, or one folder, holds."""
+    for one in images_in(path)[:9]:
+        refused(lambda one=one: image(one))
 
 
 def video(path: Path) -> None:
@@ -395,6 +402,17 @@ READERS = {
         Reader("npy", "a.npy", array, seeds.arrays, ("io.lazy",)),
         Reader("hdf5", "a.h5", array, seeds.hdf5s, ("io.lazy",)),
         Reader("zarr", "a.zarr", array, seeds.zarrs, ("io.lazy",)),
+        *(
+            Reader(room, name, images_within, seed, tuple(f"io.formats.{one}" for one in rooms))
+            for room, name, seed, rooms in (
+                ("czi", "a.czi", format_seeds.czis, ("czi", "czi_blocks")),
+                ("lif", "a.lif", format_seeds.lifs, ("lif",)),
+                ("nd2", "a.nd2", format_seeds.nd2s, ("nd2",)),
+                ("oib", "a.oib", format_seeds.oibs, ("oib",)),
+                ("dicom", "series", format_seeds.dicoms, ("dicom", "dicom_files", "dicom_folder",
+                                                          "dicom_geometry")),
+            )
+        ),
         Reader("stream_state", "a.npz", stream_state, stream_states, ("inference.saved_state",)),
         Reader("video", "a.mp4", video, seeds.videos, ("io.video", *IMAGES)),
         Reader("mask", "a.png", mask, seeds.label_images, ("io.masks",)),

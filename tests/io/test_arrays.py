@@ -208,6 +208,22 @@ def test_byte_orders_and_codecs(tmp_path: Path, order: str, dtype: str) -> None:
         np.testing.assert_array_equal(read(path)[1], PIXELS)
 
 
+@pytest.mark.parametrize("place", [4, 12])
+def test_a_chunk_that_says_it_is_longer_is_refused_before_memory_is_asked_for(
+    tmp_path: Path, place: int
+) -> None:
+    from zarr.codecs import BloscCodec
+
+    path = tmp_path / "a.zarr"
+    zarr.create_array(str(path), data=PIXELS, chunks=(16, 16), compressors=BloscCodec())
+    chunk = path / "c" / "0" / "0"
+    content = bytearray(chunk.read_bytes())
+    content[place : place + 4] = b"\xff\xff\xff\x7f"
+    chunk.write_bytes(content)
+    with pytest.raises(ImageReadError, match="truncated or damaged"):
+        read(path)
+
+
 def test_bits_are_0_and_255_as_in_other_formats(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", PIXELS > 100)
     np.testing.assert_array_equal(read(tmp_path / "a.npy")[1], np.where(PIXELS > 100, 255, 0))

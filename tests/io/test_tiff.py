@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from reunet.errors import ImageReadError, UsageError
-from reunet.io.images import read_header, read_image
+from reunet.errors import ImageReadError, TooLargeError, UsageError
+from reunet.io.images import read_channel_files, read_header, read_image
+from reunet.io.masks import read_mask_file
 
 RNG = np.random.default_rng(0)
 
@@ -126,10 +127,33 @@ def test_a_volume_in_one_page_that_says_it_is_longer_than_its_file(tmp_path: Pat
         read_image(path, page=0, axes="ZYX")
 
 
+def test_many_channels_count_as_pixels_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reunet.io.header.MAX_PIXELS", 1000)
+    pixels = RNG.integers(0, 255, (17, 30, 30)).astype(np.uint8)
+    told = {"metadata": {"axes": "CYX"}, "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "a.tif", pixels[:16], **told)
+    assert read_image(tmp_path / "a.tif").shape == (30, 30, 16)
+    tifffile.imwrite(tmp_path / "b.tif", np.repeat(pixels, 2, axis=0), **told)
+    with pytest.raises(TooLargeError, match="too many channels"):
+        read_image(tmp_path / "b.tif")
+
+
 def test_white_is_zero_is_inverted(tmp_path: Path) -> None:
     pixels = np.array([[0, 10], [255, 3]], np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", 255 - pixels, photometric="miniswhite")
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif")[..., 0], pixels)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int8, np.int16])
+def test_white_is_zero_says_nothing_of_numbers_without_a_white(tmp_path: Path, dtype: Any) -> None:
+    pixels = np.array([[0, 10], [-100, 3]], dtype)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="miniswhite")
+    header, image = read_channel_files([tmp_path / "a.tif"])
+    np.testing.assert_array_equal(image[..., 0], pixels)
+    assert [(one.used, one.grave) for one in header.doubts] == [("the values as they are stored", False)]
+    header, raw = read_mask_file(tmp_path / "a.tif")
+    np.testing.assert_array_equal(raw, pixels)
+    assert not header.doubts
 
 
 def test_a_file_of_a_set_is_its_own_plane(tmp_path: Path) -> None:

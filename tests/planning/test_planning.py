@@ -17,6 +17,7 @@ from reunet.contracts.sizes import valid_size
 from reunet.datasets.case_arrays import CaseArrays
 from reunet.datasets.cases import FrameSequence
 from reunet.errors import DataError, PlanError, UsageError
+from reunet.io.numbers import LARGEST
 from reunet.planning import PlanRequest, make_plan, speed, take_fingerprint, width
 
 from .datasets import masked
@@ -53,6 +54,16 @@ def test_fingerprint_measures_what_it_says() -> None:
         ("val", "c0"),
         ("val", "c1"),
     ]
+
+
+def test_statistics_of_numbers_whose_sums_32_bits_cannot_hold_are_finite() -> None:
+    cases = []
+    for i, one in enumerate(grey_cases(4)):
+        image = np.where(one.image > 100 + i, LARGEST, -LARGEST).astype(np.float32)
+        cases.append(CaseArrays(one.id, image, one.labels, one.content))
+    found = fingerprint_of(cases)
+    assert np.isfinite([*found.mean, *found.std, *found.between_image_std]).all()
+    assert 0 < found.between_image_std[0] < 1
 
 
 def test_held_out_cases_give_channels_and_content_but_no_statistics() -> None:

@@ -162,5 +162,6 @@ def test_names_are_cut_in_the_middle_and_stay_readable() -> None:
     assert shown.endswith("sphere")
     assert lettering("short", 17, 200)[0] == "short"
     assert lettering("Ω é ж", 17, 200)[0] == "Ω é ж"
+    assert lettering("a\nb\x07\ud800\u2028c", 17, 200)[0] == "a b   c"
     strange = lettering("数据", 17, 400)[0]
     assert strange in ("数据", "\\u6570\\u636e")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from reunet.contracts.findings import some_of, understood
+from reunet.contracts.findings import Findings, some_of, understood
 from reunet.contracts.labels import BOUNDARY_NAMES, LabelMap, class_color, default_classes, is_foreground
 from reunet.contracts.options.records import DataOptions
 from reunet.datasets.cases import Case
@@ -25,18 +25,24 @@ _MOST_CLASSES = 254
 _CLASSES_FIX = "name the classes with --classes FILE (lines: id,name; the name 'ignore' means unlabelled)"
 
 
-def class_list(root: Path, options: DataOptions, cases: Sequence[Case], reader: CaseReader) -> LabelMap:
+def class_list(
+    root: Path,
+    options: DataOptions,
+    cases: Sequence[Case],
+    reader: CaseReader,
+    problems: Findings | None = None,
+) -> LabelMap:
     """The class list, from the first of: --colors, --classes, dataset.json,
     what other programs tell, the masks of `cases`.
 
-    Raises LabelError when the masks do not say clearly what the classes are, DataError or UsageError for
-    a file that is not understood.
+    Adds a warning for a table that is not UTF-8. Raises LabelError when the masks do not say clearly what the
+    classes are, DataError or UsageError for a file that is not understood.
     """
     if options.colors is not None:
-        return read_colors(options.colors)
+        return read_colors(options.colors, problems)
     readings = (reader(case) for case in cases if case.files.mask is not None)
     if options.classes is not None:
-        return with_encoding(read_classes(options.classes), readings)
+        return with_encoding(read_classes(options.classes, problems), readings)
     data, file = described(root), root / DESCRIPTION
     if layer_names(data):
         return from_facts(layered_facts(layer_names(data)), file)
@@ -49,15 +55,15 @@ def class_list(root: Path, options: DataOptions, cases: Sequence[Case], reader: 
     return guess_classes(cases, reader)
 
 
-def read_classes(path: Path) -> LabelMap:
+def read_classes(path: Path, problems: Findings | None = None) -> LabelMap:
     """--classes FILE: a JSON list as in dataset.json (or an object like it), or lines `id,name`, where the
-    name `ignore` means unlabelled. Raises UsageError, DataError.
+    name `ignore` means unlabelled. Adds a warning for text that is not UTF-8. Raises UsageError, DataError.
     """
     if _is_json(path):
         data = read_json(path, UsageError)
         return from_facts(data if isinstance(data, dict) else {"classes": data}, path)
     entries, facts = [], {}
-    for number, row in _rows(path):
+    for number, row in _rows(path, problems):
         if len(row) != 2 or not _NUMBER.fullmatch(row[0]):
             raise _bad_row(path, f"line {number}", "id,name", row)
         if row[1].lower() == "ignore":
@@ -67,8 +73,10 @@ def read_classes(path: Path) -> LabelMap:
     return from_facts({"classes": entries, **facts}, path)
 
 
-def read_colors(path: Path) -> LabelMap:
-    """--colors FILE: lines `name,red,green,blue`, or JSON {name: [r, g, b]}; `ignore` is unlabelled."""
+def read_colors(path: Path, problems: Findings | None = None) -> LabelMap:
+    """--colors FILE: lines `name,red,green,blue`, or JSON {name: [r, g, b]}; `ignore` is unlabelled. Adds a
+    warning for text that is not UTF-8. Raises UsageError, DataError.
+    """
     table: list[tuple[str, tuple[int, int, int]]] = []
     if _is_json(path):
         data = read_json(path, UsageError)
@@ -81,7 +89,7 @@ def read_colors(path: Path) -> LabelMap:
             for name, color in data.items()
         ]
     else:
-        rows = _rows(path)
+        rows = _rows(path, problems)
     for number, row in rows:
         values = [int(value) for value in row[1:] if _NUMBER.fullmatch(value)]
         if len(row) != 4 or len(values) != 3 or not 0 <= min(values) <= max(values) <= 255:
@@ -248,8 +256,8 @@ def _entry(entry: Any, position: int, count: int) -> dict[str, Any]:
     }
 
 
-def _rows(path: Path) -> list[tuple[int, list[str]]]:
+def _rows(path: Path, problems: Findings | None) -> list[tuple[int, list[str]]]:
     """(line number, cells) of a table without comments and a heading. Raises UsageError."""
-    rows = list(read_rows(path, error=UsageError, comment="#"))
+    rows = list(read_rows(path, problems, UsageError, comment="#"))
     heading = rows and not any(_NUMBER.fullmatch(cell) for cell in rows[0][1])
     return rows[1:] if heading else rows

@@ -1,6 +1,7 @@
 """COCO files, told by their content: which ones a folder holds, of which split, where their images lie."""
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -74,7 +75,7 @@ def images_of(path: Path, root: Path) -> Path:
     near = [base / name for base in (*pictures, root, path.parent) for name in names]
     bases = [*near, path.parent, *pictures, root, path.with_suffix(""), *inside]
     for base in dict.fromkeys(one for one in bases if one.is_dir()):
-        if (not listed and base in (*near, *pictures)) or any((base / file).is_file() for file in listed):
+        if (not listed and base in (*near, *pictures)) or any(os.path.isfile(base / file) for file in listed):
             tops = {file.split("/")[0] for file in listed if "/" in file}
             own = base == path.parent and len(tops) == 1 and all("/" in file for file in listed)
             return base / tops.pop() if own else base

@@ -266,6 +266,7 @@ FIXES = {
     "image-without-mask": "add it, all background if the image shows nothing, or remove the image",
     "instances-unreadable": "save whole numbers from 0: 16-bit PNG, or 32-bit TIFF above 65,535",
     "instances-without-image": "remove it, or add the image",
+    "label-decimals": "reunet learns classes, not numbers: name the range each lies in, such as low, high",
     "label-id": "give each label one number of its own",
     "label-row": "move the image into the folder of its class, or complete the row",
     "label-table": "name the columns in the first line: file,label",

@@ -5,8 +5,9 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,9 +21,16 @@ from reunet.errors import DataError, ImageReadError, LabelError, SizeError, TooL
 from reunet.io.annotations.ctc import with_identities
 from reunet.io.annotations.instances import check_instances, read_instances_file, read_object_masks
 from reunet.io.formats.table import place_of, sha256_image, state_of
-from reunet.io.header import ImageHeader
+from reunet.io.header import ImageHeader, is_large
 from reunet.io.images import read_channel_files, read_header, read_known, read_palette
-from reunet.io.masks import check_shape, read_fov, read_layer_files, read_mask_file, without_nodata
+from reunet.io.masks import (
+    check_page,
+    check_shape,
+    read_fov,
+    read_layer_files,
+    read_mask_file,
+    without_nodata,
+)
 from reunet.io.numbers import LARGEST, unusable
 from reunet.io.placing import placed
 from reunet.progress import NullProgress, Progress
@@ -173,7 +181,8 @@ class _Decoder:
         self._problems = self._found.problems
 
     def read(self) -> Reading:
-        self._image()
+        if not self._image():
+            return self._found
         self._mask()
         if self._found.header is not None:
             self._fov(self._found.header)
@@ -190,16 +199,44 @@ class _Decoder:
             self._problems.caught(code, file, cause)
             self._found.cause = self._found.cause or cause
 
-    def _image(self) -> None:
+    def _image(self) -> bool:
+        """False where the image is left, as what annotates it is of another size."""
         path, files = self._files.image, (self._files.image, *self._files.channels)
         with self._noted(path, "image-unreadable", (TooLargeError, "image-too-large")):
-            header, image = read_channel_files(
-                files, page=self._page, axes=self._axes, channels=self._channels
-            )
+            try:
+                header, image = read_channel_files(
+                    files, page=self._page, axes=self._axes, channels=self._channels, check=self._is_fitted
+                )
+            except SizeError as cause:
+                self._problems.caught("shape-mismatch", Path(str(cause.where)), cause)
+                self._found.cause = cause
+                return False
             self._found.headers["image"], self._found.dtype = header, str(image.dtype)
             self._pixels(path, image)
             if header.nodata is not None:
                 self._limit(read_known(path, self._page, self._axes))
+        return True
+
+    def _is_fitted(self, _path: Path, image: ImageHeader) -> None:
+        """Compare a large image, which is not decoded yet, with the headers of what annotates it; of others
+        all is read that can be, for what else is wrong. Raises SizeError.
+        """
+        if not is_large(image):
+            return
+        files, self._found.headers["image"] = self._files, image
+        told = [("mask", path) for path in (files.mask, *files.layers)]
+        told += [("field of view", files.fov), ("tracks", files.markers), ("instances", files.instances)]
+        told += [("object mask", path) for path in (files.object_masks or ())[:1]]
+        for what, path in told:
+            with suppress(ImageReadError):  # what it is is said when the file is decoded
+                if path is not None and not (header := read_header(path, self._axes)).fills:
+                    check_page(path, header, image, what)
+
+    def _fits(self, what: str, path: Path, header: ImageHeader) -> None:
+        """Compare what annotates an image, and is large, with it before it is decoded. Raises SizeError."""
+        image = self._found.header
+        if image is not None and is_large(header) and not header.fills:
+            check_page(path, header, image, what)
 
     def _pixels(self, path: Path, image: np.ndarray) -> None:
         if wrong := unusable(image):
@@ -221,11 +258,12 @@ class _Decoder:
         if path is None:
             return
         wrong = (SizeError, "shape-mismatch"), (LabelError, "mask-fractional")
+        check = partial(self._fits, "mask")
         with self._noted(path, "mask-unreadable", *wrong, (TooLargeError, "mask-too-large")):
             if layers:
-                header, raw = read_layer_files((path, *layers), self._page, self._axes)
+                header, raw = read_layer_files((path, *layers), self._page, self._axes, check)
             else:
-                mask = read_mask_file(path, self._page, self._axes)
+                mask = read_mask_file(path, self._page, self._axes, check)
                 header, raw = placed(*mask, self._found.header)
             raw, known = without_nodata(header, raw)
             self._found.headers["mask"], self._arrays["mask"] = header, raw
@@ -259,7 +297,7 @@ class _Decoder:
                     check_instances(ids, where, self._problems)
 
     def _object_masks(self, masks: Sequence[Path], image: ImageHeader) -> np.ndarray:
-        ids = read_object_masks(masks, self._problems)
+        ids = read_object_masks(masks, self._problems, partial(self._fits, "object mask"))
         if ids is None:
             ids = np.zeros(image.size, np.int32)
         else:
@@ -271,12 +309,13 @@ class _Decoder:
         """Object ids (*space) int32, of tracked objects their tracks'; None without any."""
         path, tracks, markers = self._files.instances, self._files.markers, None
         if tracks is not None:
-            header, markers = read_instances_file(tracks, self._page, self._axes)
+            check = partial(self._fits, "tracks")
+            header, markers = read_instances_file(tracks, self._page, self._axes, check)
             check_shape(tracks, header, image, "tracks")
             self._found.ids["tracks"] = _present(markers)
         if path is None:
             return None
-        found = read_instances_file(path, self._page, self._axes)
+        found = read_instances_file(path, self._page, self._axes, partial(self._fits, "instances"))
         header, ids = placed(*found, image)
         check_shape(path, header, image, "instances")
         if markers is not None:

@@ -141,13 +141,14 @@ def scan_dataset(
     scan.cases = with_tracks(scan.cases, scan.folders)
     if options.group is not None:
         scan.cases = with_groups(scan.cases, options.group, scan.folders, scan.problems)
-    names = list(read_classes(options.classes).names) if options.classes else class_names(scan.root)
+    given = options.classes
+    names = list(read_classes(given, scan.problems).names) if given else class_names(scan.root)
     known = [case for case in scan.cases if case.split != "test"] or scan.cases
     has_masks = any(case.files.mask for case in known)
     scan.labels = labels or (_class_list(scan, options, known) if has_masks else None)
     objects = _read_objects(scan, names, is_known=labels is not None)
-    given = categories.names if categories else names if scan.labels is None and objects is None else None
-    if (told := read_categories(scan.folders, scan.problems, given)) is not None:
+    own = categories.names if categories else names if scan.labels is None and objects is None else None
+    if (told := read_categories(scan.folders, scan.problems, own)) is not None:
         scan.cases = [replace(case, category=told.of(case)) for case in scan.cases]
         scan.categories = categories or category_classes(told.classes)
     if scan.labels is None and not any(case.files.mask for case in scan.cases):
@@ -194,7 +195,7 @@ def _class_list(scan: Scan, options: DataOptions, cases: Sequence[Case]) -> Labe
     """The class list of the masks, or of objects of several classes; None where it cannot be told."""
     wrong = any(problem.severity == "error" for problem in scan.problems)
     try:
-        return class_list(scan.root, options, cases, scan.reader)
+        return class_list(scan.root, options, cases, scan.reader, scan.problems)
     except DataError as cause:
         if cases or not wrong:  # without a usable case, what is wrong is said already
             where = cause.where if isinstance(cause.where, Path) else str(scan.root)
@@ -245,9 +246,9 @@ def _classes_without_masks(
     elif scan.categories is not None:
         scan.labels = scan.categories
     elif not any(problem.severity == "error" for problem in scan.problems):
-        raise DataError(
-            "nothing in this dataset is annotated", where=scan.root, received=f"{len(scan.cases)} images"
-        )
+        told = [one.listing.describe() for one in scan.folders if one.listing is not None]
+        received = f"{len(scan.cases)} images" + "".join(f", no object in {one}" for one in told)
+        raise DataError("nothing in this dataset is annotated", where=scan.root, received=received)
 
 
 def _derive_boxes(scan: Scan, listed: str) -> None:

@@ -1,5 +1,6 @@
 """Splits that lists of images tell, or a column of a table, where a dataset has no folders for them."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -68,7 +69,7 @@ def _lists(root: Path) -> Iterable[tuple[str, Path]]:
         for name, told in settings.items():
             if str(name) in SPLIT_NAMES and str(told).endswith(".txt"):
                 near = root / str(settings.get("path", "")) / str(told), root / Path(str(told)).name
-                yield from ((SPLIT_NAMES[str(name)], path) for path in near if path.is_file())
+                yield from ((SPLIT_NAMES[str(name)], path) for path in near if os.path.isfile(path))
     for folder in FOLDERS:
         for path in sorted((root / folder).glob("*.txt")):
             if path.stem.lower() in SPLIT_NAMES:
@@ -77,16 +78,16 @@ def _lists(root: Path) -> Iterable[tuple[str, Path]]:
 
 def _listed(path: Path, pictures: Pictures, problems: Findings) -> set[Path]:
     """The images that a list names, a line each; nothing of a file that names none."""
-    found, missing, lines = set[Path](), list[str](), list[str]()
+    found, missing = set[Path](), list[str]()
     with problems.noting("annotations-unreadable", path, "the list of a split is"):
         lines = read_text(path, DataError, "the list of a split").splitlines()
-    for line in filter(None, map(str.strip, lines)):
-        for words in (line, line.split()[0]):  # VOC tells something behind the name
-            with suppress(LabelError):
-                found.add(pictures.find(words))
-                break
-        else:
-            missing.append(line)
+        for line in filter(None, map(str.strip, lines)):
+            for words in (line, line.split()[0]):  # VOC tells something behind the name
+                with suppress(LabelError):
+                    found.add(pictures.find(words))
+                    break
+            else:
+                missing.append(line)
     if found and missing:
         message = f"{len(missing)} of the images that it lists are not there"
         problems.warning("image-missing", path, message, "", some_of([one[:80] for one in missing], 5))

@@ -9,7 +9,7 @@ from reunet.contracts.options.verb import verb
 from reunet.contracts.pack import SUFFIX, write_pack
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import PackResult
-from reunet.contracts.run import RunFolder
+from reunet.contracts.run import SOURCE, RunFolder
 from reunet.errors import ModelFileError, StorageError, UsageError
 from reunet.progress import NullProgress
 from reunet.storage import refuse_existing
@@ -58,26 +58,38 @@ def _difference(run: RunFolder, plan: Plan) -> float:
 
     run.verified_engine(plan)
     runtime = OpenVINORuntime(run.engine_file, plan.engine_input, "f32")
-    files = sorted(run.self_test.glob("expected_*.npy"))
     image = run.self_test / "input.npy"
-    run.require(image, *files[:1], what="this run has no test image")
-    expected = {file.stem.removeprefix("expected_"): _array(file) for file in files}
-    found = largest_difference(over_windows(runtime, plan)(_array(image)), expected, plan)
+    files = {head.name: run.self_test / f"expected_{head.name}.npy" for head in plan.network.heads}
+    for file in (image, *files.values()):
+        if not file.is_file():
+            what = "this run has no test image, or not what each head should say of it"
+            raise ModelFileError(what, where=run.self_test, expected=file.name, fix=SOURCE)
+    outputs = over_windows(runtime, plan)(_array(image))
+    expected = {head: _array(file, outputs[head].shape) for head, file in files.items()}
+    found = largest_difference(outputs, expected, plan)
     if not found <= TOLERANCE:
         raise ModelFileError(
             "the engine of this run does not say what it should of the run's test image",
             where=run.self_test,
             expected=f"differences of at most {TOLERANCE}",
             received=f"{found:.2g}",
-            fix="copy the run folder again from its source",
+            fix=SOURCE,
         )
     return found
 
 
-def _array(file: Path) -> np.ndarray:
+def _array(file: Path, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """The floats of a file. Raises ModelFileError for one that is damaged, or of another shape than told."""
     try:
-        return np.load(file, allow_pickle=False)
+        found: np.ndarray = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as cause:
+        raise ModelFileError("a file of the run is damaged", where=file, fix=SOURCE) from cause
+    if found.dtype.kind != "f" or found.shape != (shape or found.shape):
         raise ModelFileError(
-            "a file of the run is damaged", where=file, fix="copy the run folder again from its source"
-        ) from cause
+            "a file of the run is damaged",
+            where=file,
+            expected="floats" if shape is None else f"floats of shape {shape}",
+            received=f"{found.dtype}, {found.shape}",
+            fix=SOURCE,
+        )
+    return found

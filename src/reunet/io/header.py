@@ -23,6 +23,9 @@ MAX_PIXELS = 400_000_000
 """Most pixels a page or volume may have (20,000 x 20,000); more is refused before decoding."""
 
 
+SAMPLES = 16
+"""Channels of an image of MAX_PIXELS; a smaller one may have more."""
+
 FREE = 2**26
 """Bytes of pixels that a file of any size may announce."""
 
@@ -69,7 +72,8 @@ class ImageHeader:
     voxels of a volume in millimetres.
     palette: pixels are indices into a colour table.
     lossy: the compression changes pixel values (JPEG).
-    white_is_zero: a bilevel file says that its 0 is white, which programs that write masks may mean or not.
+    white_is_zero: a file says that its 0 is white, a bilevel one, which programs that write masks may mean or
+    not, or one of signed numbers or floats, whose values are used as stored.
     affine: of a volume, (4, 4) from (slice, row, column, 1) to millimetres rightwards, forwards, upwards.
     orientation: in which a photo is stored, 1 to 8 as in TIFF and EXIF.
     step: difference of the closest values that the file can tell apart, of whole numbers stored with a scale;
@@ -196,6 +200,15 @@ def _sizes(spacing: tuple[float, ...]) -> str:
     return " x ".join(f"{side:g}" for side in spacing) + (" mm" if len(spacing) == 3 else " micrometres")
 
 
+Check = Callable[[Any, ImageHeader], None]
+"""Looks at a path and the header of its file before pixels are decoded, and raises for what is not wanted."""
+
+
+def is_large(header: ImageHeader) -> bool:
+    """Whether a page or volume takes more than FREE bytes once it is decoded."""
+    return prod(header.size) * header.channels * np.dtype(header.dtype).itemsize > FREE
+
+
 def check_filled(path: object, pixels: int, itemsize: int, stored: Callable[[int], int]) -> None:
     """Raise TooLargeError for an array whose file is too small to hold what it announces.
 
@@ -224,6 +237,19 @@ def check_size(path: object, *sides: int) -> None:
             expected=f"at most {MAX_PIXELS:,} pixels",
             received=f"{shown} = {prod(sides):,} pixels",
             fix="cut it into smaller images",
+        )
+
+
+def check_samples(path: object, header: ImageHeader) -> None:
+    """Raise TooLargeError for pixels of so many channels that they cannot be decoded in one piece."""
+    samples = prod(header.size) * header.channels
+    if samples > (most := SAMPLES * MAX_PIXELS):
+        raise TooLargeError(
+            "the image has too many channels to be decoded in one piece",
+            where=path,
+            expected=f"at most {most:,} samples",
+            received=f"{' x '.join(map(str, header.size))} pixels of {header.channels} channels",
+            fix="cut it into smaller images, or save only the channels that are needed",
         )
 
 

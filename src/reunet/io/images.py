@@ -16,7 +16,16 @@ from reunet.io.channels import chosen_channels
 from reunet.io.formats import table
 from reunet.io.formats.stored import StoredImage
 from reunet.io.formats.table import HEAD, stored_image
-from reunet.io.header import Doubt, ImageHeader, apart, check_result, check_size, explained
+from reunet.io.header import (
+    Check,
+    Doubt,
+    ImageHeader,
+    apart,
+    check_result,
+    check_samples,
+    check_size,
+    explained,
+)
 from reunet.io.nifti import nifti_header, read_nifti
 from reunet.io.nifti_volume import is_nifti
 from reunet.io.raster import is_raster, raster_image, read_raster
@@ -46,7 +55,11 @@ def composed(name: str) -> str:
 
 
 def without_suffix(path: Path) -> Path:
-    """The path of an image without the suffix of its file: "a/Series1" of a.lif/Series1, too."""
+    """The path of an image without the suffix of its file: "a/Series1" of a.lif/Series1, too. A path without
+    a name, such as ".", stays as it is.
+    """
+    if not path.name:
+        return path
     bare = path.with_name(path.name[: len(path.name) - len(image_suffix(path))])
     return Path(*(table.without_suffix(part) for part in bare.parent.parts), bare.name)
 
@@ -75,19 +88,31 @@ def read_image(path: Path, *, page: int | None = None, axes: str | None = None) 
     return _read_image(path, page, axes)[1]
 
 
-def _read_image(path: Path, page: int | None, axes: str | None) -> tuple[ImageHeader, np.ndarray]:
-    header, pixels = read_pixels(path, page=page, axes=axes, numbers=False)
+def _read_image(
+    path: Path, page: int | None, axes: str | None, check: Check | None = None
+) -> tuple[ImageHeader, np.ndarray]:
+    header, pixels = read_pixels(path, page=page, axes=axes, numbers=False, check=check)
+    if header.white_is_zero and header.dtype != "uint8":
+        what = f"the file says that its 0 is white, and {header.dtype} has no white to exchange it for"
+        doubt = Doubt(what, "the values as they are stored", "inverted values", grave=False)
+        header = replace(header, doubts=(*header.doubts, doubt))
     return header, _to_supported_dtype(pixels, path)
 
 
 def read_channel_files(
-    paths: Sequence[Path], *, page: int | None = None, axes: str | None = None, channels: Sequence[str] = ()
+    paths: Sequence[Path],
+    *,
+    page: int | None = None,
+    axes: str | None = None,
+    channels: Sequence[str] = (),
+    check: Check | None = None,
 ) -> tuple[ImageHeader, np.ndarray]:
     """The header of all files, and one image whose channels lie in several files, one after the other.
 
-    channels: those to read, see `chosen_channels`. Each file is opened once. Raises as `read_image` does.
+    channels: those to read, see `chosen_channels`. check: gets path and header of each file before it is
+    decoded. Each file is opened once. Raises as `read_image` does.
     """
-    headers, images = zip(*(_read_image(path, page, axes) for path in paths), strict=True)
+    headers, images = zip(*(_read_image(path, page, axes, check) for path in paths), strict=True)
     for path, image in zip(paths, images, strict=True):
         if image.shape[:-1] != images[0].shape[:-1]:
             raise ImageReadError(
@@ -175,15 +200,19 @@ def read_palette(path: Path, axes: str | None = None) -> np.ndarray | None:
 
 
 def read_pixels(
-    path: Path, *, page: int | None, axes: str | None, numbers: bool
+    path: Path, *, page: int | None, axes: str | None, numbers: bool, check: Check | None = None
 ) -> tuple[ImageHeader, np.ndarray]:
     """The header, and pixels in the file's sample type, (H, W, C), of a volume (D, H, W, C).
 
     numbers: values are no brightness but classes or ids, see `Samples.meant`; of a volume in 64 bits where
-    they are stored with a scale. The file is opened once, unless it is a video.
+    they are stored with a scale. check: gets path and header before anything is decoded. The file is opened
+    once, unless it is a video.
     """
     with _opened(path, axes) as image:
         _check_page(path, image.header, page)
+        if check is not None:
+            check(path, image.header)
+        check_samples(path, image.header)
         pixels = image.read(page or 0, numbers)
         check_result(path, image.header, pixels, numbers=numbers)
         return image.header, pixels

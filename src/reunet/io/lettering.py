@@ -1,5 +1,6 @@
 """Text in pictures: fonts that every installation has, names in any script, cut to a width."""
 
+import unicodedata
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,9 @@ _OTHERS = (
 )  # fmt: skip
 """Fonts of systems that have what DejaVu lacks."""
 
+_NOT_DRAWN = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Categories of Unicode: control characters, halves of characters, ends of lines and paragraphs."""
+
 
 def lettering(
     text: str, size: int, width: float, *, bold: bool = False
@@ -20,6 +24,7 @@ def lettering(
 
     Letters that no font here has are told by their numbers.
     """
+    text = drawable(text)
     font, lacks = plain_font(size, bold), set(text) - _letters(bold)
     if lacks:
         other = _other(size)
@@ -30,6 +35,11 @@ def lettering(
         keep -= 1
         shown = f"{text[: (keep + 1) // 2]}\u2026{text[len(text) - keep // 2 :]}"
     return shown, font
+
+
+def drawable(text: str) -> str:
+    """A text on one line: spaces for line breaks and other control characters, which fonts cannot measure."""
+    return "".join(" " if unicodedata.category(one) in _NOT_DRAWN else one for one in text)
 
 
 def _number(letter: str) -> str:

@@ -13,7 +13,7 @@ from reunet.contracts.labels import IGNORE, LabelMap
 from reunet.errors import LabelError, SizeError
 from reunet.io.channels import is_grey
 from reunet.io.formats.table import stored_image
-from reunet.io.header import Doubt, ImageHeader
+from reunet.io.header import Check, Doubt, ImageHeader
 from reunet.io.images import read_header, read_pixels
 from reunet.io.nifti import write_nifti, write_nifti_at
 from reunet.io.numbers import whole_numbers
@@ -33,17 +33,18 @@ def read_raw_mask(path: Path, page: int | None = None, axes: str | None = None) 
 
 
 def read_mask_file(
-    path: Path, page: int | None = None, axes: str | None = None
+    path: Path, page: int | None = None, axes: str | None = None, check: Check | None = None
 ) -> tuple[ImageHeader, np.ndarray]:
     """The header, and values as stored: (H, W) integers, or (H, W, 3) unsigned for a coloured RGB mask (see
     `is_coloured`); of a volume (D, H, W) signed integers.
 
     Palette files give their indices, bilevel files 0 and 255, RGB files with three equal channels one
-    channel, float files their `whole_numbers`; what a TIFF calls white does not matter. Raises LabelError for
-    fractions and for other numbers of channels, ImageReadError.
+    channel, float files their `whole_numbers`; what a TIFF calls white does not matter. check: gets path and
+    header before anything is decoded. Raises LabelError for fractions and for other numbers of channels,
+    ImageReadError.
     """
-    header, raw = read_pixels(path, page=page, axes=axes, numbers=True)
-    if header.white_is_zero:
+    header, raw = read_pixels(path, page=page, axes=axes, numbers=True, check=check)
+    if header.white_is_zero and header.dtype == "uint8":
         what, read, meant = "the bilevel mask says that its 0 is white", "1 as 255", "1 as black"
         header = replace(header, doubts=(*header.doubts, Doubt(what, read, meant, grave=False)))
     if raw.ndim == 4:
@@ -72,17 +73,17 @@ def read_mask_file(
 
 
 def read_layer_files(
-    paths: Sequence[Path], page: int | None = None, axes: str | None = None
+    paths: Sequence[Path], page: int | None = None, axes: str | None = None, check: Check | None = None
 ) -> tuple[ImageHeader, np.ndarray]:
     """The header of the first of several masks of regions, a file for each, and all masks as one: (*space)
     uint8, the sum of 1, 2, 4 ... for those, in order, that are not 0 at a pixel; what files say of values
-    does not count.
+    does not count. check: as for `read_mask_file`.
 
     Raises LabelError for other sizes and lossy files, ImageReadError.
     """
     headers, layers = [], []
     for path in paths:
-        header, raw = read_mask_file(path, page, axes)
+        header, raw = read_mask_file(path, page, axes, check)
         if header.lossy:
             raise lossy_mask(path)
         headers.append(header)
@@ -161,8 +162,11 @@ def read_fov(path: Path, page: int | None, axes: str | None, image: Sized) -> np
     image: its header, or its size. Raises ImageReadError, LabelError.
     """
     has_pages = page is not None and read_header(path, axes).pages > 1
-    header, raw = read_mask_file(path, page if has_pages else None, axes)
-    check_shape(path, header, image, "field of view")
+
+    def check(path: Path, header: ImageHeader) -> None:
+        check_shape(path, header, image, "field of view")
+
+    header, raw = read_mask_file(path, page if has_pages else None, axes, check)
     return inside_of(path, header, raw)
 
 
@@ -198,6 +202,12 @@ def check_shape(path: Path, received: Sized, image: Sized, what: str = "mask") -
         received=_shown(sides),
         fix=f"{fix}; nothing is resized or turned silently",
     )
+
+
+def check_page(path: Path, received: ImageHeader, image: ImageHeader, what: str) -> None:
+    """As `check_shape`, of a page of a stack that is held against a volume too; raises SizeError."""
+    is_page = received.pages == image.size[0] and len(received.size) < len(image.size)
+    check_shape(path, received, image.size[1:] if is_page else image, what)
 
 
 def _shown(size: tuple[int, ...]) -> str:

@@ -2,8 +2,10 @@
 
 import numpy as np
 
-LARGEST = float(np.finfo(np.float32).max)
-"""What 32-bit floats hold, which networks compute with; larger numbers become infinite there."""
+LARGEST = float(np.finfo(np.float32).max) / 2
+"""Networks compute in 32-bit floats, which hold the difference of two numbers up to here, such as a pixel and
+the mean; differences of larger ones become infinite there.
+"""
 
 ROUNDING = 5e-7, 1e-3
 """By how much of the largest number a whole number may be off, as 32-bit floats round; and at most."""
@@ -13,8 +15,9 @@ def unusable(values: np.ndarray) -> int:
     """How many values are nan, infinite, or beyond LARGEST."""
     if values.dtype.kind != "f" or -LARGEST <= float(values.min()) <= float(values.max()) <= LARGEST:
         return 0
-    most = min(LARGEST, float(np.finfo(values.dtype).max))
-    return int(values.size - np.count_nonzero(np.abs(values) <= most))
+    if values.dtype.itemsize < 4:  # half precision holds nothing larger
+        return int(values.size - np.count_nonzero(np.isfinite(values)))
+    return int(values.size - np.count_nonzero(np.abs(values) <= values.dtype.type(LARGEST)))
 
 
 def whole_numbers(values: np.ndarray, step: float = 0.0) -> tuple[np.ndarray, np.ndarray]:

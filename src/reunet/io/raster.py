@@ -196,8 +196,7 @@ def _samples(path: Path, image: ImageFile) -> Samples:
     if image.mode == "1":
         return Samples(np.dtype(bool), bits=1)
     if image.mode == "P":
-        table = np.array(image.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3)
-        return Samples(np.dtype(np.uint8), 1, "palette", 8, table=table)
+        return Samples(np.dtype(np.uint8), 1, "palette", 8, table=_table(image))
     if image.mode not in _SPACES:
         fix = "save it as grey or RGB"
         raise ImageReadError(f"unsupported pixel format {image.mode}", where=path, fix=fix)
@@ -205,6 +204,17 @@ def _samples(path: Path, image: ImageFile) -> Samples:
     alpha = (count - 1,) if image.mode.endswith("A") else ()
     dtype = np.dtype(np.uint16 if image.mode == "I;16" else np.uint8)
     return Samples(dtype, count, _SPACES[image.mode], 8 * dtype.itemsize, alpha)
+
+
+def _table(image: ImageFile) -> np.ndarray:
+    """(entries, 3) uint8 RGB of a palette. Pillow's `getpalette` decodes the pixels for it."""
+    palette = image.palette
+    form = None if palette is None else palette.rawmode or palette.mode
+    if palette is None or form not in ("RGB", "BGR", "BGRX"):
+        return np.array(image.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3)
+    stored = np.frombuffer(bytes(palette.palette), np.uint8)
+    entries = stored[: len(stored) // len(form) * len(form)].reshape(-1, len(form))[:256, :3]
+    return np.ascontiguousarray(entries if form == "RGB" else entries[:, ::-1])
 
 
 def _deep(path: Path, name: str, content: bytes) -> Samples | None:

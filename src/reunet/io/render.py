@@ -142,13 +142,15 @@ def draw_boxes(image: np.ndarray, boxes: Boxes, labels: LabelMap) -> np.ndarray:
     """
     from PIL import Image, ImageDraw, ImageFont
 
+    from reunet.io.lettering import drawable
+
     picture = Image.fromarray(to_display(image))
     side = min(picture.size)
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(min(max(side // 40, 9), 40))
     colors, named = overlay_colors(labels), np.zeros(picture.size[::-1], np.bool_)
     corners = np.round(boxes.corners).astype(int).tolist()
     for i, (y0, x0, _, _) in enumerate(corners):
-        text = labels.names[boxes.classes[i]]
+        text = drawable(labels.names[boxes.classes[i]])
         text += "" if boxes.scores is None else f" {boxes.scores[i]:.2f}"
         _, _, width, height = draw.textbbox((0, 0), text, font=font)
         left, top = max(0, min(x0, picture.width - width - 3)), max(0, y0 - height - 2)

@@ -288,7 +288,7 @@ def described(path: Path, source: BinaryIO, given: str | None, level: int = 0) -
             spacing=None if spacing is None else turned(spacing),
             palette=samples.table is not None,
             lossy=is_lossy(keyframe),
-            white_is_zero=samples.space == "inverted" and samples.dtype == bool,
+            white_is_zero=samples.space == "inverted" and samples.dtype.kind != "u",
             orientation=samples.orientation,
             channel_names=channel_names_of(file, samples.channels),
             levels=tuple(map(turned, sides)),

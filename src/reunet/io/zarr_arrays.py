@@ -17,6 +17,9 @@ from reunet.slices import Slices, touched
 SMALLEST_PIECE, MOST_PIECES = 1024, 100_000
 """Pixels that a piece has at least in an array of more pieces than that: each is a file to open."""
 
+LARGEST_SAMPLE = 16
+"""Bytes of a sample that a filter may have made of a smaller one."""
+
 
 @dataclass(frozen=True)
 class ZarrImage:
@@ -177,22 +180,25 @@ def reader_of(array: Any, path: Path) -> Callable[[tuple[slice | int, ...]], Any
 
 
 def _whole_chunks(array: Any, path: Path, index: tuple[slice | int, ...]) -> Any:
-    """Values of a Zarr array whose chunks are compared with the length that Blosc wrote into them before they
-    are read: the library itself decodes a truncated one to whatever memory holds.
+    """Values of a Zarr array whose chunks are compared with the lengths that Blosc wrote into them before
+    they are read: the library itself decodes a truncated one to whatever memory holds, and one that says it
+    is long into as much memory.
     """
     sides = zip(index, array.shape, strict=True)
     part: Slices = tuple(
         slice(*(i if isinstance(i, slice) else slice(i, i + 1)).indices(n)) for i, n in sides
     )
+    most = prod(array.chunks) * LARGEST_SAMPLE
     folder = Path(array.store.root) / array.store_path.path
     for place, _ in touched(part, array.chunks):
         file = folder / array.metadata.encode_chunk_key(place)
         if file.is_file():
             with open(file, "rb") as chunk_file:
                 start = chunk_file.read(16)
-            if int.from_bytes(start[12:], "little") != file.stat().st_size:
+            unpacked, packed = (int.from_bytes(start[at : at + 4], "little") for at in (4, 12))
+            if packed != file.stat().st_size or unpacked > most:
                 raise ImageReadError(
-                    "a chunk of the array is truncated",
+                    "a chunk of the array is truncated or damaged",
                     where=path,
                     received=file.relative_to(path).as_posix(),
                     fix="copy or export it again",

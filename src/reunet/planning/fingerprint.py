@@ -94,8 +94,10 @@ def take_fingerprint(dataset: Dataset, train: Sequence[CaseArrays], val: Sequenc
 
 def _intensities(samples: Sequence[np.ndarray]) -> dict[str, Any]:
     """Mean and deviation of the pixels of all images, from some of each, (n, C), and between the images."""
-    pixels = np.concatenate(samples).astype(np.float64)
-    between = np.stack([some.mean(0) for some in samples]).std(0) / np.maximum(pixels.std(0), 1e-12)
+    pixels = np.concatenate(samples).astype(np.float64)  # sums of 32-bit floats can be too large for these
+    between = np.stack([some.mean(0, dtype=np.float64) for some in samples]).std(0) / np.maximum(
+        pixels.std(0), 1e-12
+    )
     mean, std = _rounded(pixels.mean(0)), _rounded(pixels.std(0))
     return {"mean": mean, "std": std, "between_image_std": _rounded(between)}
 

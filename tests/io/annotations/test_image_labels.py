@@ -57,6 +57,25 @@ def test_what_is_wrong_is_listed(tmp_path: Path, text: str, code: str) -> None:
     assert problems == [("error", code)]
 
 
+@pytest.mark.parametrize(
+    ("labels", "codes"),
+    [
+        (["0.13", "0.54", ".7", "-1.5e3"], [("warning", "label-decimals")]),
+        (["0.13", "0.54", "0.7", "none"], [("warning", "label-decimals")]),
+        (["1.5", "2.5", "1.5", "2.5", "1.5", "2.5", "3.5"], []),
+        (["1.0", "2.0", "3.0", "4.0"], []),
+        (["1", "2", "3", "4"], []),
+        (["v1.5", "a.b", "3.1.2", "x"], []),
+    ],
+)
+def test_numbers_to_predict_are_no_classes(
+    tmp_path: Path, labels: list[str], codes: list[tuple[str, str]]
+) -> None:
+    text = "file,label\n" + "".join(f"{i}.png,{label}\n" for i, label in enumerate(labels))
+    assert read(tmp_path, text)[1] == codes
+    assert not read(tmp_path, text, classes=labels)[1]
+
+
 def test_tables_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "bytes.csv").write_bytes(b"file,label\na.png,\0\n")
     for name in ("bytes.csv", "none.csv"):

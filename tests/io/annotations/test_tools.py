@@ -6,6 +6,7 @@ import base64
 import json
 import zlib
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ WRONG = [
     ("via", region({"name": "polygon", "all_points_x": [1], "all_points_y": [1, 2]}), "not understood", ""),
     ("supervisely", figure("point", points={"exterior": [[1, 1]]}), "no area", "polygon"),
     ("supervisely", figure("bitmap", bitmap={"data": BOMB, "origin": [0, 0]}), "no PNG", ""),
-    ("supervisely", figure("bitmap", bitmap={"data": "AAAA", "origin": [0, 0]}), "not understood", ""),
+    ("supervisely", figure("bitmap", bitmap={"data": "AAAA", "origin": [0, 0]}), "no PNG", ""),
 ]  # fmt: skip
 
 
@@ -109,6 +110,55 @@ def test_what_is_wrong_is_told(tmp_path: Path, room: str, told: Any, message: st
     assert (problem.severity, message in problem.message) == ("error", True), problem
     assert expected in problem.expected
     assert not any(len(one.boxes) for one in found)
+
+
+def png_text(height: int, width: int, *, packed: bool = False) -> str:
+    """An empty PNG with a palette and transparency, in base64."""
+    file = BytesIO()
+    Image.new("P", (width, height)).save(file, "PNG", transparency=0)
+    return base64.b64encode(zlib.compress(file.getvalue()) if packed else file.getvalue()).decode()
+
+
+@pytest.mark.parametrize(
+    ("room", "told", "message"),
+    [
+        ("labelme", shape("mask", [[0, 0], [1, 1]], mask=png_text(3000, 3000)), "not lie in its image"),
+        (
+            "labelme",
+            shape("mask", [[0, 0], [1, 1]], mask=png_text(3000, 3000))
+            | {"imageHeight": 4000, "imageWidth": 4000},
+            "larger than its image",
+        ),
+        (
+            "supervisely",
+            figure("bitmap", bitmap={"data": png_text(3000, 3000, packed=True), "origin": [0, 0]}),
+            "not lie in its image",
+        ),
+        (
+            "supervisely",
+            figure("bitmap", bitmap={"data": png_text(3000, 3000, packed=True), "origin": [0, 0]})
+            | {"size": {"height": 4000, "width": 4000}},
+            "larger than its image",
+        ),
+    ],
+)
+def test_masks_larger_than_their_image_are_not_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: str, told: Any, message: str
+) -> None:
+    decoded: list[object] = []
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load_prepare", decoded.append)
+    (problem,) = read(tmp_path, room, told)[1]
+    assert message in problem.message
+    assert "3000 x 3000" in problem.received
+    assert not decoded
+
+
+def test_bitmaps_are_unpacked_as_far_as_their_image_can_fill_them(tmp_path: Path) -> None:
+    bomb = base64.b64encode(zlib.compress(b"\0" * (2 << 20))).decode()
+    told = figure("bitmap", bitmap={"data": bomb, "origin": [0, 0]})
+    (problem,) = read(tmp_path, "supervisely", told | {"size": {"height": 20_000, "width": 20_000}})[1]
+    assert "larger than its image" in problem.message
+    assert f"{16 * 200 + (1 << 20):,} bytes" in problem.expected
 
 
 @pytest.mark.parametrize(

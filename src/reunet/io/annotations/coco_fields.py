@@ -1,5 +1,6 @@
 """What single fields of COCO JSON hold, as programs of all kinds write them; else LabelError is raised."""
 
+import math
 from collections.abc import Mapping
 from itertools import chain
 from typing import Any, TypeGuard
@@ -13,6 +14,7 @@ from reunet.io.annotations.rle import check_runs, decompress_runs, union_runs
 from reunet.io.header import MAX_PIXELS
 
 _FARTHEST = 1e7  # pixels: no polygon of an image reaches as far
+_WIDEST = 1e6  # degrees: nothing is turned as far
 
 Id = int | str
 
@@ -83,6 +85,24 @@ def score_of(value: Any) -> float | None:
     if not is_number(value) or not 0 <= value <= 1:
         raise LabelError("the score cannot be used", expected="a number in 0..1", received=value)
     return float(value)
+
+
+def angle_of(told: Any, unit: float = 1.0) -> float:
+    """The degrees of an angle that is a number or a text, 0 where it is not told. unit: how many degrees one
+    of what it counts has. Raises LabelError for what is no number, not finite, or beyond 1e6 degrees.
+    """
+    if told is None or told == "":
+        return 0.0
+    try:
+        angle = float(told) * unit
+    except (OverflowError, TypeError, ValueError):
+        angle = math.nan
+    if not abs(angle) <= _WIDEST:  # true for NaN, too
+        expected, received = f"a number, at most {_WIDEST:,.0f} degrees", str(told)[:40]
+        raise LabelError(
+            "its angle cannot be used", expected=expected, received=received, fix="draw it again"
+        )
+    return angle
 
 
 def shape_of(told: Any, size: tuple[int, int]) -> tuple[Shape | None, list[int]]:

@@ -22,8 +22,10 @@ def object_map(sheet: Sheet, classes: Mapping[str, int]) -> ObjectMap:
     image = ImageBuilder(sheet.source, sheet.source.name, sheet.size, sheet.problems)
     numbers: dict[int, int | None] = {}
     for one in sheet.entries:
-        category = category_of(one.label, classes)
-        if category is None:
+        category = None if one.unknown else category_of(one.label, classes)
+        if one.unknown:
+            image.add(one.name, one.corners, None, one.shape)
+        elif category is None:
             message = f"{one.name}: its class is none of the dataset"
             received = (one.label or "no classification")[:80]
             sheet.problems.error("unknown-class", sheet.source, message, some_of(list(classes)), received)

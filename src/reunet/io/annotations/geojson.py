@@ -4,7 +4,7 @@ Format: https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotati
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ from reunet.storage import atomic_path, read_json
 
 _NO_OBJECTS = frozenset({"root", "tile", "tma_core"})
 """What QuPath has beside annotations, detections and cells."""
+
+IGNORED = "*"
+"""What names of classes end in that QuPath leaves out, such as Ignore*: such an object is an unknown area."""
 
 _CLASSES = ("classification", "class", "label", "category")
 """The property that tells the class, of QuPath and of programs for maps; the first that is there."""
@@ -146,7 +149,7 @@ def read_geojson(
     """
     sheet = Sheet(path, path, size, problems)
     with problems.noting("annotations-unreadable", path, "the GeoJSON is"):
-        fill(path, sheet)
+        fill(path, sheet, classes)
     return object_map(sheet, classes)
 
 
@@ -155,8 +158,10 @@ def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheet
     return Sheets(paired(files, pictures, problems, fill))
 
 
-def fill(path: Path, sheet: Sheet) -> None:
-    """Add the objects of a file. Raises LabelError, DataError for one that is no GeoJSON."""
+def fill(path: Path, sheet: Sheet, classes: Collection[str] = ()) -> None:
+    """Add the objects of a file, unknown areas where their class ends in `IGNORED` and is none of `classes`.
+    Raises LabelError, DataError for one that is no GeoJSON.
+    """
     for position, feature in enumerate(_features(read_json(path, DataError, MOST_BYTES))):
         properties = feature.get("properties") or {}
         name = f"feature {position + 1}"
@@ -165,7 +170,9 @@ def fill(path: Path, sheet: Sheet) -> None:
         with sheet.about(name):
             told = next((properties[key] for key in _CLASSES if properties.get(key)), None)
             label, number = _class_name(told), number_in(properties.get("name"))
-            sheet.add(name, label, _shape(feature.get("geometry")), number=number)
+            is_ignored = label is not None and label.endswith(IGNORED) and label not in classes
+            shape = _shape(feature.get("geometry"))
+            sheet.add(name, None if is_ignored else label, shape, unknown=is_ignored, number=number)
 
 
 def _features(data: Any) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """One class per image: from a table labels.csv, or from a folder per class."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,9 @@ LABEL_COLUMNS = (
     "target", "diagnosis", "species", "y",
 )  # fmt: skip
 """What programs call the columns of images and of classes; the first that is there counts."""
+
+_DECIMAL = re.compile(r"[+-]?\d*[.,]\d*[1-9]\d*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+"""A number that is not whole."""
 
 _FORM = f"file and label, or one of: {', '.join(FILE_COLUMNS[1:8])}; {', '.join(LABEL_COLUMNS[1:])}"
 
@@ -53,7 +57,8 @@ def read_labels(
     when they need not be there. classes: the names that indices stand for; else those of the table, by
     label_id where it is told, else by name. Adds an error for what cannot be read, rows without file or
     label, files with two labels, labels with several ids, ids with several labels, labels that are no class
-    and images that do not exist, a warning for rows that are there twice and files that are not named.
+    and images that do not exist, a warning for rows that are there twice, files that are not named, and
+    labels that look like measured numbers.
     """
     labels: dict[str, str] = {}
     files: dict[str, Path | None] = {}
@@ -78,9 +83,21 @@ def read_labels(
             problems.error("doubled-file", path, message, f"{before}, as before", label[:80])
         elif again:
             problems.warning("doubled-file", path, f"line {line}: {file} is named more than once")
+    if classes is None:
+        _tell_measured(path, labels, problems)
     found = sorted(set(labels.values()), key=lambda name: (numbers.get(name, 0), name))
     named.match(path, files.items(), problems)
     return _labelled(path, tuple(found if classes is None else classes), labels, problems)
+
+
+def _tell_measured(path: Path, labels: Mapping[str, str], problems: Findings) -> None:
+    """Add a warning where most labels are decimals that only one image has: a number is to be predicted."""
+    decimals = {label for label in labels.values() if _DECIMAL.fullmatch(label)}
+    if len(decimals) > max(2, len(labels) // 2):
+        message = (
+            f"{len(decimals)} of {len(labels)} labels are decimals: each different one is learned as a class"
+        )
+        problems.warning("label-decimals", path, message, "names of classes", some_of(sorted(decimals), 5))
 
 
 def write_label(path: Path, image: Path, folders: Sequence[Path], label: str) -> None:

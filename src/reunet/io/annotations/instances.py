@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reunet.contracts.findings import Findings, some_of
-from reunet.errors import LabelError, ReunetError
-from reunet.io.header import ImageHeader
+from reunet.errors import LabelError, ReunetError, SizeError
+from reunet.io.header import Check, ImageHeader
 from reunet.io.images import read_header
 from reunet.io.masks import inside_of, is_coloured, lossy_mask, read_mask_file, write_values
 
@@ -45,19 +45,25 @@ def check_instances(ids: np.ndarray, path: Path, problems: Findings) -> None:
         problems.warning("id-scattered", path, message, "one place per id", shown, fix)
 
 
-def read_object_masks(paths: Sequence[Path], problems: Findings) -> NDArray[np.int32] | None:
+def read_object_masks(
+    paths: Sequence[Path], problems: Findings, check: Check | None = None
+) -> NDArray[np.int32] | None:
     """Ids 1 .. n of objects with a mask file each, in the order of `paths`; None where none is usable.
 
-    A mask is 0 outside of its object. Pixels of several objects stay with the first. Adds errors for files
-    that cannot be read or differ in size, warnings for masks that are empty or overlap.
+    A mask is 0 outside of its object. Pixels of several objects stay with the first. check: as for
+    `read_mask_file`. Adds errors for files that cannot be read or differ in size, warnings for masks that are
+    empty or overlap.
     """
     ids: NDArray[np.int32] | None = None
     for number, path in enumerate(paths, 1):
         try:
-            header, raw = read_mask_file(path)
+            header, raw = read_mask_file(path, check=check)
             if is_coloured(raw):
                 raise LabelError("the mask is a colour image", expected="one value per pixel")
             inside = inside_of(path, header, raw)
+        except SizeError as cause:
+            problems.caught("shape-mismatch", path, cause)
+            continue
         except ReunetError as cause:
             problems.caught("mask-unreadable", path, cause)
             continue
@@ -93,14 +99,16 @@ def write_instances(
 
 
 def read_instances_file(
-    path: Path, page: int | None, axes: str | None
+    path: Path, page: int | None, axes: str | None, check: Check | None = None
 ) -> tuple[ImageHeader, NDArray[np.int32]]:
-    """The header, whose size counts the pages that were read, and what `read_instances` gives."""
+    """The header, whose size counts the pages that were read, and what `read_instances` gives. check: as for
+    `read_mask_file`, of each page.
+    """
     if page is None and (pages := read_header(path, axes).pages) > 1:
-        found = [read_instances_file(path, number, axes) for number in range(pages)]
+        found = [read_instances_file(path, number, axes, check) for number in range(pages)]
         ids = np.stack([ids for _, ids in found])
         return replace(found[0][0], size=ids.shape, orientation=1), ids
-    header, raw = read_mask_file(path, page, axes)
+    header, raw = read_mask_file(path, page, axes, check)
     if header.lossy:
         raise lossy_mask(path)
     if is_coloured(raw):

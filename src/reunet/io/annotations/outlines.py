@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 
@@ -12,10 +13,14 @@ from reunet.io.annotations.annotated_image import Shape
 from reunet.io.annotations.coco_fields import ring_of
 from reunet.io.annotations.rle import mask_runs, union_runs
 from reunet.io.annotations.sheet import Corners
-from reunet.io.header import MAX_PIXELS
 
 _TURN = np.linspace(0, 2 * np.pi, 128, endpoint=False)
 """Of an ellipse so many corners are taken: off by a thousandth of its radius."""
+
+PNG_BYTES = 16, 1 << 20
+"""Of a PNG for each pixel, which has 4 samples of 16 bits at most, and for everything else."""
+
+_NO_PNG = "the mask is no PNG in base64"
 
 
 def no_area(expected: str, received: object) -> LabelError:
@@ -58,31 +63,65 @@ def mask_shape(mask: np.ndarray, corner: tuple[int, int], size: tuple[int, int])
 
     Raises LabelError for one that does not lie in the image.
     """
-    (top, left), (height, width) = corner, mask.shape
+    height, width = mask.shape
+    _check_inside((height, width), corner, size)
+    return Shape(runs=mask_runs(mask, corner, size))
+
+
+def _check_inside(sides: tuple[int, int], corner: tuple[int, int], size: tuple[int, int]) -> None:
+    """Raise LabelError for a mask (height, width) at a corner that does not lie in an image of `size`."""
+    (top, left), (height, width) = corner, sides
     if min(top, left) < 0 or top + height > size[0] or left + width > size[1]:
         expected = f"{size[0]} x {size[1]} pixels"
         received = f"{height} x {width} pixels at row {top}, column {left}"
         fix = "export the labels anew, with the images that they were drawn on"
         raise LabelError("the mask does not lie in its image", expected=expected, received=received, fix=fix)
-    return Shape(runs=mask_runs(mask, corner, size))
 
 
-def png_mask(text: object) -> np.ndarray:
-    """(h, w) bool of a PNG in base64, where it is not 0, or not transparent. Raises LabelError."""
-    from PIL import Image
+def from_base64(text: object) -> bytes:
+    """The bytes that a text in base64, of any number of lines, stands for. Raises LabelError."""
+    try:
+        return base64.b64decode("".join(str(text).split()), validate=True)
+    except (binascii.Error, ValueError) as cause:
+        raise LabelError(_NO_PNG, received=str(cause)[:80]) from cause
+
+
+def inflated(data: bytes, most_pixels: int) -> bytes:
+    """What zlib has compressed to `data`, a PNG of at most so many pixels. Raises LabelError for more."""
+    most = PNG_BYTES[0] * most_pixels + PNG_BYTES[1]
+    packed = zlib.decompressobj()
+    try:
+        found = packed.decompress(data, most)
+    except zlib.error as cause:
+        raise LabelError(_NO_PNG, received=str(cause)[:80]) from cause
+    if packed.unconsumed_tail:
+        fix = "export the labels anew, with the images that they were drawn on"
+        expected, received = f"at most {most:,} bytes", "more, once they are unpacked"
+        raise LabelError("the mask is larger than its image", expected=expected, received=received, fix=fix)
+    return found
+
+
+def png_shape(data: bytes, corner: tuple[int, int], size: tuple[int, int], most_pixels: int) -> Shape:
+    """The pixels of a PNG that are not 0, or not transparent, as `mask_shape` gives them.
+
+    Its size is compared with `size` (height, width), and with `most_pixels`, those of the image, before it is
+    decoded. Raises LabelError.
+    """
+    from PIL.PngImagePlugin import PngImageFile
 
     try:
-        data = base64.b64decode(str(text), validate=True)
-        with Image.open(BytesIO(data), formats=["PNG"]) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise LabelError("the mask is too large", received=f"{image.height} x {image.width}")
+        with PngImageFile(BytesIO(data)) as image:
+            _check_inside((image.height, image.width), corner, size)
+            if image.width * image.height > most_pixels:
+                received = f"{image.height} x {image.width} pixels"
+                raise LabelError("the mask is larger than its image", received=received)
             is_clear = image.mode in ("RGBA", "LA") or "transparency" in image.info
             pixels = np.asarray(image.convert("RGBA") if is_clear else image)
-    except (binascii.Error, OSError, SyntaxError, ValueError) as cause:
-        raise LabelError("the mask is no PNG in base64", received=str(cause)[:80]) from cause
+    except (OSError, SyntaxError, ValueError) as cause:
+        raise LabelError(_NO_PNG, received=str(cause)[:80]) from cause
     if pixels.ndim == 3 and not is_clear:
         raise LabelError("the mask is a colour image", expected="one value per pixel")
-    return np.asarray(pixels[..., 3] > 0 if is_clear else pixels > 0)
+    return mask_shape(np.asarray(pixels[..., 3] > 0 if is_clear else pixels > 0), corner, size)
 
 
 def united(shapes: Sequence[Shape], size: tuple[int, int]) -> Shape:

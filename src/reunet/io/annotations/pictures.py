@@ -127,9 +127,10 @@ def tell_other_names(sheets: Sequence[Sheet], problems: Findings) -> None:
     """Add a warning for files that are called like one image and name another one; suffixes do not matter."""
     found = []
     for sheet in sheets:
-        if name := last_of(sheet.named):
+        with problems.noting("annotation", sheet.source, "the name of the image is"):
+            name = last_of(sheet.named)
             told, own = (without_suffix(Path(one)).name.casefold() for one in (name, sheet.image.name))
-            if told != composed(own):
+            if name and told != composed(own):
                 found.append(f"{problems.name(sheet.source)} names {name[:80]}")
     if found:
         message = f"{len(found)} file(s) name another image than the one that they are called like"

@@ -1,13 +1,18 @@
 """What other programs say of the classes of a dataset: YOLO in data.yaml, CVAT in labelmap.txt."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from reunet.contracts.findings import some_of, understood
 from reunet.errors import DataError, LabelError
+from reunet.io.annotations.class_lists import ClassList, check_alike
+from reunet.io.annotations.coco_fields import whole
 from reunet.storage import read_text
 
 _MOST_BYTES = 1 << 20
+_ESCAPED = re.compile(r"\\[uU](?:0000)?[dD][89a-fA-F]")
+"""How a half character is written in YAML."""
 
 
 def read_settings(root: Path) -> dict[str, Any]:
@@ -15,16 +20,60 @@ def read_settings(root: Path) -> dict[str, Any]:
 
     Raises DataError for a file that is no YAML.
     """
-    files = [*root.glob("*.yaml"), *root.glob("*.yml")]
-    for path in sorted(files, key=lambda one: (one.stem != "data", one)):
-        import yaml
+    return next((told for told in map(_told, _files(root)) if "names" in told), {})
 
-        text = read_text(path, DataError, "the settings of a dataset", _MOST_BYTES)
-        with understood("the YAML is", path):
-            told = yaml.safe_load(text)
-        if isinstance(told, dict) and "names" in told:
-            return told
-    return {}
+
+def listed_classes(root: Path) -> list[ClassList]:
+    """The classes that data.yaml, and the files like it in a folder, list; that of `read_settings` is first.
+
+    Raises DataError (LabelError) for the first one; what is wrong with others does not matter.
+    """
+    lists: list[ClassList] = []
+    for path in _files(root):
+        try:
+            if "names" in (told := _told(path)):
+                lists.append(_listed(path, told))
+        except DataError:
+            if not lists:
+                raise
+    return lists
+
+
+def _files(root: Path) -> list[Path]:
+    found = [*root.glob("*.yaml"), *root.glob("*.yml")]
+    return sorted(found, key=lambda one: (one.stem != "data", one))
+
+
+def _told(path: Path) -> dict[str, Any]:
+    """What a YAML file says, nothing where that is no table. Raises DataError."""
+    import yaml
+
+    text = read_text(path, DataError, "the settings of a dataset", _MOST_BYTES)
+    with understood("the YAML is", path):
+        _check_characters(text)
+        told = yaml.safe_load(text)
+    return told if isinstance(told, dict) else {}
+
+
+def _listed(path: Path, settings: dict[str, Any]) -> ClassList:
+    """The classes of a YAML file. Raises DataError (LabelError), also where `nc` counts other ones."""
+    with understood("the list of classes is", path):
+        names = class_names(settings)
+    if names and (count := whole(settings.get("nc"))) is not None and count != len(names):
+        what = f"{path.name} states another number of classes than it lists"
+        received = f"names: {some_of(names)} ({len(names)})"
+        fix = "correct nc, or complete names"
+        raise LabelError(what, where=path, expected=f"nc: {count}", received=received, fix=fix)
+    return ClassList(path, path.name, names)
+
+
+def _check_characters(text: str) -> None:
+    """Raise UnicodeEncodeError for half characters that a YAML text escapes, which no file could hold."""
+    import yaml
+
+    for event in yaml.parse(text, yaml.SafeLoader) if _ESCAPED.search(text) else ():
+        if isinstance(event, yaml.ScalarEvent):
+            event.value.encode()
 
 
 def class_names(settings: dict[str, Any]) -> tuple[str, ...]:
@@ -49,8 +98,9 @@ def mask_facts(root: Path) -> dict[str, Any]:
     """
     if (path := root / "labelmap.txt").is_file():
         return {"classes": label_map(path)}
-    settings = read_settings(root)
-    names = class_names(settings) if "masks_dir" in settings else ()
+    lists = listed_classes(root) if "masks_dir" in read_settings(root) else []
+    check_alike(lists)
+    names = lists[0].names if lists else ()
     entries = [{"id": i, "name": name} for i, name in enumerate(names)]
     return {"classes": entries, "ignore_index": 255} if len(names) > 1 else {}
 

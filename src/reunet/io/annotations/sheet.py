@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from reunet.contracts.findings import Findings, some_of, understood
 from reunet.contracts.labels import BACKGROUND_NAMES
 from reunet.errors import ReunetError
@@ -69,8 +71,14 @@ class Sheet:
         unknown: bool = False,
         number: int | None = None,
     ) -> None:
-        """Add an object, told as its pixels or as a box. A shape without area is left out with a warning."""
-        if not isinstance(told, Shape):
+        """Add an object, told as its pixels or as a box. A shape without area is left out with a warning, one
+        whose points are not finite with an error.
+        """
+        points = told.rings if isinstance(told, Shape) else (told,)
+        if not all(np.isfinite(one).all() for one in points):
+            message, fix = f"{name}: its points are no finite numbers", "draw it again, or delete it"
+            self.problems.error("annotation", self.source, message, "finite numbers", "", fix)
+        elif not isinstance(told, Shape):
             self.entries.append(Entry(name, label, told, None, unknown, number))
         elif told.area(self.size):
             corners = told.bounds(self.size[0])

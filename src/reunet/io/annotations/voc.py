@@ -28,6 +28,10 @@ from reunet.io.annotations.sheet import Corners, Sheet, Sheets
 
 _MOST_BYTES = 64 << 20
 _SIDES = ("ymin", "xmin", "ymax", "xmax")
+_FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
+_KNOWN = frozenset({"folder", "filename", "path", "source", "size", "segmented", "object"})
+"""What a VOC file has in its first element."""
+
 _MAY_BE_ZERO = re.compile(rb"<[xy]min>\s*[+-]?[0.]")
 
 
@@ -71,6 +75,10 @@ def _plain(path: Path) -> bytes:
 def _fill(path: Path, sheet: Sheet, *, first: int) -> None:
     """Add the objects of a file. first: the number of the first pixel, 0 or 1. Raises as `parse_voc`."""
     tree = parse_voc(path)
+    inside = [one.tag for one in tree]
+    if inside and _KNOWN.isdisjoint(inside):
+        expected, received = "<filename>, <size>, <object>", f"<{inside[0][:40]}>"
+        raise LabelError("the file is none of Pascal VOC", expected=expected, received=received)
     sheet.named = (tree.findtext("filename") or "").strip()
     with sheet.problems.noting("image-size", path, "the size of the image is"):
         told = {side: _side(tree.findtext(f"size/{side}")) for side in ("height", "width")}
@@ -83,7 +91,8 @@ def _fill(path: Path, sheet: Sheet, *, first: int) -> None:
             message = f"{told_as}: its box has not four finite numbers"
             sheet.problems.error("annotation", path, message, ", ".join(_SIDES), received)
             continue
-        sheet.add(told_as, (one.findtext("name") or "").strip(), box, unknown=is_difficult(one))
+        with sheet.about(told_as):
+            sheet.add(told_as, (one.findtext("name") or "").strip(), box, unknown=is_difficult(one))
         is_point = (box[0], box[1]) == (box[2], box[3])
         if (outline := _outline(one)) is not None and not is_point:
             agreement.add(told_as, box, sheet.size, outline)
@@ -145,8 +154,13 @@ def _sides(element: Element) -> Corners:
 
 
 def is_difficult(element: Element) -> bool:
-    """Whether an object is one that counts neither as found nor as missed."""
-    return (element.findtext("difficult") or "0").strip().lower() in ("1", "true")
+    """Whether an object is one that counts neither as found nor as missed. Raises LabelError where that is
+    neither 0 nor 1, nor false or true; without any text it is 0.
+    """
+    told = (element.findtext("difficult") or "").strip()
+    if told.lower() not in _FLAGS:
+        raise LabelError("difficult is neither 0 nor 1", expected="0 or 1", received=told[:40])
+    return _FLAGS[told.lower()]
 
 
 def _outline(element: Element) -> Shape | None:

@@ -14,7 +14,7 @@ import numpy as np
 from reunet.contracts.findings import Findings
 from reunet.errors import LabelError
 from reunet.io.annotations.annotated_image import Shape
-from reunet.io.annotations.coco_fields import image_size, ring_of
+from reunet.io.annotations.coco_fields import angle_of, image_size, ring_of
 from reunet.io.annotations.outlines import ellipse, mask_shape, no_area, rectangle, turned, united
 from reunet.io.annotations.pictures import Pictures
 from reunet.io.annotations.rle import check_runs
@@ -69,7 +69,7 @@ def _told(one: Element, size: tuple[int, int]) -> Shape | Corners:
     """The pixels of a shape, or the corners of an upright box. Raises LabelError."""
     if one.tag == "box":
         x0, y0, x1, y1 = corners = _numbers(one, "xtl", "ytl", "xbr", "ybr")
-        if angle := float(one.get("rotation") or 0):
+        if angle := angle_of(one.get("rotation")):
             points = rectangle(corners.reshape(2, 2)).rings[0]
             return Shape.of(turned(points, points.mean(axis=0), angle))
         return float(y0), float(x0), float(y1), float(x1)
@@ -79,7 +79,7 @@ def _told(one: Element, size: tuple[int, int]) -> Shape | Corners:
             return Shape.of(ring)
     if one.tag == "ellipse":
         numbers = _numbers(one, "cx", "cy", "rx", "ry")
-        return ellipse(numbers[:2], numbers[2:], float(one.get("rotation") or 0))
+        return ellipse(numbers[:2], numbers[2:], angle_of(one.get("rotation")))
     if one.tag == "mask":
         left, top, width, height = _numbers(one, "left", "top", "width", "height").astype(int).tolist()
         return mask_shape(_mask(one.get("rle", ""), (height, width), size), (top, left), size)

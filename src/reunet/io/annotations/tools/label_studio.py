@@ -13,7 +13,7 @@ import numpy as np
 from reunet.contracts.findings import Findings
 from reunet.errors import DataError, LabelError
 from reunet.io.annotations.annotated_image import Shape
-from reunet.io.annotations.coco_fields import image_size, ring_of
+from reunet.io.annotations.coco_fields import angle_of, image_size, ring_of
 from reunet.io.annotations.outlines import ellipse, no_area, rectangle, ring_through, turned
 from reunet.io.annotations.pictures import Pictures
 from reunet.io.annotations.rle import mask_runs
@@ -117,7 +117,7 @@ def _told(one: dict[str, Any], size: tuple[int, int]) -> Shape | Corners:
     if one.get("image_rotation"):
         fix = "turn the image itself, and label it again"
         raise LabelError("it was drawn on a turned image", received=one["image_rotation"], fix=fix)
-    scale, angle = np.array([width, height]) / 100, float(value.get("rotation") or 0)
+    scale, angle = np.array([width, height]) / 100, angle_of(value.get("rotation"))
     if one["type"] == "polygon":
         return Shape.of(ring_through(value["points"]) * scale)
     if one["type"] == "brush":

@@ -4,6 +4,7 @@ Format: https://github.com/wkentaro/labelme. Shapes of one label and `group_id` 
 labelled `__ignore__`, or marked as difficult, is an area where nothing is known; `_background_` is no object.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from reunet.io.annotations.coco_fields import image_size
 from reunet.io.annotations.outlines import (
     corners_around,
     ellipse,
-    mask_shape,
+    from_base64,
     no_area,
-    png_mask,
+    png_shape,
     ring_through,
     united,
 )
@@ -44,6 +45,7 @@ def _fill(path: Path, sheet: Sheet) -> None:
         raise LabelError("the file is none of LabelMe", expected='{"shapes": [...]}')
     sheet.named = str(data.get("imagePath") or "")
     size = {"height": data.get("imageHeight"), "width": data.get("imageWidth")}
+    most_pixels = math.prod(sheet.size)
     sheet.size = image_size(size) or sheet.size
     groups: dict[tuple[str, Any], list[tuple[str, Shape]]] = {}
     for position, told in enumerate(data["shapes"]):
@@ -54,7 +56,7 @@ def _fill(path: Path, sheet: Sheet) -> None:
                 continue
             label = IGNORED if told.get("difficult") else label
             key = (label, f"{name}" if group is None else f"group {group}")
-            if isinstance(found := _told(told, sheet.size), Shape):
+            if isinstance(found := _told(told, sheet.size, most_pixels), Shape):
                 groups.setdefault(key, []).append((name, found))
             else:
                 _put(sheet, name, label, found)
@@ -69,8 +71,10 @@ def _put(sheet: Sheet, name: str, label: str, told: Shape | Corners) -> None:
     sheet.add(name, None if is_unknown else label, told, unknown=is_unknown)
 
 
-def _told(told: dict[str, Any], size: tuple[int, int]) -> Shape | Corners:
-    """The pixels of a shape, or the corners of a box. Raises LabelError for lines and points."""
+def _told(told: dict[str, Any], size: tuple[int, int], most_pixels: int) -> Shape | Corners:
+    """The pixels of a shape, or the corners of a box. `size` (height, width) is what the file states,
+    `most_pixels` what the image has. Raises LabelError for lines and points.
+    """
     kind = told.get("shape_type") or "polygon"
     points = ring_through(told["points"])
     if kind == "polygon" and len(points) >= 3:
@@ -81,5 +85,5 @@ def _told(told: dict[str, Any], size: tuple[int, int]) -> Shape | Corners:
         return ellipse(points[0], np.repeat(np.hypot(*(points[1] - points[0])), 2))
     if kind == "mask" and len(points) == 2:
         left, top = points.min(axis=0).astype(int).tolist()
-        return mask_shape(png_mask(told["mask"]), (top, left), size)
+        return png_shape(from_base64(told["mask"]), (top, left), size, most_pixels)
     raise no_area("polygon, rectangle, circle or mask", f"{kind} of {len(points)} points")

@@ -4,8 +4,7 @@ Format: https://docs.supervisely.com/data-organization/00_ann_format_navi. A bit
 more, from `origin`; meta.json lists the classes.
 """
 
-import base64
-import zlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,14 @@ from reunet.contracts.findings import Findings
 from reunet.errors import DataError, LabelError
 from reunet.io.annotations.annotated_image import Shape
 from reunet.io.annotations.coco_fields import image_size
-from reunet.io.annotations.outlines import corners_around, mask_shape, no_area, png_mask, ring_through
+from reunet.io.annotations.outlines import (
+    corners_around,
+    from_base64,
+    inflated,
+    no_area,
+    png_shape,
+    ring_through,
+)
 from reunet.io.annotations.pictures import Pictures, paired
 from reunet.io.annotations.sheet import MOST_BYTES, Corners, Sheet, Sheets
 from reunet.storage import read_json
@@ -35,20 +41,22 @@ def _fill(path: Path, sheet: Sheet) -> None:
     data = read_json(path, DataError, MOST_BYTES)
     if not isinstance(data, dict) or not isinstance(data.get("objects"), list):
         raise LabelError("the file is none of Supervisely", expected='{"size": {...}, "objects": [...]}')
+    most_pixels = math.prod(sheet.size)
     sheet.size = image_size(data.get("size") or {}) or sheet.size
     for position, one in enumerate(data["objects"]):
         name = f"object {position + 1}"
         with sheet.about(name):
-            sheet.add(name, str(one["classTitle"]), _told(one, sheet.size))
+            sheet.add(name, str(one["classTitle"]), _told(one, sheet.size, most_pixels))
 
 
-def _told(one: dict[str, Any], size: tuple[int, int]) -> Shape | Corners:
-    """The pixels of an object, or the corners of a box. Raises LabelError."""
+def _told(one: dict[str, Any], size: tuple[int, int], most_pixels: int) -> Shape | Corners:
+    """The pixels of an object, or the corners of a box. `size` (height, width) is what the file states,
+    `most_pixels` what the image has. Raises LabelError.
+    """
     kind = one.get("geometryType")
     if kind == "bitmap":
-        (left, top), packed = one["bitmap"]["origin"], base64.b64decode(one["bitmap"]["data"])
-        unpacked = zlib.decompressobj().decompress(packed, MOST_BYTES)
-        return mask_shape(png_mask(base64.b64encode(unpacked).decode()), (int(top), int(left)), size)
+        (left, top), packed = one["bitmap"]["origin"], from_base64(one["bitmap"]["data"])
+        return png_shape(inflated(packed, most_pixels), (int(top), int(left)), size, most_pixels)
     points = one.get("points") or {}
     outer = ring_through(points.get("exterior", ()))
     if kind == "rectangle" and len(outer) == 2:

@@ -4,16 +4,15 @@ Format: https://www.robots.ox.ac.uk/~vgg/software/via/. A project has the images
 export has nothing else. The class of a region is its attribute, where regions have one.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from reunet.contracts.findings import Findings, some_of
 from reunet.errors import DataError, LabelError
 from reunet.io.annotations.annotated_image import Shape
-from reunet.io.annotations.coco_fields import ring_of, whole
+from reunet.io.annotations.coco_fields import angle_of, ring_of, whole
 from reunet.io.annotations.outlines import ellipse, no_area, ring_through
 from reunet.io.annotations.pictures import Pictures
 from reunet.io.annotations.sheet import MOST_BYTES, Corners, Sheet, Sheets
@@ -91,5 +90,5 @@ def _told(shape: dict[str, Any]) -> Shape | Corners:
     if kind in ("circle", "ellipse"):
         sides = ("rx", "ry") if kind == "ellipse" else ("r", "r")
         centre, radii = ring_of([shape["cx"], shape["cy"], *(shape[side] for side in sides)])
-        return ellipse(centre, radii, float(np.rad2deg(float(shape.get("theta") or 0))))
+        return ellipse(centre, radii, angle_of(shape.get("theta"), math.degrees(1)))
     raise no_area("polygon, rect, circle or ellipse", kind)

@@ -18,13 +18,23 @@ import numpy as np
 from reunet.contracts.findings import Findings, some_of
 from reunet.errors import DataError, LabelError
 from reunet.io.annotations.annotated_image import Shape
+from reunet.io.annotations.class_lists import (
+    ClassList,
+    check_alike,
+    check_described,
+    described_classes,
+    tell_doubled,
+)
 from reunet.io.annotations.pictures import Pictures, blank, paired
-from reunet.io.annotations.settings import class_names, read_settings
+from reunet.io.annotations.settings import listed_classes, read_settings
 from reunet.io.annotations.sheet import Sheet, Sheets
 from reunet.storage import read_text
 
 LISTS = ("classes.txt", "obj.names", "labels.txt")
 """Files with a name of a class in each line."""
+
+_OF_OTHERS = ("labels.txt",)
+"""Those that hold something else in other datasets: beside another list they count if a class is in both."""
 
 _MOST_BYTES, _MOST_LISTED = 64 << 20, 1 << 20
 _MOST_CLASSES = 1 << 12
@@ -33,12 +43,19 @@ _LOOKED_AT, _FEWEST = 200, 3
 
 
 def read(files: Sequence[Path], pictures: Pictures, problems: Findings) -> Sheets:
-    """The objects of all images; a class is called by its number where nothing names it."""
+    """The objects of all images; a class is called by its number where nothing names it. Lists of classes
+    that differ are an error.
+    """
     names: tuple[str, ...] = ()
     settings: dict[str, Any] = {}
     with problems.noting("class-list", problems.root, "the list of classes is"):
         settings = read_settings(problems.root)
-        names = class_names(settings) or _listed(problems.root, files)
+        if lists := _class_lists(files, problems):
+            names = lists[0].names
+            tell_doubled(lists[0], problems)
+            check_alike(lists)
+            if (described := described_classes(problems.root / "dataset.json")) is not None:
+                check_described(lists[0], described)
     is_pose = "kpt_shape" in settings
     if not is_pose:
         _tell_other_formats(files, problems)
@@ -106,15 +123,29 @@ def _numbers(path: Path) -> Iterator[list[float]]:
                 yield list(map(float, line.split()[1:]))
 
 
-def _listed(root: Path, files: Sequence[Path]) -> tuple[str, ...]:
-    """The classes of a file that lists them, in the dataset's folder or beside the labels."""
+def _class_lists(files: Sequence[Path], problems: Findings) -> list[ClassList]:
+    """The classes of every file that lists any, in the dataset's folder or beside the labels; the first one
+    counts. Raises DataError (LabelError) for that; a later one that cannot be read is none.
+    """
+    lists = [one for one in listed_classes(problems.root) if one.names]
     near = [folder for path in files[:1] for folder in (path.parent, path.parent.parent)]
-    for folder in dict.fromkeys((root, *near)):
-        for name in LISTS:
-            if (path := folder / name).is_file():
-                lines = read_text(path, DataError, "the list of classes", _MOST_LISTED).splitlines()
-                return tuple(line.strip() for line in lines if line.strip())
-    return ()
+    for path in (folder / name for folder in dict.fromkeys((problems.root, *near)) for name in LISTS):
+        try:
+            names = _lines(path) if path.is_file() else ()
+        except DataError:
+            if not lists:
+                raise
+            continue
+        is_other = path.name in _OF_OTHERS and bool(lists) and not {*names} & {*lists[0].names}
+        if names and not is_other:
+            lists.append(ClassList(path, problems.name(path), names))
+    return lists
+
+
+def _lines(path: Path) -> tuple[str, ...]:
+    """The classes of a file with one in each line. Raises DataError."""
+    lines = read_text(path, DataError, "the list of classes", _MOST_LISTED).splitlines()
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def _fill(path: Path, sheet: Sheet, *, names: Sequence[str], is_pose: bool) -> None:
