@@ -243,8 +243,21 @@ def test_undefined_is_null_and_counted() -> None:
         "hd95": 1,
         "nsd": 1,
         "cl_dice": 2,
+        "too_large": 0,
     }
     assert scorer.image_scores() == {"empty": None, "cell": 1.0}
+
+
+def test_images_too_large_for_shapes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reunet.tasks.semantic.shape_scores.MOST_PIXELS", 16)
+    scorer = Scorer(TWO, Calibration(), "test")
+    for side in (4, 5, 6):
+        truth = np.zeros((side, side), np.uint8)
+        truth[0] = 1
+        scorer.add(str(side), Truth(truth), Prediction(truth))
+    metrics = scorer.metrics()
+    assert (metrics["undefined"]["too_large"], metrics["undefined"]["hd95"]) == (2, 2)
+    assert (metrics["hd95"]["mean_foreground"], metrics["hd95"]["left_out"]) == (0.0, {"cell": 0})
 
 
 def test_unlabelled_pixels_do_not_count() -> None:

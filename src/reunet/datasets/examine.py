@@ -9,6 +9,7 @@ import numpy as np
 from reunet.contracts.findings import Findings
 from reunet.contracts.labels import IGNORE, LabelMap, majority_class
 from reunet.contracts.options.records import DataOptions
+from reunet.datasets.apart import tell_apart
 from reunet.datasets.cache import mapped
 from reunet.datasets.case_arrays import encode_case
 from reunet.datasets.cases import Case
@@ -123,6 +124,9 @@ class Examined(Findings):
                 ids = np.searchsorted([0, *there], mapped(reading.arrays["ids"]))
                 kinds = majority_class(ids, encoded, self._labels)[1:]
             self.object_counts = np.bincount(kinds, minlength=256)
+        raw = mapped(reading.arrays["ids"]) if "ids" in reading.arrays else None
+        if self._labels is not None and (raw is None or encoded is None or raw.shape == encoded.shape):
+            tell_apart(self.case, raw, encoded, self._labels, self)
 
     def _classes(self, encoded: np.ndarray | None) -> None:
         mask, objects, told = self.case.files.mask, self.case.objects, self.case.classes

@@ -14,6 +14,8 @@ from reunet.datasets.folders import SplitFolders
 from reunet.datasets.foreign import tell_left_out
 from reunet.datasets.pairs import PairedFiles
 from reunet.errors import DataError
+from reunet.io.annotations.annotated_image import AnnotatedImage
+from reunet.io.annotations.coco import read_coco
 from reunet.io.images import image_suffix
 from reunet.io.listing import image_files, list_files
 
@@ -56,16 +58,31 @@ def paired(pred: Path, truth: Path, kind: str, axes: str | None) -> tuple[list[C
     return found.cases, _judge(found, truth)
 
 
+OTHERS = ("images", "masks", "instances", "boxes.json", "predictions.json")
+"""What lies in the folder of a dataset, or of results, side by side."""
+
+
 def _folder(folder: Path, kind: str, option: str) -> Path:
+    """The folder `kind` in it, or itself where it holds nothing else. Raises DataError."""
     chosen = folder / kind if (folder / kind).is_dir() else folder
-    if not chosen.is_dir() or not image_files(chosen):
+    others = [name for name in OTHERS if (folder / name).exists()] if chosen == folder else []
+    if others or not chosen.is_dir() or not image_files(chosen):
         raise DataError(
             f"this folder contains no {kind}",
             where=chosen,
-            expected="PNG, TIFF or NIfTI files",
-            fix=f"see {option}",
+            expected=f"PNG, TIFF or NIfTI files, or a folder {kind} with them",
+            received=", ".join(others),
+            fix=f"name the folder of the {kind} with {option}",
         )
     return chosen
+
+
+def read_boxes(file: Path, classes: Sequence[str] | None) -> tuple[Sequence[str], dict[str, AnnotatedImage]]:
+    """Class names, and what a COCO file tells of each image by its name. Raises DataError."""
+    problems = Findings(file.parent)
+    told = read_coco(file, (), problems, classes)
+    raise_errors(problems, file)
+    return told.classes, {name_of(image.file): image for image in told.images}
 
 
 def _judge(problems: Findings, truth: Path) -> list[str]:

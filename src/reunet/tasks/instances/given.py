@@ -12,6 +12,7 @@ from reunet.io.annotations.instances import read_instances
 from reunet.io.images import volume_spacing
 from reunet.io.masks import read_fov
 from reunet.tasks.given import Given, paired
+from reunet.tasks.unknown import Unknown, unknown_beside
 
 OBJECTS = LabelMap(classes=default_classes([0, 1], ["background", "object"]))
 
@@ -24,12 +25,15 @@ def is_there(folder: Path) -> bool:
 def read(pred: Path, truth: Path, options: DataOptions) -> Given:
     """Ids mean nothing but which pixels belong together. Raises DataError."""
     cases, warnings = paired(pred, truth, "instances", options.axes)
-    return Given(Classes(OBJECTS), {case.id: partial(_load, case, options.axes) for case in cases}, warnings)
+    unknown = unknown_beside(truth / "instances" if (truth / "instances").is_dir() else truth, options)
+    images = {case.id: partial(_load, case, options.axes, unknown) for case in cases}
+    return Given(Classes(OBJECTS), images, warnings)
 
 
-def _load(case: Case, axes: str | None) -> Scored:
+def _load(case: Case, axes: str | None, unknown: Unknown) -> Scored:
     files = case.files
     truth = read_instances(files.mask or case.image, case.page, axes)
     known = None if files.fov is None else read_fov(files.fov, case.page, axes, truth.shape)
     found = Prediction(instances=read_instances(case.image, case.page, axes))
-    return Scored(None, Truth(objects=truth, known=known), found, volume_spacing(files.mask or case.image))
+    told = unknown.without(Truth(objects=truth, known=known), case.id, truth.shape, case.page)
+    return Scored(None, told, found, volume_spacing(files.mask or case.image))

@@ -17,6 +17,7 @@ from reunet.datasets.reading import CaseReader
 from reunet.io.images import volume_spacing
 from reunet.io.masks import encode_mask, is_coloured, read_fov, read_mask, read_raw_mask
 from reunet.tasks.given import Given, paired
+from reunet.tasks.unknown import Unknown, unknown_beside
 
 OF_OTHERS = ("instances", "predictions.json", "boxes.json", "classes.csv", "labels.csv")
 """What a folder without `masks/` holds of other tasks."""
@@ -36,18 +37,18 @@ def read(pred: Path, truth: Path, options: DataOptions) -> Given:
     masks = truth / "masks" if (truth / "masks").is_dir() else truth
     root = next((folder for folder in masks.parents[:2] if (folder / "dataset.json").is_file()), masks)
     labels = class_list(root, options, cases, CaseReader(root, options.axes, keep=False))
-    return Given(
-        Classes(labels), {case.id: partial(_load, case, labels, options) for case in cases}, warnings
-    )
+    unknown = unknown_beside(masks, options)
+    images = {case.id: partial(_load, case, labels, options, unknown) for case in cases}
+    return Given(Classes(labels), images, warnings)
 
 
-def _load(case: Case, labels: LabelMap, options: DataOptions) -> Scored:
+def _load(case: Case, labels: LabelMap, options: DataOptions, unknown: Unknown) -> Scored:
     files, mask = case.files, case.files.mask or case.image  # every one has a mask: they are pairs
     for file in (case.image, mask):
         check_named(file, labels, case.page, options.axes)
     prediction = read_any_mask(case.image, labels, case.page, options.axes)
     truth = read_mask(mask, labels, case.page, options.axes)
-    told = Truth(labels=truth)
+    told = unknown.without(Truth(labels=truth), case.id, truth.shape)
     if case.sequence is not None and case.sequence.axis == "T":
         told = replace(told, sequence=case.sequence.name, frame=case.page or 0)
     if files.fov is not None:

@@ -28,24 +28,31 @@ NUMBERS = len(NAMED) + len(LENGTHS)
 MOST_PIXELS = 2**25
 """Of larger images shapes are not scored: distances there take minutes and gigabytes."""
 
+TOO_LARGE = np.inf
+"""Stands for all numbers of such an image."""
+
 
 @dataclass(frozen=True)
 class Shapes:
     """The scores of the images of one split. names: of the classes (or regions) that count.
 
-    images: (images, classes, NUMBERS), of each its `shape_scores`.
+    images: (images, classes, NUMBERS), of each its `shape_scores`, nan for those that were too large.
+    too_large: how many those are.
     """
 
     names: Sequence[str]
     images: NDArray[np.float64]
+    too_large: int = 0
 
     @classmethod
     def of(cls, names: Sequence[str], images: Sequence[np.ndarray]) -> Shapes:
         """From the `shape_scores` of each; invented lines count of a class that is thin elsewhere."""
         found = np.array(images, np.float64).reshape(-1, len(names), NUMBERS)
+        large = (found == TOO_LARGE).any(axis=(1, 2))
+        found[large] = np.nan
         thick = np.isnan(found[..., SCORES.index("cl_dice")]).all(axis=0)
         found[:, thick, NAMED.index("cl_dice_penalised")] = np.nan
-        return cls(names, found)
+        return cls(names, found, int(large.sum()))
 
     def metrics(self) -> dict[str, Any]:
         """Fields of metrics.json, nan where undefined: means over images; lengths are sums over those with
@@ -66,10 +73,12 @@ class Shapes:
         return found
 
     def undefined(self) -> dict[str, int]:
-        """In how many images a class that is there, or every class, lacks the score."""
+        """In how many images a class that is there, or every class, lacks the score; how many were too large
+        for any.
+        """
         undefined = np.isnan(self.images[..., : len(SCORES)])
         lacking = self._left_out.any(axis=1) | undefined.all(axis=1)
-        return dict(zip(SCORES, lacking.sum(axis=0).tolist(), strict=True))
+        return {**dict(zip(SCORES, lacking.sum(axis=0).tolist(), strict=True)), "too_large": self.too_large}
 
     def intervals(self) -> dict[str, Any]:
         """95 % intervals of the means over classes."""
@@ -98,7 +107,8 @@ class Shapes:
 def shape_scores(
     truth: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...] | None, labels: LabelMap
 ) -> NDArray[np.float64]:
-    """NAMED and LENGTHS of each class (or region) that counts in an image, (classes, NUMBERS), or nan.
+    """NAMED and LENGTHS of each class (or region) that counts in an image, (classes, NUMBERS), or nan;
+    TOO_LARGE for all of an image of more than MOST_PIXELS.
 
     truth, prediction: (*space) uint8 class indices, IGNORE in the truth. Distances are in millimetres where
     the spacing is known, else in pixels. The tolerance of the normalised surface distance is one pixel, the
@@ -106,7 +116,7 @@ def shape_scores(
     """
     found = np.full((len(labels.counted), NUMBERS), np.nan)
     if truth.ndim not in (2, 3) or truth.size > MOST_PIXELS:
-        return found
+        return np.full_like(found, TOO_LARGE) if truth.ndim in (2, 3) else found
     known, membership = truth != IGNORE, labels.membership
     for row, index in zip(found, labels.counted, strict=True):
         inside = np.append(membership[:, index], np.zeros(256 - len(membership), bool))
