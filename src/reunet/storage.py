@@ -13,7 +13,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
+from zipfile import BadZipFile
 
 from reunet import locks
 from reunet.errors import BackendError, ReunetError, StorageError
@@ -36,6 +38,10 @@ WINDOWS_LENGTH = 248
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 """Half of a character, as JSON writes those that are not in the first 65,536."""
+
+
+DAMAGED_ARRAY = (OSError, ValueError, EOFError, SyntaxError, TokenError, BadZipFile)
+"""What NumPy raises at a damaged file: it parses headers as Python, and a file may begin like an archive."""
 
 
 @contextmanager

@@ -7,12 +7,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from reunet.contracts.facts import EngineFacts, Meaning, WeightsFacts
 from reunet.contracts.history import read_history
 from reunet.contracts.names import file_name
 from reunet.contracts.plan import Calibration, Plan
 from reunet.errors import ModelFileError, shortened
-from reunet.storage import publish_folder, sha256_file
+from reunet.storage import DAMAGED_ARRAY, publish_folder, sha256_file
 
 MOST_BYTES = 2**34
 """Of a file that is hashed; what is larger is no file of ours."""
@@ -221,6 +223,25 @@ class RunFolder:
                 fix="set it back as expected, or copy the run folder again from its source; for a model with "
                 "other classes or inputs train anew with --plan, or with --init from this run",
             )
+
+
+def floats_in(file: Path, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """The floats of an .npy file of a run. Raises ModelFileError for one that is damaged, or of another shape
+    than told.
+    """
+    try:
+        found: np.ndarray = np.load(file, allow_pickle=False)
+    except DAMAGED_ARRAY as cause:
+        raise ModelFileError("a file of the run is damaged", where=file, fix=SOURCE) from cause
+    if found.dtype.kind != "f" or found.shape != (shape or found.shape):
+        raise ModelFileError(
+            "a file of the run is damaged",
+            where=file,
+            expected="floats" if shape is None else f"floats of shape {shape}",
+            received=f"{found.dtype}, {found.shape}",
+            fix=SOURCE,
+        )
+    return found
 
 
 def _hash(file: Path) -> str | None:

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from reunet.errors import StorageError
-from reunet.storage import atomic_path, publish_folder
+from reunet.storage import DAMAGED_ARRAY, atomic_path, publish_folder
 
 FORMAT = "5"
 """Raised whenever reading, encoding or storing changes, so that older entries are no longer found."""
@@ -39,7 +40,7 @@ SPARE_S = 7 * 86400.0
 _FACTS = "facts.json"
 """The checksums of all arrays and what else is known; in a line before, the checksum of key and content."""
 
-_DAMAGED = (OSError, ValueError, EOFError, KeyError, TypeError)
+_DAMAGED = (*DAMAGED_ARRAY, KeyError, TypeError)
 """What reading a damaged entry raises."""
 
 _marked: dict[Path, float] = {}
@@ -63,7 +64,7 @@ class Stored:
 
     @classmethod
     def find(cls, path: Path, checksum: str) -> Stored:
-        """An .npy file with that checksum. Raises OSError, ValueError or EOFError when it is damaged."""
+        """An .npy file with that checksum. Raises one of `_DAMAGED` where it is damaged."""
         with _one_header:
             array: Any = np.load(path, mmap_mode="r", allow_pickle=False)
         stored, facts = cls(path, array.dtype, array.shape, array.offset), path.stat()
@@ -129,16 +130,24 @@ def publish(key: str, arrays: Mapping[str, np.ndarray], facts: dict[str, Any]) -
     is_there = os.path.isdir(folder)
     if is_there and (found := find(key)) is not None:
         return found
+    seals = {name: checksum_of(array) for name, array in arrays.items()}
+    told = json.dumps({"arrays": seals, "facts": facts}).encode()
+    writes: dict[str, Callable[[Path], object]] = {
+        f"{name}.npy": partial(np.save, arr=np.ascontiguousarray(array)) for name, array in arrays.items()
+    }
+    writes[_FACTS] = lambda to: to.write_bytes(b"%08x\n" % zlib.crc32(key.encode() + told) + told)
 
     def fill(temporary: Path) -> None:
-        for name, array in arrays.items():
-            np.save(temporary / f"{name}.npy", np.ascontiguousarray(array))
-        seals = {name: checksum_of(array) for name, array in arrays.items()}
-        told = json.dumps({"arrays": seals, "facts": facts}).encode()
-        (temporary / _FACTS).write_bytes(b"%08x\n" % zlib.crc32(key.encode() + told) + told)
+        for name, write in writes.items():
+            write(temporary / name)
 
     with suppress(StorageError):
-        publish_folder(folder, fill, replace=is_there)  # only a damaged one is replaced
+        if not is_there:
+            publish_folder(folder, fill, replace=False)
+        else:  # a damaged one: other processes may use what lies beside it
+            for name, write in writes.items():
+                with atomic_path(folder / name) as temporary:
+                    write(temporary)
     return find(key) or (arrays, facts)
 
 

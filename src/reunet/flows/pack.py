@@ -1,15 +1,11 @@
 """`reunet pack`: a run as one file that predicts anywhere."""
 
-from pathlib import Path
-
-import numpy as np
-
 from reunet.contracts.options.records import PackOptions
 from reunet.contracts.options.verb import verb
 from reunet.contracts.pack import SUFFIX, write_pack
 from reunet.contracts.plan import Plan
 from reunet.contracts.results import PackResult
-from reunet.contracts.run import SOURCE, RunFolder
+from reunet.contracts.run import SOURCE, RunFolder, floats_in
 from reunet.errors import ModelFileError, StorageError, UsageError
 from reunet.progress import NullProgress
 from reunet.storage import refuse_existing
@@ -64,8 +60,8 @@ def _difference(run: RunFolder, plan: Plan) -> float:
         if not file.is_file():
             what = "this run has no test image, or not what each head should say of it"
             raise ModelFileError(what, where=run.self_test, expected=file.name, fix=SOURCE)
-    outputs = over_windows(runtime, plan)(_array(image))
-    expected = {head: _array(file, outputs[head].shape) for head, file in files.items()}
+    outputs = over_windows(runtime, plan)(floats_in(image))
+    expected = {head: floats_in(file, outputs[head].shape) for head, file in files.items()}
     found = largest_difference(outputs, expected, plan)
     if not found <= TOLERANCE:
         raise ModelFileError(
@@ -73,23 +69,6 @@ def _difference(run: RunFolder, plan: Plan) -> float:
             where=run.self_test,
             expected=f"differences of at most {TOLERANCE}",
             received=f"{found:.2g}",
-            fix=SOURCE,
-        )
-    return found
-
-
-def _array(file: Path, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """The floats of a file. Raises ModelFileError for one that is damaged, or of another shape than told."""
-    try:
-        found: np.ndarray = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as cause:
-        raise ModelFileError("a file of the run is damaged", where=file, fix=SOURCE) from cause
-    if found.dtype.kind != "f" or found.shape != (shape or found.shape):
-        raise ModelFileError(
-            "a file of the run is damaged",
-            where=file,
-            expected="floats" if shape is None else f"floats of shape {shape}",
-            received=f"{found.dtype}, {found.shape}",
             fix=SOURCE,
         )
     return found

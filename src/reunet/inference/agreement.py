@@ -3,7 +3,7 @@
 import numpy as np
 
 from reunet.contracts.facts import EngineFacts, differing
-from reunet.contracts.run import RunFolder
+from reunet.contracts.run import RunFolder, floats_in
 from reunet.inference.predictor import Predictor, tiling_of
 from reunet.inference.runtime import StepRuntime
 from reunet.inference.tiling import predict_tiled
@@ -22,7 +22,7 @@ def changed_tile(run: RunFolder, predictor: Predictor) -> str | None:
         return None
     inference = plan.inference.model_copy(update={"tile": exported})
     before = Predictor(plan.model_copy(update={"inference": inference}), _at(run, predictor, exported))
-    image = np.load(test, allow_pickle=False)[0]
+    image = floats_in(test)[0]
     found = []
     for one in (before, predictor):
         heads = predict_tiled(one.runtime, image, tiling_of(one.plan))
