@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,10 +59,51 @@ def test_objects_and_boxes_that_nothing_else_shows(tmp_path: Path) -> None:
     mask, ids = np.minimum(drawn(*TWO), 1), drawn(*TWO)
     message = "1 object(s) lie where the mask shows nothing"
     assert apart(dataset(tmp_path / "a", drawn(TWO[0]), ids)) == [(message, "object 2")] * 2
-    message = "1 box(s) lie where the instances shows nothing"
-    assert apart(dataset(tmp_path / "b", None, ids, *BOXES, AWAY)) == [(message, "box 3")] * 2
-    message = "1 box(s) lie where the mask shows nothing"
-    assert apart(dataset(tmp_path / "c", mask, None, *BOXES, AWAY)) == [(message, "box 3")] * 2
+    message, told = "1 box(es) lie where instances/ shows nothing", "box x 45-53 y 2-10"
+    assert apart(dataset(tmp_path / "b", None, ids, *BOXES, AWAY)) == [(message, told)] * 2
+    message = "1 box(es) lie where the mask shows nothing"
+    assert apart(dataset(tmp_path / "c", mask, None, *BOXES, AWAY)) == [(message, told)] * 2
+
+
+def test_one_that_shows_nothing_at_all_contradicts_the_others(tmp_path: Path) -> None:
+    """Of several classes the boxes may be of one that the masks do not tell."""
+    listed = {"classes": [{"id": 0, "name": "background"}, {"id": 1, "name": "foreground"}]}
+    message = "2 object(s) lie where the mask shows nothing"
+    root = listing(dataset(tmp_path / "a", drawn(), drawn(*TWO)), listed)
+    assert apart(root) == [(message, "object 1, object 2")] * 2
+    message, told = "1 box(es) lie where instances/ shows nothing", "box x 5-13 y 5-13"
+    assert apart(dataset(tmp_path / "b", None, drawn(), BOXES[0])) == [(message, told)] * 2
+    message = "1 box(es) lie where the mask shows nothing"
+    root = listing(dataset(tmp_path / "c", drawn(), None, BOXES[0]), listed)
+    assert apart(root) == [(message, told)] * 2
+    listed["classes"].append({"id": 2, "name": "other"})
+    assert not apart(listing(root, listed))
+
+
+def listing(root: Path, told: dict[str, Any]) -> Path:
+    (root / "dataset.json").write_text(json.dumps(told))
+    return root
+
+
+def test_boxes_with_outlines_are_held_against_the_others(tmp_path: Path) -> None:
+    root = dataset(tmp_path, None, drawn(TWO[0]), *BOXES)
+    for file in root.glob("*/boxes.json"):
+        told = json.loads(file.read_text())
+        for one in told["annotations"]:
+            x, y, width, height = one["bbox"]
+            one["segmentation"] = [[x, y, x + width, y, x + width, y + height, x, y + height]]
+        file.write_text(json.dumps(told))
+    message = "1 box(es) lie where instances/ shows nothing"
+    assert apart(root) == [(message, "box x 30-38 y 25-33")] * 2
+
+
+def test_a_mask_of_some_classes_says_nothing_of_the_others(tmp_path: Path) -> None:
+    """What is background to it may be of a class that this image is not annotated with."""
+    names = ("background", "foreground", "other")
+    listed = {"classes": [{"id": number, "name": name} for number, name in enumerate(names)]}
+    root = listing(dataset(tmp_path, drawn(TWO[0]), drawn(*TWO)), listed)
+    assert len(apart(root)) == 2
+    assert not apart(listing(root, listed | {"annotated": {"*": ["foreground"]}}))
 
 
 def test_what_agrees_or_is_unknown_is_not_told_of(tmp_path: Path) -> None:

@@ -86,11 +86,86 @@ def test_what_is_beside_counts_where_it_is_there(truth: Path, pred: Path, tmp_pa
     assert reunet.evaluate(task="instances", **given).metrics["count_error"] == 2
 
 
-def test_photographs_are_no_numbers_of_objects(truth: Path, pred: Path, tmp_path: Path) -> None:
-    for folder in ("instances", "masks"):
-        for file in (truth / folder).iterdir():
-            file.unlink()
-        (truth / folder).rmdir()
-    with pytest.raises(DataError, match="contains no instances") as told:
+def test_masks_of_other_names_and_a_class_list_above_are_understood(
+    truth: Path, pred: Path, tmp_path: Path
+) -> None:
+    """As in a dataset: `a_mask` belongs to `a`, and dataset.json lies above the split."""
+    mask = drawn(CELL, kind=np.uint8)
+    mask[50:60, 10:20] = 7
+    (truth / "masks" / "a.png").unlink()
+    save(truth / "masks" / "a_mask.png", mask)
+    told = json.loads((truth / "dataset.json").read_text()) | {"ignore_index": 7}
+    (truth / "dataset.json").unlink()
+    (truth.parent / "dataset.json").write_text(json.dumps(told))
+    for task in ("instances", "detection"):
+        scores = reunet.evaluate(pred=pred, truth=truth, task=task, output=tmp_path / task).metrics
+        assert (scores["precision"] if task == "instances" else scores["map"]) == 1.0
+
+
+def test_what_is_beside_and_not_understood_is_told(truth: Path, pred: Path, tmp_path: Path) -> None:
+    content = (truth / "boxes.json").read_text()
+    (truth / "boxes.json").write_text("{")
+    for task in ("instances", "semantic"):
+        report = reunet.evaluate(pred=pred, truth=truth, task=task, output=tmp_path / task).report
+        assert "its crowds are scored" in report.read_text()
+    (truth / "boxes.json").write_text(content.replace(f'"width": {SIDE}', f'"width": {2 * SIDE}'))
+    with pytest.raises(DataError, match="annotation and image have different sizes"):
         reunet.evaluate(pred=pred, truth=truth, task="instances", output=tmp_path / "scores")
+
+
+def outlined(folder: Path, name: str, *told: dict[str, Any]) -> Path:
+    """A COCO dataset: the photograph in a folder of its own, or beside the file."""
+    save(folder / name / "a.png", np.arange(SIDE * SIDE).reshape(SIDE, SIDE).astype(np.uint16))
+    coco(folder / "boxes.json", *told)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["images", "Bilder", "."])
+@pytest.mark.fault(
+    "a truth of photographs and outlines, none of numbers of objects",
+    "the outlines are the truth; without any an error names the file",
+)
+def test_outlines_are_the_truth_of_objects_and_photographs_never(
+    pred: Path, tmp_path: Path, name: str
+) -> None:
+    shaped = ({"bbox": box, "segmentation": ring(*box)} for box in (CELL, EXTRA[1]))
+    crowd = {"bbox": CROWD, "iscrowd": 1, "segmentation": ring(*CROWD)}
+    truth = outlined(tmp_path / "truth", name, *shaped, crowd)
+    for given in (truth, truth / "boxes.json"):
+        output = tmp_path / "scores" / given.name
+        scores = reunet.evaluate(pred=pred, truth=given, task="instances", output=output).metrics
+        assert scores["objects"] == {"true": 2, "predicted": 2}
+        assert scores["f1"]["0.95"] == 1.0
+    boxed = outlined(tmp_path / "boxed", name, {"bbox": CELL})
+    with pytest.raises(DataError, match="tells boxes without outlines") as told:
+        reunet.evaluate(pred=pred, truth=boxed, task="instances", output=tmp_path / "more")
     assert "boxes.json" in str(told.value)
+
+
+def test_outlines_with_unlabelled_pixels_and_a_field_of_view(truth: Path, pred: Path, tmp_path: Path) -> None:
+    (truth / "instances" / "a.png").unlink()
+    (truth / "instances").rmdir()
+    scores = reunet.evaluate(pred=pred, truth=truth, task="instances", output=tmp_path / "a").metrics
+    assert (scores["objects"]["true"], scores["count_error"]) == (1, 0)
+    save(truth / "fov" / "a.png", np.zeros((SIDE, SIDE), np.uint8))
+    scores = reunet.evaluate(pred=pred, truth=truth, task="instances", output=tmp_path / "b").metrics
+    assert scores["objects"] == {"true": 0, "predicted": 0}
+
+
+@pytest.mark.parametrize("inner", ["imgs", "train/images", "fov"])
+@pytest.mark.parametrize("task", ["instances", "semantic"])
+def test_folders_of_other_roles_are_no_labels(pred: Path, tmp_path: Path, inner: str, task: str) -> None:
+    truth = tmp_path / "other"
+    save(truth / inner / "a.png", drawn(CELL, kind=np.uint8))
+    with pytest.raises(DataError, match=f"received: {inner}/"):
+        reunet.evaluate(pred=pred, truth=truth, task=task, output=tmp_path / "scores")
+
+
+def test_label_images_in_folders_of_their_own_are_paired(tmp_path: Path) -> None:
+    """Folders of patients or splits below the masks say nothing of other roles."""
+    for folder in ("masks", "found"):
+        for inner in ("p1", "test"):
+            save(tmp_path / folder / inner / "a.png", drawn(CELL, kind=np.uint8))
+    pred, truth = tmp_path / "found", tmp_path / "masks"
+    scores = reunet.evaluate(pred=pred, truth=truth, task="semantic", output=tmp_path / "scores").metrics
+    assert scores["n_images"] == 2

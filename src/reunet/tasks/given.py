@@ -12,12 +12,14 @@ from reunet.contracts.results import Scored
 from reunet.datasets.cases import Case, raise_errors
 from reunet.datasets.folders import SplitFolders
 from reunet.datasets.foreign import tell_left_out
-from reunet.datasets.pairs import PairedFiles
+from reunet.datasets.pairs import PairedFiles, fields_of_view
+from reunet.datasets.tools import find_listing
+from reunet.datasets.vocabulary import SPLIT_NAMES, role_of
 from reunet.errors import DataError
 from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.annotations.coco import read_coco
 from reunet.io.images import image_suffix
-from reunet.io.listing import image_files, list_files
+from reunet.io.listing import folders_in, image_files, list_files
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def paired(pred: Path, truth: Path, kind: str, axes: str | None) -> tuple[list[C
     A folder `fov` beside the true ones limits what is scored. Predictions without truth are left out with a
     warning. Raises DataError naming every true one without prediction.
     """
-    pred, truth = _folder(pred, kind, "--pred"), _folder(truth, kind, "--truth")
+    pred, truth = label_folder(pred, kind, "--pred"), label_folder(truth, kind, "--truth")
     fov = truth.parent / "fov"
     folders = SplitFolders("test", truth, pred, truth, fov if fov.is_dir() else None)
     found = PairedFiles(folders, truth.parent, axes)
@@ -58,23 +60,45 @@ def paired(pred: Path, truth: Path, kind: str, axes: str | None) -> tuple[list[C
     return found.cases, _judge(found, truth)
 
 
-OTHERS = ("images", "masks", "instances", "boxes.json", "predictions.json")
-"""What lies in the folder of a dataset, or of results, side by side."""
+FOLDERS = ("instances", "fov")
+FILES = ("boxes.json", "predictions.json", "labels.csv", "classes.csv")
+"""What lies beside images and masks in the folder of a dataset, or of results."""
 
 
-def _folder(folder: Path, kind: str, option: str) -> Path:
-    """The folder `kind` in it, or itself where it holds nothing else. Raises DataError."""
+def label_folder(folder: Path, kind: str, option: str) -> Path:
+    """The folder `kind` in a folder, or itself where that is its name or it holds label images alone.
+
+    Other images, such as the photographs of a dataset, are never taken for labels: raises DataError where the
+    folder, or that of a split in it, holds a folder of images, or files that tell the objects of images.
+    """
     chosen = folder / kind if (folder / kind).is_dir() else folder
-    others = [name for name in OTHERS if (folder / name).exists()] if chosen == folder else []
+    others = _of_other_roles(folder) if chosen == folder and folder.is_dir() and folder.name != kind else []
     if others or not chosen.is_dir() or not image_files(chosen):
         raise DataError(
-            f"this folder contains no {kind}",
+            f"this folder contains no {kind}" + (", or other things beside them" if others else ""),
             where=chosen,
             expected=f"PNG, TIFF or NIfTI files, or a folder {kind} with them",
-            received=", ".join(others),
-            fix=f"name the folder of the {kind} with {option}",
+            received=", ".join(others) or None,
+            fix=f"name the folder of the {kind} with {option}; it holds nothing else",
         )
     return chosen
+
+
+def _of_other_roles(folder: Path) -> list[str]:
+    """What a folder of a dataset, or of results, holds by its name beside label images; folders with "/"."""
+    inside = folders_in(folder)
+    splits = [one for one in inside if one.name.lower() in SPLIT_NAMES]
+    named = inside + [part for split in splits for part in folders_in(split)]
+    found = [f"{one.relative_to(folder).as_posix()}/" for one in named
+             if one.name in FOLDERS or role_of(one.name) is not None]  # fmt: skip
+    found += [name for name in FILES if (folder / name).is_file()]
+    listing = None if found else find_listing(folder, folder)
+    return found if listing is None else [listing.describe()]
+
+
+def described_above(masks: Path) -> Path:
+    """The folder above true masks, or the one above that, which has a dataset.json; else their own."""
+    return next((folder for folder in masks.parents[:2] if (folder / "dataset.json").is_file()), masks)
 
 
 def read_boxes(file: Path, classes: Sequence[str] | None) -> tuple[Sequence[str], dict[str, AnnotatedImage]]:
@@ -83,6 +107,14 @@ def read_boxes(file: Path, classes: Sequence[str] | None) -> tuple[Sequence[str]
     told = read_coco(file, (), problems, classes)
     raise_errors(problems, file)
     return told.classes, {name_of(image.file): image for image in told.images}
+
+
+def fields_beside(file: Path, names: Collection[str]) -> dict[str, Path]:
+    """The field of view of each image in a folder `fov` beside a COCO file; empty without one. Raises
+    DataError where an image has none there.
+    """
+    fov = file.parent / "fov"
+    return fields_of_view(fov, {name: name for name in names}) if fov.is_dir() else {}
 
 
 def _judge(problems: Findings, truth: Path) -> list[str]:

@@ -9,12 +9,11 @@ from reunet.contracts.plan import Calibration
 from reunet.contracts.results import Prediction, Scored
 from reunet.contracts.truth import Truth
 from reunet.datasets.annotated import object_classes
-from reunet.datasets.pairs import fields_of_view
 from reunet.errors import DataError
 from reunet.io.annotations.annotated_image import AnnotatedImage
 from reunet.io.masks import read_fov
 from reunet.storage import read_json
-from reunet.tasks.given import Given, file_in, matched, read_boxes
+from reunet.tasks.given import Given, fields_beside, file_in, matched, read_boxes
 from reunet.tasks.unknown import Unknown, unknown_beside
 
 FILES = ("boxes.json", "predictions.json")
@@ -40,15 +39,14 @@ def read(pred: Path, truth: Path, options: DataOptions) -> Given:
     _, found = read_boxes(file_in(pred, FILES[::-1], "--pred"), names)
     warnings = matched(true, found, pred)
     labels = object_classes(names)
-    fov = file.parent / "fov"
-    fields = fields_of_view(fov, {name: name for name in true}) if fov.is_dir() else {}
-    unknown = unknown_beside(file, options)
+    fields = fields_beside(file, true)
+    unknown = unknown_beside(file, true, options)
     images = {
         name: partial(_scored, one, found[name], fields.get(name), name, unknown)
         for name, one in true.items()
     }
     counts = Calibration(score_thresholds=(0.0,) * len(labels.foreground))
-    return Given(Classes(labels), images, warnings, counts)
+    return Given(Classes(labels), images, [*warnings, *unknown.warnings], counts)
 
 
 def _scored(

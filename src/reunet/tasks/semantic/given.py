@@ -16,16 +16,13 @@ from reunet.datasets.palettes import check_named
 from reunet.datasets.reading import CaseReader
 from reunet.io.images import volume_spacing
 from reunet.io.masks import encode_mask, is_coloured, read_fov, read_mask, read_raw_mask
-from reunet.tasks.given import Given, paired
-from reunet.tasks.unknown import Unknown, unknown_beside
-
-OF_OTHERS = ("instances", "predictions.json", "boxes.json", "classes.csv", "labels.csv")
-"""What a folder without `masks/` holds of other tasks."""
+from reunet.tasks.given import FILES, Given, described_above, paired
+from reunet.tasks.unknown import Unknown, image_name, unknown_beside
 
 
 def is_there(folder: Path) -> bool:
     """Whether a folder holds masks: in a folder of that name, or itself, and nothing else."""
-    others = folder.name == "instances" or any((folder / name).exists() for name in OF_OTHERS)
+    others = folder.name == "instances" or any((folder / name).exists() for name in ("instances", *FILES))
     return (folder / "masks").is_dir() or (folder.is_dir() and not others)
 
 
@@ -35,11 +32,11 @@ def read(pred: Path, truth: Path, options: DataOptions) -> Given:
     """
     cases, warnings = paired(pred, truth, "masks", options.axes)
     masks = truth / "masks" if (truth / "masks").is_dir() else truth
-    root = next((folder for folder in masks.parents[:2] if (folder / "dataset.json").is_file()), masks)
+    root = described_above(masks)
     labels = class_list(root, options, cases, CaseReader(root, options.axes, keep=False))
-    unknown = unknown_beside(masks, options)
+    unknown = unknown_beside(masks, {image_name(case) for case in cases}, options)
     images = {case.id: partial(_load, case, labels, options, unknown) for case in cases}
-    return Given(Classes(labels), images, warnings)
+    return Given(Classes(labels), images, [*warnings, *unknown.warnings])
 
 
 def _load(case: Case, labels: LabelMap, options: DataOptions, unknown: Unknown) -> Scored:
@@ -48,7 +45,7 @@ def _load(case: Case, labels: LabelMap, options: DataOptions, unknown: Unknown) 
         check_named(file, labels, case.page, options.axes)
     prediction = read_any_mask(case.image, labels, case.page, options.axes)
     truth = read_mask(mask, labels, case.page, options.axes)
-    told = unknown.without(Truth(labels=truth), case.id, truth.shape)
+    told = unknown.without(Truth(labels=truth), image_name(case), truth.shape, case.page)
     if case.sequence is not None and case.sequence.axis == "T":
         told = replace(told, sequence=case.sequence.name, frame=case.page or 0)
     if files.fov is not None:
